@@ -1,0 +1,108 @@
+//! The vocabulary of the audit log: who did what to what, and how it ended.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::names::ClientId;
+use super::secret::Secret;
+
+/// Who acted. The loops are actors too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// A client that proved its id.
+    Client(ClientId),
+    /// A user of this host, through the control socket or the store itself.
+    Local(String),
+    /// A loop, by its name.
+    Loop(String),
+    /// The appliance itself: start, migration.
+    Appliance,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(id) => write!(f, "client {id}"),
+            Self::Local(user) => write!(f, "local {user}"),
+            Self::Loop(name) => write!(f, "loop {name}"),
+            Self::Appliance => f.write_str("appliance"),
+        }
+    }
+}
+
+/// How an action ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is so now.
+    Done,
+    /// It was not allowed.
+    Refused,
+    /// It was tried and did not work; the details say why.
+    Failed,
+}
+
+/// One entry before the store gives it a number, a time and its place in the chain.
+#[derive(Debug)]
+pub struct Note {
+    /// Who.
+    pub actor: Actor,
+    /// What, as `noun.verb`: `namespace.claim`, `account.settle`, `client.create`.
+    pub action: &'static str,
+    /// To what: the name of the thing.
+    pub object: String,
+    /// With which end.
+    pub outcome: Outcome,
+    /// The id of the request that caused it, when one did.
+    pub request_id: Option<String>,
+    /// Secrets this entry is about. Only their HMAC is kept, so that "was this very password lent?" has an answer.
+    pub secrets: Vec<Secret>,
+    /// What else an operator wants to know. Never a secret.
+    pub details: Map<String, Value>,
+}
+
+impl Note {
+    /// A note of something done.
+    pub fn done(actor: Actor, action: &'static str, object: impl fmt::Display) -> Self {
+        Self {
+            actor,
+            action,
+            object: object.to_string(),
+            outcome: Outcome::Done,
+            request_id: None,
+            secrets: Vec::new(),
+            details: Map::new(),
+        }
+    }
+
+    /// The same note with another end.
+    #[must_use]
+    pub fn outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// Adds a detail. Never a secret.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a reference to a secret.
+    #[must_use]
+    pub fn about(mut self, secret: &Secret) -> Self {
+        self.secrets.push(secret.clone());
+        self
+    }
+
+    /// Adds the id of the request.
+    #[must_use]
+    pub fn request(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+}

@@ -1,0 +1,178 @@
+//! Moments in milliseconds, and the one place that asks what time it is.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::error::Error;
+
+/// The moment zero. Civil arithmetic, because `jiff::Timestamp` ends before the year 9999 does.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// A moment, in milliseconds since 1970 (UTC). Its text form is `YYYY-MM-DDTHH:MM:SS.mmmZ`, on the wire and in
+/// the store (taskcluster.md 6.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The first moment that has a text form: the year 0.
+    pub const MIN: Self = Self(-62_167_219_200_000);
+    /// The last moment that has a text form: the end of the year 9999.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// From milliseconds since 1970; clamped to the years 0 to 9999.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis).clamp(Self::MIN, Self::MAX)
+    }
+
+    /// Milliseconds since 1970.
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    pub fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// From a date and time of day in UTC.
+    pub fn from_civil(civil: DateTime) -> Self {
+        Self::from_millis(i64::try_from(civil.duration_since(EPOCH).as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// This much later, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This much earlier, at least [`Timestamp::MIN`].
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero when it is before.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let civil = EPOCH.checked_add(SignedDuration::from_millis(self.0)).unwrap_or(EPOCH);
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            civil.year(),
+            civil.month(),
+            civil.day(),
+            civil.hour(),
+            civil.minute(),
+            civil.second(),
+            civil.millisecond(),
+        )
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reads the exact form that `Display` writes. What people and clients send goes through `proto::formats`.
+impl std::str::FromStr for Timestamp {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let expected = || Error::invalid("not a time like 2026-11-20T14:03:00.000Z");
+        let civil: DateTime =
+            text.strip_suffix('Z').ok_or_else(expected)?.parse().map_err(|e: jiff::Error| expected().because(e))?;
+        Ok(Self::from_civil(civil))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Where time comes from: the system, or a hand that tests move. Cheap to clone; clones share the hand.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System,
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The clock of this machine.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still until it is moved.
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.as_millis()))))
+    }
+
+    /// The present moment. Ask once per decision and pass the answer on.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
+            Source::System => match SystemTime::now().duration_since(UNIX_EPOCH) {
+                Ok(since) => Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+                Err(before) => {
+                    Timestamp::from_millis(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX))
+                }
+            },
+        }
+    }
+
+    /// Moves a manual clock to a moment, also backwards. The system's clock is not moved.
+    pub fn set(&self, moment: Timestamp) {
+        if let Source::Manual(millis) = &self.0 {
+            millis.store(moment.as_millis(), Ordering::SeqCst);
+        }
+    }
+
+    /// Moves a manual clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now().plus(by));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_form_keeps_milliseconds_and_four_digit_years() {
+        for (millis, text) in [
+            (1_539_604_800_054, "2018-10-15T12:00:00.054Z"),
+            (Timestamp::MIN.as_millis(), "0000-01-01T00:00:00.000Z"),
+            (Timestamp::MAX.as_millis(), "9999-12-31T23:59:59.999Z"),
+        ] {
+            let moment = Timestamp::from_millis(millis);
+            assert_eq!(moment.to_string(), text);
+            assert_eq!(text.parse::<Timestamp>().unwrap(), moment);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Words everybody speaks: time, errors, names, secrets, the audit vocabulary. No I/O, no async.
+
+pub mod audit;
+pub mod clock;
+pub mod error;
+pub mod names;
+pub mod secret;
+pub mod slugid;
+pub mod span;
+
+pub use clock::{Clock, Timestamp};
+pub use error::{Error, Kind, Result};
+pub use names::{AccountName, ClientId, NamespaceName, RoleId, Scope, VhostName};
+pub use secret::Secret;
+pub use span::Span;
