@@ -4,3 +4,4 @@
 
 pub mod base; // 1  words everybody speaks; no I/O, no async
 pub mod proto; // 2  hostile bytes and signed formats; pure; time is an argument
+pub mod store; // 3  what we remember: redb

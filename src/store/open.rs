@@ -1,0 +1,77 @@
+//! Opening: the file with its mode, the lock, the schema, the key. Each way to fail is one sentence.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, DatabaseError, StorageBackend};
+
+use super::migrate::prepare;
+use super::seal::KeySource;
+use super::writer::Writer;
+use super::{Store, fault};
+use crate::base::{Clock, Error, Result, Secret};
+
+/// Name of the database file inside the data directory.
+const FILE_NAME: &str = "keylender.redb";
+/// Pages that redb keeps in memory: far more than ten thousand namespaces need, far less than its own default of 1 GiB.
+const CACHE_LEN_MAX: usize = 16 << 20;
+
+impl Store {
+    /// Opens the store of a data directory and makes both when they are not there. The file is locked; nothing in
+    /// it changes when opening fails.
+    pub fn open(data_dir: &Path, key: &KeySource, clock: Clock) -> Result<Self> {
+        let cannot = |e: std::io::Error| {
+            let path = data_dir.display().to_string();
+            fault("opening the store", redb::Error::Io(e)).because(path)
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(cannot)?;
+        let path = data_dir.join(FILE_NAME);
+        let fresh = fs::metadata(&path).map_or(true, |meta| meta.len() == 0);
+        if let (false, KeySource::File(file)) = (fresh, key)
+            && !file.exists()
+        {
+            return Err(Error::unavailable("the key file of the store is missing").because(file.display().to_string()));
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(cannot)?;
+        // redb answers most damage with an error and some with a panic; the operator needs a sentence for both.
+        let opened = catch_unwind(|| builder().create_file(file));
+        let db = opened.unwrap_or_else(|_| Err(damaged())).map_err(|e| fault("opening the store", e))?;
+        Self::start(db, key, clock)
+    }
+
+    /// Opens a store in memory, for tests.
+    pub fn memory(clock: Clock) -> Result<Self> {
+        Self::with_backend(InMemoryBackend::new(), &KeySource::Passphrase(Secret::new("tests")), clock)
+    }
+
+    /// Opens a store on another storage backend, for injected faults.
+    pub fn with_backend(backend: impl StorageBackend, key: &KeySource, clock: Clock) -> Result<Self> {
+        let db = builder().create_with_backend(backend).map_err(|e| fault("opening the store", e))?;
+        Self::start(db, key, clock)
+    }
+
+    fn start(db: Database, key: &KeySource, clock: Clock) -> Result<Self> {
+        let tx = db.begin_write().map_err(|e| fault("opening the store", e))?;
+        let keys = Arc::new(prepare(&tx, key)?);
+        tx.commit().map_err(|e| fault("opening the store", e))?;
+        let db = Arc::new(db);
+        let writer = Arc::new(Writer::start(db.clone(), keys.clone(), clock.clone())?);
+        Ok(Self { db, keys, clock, writer })
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_LEN_MAX);
+    builder
+}
+
+fn damaged() -> DatabaseError {
+    DatabaseError::Storage(redb::StorageError::Corrupted("redb gave up on it".into()))
+}

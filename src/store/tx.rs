@@ -1,0 +1,288 @@
+//! Transactions: what a closure may do inside `store.read` and `store.write`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+
+use super::chain::{Entry, Head};
+use super::seal::{Keys, Sealed};
+use super::table::{Key, Table, Value, decode, decode_key, encode};
+use super::{AUDIT, fault};
+use crate::base::audit::Note;
+use crate::base::{Error, Result, Secret, Timestamp};
+
+/// A row of a table as it lies in the file.
+type RawRow = (String, Vec<u8>);
+
+const fn definition(name: &str) -> TableDefinition<'_, &'static str, &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+/// A consistent view of the store. It cannot change anything and sees no commit that comes later.
+pub struct ReadTx<'s> {
+    pub(super) tx: ReadTransaction,
+    pub(super) keys: &'s Keys,
+    pub(super) now: Timestamp,
+}
+
+impl ReadTx<'_> {
+    /// One moment for the whole closure.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The record of a key.
+    pub fn get<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+        let Some(open) = self.table(table.name())? else { return Ok(None) };
+        let bytes = open.get(key.to_string().as_str()).map_err(|e| fault("reading the store", e))?;
+        bytes.map(|bytes| decode(table.name(), bytes.value())).transpose()
+    }
+
+    /// At most `limit` records in the order of their keys, from the first one after `after`.
+    pub fn scan<K: Key, V: Value>(&self, table: &Table<K, V>, after: Option<&K>, limit: usize) -> Result<Vec<(K, V)>> {
+        let Some(open) = self.table(table.name())? else { return Ok(Vec::new()) };
+        decode_rows(table, rows(&open, after.map(ToString::to_string), limit)?)
+    }
+
+    /// How many records a table holds.
+    pub fn count<K, V>(&self, table: &Table<K, V>) -> Result<u64> {
+        use redb::ReadableTableMetadata;
+        let Some(open) = self.table(table.name())? else { return Ok(0) };
+        open.len().map_err(|e| fault("reading the store", e))
+    }
+
+    /// Opens a secret that was sealed for this table and key.
+    pub fn open<K: Key, V>(&self, table: &Table<K, V>, key: &K, sealed: &Sealed) -> Result<Secret> {
+        self.keys.open(table.name(), &key.to_string(), sealed)
+    }
+
+    /// At most `limit` audit entries as they lie in the chain, from number `from` upwards.
+    pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+        let open = match self.tx.open_table(AUDIT) {
+            Ok(open) => open,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            Err(e) => return Err(fault("reading the audit log", e)),
+        };
+        let range = open.range(from..).map_err(|e| fault("reading the audit log", e))?;
+        range
+            .take(limit)
+            .map(|row| row.map(|(seq, bytes)| (seq.value(), bytes.value().to_vec())))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|e| fault("reading the audit log", e))
+    }
+
+    fn table(&self, name: &str) -> Result<Option<redb::ReadOnlyTable<&'static str, &'static [u8]>>> {
+        match self.tx.open_table(definition(name)) {
+            Ok(open) => Ok(Some(open)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(e) => Err(fault("reading the store", e)),
+        }
+    }
+}
+
+fn rows(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    after: Option<String>,
+    limit: usize,
+) -> Result<Vec<RawRow>> {
+    let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let range = table.range::<&str>((start, Bound::Unbounded)).map_err(|e| fault("reading the store", e))?;
+    range
+        .take(limit)
+        .map(|row| row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| fault("reading the store", e))
+}
+
+fn decode_rows<K: Key, V: Value>(table: &Table<K, V>, rows: Vec<RawRow>) -> Result<Vec<(K, V)>> {
+    rows.into_iter().map(|(key, bytes)| Ok((decode_key(table.name(), &key)?, decode(table.name(), &bytes)?))).collect()
+}
+
+/// A value whose audit entry is durable. Whoever hands out a credential asks for one of these.
+///
+/// **Invariant:** made only by [`WriteTx::lend`], and a closure's result leaves `store.write` only after the commit.
+#[derive(Debug)]
+pub struct Lent<T>(T);
+
+impl<T> Lent<T> {
+    /// The value, to hand it out.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// The changes of one closure: a lock on the whole store, and the proof that they are atomic. What it reads
+/// includes its own changes and those of closures before it in the same commit.
+pub struct WriteTx<'b, 't> {
+    batch: &'b mut Batch<'t>,
+    changes: BTreeMap<(&'static str, String), Option<Vec<u8>>>,
+    /// The first audited table that was changed, for the message when no entry follows.
+    audited: Option<&'static str>,
+    notes: Vec<Note>,
+    now: Timestamp,
+}
+
+impl WriteTx<'_, '_> {
+    /// One moment for the whole closure.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The record of a key.
+    pub fn get<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+        let key = key.to_string();
+        if let Some(change) = self.changes.get(&(table.name(), key.clone())) {
+            return change.as_ref().map(|bytes| decode(table.name(), bytes)).transpose();
+        }
+        let Some(open) = self.batch.tables.get(table.name()) else {
+            return self.batch.first_read(table.name(), &key)?.map(|bytes| decode(table.name(), &bytes)).transpose();
+        };
+        let bytes = open.get(key.as_str()).map_err(|e| fault("reading the store", e))?;
+        bytes.map(|bytes| decode(table.name(), bytes.value())).transpose()
+    }
+
+    /// At most `limit` records in the order of their keys. Without a lower bound: it serves small tables.
+    pub fn scan<K: Key, V: Value>(&mut self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
+        let open = self.batch.table(table.name())?;
+        let mut merged: BTreeMap<String, Vec<u8>> = rows(open, None, limit)?.into_iter().collect();
+        for ((name, key), change) in &self.changes {
+            match change {
+                _ if *name != table.name() => {}
+                Some(bytes) => drop(merged.insert(key.clone(), bytes.clone())),
+                None => drop(merged.remove(key)),
+            }
+        }
+        decode_rows(table, merged.into_iter().take(limit).collect())
+    }
+
+    /// Writes the record of a key.
+    pub fn put<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K, value: &V) -> Result<()> {
+        let bytes = encode(table.name(), value)?;
+        self.change(table, key, Some(bytes));
+        Ok(())
+    }
+
+    /// Removes the record of a key, if there is one.
+    pub fn delete<K: Key, V>(&mut self, table: &Table<K, V>, key: &K) {
+        self.change(table, key, None);
+    }
+
+    /// Adds an entry to the audit log. It commits with the changes or not at all.
+    pub fn audit(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// Wraps a credential that is about to leave, with the entry that says so.
+    pub fn lend<T>(&mut self, note: Note, value: T) -> Lent<T> {
+        self.audit(note);
+        Lent(value)
+    }
+
+    /// Seals a secret for this table and key.
+    pub fn seal<K: Key, V>(&self, table: &Table<K, V>, key: &K, secret: &Secret) -> Result<Sealed> {
+        self.batch.keys.seal(table.name(), &key.to_string(), secret)
+    }
+
+    /// Opens a secret that was sealed for this table and key.
+    pub fn open<K: Key, V>(&self, table: &Table<K, V>, key: &K, sealed: &Sealed) -> Result<Secret> {
+        self.batch.keys.open(table.name(), &key.to_string(), sealed)
+    }
+
+    fn change<K: Key, V>(&mut self, table: &Table<K, V>, key: &K, change: Option<Vec<u8>>) {
+        if table.is_audited() {
+            self.audited.get_or_insert(table.name());
+        }
+        self.changes.insert((table.name(), key.to_string()), change);
+    }
+}
+
+/// Closures that share one commit. Owned by the writer thread.
+pub(super) struct Batch<'t> {
+    pub(super) tx: &'t WriteTransaction,
+    pub(super) keys: &'t Keys,
+    pub(super) tables: HashMap<&'static str, redb::Table<'t, &'static str, &'static [u8]>>,
+    pub(super) head: Head,
+    pub(super) now: Timestamp,
+    pub(super) changed: Vec<&'static str>,
+    /// Set when applying a closure's changes failed half-way: nothing of this batch may commit.
+    pub(super) broken: Option<Error>,
+}
+
+impl<'t> Batch<'t> {
+    /// Runs one closure. An error, a panic or a missing audit entry leaves no trace of it.
+    pub(super) fn attempt<T>(&mut self, closure: impl FnOnce(&mut WriteTx<'_, 't>) -> Result<T>) -> Result<T> {
+        let now = self.now;
+        let mut tx = WriteTx { batch: self, changes: BTreeMap::new(), audited: None, notes: Vec::new(), now };
+        let value = catch_unwind(AssertUnwindSafe(|| closure(&mut tx)))
+            .unwrap_or_else(|_| Err(Error::internal("running a transaction", "it panicked")))?;
+        let WriteTx { changes, audited, notes, .. } = tx;
+        if let (Some(table), true) = (audited, notes.is_empty()) {
+            return Err(Error::internal("committing", format!("a change to `{table}` came without an audit entry")));
+        }
+        if let Err(error) = self.apply(changes, notes) {
+            self.broken = Some(error);
+            return Err(Error::unavailable("the store cannot be written"));
+        }
+        Ok(value)
+    }
+
+    fn apply(&mut self, changes: BTreeMap<(&'static str, String), Option<Vec<u8>>>, notes: Vec<Note>) -> Result<()> {
+        for ((name, key), change) in changes {
+            let table = self.table(name)?;
+            match change {
+                Some(bytes) => table.insert(key.as_str(), bytes.as_slice()).map(drop),
+                None => table.remove(key.as_str()).map(drop),
+            }
+            .map_err(|e| fault("writing the store", e))?;
+            if !self.changed.contains(&name) {
+                self.changed.push(name);
+            }
+        }
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let mut log = self.tx.open_table(AUDIT).map_err(|e| fault("writing the audit log", e))?;
+        for note in notes {
+            let bytes = self.entry(note)?;
+            self.head = self.head.after(&bytes);
+            log.insert(self.head.seq, bytes.as_slice()).map_err(|e| fault("writing the audit log", e))?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, note: Note) -> Result<Vec<u8>> {
+        let entry = Entry {
+            seq: self.head.seq + 1,
+            time: self.now,
+            actor: note.actor,
+            action: note.action.into(),
+            object: note.object.into(),
+            outcome: note.outcome,
+            request_id: note.request_id.map(Into::into),
+            secrets: note.secrets.iter().map(|secret| self.keys.reference(secret)).collect(),
+            details: note.details,
+            prev: self.head.hash_hex().into(),
+        };
+        encode("audit", &entry)
+    }
+
+    /// The table, opened once per batch.
+    fn table(&mut self, name: &'static str) -> Result<&mut redb::Table<'t, &'static str, &'static [u8]>> {
+        match self.tables.entry(name) {
+            std::collections::hash_map::Entry::Occupied(open) => Ok(open.into_mut()),
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                let table = self.tx.open_table(definition(name)).map_err(|e| fault("opening a table", e))?;
+                Ok(vacant.insert(table))
+            }
+        }
+    }
+
+    /// Reads from a table that no closure of this batch has opened yet, without keeping it open.
+    fn first_read(&self, name: &'static str, key: &str) -> Result<Option<Vec<u8>>> {
+        let table = self.tx.open_table(definition(name)).map_err(|e| fault("opening a table", e))?;
+        let bytes = table.get(key).map_err(|e| fault("reading the store", e))?;
+        Ok(bytes.map(|bytes| bytes.value().to_vec()))
+    }
+}

@@ -1,0 +1,155 @@
+//! Group commit: one thread runs the closures that wait, and one fsync makes all of them durable.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use redb::{Database, ReadableTable};
+use tokio::sync::{mpsc, oneshot};
+
+use super::chain::Head;
+use super::seal::Keys;
+use super::tx::{Batch, WriteTx};
+use super::{AUDIT, fault};
+use crate::base::{Clock, Error, Result};
+
+/// Closures that may wait: several times the requests in flight, and bounded so that a stuck disk shows as `Busy`.
+const QUEUE_MAX: usize = 4096;
+/// Closures per commit: enough to bury the fsync, few enough that nobody waits long for the others' work.
+const BATCH_MAX: usize = 512;
+
+/// One closure with its way back: runs inside a batch, then hears how the commit ended.
+type Job = Box<dyn for<'b, 't> FnOnce(&'b mut Batch<'t>) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(std::result::Result<(), &Error>) + Send>;
+
+/// The handle of the writer thread. Dropping it lets the waiting closures commit and joins the thread.
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    versions: Versions,
+}
+
+type Versions = Arc<Mutex<HashMap<&'static str, u64>>>;
+
+impl Writer {
+    pub(super) fn start(db: Arc<Database>, keys: Arc<Keys>, clock: Clock) -> Result<Self> {
+        let head = read_head(&db)?;
+        let (jobs, queue) = mpsc::channel(QUEUE_MAX);
+        let versions = Versions::default();
+        let mut state = State { db, keys, clock, head, versions: versions.clone() };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || state.run(queue))
+            .map_err(|e| Error::internal("starting the writer thread", e))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), versions })
+    }
+
+    pub(super) async fn write<T, F>(&self, closure: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
+    {
+        let (answer, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |batch| {
+            let result = batch.attempt(closure);
+            Box::new(move |committed| {
+                let result = match committed {
+                    Ok(()) => result,
+                    Err(cause) => Err(Error::unavailable("the store cannot be written").because(cause.chain())),
+                };
+                // The asker may be gone; what is committed stays.
+                drop(answer.send(result));
+            })
+        });
+        let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
+        jobs.try_send(job).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => Error::busy("too many changes wait for the disk: ask again"),
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })?;
+        outcome.await.map_err(|_| stopped())?
+    }
+
+    pub(super) fn version(&self, table: &str) -> u64 {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).get(table).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::unavailable("the store is closed")
+}
+
+fn read_head(db: &Database) -> Result<Head> {
+    let tx = db.begin_write().map_err(|e| fault("reading the audit log", e))?;
+    let head = {
+        let log = tx.open_table(AUDIT).map_err(|e| fault("reading the audit log", e))?;
+        let last = log.last().map_err(|e| fault("reading the audit log", e))?;
+        last.map_or(Head::EMPTY, |(seq, bytes)| Head { seq: seq.value() - 1, hash: [0; 32] }.after(bytes.value()))
+    };
+    tx.abort().map_err(|e| fault("reading the audit log", e))?;
+    Ok(head)
+}
+
+struct State {
+    db: Arc<Database>,
+    keys: Arc<Keys>,
+    clock: Clock,
+    head: Head,
+    versions: Versions,
+}
+
+impl State {
+    fn run(&mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(BATCH_MAX);
+        while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
+            let mut answers = Vec::with_capacity(jobs.len());
+            let committed = self.commit(jobs.drain(..), &mut answers);
+            if let Err(error) = &committed {
+                tracing::error!("the store cannot be written: {}", error.chain());
+            }
+            for answer in answers {
+                answer(committed.as_ref().map(|()| ()));
+            }
+        }
+    }
+
+    fn commit(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {
+        // When this fails the closures are dropped unrun, which closes their channels: they hear that too.
+        let tx = self.db.begin_write().map_err(|e| fault("beginning a transaction", e))?;
+        let (head, changed, broken) = {
+            let mut batch = Batch {
+                tx: &tx,
+                keys: &self.keys,
+                tables: HashMap::new(),
+                head: self.head,
+                now: self.clock.now(),
+                changed: Vec::new(),
+                broken: None,
+            };
+            answers.extend(jobs.map(|job| job(&mut batch)));
+            (batch.head, std::mem::take(&mut batch.changed), batch.broken.take())
+        };
+        if let Some(error) = broken {
+            drop(tx.abort());
+            return Err(error);
+        }
+        if head == self.head && changed.is_empty() {
+            return tx.abort().map_err(|e| fault("ending a transaction", e));
+        }
+        tx.commit().map_err(|e| fault("committing", e))?;
+        self.head = head;
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        for table in changed {
+            *versions.entry(table).or_default() += 1;
+        }
+        Ok(())
+    }
+}
