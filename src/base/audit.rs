@@ -14,6 +14,8 @@ use super::secret::Secret;
 pub enum Actor {
     /// A client that proved its id.
     Client(ClientId),
+    /// Somebody without an id, by the grace of the remote authority.
+    Anonymous,
     /// A user of this host, through the control socket or the store itself.
     Local(String),
     /// A loop, by its name.
@@ -26,6 +28,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(id) => write!(f, "client {id}"),
+            Self::Anonymous => f.write_str("anonymous"),
             Self::Local(user) => write!(f, "local {user}"),
             Self::Loop(name) => write!(f, "loop {name}"),
             Self::Appliance => f.write_str("appliance"),

@@ -26,8 +26,12 @@ impl Timestamp {
     pub const MAX: Self = Self(253_402_300_799_999);
 
     /// From milliseconds since 1970; clamped to the years 0 to 9999.
-    pub fn from_millis(millis: i64) -> Self {
-        Self(millis).clamp(Self::MIN, Self::MAX)
+    pub const fn from_millis(millis: i64) -> Self {
+        match millis {
+            ..-62_167_219_200_000 => Self::MIN,
+            253_402_300_800_000.. => Self::MAX,
+            _ => Self(millis),
+        }
     }
 
     /// Milliseconds since 1970.

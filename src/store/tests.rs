@@ -1,6 +1,7 @@
 //! Stories about the store: atomic, audited, chained, sealed, and clear when it cannot open.
 
 use std::fs;
+use std::ops::Bound;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -77,7 +78,7 @@ async fn closures_that_share_a_commit_fail_and_panic_alone() {
     });
     let outcomes = futures_util::future::join_all(writes.collect::<Vec<_>>()).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count(), 32);
-    let kept = store.read(|tx| tx.scan(&THINGS, None, 100)).unwrap();
+    let kept = store.read(|tx| tx.scan(&THINGS, Bound::Unbounded, 100)).unwrap();
     assert!(kept.iter().all(|(_, thing)| thing.size % 4 == 0 || thing.size % 4 == 3));
     assert_eq!(kept.len(), 32);
     assert_eq!(store.verify_audit().unwrap().seq, 32);
@@ -99,7 +100,7 @@ async fn a_closure_reads_its_own_changes_and_scans_in_order() {
         .await
         .unwrap();
     assert_eq!(seen, ["a", "c"]);
-    let after = store.read(|tx| tx.scan(&THINGS, Some(&id("a")), 10)).unwrap();
+    let after = store.read(|tx| tx.scan(&THINGS, Bound::Excluded(&id("a")), 10)).unwrap();
     assert_eq!(after.len(), 1);
     assert_eq!(store.read(|tx| tx.count(&THINGS)).unwrap(), 2);
 }

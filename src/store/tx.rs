@@ -40,10 +40,10 @@ impl ReadTx<'_> {
         bytes.map(|bytes| decode(table.name(), bytes.value())).transpose()
     }
 
-    /// At most `limit` records in the order of their keys, from the first one after `after`.
-    pub fn scan<K: Key, V: Value>(&self, table: &Table<K, V>, after: Option<&K>, limit: usize) -> Result<Vec<(K, V)>> {
+    /// At most `limit` records in the order of their keys, from a bound upwards.
+    pub fn scan<K: Key, V: Value>(&self, table: &Table<K, V>, from: Bound<&K>, limit: usize) -> Result<Vec<(K, V)>> {
         let Some(open) = self.table(table.name())? else { return Ok(Vec::new()) };
-        decode_rows(table, rows(&open, after.map(ToString::to_string), limit)?)
+        decode_rows(table, rows(&open, from.map(ToString::to_string), limit)?)
     }
 
     /// How many records a table holds.
@@ -84,11 +84,11 @@ impl ReadTx<'_> {
 
 fn rows(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
-    after: Option<String>,
+    from: Bound<String>,
     limit: usize,
 ) -> Result<Vec<RawRow>> {
-    let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let range = table.range::<&str>((start, Bound::Unbounded)).map_err(|e| fault("reading the store", e))?;
+    let from = from.as_ref().map(String::as_str);
+    let range = table.range::<&str>((from, Bound::Unbounded)).map_err(|e| fault("reading the store", e))?;
     range
         .take(limit)
         .map(|row| row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())))
@@ -146,7 +146,7 @@ impl WriteTx<'_, '_> {
     /// At most `limit` records in the order of their keys. Without a lower bound: it serves small tables.
     pub fn scan<K: Key, V: Value>(&mut self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
         let open = self.batch.table(table.name())?;
-        let mut merged: BTreeMap<String, Vec<u8>> = rows(open, None, limit)?.into_iter().collect();
+        let mut merged: BTreeMap<String, Vec<u8>> = rows(open, Bound::Unbounded, limit)?.into_iter().collect();
         for ((name, key), change) in &self.changes {
             match change {
                 _ if *name != table.name() => {}

@@ -1,0 +1,157 @@
+//! `reconcile`: compares what the broker has with what it should have, and puts back what differs.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use futures_util::StreamExt;
+
+use super::{ACCOUNTS, Account, Accounts};
+use crate::base::audit::{Actor, Note};
+use crate::base::{AccountName, Result, VhostName};
+use crate::ports::broker::{Access, Permission, User};
+use crate::store::WriteTx;
+
+/// Accounts read or marked per transaction: bounds memory, and lets requests in between.
+pub(super) const CHUNK: usize = 500;
+/// Accounts settled side by side: the broker gains nothing beyond eight writers (rabbitmq.md 3).
+const WRITERS: usize = 8;
+/// The name of the loop, in the audit log and on the console.
+const LOOP: &str = "reconcile";
+
+/// What one pass of reconciliation found and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Accounts looked at.
+    pub seen: usize,
+    /// Of these, how many the broker had otherwise than wished.
+    pub drifted: usize,
+    /// How many were put right.
+    pub settled: usize,
+    /// How many could not be put right now; the next pass tries again.
+    pub failed: usize,
+}
+
+/// What the broker has, by user.
+struct Found {
+    users: HashMap<String, Vec<String>>,
+    permissions: HashMap<String, Vec<(String, Access)>>,
+}
+
+impl Accounts {
+    /// One pass over all accounts. It visits every one even when some fail, and is safe at any time.
+    pub async fn reconcile(&self) -> Result<Reconciled> {
+        let broker = self.broker()?;
+        let began = self.store.read(|tx| Ok(tx.now()))?;
+        let found = Found::new(broker.users().await?, broker.permissions().await?);
+        let mut report = Reconciled::default();
+        let mut after = None;
+        loop {
+            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
+            let Some((last, _)) = rows.last() else { return Ok(report) };
+            after = Some(last.clone());
+            report.seen += rows.len();
+            let drifts: Vec<_> = rows
+                .iter()
+                // What was settled after we asked the broker is not in its answer.
+                .filter(|(_, account)| account.is_settled() && account.settled_at <= began)
+                .filter_map(|(name, account)| Some((name.clone(), account.wish, found.differs(name, account)?)))
+                .collect();
+            report.drifted += drifts.len();
+            let drifted: Vec<_> = drifts.iter().map(|(name, ..)| name.clone()).collect();
+            self.mark(drifts).await?;
+            let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled()).map(|(name, _)| name);
+            self.put_right(unsettled.chain(drifted), &found, &mut report).await;
+        }
+    }
+
+    /// Notes that the broker has these accounts otherwise, so that settling them has work to do.
+    async fn mark(&self, drifts: Vec<(AccountName, u64, String)>) -> Result<()> {
+        if drifts.is_empty() {
+            return Ok(());
+        }
+        self.store
+            .write(move |tx| {
+                for (name, wish, what) in drifts {
+                    mark(tx, &name, wish, what)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn put_right(&self, names: impl Iterator<Item = AccountName>, found: &Found, report: &mut Reconciled) {
+        let outcomes: Vec<bool> = futures_util::stream::iter(names)
+            .map(|name| async move {
+                let strays = self.remove_strays(&name, found).await;
+                let settled = self.settle(&[name], Actor::Loop(LOOP.into()), |_| Ok(())).await;
+                strays.is_ok() && settled.is_ok()
+            })
+            .buffer_unordered(WRITERS)
+            .collect()
+            .await;
+        report.settled += outcomes.iter().filter(|done| **done).count();
+        report.failed += outcomes.iter().filter(|done| !**done).count();
+    }
+
+    /// Takes away access to vhosts other than the account's own, which `put_user` leaves as it is.
+    async fn remove_strays(&self, name: &AccountName, found: &Found) -> Result<()> {
+        let Some(account) = self.store.read(|tx| tx.get(&ACCOUNTS, name))? else { return Ok(()) };
+        for vhost in found.strays(name, &account) {
+            let vhost = VhostName::parse(vhost)?;
+            self.broker()?.delete_permission(&vhost, name).await?;
+        }
+        Ok(())
+    }
+}
+
+fn mark(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, what: String) -> Result<()> {
+    // A newer wish is settled by whoever made it.
+    let Some(mut account) = tx.get(&ACCOUNTS, name)?.filter(|account| account.wish == wish) else { return Ok(()) };
+    account.wish += 1;
+    tx.put(&ACCOUNTS, name, &account)?;
+    tracing::warn!(account = %name, "the broker had `{name}` otherwise than wished: {what}");
+    tx.audit(Note::done(Actor::Loop(LOOP.into()), "account.drift", name).with("what", what));
+    Ok(())
+}
+
+impl Found {
+    fn new(users: Vec<User>, permissions: Vec<Permission>) -> Self {
+        let mut by_user: HashMap<String, Vec<(String, Access)>> = HashMap::new();
+        for Permission { vhost, user, access } in permissions {
+            by_user.entry(user).or_default().push((vhost, access));
+        }
+        Self { users: users.into_iter().map(|user| (user.name, user.tags)).collect(), permissions: by_user }
+    }
+
+    /// What the broker has otherwise, in words. Passwords cannot be compared (rabbitmq.md, fact 10).
+    fn differs(&self, name: &AccountName, account: &Account) -> Option<String> {
+        let Some(tags) = self.users.get(name.as_str()) else { return Some("the user is gone".into()) };
+        if !same_set(tags, &account.tags) {
+            return Some(format!("its tags are [{}]", tags.join(", ")));
+        }
+        let own = self.granted(name).iter().find(|(vhost, _)| vhost == account.vhost.as_str());
+        match own {
+            None => Some("its permissions are gone".into()),
+            Some((_, access)) if *access != account.access() => Some("its permissions were changed".into()),
+            Some(_) => self.strays(name, account).next().map(|vhost| format!("it may enter the vhost {vhost}")),
+        }
+    }
+
+    fn granted(&self, name: &AccountName) -> &[(String, Access)] {
+        self.permissions.get(name.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    fn strays<'f>(&'f self, name: &AccountName, account: &Account) -> impl Iterator<Item = &'f str> {
+        let own = account.vhost.clone();
+        self.granted(name).iter().map(|(vhost, _)| vhost.as_str()).filter(move |vhost| *vhost != own.as_str())
+    }
+}
+
+/// Where the next chunk begins.
+pub(super) fn beyond<K>(last: Option<&K>) -> Bound<&K> {
+    last.map_or(Bound::Unbounded, Bound::Excluded)
+}
+
+fn same_set(a: &[String], b: &[String]) -> bool {
+    a.len() == b.len() && a.iter().all(|tag| b.contains(tag))
+}

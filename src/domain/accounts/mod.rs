@@ -1,0 +1,156 @@
+//! Broker users we answer for. What each should be is a record; `settle` makes it so; `reconcile` makes sure.
+//!
+//! **Invariant:** this module is the only code that changes broker users and permissions.
+
+mod drift;
+mod settle;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
+use crate::ports::amqp::LoginProbe;
+use crate::ports::broker::{Access, Broker};
+use crate::store::{ReadTx, Sealed, Store, Table, WriteTx};
+
+pub use drift::Reconciled;
+use settle::Settling;
+
+const ACCOUNTS: Table<AccountName, Account> = Table::audited("accounts");
+
+/// What a broker user should be, and how far we know that it is.
+#[derive(Debug, Serialize, Deserialize)]
+struct Account {
+    /// The password, or `None` for a user that cannot log in.
+    password: Option<Sealed>,
+    tags: Vec<String>,
+    vhost: VhostName,
+    configure: String,
+    write: String,
+    read: String,
+    /// Counts the wishes.
+    wish: u64,
+    /// The last wish that the broker is known to have carried out.
+    settled: u64,
+    /// Since when that is known.
+    settled_at: Timestamp,
+}
+
+impl Account {
+    fn is_settled(&self) -> bool {
+        self.settled == self.wish
+    }
+
+    fn access(&self) -> Access {
+        Access { configure: self.configure.clone(), write: self.write.clone(), read: self.read.clone() }
+    }
+}
+
+/// What a broker user should be from now on.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The password it logs in with, or `None` for a user that cannot log in.
+    pub password: Option<Secret>,
+    /// Its tags, all of them.
+    pub tags: Vec<String>,
+    /// The one vhost it may enter.
+    pub vhost: VhostName,
+    /// What it may do there.
+    pub access: Access,
+}
+
+/// How an account stands, for operators.
+#[derive(Clone, Debug, Serialize)]
+pub struct Standing {
+    /// The broker user.
+    pub account: AccountName,
+    /// Whether it may log in.
+    pub usable: bool,
+    /// Whether the broker is known to be as we wish.
+    pub settled: bool,
+}
+
+/// The broker users we answer for.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Store,
+    broker: Option<Arc<dyn Broker>>,
+    /// Proves a new password by a login before it is handed out, when the operator asked for that.
+    probe: Option<LoginProbe>,
+    settling: Arc<Settling>,
+}
+
+impl Accounts {
+    /// `broker` is `None` while none is configured: wishes are then kept and answered with `Unavailable`.
+    pub fn new(store: Store, broker: Option<Arc<dyn Broker>>, probe: Option<LoginProbe>) -> Self {
+        Self { store, broker, probe, settling: Arc::default() }
+    }
+
+    /// The broker, for questions.
+    pub fn broker(&self) -> Result<&Arc<dyn Broker>> {
+        self.broker.as_ref().ok_or_else(|| Error::unavailable("no broker is configured"))
+    }
+
+    /// Writes down what an account should be. The caller's audit entry covers it; `settle` makes it true.
+    pub fn wish(&self, tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: &Wish) -> Result<()> {
+        let before = tx.get(&ACCOUNTS, name)?;
+        let password = wish.password.as_ref().map(|password| tx.seal(&ACCOUNTS, name, password)).transpose()?;
+        let Access { configure, write, read } = wish.access.clone();
+        let (counted, settled, settled_at) =
+            before.map_or((0, 0, Timestamp::MIN), |before| (before.wish, before.settled, before.settled_at));
+        let account = Account {
+            password,
+            tags: wish.tags.clone(),
+            vhost: wish.vhost.clone(),
+            configure,
+            write,
+            read,
+            wish: counted + 1,
+            settled,
+            settled_at,
+        };
+        tx.put(&ACCOUNTS, name, &account)
+    }
+
+    /// The password of an account, if the broker is known to accept it: `None` while it is not settled.
+    pub fn settled_password(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<Option<Secret>> {
+        match tx.get(&ACCOUNTS, name)? {
+            Some(Account { password: Some(password), wish, settled, .. }) if wish == settled => {
+                tx.open(&ACCOUNTS, name, &password).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the broker is known to be as we wish for this account.
+    pub fn is_settled(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<bool> {
+        Ok(tx.get(&ACCOUNTS, name)?.is_some_and(|account| account.is_settled()))
+    }
+
+    /// How an account stands; `None` when we do not answer for it.
+    pub fn standing(&self, tx: &ReadTx<'_>, name: &AccountName) -> Result<Option<Standing>> {
+        let account = tx.get(&ACCOUNTS, name)?;
+        Ok(account.map(|account| Standing {
+            account: name.clone(),
+            usable: account.password.is_some(),
+            settled: account.is_settled(),
+        }))
+    }
+
+    /// How many accounts there are, and how many of them the broker is not known to have as wished.
+    pub fn counts(&self) -> Result<(u64, u64)> {
+        self.store.read(|tx| {
+            let (mut all, mut unsettled, mut after) = (0, 0, None);
+            loop {
+                let rows = tx.scan(&ACCOUNTS, drift::beyond(after.as_ref()), drift::CHUNK)?;
+                let Some((last, _)) = rows.last() else { return Ok((all, unsettled)) };
+                after = Some(last.clone());
+                for (_, account) in rows {
+                    all += 1;
+                    unsettled += u64::from(!account.is_settled());
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! `settle`: makes the broker what the store says, one account at a time, as often as one likes.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use futures_util::future::try_join_all;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{ACCOUNTS, Account, Accounts};
+use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::{AccountName, Error, Result, Secret, VhostName};
+use crate::ports::broker::{Access, Login, PasswordHash, UserWish};
+use crate::store::WriteTx;
+
+/// Locks over all accounts: two accounts seldom share one, and the number bounds the memory.
+const STRIPES: usize = 256;
+
+/// Keeps two settlements of one account apart, because the later answer must be the later wish.
+pub(super) struct Settling {
+    stripes: [Mutex<()>; STRIPES],
+    hasher: RandomState,
+}
+
+impl Default for Settling {
+    fn default() -> Self {
+        Self { stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+}
+
+impl Settling {
+    /// Locks these accounts. Always in the order of the stripes, so that two callers cannot wait for each other.
+    async fn lock(&self, names: &[AccountName]) -> Vec<MutexGuard<'_, ()>> {
+        let mut stripes: Vec<usize> = names.iter().map(|name| self.stripe(name)).collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        let mut guards = Vec::with_capacity(stripes.len());
+        for stripe in stripes {
+            guards.push(self.stripes[stripe].lock().await);
+        }
+        guards
+    }
+
+    fn stripe(&self, name: &AccountName) -> usize {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(name.as_str().as_bytes());
+        usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0)
+    }
+}
+
+/// A wish that the broker has carried out, before the store knows.
+struct Carried {
+    name: AccountName,
+    wish: u64,
+}
+
+impl Accounts {
+    /// Makes these accounts true on the broker, then runs `then` in the transaction that notes it.
+    ///
+    /// Safe to repeat and to abandon at any point. On an error nothing is noted; what the broker did is done again
+    /// by the next call or the reconcile loop. `then` must look whether the accounts are settled: a newer wish may
+    /// have come in between.
+    pub async fn settle<T: Send + 'static>(
+        &self,
+        names: &[AccountName],
+        actor: Actor,
+        then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _settling = self.settling.lock(names).await;
+        let carried = match try_join_all(names.iter().map(|name| self.carry_out(name))).await {
+            Ok(carried) => carried,
+            Err(error) => {
+                self.note_failure(names, actor, &error).await;
+                return Err(error);
+            }
+        };
+        self.store
+            .write(move |tx| {
+                for Carried { name, wish } in carried.into_iter().flatten() {
+                    note_carried(tx, &name, wish, &actor)?;
+                }
+                then(tx)
+            })
+            .await
+    }
+
+    /// Brings one account to the broker. `None` when it is settled already, or gone.
+    async fn carry_out(&self, name: &AccountName) -> Result<Option<Carried>> {
+        let wish = self.store.read(|tx| {
+            let Some(account) = tx.get(&ACCOUNTS, name)?.filter(|account| !account.is_settled()) else {
+                return Ok(None);
+            };
+            let password = account.password.as_ref().map(|sealed| tx.open(&ACCOUNTS, name, sealed)).transpose()?;
+            Ok(Some((account, password)))
+        })?;
+        let Some((account, password)) = wish else { return Ok(None) };
+        self.put(name, &account, password.as_ref()).await?;
+        if let (Some(probe), Some(password)) = (&self.probe, &password) {
+            match probe.verify(&account.vhost, name, password).await? {
+                true => {}
+                false => return Err(Error::unavailable("the broker refuses the login that it was just told of")),
+            }
+        }
+        Ok(Some(Carried { name: name.clone(), wish: account.wish }))
+    }
+
+    async fn put(&self, name: &AccountName, account: &Account, password: Option<&Secret>) -> Result<()> {
+        let login = password.map_or(Login::Locked, |password| Login::Hash(PasswordHash::of(password)));
+        let permissions: [(VhostName, Access); 1] = [(account.vhost.clone(), account.access())];
+        let wish = UserWish { name, login, tags: &account.tags, permissions: &permissions };
+        self.broker()?.put_user(&wish).await
+    }
+
+    /// Says in the log and in the audit log that the broker was not brought along. An error of this is only logged:
+    /// the first one is what the caller hears.
+    async fn note_failure(&self, names: &[AccountName], actor: Actor, cause: &Error) {
+        let object = names.iter().map(AccountName::as_str).collect::<Vec<_>>().join(" ");
+        tracing::warn!("could not settle {object}: {}", cause.chain());
+        let note = Note::done(actor, "account.settle", object)
+            .outcome(Outcome::Failed)
+            .with("cause", cause.message().to_owned());
+        let noted = self.store.write(move |tx| {
+            tx.audit(note);
+            Ok(())
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!("could not audit that: {}", error.chain());
+        }
+    }
+}
+
+fn note_carried(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, actor: &Actor) -> Result<()> {
+    // Deleted meanwhile: whoever did that also tells the broker.
+    let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
+    account.settled = wish;
+    account.settled_at = tx.now();
+    tx.put(&ACCOUNTS, name, &account)?;
+    tx.audit(Note::done(actor.clone(), "account.settle", name).with("wish", wish));
+    Ok(())
+}

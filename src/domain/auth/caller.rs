@@ -1,0 +1,83 @@
+//! `Caller`: the proof that somebody was asked who they are. Domain methods that need rights take one.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::base::audit::{Actor, Note};
+use crate::base::{ClientId, Error, Result, Scope};
+use crate::proto::scopes::{Expression, covers};
+
+/// Who is asking, and what they may do. Made only by `Auth` and for the control socket.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    actor: Actor,
+    scopes: Arc<[Scope]>,
+    request_id: Arc<str>,
+    /// Marks the signed request, so that a restart still knows it (see `replay`).
+    mark: Option<String>,
+}
+
+impl Caller {
+    /// Somebody who showed no credentials: without any scope.
+    pub(super) fn nobody(request_id: &str) -> Self {
+        Self { actor: Actor::Anonymous, scopes: Arc::default(), request_id: request_id.into(), mark: None }
+    }
+
+    pub(super) fn client(id: Option<ClientId>, scopes: Vec<Scope>, request_id: &str, mark: Option<String>) -> Self {
+        let actor = id.map_or(Actor::Anonymous, Actor::Client);
+        Self { actor, scopes: scopes.into(), request_id: request_id.into(), mark }
+    }
+
+    /// A user of this host who reached the control socket or the store itself: the file's mode is the proof, and
+    /// there is nothing they may not do.
+    pub fn local(user: &str, request_id: &str) -> Self {
+        let everything = Scope::parse("*").into_iter().collect();
+        Self { actor: Actor::Local(user.into()), scopes: everything, request_id: request_id.into(), mark: None }
+    }
+
+    /// As the audit log names them.
+    pub fn actor(&self) -> Actor {
+        self.actor.clone()
+    }
+
+    /// Begins an audit entry of something they did.
+    pub fn note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
+        let note = Note::done(self.actor(), action, object).request(&*self.request_id);
+        match &self.mark {
+            Some(mark) => note.with(super::replay::DETAIL, mark.clone()),
+            None => note,
+        }
+    }
+
+    /// Refuses a caller whose scopes do not satisfy the expression, in the ancestor's words
+    /// (vectors `pulse-auth-02`, `-06`, `-07`).
+    pub fn require(&self, expression: &Expression) -> Result<()> {
+        let Some(missing) = expression.missing(&self.scopes) else { return Ok(()) };
+        let missing = match missing {
+            Expression::Scope(scope) => scope,
+            other => pretty(&other),
+        };
+        let scopes = pretty(&self.scopes.iter().map(|scope| Value::from(scope.as_str())).collect::<Vec<_>>());
+        Err(Error::forbidden(format!(
+            "You do not have sufficient scopes. You are missing the following scopes:\n\n```\n{missing}\n```\n\n\
+             You have the scopes:\n\n```\n{scopes}\n```\n\n\
+             This request requires you to satisfy this scope expression:\n\n```\n{}\n```",
+            pretty(expression)
+        ))
+        .with_code("InsufficientScopes"))
+    }
+
+    /// Refuses to let a caller give away scopes that they do not hold.
+    pub fn require_all(&self, scopes: &[Scope]) -> Result<()> {
+        match scopes.iter().find(|scope| !covers(&self.scopes, scope.as_str())) {
+            None => Ok(()),
+            Some(scope) => Err(Error::forbidden(format!("you cannot grant the scope `{scope}`: you do not hold it"))
+                .with_code("InsufficientScopes")),
+        }
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}

@@ -1,0 +1,9 @@
+//! Every rule of the product, one module per noun.
+//!
+//! Modules use one another only along this list, which `tests/tidy.rs` checks:
+//! `namespaces → accounts` · `vitals → all, reading only`.
+
+pub mod accounts; // broker users we answer for: wish, settle, drift
+pub mod auth; // who is asking, and may they
+pub mod namespaces; // claims of a namespace and what is lent for it
+pub mod vitals; // figures for health, metrics and the console

@@ -1,0 +1,167 @@
+//! Claiming: the record and the wish in one transaction, then the broker, then the answer.
+
+use std::time::Duration;
+
+use super::{NAMESPACES, Namespace, Namespaces, Slot, Times};
+use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
+use crate::domain::accounts::Wish;
+use crate::domain::auth::Caller;
+use crate::store::{Lent, WriteTx};
+
+/// How long a namespace lasts whose claim does not say (taskcluster.md 6.2).
+const EXPIRES_DEFAULT: Duration = Duration::from_secs(4 * 60 * 60);
+/// How often a claim starts over because somebody else changed the wish meanwhile. Two would do; a fourth time
+/// means that something keeps changing it.
+const TRIES: usize = 4;
+
+/// What a client asks for. What it leaves out is reset, on every claim (taskcluster.md 6.2).
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// When the namespace may be removed; four hours from now when left out.
+    pub expires: Option<Timestamp>,
+    /// Whom to tell about queues that grow; nobody when left out.
+    pub contact: Option<String>,
+}
+
+/// What a claim is answered with. It leaves only as [`Lent`].
+#[derive(Debug)]
+pub struct Claimed {
+    /// The namespace.
+    pub namespace: NamespaceName,
+    /// When it was made and when it ends.
+    pub times: Times,
+    /// How to reach the broker, with the password.
+    pub connection_string: Secret,
+    /// When to claim again: the password works at least until then.
+    pub reclaim_at: Timestamp,
+}
+
+/// What the first transaction of a claim came to.
+enum Step {
+    Lent(Box<Lent<Claimed>>),
+    Settle(Vec<AccountName>),
+}
+
+impl Namespaces {
+    /// Claims a namespace for a caller who may.
+    ///
+    /// Repeating a claim with equal input gives the equal document until the next rotation. `Unavailable` says that
+    /// the broker is away: nothing is handed out, and repeating the claim is safe.
+    pub async fn claim(&self, caller: &Caller, name: &NamespaceName, claim: Claim) -> Result<Lent<Claimed>> {
+        let accounts = match self.record(caller, name, claim).await? {
+            Step::Lent(claimed) => return Ok(*claimed),
+            Step::Settle(accounts) => accounts,
+        };
+        for _ in 0..TRIES {
+            let (this, caller, name) = (self.clone(), caller.clone(), name.clone());
+            let actor = caller.actor();
+            let lent = self
+                .accounts
+                .settle(&accounts, actor, move |tx| {
+                    let namespace = tx.get(&NAMESPACES, &name)?;
+                    let namespace = namespace.ok_or_else(|| Error::conflict("the namespace was removed meanwhile"))?;
+                    this.lend(tx, &caller, &name, &namespace)
+                })
+                .await
+                .map_err(away)?;
+            if let Some(claimed) = lent {
+                return Ok(claimed);
+            }
+        }
+        Err(Error::busy("others keep changing this namespace: claim again in a moment"))
+    }
+
+    /// Writes down what should be true; lends at once when it is true already.
+    async fn record(&self, caller: &Caller, name: &NamespaceName, claim: Claim) -> Result<Step> {
+        let (this, caller, name) = (self.clone(), caller.clone(), name.clone());
+        self.store
+            .write(move |tx| {
+                let namespace = this.upsert(tx, &caller, &name, claim)?;
+                match this.lend(tx, &caller, &name, &namespace)? {
+                    Some(claimed) => Ok(Step::Lent(claimed.into())),
+                    None => Ok(Step::Settle(this.rules.accounts(&name)?)),
+                }
+            })
+            .await
+    }
+
+    fn upsert(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        caller: &Caller,
+        name: &NamespaceName,
+        claim: Claim,
+    ) -> Result<Namespace> {
+        let now = tx.now();
+        let expires = claim.expires.unwrap_or_else(|| now.plus(EXPIRES_DEFAULT));
+        let (namespace, action) = match tx.get(&NAMESPACES, name)? {
+            Some(same) if same.expires == expires && same.contact == claim.contact => return Ok(same),
+            Some(other) => (Namespace { expires, contact: claim.contact, ..other }, "namespace.update"),
+            None => (self.create(tx, name, expires, claim.contact)?, "namespace.create"),
+        };
+        tx.put(&NAMESPACES, name, &namespace)?;
+        tx.audit(caller.note(action, name).with("expires", expires.to_string()));
+        Ok(namespace)
+    }
+
+    /// The record of a new namespace, with wishes for its two users: the first active, the second resting.
+    fn create(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        name: &NamespaceName,
+        expires: Timestamp,
+        contact: Option<String>,
+    ) -> Result<Namespace> {
+        for slot in Slot::BOTH {
+            let wish = Wish {
+                password: (slot == Slot::First).then(Secret::generate),
+                tags: self.rules.user_tags.clone(),
+                vhost: self.rules.vhost().clone(),
+                access: self.rules.access(name),
+            };
+            self.accounts.wish(tx, &self.rules.account(name, slot)?, &wish)?;
+        }
+        let next_rotation = tx.now().plus(self.rules.rotation_interval.size());
+        Ok(Namespace { created: tx.now(), expires, contact, active: Slot::First, next_rotation })
+    }
+
+    /// What is lent for this namespace; `None` while the broker is not known to have both users as wished.
+    fn lend(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        caller: &Caller,
+        name: &NamespaceName,
+        namespace: &Namespace,
+    ) -> Result<Option<Lent<Claimed>>> {
+        for account in self.rules.accounts(name)? {
+            if !self.accounts.is_settled(tx, &account)? {
+                return Ok(None);
+            }
+        }
+        let account = self.rules.account(name, namespace.active)?;
+        let Some(password) = self.accounts.settled_password(tx, &account)? else { return Ok(None) };
+        let reclaim_at = namespace.next_rotation.plus(self.rules.rotation_interval.size() / 2);
+        let note = caller
+            .note("namespace.claim", name)
+            .about(&password)
+            .with("account", account.as_str())
+            .with("reclaim_at", reclaim_at.to_string());
+        let claimed = Claimed {
+            namespace: name.clone(),
+            times: Times { created: namespace.created, expires: namespace.expires },
+            connection_string: self.rules.amqp.connection_string(&account, &password),
+            reclaim_at,
+        };
+        Ok(Some(tx.lend(note, claimed)))
+    }
+}
+
+/// What a claimant hears when the broker could not be brought along.
+fn away(error: Error) -> Error {
+    match error.kind() {
+        crate::base::Kind::Unavailable => {
+            Error::unavailable("the broker is not well: nothing was lent; claim again in a moment").because(error)
+        }
+        _ => error,
+    }
+}

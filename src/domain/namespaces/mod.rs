@@ -1,0 +1,227 @@
+//! Namespaces on the message bus: who claims one is lent a broker user limited to it.
+
+mod claim;
+mod connection_string;
+
+use std::ops::Bound;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{AccountName, Error, NamespaceName, Result, Span, Timestamp, VhostName};
+use crate::domain::accounts::{Accounts, Standing};
+use crate::ports::broker::Access;
+use crate::store::{Store, Table};
+
+pub use claim::{Claim, Claimed};
+pub use connection_string::Amqp;
+
+const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
+/// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.
+const LISTED: Table<NamespaceName, Times> = Table::audited("namespaces");
+
+/// Longest page of a list; a larger limit is cut silently (taskcluster.md 6.2).
+pub const PAGE_LEN_MAX: usize = 1000;
+
+/// A namespace as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Namespace {
+    created: Timestamp,
+    expires: Timestamp,
+    /// Whom to tell about queues that grow. Never returned over the wire.
+    contact: Option<String>,
+    /// The slot whose password is lent now; the other one rests.
+    active: Slot,
+    /// When the slots change places.
+    next_rotation: Timestamp,
+}
+
+/// When a namespace was made and when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// When it was claimed first.
+    pub created: Timestamp,
+    /// When it may be removed, unless it is claimed again.
+    pub expires: Timestamp,
+}
+
+/// One of the two users of a namespace. They take turns, so that a replaced password still works for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum Slot {
+    /// `…-1`, active after the first claim.
+    First,
+    /// `…-2`.
+    Second,
+}
+
+impl Slot {
+    const BOTH: [Self; 2] = [Self::First, Self::Second];
+}
+
+impl From<Slot> for u8 {
+    fn from(slot: Slot) -> Self {
+        match slot {
+            Slot::First => 1,
+            Slot::Second => 2,
+        }
+    }
+}
+
+impl TryFrom<u8> for Slot {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, &'static str> {
+        match number {
+            1 => Ok(Self::First),
+            2 => Ok(Self::Second),
+            _ => Err("not a slot: expected 1 or 2"),
+        }
+    }
+}
+
+/// What the operator settled about namespaces (interface.md, section 1).
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Every namespace begins with it. Empty: any name will do.
+    pub namespace_prefix: String,
+    /// Before the namespace in the name of a broker user.
+    pub username_prefix: String,
+    /// Tags of the users.
+    pub user_tags: Vec<String>,
+    /// What the users may do; `{{namespace}}` stands for the name.
+    pub access: Access,
+    /// How long a password is lent before the slots change places.
+    pub rotation_interval: Span,
+    /// How clients reach the broker.
+    pub amqp: Amqp,
+}
+
+impl Rules {
+    /// The broker user of a slot: `<prefix><namespace>-1` or `-2` (taskcluster.md 6.2).
+    fn account(&self, namespace: &NamespaceName, slot: Slot) -> Result<AccountName> {
+        AccountName::parse(&format!("{}{namespace}-{}", self.username_prefix, u8::from(slot)))
+    }
+
+    fn accounts(&self, namespace: &NamespaceName) -> Result<Vec<AccountName>> {
+        Slot::BOTH.iter().map(|slot| self.account(namespace, *slot)).collect()
+    }
+
+    /// What the users of this namespace may do.
+    fn access(&self, namespace: &NamespaceName) -> Access {
+        let fill = |template: &str| template.replace("{{namespace}}", namespace.as_str());
+        Access {
+            configure: fill(&self.access.configure),
+            write: fill(&self.access.write),
+            read: fill(&self.access.read),
+        }
+    }
+
+    fn vhost(&self) -> &VhostName {
+        &self.amqp.vhost
+    }
+}
+
+/// The namespaces of this appliance.
+#[derive(Clone)]
+pub struct Namespaces {
+    store: Store,
+    accounts: Accounts,
+    rules: std::sync::Arc<Rules>,
+}
+
+/// One page of the list.
+pub struct Page {
+    /// In the order of their names.
+    pub namespaces: Vec<(NamespaceName, Times)>,
+    /// The first name of the next page, when there is one.
+    pub next: Option<NamespaceName>,
+}
+
+/// A namespace with its users, for operators.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    /// The name.
+    pub namespace: NamespaceName,
+    /// When it was made and when it ends.
+    pub times: Times,
+    /// Whom to tell.
+    pub contact: Option<String>,
+    /// The slot whose password is lent now.
+    pub active: Slot,
+    /// When the slots change places.
+    pub next_rotation: Timestamp,
+    /// The two users.
+    pub accounts: Vec<Standing>,
+}
+
+impl Namespaces {
+    /// The namespaces in this store, with users in these accounts.
+    pub fn new(store: Store, accounts: Accounts, rules: Rules) -> Self {
+        Self { store, accounts, rules: rules.into() }
+    }
+
+    /// The name, if it is one and begins as the operator settled. The messages are the ancestor's
+    /// (vectors `pulse-param-*`).
+    pub fn parse(&self, text: &str) -> Result<NamespaceName> {
+        let name = NamespaceName::parse(text).map_err(|_| {
+            Error::invalid(
+                "Invalid namespace provided.  Namespaces must be at most 64 bytes and contain only [A-Za-z-0-9_:-]",
+            )
+        })?;
+        let prefix = &self.rules.namespace_prefix;
+        match text.starts_with(prefix) {
+            true => Ok(name),
+            false => {
+                Err(Error::invalid(format!("Invalid namespace provided.  Namespaces must begin with '{prefix}'")))
+            }
+        }
+    }
+
+    /// When a namespace was made and when it ends.
+    pub fn times(&self, name: &NamespaceName) -> Result<Times> {
+        self.store.read(|tx| tx.get(&LISTED, name))?.ok_or_else(|| no_such(name))
+    }
+
+    /// A page of at most `limit` namespaces, from a name upwards.
+    pub fn list(&self, from: Option<&NamespaceName>, limit: usize) -> Result<Page> {
+        let limit = limit.clamp(1, PAGE_LEN_MAX);
+        let from = from.map_or(Bound::Unbounded, Bound::Included);
+        let mut namespaces = self.store.read(|tx| tx.scan(&LISTED, from, limit + 1))?;
+        let next = namespaces.get(limit).map(|(name, _)| name.clone());
+        namespaces.truncate(limit);
+        Ok(Page { namespaces, next })
+    }
+
+    /// Changes whenever the list does.
+    pub fn version(&self) -> u64 {
+        self.store.version(&LISTED)
+    }
+
+    /// A namespace with its users.
+    pub fn detail(&self, name: &NamespaceName) -> Result<Detail> {
+        self.store.read(|tx| {
+            let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| no_such(name))?;
+            let mut accounts = Vec::new();
+            for account in self.rules.accounts(name)? {
+                accounts.extend(self.accounts.standing(tx, &account)?);
+            }
+            Ok(Detail {
+                namespace: name.clone(),
+                times: Times { created: namespace.created, expires: namespace.expires },
+                contact: namespace.contact,
+                active: namespace.active,
+                next_rotation: namespace.next_rotation,
+                accounts,
+            })
+        })
+    }
+
+    /// How many namespaces there are.
+    pub fn count(&self) -> Result<u64> {
+        self.store.read(|tx| tx.count(&NAMESPACES))
+    }
+}
+
+fn no_such(name: &NamespaceName) -> Error {
+    Error::not_found(format!("namespace '{name}' does not exist")).with_code("ResourceNotFound")
+}

@@ -1,0 +1,162 @@
+//! The auth service of a Taskcluster deployment: it judges signed requests (taskcluster.md 3).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::resolve;
+use crate::base::{ClientId, Error, Result, Scope};
+use crate::proto::urls;
+
+/// One try. The service answers in milliseconds; what takes longer is stuck.
+const TRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// All tries together, so that a caller hears 503 before its own patience ends.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(12);
+/// Tries after the first one, as the ancestor's client had (taskcluster.md 3.3).
+const RETRIES: u32 = 5;
+/// The first pause; it doubles each time, spread by a quarter so that many askers do not come back together.
+const PAUSE: Duration = Duration::from_millis(100);
+/// An answer holds a few scopes; a client with thousands still fits.
+const ANSWER_LEN_MAX: usize = 4 << 20;
+
+/// What a signed request is asked about: as `authenticate-hawk` takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The method, in any case.
+    pub method: &'a str,
+    /// The request target as transmitted.
+    pub resource: &'a str,
+    /// The signed host.
+    pub host: &'a str,
+    /// The signed port.
+    pub port: u16,
+    /// The Authorization header, if there is one.
+    pub authorization: Option<&'a str>,
+}
+
+/// The authority's word for a request that it believes.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Who signed; nobody for anonymous scopes.
+    pub client_id: Option<ClientId>,
+    /// Their scopes, expanded.
+    pub scopes: Vec<Scope>,
+    /// The signed payload hash, still to be compared.
+    pub hash: Option<String>,
+}
+
+/// The remote authority. Cheap to clone.
+#[derive(Clone)]
+pub struct Authority {
+    http: reqwest::Client,
+    url: String,
+}
+
+/// The answer on the wire. Unknown statuses and a success without scopes are failures (taskcluster.md 11.11).
+#[derive(Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+enum Wire {
+    AuthSuccess { scopes: Vec<Scope>, client_id: ClientId, hash: Option<String> },
+    NoAuth { scopes: Vec<Scope> },
+    AuthFailed { message: String },
+}
+
+/// Why one try did not give an answer.
+enum Failure {
+    /// It may go better in a moment.
+    Passing(String),
+    /// It will not.
+    Lasting(String),
+}
+
+impl Authority {
+    /// The auth service of a deployment.
+    pub fn new(root_url: &str, resolver: &resolve::Resolver) -> Result<Self> {
+        let http = resolve::http_client(resolver)
+            .timeout(TRY_TIMEOUT)
+            .build()
+            .map_err(|e| Error::internal("making the client of the auth service", e))?;
+        Ok(Self { http, url: urls::api(root_url, "auth", "v1", "authenticate-hawk") })
+    }
+
+    /// Asks whose request this is. `Unauthenticated` with the authority's words when it is nobody's;
+    /// `Unavailable` when the authority gives no usable answer in time.
+    pub async fn authenticate_hawk(&self, question: &Question<'_>, source_ip: IpAddr) -> Result<Answer> {
+        let mut body = json!({
+            "method": question.method.to_ascii_lowercase(),
+            "resource": question.resource,
+            "host": question.host,
+            "port": question.port,
+            "sourceIp": source_ip.to_string(),
+        });
+        if let (Some(authorization), Some(body)) = (question.authorization, body.as_object_mut()) {
+            body.insert("authorization".into(), authorization.into());
+        }
+        let wire = tokio::time::timeout(TOTAL_TIMEOUT, self.ask(&body.to_string()))
+            .await
+            .unwrap_or_else(|_| Err(away("no answer in time".into())))?;
+        match wire {
+            Wire::AuthSuccess { scopes, client_id, hash } => Ok(Answer { client_id: Some(client_id), scopes, hash }),
+            Wire::NoAuth { scopes } => Ok(Answer { client_id: None, scopes, hash: None }),
+            Wire::AuthFailed { message } => {
+                Err(Error::unauthenticated(message).with_code("AuthenticationFailed"))
+            }
+        }
+    }
+
+    async fn ask(&self, body: &str) -> Result<Wire> {
+        let mut pause = PAUSE;
+        for tries_left in (0..=RETRIES).rev() {
+            match self.ask_once(body).await {
+                Ok(wire) => return Ok(wire),
+                Err(Failure::Passing(cause)) if tries_left > 0 => {
+                    tracing::debug!("the auth service failed, asking again: {cause}");
+                    tokio::time::sleep(spread(pause)).await;
+                    pause *= 2;
+                }
+                Err(Failure::Passing(cause) | Failure::Lasting(cause)) => return Err(away(cause)),
+            }
+        }
+        Err(away("no try was left".into()))
+    }
+
+    async fn ask_once(&self, body: &str) -> std::result::Result<Wire, Failure> {
+        let request = self.http.post(&self.url).header("content-type", "application/json").body(body.to_owned());
+        let mut response = request.send().await.map_err(|e| Failure::Passing(causes(&e)))?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| Failure::Passing(causes(&e)))? {
+            answer.extend_from_slice(&chunk);
+            if answer.len() > ANSWER_LEN_MAX {
+                return Err(Failure::Lasting("the answer is too long".into()));
+            }
+        }
+        match status {
+            status if status.is_server_error() => Err(Failure::Passing(format!("it answered {status}"))),
+            status if !status.is_success() => Err(Failure::Lasting(format!("it answered {status}"))),
+            _ => serde_json::from_slice(&answer).map_err(|e| Failure::Lasting(format!("its answer is no answer: {e}"))),
+        }
+    }
+}
+
+fn away(cause: String) -> Error {
+    Error::unavailable("the auth service gives no answer: who you are cannot be told now; ask again in a moment")
+        .because(cause)
+}
+
+fn causes(error: &reqwest::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+#[expect(clippy::disallowed_methods, reason = "jitter needs no secrecy")]
+fn spread(pause: Duration) -> Duration {
+    pause.mul_f64(0.75 + rand::random::<f64>() / 2.0)
+}

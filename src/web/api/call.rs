@@ -1,0 +1,207 @@
+//! One call of an API method: the checks in the ancestors' order, the handler, and the answer or error body.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::header::{self, HeaderValue};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::body::{self, ReadBody, Unreadable};
+use super::{Endpoint, Reply};
+use crate::base::{Error, Kind, Result, Timestamp};
+use crate::domain::auth::{Caller, Presented};
+use crate::proto::scopes::Expression;
+use crate::web::error::{RETRY_AFTER_SECONDS, code, report, status};
+use crate::web::layers::Origin;
+use crate::web::page;
+use crate::web::peer::signed_authority;
+use crate::web::state::App;
+
+/// The decoded arguments of a route, by name.
+pub type Params = BTreeMap<String, String>;
+
+/// A call that passed the checks before its handler.
+pub struct Call {
+    /// Who is asking; nobody for a public method.
+    pub caller: Caller,
+    /// The document of the body; `{}` when there is none.
+    pub payload: Value,
+    /// The request's own view of our address, for links.
+    pub origin: Origin,
+    query: Vec<(String, String)>,
+}
+
+impl Call {
+    /// The value of a query parameter; the first one when it is given twice (vector `pulse-list-12`).
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The error body (taskcluster.md 5.2).
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'a str,
+    message: String,
+    #[serde(rename = "requestInfo")]
+    request_info: RequestInfo<'a>,
+}
+
+#[derive(Serialize)]
+struct RequestInfo<'a> {
+    method: &'a str,
+    params: &'a Params,
+    payload: &'a Value,
+    time: Timestamp,
+}
+
+/// Answers one request to a method.
+pub(super) async fn answer<A, H, F>(
+    app: App,
+    endpoint: &'static Endpoint,
+    arguments: fn(&App, &Params) -> Result<A>,
+    handler: H,
+    request: Request,
+) -> Response
+where
+    H: Fn(App, Call, A) -> F,
+    F: Future<Output = Result<Reply>>,
+{
+    let (mut parts, body) = request.into_parts();
+    let params = match RawPathParams::from_request_parts(&mut parts, &()).await {
+        Ok(params) => params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        Err(_) => return page::error(StatusCode::BAD_REQUEST, "Failed to decode the path"),
+    };
+    let Some(origin) = parts.extensions.remove::<Origin>() else {
+        return page::error(StatusCode::INTERNAL_SERVER_ERROR, "the request came around the door");
+    };
+    let body = match body::read(&parts.headers, parts.version, body).await {
+        Ok(body) => body,
+        Err(Unreadable { status, message }) => return page::error(status, message),
+    };
+    let payload = body.payload.clone();
+    let request_id = origin.id.clone();
+    let outcome = async {
+        let caller = admit(&app, endpoint, &params, &parts, &origin, &body).await?;
+        let argument = arguments(&app, &params).map_err(|error| bad_argument(error, &params))?;
+        let query = checked_query(endpoint, parts.uri.query().unwrap_or_default())?;
+        check_input(endpoint, &parts.headers, &body)?;
+        handler(app.clone(), Call { caller, payload: body.payload, origin, query }, argument).await
+    };
+    match outcome.await {
+        Ok(reply) => reply.into_response(StatusCode::OK, &parts.method, &parts.headers),
+        Err(error) => {
+            let message = report(&error, endpoint.name, &request_id);
+            let time = app.clock.now();
+            let request_info = RequestInfo { method: endpoint.name, params: &params, payload: &payload, time };
+            error_response(&error, message, request_info, &parts.method)
+        }
+    }
+}
+
+/// Body, then credentials, then scopes (taskcluster.md 5.4).
+async fn admit(
+    app: &App,
+    endpoint: &Endpoint,
+    params: &Params,
+    parts: &axum::http::request::Parts,
+    origin: &Origin,
+    body: &ReadBody,
+) -> Result<Caller> {
+    if let Some(message) = &body.malformed {
+        return Err(Error::invalid(message.clone()).with_code("MalformedPayload"));
+    }
+    if let Some(user) = &origin.peer.local {
+        return Ok(Caller::local(user, &origin.id));
+    }
+    let Some(scope) = endpoint.scope else { return Ok(Caller::nobody(&origin.id)) };
+    let authority = signed_authority(&parts.headers, origin.target.host(), origin.tls);
+    let authority = authority.as_ref().map(|(host, port)| (*host, *port)).map_err(|error| error.message());
+    let presented = Presented {
+        resource: origin.target.path_and_query().map_or("/", |target| target.as_str()),
+        method: parts.method.as_str(),
+        authority,
+        authorization: match parts.headers.get(header::AUTHORIZATION).map(HeaderValue::to_str) {
+            Some(Ok(text)) => Some(text),
+            Some(Err(_)) => Some("not text"),
+            None => None,
+        },
+        payload: (body::content_type(&parts.headers), &body.bytes),
+        address: origin.peer.address,
+        is_private: origin.peer.is_private,
+        request_id: &origin.id,
+    };
+    let caller = app.auth.authenticate(&presented).await?;
+    let scope = params.iter().fold(scope.to_owned(), |scope, (name, value)| scope.replace(&format!("<{name}>"), value));
+    caller.require(&Expression::AllOf(vec![Expression::Scope(scope)]))?;
+    Ok(caller)
+}
+
+fn bad_argument(error: Error, params: &Params) -> Error {
+    let (name, value) = params.iter().next().map_or(("", ""), |(name, value)| (name, value));
+    match error.kind() {
+        Kind::Invalid => Error::invalid(format!(
+            "Invalid URL patterns:\nURL parameter '{name}' given  as '{value}' is not valid: {}",
+            error.message()
+        )),
+        _ => error,
+    }
+}
+
+/// The query, with every problem named (vectors `pulse-list-06` to `-14`). `bewit` belongs to the credentials.
+fn checked_query(endpoint: &Endpoint, query: &str) -> Result<Vec<(String, String)>> {
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let problems: Vec<String> = pairs
+        .iter()
+        .filter(|(name, _)| name != "bewit")
+        .filter_map(|(name, value)| match endpoint.query.iter().find(|parameter| parameter.name == name) {
+            None => Some(format!("Query-string parameter: {name} is not supported!")),
+            Some(parameter) if !(parameter.matches)(value) => {
+                let pattern = parameter.pattern;
+                Some(format!("Query-string parameter: {name}=\"{value}\" does not match expression: {pattern}"))
+            }
+            Some(_) => None,
+        })
+        .collect();
+    match problems.is_empty() {
+        true => Ok(pairs),
+        false => Err(Error::invalid(problems.join("\n"))),
+    }
+}
+
+fn check_input(endpoint: &Endpoint, headers: &axum::http::HeaderMap, body: &ReadBody) -> Result<()> {
+    if !endpoint.has_input || (body.is_present && body::is_json(headers)) {
+        return Ok(());
+    }
+    let got = body::content_type(headers).unwrap_or("null");
+    let message = format!("Payload must be JSON with content-type: application/json got content-type: {got}");
+    Err(Error::invalid(message).with_code("MalformedPayload"))
+}
+
+fn error_response(error: &Error, human: String, request_info: RequestInfo<'_>, method: &Method) -> Response {
+    let (code, status) = (code(error), status(error.kind()));
+    let message = format!(
+        "{human}\n\n---\n\n* method:     {}\n* errorCode:  {code}\n* statusCode: {}\n* time:       {}",
+        request_info.method,
+        status.as_u16(),
+        request_info.time
+    );
+    let body = ErrorBody { code, message, request_info };
+    let mut response = match Reply::json(&body) {
+        Ok(reply) => reply.into_response(status, method, &Default::default()),
+        Err(_) => return page::error(status, code),
+    };
+    let headers = response.headers_mut();
+    match error.kind() {
+        Kind::Unauthenticated => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("hawk"))),
+        Kind::Busy | Kind::Unavailable => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        _ => {}
+    }
+    response
+}

@@ -1,0 +1,145 @@
+//! Our own API: clients of the own store.
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
+use crate::domain::auth::{Auth, NewClient, ShownClient};
+use crate::web::state::App;
+
+static LIST: Endpoint = endpoint("listClients", MethodFilter::GET, "/clients", "keylender:client:list", false);
+static CREATE: Endpoint =
+    endpoint("createClient", MethodFilter::PUT, "/clients/<clientId>", "keylender:client:create:<clientId>", true);
+static DELETE: Endpoint =
+    endpoint("deleteClient", MethodFilter::DELETE, "/clients/<clientId>", "keylender:client:delete:<clientId>", false);
+static RESET: Endpoint =
+    endpoint("resetClient", MethodFilter::POST, "/clients/<clientId>/reset", "keylender:client:reset:<clientId>", false);
+static DISABLE: Endpoint = endpoint(
+    "disableClient",
+    MethodFilter::POST,
+    "/clients/<clientId>/disable",
+    "keylender:client:disable:<clientId>",
+    false,
+);
+static ENABLE: Endpoint = endpoint(
+    "enableClient",
+    MethodFilter::POST,
+    "/clients/<clientId>/enable",
+    "keylender:client:disable:<clientId>",
+    false,
+);
+
+/// An endpoint of our own API: always with a scope, never with a query.
+pub(super) const fn endpoint(
+    name: &'static str,
+    method: MethodFilter,
+    route: &'static str,
+    scope: &'static str,
+    has_input: bool,
+) -> Endpoint {
+    Endpoint { name, method, route, query: &[], scope: Some(scope), has_input }
+}
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/clients", serve(&LIST, nothing, list))
+        .route("/clients/{clientId}", serve(&CREATE, client_id, create).merge(serve(&DELETE, client_id, delete)))
+        .route("/clients/{clientId}/reset", serve(&RESET, client_id, reset))
+        .route("/clients/{clientId}/disable", serve(&DISABLE, client_id, disable))
+        .route("/clients/{clientId}/enable", serve(&ENABLE, client_id, enable))
+}
+
+fn client_id(_: &App, params: &Params) -> Result<ClientId> {
+    ClientId::parse(params.get("clientId").map_or("", String::as_str))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    client_id: ClientId,
+    scopes: Vec<Scope>,
+    expires: Timestamp,
+    disabled: bool,
+    description: String,
+    created: Timestamp,
+}
+
+impl From<ShownClient> for Shown {
+    fn from(client: ShownClient) -> Self {
+        let ShownClient { client_id, scopes, expires, disabled, description, created } = client;
+        Self { client_id, scopes, expires, disabled, description, created }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    clients: Vec<Shown>,
+}
+
+async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
+    Reply::json(&List { clients: app.auth.clients()?.into_iter().map(Shown::from).collect() })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Input {
+    scopes: Vec<Scope>,
+    expires: Option<Timestamp>,
+    #[serde(default)]
+    description: String,
+}
+
+/// A client together with its new token.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Issued<'a> {
+    client_id: &'a ClientId,
+    access_token: &'a str,
+}
+
+async fn create(app: App, call: Call, id: ClientId) -> Result<Reply> {
+    let Input { scopes, expires, description } = read_input(call.payload.clone())?;
+    let expires = expires.unwrap_or_else(|| Auth::never(app.clock.now()));
+    let new = NewClient { scopes, expires, description };
+    issued(&id, &app.auth.create_client(&call.caller, id.clone(), new).await?.into_inner())
+}
+
+async fn reset(app: App, call: Call, id: ClientId) -> Result<Reply> {
+    issued(&id, &app.auth.reset_client(&call.caller, id.clone()).await?.into_inner())
+}
+
+fn issued(client_id: &ClientId, token: &Secret) -> Result<Reply> {
+    Reply::json(&Issued { client_id, access_token: token.expose() })
+}
+
+/// The answer to a change that leaves nothing to say.
+#[derive(Serialize)]
+pub(super) struct Done {
+    done: bool,
+}
+
+pub(super) fn done() -> Result<Reply> {
+    Reply::json(&Done { done: true })
+}
+
+async fn disable(app: App, call: Call, id: ClientId) -> Result<Reply> {
+    app.auth.disable_client(&call.caller, id, true).await?;
+    done()
+}
+
+async fn enable(app: App, call: Call, id: ClientId) -> Result<Reply> {
+    app.auth.disable_client(&call.caller, id, false).await?;
+    done()
+}
+
+async fn delete(app: App, call: Call, id: ClientId) -> Result<Reply> {
+    app.auth.delete_client(&call.caller, id).await?;
+    done()
+}
+
+/// Reads an input; the message says which member is wrong and how.
+pub(super) fn read_input<T: serde::de::DeserializeOwned>(payload: serde_json::Value) -> Result<T> {
+    serde_json::from_value(payload).map_err(|e| Error::invalid(e.to_string()).with_code("InputValidationError"))
+}

@@ -1,0 +1,104 @@
+//! The JSON faces: the ancestors' APIs, wire-exact, and our own, by the same rules.
+
+mod audit;
+mod body;
+mod call;
+mod clients;
+mod namespaces;
+pub mod pulse;
+pub mod reference;
+mod reply;
+mod roles;
+
+use std::future::Future;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+pub use call::{Call, Params};
+pub use reply::{Reply, etag};
+
+use super::state::App;
+use crate::base::Result;
+
+/// A method of an API: what its reference document says of it, and what is checked before its handler runs.
+pub struct Endpoint {
+    /// The name that clients generate a function from, such as `claimNamespace`.
+    pub name: &'static str,
+    /// The HTTP method.
+    pub method: MethodFilter,
+    /// The route below the mount, with `<arguments>`.
+    pub route: &'static str,
+    /// Query parameters; others are refused.
+    pub query: &'static [QueryParameter],
+    /// The one scope a caller needs, with `<arguments>`. `None`: public, credentials are not even looked at.
+    pub scope: Option<&'static str>,
+    /// Whether a JSON body is required.
+    pub has_input: bool,
+}
+
+/// A query parameter: its name, the pattern it must match as the error message shows it, and the check.
+pub struct QueryParameter {
+    /// The name.
+    pub name: &'static str,
+    /// The pattern, for the message.
+    pub pattern: &'static str,
+    /// Whether a value matches.
+    pub matches: fn(&str) -> bool,
+}
+
+impl Endpoint {
+    /// The method in lower case, as reference documents have it.
+    pub fn method_name(&self) -> &'static str {
+        match self.method {
+            MethodFilter::GET => "get",
+            MethodFilter::PUT => "put",
+            MethodFilter::DELETE => "delete",
+            _ => "post",
+        }
+    }
+}
+
+/// The routes of one API.
+pub type Routes = Router<App>;
+
+/// Serves an endpoint by a handler. `arguments` reads the route's arguments, after the caller was let in
+/// (taskcluster.md 5.4).
+pub fn serve<A, H, F>(endpoint: &'static Endpoint, arguments: fn(&App, &Params) -> Result<A>, handler: H) -> MethodRouter<App>
+where
+    A: Send + 'static,
+    H: Fn(App, Call, A) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply>> + Send + 'static,
+{
+    on(endpoint.method, move |State(app): State<App>, request: Request| {
+        call::answer(app, endpoint, arguments, handler, request)
+    })
+}
+
+/// For routes without arguments.
+#[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
+fn nothing(_: &App, _: &Params) -> Result<()> {
+    Ok(())
+}
+
+/// The answer to OPTIONS: which methods a route has (vectors `pulse-http-05`, `-06`).
+pub fn options(allow: &'static str) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + 'static {
+    move || {
+        let etag = reply::etag(allow.as_bytes());
+        let html = "text/html; charset=utf-8".to_owned();
+        let headers = [(header::ALLOW, allow.to_owned()), (header::CONTENT_TYPE, html), (header::ETAG, etag)];
+        std::future::ready((headers, allow).into_response())
+    }
+}
+
+/// Our own API. Everything the command line does to a running appliance goes through it.
+pub fn own() -> Routes {
+    Router::new()
+        .merge(clients::routes())
+        .merge(roles::routes())
+        .merge(namespaces::routes())
+        .merge(audit::routes())
+}

@@ -1,0 +1,74 @@
+//! Our own API: namespaces as operators see them, with their users.
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::Serialize;
+
+use super::clients::endpoint;
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, serve};
+use crate::base::{NamespaceName, Result, Timestamp};
+use crate::domain::accounts::Standing;
+use crate::domain::namespaces::{Detail, PAGE_LEN_MAX};
+use crate::web::state::App;
+
+static LIST: Endpoint = Endpoint {
+    query: &[QueryParameter { name: "from", pattern: "a namespace", matches: |name| NamespaceName::parse(name).is_ok() }],
+    ..endpoint("listNamespaces", MethodFilter::GET, "/namespaces", "keylender:namespace:list", false)
+};
+static GET: Endpoint =
+    endpoint("namespace", MethodFilter::GET, "/namespaces/<namespace>", "keylender:namespace:show:<namespace>", false);
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/namespaces", serve(&LIST, super::nothing, list))
+        .route("/namespaces/{namespace}", serve(&GET, name, get))
+}
+
+fn name(_: &App, params: &Params) -> Result<NamespaceName> {
+    NamespaceName::parse(params.get("namespace").map_or("", String::as_str))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    namespace: NamespaceName,
+    created: Timestamp,
+    expires: Timestamp,
+    contact: Option<String>,
+    active_slot: u8,
+    next_rotation: Timestamp,
+    accounts: Vec<Standing>,
+}
+
+impl From<Detail> for Shown {
+    fn from(detail: Detail) -> Self {
+        Self {
+            namespace: detail.namespace,
+            created: detail.times.created,
+            expires: detail.times.expires,
+            contact: detail.contact,
+            active_slot: detail.active.into(),
+            next_rotation: detail.next_rotation,
+            accounts: detail.accounts,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    namespaces: Vec<Shown>,
+    /// Where the next page begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<NamespaceName>,
+}
+
+async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
+    let from = call.query("from").map(NamespaceName::parse).transpose()?;
+    let page = app.namespaces.list(from.as_ref(), PAGE_LEN_MAX)?;
+    let details = page.namespaces.iter().map(|(name, _)| app.namespaces.detail(name).map(Shown::from));
+    Reply::json(&List { namespaces: details.collect::<Result<_>>()?, next: page.next })
+}
+
+async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
+    Reply::json(&Shown::from(app.namespaces.detail(&name)?))
+}

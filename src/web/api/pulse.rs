@@ -1,0 +1,215 @@
+//! The pulse API: ping, list, get and claim namespaces (taskcluster.md 6.2; vector group `pulse_http`).
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, options, serve};
+use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::namespaces::{Claim, Claimed, PAGE_LEN_MAX, Times};
+use crate::proto::formats;
+use crate::web::state::App;
+
+/// All methods, in the order of the reference document.
+pub static ENDPOINTS: [&Endpoint; 4] = [&PING, &LIST, &GET, &CLAIM];
+
+static PING: Endpoint = Endpoint {
+    name: "ping",
+    method: MethodFilter::GET,
+    route: "/ping",
+    query: &[],
+    scope: None,
+    has_input: false,
+};
+
+static LIST: Endpoint = Endpoint {
+    name: "listNamespaces",
+    method: MethodFilter::GET,
+    route: "/namespaces",
+    query: &[
+        // The ancestor's pattern was not anchored, so that `a1` and `0` passed (taskcluster.md 5.6).
+        QueryParameter { name: "limit", pattern: "/^[1-9][0-9]*$/", matches: is_limit },
+        QueryParameter {
+            name: "continuationToken",
+            pattern: "/^[a-zA-Z0-9_.!*'()%-]*~[a-zA-Z0-9_.!*'()%-]*$/",
+            matches: |token| read_token(token).is_some(),
+        },
+    ],
+    scope: None,
+    has_input: false,
+};
+
+static GET: Endpoint = Endpoint {
+    name: "namespace",
+    method: MethodFilter::GET,
+    route: "/namespace/<namespace>",
+    query: &[],
+    scope: None,
+    has_input: false,
+};
+
+static CLAIM: Endpoint = Endpoint {
+    name: "claimNamespace",
+    method: MethodFilter::POST,
+    route: "/namespace/<namespace>",
+    query: &[],
+    scope: Some("pulse:namespace:<namespace>"),
+    has_input: true,
+};
+
+/// What stands after the `~` of a continuation token, as the ancestor's table had it.
+const TOKEN_ROW: &str = "namespace";
+
+/// The routes below a mount.
+pub fn routes() -> Routes {
+    Router::new()
+        .route("/ping", serve(&PING, nothing, ping).options(options("GET,HEAD")))
+        .route("/namespaces", serve(&LIST, nothing, list).options(options("GET,HEAD")))
+        .route(
+            "/namespace/{namespace}",
+            serve(&GET, namespace, get).merge(serve(&CLAIM, namespace, claim)).options(options("GET,HEAD,POST")),
+        )
+}
+
+fn namespace(app: &App, params: &Params) -> Result<NamespaceName> {
+    app.namespaces.parse(params.get("namespace").map_or("", String::as_str))
+}
+
+#[derive(Serialize)]
+struct Ping {
+    alive: bool,
+    uptime: f64,
+}
+
+async fn ping(app: App, _: Call, (): ()) -> Result<Reply> {
+    Reply::json(&Ping { alive: true, uptime: app.vitals.uptime().as_secs_f64() })
+}
+
+/// What everybody may know of a namespace. The contact is nobody's business.
+#[derive(Serialize)]
+struct Listed {
+    namespace: NamespaceName,
+    created: Timestamp,
+    expires: Timestamp,
+}
+
+impl From<(NamespaceName, Times)> for Listed {
+    fn from((namespace, Times { created, expires }): (NamespaceName, Times)) -> Self {
+        Self { namespace, created, expires }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    namespaces: Vec<Listed>,
+    #[serde(rename = "continuationToken", skip_serializing_if = "Option::is_none")]
+    continuation_token: Option<String>,
+}
+
+/// The first page in its wire form, as of one version of the table: everybody asks for this one.
+#[derive(Default)]
+pub struct ListCache(Mutex<Option<(u64, Reply)>>);
+
+async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
+    let is_plain = call.query("limit").is_none() && call.query("continuationToken").is_none();
+    let version = app.namespaces.version();
+    let cached = || app.list_cache.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, reply)) = cached().as_ref().filter(|(of, _)| is_plain && *of == version) {
+        return Ok(reply.clone());
+    }
+    // A limit beyond what a number holds is a large one; it is cut silently like all that are too large.
+    let limit = call.query("limit").map_or(PAGE_LEN_MAX, |limit| limit.parse().unwrap_or(PAGE_LEN_MAX));
+    let from = call.query("continuationToken").and_then(read_token);
+    let page = app.namespaces.list(from.as_ref(), limit)?;
+    let reply = Reply::json(&List {
+        namespaces: page.namespaces.into_iter().map(Listed::from).collect(),
+        continuation_token: page.next.map(|next| format!("{next}~{TOKEN_ROW}")),
+    })?;
+    if is_plain {
+        *cached() = Some((version, reply.clone()));
+    }
+    Ok(reply)
+}
+
+async fn get(app: App, _: Call, namespace: NamespaceName) -> Result<Reply> {
+    let times = app.namespaces.times(&namespace)?;
+    Reply::json(&Listed::from((namespace, times)))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Lent<'a> {
+    namespace: NamespaceName,
+    created: Timestamp,
+    expires: Timestamp,
+    connection_string: &'a str,
+    reclaim_at: Timestamp,
+}
+
+async fn claim(app: App, call: Call, namespace: NamespaceName) -> Result<Reply> {
+    let claim = read_claim(&call.payload)?;
+    let Claimed { namespace, times, connection_string, reclaim_at } =
+        app.namespaces.claim(&call.caller, &namespace, claim).await?.into_inner();
+    Reply::json(&Lent {
+        namespace,
+        created: times.created,
+        expires: times.expires,
+        connection_string: connection_string.expose(),
+        reclaim_at,
+    })
+}
+
+/// The input of a claim, with every violation of its schema named (vectors `pulse-body-05` to `-19`).
+fn read_claim(payload: &Value) -> Result<Claim> {
+    let mut problems = Vec::new();
+    let mut claim = Claim::default();
+    match payload {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match (name.as_str(), value) {
+                    ("expires", Value::String(text)) => match formats::date_time(text) {
+                        Some(moment) => claim.expires = Some(moment.stored().ok_or_else(|| not_a_date(text))?),
+                        None => problems.push("data.expires should match format \"date-time\"".into()),
+                    },
+                    ("contact", Value::String(text)) if formats::email(text) => claim.contact = Some(text.clone()),
+                    ("contact", Value::String(_)) => {
+                        problems.push("data.contact should match format \"email\"".into());
+                    }
+                    ("expires" | "contact", _) => problems.push(format!("data.{name} should be string")),
+                    _ => problems.push(format!("data should NOT have additional properties: {name:?}")),
+                }
+            }
+        }
+        _ => problems.push("data should be object".into()),
+    }
+    match problems.is_empty() {
+        true => Ok(claim),
+        false => Err(violation(&problems)),
+    }
+}
+
+/// Text that the schema lets through and the calendar does not, such as second 60.
+fn not_a_date(text: &str) -> Error {
+    violation(&[format!("data.expires is no date: {text:?}")])
+}
+
+fn violation(problems: &[String]) -> Error {
+    Error::invalid(format!(
+        "\nSchema Validation Failed!\nRejecting Schema: /schemas/pulse/v1/namespace-request.json#\nErrors:\n  * {}",
+        problems.join("\n  * ")
+    ))
+    .with_code("InputValidationError")
+}
+
+fn is_limit(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.bytes().next().is_some_and(|first| first != b'0')
+}
+
+/// The name that the next page begins with. Clients treat a token as opaque.
+fn read_token(token: &str) -> Option<NamespaceName> {
+    let (name, row) = token.split_once('~')?;
+    NamespaceName::parse(name).ok().filter(|_| row == TOKEN_ROW)
+}

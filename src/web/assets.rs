@@ -1,0 +1,32 @@
+//! Files inside the binary: schemas, and the console's style. No file is read from disk.
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::RustEmbed;
+
+use super::api::etag;
+use super::page;
+
+/// The JSON schemas of the wire, by service and file.
+#[derive(RustEmbed)]
+#[folder = "static/schemas"]
+pub struct Schemas;
+
+/// What the console's pages load.
+#[derive(RustEmbed)]
+#[folder = "static"]
+#[exclude = "schemas/*"]
+struct Assets;
+
+/// Serves a file of the console. It is asked for again each time, and sent again only after a change.
+pub async fn asset(Path(name): Path<String>, method: Method, target: Uri, headers: HeaderMap) -> Response {
+    let Some(file) = Assets::get(&name) else { return page::not_found(&method, &target) };
+    let etag = etag(&file.data);
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    let kind = file.metadata.mimetype().to_owned();
+    let headers = [(header::CONTENT_TYPE, kind), (header::ETAG, etag), (header::CACHE_CONTROL, "no-cache".into())];
+    (headers, file.data.into_owned()).into_response()
+}

@@ -1,0 +1,189 @@
+//! What happens to every request before a handler sees it, and to every answer after.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::uri::PathAndQuery;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
+
+use super::page;
+use super::peer::{Connection, Peer};
+use super::state::App;
+use crate::base::{Error, slugid};
+
+/// The mounts of the two ancestors' APIs, in lower case (interface.md, section 2).
+const LEGACY_MOUNTS: [&str; 3] = ["/api/pulse/v1", "/api/host-secrets/v1", "/v1"];
+/// The mount of our own API.
+const OWN_MOUNT: &str = "/api/keylender/v1";
+
+/// CORS and caching of every answer below an API's mount (taskcluster.md 5.1; vector group `pulse_http`).
+const API_HEADERS: [(&str, &str); 6] = [
+    ("access-control-allow-origin", "*"),
+    ("access-control-max-age", "900"),
+    ("access-control-allow-methods", "OPTIONS,GET,HEAD,POST,PUT,DELETE,TRACE,CONNECT"),
+    ("access-control-request-method", "*"),
+    ("access-control-allow-headers", "X-Requested-With,Content-Type,Authorization,Accept,Origin"),
+    ("cache-control", "no-store no-cache must-revalidate"),
+];
+/// The ancestor's policy on its API.
+const API_POLICY: &str = "report-uri /__cspreport__;default-src 'none';frame-ancestors 'none';";
+/// A year, in seconds: the ancestor wrote milliseconds here (taskcluster.md 5.1).
+const HSTS: &str = "max-age=31536000; includeSubDomains";
+
+/// A connection whose listener forgot to say what it is: somebody far away, without any privilege.
+const UNKNOWN: Connection =
+    Connection::Network { address: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)), tls: false };
+
+/// What every handler may know of its request.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The request target exactly as transmitted: signatures cover it.
+    pub target: Uri,
+    /// The way it came.
+    pub peer: Peer,
+    /// Whether our own socket spoke TLS, for the signed port.
+    pub tls: bool,
+    /// The id of the request in logs and in the audit log.
+    pub id: Arc<str>,
+}
+
+/// Prepares a request before it is routed: its origin, and the ancestors' leniency about paths, which were matched
+/// in any letter case and with one slash at the end (taskcluster.md 5.5).
+pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let connection = request.extensions().get::<Connection>().unwrap_or(&UNKNOWN);
+    let tls = matches!(connection, Connection::Network { tls: true, .. });
+    let peer = Peer::judge(connection, request.headers(), &app.trust_proxy);
+    let origin = Origin { target: request.uri().clone(), peer, tls, id: request_id().into() };
+    let is_api = is_below(request.uri().path(), OWN_MOUNT) || legacy_mount(request.uri().path()).is_some();
+    if let Some(path) = canonical(request.uri()) {
+        *request.uri_mut() = path;
+    }
+    let method = request.method().clone();
+    let mut response = match redirect_to_https(&app, &origin, &method, request.headers()) {
+        Some(refusal) => return refusal,
+        None if !decodes(request.uri().path()) => {
+            page::error(StatusCode::BAD_REQUEST, "Failed to decode the path: its percent-encoding is not UTF-8")
+        }
+        None => {
+            request.extensions_mut().insert(origin.clone());
+            guarded(next, request, &origin).await
+        }
+    };
+    dress(response.headers_mut(), is_api);
+    if app.force_ssl {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    }
+    response
+}
+
+/// Runs the handler; a panic becomes an answer like any other fault of ours.
+async fn guarded(next: Next, request: Request, origin: &Origin) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            let error = Error::internal("answering", "the handler panicked");
+            let message = super::error::report(&error, origin.target.path(), &origin.id);
+            page::error(StatusCode::INTERNAL_SERVER_ERROR, &message)
+        }
+    }
+}
+
+fn dress(headers: &mut HeaderMap, is_api: bool) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_api {
+        for (name, value) in API_HEADERS {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(API_POLICY));
+        }
+    }
+}
+
+/// `FORCE_SSL`: plain reads are sent to https, everything else is refused (vector group `pulse_http_tls`).
+fn redirect_to_https(app: &App, origin: &Origin, method: &Method, headers: &HeaderMap) -> Option<Response> {
+    if !app.force_ssl || origin.peer.is_https {
+        return None;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let target = origin.target.path_and_query().map_or("/", PathAndQuery::as_str);
+    let location = format!("https://{host}{target}");
+    if !matches!(*method, Method::GET | Method::HEAD) || HeaderValue::from_str(&location).is_err() {
+        return Some(page::error(StatusCode::FORBIDDEN, "Please use HTTPS when communicating with this server."));
+    }
+    let body = format!("Moved Permanently. Redirecting to {location}");
+    Some((StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location), (header::VARY, "Accept".into())], body).into_response())
+}
+
+fn legacy_mount(path: &str) -> Option<&'static str> {
+    LEGACY_MOUNTS.into_iter().find(|mount| is_below(path, mount))
+}
+
+fn is_below(path: &str, mount: &str) -> bool {
+    let head = path.as_bytes().get(..mount.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(mount.as_bytes())) && path.as_bytes().get(mount.len()) == Some(&b'/')
+}
+
+/// The path as the routes are written, for a legacy path that is not: mount and noun in lower case, no slash at the
+/// end. The argument after the noun keeps its case.
+fn canonical(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let mount = legacy_mount(path)?;
+    let rest = path.get(mount.len() + 1..)?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (noun, argument) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let mut routed = format!("{mount}/{}{argument}", noun.to_ascii_lowercase());
+    if routed == path {
+        return None;
+    }
+    if let Some(query) = uri.query() {
+        routed = format!("{routed}?{query}");
+    }
+    routed.parse().ok()
+}
+
+fn decodes(path: &str) -> bool {
+    let escapes_are_whole = path.split('%').skip(1).all(|rest| {
+        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    escapes_are_whole && percent_decode_str(path).decode_utf8().is_ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "an id of a request is no secret")]
+fn request_id() -> String {
+    slugid::nice(rand::random())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legacy_paths_are_routed_in_any_case_and_the_namespace_keeps_its_own() {
+        for (given, routed) in [
+            ("/API/Pulse/V1/PING", Some("/api/pulse/v1/ping")),
+            ("/v1/Namespace/Foo/?a=B", Some("/v1/namespace/Foo?a=B")),
+            ("/v1/namespace/Foo", None),
+            ("/v1/namespace/", Some("/v1/namespace")),
+            ("/v12/ping/", None),
+            ("/Login/", None),
+        ] {
+            let uri: Uri = given.parse().unwrap();
+            assert_eq!(canonical(&uri).map(|uri| uri.to_string()).as_deref(), routed, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_broken_escapes_does_not_decode() {
+        for (path, good) in [("/a%20b", true), ("/%E2%82%AC", true), ("/%", false), ("/%zz", false), ("/%ff", false)] {
+            assert_eq!(decodes(path), good, "{path}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Faces of the domain over HTTP: the JSON APIs, the console, health. Every mount is on this screen.
+
+pub mod api;
+mod assets;
+mod console;
+mod error;
+mod health;
+mod layers;
+mod page;
+pub mod peer;
+pub mod state;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use layers::Origin;
+use state::App;
+
+/// Everything that is served, for the network and for the control socket alike.
+pub fn router(app: App) -> Router {
+    let inner = Router::new()
+        // The two ancestors' APIs, and ours.
+        .nest("/v1", api::pulse::routes())
+        .nest("/api/pulse/v1", api::pulse::routes())
+        .nest("/api/keylender/v1", api::own())
+        .merge(api::reference::routes())
+        // People.
+        .route("/", get(console::overview))
+        .route("/static/{*name}", get(assets::asset))
+        .route("/robots.txt", get(robots))
+        // Machines that watch.
+        .route("/__version__", get(health::version))
+        .route("/__heartbeat__", get(health::heartbeat))
+        .route("/__lbheartbeat__", get(health::lbheartbeat))
+        .route("/metrics", get(health::metrics))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(nowhere)
+        .with_state(app.clone());
+    // The paths are put into shape before the routes are looked at, so this layer lies around a router of its own.
+    Router::new().fallback_service(inner).layer(middleware::from_fn_with_state(app, layers::enter))
+}
+
+/// Any other path or method: 404, never 405.
+async fn nowhere(request: Request) -> Response {
+    let target = request.extensions().get::<Origin>().map_or_else(|| request.uri().clone(), |origin| origin.target.clone());
+    page::not_found(request.method(), &target)
+}
+
+async fn robots() -> Response {
+    let body = "User-Agent: *\nDisallow: /\n";
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::ETAG, ROBOTS_ETAG)], body).into_response()
+}
+
+/// The ancestor's, of the same text (vector `pulse-http-10`).
+const ROBOTS_ETAG: &str = "W/\"1a-WhqspeoyLz3xykCjni+Q+K85/H8\"";

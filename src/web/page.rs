@@ -1,0 +1,37 @@
+//! The small pages around everything: errors in HTML, as the ancestors had them.
+
+use askama::Template;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+
+/// The ancestors' policy for error pages (taskcluster.md 5.5).
+const ERROR_POLICY: &str = "default-src 'self'";
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    message: &'a str,
+}
+
+/// An error page with a message.
+pub fn error(status: StatusCode, message: &str) -> Response {
+    let mut response = (status, render(&ErrorPage { message })).into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(ERROR_POLICY));
+    response
+}
+
+/// The answer to a path or method that nobody serves: never 405 (vectors `pulse-http-07`, `pulse-param-12`).
+pub fn not_found(method: &Method, target: &Uri) -> Response {
+    error(StatusCode::NOT_FOUND, &format!("Cannot {method} {}", target.path()))
+}
+
+/// A template as an answer. Rendering to a string only fails when a template's own code does.
+pub fn render(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!("rendering a page failed: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, "this page cannot be shown").into_response()
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Where a request comes from: its address, whether the way was private, and the host and port it signed.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use ipnet::IpNet;
+
+use crate::base::Result;
+use crate::proto::hawk::host;
+
+/// Which hops may speak for others through `X-Forwarded-*` (interface.md, `TRUST_PROXY`).
+#[derive(Clone, Debug)]
+pub enum TrustProxy {
+    /// None.
+    Nobody,
+    /// Whoever connects.
+    DirectPeer,
+    /// Those with an address in one of these.
+    Hops(Arc<[IpNet]>),
+}
+
+/// The other end of a connection. The listener puts one into every request.
+#[derive(Clone, Debug)]
+pub enum Connection {
+    /// Over the network.
+    Network {
+        /// The address of the socket's other end.
+        address: SocketAddr,
+        /// Whether we ourselves speak TLS on it.
+        tls: bool,
+    },
+    /// Over the control socket or inside this process: a user of this host.
+    Local {
+        /// The user's name or number.
+        user: Arc<str>,
+    },
+}
+
+/// What is known of the way a request came.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The address of the client, as far as the hops are trusted to tell.
+    pub address: IpAddr,
+    /// Whether the client spoke TLS, by our own socket or a trusted hop's word.
+    pub is_https: bool,
+    /// Whether nobody on the way could read the request: TLS, or a client on this host.
+    pub is_private: bool,
+    /// The user of this host, for requests over the control socket.
+    pub local: Option<Arc<str>>,
+}
+
+impl Peer {
+    /// Judges a connection and the headers that came over it.
+    pub fn judge(connection: &Connection, headers: &HeaderMap, trust: &TrustProxy) -> Self {
+        let (address, tls) = match connection {
+            Connection::Network { address, tls } => (address.ip().to_canonical(), *tls),
+            Connection::Local { user } => {
+                let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+                return Self { address, is_https: true, is_private: true, local: Some(user.clone()) };
+            }
+        };
+        let trusted = trust.includes(address);
+        let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("x-forwarded-proto");
+        let is_https = tls || (trusted && text(headers, "x-forwarded-proto") == Some("https"));
+        Self {
+            address: if trusted { client_address(address, headers, trust) } else { address },
+            is_https,
+            // A proxy on this host speaks from loopback too, for clients that are elsewhere.
+            is_private: is_https || (address.is_loopback() && !forwarded),
+            local: None,
+        }
+    }
+}
+
+impl TrustProxy {
+    fn includes(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::DirectPeer => true,
+            Self::Hops(nets) => nets.iter().any(|net| net.contains(&address)),
+        }
+    }
+}
+
+/// The rightmost address that is not a trusted hop's; what stands left of it, anybody may have written.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &TrustProxy) -> IpAddr {
+    let mut client = peer;
+    let values = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
+    for hop in values.flat_map(|value| value.rsplit(',')) {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { return client };
+        client = address.to_canonical();
+        if matches!(trust, TrustProxy::DirectPeer) || !trust.includes(client) {
+            return client;
+        }
+    }
+    client
+}
+
+/// Host and port that the client signed (taskcluster.md 1.7). These headers count whoever sends them: they can only
+/// make a signature fail.
+pub fn signed_authority<'h>(headers: &'h HeaderMap, uri_authority: Option<&'h str>, tls: bool) -> Result<(&'h str, u16)> {
+    let host = text(headers, "host").or(uri_authority).unwrap_or_default();
+    host::signed_authority(host, text(headers, "x-forwarded-port"), text(headers, "x-forwarded-proto"), tls)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(peer: &str, trust: &TrustProxy, headers: &[(&'static str, &str)]) -> Peer {
+        let address = SocketAddr::new(peer.parse().unwrap(), 1);
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Peer::judge(&Connection::Network { address, tls: false }, &headers, trust)
+    }
+
+    #[test]
+    fn only_trusted_hops_speak_for_others_and_the_rightmost_untrusted_address_wins() {
+        let hops = TrustProxy::Hops(["10.0.0.0/8".parse().unwrap()].into());
+        for (peer, trust, forwarded, expected) in [
+            ("192.0.2.1", TrustProxy::Nobody, "198.51.100.7", "192.0.2.1"),
+            ("192.0.2.1", hops.clone(), "198.51.100.7", "192.0.2.1"),
+            ("10.0.0.1", hops.clone(), "1.1.1.1, 198.51.100.7, 10.2.2.2", "198.51.100.7"),
+            ("10.0.0.1", hops.clone(), "10.3.3.3", "10.3.3.3"),
+            ("10.0.0.1", hops.clone(), "nonsense, 10.2.2.2", "10.2.2.2"),
+            ("192.0.2.1", TrustProxy::DirectPeer, "1.1.1.1, 198.51.100.7", "198.51.100.7"),
+            ("::ffff:192.0.2.1", TrustProxy::Nobody, "", "192.0.2.1"),
+        ] {
+            let peer = judge(peer, &trust, &[("x-forwarded-for", forwarded)]);
+            assert_eq!(peer.address.to_string(), expected, "{forwarded}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_private_over_tls_or_from_this_host_itself() {
+        assert!(judge("127.0.0.1", &TrustProxy::Nobody, &[]).is_private);
+        assert!(judge("::1", &TrustProxy::Nobody, &[]).is_private);
+        assert!(!judge("192.0.2.1", &TrustProxy::Nobody, &[]).is_private);
+        assert!(!judge("192.0.2.1", &TrustProxy::Nobody, &[("x-forwarded-proto", "https")]).is_private);
+        assert!(!judge("127.0.0.1", &TrustProxy::Nobody, &[("x-forwarded-for", "192.0.2.1")]).is_private);
+        assert!(judge("127.0.0.1", &TrustProxy::DirectPeer, &[("x-forwarded-proto", "https")]).is_private);
+    }
+}

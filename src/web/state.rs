@@ -1,0 +1,52 @@
+//! What handlers work with: the domain, and the few settings that are about HTTP.
+
+use std::sync::Arc;
+
+use super::api::pulse::ListCache;
+use super::peer::TrustProxy;
+use crate::base::Clock;
+use crate::domain::auth::Auth;
+use crate::domain::namespaces::Namespaces;
+use crate::domain::vitals::Vitals;
+use crate::store::Store;
+
+/// Everything behind the routes. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
+    /// The doorkeeper.
+    pub auth: Auth,
+    /// The namespaces.
+    pub namespaces: Namespaces,
+    /// The state of the appliance.
+    pub vitals: Vitals,
+    /// The store, for the audit log.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// What clients are told our address is; from the request when not set.
+    pub public_url: Option<url::Url>,
+    /// Whether plain requests are sent to https.
+    pub force_ssl: bool,
+    /// Which hops may speak for others.
+    pub trust_proxy: TrustProxy,
+    /// The public list of namespaces in its wire form.
+    pub list_cache: ListCache,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
