@@ -1,1 +1,6 @@
 //! Hostile bytes and signed formats. Pure: no I/O, and time is an argument.
+
+pub mod hawk;
+pub mod refusal;
+
+pub use refusal::Refusal;
