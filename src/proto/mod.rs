@@ -2,5 +2,6 @@
 
 pub mod hawk;
 pub mod refusal;
+pub mod scopes;
 
 pub use refusal::Refusal;
