@@ -2,6 +2,7 @@
 
 pub mod hawk;
 pub mod refusal;
+pub mod roles;
 pub mod scopes;
 
 pub use refusal::Refusal;
