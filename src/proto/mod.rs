@@ -1,8 +1,10 @@
 //! Hostile bytes and signed formats. Pure: no I/O, and time is an argument.
 
+pub mod ext;
 pub mod hawk;
 pub mod refusal;
 pub mod roles;
 pub mod scopes;
+pub mod tempcred;
 
 pub use refusal::Refusal;
