@@ -3,4 +3,7 @@
 //! The layers, lowest first. A file may name its own layer and lower ones; `tests/tidy.rs` reads the imports.
 
 pub mod base; // 1  words everybody speaks; no I/O, no async
+
 pub mod proto; // 2  hostile bytes and signed formats; pure; time is an argument
+
+pub mod domain; // 4  every rule of the product

@@ -1,0 +1,3 @@
+//! Every rule of the product, one module per noun.
+
+pub mod auth;
