@@ -1,1 +1,12 @@
 //! Hostile bytes and signed formats. Pure: no I/O, and time is an argument.
+
+pub mod ext;
+pub mod formats;
+pub mod hawk;
+pub mod refusal;
+pub mod roles;
+pub mod scopes;
+pub mod tempcred;
+pub mod urls;
+
+pub use refusal::Refusal;

@@ -1,0 +1,360 @@
+//! Whether a signed request is believed, and with which scopes: what Taskcluster's auth service answers to
+//! authenticate-hawk (taskcluster.md 2.3, vector group `authenticate_hawk`). Pure: clients come through a function,
+//! time is an argument, and nothing is remembered.
+
+use crate::base::{ClientId, Result, Scope, Secret, Timestamp};
+use crate::proto::Refusal;
+use crate::proto::ext::Ext;
+use crate::proto::hawk::{Bewit, Header, Target, bewit, mac};
+use crate::proto::roles::Roles;
+use crate::proto::scopes::{covers, covers_all};
+use crate::proto::tempcred::{Certificate, derive_token};
+
+/// How far the clocks of signer and verifier may be apart, in milliseconds, inclusive (taskcluster.md 1.4).
+const SKEW_MAX_MS: i64 = 900_000;
+
+/// A request of which we want to know who sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The method, in any letter case.
+    pub method: &'a str,
+    /// The request target exactly as transmitted.
+    pub resource: &'a str,
+    /// The host that was signed, see [`crate::proto::hawk::host::signed_authority`].
+    pub host: &'a str,
+    /// The port that was signed.
+    pub port: u16,
+    /// The `Authorization` header, if there is one.
+    pub authorization: Option<&'a str>,
+}
+
+/// A client with permanent credentials.
+#[derive(Clone, Debug)]
+pub struct Party {
+    /// What it signs with.
+    pub access_token: Secret,
+    /// What it may do, already expanded through roles.
+    pub scopes: Vec<Scope>,
+    /// Until when.
+    pub expires: Timestamp,
+    /// Whether an operator turned it off.
+    pub disabled: bool,
+}
+
+/// A request that is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Success {
+    /// Who sent it; for named temporary credentials, their name.
+    pub client_id: ClientId,
+    /// What it may do: expanded, sorted, normalized.
+    pub scopes: Vec<Scope>,
+    /// Until when the credentials are valid. May be over for up to five minutes.
+    pub expires: Timestamp,
+    /// The payload hash that was signed. The caller must compare it with [`mac::payload_hash`] of the body.
+    pub hash: Option<String>,
+    /// What must not come twice; `None` for a signed URL, which is meant to be used again.
+    pub replay_key: Option<ReplayKey>,
+}
+
+/// What one signer says only once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReplayKey {
+    /// Who signed.
+    pub id: String,
+    /// When, as it was written.
+    pub ts: String,
+    /// With which nonce.
+    pub nonce: String,
+}
+
+/// Decides. A refusal is an error of the kind [`crate::base::Kind::Unauthenticated`] with the auth service's message;
+/// an error of `lookup` is handed on as it is.
+///
+/// The order is that of taskcluster.md 2.3. `authorizedScopes` come last, unlike in the original: that message lists
+/// the scopes of the client, which nobody may learn without its access token.
+pub fn verify(
+    question: &Question<'_>,
+    lookup: impl FnMut(&str) -> Result<Option<Party>>,
+    roles: &Roles,
+    now: Timestamp,
+) -> Result<Success> {
+    let Question { method, resource, host, port, authorization } = *question;
+    let target = Target { method, resource, host, port };
+    match authorization {
+        Some(_) if bewit::is_in(resource) => Err(Refusal::new(
+            "Cannot use two authentication schemes at once this request has both bewit in querystring and and \
+             'authorization' header",
+        )
+        .into()),
+        Some(text) => by_header(text, &target, lookup, roles, now),
+        None => by_bewit(&target, lookup, roles, now),
+    }
+}
+
+fn by_header(
+    text: &str,
+    target: &Target<'_>,
+    lookup: impl FnMut(&str) -> Result<Option<Party>>,
+    roles: &Roles,
+    now: Timestamp,
+) -> Result<Success> {
+    let header = Header::parse(text)?;
+    let ext = header.ext.map(Ext::decode).transpose()?.unwrap_or_default();
+    let signer = Signer::load(header.id, &ext, lookup, roles, now)?;
+    signer.check(header.mac, &mac::header_text(&header, target))?;
+    if !is_fresh(header.ts, now) {
+        return Err(Refusal::new("Unauthorized: Stale timestamp").into());
+    }
+    let replay_key = ReplayKey { id: header.id.into(), ts: header.ts.into(), nonce: header.nonce.into() };
+    let hash = header.hash.map(str::to_owned);
+    Ok(Success { hash, replay_key: Some(replay_key), ..signer.success(&ext, roles)? })
+}
+
+fn by_bewit(
+    target: &Target<'_>,
+    lookup: impl FnMut(&str) -> Result<Option<Party>>,
+    roles: &Roles,
+    now: Timestamp,
+) -> Result<Success> {
+    if target.resource.len() > bewit::RESOURCE_LEN_MAX {
+        return Err(Refusal::new("Bad Request: Resource path exceeds max length").into());
+    }
+    let (resource, text) = bewit::split(target.resource).ok_or(Refusal::new("Unauthorized"))?;
+    if text.is_empty() {
+        return Err(Refusal::new("Unauthorized: Empty bewit").into());
+    }
+    if !["GET", "HEAD"].iter().any(|method| target.method.eq_ignore_ascii_case(method)) {
+        return Err(Refusal::new("Unauthorized: Invalid method").into());
+    }
+    let bewit = Bewit::decode(text)?;
+    if bewit.exp.saturating_mul(1000) <= now.as_millis() {
+        return Err(Refusal::new("Unauthorized: Access expired").into());
+    }
+    let ext = if bewit.ext.is_empty() { Ext::default() } else { Ext::decode(&bewit.ext)? };
+    let signer = Signer::load(&bewit.id, &ext, lookup, roles, now)?;
+    let target = Target { resource: &resource, ..*target };
+    signer.check(&bewit.mac, &mac::bewit_text(bewit.exp, &bewit.ext, &target))?;
+    Ok(signer.success(&ext, roles)?)
+}
+
+/// Whether a time stamp is a number and near enough. The original lets pass what is no number.
+fn is_fresh(ts: &str, now: Timestamp) -> bool {
+    let seconds = Some(ts).filter(|ts| ts.bytes().all(|b| b.is_ascii_digit())).and_then(|ts| ts.parse::<i64>().ok());
+    seconds.is_some_and(|seconds| {
+        seconds.saturating_mul(1000).saturating_sub(now.as_millis()).saturating_abs() <= SKEW_MAX_MS
+    })
+}
+
+/// Who a request says it is from: what would be true if its signature were right.
+struct Signer {
+    client_id: ClientId,
+    access_token: Secret,
+    scopes: Vec<Scope>,
+    expires: Timestamp,
+}
+
+impl Signer {
+    /// The client behind an id and an `ext`: steps 1 to 6 of taskcluster.md 2.3.
+    fn load(
+        id: &str,
+        ext: &Ext,
+        mut lookup: impl FnMut(&str) -> Result<Option<Party>>,
+        roles: &Roles,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let issuer = ext.certificate().map(|value| Certificate::issuer_in(value, id)).transpose()?.flatten();
+        let party = usable(issuer.unwrap_or(id), &mut lookup, now)?;
+        // An id that is none belongs to nobody; asked here, because a name need not be known to `lookup`.
+        let client_id = ClientId::parse(id).map_err(|_| unknown(id))?;
+        let mut signer =
+            Self { client_id, access_token: party.access_token, scopes: party.scopes, expires: party.expires };
+        if let Some(value) = ext.certificate() {
+            signer.become_temporary(value, issuer, roles, now)?;
+        }
+        Ok(signer)
+    }
+
+    /// Steps 2 to 6: from the client that issued the certificate to the credentials it describes.
+    fn become_temporary(
+        &mut self,
+        value: &serde_json::Value,
+        issuer: Option<&str>,
+        roles: &Roles,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let certificate = Certificate::read(value)?;
+        certificate.check_time(now)?;
+        let id = self.client_id.as_str();
+        let create = format!("auth:create-client:{id}");
+        match issuer {
+            Some(issuer) if !covers(&self.scopes, &create) => {
+                return Err(Refusal::new(format!(
+                    "ext.certificate issuer `{issuer}` doesn't have `{create}` for supplied clientId."
+                )));
+            }
+            None if value.get("clientId").is_some() => {
+                return Err(Refusal::new("ext.certificate.clientId must only be used with ext.certificate.issuer"));
+            }
+            _ => {}
+        }
+        if !covers_all(&self.scopes, &certificate.scopes) {
+            return Err(Refusal::new(format!(
+                "ext.certificate issuer `{}` doesn't satisfiy all certificate scopes {}.  The temporary credentials \
+                 were not generated correctly.",
+                issuer.unwrap_or(id),
+                list(&certificate.scopes, ", "),
+            )));
+        }
+        certificate.check_signature(id, &self.access_token)?;
+        self.access_token = derive_token(&self.access_token, &certificate.seed);
+        self.scopes = roles.expand(&certificate.scopes);
+        self.expires = self.expires.min(Timestamp::from_millis(certificate.expiry_ms));
+        Ok(())
+    }
+
+    /// Checks that the request is signed with this signer's access token.
+    fn check(&self, signature: &str, text: &str) -> Result<(), Refusal> {
+        match mac::same(signature, &mac::sign(&self.access_token, text)) {
+            true => Ok(()),
+            false => Err(Refusal::new("Unauthorized: Bad mac")),
+        }
+    }
+
+    /// What is believed: all scopes, or those that the request restricts itself to (taskcluster.md 2.4).
+    fn success(self, ext: &Ext, roles: &Roles) -> Result<Success, Refusal> {
+        let Self { client_id, scopes: held, expires, .. } = self;
+        let scopes = match ext.authorized_scopes()? {
+            None => held,
+            Some(authorized) if covers_all(&held, &authorized) => roles.expand(&authorized),
+            Some(authorized) => {
+                return Err(Refusal::new(format!(
+                    "Supplied credentials do not satisfy authorizedScopes; credentials have scopes [{}]; \
+                     authorizedScopes are [{}]",
+                    list(&held, ","),
+                    list(&authorized, ","),
+                )));
+            }
+        };
+        Ok(Success { client_id, scopes, expires, hash: None, replay_key: None })
+    }
+}
+
+/// The client of that id, if it may sign at all.
+fn usable(id: &str, lookup: &mut impl FnMut(&str) -> Result<Option<Party>>, now: Timestamp) -> Result<Party> {
+    let party = lookup(id)?.ok_or_else(|| unknown(id))?;
+    if party.disabled {
+        return Err(Refusal::new(format!("Client with clientId '{id}' is disabled")).into());
+    }
+    if party.expires < now {
+        return Err(Refusal::new(format!("Client with clientId: '{id}' has expired")).into());
+    }
+    Ok(party)
+}
+
+fn unknown(id: &str) -> Refusal {
+    Refusal::new(format!("Client with clientId '{id}' not found"))
+}
+
+fn list(scopes: &[Scope], separator: &str) -> String {
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Error, Kind};
+
+    const RESOURCE: &str = "/api/pulse/v1/namespaces";
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_539_604_800_500)
+    }
+
+    fn token() -> Secret {
+        Secret::new("no-secret")
+    }
+
+    fn ask(resource: &str, authorization: Option<&str>) -> Result<Success> {
+        let question = Question { method: "get", resource, host: "h", port: 443, authorization };
+        let party = |id: &str| {
+            let scopes = vec![Scope::parse("a").unwrap()];
+            let known = Party { access_token: token(), scopes, expires: now(), disabled: false };
+            Ok((id == "tester").then_some(known))
+        };
+        verify(&question, party, &Roles::default(), now())
+    }
+
+    fn signed(header: Header<'_>) -> String {
+        header.signed(&token(), &Target { method: "GET", resource: RESOURCE, host: "h", port: 443 })
+    }
+
+    #[test]
+    fn only_a_number_near_now_is_a_time_stamp() {
+        let good = "1539604800";
+        let padded = format!("{good:0>40}");
+        for (ts, fresh) in [
+            (good, true),
+            (&padded, true),
+            ("1539603901", true),
+            ("1539603900", false),
+            ("1539605700", true),
+            ("1539605701", false),
+            ("NaN", false),
+            ("-1539604800", false),
+            ("+1539604800", false),
+            ("1539604800.5", false),
+            ("0x5bc48600", false),
+            ("1539604800 ", false),
+            ("9223372036854775807", false),
+            ("153960480015396048001539604800", false),
+        ] {
+            let answer = ask(RESOURCE, Some(&signed(Header { id: "tester", ts, nonce: "n", ..Header::default() })));
+            match answer {
+                Ok(success) => assert!(fresh && success.replay_key.unwrap().ts == ts, "{ts}"),
+                Err(error) => assert!(!fresh && error.message() == "Unauthorized: Stale timestamp", "{ts}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn scopes_are_told_to_their_holder_only() {
+        let wide = crate::proto::ext::encode(None, Some(&[Scope::parse("b").unwrap()])).unwrap();
+        let header = Header { id: "tester", ts: "1539604800", nonce: "n", ext: wide.as_deref(), ..Header::default() };
+        assert!(ask(RESOURCE, Some(&signed(header))).unwrap_err().message().contains("have scopes [a]"));
+        let forged = Header { mac: "m=", ..header }.to_string();
+        assert_eq!(ask(RESOURCE, Some(&forged)).unwrap_err().message(), "Unauthorized: Bad mac");
+    }
+
+    #[test]
+    fn two_ways_to_sign_at_once_are_refused() {
+        let header = signed(Header { id: "tester", ts: "1539604800", nonce: "n", ..Header::default() });
+        let error = ask("/a?bewit=x&", Some(&header)).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (Kind::Unauthenticated, Some("AuthenticationFailed")));
+    }
+
+    #[test]
+    fn hostile_bewits_are_refused() {
+        let bewit = |id: &str, exp| Bewit { id: id.into(), exp, mac: "m=".into(), ext: String::new() }.encode();
+        let long = "x".repeat(bewit::RESOURCE_LEN_MAX);
+        for (value, message) in [
+            (String::new(), "Unauthorized: Empty bewit"),
+            (long, "Bad Request: Resource path exceeds max length"),
+            (bewit("tester", i64::MAX), "Unauthorized: Bad mac"),
+            (bewit("tester", 0), "Unauthorized: Access expired"),
+            (bewit("no client", i64::MAX), "Client with clientId 'no client' not found"),
+            ("x&".into(), "Unauthorized"),
+            ("*".into(), "Bad Request: Invalid bewit encoding"),
+        ] {
+            assert_eq!(ask(&format!("/a?bewit={value}"), None).unwrap_err().message(), message);
+        }
+    }
+
+    #[test]
+    fn a_failing_lookup_is_no_refusal() {
+        let header = signed(Header { id: "tester", ts: "1539604800", nonce: "n", ..Header::default() });
+        let question =
+            Question { method: "GET", resource: RESOURCE, host: "h", port: 443, authorization: Some(&header) };
+        let lookup = |_: &str| Err(Error::unavailable("the store is away"));
+        assert_eq!(verify(&question, lookup, &Roles::default(), now()).unwrap_err().kind(), Kind::Unavailable);
+    }
+}
