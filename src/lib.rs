@@ -3,8 +3,8 @@
 //! The layers, lowest first. A file may name its own layer and lower ones; `tests/tidy.rs` reads the imports.
 
 pub mod base; // 1  words everybody speaks; no I/O, no async
+pub mod domain; // 4  every rule of the product, one module per noun
+pub mod ports; // 3  doors to the outside
 pub mod proto; // 2  hostile bytes and signed formats; pure; time is an argument
 pub mod store; // 3  what we remember: redb
-pub mod ports; // 3  doors to the outside
-pub mod domain; // 4  every rule of the product, one module per noun
 pub mod web; // 5  faces of the domain over HTTP

@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::resolve;
+use super::resolve::Resolver;
+use super::tls::install_crypto;
 use crate::base::{ClientId, Error, Result, Scope};
-use crate::proto::urls;
+use crate::proto::hawk::Question;
+use crate::proto::urls::RootUrl;
 
 /// One try. The service answers in milliseconds; what takes longer is stuck.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,21 +22,6 @@ const RETRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 /// An answer holds a few scopes; a client with thousands still fits.
 const ANSWER_LEN_MAX: usize = 4 << 20;
-
-/// What a signed request is asked about: as `authenticate-hawk` takes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The method, in any case.
-    pub method: &'a str,
-    /// The request target as transmitted.
-    pub resource: &'a str,
-    /// The signed host.
-    pub host: &'a str,
-    /// The signed port.
-    pub port: u16,
-    /// The Authorization header, if there is one.
-    pub authorization: Option<&'a str>,
-}
 
 /// The authority's word for a request that it believes.
 #[derive(Clone, Debug)]
@@ -73,12 +60,16 @@ enum Failure {
 
 impl Authority {
     /// The auth service of a deployment.
-    pub fn new(root_url: &str, resolver: &resolve::Resolver) -> Result<Self> {
-        let http = resolve::http_client(resolver)
+    pub fn new(root_url: &RootUrl, resolver: Resolver) -> Result<Self> {
+        install_crypto();
+        let http = reqwest::Client::builder()
+            .dns_resolver(std::sync::Arc::new(resolver))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
             .timeout(TRY_TIMEOUT)
             .build()
             .map_err(|e| Error::internal("making the client of the auth service", e))?;
-        Ok(Self { http, url: urls::api(root_url, "auth", "v1", "authenticate-hawk") })
+        Ok(Self { http, url: root_url.api("auth", "v1", "authenticate-hawk") })
     }
 
     /// Asks whose request this is. `Unauthenticated` with the authority's words when it is nobody's;
@@ -100,9 +91,7 @@ impl Authority {
         match wire {
             Wire::AuthSuccess { scopes, client_id, hash } => Ok(Answer { client_id: Some(client_id), scopes, hash }),
             Wire::NoAuth { scopes } => Ok(Answer { client_id: None, scopes, hash: None }),
-            Wire::AuthFailed { message } => {
-                Err(Error::unauthenticated(message).with_code("AuthenticationFailed"))
-            }
+            Wire::AuthFailed { message } => Err(Error::unauthenticated(message).with_code("AuthenticationFailed")),
         }
     }
 

@@ -8,16 +8,10 @@ use rust_embed::RustEmbed;
 use super::api::etag;
 use super::page;
 
-/// The JSON schemas of the wire, by service and file.
-#[derive(RustEmbed)]
-#[folder = "static/schemas"]
-pub struct Schemas;
-
-/// What the console's pages load.
+/// The JSON schemas of the wire under `schemas/`, and what the console's pages load.
 #[derive(RustEmbed)]
 #[folder = "static"]
-#[exclude = "schemas/*"]
-struct Assets;
+pub struct Assets;
 
 /// Serves a file of the console. It is asked for again each time, and sent again only after a change.
 pub async fn asset(Path(name): Path<String>, method: Method, target: Uri, headers: HeaderMap) -> Response {

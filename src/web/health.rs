@@ -57,7 +57,7 @@ pub async fn metrics(State(app): State<App>, Extension(origin): Extension<Origin
         ("keylender_uptime_seconds", "Seconds since the start.", figures.uptime_seconds),
     ] {
         // Writing to a string cannot fail.
-        drop(writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}"));
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -119,7 +119,10 @@ fn redirect_to_https(app: &App, origin: &Origin, method: &Method, headers: &Head
         return Some(page::error(StatusCode::FORBIDDEN, "Please use HTTPS when communicating with this server."));
     }
     let body = format!("Moved Permanently. Redirecting to {location}");
-    Some((StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location), (header::VARY, "Accept".into())], body).into_response())
+    Some(
+        (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location), (header::VARY, "Accept".into())], body)
+            .into_response(),
+    )
 }
 
 fn legacy_mount(path: &str) -> Option<&'static str> {
@@ -128,7 +131,8 @@ fn legacy_mount(path: &str) -> Option<&'static str> {
 
 fn is_below(path: &str, mount: &str) -> bool {
     let head = path.as_bytes().get(..mount.len());
-    head.is_some_and(|head| head.eq_ignore_ascii_case(mount.as_bytes())) && path.as_bytes().get(mount.len()) == Some(&b'/')
+    head.is_some_and(|head| head.eq_ignore_ascii_case(mount.as_bytes()))
+        && path.as_bytes().get(mount.len()) == Some(&b'/')
 }
 
 /// The path as the routes are written, for a legacy path that is not: mount and noun in lower case, no slash at the
@@ -150,9 +154,10 @@ fn canonical(uri: &Uri) -> Option<Uri> {
 }
 
 fn decodes(path: &str) -> bool {
-    let escapes_are_whole = path.split('%').skip(1).all(|rest| {
-        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    });
+    let escapes_are_whole = path
+        .split('%')
+        .skip(1)
+        .all(|rest| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
     escapes_are_whole && percent_decode_str(path).decode_utf8().is_ok()
 }
 

@@ -46,7 +46,8 @@ pub fn router(app: App) -> Router {
 
 /// Any other path or method: 404, never 405.
 async fn nowhere(request: Request) -> Response {
-    let target = request.extensions().get::<Origin>().map_or_else(|| request.uri().clone(), |origin| origin.target.clone());
+    let target =
+        request.extensions().get::<Origin>().map_or_else(|| request.uri().clone(), |origin| origin.target.clone());
     page::not_found(request.method(), &target)
 }
 

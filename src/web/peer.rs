@@ -99,7 +99,11 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &TrustProxy) -> IpAd
 
 /// Host and port that the client signed (taskcluster.md 1.7). These headers count whoever sends them: they can only
 /// make a signature fail.
-pub fn signed_authority<'h>(headers: &'h HeaderMap, uri_authority: Option<&'h str>, tls: bool) -> Result<(&'h str, u16)> {
+pub fn signed_authority<'h>(
+    headers: &'h HeaderMap,
+    uri_authority: Option<&'h str>,
+    tls: bool,
+) -> Result<(&'h str, u16)> {
     let host = text(headers, "host").or(uri_authority).unwrap_or_default();
     host::signed_authority(host, text(headers, "x-forwarded-port"), text(headers, "x-forwarded-proto"), tls)
 }

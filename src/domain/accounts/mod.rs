@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
-use crate::ports::amqp::LoginProbe;
+use crate::ports::amqp::AmqpDoor;
 use crate::ports::broker::{Access, Broker};
 use crate::store::{ReadTx, Sealed, Store, Table, WriteTx};
 
@@ -77,13 +77,13 @@ pub struct Accounts {
     store: Store,
     broker: Option<Arc<dyn Broker>>,
     /// Proves a new password by a login before it is handed out, when the operator asked for that.
-    probe: Option<LoginProbe>,
+    probe: Option<AmqpDoor>,
     settling: Arc<Settling>,
 }
 
 impl Accounts {
     /// `broker` is `None` while none is configured: wishes are then kept and answered with `Unavailable`.
-    pub fn new(store: Store, broker: Option<Arc<dyn Broker>>, probe: Option<LoginProbe>) -> Self {
+    pub fn new(store: Store, broker: Option<Arc<dyn Broker>>, probe: Option<AmqpDoor>) -> Self {
         Self { store, broker, probe, settling: Arc::default() }
     }
 

@@ -1,6 +1,7 @@
 //! `settle`: makes the broker what the store says, one account at a time, as often as one likes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{Mutex, MutexGuard};
@@ -13,6 +14,9 @@ use crate::store::WriteTx;
 
 /// Locks over all accounts: two accounts seldom share one, and the number bounds the memory.
 const STRIPES: usize = 256;
+
+/// A login takes milliseconds; a broker that needs longer is not one to promise anything about.
+const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Keeps two settlements of one account apart, because the later answer must be the later wish.
 pub(super) struct Settling {
@@ -94,9 +98,8 @@ impl Accounts {
         let Some((account, password)) = wish else { return Ok(None) };
         self.put(name, &account, password.as_ref()).await?;
         if let (Some(probe), Some(password)) = (&self.probe, &password) {
-            match probe.verify(&account.vhost, name, password).await? {
-                true => {}
-                false => return Err(Error::unavailable("the broker refuses the login that it was just told of")),
+            if !probe.verify_login(name.as_str(), password, PROBE_DEADLINE).await? {
+                return Err(Error::unavailable("the broker refuses the login that it was just told of"));
             }
         }
         Ok(Some(Carried { name: name.clone(), wish: account.wish }))

@@ -20,7 +20,7 @@ pub struct Caller {
 
 impl Caller {
     /// Somebody who showed no credentials: without any scope.
-    pub(super) fn nobody(request_id: &str) -> Self {
+    pub fn nobody(request_id: &str) -> Self {
         Self { actor: Actor::Anonymous, scopes: Arc::default(), request_id: request_id.into(), mark: None }
     }
 

@@ -12,11 +12,11 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use clients::{NewClient, Shown as ShownClient};
 use replay::Replay;
-use verify::{Party, Question, Success};
+use verify::{Party, Success};
 
 use crate::base::{ClientId, Error, Result, Secret, Timestamp};
 use crate::ports::authority::Authority;
-use crate::proto::hawk::{bewit, mac};
+use crate::proto::hawk::{Question, bewit, mac};
 use crate::store::Store;
 
 /// What a request shows of itself.
@@ -101,13 +101,11 @@ impl Auth {
                     disabled: client.disabled,
                 }))
             };
-            Ok((tx.now(), verify::authenticate(question, party, &roles, tx.now())?))
+            Ok((tx.now(), verify::verify(question, party, &roles, tx.now())?))
         })?;
-        let Success { client_id, scopes, hash, replay_key, .. } = success?;
+        let Success { client_id, scopes, hash, replay_key, .. } = success;
         check_payload(presented, hash.as_deref())?;
-        let mark = replay_key
-            .map(|key| self.replay.admit(client_id.as_str(), key.ts, &key.nonce, &key.mac, now))
-            .transpose()?;
+        let mark = replay_key.map(|key| self.replay.admit(&key, now)).transpose()?;
         Ok(Caller::client(Some(client_id), scopes, presented.request_id, mark))
     }
 

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::verify::ReplayKey;
 use crate::base::{Error, Result, Timestamp};
 use crate::store::{Entry, ReadTx, Store};
 
 /// How far a time stamp may lie from now, in seconds, and still be accepted (taskcluster.md 1.4).
-pub const SKEW_SECONDS: i64 = 900;
+const SKEW_SECONDS: i64 = 900;
 /// The detail of an audit entry that holds the mark.
 pub(super) const DETAIL: &str = "signed_request";
 /// Marks kept at most, about 64 MB: two thousand signed requests a second, all the time. More are told to wait.
@@ -56,8 +57,8 @@ impl Replay {
     }
 
     /// Notes a request that passed all checks; refuses one that was noted before. Returns the mark in text form.
-    pub(super) fn admit(&self, id: &str, second: i64, nonce: &str, mac: &str, now: Timestamp) -> Result<String> {
-        let mark = mark(id, nonce, mac);
+    pub(super) fn admit(&self, key: &ReplayKey, now: Timestamp) -> Result<String> {
+        let (second, mark) = mark(key)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.forget_before(now.as_seconds() - SKEW_SECONDS);
         if seen.count >= MARKS_MAX {
@@ -84,11 +85,13 @@ impl Seen {
     }
 }
 
-/// 64 bits tell two requests of one second apart; who finds a collision of two own requests has gained nothing.
-fn mark(id: &str, nonce: &str, mac: &str) -> u64 {
-    let digest = Sha256::new().chain_update(id).chain_update("\n").chain_update(nonce).chain_update("\n");
-    let digest: [u8; 32] = digest.chain_update(mac).finalize().into();
-    digest.iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte))
+/// The second a request was signed at, and 64 bits that tell it from others of that second: who finds a collision of
+/// two own requests has gained nothing.
+fn mark(ReplayKey { id, ts, nonce }: &ReplayKey) -> Result<(i64, u64)> {
+    let second = ts.parse().map_err(|_| Error::unauthenticated("Unauthorized: Stale timestamp"))?;
+    let digest = Sha256::new().chain_update(id).chain_update("\n").chain_update(ts).chain_update("\n");
+    let digest: [u8; 32] = digest.chain_update(nonce).finalize().into();
+    Ok((second, digest.iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte))))
 }
 
 fn read_mark(text: &str) -> Option<(i64, u64)> {
@@ -126,18 +129,21 @@ mod tests {
     use crate::base::audit::{Actor, Note};
     use crate::base::{Clock, Kind};
 
-    const NOW: Timestamp = Timestamp::MIN;
+    fn key(id: &str, second: i64, nonce: &str) -> ReplayKey {
+        ReplayKey { id: id.into(), ts: second.to_string(), nonce: nonce.into() }
+    }
 
     #[test]
     fn a_request_is_admitted_once_while_its_time_stamp_is_accepted() {
         let replay = Replay::default();
-        let second = NOW.as_seconds();
-        assert!(replay.admit("a", second, "n", "m", NOW).is_ok());
-        let later = NOW.plus(Duration::from_secs(900));
-        assert_eq!(replay.admit("a", second, "n", "m", later).unwrap_err().kind(), Kind::Unauthenticated);
-        assert!(replay.admit("a", second, "other", "m", later).is_ok());
-        assert!(replay.admit("b", second, "n", "m", later).is_ok());
-        replay.admit("a", second + 901, "n", "m", later.plus(Duration::from_secs(1))).unwrap();
+        let now = Timestamp::from_millis(1_539_604_800_000);
+        let second = now.as_seconds();
+        assert!(replay.admit(&key("a", second, "n"), now).is_ok());
+        let later = now.plus(Duration::from_secs(900));
+        assert_eq!(replay.admit(&key("a", second, "n"), later).unwrap_err().kind(), Kind::Unauthenticated);
+        assert!(replay.admit(&key("a", second, "other"), later).is_ok());
+        assert!(replay.admit(&key("b", second, "n"), later).is_ok());
+        replay.admit(&key("a", second + 901, "n"), later.plus(Duration::from_secs(1))).unwrap();
         assert_eq!(replay.seen.lock().unwrap().count, 1, "old marks are forgotten");
     }
 
@@ -148,7 +154,7 @@ mod tests {
         let replay = Replay::default();
         for id in ["long ago", "just now"] {
             clock.advance(Duration::from_secs(1801));
-            let mark = replay.admit(id, clock.now().as_seconds(), "n", "m", clock.now()).unwrap();
+            let mark = replay.admit(&key(id, clock.now().as_seconds(), "n"), clock.now()).unwrap();
             let note = Note::done(Actor::Appliance, "namespace.claim", "x").with(DETAIL, mark);
             store
                 .write(move |tx| {
@@ -158,11 +164,11 @@ mod tests {
                 .await
                 .unwrap();
         }
+        let second = clock.now().as_seconds();
         clock.advance(Duration::from_secs(60));
         let replay = Replay::after_restart(&store).unwrap();
-        let second = clock.now().as_seconds() - 60;
-        assert!(replay.admit("just now", second, "n", "m", clock.now()).is_err());
-        assert!(replay.admit("just now", second, "n2", "m", clock.now()).is_ok());
+        assert!(replay.admit(&key("just now", second, "n"), clock.now()).is_err());
+        assert!(replay.admit(&key("just now", second, "n2"), clock.now()).is_ok());
         assert_eq!(replay.seen.lock().unwrap().count, 2);
     }
 }

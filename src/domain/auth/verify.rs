@@ -5,28 +5,13 @@
 use crate::base::{ClientId, Result, Scope, Secret, Timestamp};
 use crate::proto::Refusal;
 use crate::proto::ext::Ext;
-use crate::proto::hawk::{Bewit, Header, Target, bewit, mac};
+use crate::proto::hawk::{Bewit, Header, Question, Target, bewit, mac};
 use crate::proto::roles::Roles;
 use crate::proto::scopes::{covers, covers_all};
 use crate::proto::tempcred::{Certificate, derive_token};
 
 /// How far the clocks of signer and verifier may be apart, in milliseconds, inclusive (taskcluster.md 1.4).
 const SKEW_MAX_MS: i64 = 900_000;
-
-/// A request of which we want to know who sent it.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The method, in any letter case.
-    pub method: &'a str,
-    /// The request target exactly as transmitted.
-    pub resource: &'a str,
-    /// The host that was signed, see [`crate::proto::hawk::host::signed_authority`].
-    pub host: &'a str,
-    /// The port that was signed.
-    pub port: u16,
-    /// The `Authorization` header, if there is one.
-    pub authorization: Option<&'a str>,
-}
 
 /// A client with permanent credentials.
 #[derive(Clone, Debug)]

@@ -171,9 +171,7 @@ impl Namespaces {
         let prefix = &self.rules.namespace_prefix;
         match text.starts_with(prefix) {
             true => Ok(name),
-            false => {
-                Err(Error::invalid(format!("Invalid namespace provided.  Namespaces must begin with '{prefix}'")))
-            }
+            false => Err(Error::invalid(format!("Invalid namespace provided.  Namespaces must begin with '{prefix}'"))),
         }
     }
 

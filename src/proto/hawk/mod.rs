@@ -14,3 +14,18 @@ pub use mac::Target;
 fn is_value(text: &str) -> bool {
     text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\')
 }
+
+/// A request of which we want to know who sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The method, in any letter case.
+    pub method: &'a str,
+    /// The request target exactly as transmitted.
+    pub resource: &'a str,
+    /// The host that was signed, see [`host::signed_authority`].
+    pub host: &'a str,
+    /// The port that was signed.
+    pub port: u16,
+    /// The `Authorization` header, if there is one.
+    pub authorization: Option<&'a str>,
+}

@@ -20,9 +20,7 @@ static VERIFY: Endpoint = endpoint("verifyAudit", MethodFilter::POST, "/audit/ve
 const PAGE_LEN_MAX: usize = 1000;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/audit", serve(&SHOW, nothing, show))
-        .route("/audit/verify", serve(&VERIFY, nothing, verify))
+    Router::new().route("/audit", serve(&SHOW, nothing, show)).route("/audit/verify", serve(&VERIFY, nothing, verify))
 }
 
 #[derive(Serialize)]

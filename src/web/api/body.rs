@@ -43,7 +43,9 @@ pub async fn read(headers: &HeaderMap, version: Version, body: Body) -> Result<R
     };
     let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LEN_MAX).collect()).await;
     let bytes = match collected {
-        Err(_) => return Err(Unreadable { status: StatusCode::REQUEST_TIMEOUT, message: "the body did not arrive in time" }),
+        Err(_) => {
+            return Err(Unreadable { status: StatusCode::REQUEST_TIMEOUT, message: "the body did not arrive in time" });
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
         Ok(Err(_)) => return Err(Unreadable { status: StatusCode::BAD_REQUEST, message: "the body broke off" }),
         Ok(Ok(collected)) => collected.to_bytes(),
@@ -74,7 +76,9 @@ fn media_type(content_type: &str) -> &str {
 fn require_utf8(headers: &HeaderMap) -> Result<(), Unreadable> {
     let charset = content_type(headers).and_then(|value| {
         let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-        parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).map(|(_, value)| value.trim().trim_matches('"'))
+        parameters
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+            .map(|(_, value)| value.trim().trim_matches('"'))
     });
     match charset {
         Some(charset) if !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("utf8") => {

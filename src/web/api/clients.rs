@@ -14,8 +14,13 @@ static CREATE: Endpoint =
     endpoint("createClient", MethodFilter::PUT, "/clients/<clientId>", "keylender:client:create:<clientId>", true);
 static DELETE: Endpoint =
     endpoint("deleteClient", MethodFilter::DELETE, "/clients/<clientId>", "keylender:client:delete:<clientId>", false);
-static RESET: Endpoint =
-    endpoint("resetClient", MethodFilter::POST, "/clients/<clientId>/reset", "keylender:client:reset:<clientId>", false);
+static RESET: Endpoint = endpoint(
+    "resetClient",
+    MethodFilter::POST,
+    "/clients/<clientId>/reset",
+    "keylender:client:reset:<clientId>",
+    false,
+);
 static DISABLE: Endpoint = endpoint(
     "disableClient",
     MethodFilter::POST,

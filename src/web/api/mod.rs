@@ -67,7 +67,11 @@ pub type Routes = Router<App>;
 
 /// Serves an endpoint by a handler. `arguments` reads the route's arguments, after the caller was let in
 /// (taskcluster.md 5.4).
-pub fn serve<A, H, F>(endpoint: &'static Endpoint, arguments: fn(&App, &Params) -> Result<A>, handler: H) -> MethodRouter<App>
+pub fn serve<A, H, F>(
+    endpoint: &'static Endpoint,
+    arguments: fn(&App, &Params) -> Result<A>,
+    handler: H,
+) -> MethodRouter<App>
 where
     A: Send + 'static,
     H: Fn(App, Call, A) -> F + Clone + Send + Sync + 'static,
@@ -96,9 +100,5 @@ pub fn options(allow: &'static str) -> impl Fn() -> std::future::Ready<Response>
 
 /// Our own API. Everything the command line does to a running appliance goes through it.
 pub fn own() -> Routes {
-    Router::new()
-        .merge(clients::routes())
-        .merge(roles::routes())
-        .merge(namespaces::routes())
-        .merge(audit::routes())
+    Router::new().merge(clients::routes()).merge(roles::routes()).merge(namespaces::routes()).merge(audit::routes())
 }

@@ -12,7 +12,11 @@ use crate::domain::namespaces::{Detail, PAGE_LEN_MAX};
 use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
-    query: &[QueryParameter { name: "from", pattern: "a namespace", matches: |name| NamespaceName::parse(name).is_ok() }],
+    query: &[QueryParameter {
+        name: "from",
+        pattern: "a namespace",
+        matches: |name| NamespaceName::parse(name).is_ok(),
+    }],
     ..endpoint("listNamespaces", MethodFilter::GET, "/namespaces", "keylender:namespace:list", false)
 };
 static GET: Endpoint =

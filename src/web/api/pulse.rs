@@ -10,20 +10,14 @@ use serde_json::Value;
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, options, serve};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::namespaces::{Claim, Claimed, PAGE_LEN_MAX, Times};
-use crate::proto::formats;
+use crate::proto::formats::{self, NotATime};
 use crate::web::state::App;
 
 /// All methods, in the order of the reference document.
 pub static ENDPOINTS: [&Endpoint; 4] = [&PING, &LIST, &GET, &CLAIM];
 
-static PING: Endpoint = Endpoint {
-    name: "ping",
-    method: MethodFilter::GET,
-    route: "/ping",
-    query: &[],
-    scope: None,
-    has_input: false,
-};
+static PING: Endpoint =
+    Endpoint { name: "ping", method: MethodFilter::GET, route: "/ping", query: &[], scope: None, has_input: false };
 
 static LIST: Endpoint = Endpoint {
     name: "listNamespaces",
@@ -171,8 +165,11 @@ fn read_claim(payload: &Value) -> Result<Claim> {
             for (name, value) in members {
                 match (name.as_str(), value) {
                     ("expires", Value::String(text)) => match formats::date_time(text) {
-                        Some(moment) => claim.expires = Some(moment.stored().ok_or_else(|| not_a_date(text))?),
-                        None => problems.push("data.expires should match format \"date-time\"".into()),
+                        Ok(moment) => claim.expires = Some(moment),
+                        Err(NotATime::NoSuchMoment) => problems.push(format!("data.expires is no moment: {text:?}")),
+                        Err(NotATime::Malformed) => {
+                            problems.push("data.expires should match format \"date-time\"".into())
+                        }
                     },
                     ("contact", Value::String(text)) if formats::email(text) => claim.contact = Some(text.clone()),
                     ("contact", Value::String(_)) => {
@@ -189,11 +186,6 @@ fn read_claim(payload: &Value) -> Result<Claim> {
         true => Ok(claim),
         false => Err(violation(&problems)),
     }
-}
-
-/// Text that the schema lets through and the calendar does not, such as second 60.
-fn not_a_date(text: &str) -> Error {
-    violation(&[format!("data.expires is no date: {text:?}")])
 }
 
 fn violation(problems: &[String]) -> Error {

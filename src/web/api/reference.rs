@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::{Endpoint, pulse};
-use crate::web::assets::Schemas;
+use crate::web::assets::Assets;
 use crate::web::page;
 use crate::web::state::App;
 
@@ -43,8 +43,13 @@ async fn pulse_reference(State(app): State<App>, method: Method, headers: Header
     answer(&pulse_document(app.public_url.as_ref()), &method, &headers)
 }
 
-async fn schema(Path((service, file)): Path<(String, String)>, method: Method, target: Uri, headers: HeaderMap) -> Response {
-    match Schemas::get(&format!("{service}/{file}")).and_then(|file| serde_json::from_slice(&file.data).ok()) {
+async fn schema(
+    Path((service, file)): Path<(String, String)>,
+    method: Method,
+    target: Uri,
+    headers: HeaderMap,
+) -> Response {
+    match Assets::get(&format!("schemas/{service}/{file}")).and_then(|file| serde_json::from_slice(&file.data).ok()) {
         Some(schema) => answer::<Value>(&schema, &method, &headers),
         None => page::not_found(&method, &target),
     }
@@ -77,8 +82,7 @@ pub fn pulse_document(public_url: Option<&url::Url>) -> Value {
 }
 
 fn entry(endpoint: &Endpoint, described: &Described) -> Value {
-    let arguments: Vec<&str> =
-        endpoint.route.split('<').skip(1).filter_map(|part| part.split('>').next()).collect();
+    let arguments: Vec<&str> = endpoint.route.split('<').skip(1).filter_map(|part| part.split('>').next()).collect();
     let mut entry = json!({
         "type": "function",
         "method": endpoint.method_name(),

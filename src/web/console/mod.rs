@@ -10,7 +10,8 @@ use super::state::App;
 use crate::domain::vitals::Vital;
 
 /// No script, no frame, and only our own style.
-const POLICY: &str = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 #[derive(Template)]
 #[template(path = "console/overview.html")]
