@@ -1,0 +1,3 @@
+//! The appliance put together: settings, ports, loops, listeners, start and shutdown.
+
+pub mod settings;
