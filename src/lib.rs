@@ -3,8 +3,17 @@
 //! The layers, lowest first. A file may name its own layer and lower ones; `tests/tidy.rs` reads the imports.
 
 pub mod base; // 1  words everybody speaks; no I/O, no async
-pub mod domain; // 4  every rule of the product, one module per noun
-pub mod ports; // 3  doors to the outside
+
 pub mod proto; // 2  hostile bytes and signed formats; pure; time is an argument
-pub mod store; // 3  what we remember: redb
+
+pub mod store; // 3  what we remember: tables, audit chain, sealing; the only user of redb
+// 3  doors to the outside; a stranger to the store
+pub mod ports;
+
+pub mod domain; // 4  every rule of the product, one module per noun
+
 pub mod web; // 5  faces of the domain over HTTP
+
+pub mod app; // 6  settings → ports → domain → loops → listeners → shutdown
+
+pub mod cli; // 7  subcommands; the only readers of argv and stdin

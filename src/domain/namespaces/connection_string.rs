@@ -21,6 +21,12 @@ pub struct Amqp {
 }
 
 impl Amqp {
+    /// The address without a user, to try a login.
+    pub fn url(&self) -> String {
+        let Self { protocol, hostname, port, vhost } = self;
+        format!("{protocol}{hostname}:{port}/{}", utf8_percent_encode(vhost.as_str(), VHOST))
+    }
+
     /// The connection string of a user (taskcluster.md 6.2). Only the vhost is escaped: names and passwords of ours
     /// need no escape.
     pub fn connection_string(&self, account: &AccountName, password: &Secret) -> Secret {

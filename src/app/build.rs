@@ -1,0 +1,144 @@
+//! From settings to an appliance: which part is made of what.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use url::Url;
+
+use super::settings::{self, Settings};
+use crate::base::{Clock, Error, Result, Secret, Span};
+use crate::domain::accounts::Accounts;
+use crate::domain::auth::Auth;
+use crate::domain::namespaces::{Amqp, Namespaces, Rules};
+use crate::domain::vitals::Vitals;
+use crate::ports::amqp::AmqpDoor;
+use crate::ports::authority::Authority;
+use crate::ports::broker::{Access, Broker, ManagementBroker, ManagementSettings};
+use crate::ports::resolve::Resolver;
+use crate::ports::tls::{ClientCertificate, Tls};
+use crate::proto::urls::RootUrl;
+use crate::store::{KeySource, Store};
+use crate::web::peer::TrustProxy;
+use crate::web::state::{App, Parts};
+
+/// All parts of an appliance, at rest: nothing listens and no loop runs.
+#[derive(Clone)]
+pub struct Appliance {
+    /// What it remembers.
+    pub store: Store,
+    /// The broker users it answers for.
+    pub accounts: Accounts,
+    /// Whether it is well.
+    pub vitals: Vitals,
+    /// Everything that it serves.
+    pub router: Router,
+}
+
+impl Appliance {
+    /// Opens the store and puts the parts together. `broker` is what lends; `None` while none is configured.
+    pub fn build(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
+        let store = Store::open(&settings.data_dir, &key_source(&settings.key), clock.clone())?;
+        Self::on(store, settings, clock, broker)
+    }
+
+    /// The same on a store that is open already.
+    pub fn on(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
+        let probe = if settings.namespaces.verify_logins { Some(amqp_door(settings)?) } else { None };
+        let accounts = Accounts::new(store.clone(), broker, probe);
+        let rules = rules(settings);
+        let vhost = rules.amqp.vhost.clone();
+        let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
+        let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
+        let remote = settings.root_url.as_ref().map(authority).transpose()?;
+        let auth = Auth::new(store.clone(), remote)?;
+        let app = App::new(Parts {
+            auth,
+            namespaces,
+            vitals: vitals.clone(),
+            store: store.clone(),
+            clock,
+            public_url: settings.listen.public_url.clone(),
+            force_ssl: settings.listen.force_ssl,
+            trust_proxy: trust_proxy(&settings.listen.trust_proxy),
+            list_cache: Default::default(),
+        });
+        Ok(Self { store, accounts, vitals, router: crate::web::router(app) })
+    }
+}
+
+/// The broker of these settings, if they name one. It is not asked anything yet.
+pub fn broker(settings: &Settings) -> Result<Option<Arc<dyn Broker>>> {
+    let Some(broker) = &settings.broker else { return Ok(None) };
+    let settings = ManagementSettings {
+        url: broker.base_url.clone(),
+        username: broker.username.clone(),
+        password: broker.password.clone(),
+        tls: tls(settings)?,
+    };
+    Ok(Some(Arc::new(ManagementBroker::new(&settings, Resolver::system()?)?)))
+}
+
+fn authority(root_url: &Url) -> Result<Authority> {
+    Authority::new(&RootUrl::parse(root_url.as_str())?, Resolver::system()?)
+}
+
+/// Where lent users log in, to try it ourselves.
+fn amqp_door(settings: &Settings) -> Result<AmqpDoor> {
+    let amqp = amqp(settings);
+    let url = amqp.url().parse().map_err(|e: url::ParseError| Error::invalid("not an AMQP address").because(e))?;
+    AmqpDoor::new(&url, tls(settings)?, Resolver::system()?)
+}
+
+/// How to speak TLS to the broker, on both of its doors.
+fn tls(settings: &Settings) -> Result<Tls> {
+    let Some(broker) = &settings.broker else { return Ok(Tls::default()) };
+    let authorities = broker.ca_file.as_deref().map(|path| read("RABBIT_CA_FILE", path)).transpose()?;
+    let identity = match &broker.certificate {
+        None => None,
+        Some(files) => Some(ClientCertificate {
+            certificate: read("RABBIT_CERT", &files.cert_file)?,
+            key: Secret::new(read("RABBIT_KEY", &files.key_file)?),
+        }),
+    };
+    Ok(Tls { authorities, identity })
+}
+
+fn read(setting: &str, path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|e| {
+        Error::invalid(format!("the file of {setting} cannot be read")).because(format!("{}: {e}", path.display()))
+    })
+}
+
+fn key_source(key: &settings::KeySource) -> KeySource {
+    match key {
+        settings::KeySource::File(path) => KeySource::File(path.clone()),
+        settings::KeySource::Passphrase(passphrase) => KeySource::Passphrase(passphrase.clone()),
+    }
+}
+
+fn trust_proxy(trust: &settings::TrustProxy) -> TrustProxy {
+    match trust {
+        settings::TrustProxy::Nobody => TrustProxy::Nobody,
+        settings::TrustProxy::DirectPeer => TrustProxy::DirectPeer,
+        settings::TrustProxy::Hops(nets) => TrustProxy::Hops(nets.clone().into()),
+    }
+}
+
+fn amqp(settings: &Settings) -> Amqp {
+    let settings::AmqpSettings { protocol, hostname, port, vhost } = settings.amqp.clone();
+    Amqp { protocol: protocol.as_str().into(), hostname, port, vhost }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    let namespaces = settings.namespaces.clone();
+    Rules {
+        namespace_prefix: namespaces.namespace_prefix,
+        username_prefix: namespaces.username_prefix,
+        user_tags: namespaces.user_tags,
+        access: Access { configure: namespaces.configure, write: namespaces.write, read: namespaces.read },
+        rotation_interval: Span::from_millis(i64::try_from(namespaces.rotation_interval.as_millis()).unwrap_or(i64::MAX)),
+        amqp: amqp(settings),
+    }
+}

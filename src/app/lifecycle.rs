@@ -1,0 +1,100 @@
+//! Start, the signals, and the two ways to stop: soft, then hard.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::build::{self, Appliance};
+use super::settings::Settings;
+use super::{listen, loops, scheduler};
+use crate::base::{Clock, Error, Result};
+use crate::ports::broker::Broker;
+
+/// For requests and loops in hand after the first signal. Init systems wait longer before they kill.
+const SOFT_STOP: Duration = Duration::from_secs(20);
+/// Name of the control socket in the data directory.
+pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// An appliance that listens and works.
+pub struct Running {
+    /// Where it listens; with the port that was really taken.
+    pub address: SocketAddr,
+    /// Its parts, for tests.
+    pub appliance: Appliance,
+    control: PathBuf,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Running {
+    /// Stops softly: no new connections, the requests and runs in hand end. False when time ran out.
+    pub async fn stop(self) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let stopped = tokio::time::timeout(SOFT_STOP, self.tasks.wait()).await.is_ok();
+        // It would be removed at the next start; this only spares a command the attempt.
+        drop(std::fs::remove_file(&self.control));
+        stopped
+    }
+}
+
+/// Starts an appliance on the broker of its settings, serves until a signal says stop, and stops.
+pub async fn serve(settings: &Settings) -> Result<()> {
+    let running = start(settings, Clock::system(), build::broker(settings)?).await?;
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let mut hangup = handler(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => tracing::info!("SIGHUP: nothing to read again in this version"),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    tracing::info!("stopping: letting the requests in hand end");
+    tokio::select! {
+        stopped = running.stop() => match stopped {
+            true => tracing::info!("stopped"),
+            false => tracing::warn!("stopped hard: something was still in hand after {SOFT_STOP:?}"),
+        },
+        _ = terminate.recv() => tracing::warn!("stopped hard at the second signal"),
+        _ = interrupt.recv() => tracing::warn!("stopped hard at the second signal"),
+    }
+    Ok(())
+}
+
+/// Starts an appliance. The store is open and the port is taken when this returns; the broker may still be away.
+pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Running> {
+    let appliance = Appliance::build(settings, clock, broker)?;
+    let listener = listen::bind(SocketAddr::new(settings.listen.bind, settings.listen.port)).await?;
+    let address = listener.local_addr().map_err(|e| Error::internal("asking for our own address", e))?;
+    let control = settings.data_dir.join(CONTROL_SOCKET);
+    let control_listener = listen::bind_control(&control)?;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    tasks.spawn(listen::serve_network(listener, appliance.router.clone(), stop.clone()));
+    tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), stop.clone()));
+    scheduler::start(&appliance, loops::all(settings), &tasks, &stop);
+    tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
+    tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    Ok(Running { address, appliance, control, tasks, stop })
+}
+
+/// One line at the start about the broker: whether it is well or what to do.
+async fn say_how_the_broker_is(appliance: Appliance, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        vital = appliance.vitals.broker() => match vital.state {
+            Ok(remark) => tracing::info!("the broker is well: {remark}"),
+            Err(problem) => tracing::warn!("claims are answered with 503 until the broker is well: {problem}"),
+        }
+    }
+}
+
+fn handler(kind: SignalKind) -> Result<tokio::signal::unix::Signal> {
+    signal(kind).map_err(|e| Error::internal("listening for signals", e))
+}

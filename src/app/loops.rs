@@ -1,0 +1,46 @@
+//! Everything that runs by itself, on one page.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::build::Appliance;
+use super::settings::Settings;
+use crate::base::Result;
+
+/// A loop: it takes no argument, looks at what should be and what is, and may run at any time any number of times.
+pub struct Loop {
+    /// Its name in logs and in the audit log.
+    pub name: &'static str,
+    /// How long after the end of a run the next one begins.
+    pub period: Duration,
+    /// One run. The text says what it did, and is empty when there was nothing to do.
+    pub run: fn(Appliance) -> Run,
+}
+
+/// One run of a loop.
+pub type Run = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
+
+/// The loops of an appliance.
+pub fn all(settings: &Settings) -> Vec<Loop> {
+    vec![
+        // A minute: what somebody changed by hand on the broker, or lost with its disk, is back before people notice.
+        Loop { name: "reconcile", period: settings.reconcile_period, run: |appliance| Box::pin(reconcile(appliance)) },
+    ]
+}
+
+async fn reconcile(appliance: Appliance) -> Result<String> {
+    if appliance.accounts.broker().is_err() {
+        // Without a broker there is nothing to compare; that none is configured was said at the start.
+        return Ok(String::new());
+    }
+    let done = appliance.accounts.reconcile().await?;
+    let total = done.settled + done.failed;
+    Ok(match total {
+        0 => String::new(),
+        _ => format!(
+            "of {} accounts {} had drifted; {} were put right, {} could not be",
+            done.seen, done.drifted, done.settled, done.failed
+        ),
+    })
+}

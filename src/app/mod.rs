@@ -1,0 +1,12 @@
+//! Settings → ports → domain → loops → listeners → shutdown.
+
+mod build;
+mod lifecycle;
+mod listen;
+mod loops;
+mod scheduler;
+pub mod settings;
+pub mod telemetry;
+
+pub use build::{Appliance, broker};
+pub use lifecycle::{Running, serve, start};

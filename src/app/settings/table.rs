@@ -1,0 +1,296 @@
+//! The list of settings, and the nearest name to one that is not in it.
+
+use super::values::Values;
+use Fallback::{Follows, Is, Nothing};
+
+/// How much of an unknown name is compared; no known one is half as long.
+const NAME_LEN_MAX: usize = 64;
+
+/// Names that the product promises and that this version does not use yet.
+const LATER: &[&str] = &[
+    "BACKUP_DIR",
+    "BACKUP_KEEP",
+    "BACKUP_PERIOD",
+    "BASE_ROUTE",
+    "CONNECTION_MAX_LIFETIME",
+    "DNS_AGREE",
+    "DNS_HOSTS_FILE",
+    "DNS_SERVERS",
+    "EXPIRE_PERIOD",
+    "LOG_FILE",
+    "LOG_MODE",
+    "MAIL_FROM",
+    "MOCK_MAINTENANCE",
+    "MONITOR_ALERT_THRESHOLD",
+    "MONITOR_DELETE_THRESHOLD",
+    "MONITOR_PERIOD",
+    "NAMESPACES_EXPIRATION_DELAY",
+    "ROTATE_PERIOD",
+    "SMTP_URL",
+    "SMTP_URL_FILE",
+    "SYSLOG_HOST",
+    "SYSLOG_PORT",
+    "SYSLOG_PROTOCOL",
+    "TASKCLUSTER_ACCESS_TOKEN",
+    "TASKCLUSTER_ACCESS_TOKEN_FILE",
+    "TASKCLUSTER_ALLOWED_IPS",
+    "TASKCLUSTER_CLIENT_ID",
+    "TASKCLUSTER_CLIENT_ID_BASE",
+    "TASKCLUSTER_CREDENTIALS_EXPIRE",
+    "TASKCLUSTER_SCOPE_BASE",
+    "TLS_CERT",
+    "TLS_KEY",
+    "WEBHOOK_SECRET",
+    "WEBHOOK_SECRET_FILE",
+    "WEBHOOK_URL",
+];
+
+/// Every setting of this version, in the order in which people read them.
+pub const TABLE: &[Setting] = &[
+    Setting::plain("NODE_ENV", "env", Is("development"), "development, production or test"),
+    Setting::plain("PORT", "port", Is("8080"), "port to listen on; 0 takes a free one"),
+    Setting::plain(
+        "BIND",
+        "bind",
+        Follows("127.0.0.1 in development, :: in production", |values| values.by_mode("127.0.0.1", "::")),
+        "address to listen on; :: takes both families",
+    ),
+    Setting::plain("PUBLIC_URL", "public-url", Nothing, "what clients are told; taken from the request if not set"),
+    Setting::switch(
+        "FORCE_SSL",
+        "force-ssl",
+        Follows("false in development, true in production", |values| values.by_mode("false", "true")),
+        "redirect or refuse plain requests",
+    ),
+    Setting::plain("TRUST_PROXY", "trust-proxy", Is("false"), "whose X-Forwarded headers count: false, true or CIDRs"),
+    Setting::plain(
+        "DATA_DIR",
+        "data-dir",
+        Follows("./data in development, /var/lib/keylender in production", |values| {
+            values.by_mode("./data", "/var/lib/keylender")
+        }),
+        "directory of the store and its key",
+    ),
+    Setting::plain(
+        "KEY_FILE",
+        "key-file",
+        Follows("<DATA_DIR>/key", Values::key_file),
+        "file with the key that seals secrets at rest",
+    ),
+    Setting::secret(
+        ["KEY_PASSPHRASE", "KEY_PASSPHRASE_FILE"],
+        ["key-passphrase", "key-passphrase-file"],
+        "passphrase that seals secrets at rest, instead of the key file",
+    ),
+    Setting::plain("LOG_LEVEL", "log-level", Is("info"), "error, warn, info, debug or trace; also target=level lists"),
+    Setting::plain("LOG_FORMAT", "log-format", Is("text"), "text or json"),
+    Setting::switch("DEBUG", "debug", Nothing, "set to anything: LOG_LEVEL is debug, whatever else it says"),
+    Setting::plain(
+        "TASKCLUSTER_ROOT_URL",
+        "root-url",
+        Nothing,
+        "deployment whose auth service knows the callers; if not set, Keylender's own clients",
+    ),
+    Setting::plain("RABBIT_BASE_URL", "rabbit-url", Nothing, "management API, such as http://localhost:15672/api"),
+    Setting::plain("RABBIT_USERNAME", "rabbit-username", Nothing, "an administrator of the broker"),
+    Setting::secret(
+        ["RABBIT_PASSWORD", "RABBIT_PASSWORD_FILE"],
+        ["rabbit-password", "rabbit-password-file"],
+        "the administrator's password",
+    ),
+    Setting::plain("RABBIT_CA_FILE", "rabbit-ca-file", Nothing, "file with the broker's private CA"),
+    Setting::plain("RABBIT_CERT", "rabbit-cert", Nothing, "file with the client certificate for the broker"),
+    Setting::plain("RABBIT_KEY", "rabbit-key", Nothing, "file with the key of the client certificate"),
+    Setting::plain(
+        "TASKCLUSTER_AMQP_HOSTNAME",
+        "amqp-hostname",
+        Follows("host of RABBIT_BASE_URL", Values::amqp_hostname),
+        "host in connection strings",
+    ),
+    Setting::plain("TASKCLUSTER_AMQP_PORT", "amqp-port", Is("5672"), "port in connection strings"),
+    Setting::plain("TASKCLUSTER_AMQP_PROTOCOL", "amqp-protocol", Is("amqp://"), "amqp:// or amqps://"),
+    Setting::plain("TASKCLUSTER_AMQP_VHOST", "amqp-vhost", Is("/"), "vhost in connection strings"),
+    Setting::text("USERNAME_PREFIX", "username-prefix", Is(""), "before the namespace in broker user names"),
+    Setting::text(
+        "NAMESPACE_PREFIX",
+        "namespace-prefix",
+        Is("taskcluster-"),
+        "namespaces begin with it; nothing outside it is ever touched",
+    ),
+    Setting::text("USER_TAGS", "user-tags", Is("taskcluster-pulse"), "tags of lent users"),
+    Setting::plain(
+        "USER_CONFIG_PERMISSION",
+        "user-config-permission",
+        Follows("queues and exchanges of the namespace", Values::own_permission),
+        "regex of what lent users may configure, with {{namespace}}",
+    ),
+    Setting::plain(
+        "USER_WRITE_PERMISSION",
+        "user-write-permission",
+        Follows("queues and exchanges of the namespace", Values::own_permission),
+        "regex of what lent users may write, with {{namespace}}",
+    ),
+    Setting::plain(
+        "USER_READ_PERMISSION",
+        "user-read-permission",
+        Follows("queues of the namespace, all exchanges", Values::read_permission),
+        "regex of what lent users may read, with {{namespace}}",
+    ),
+    Setting::text("QUEUE_PREFIX", "queue-prefix", Is("queue/"), "queues begin with it, then the namespace"),
+    Setting::text("EXCHANGE_PREFIX", "exchange-prefix", Is("exchange/"), "exchanges begin with it, then the namespace"),
+    Setting::plain(
+        "NAMESPACE_ROTATION_INTERVAL",
+        "namespace-rotation-interval",
+        Is("1 hour"),
+        "how often the password of a namespace changes",
+    ),
+    Setting::plain("RECONCILE_PERIOD", "reconcile-period", Is("1 minute"), "how often broker and store are compared"),
+    Setting::switch("VERIFY_LOGINS", "verify-logins", Is("false"), "prove a new password by an AMQP login"),
+];
+
+/// What holds when a setting is not given.
+pub enum Fallback {
+    /// This text.
+    Is(&'static str),
+    /// What follows from other settings, after the words that say so.
+    Follows(&'static str, fn(&Values) -> String),
+    /// No value.
+    Nothing,
+}
+
+/// How a setting is written.
+enum Shape {
+    /// A value; an empty one stands for the default.
+    Plain,
+    /// A text that may be empty.
+    Text,
+    /// Yes or no.
+    Switch,
+    /// A secret, with the name and the flag of the file that may hold it.
+    Secret { file_name: &'static str, file_flag: &'static str },
+}
+
+/// One setting.
+pub struct Setting {
+    /// The environment variable, and the key in the settings file.
+    pub name: &'static str,
+    /// The flag, without its dashes.
+    pub flag: &'static str,
+    /// What holds when it is not given.
+    pub fallback: Fallback,
+    /// One line of help.
+    pub help: &'static str,
+    shape: Shape,
+}
+
+impl Setting {
+    const fn plain(name: &'static str, flag: &'static str, fallback: Fallback, help: &'static str) -> Self {
+        Self { name, flag, fallback, help, shape: Shape::Plain }
+    }
+
+    const fn text(name: &'static str, flag: &'static str, fallback: Fallback, help: &'static str) -> Self {
+        Self { name, flag, fallback, help, shape: Shape::Text }
+    }
+
+    const fn switch(name: &'static str, flag: &'static str, fallback: Fallback, help: &'static str) -> Self {
+        Self { name, flag, fallback, help, shape: Shape::Switch }
+    }
+
+    const fn secret(names: [&'static str; 2], flags: [&'static str; 2], help: &'static str) -> Self {
+        let shape = Shape::Secret { file_name: names[1], file_flag: flags[1] };
+        Self { name: names[0], flag: flags[0], fallback: Nothing, help, shape }
+    }
+
+    /// Whether the value must not be seen.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.shape, Shape::Secret { .. })
+    }
+
+    /// Whether an empty text is a value of its own.
+    pub(super) fn may_be_empty(&self) -> bool {
+        matches!(self.shape, Shape::Text)
+    }
+
+    /// `NAME_FILE`, for a secret.
+    pub fn file_name(&self) -> Option<&'static str> {
+        match self.shape {
+            Shape::Secret { file_name, .. } => Some(file_name),
+            _ => None,
+        }
+    }
+
+    /// The default in words; empty where there is none.
+    pub fn default_text(&self) -> &'static str {
+        match self.fallback {
+            Is(text) | Follows(text, _) => text,
+            Nothing => "",
+        }
+    }
+}
+
+/// A flag of the command line. Its value goes into [`Sources::flags`](super::Sources) under `name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The setting, or `NAME_FILE` of a secret.
+    pub name: &'static str,
+    /// The flag, without its dashes.
+    pub flag: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+    /// The default in words; empty where there is none.
+    pub default: &'static str,
+    /// Whether its value must not be seen.
+    pub secret: bool,
+    /// Whether it may stand alone and then means `true`.
+    pub switch: bool,
+}
+
+/// Every flag, in the order of the table; after a secret comes the flag for its file.
+pub fn flags() -> impl Iterator<Item = Flag> {
+    TABLE.iter().flat_map(|setting| {
+        let Setting { name, flag, help, .. } = *setting;
+        let switch = matches!(setting.shape, Shape::Switch);
+        let by_value = Flag { name, flag, help, default: setting.default_text(), secret: setting.is_secret(), switch };
+        let by_file = match setting.shape {
+            Shape::Secret { file_name, file_flag } => Some(Flag {
+                name: file_name,
+                flag: file_flag,
+                help: "file that holds the value of the flag above",
+                secret: false,
+                ..by_value
+            }),
+            _ => None,
+        };
+        [Some(by_value), by_file].into_iter().flatten()
+    })
+}
+
+/// Whether a later version uses this name.
+pub(super) fn is_later(name: &str) -> bool {
+    LATER.contains(&name)
+}
+
+/// The known name that takes the fewest edits, letter case and dashes aside. A name spelt like a flag counts too, as in
+/// `RABBIT_URL`.
+pub(super) fn nearest(name: &str) -> &'static str {
+    let spelling = |text: &str| text.to_ascii_uppercase().replace('-', "_");
+    let name: String = spelling(name).chars().take(NAME_LEN_MAX).collect();
+    let known = flags().flat_map(|flag| [(flag.name, flag.name), (flag.flag, flag.name)]);
+    let known = known.chain(LATER.iter().map(|later| (*later, *later)));
+    known.min_by_key(|(known, _)| edits(&name, &spelling(known))).map(|(_, name)| name).unwrap_or_default()
+}
+
+/// How many characters must be added, dropped or replaced to make one text of the other (Levenshtein).
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, a) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (left, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[left + 1];
+            row[left + 1] = replaced.min(diagonal + 1).min(row[left] + 1);
+        }
+    }
+    row[to.len()]
+}

@@ -1,0 +1,321 @@
+//! Settings as the rest of the program knows them: parsed, checked, and never checked again.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::problems::Report;
+use super::values::Values;
+use super::{Sources, load, parse};
+use crate::base::{Secret, VhostName};
+
+/// What says nothing alone: the first of each pair needs the second.
+const NEEDS: [(&str, &str); 8] = [
+    ("RABBIT_BASE_URL", "RABBIT_USERNAME"),
+    ("RABBIT_BASE_URL", "RABBIT_PASSWORD"),
+    ("RABBIT_USERNAME", "RABBIT_BASE_URL"),
+    ("RABBIT_PASSWORD", "RABBIT_BASE_URL"),
+    ("RABBIT_CA_FILE", "RABBIT_BASE_URL"),
+    ("RABBIT_CERT", "RABBIT_BASE_URL"),
+    ("RABBIT_CERT", "RABBIT_KEY"),
+    ("RABBIT_KEY", "RABBIT_CERT"),
+];
+
+/// The settings of an appliance.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What it runs for (`NODE_ENV`).
+    pub mode: Mode,
+    /// The listener.
+    pub listen: ListenSettings,
+    /// Directory of the store (`DATA_DIR`); it need not exist yet.
+    pub data_dir: PathBuf,
+    /// Where the key that seals secrets comes from.
+    pub key: KeySource,
+    /// The log.
+    pub log: LogSettings,
+    /// The deployment whose auth service knows the callers; without one, the own store does.
+    pub root_url: Option<Url>,
+    /// The management API of the broker, if there is one.
+    pub broker: Option<BrokerSettings>,
+    /// What connection strings say.
+    pub amqp: AmqpSettings,
+    /// What is lent to namespaces.
+    pub namespaces: NamespaceSettings,
+    /// How often broker and store are compared.
+    pub reconcile_period: Duration,
+}
+
+/// What an appliance runs for; decides defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// On a developer's machine.
+    Development,
+    /// For good.
+    Production,
+    /// In a test.
+    Test,
+}
+
+/// Where requests come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// The address; `::` takes both families.
+    pub bind: IpAddr,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// What clients are told, perhaps with a path, without a final slash in it; else the request says it.
+    pub public_url: Option<Url>,
+    /// Whether plain requests are redirected or refused.
+    pub force_ssl: bool,
+    /// Whose `X-Forwarded-*` headers count.
+    pub trust_proxy: TrustProxy,
+}
+
+/// Who may speak for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustProxy {
+    /// Nobody.
+    Nobody,
+    /// Whoever connects.
+    DirectPeer,
+    /// Peers in one of these networks; never empty.
+    Hops(Vec<IpNet>),
+}
+
+/// Where the key that seals secrets comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file, which is made when it is missing.
+    File(PathBuf),
+    /// A passphrase.
+    Passphrase(Secret),
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A level, or a list of `target=level`; valid.
+    pub filter: String,
+    /// Whether lines are JSON.
+    pub json: bool,
+}
+
+/// The management API of the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerSettings {
+    /// Its address with any path prefix, without credentials and without a final slash in the path.
+    pub base_url: Url,
+    /// An administrator.
+    pub username: String,
+    /// The administrator's password.
+    pub password: Secret,
+    /// A private CA.
+    pub ca_file: Option<PathBuf>,
+    /// A client certificate.
+    pub certificate: Option<ClientCertificate>,
+}
+
+/// The files of a client certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate.
+    pub cert_file: PathBuf,
+    /// Its key.
+    pub key_file: PathBuf,
+}
+
+/// How a connection string begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmqpProtocol {
+    /// Plain.
+    Amqp,
+    /// With TLS.
+    Amqps,
+}
+
+impl AmqpProtocol {
+    /// The text, with its `://`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Amqp => "amqp://",
+            Self::Amqps => "amqps://",
+        }
+    }
+}
+
+/// What connection strings say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AmqpSettings {
+    /// Plain or TLS.
+    pub protocol: AmqpProtocol,
+    /// The host; an IPv6 address is in brackets.
+    pub hostname: String,
+    /// The port.
+    pub port: u16,
+    /// The vhost, not encoded.
+    pub vhost: VhostName,
+}
+
+/// What is lent to namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceSettings {
+    /// Stands before the namespace in the names of broker users.
+    pub username_prefix: String,
+    /// Every namespace begins with it; not empty.
+    pub namespace_prefix: String,
+    /// Tags of lent users.
+    pub user_tags: Vec<String>,
+    /// Regex of what may be configured, with `{{namespace}}`.
+    pub configure: String,
+    /// Regex of what may be written, with `{{namespace}}`.
+    pub write: String,
+    /// Regex of what may be read, with `{{namespace}}`.
+    pub read: String,
+    /// Stands before the namespace in the names of queues.
+    pub queue_prefix: String,
+    /// Stands before the namespace in the names of exchanges.
+    pub exchange_prefix: String,
+    /// How often the password changes.
+    pub rotation_interval: Duration,
+    /// Whether a new password is proved by a login before it is handed out.
+    pub verify_logins: bool,
+}
+
+impl Settings {
+    /// The defaults of `NODE_ENV=test`, with a free port and this data directory.
+    pub fn for_tests(data_dir: &Path) -> Self {
+        let flags = vec![("NODE_ENV".into(), "test".into()), ("PORT".into(), "0".into())];
+        let loaded = load(&Sources { flags, ..Sources::default() }).expect("the defaults of the table are valid");
+        Self { data_dir: data_dir.into(), key: KeySource::File(data_dir.join("key")), ..loaded.settings }
+    }
+}
+
+/// Parses every value. Where one is wrong, the problem is noted and the default stands in.
+pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
+    let mut read = Reader { values, report };
+    read.check_needs();
+    let settings = Settings {
+        mode: read.required("NODE_ENV", parse::mode),
+        listen: listen(&mut read),
+        data_dir: read.required("DATA_DIR", parse::path),
+        key: key(&mut read),
+        log: LogSettings {
+            filter: read.required("LOG_LEVEL", parse::log_filter),
+            json: read.required("LOG_FORMAT", parse::log_format),
+        },
+        root_url: read.optional("TASKCLUSTER_ROOT_URL", parse::service_url),
+        broker: broker(&mut read),
+        amqp: AmqpSettings {
+            protocol: read.required("TASKCLUSTER_AMQP_PROTOCOL", parse::amqp_protocol),
+            hostname: read.required("TASKCLUSTER_AMQP_HOSTNAME", parse::hostname),
+            port: read.required("TASKCLUSTER_AMQP_PORT", parse::remote_port),
+            vhost: read.required("TASKCLUSTER_AMQP_VHOST", parse::vhost),
+        },
+        namespaces: namespaces(&mut read),
+        reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
+    };
+    warn_about_proxy(&settings.listen, report);
+    settings
+}
+
+fn listen(read: &mut Reader) -> ListenSettings {
+    ListenSettings {
+        bind: read.required("BIND", parse::address),
+        port: read.required("PORT", parse::port),
+        public_url: read.optional("PUBLIC_URL", parse::service_url),
+        force_ssl: read.required("FORCE_SSL", parse::boolean),
+        trust_proxy: read.required("TRUST_PROXY", parse::trust_proxy),
+    }
+}
+
+fn key(read: &mut Reader) -> KeySource {
+    let file = read.required("KEY_FILE", parse::path);
+    let Some(passphrase) = read.secret("KEY_PASSPHRASE") else { return KeySource::File(file) };
+    if let Some(given) = read.values.given("KEY_FILE") {
+        read.report.problem(&given.place, "KEY_FILE: KEY_PASSPHRASE is set as well; set one of them");
+    }
+    KeySource::Passphrase(passphrase)
+}
+
+fn broker(read: &mut Reader) -> Option<BrokerSettings> {
+    let base_url = read.optional("RABBIT_BASE_URL", parse::service_url);
+    let username = read.optional("RABBIT_USERNAME", parse::administrator);
+    let password = read.secret("RABBIT_PASSWORD");
+    let ca_file = read.optional("RABBIT_CA_FILE", parse::path);
+    let cert_file = read.optional("RABBIT_CERT", parse::path);
+    let key_file = read.optional("RABBIT_KEY", parse::path);
+    let certificate = cert_file.zip(key_file).map(|(cert_file, key_file)| ClientCertificate { cert_file, key_file });
+    Some(BrokerSettings { base_url: base_url?, username: username?, password: password?, ca_file, certificate })
+}
+
+fn namespaces(read: &mut Reader) -> NamespaceSettings {
+    NamespaceSettings {
+        username_prefix: read.required("USERNAME_PREFIX", parse::username_prefix),
+        namespace_prefix: read.required("NAMESPACE_PREFIX", parse::namespace_prefix),
+        user_tags: read.required("USER_TAGS", parse::tags),
+        configure: read.required("USER_CONFIG_PERMISSION", parse::permission),
+        write: read.required("USER_WRITE_PERMISSION", parse::permission),
+        read: read.required("USER_READ_PERMISSION", parse::permission),
+        queue_prefix: read.required("QUEUE_PREFIX", parse::broker_prefix),
+        exchange_prefix: read.required("EXCHANGE_PREFIX", parse::broker_prefix),
+        rotation_interval: read.required("NAMESPACE_ROTATION_INTERVAL", parse::period),
+        verify_logins: read.required("VERIFY_LOGINS", parse::boolean),
+    }
+}
+
+fn warn_about_proxy(listen: &ListenSettings, report: &mut Report) {
+    match listen.trust_proxy {
+        TrustProxy::DirectPeer => report.warning(
+            "TRUST_PROXY is true: whoever connects may claim any address; name the networks of the proxies instead",
+        ),
+        TrustProxy::Nobody if listen.force_ssl => report.warning(
+            "FORCE_SSL is on but TRUST_PROXY is false: nothing can tell that a request came by TLS, \
+             so all are redirected or refused",
+        ),
+        _ => {}
+    }
+}
+
+/// Reads values by name and notes what is wrong with them.
+struct Reader<'a> {
+    values: &'a Values,
+    report: &'a mut Report,
+}
+
+impl Reader<'_> {
+    /// A value that always exists, because the table has a default for it.
+    fn required<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> T {
+        self.optional(name, parse).unwrap_or_else(|| {
+            let fallback = self.values.fallback(name).expect("the table has a default for it");
+            parse(&fallback).expect("the defaults of the table are valid")
+        })
+    }
+
+    /// A value that may be missing.
+    fn optional<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        let given = self.values.given(name)?;
+        match parse(given.text.expose()) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.report.problem(&given.place, format!("{name}: {message}"));
+                None
+            }
+        }
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        self.values.given(name).map(|given| given.text.clone())
+    }
+
+    fn check_needs(&mut self) {
+        for (name, needed) in NEEDS {
+            if let (Some(given), None) = (self.values.given(name), self.values.given(needed)) {
+                self.report.problem(&given.place, format!("{name}: needs {needed} as well"));
+            }
+        }
+    }
+}
