@@ -149,8 +149,13 @@ impl Server {
     }
 }
 
-async fn converse<S>(builder: Builder<TokioExecutor>, router: Router, stream: S, connection: Connection, watcher: Watcher)
-where
+async fn converse<S>(
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    stream: S,
+    connection: Connection,
+    watcher: Watcher,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {

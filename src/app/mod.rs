@@ -4,6 +4,7 @@ mod build;
 mod lifecycle;
 mod listen;
 mod loops;
+pub mod operate;
 mod scheduler;
 pub mod settings;
 pub mod telemetry;

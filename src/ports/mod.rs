@@ -1,6 +1,7 @@
 //! Doors to the outside: one module per neighbour. The only users of `reqwest`, `lapin` and `hickory`.
 
 pub mod amqp;
+pub mod appliance;
 pub mod authority;
 pub mod broker;
 pub mod resolve;

@@ -1,0 +1,105 @@
+//! Operating the appliance of a data directory: over its control socket while it runs, in this process while it
+//! rests. Either way it is the same API with the same rules and the same audit log.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::build::Appliance;
+use super::lifecycle::CONTROL_SOCKET;
+use super::settings::Settings;
+use crate::base::{Clock, Error, Kind, Result};
+use crate::ports::appliance::{Answer, ApplianceDoor};
+use crate::web::peer::Connection;
+
+/// The mount of our own API.
+const MOUNT: &str = "/api/keylender/v1";
+
+/// An operator of this host at work on an appliance.
+pub struct Operator(Way);
+
+enum Way {
+    /// It runs: ask it.
+    Running(ApplianceDoor),
+    /// It rests: its store is ours for the moment.
+    Resting(Router),
+}
+
+impl Operator {
+    /// Finds out whether the appliance runs. The error says why neither way is open.
+    pub fn connect(settings: &Settings) -> Result<Self> {
+        let socket = settings.data_dir.join(CONTROL_SOCKET);
+        if answers(&socket)? {
+            return Ok(Self(Way::Running(ApplianceDoor::control(&socket)?)));
+        }
+        let appliance = Appliance::build(settings, Clock::system(), None)?;
+        Ok(Self(Way::Resting(appliance.router)))
+    }
+
+    /// Calls a method of our own API and returns its document, or its error as ours.
+    pub async fn call(&self, method: &str, path: &str, input: Option<Value>) -> Result<Value> {
+        let path = format!("{MOUNT}{path}");
+        let body = input.map(|input| input.to_string());
+        let answer = match &self.0 {
+            Way::Running(door) => door.call(method, &path, None, body).await?,
+            Way::Resting(router) => in_process(router.clone(), method, &path, body).await?,
+        };
+        read(&answer)
+    }
+}
+
+/// Whether somebody serves this control socket. That we may not open it is an error of its own: the store would
+/// only say that it is in use.
+fn answers(socket: &Path) -> Result<bool> {
+    match UnixStream::connect(socket) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Error::forbidden("this appliance belongs to another user: run this as that user or as root")
+                .because(format!("{}: {e}", socket.display())))
+        }
+        Err(_) => Ok(false),
+    }
+}
+
+async fn in_process(router: Router, method: &str, path: &str, body: Option<String>) -> Result<Answer> {
+    let user = format!("uid {}", rustix::process::getuid().as_raw());
+    let length = body.as_ref().map_or(0, String::len);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_LENGTH, length)
+        .extension(Connection::Local { user: user.into() })
+        .body(Body::from(body.unwrap_or_default()))
+        .map_err(|e| Error::internal("making a request", e))?;
+    let Ok(response) = router.oneshot(request).await;
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX).await.map_err(|e| Error::internal("reading an answer", e))?;
+    Ok(Answer { status, body: body.into() })
+}
+
+/// The document of an answer, or the error that it carries.
+pub fn read(answer: &Answer) -> Result<Value> {
+    let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    if (200..300).contains(&answer.status) {
+        return document.ok_or_else(|| Error::unavailable("the answer is not JSON: is this a keylender?"));
+    }
+    let kind = match answer.status {
+        401 => Kind::Unauthenticated,
+        403 => Kind::Forbidden,
+        404 => Kind::NotFound,
+        409 => Kind::Conflict,
+        400..500 => Kind::Invalid,
+        503 => Kind::Unavailable,
+        _ => Kind::Internal,
+    };
+    let message = document.as_ref().and_then(|document| document["message"].as_str());
+    // What follows the rule is for logs (taskcluster.md 5.2).
+    let human = message.and_then(|message| message.split("\n\n---\n").next()).map(|message| message.trim().to_owned());
+    Err(Error::new(kind, human.unwrap_or_else(|| format!("the appliance answers with status {}", answer.status))))
+}

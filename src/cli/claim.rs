@@ -1,0 +1,124 @@
+//! `keylender claim`: claims a namespace as a client would.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::{Outcome, output};
+use crate::app::operate::read;
+use crate::app::settings::Settings;
+use crate::base::{ClientId, Clock, Error, Result, Secret, Span};
+use crate::ports::appliance::ApplianceDoor;
+use crate::proto::ext;
+use crate::proto::hawk::{Header, Target};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  TASKCLUSTER_CLIENT_ID=builds TASKCLUSTER_ACCESS_TOKEN=… keylender claim taskcluster-builds
+  keylender claim taskcluster-builds --url https://keylender.example --exec ./consumer --verbose
+
+The command of --exec finds KEYLENDER_NAMESPACE, KEYLENDER_CONNECTION_STRING and KEYLENDER_RECLAIM_AT in its environment.";
+/// Characters of a nonce, as the JavaScript client sends.
+const NONCE_LEN: usize = 6;
+
+#[derive(Args)]
+pub(super) struct Claim {
+    /// The namespace
+    namespace: String,
+    /// The appliance [default: this host, at the port of the settings]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// How long the namespace lasts, such as `1 day` [default: 4 hours]
+    #[arg(long, value_name = "SPAN")]
+    lasts: Option<Span>,
+    /// Whom to tell about queues that grow
+    #[arg(long, value_name = "EMAIL")]
+    contact: Option<String>,
+    /// Print the answer as JSON
+    #[arg(long, conflicts_with_all = ["env", "exec"])]
+    json: bool,
+    /// Print lines for a shell to evaluate
+    #[arg(long, conflicts_with = "exec")]
+    env: bool,
+    /// Run a command with the credentials in its environment; takes the rest of the line
+    #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true)]
+    exec: Vec<String>,
+}
+
+/// Who signs.
+struct Credentials {
+    id: ClientId,
+    token: Secret,
+    certificate: Option<String>,
+}
+
+pub(super) async fn run(command: Claim, settings: &Settings, environment: &[(String, String)]) -> Outcome {
+    let credentials = credentials(environment)?;
+    let url = command.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", settings.listen.port));
+    let door = ApplianceDoor::network(&url)?;
+    let path = format!("/v1/namespace/{}", output::segment(&command.namespace));
+    let authorization = sign(&credentials, "POST", &door.url(&path))?;
+    let answer = door.call("POST", &path, Some(&authorization), Some(input(&command).to_string())).await?;
+    let claimed = read(&answer)?;
+    let variables =
+        [("NAMESPACE", "namespace"), ("CONNECTION_STRING", "connectionString"), ("RECLAIM_AT", "reclaimAt")]
+            .map(|(name, member)| (format!("KEYLENDER_{name}"), output::text(&claimed, member)));
+    match command.exec.split_first() {
+        Some((program, arguments)) => {
+            let error = Command::new(program).args(arguments).envs(variables).exec();
+            return Err(Error::invalid(format!("cannot run {program}: {error}")).into());
+        }
+        None if command.json => output::json(&claimed),
+        None if command.env => {
+            for (name, value) in variables {
+                output::line(&format!("export {name}='{value}'"));
+            }
+        }
+        None => output::line(&output::text(&claimed, "connectionString")),
+    }
+    Ok(())
+}
+
+fn input(command: &Claim) -> Value {
+    let mut input = Map::new();
+    if let Some(lasts) = command.lasts {
+        input.insert("expires".into(), Clock::system().now().plus(lasts.size()).to_string().into());
+    }
+    if let Some(contact) = &command.contact {
+        input.insert("contact".into(), contact.clone().into());
+    }
+    Value::Object(input)
+}
+
+/// The credentials that every Taskcluster tool reads. They are not settings of the appliance.
+fn credentials(environment: &[(String, String)]) -> Result<Credentials> {
+    let variable = |name: &str| {
+        let found = environment.iter().find(|(variable, value)| variable == name && !value.is_empty());
+        found.map(|(_, value)| value.clone())
+    };
+    let needed = |name: &str| {
+        variable(name).ok_or_else(|| {
+            Error::unauthenticated(format!("{name} is not set: `keylender client create` makes credentials"))
+        })
+    };
+    Ok(Credentials {
+        id: ClientId::parse(&needed("TASKCLUSTER_CLIENT_ID")?)?,
+        token: Secret::new(needed("TASKCLUSTER_ACCESS_TOKEN")?),
+        certificate: variable("TASKCLUSTER_CERTIFICATE"),
+    })
+}
+
+fn sign(credentials: &Credentials, method: &str, url: &str) -> Result<String> {
+    let ts = Clock::system().now().as_seconds().to_string();
+    let random = Secret::generate();
+    let ext = ext::encode(credentials.certificate.as_deref(), None)?;
+    let header = Header {
+        id: credentials.id.as_str(),
+        ts: &ts,
+        nonce: &random.expose()[..NONCE_LEN],
+        ext: ext.as_deref(),
+        ..Header::default()
+    };
+    Ok(header.signed(&credentials.token, &Target::of_url(method, url)?))
+}

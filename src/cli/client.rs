@@ -1,0 +1,95 @@
+//! `keylender client`: API clients in the own store.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Format, Outcome, output};
+use crate::app::operate::Operator;
+use crate::app::settings::Settings;
+use crate::base::{Clock, Span};
+
+#[derive(Subcommand)]
+pub(super) enum Client {
+    /// Makes a client; its access token is shown once
+    Create {
+        /// The client id
+        id: String,
+        /// A scope it gets; may be repeated
+        #[arg(long, value_name = "SCOPE", required = true)]
+        scope: Vec<String>,
+        /// After what time it ends, such as `90 days` [default: never]
+        #[arg(long, value_name = "SPAN")]
+        lasts: Option<Span>,
+        /// What it is for
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        description: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Lists the clients
+    List(Format),
+    /// Gives a client a new access token; the old one ends at once
+    Reset {
+        /// The client id
+        id: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Refuses a client from now on
+    Disable {
+        /// The client id
+        id: String,
+    },
+    /// Takes that back
+    Enable {
+        /// The client id
+        id: String,
+    },
+    /// Removes a client
+    Delete {
+        /// The client id
+        id: String,
+    },
+}
+
+pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
+    let operator = Operator::connect(settings)?;
+    let path = |id: &str, verb: &str| format!("/clients/{}{verb}", output::segment(id));
+    match command {
+        Client::Create { id, scope, lasts, description, format } => {
+            let mut input = json!({"scopes": scope, "description": description});
+            if let Some(lasts) = lasts {
+                input["expires"] = Clock::system().now().plus(lasts.size()).to_string().into();
+            }
+            let issued = operator.call("PUT", &path(&id, ""), Some(input)).await?;
+            show_token(&issued, format.json);
+        }
+        Client::Reset { id, format } => {
+            let issued = operator.call("POST", &path(&id, "/reset"), None).await?;
+            show_token(&issued, format.json);
+        }
+        Client::List(format) => {
+            let list = operator.call("GET", "/clients", None).await?;
+            match format.json {
+                true => output::json(&list),
+                false => output::table(
+                    &["CLIENT", "EXPIRES", "DISABLED", "SCOPES"],
+                    &output::rows(&list, "clients", &["clientId", "expires", "disabled", "scopes"]),
+                ),
+            }
+        }
+        Client::Disable { id } => drop(operator.call("POST", &path(&id, "/disable"), None).await?),
+        Client::Enable { id } => drop(operator.call("POST", &path(&id, "/enable"), None).await?),
+        Client::Delete { id } => drop(operator.call("DELETE", &path(&id, ""), None).await?),
+    }
+    Ok(())
+}
+
+fn show_token(issued: &serde_json::Value, as_json: bool) {
+    if as_json {
+        return output::json(issued);
+    }
+    output::line(&format!("client id:    {}", output::text(issued, "clientId")));
+    output::line(&format!("access token: {}", output::text(issued, "accessToken")));
+    output::line("Keep the token now: it is not shown again.");
+}

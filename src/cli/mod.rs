@@ -1,0 +1,172 @@
+//! Subcommands: what a person types. The only readers of argv and stdin.
+
+mod audit;
+mod claim;
+mod client;
+mod config;
+mod namespace;
+mod output;
+mod role;
+mod serve;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::app::settings::{self, Loaded, Sources};
+use crate::base::{Error, Kind};
+
+/// It failed.
+const FAILED: u8 = 1;
+/// The command or a setting is wrong.
+const WRONG_USAGE: u8 = 2;
+/// It was refused.
+const REFUSED: u8 = 3;
+
+/// Lends short-lived, scoped credentials to services, machines, tasks and fleet agents.
+#[derive(Parser)]
+#[command(name = "keylender", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Settings come from flags, the environment and a file: see `keylender config`.\n\nExample:\n  \
+                        keylender serve --port 8080 --data-dir ./data")]
+struct Cli {
+    #[command(subcommand)]
+    command: Commands,
+    /// Settings file [default: /etc/keylender.conf if it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Commands {
+    /// Runs the appliance
+    #[command(after_help = "Example:\n  RABBIT_BASE_URL=http://localhost:15672/api RABBIT_USERNAME=guest \
+                            RABBIT_PASSWORD=guest keylender serve")]
+    Serve,
+    /// Shows the effective value of every setting and where it comes from
+    #[command(after_help = "Example:\n  keylender config --config /etc/keylender.conf")]
+    Config(Format),
+    /// Manages API clients in the own store
+    #[command(
+        subcommand,
+        after_help = "Example:\n  keylender client create builds --scope 'pulse:namespace:taskcluster-*'"
+    )]
+    Client(client::Client),
+    /// Manages roles of the own store, which stand for scopes
+    #[command(
+        subcommand,
+        after_help = "Example:\n  keylender role create 'pulse-user:*' --scope 'pulse:namespace:<..>'"
+    )]
+    Role(role::Role),
+    /// Claims a namespace as a client would and prints the connection string
+    #[command(after_help = claim::EXAMPLES)]
+    Claim(claim::Claim),
+    /// Shows namespaces as operators see them
+    #[command(subcommand, after_help = "Example:\n  keylender namespace show taskcluster-builds")]
+    Namespace(namespace::Namespace),
+    /// Shows and checks the audit log
+    #[command(subcommand, after_help = "Example:\n  keylender audit verify")]
+    Audit(audit::Audit),
+}
+
+/// How a command prints.
+#[derive(Args)]
+struct Format {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a command ended without success.
+enum Failure {
+    /// With an error of ours.
+    Error(Error),
+    /// With problems in the settings.
+    Settings(settings::Problems),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<settings::Problems> for Failure {
+    fn from(problems: settings::Problems) -> Self {
+        Self::Settings(problems)
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Runs the program with these arguments, the first of which is its own name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = with_settings(Cli::command()).get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Failure::Error(Error::internal("starting the runtime", error))),
+    };
+    let outcome = runtime.block_on(run(cli.command, flags(&matches), cli.config));
+    // A command that waits for a thread of its own (a name look-up) must not keep the person waiting.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure),
+    }
+}
+
+async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Option<PathBuf>) -> Outcome {
+    let sources = Sources::of_this_process(flags, config_file);
+    let Loaded { settings, effective, warnings } = settings::load(&sources)?;
+    match command {
+        Commands::Serve => serve::run(&settings, &warnings).await,
+        Commands::Config(format) => config::run(&effective, &warnings, format.json),
+        Commands::Client(command) => client::run(command, &settings).await,
+        Commands::Role(command) => role::run(command, &settings).await,
+        Commands::Claim(command) => claim::run(command, &settings, &sources.environment).await,
+        Commands::Namespace(command) => namespace::run(command, &settings).await,
+        Commands::Audit(command) => audit::run(command, &settings).await,
+    }
+}
+
+/// Adds a flag for every setting, to every command.
+fn with_settings(command: Command) -> Command {
+    let arguments = settings::flags().map(|flag| {
+        let argument = Arg::new(flag.name)
+            .long(flag.flag.trim_start_matches("--"))
+            .value_name(if flag.switch { "BOOL" } else { "VALUE" })
+            .help(format!("{} [{}]", flag.help, flag.name))
+            .help_heading("Settings")
+            .hide_short_help(true)
+            .allow_hyphen_values(true)
+            .global(true);
+        match flag.switch {
+            true => argument.num_args(0..=1).default_missing_value("true").require_equals(true),
+            false => argument,
+        }
+    });
+    command.args(arguments.collect::<Vec<_>>())
+}
+
+fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
+    let given = |flag: settings::Flag| Some((flag.name.to_owned(), matches.get_one::<String>(flag.name)?.clone()));
+    settings::flags().filter_map(given).collect()
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Error(error) => {
+            eprintln!("keylender: {}", error.chain());
+            match error.kind() {
+                Kind::Forbidden | Kind::Unauthenticated => ExitCode::from(REFUSED),
+                _ => ExitCode::from(FAILED),
+            }
+        }
+        Failure::Settings(problems) => {
+            eprintln!("keylender: the settings have problems:\n{problems}");
+            ExitCode::from(WRONG_USAGE)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Printing: tables for people, JSON for programs. A reader that goes away ends the printing, not with a panic.
+
+use std::io::{self, Write as _};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+/// What needs no escape inside one segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Prints a line.
+pub(super) fn line(text: &str) {
+    // There is nobody left to tell when standard output is closed.
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Prints a document.
+pub(super) fn json(document: &Value) {
+    line(&serde_json::to_string_pretty(document).unwrap_or_default());
+}
+
+/// Prints rows under a heading, each column as wide as its widest cell; the last one as it is.
+pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) {
+    let heading: Vec<String> = heading.iter().map(|cell| (*cell).to_owned()).collect();
+    let all = || std::iter::once(&heading).chain(rows);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    for row in all() {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        line(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+/// A text of a document; empty when it is not there.
+pub(super) fn text(document: &Value, member: &str) -> String {
+    match &document[member] {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+/// The rows of a list in a document.
+pub(super) fn rows(document: &Value, list: &str, members: &[&str]) -> Vec<Vec<String>> {
+    let items = document[list].as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().map(|item| members.iter().map(|member| text(item, member)).collect()).collect()
+}
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
+}

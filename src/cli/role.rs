@@ -1,0 +1,48 @@
+//! `keylender role`: roles of the own store, expanded into scopes.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Format, Outcome, output};
+use crate::app::operate::Operator;
+use crate::app::settings::Settings;
+
+#[derive(Subcommand)]
+pub(super) enum Role {
+    /// Makes a role, or gives it other scopes
+    Create {
+        /// The role id: who holds `assume:<id>` holds its scopes; a final `*` takes a parameter
+        id: String,
+        /// A scope it stands for, perhaps with `<..>` for the parameter; may be repeated
+        #[arg(long, value_name = "SCOPE", required = true)]
+        scope: Vec<String>,
+    },
+    /// Lists the roles
+    List(Format),
+    /// Removes a role
+    Delete {
+        /// The role id
+        id: String,
+    },
+}
+
+pub(super) async fn run(command: Role, settings: &Settings) -> Outcome {
+    let operator = Operator::connect(settings)?;
+    let path = |id: &str| format!("/roles/{}", output::segment(id));
+    match command {
+        Role::Create { id, scope } => {
+            drop(operator.call("PUT", &path(&id), Some(json!({ "scopes": scope }))).await?);
+        }
+        Role::List(format) => {
+            let list = operator.call("GET", "/roles", None).await?;
+            match format.json {
+                true => output::json(&list),
+                false => {
+                    output::table(&["ROLE", "SCOPES"], &output::rows(&list, "roles", &["roleId", "scopes"]));
+                }
+            }
+        }
+        Role::Delete { id } => drop(operator.call("DELETE", &path(&id), None).await?),
+    }
+    Ok(())
+}

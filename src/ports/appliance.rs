@@ -1,0 +1,87 @@
+//! The door to another keylender: a running appliance, over its control socket or the network.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::resolve::Resolver;
+use super::tls::install_crypto;
+use crate::base::{Error, Result};
+
+/// For all of a call. A claim waits for the broker, which has its own, shorter limits.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// An answer: a page of a thousand audit entries fits many times.
+const ANSWER_LEN_MAX: usize = 64 << 20;
+
+/// A client of one appliance.
+pub struct ApplianceDoor {
+    http: reqwest::Client,
+    base_url: String,
+}
+
+/// What an appliance answered.
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl ApplianceDoor {
+    /// The appliance behind a control socket.
+    pub fn control(socket: &Path) -> Result<Self> {
+        Self::build("http://localhost".into(), reqwest::Client::builder().unix_socket(socket))
+    }
+
+    /// The appliance at a URL.
+    pub fn network(base_url: &str) -> Result<Self> {
+        let builder = reqwest::Client::builder().dns_resolver(std::sync::Arc::new(Resolver::system()?));
+        Self::build(base_url.trim_end_matches('/').into(), builder)
+    }
+
+    fn build(base_url: String, builder: reqwest::ClientBuilder) -> Result<Self> {
+        install_crypto();
+        let http = builder
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(CALL_TIMEOUT)
+            .build()
+            .map_err(|e| Error::internal("making a client", e))?;
+        Ok(Self { http, base_url })
+    }
+
+    /// The URL of a path, as it must be signed.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// Calls a method. `Unavailable` when nobody answers.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        authorization: Option<&str>,
+        body: Option<String>,
+    ) -> Result<Answer> {
+        let method = method.parse().map_err(|e| Error::internal("naming an HTTP method", e))?;
+        let url: reqwest::Url =
+            self.url(path).parse().map_err(|e| Error::invalid("not a URL of an appliance").because(e))?;
+        let mut request = self.http.request(method, url);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let away = |e: reqwest::Error| Error::unavailable("the appliance does not answer").because(e);
+        let mut response = request.send().await.map_err(away)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(away)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_LEN_MAX {
+                return Err(Error::unavailable("the answer is too long"));
+            }
+        }
+        Ok(Answer { status, body })
+    }
+}
