@@ -1,0 +1,4 @@
+//! Doors to the outside: one module per neighbour. The only users of `reqwest`, `lapin` and `hickory`.
+
+pub mod resolve;
+pub mod tls;
