@@ -1,4 +1,5 @@
 //! Doors to the outside: one module per neighbour. The only users of `reqwest`, `lapin` and `hickory`.
 
+pub mod broker;
 pub mod resolve;
 pub mod tls;
