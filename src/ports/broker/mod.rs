@@ -1,10 +1,12 @@
 //! The message broker, as far as we need it: its users, permissions, queues, exchanges and connections.
 //!
-//! [`ManagementBroker`] speaks to RabbitMQ's management API.
+//! Two full implementations, held to one contract suite (`tests/broker/contract.rs`): [`ManagementBroker`] speaks
+//! to RabbitMQ's management API, [`MemoryBroker`] is a model for hermetic tests.
 
 mod advice;
 mod http;
 mod management;
+mod memory;
 mod password;
 mod versions;
 mod wire;
@@ -14,6 +16,7 @@ use async_trait::async_trait;
 use crate::base::{AccountName, Error, Result, Timestamp, VhostName};
 
 pub use management::{ManagementBroker, ManagementSettings};
+pub use memory::MemoryBroker;
 pub use password::PasswordHash;
 
 /// The version and name of a broker.
