@@ -1,0 +1,197 @@
+//! What differs between the brokers we meet, RabbitMQ 3.6 to 4.x: the one place that knows (rabbitmq.md 4).
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::Alarm;
+use crate::base::{Error, Result, Timestamp};
+
+/// The question for a list of queues. From 3.8.10 on the counts come from the queues themselves, at a tenth of
+/// the cost and never stale; older brokers ignore what they do not know and answer from their statistics.
+pub(super) const QUEUE_LIST_QUERY: &str =
+    "disable_stats=true&enable_queue_totals=true&columns=name,messages,consumers,state,type,exclusive";
+
+/// Whether a change was made. Creating answers 201 since 3.7 and 204 before; changing answers 204.
+pub(super) fn is_done(status: StatusCode) -> bool {
+    status.is_success()
+}
+
+/// Tags as every broker takes them: one text with commas. A list with `a,b` in it would be one strange tag.
+pub(super) fn tags_to_send(tags: &[String]) -> Result<String> {
+    match tags.iter().any(|tag| tag.is_empty() || tag.contains(',') || tag.trim() != tag) {
+        true => Err(Error::invalid("not valid tags of a broker user")),
+        false => Ok(tags.join(",")),
+    }
+}
+
+/// Tags as they come: a list since 3.9, one text with commas before.
+pub(super) fn tags(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(tags) => tags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Value::String(tags) => {
+            tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// When a connection was made: milliseconds since 1970; absent where no statistics are kept (before 4.3).
+pub(super) fn connected_at(value: Option<&Value>) -> Option<Timestamp> {
+    value.and_then(Value::as_i64).map(Timestamp::from_millis)
+}
+
+/// Why the broker refused, for the log only: a text, or a list of anything; its wording changes between releases
+/// (4.2.9), so nothing may depend on it.
+pub(super) fn reason(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body).ok().and_then(|mut body| body.get_mut("reason").map(Value::take)) {
+        Some(Value::String(reason)) => reason,
+        Some(reason) => reason.to_string(),
+        None => "no reason given".to_owned(),
+    }
+}
+
+/// Why the broker answers 401, which it does for a wrong password and for missing rights alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Wrong user name or password.
+    Login,
+    /// The login is right, but lacks a tag or a permission.
+    Rights,
+    /// It did not look at the password: basic authentication is switched off (3.8 and later), or this is not the
+    /// broker but something in front of it.
+    Scheme,
+}
+
+/// Tells the meanings of a 401 apart. Only the spelling of one word does (3.6 to 4.3).
+pub(super) fn refusal(body: &[u8]) -> Refusal {
+    let body: Option<Value> = serde_json::from_slice(body).ok();
+    match body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str) {
+        Some("not_authorized") => Refusal::Login,
+        Some("not_authorised") => Refusal::Rights,
+        _ => Refusal::Scheme,
+    }
+}
+
+/// Whether a 404 is the broker's own word that there is no such thing, and not that of a proxy before it.
+pub(super) fn is_own_not_found(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|body| body.get("error").is_some_and(Value::is_string))
+}
+
+/// Whether a broker has no `DELETE /connections/username/…`: it came with 3.10.8 and 3.11, and where it exists it
+/// answers 204 even for users that do not exist.
+pub(super) fn lacks_bulk_close(status: StatusCode) -> bool {
+    status == StatusCode::NOT_FOUND
+}
+
+/// The alarms in an answer of the health check: `{"status":"ok"}`, or with 503 a list of them. `None` when it is
+/// neither, so that the nodes must be asked.
+pub(super) fn alarms_of_health_check(status: StatusCode, body: &[u8]) -> Option<Vec<Alarm>> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    match (status, body.get("status")?.as_str()?) {
+        (StatusCode::OK, "ok") => Some(Vec::new()),
+        (StatusCode::SERVICE_UNAVAILABLE, "failed") => {
+            let text = |alarm: &Value, key: &str| alarm.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+            let alarms = body.get("alarms")?.as_array()?;
+            Some(alarms.iter().map(|a| Alarm { node: text(a, "node"), resource: text(a, "resource") }).collect())
+        }
+        _ => None,
+    }
+}
+
+/// The alarms in a list of nodes, for brokers before 3.8.10, which have no such health check.
+pub(super) fn alarms_of_nodes(nodes: &[Value]) -> Vec<Alarm> {
+    let kinds = [("mem_alarm", "memory"), ("disk_free_alarm", "disk")];
+    let mut alarms = Vec::new();
+    for node in nodes {
+        for (key, resource) in kinds {
+            if node.get(key).and_then(Value::as_bool) == Some(true) {
+                let name = node.get("name").and_then(Value::as_str).unwrap_or("?");
+                alarms.push(Alarm { node: name.to_owned(), resource: resource.to_owned() });
+            }
+        }
+    }
+    alarms
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn texts(tags: &[&str]) -> Vec<String> {
+        tags.iter().map(|&tag| tag.to_owned()).collect()
+    }
+
+    #[test]
+    fn creating_answers_201_since_3_7_and_204_before() {
+        assert!([201, 204, 200].map(|code| StatusCode::from_u16(code).unwrap()).into_iter().all(is_done));
+        assert!(!is_done(StatusCode::BAD_REQUEST));
+    }
+
+    #[test]
+    fn tags_are_a_list_since_3_9_and_a_text_before() {
+        assert_eq!(tags(&json!(["administrator", "monitoring"])), texts(&["administrator", "monitoring"]));
+        assert_eq!(tags(&json!("administrator, monitoring")), texts(&["administrator", "monitoring"]));
+        assert_eq!(tags(&json!("")), texts(&[]));
+        assert_eq!(tags(&json!([])), texts(&[]));
+        assert_eq!(tags(&Value::Null), texts(&[]));
+    }
+
+    #[test]
+    fn tags_are_sent_as_a_text_that_every_version_takes() {
+        assert_eq!(tags_to_send(&texts(&["a", "b"])).unwrap(), "a,b");
+        assert_eq!(tags_to_send(&[]).unwrap(), "");
+        assert!(tags_to_send(&texts(&["a,b"])).is_err());
+    }
+
+    #[test]
+    fn connected_at_is_milliseconds_or_missing() {
+        let at = json!(1_539_604_800_054_i64);
+        assert_eq!(connected_at(Some(&at)).unwrap().to_string(), "2018-10-15T12:00:00.054Z");
+        assert_eq!(connected_at(None), None);
+        assert_eq!(connected_at(Some(&json!("undefined"))), None);
+    }
+
+    #[test]
+    fn a_reason_is_a_text_or_a_list_of_anything() {
+        assert_eq!(reason(br#"{"error":"bad_request","reason":"vhost_or_user_not_found"}"#), "vhost_or_user_not_found");
+        let list = br#"{"error":"bad_request","reason":["invalid_regexp",[94,40],[[109],1]]}"#;
+        assert_eq!(reason(list), r#"["invalid_regexp",[94,40],[[109],1]]"#);
+        assert_eq!(reason(b""), "no reason given");
+        assert_eq!(reason(b"\"not_available\""), "no reason given");
+    }
+
+    #[test]
+    fn a_wrong_password_and_a_missing_tag_differ_by_one_letter() {
+        assert_eq!(refusal(br#"{"error":"not_authorized","reason":"Login failed"}"#), Refusal::Login);
+        assert_eq!(refusal(br#"{"error":"not_authorised","reason":"Not administrator user"}"#), Refusal::Rights);
+        assert_eq!(refusal(b""), Refusal::Scheme);
+    }
+
+    #[test]
+    fn a_404_of_a_proxy_is_not_the_brokers_word() {
+        assert!(is_own_not_found(br#"{"error":"Object Not Found","reason":"Not Found"}"#));
+        assert!(is_own_not_found(br#"{"error":"Object Not Found","reason":"\"Not Found\"\n"}"#));
+        assert!(!is_own_not_found(b"<html><h1>404 Not Found</h1></html>"));
+        assert!(!is_own_not_found(b""));
+    }
+
+    #[test]
+    fn bulk_close_is_missing_before_3_10_8() {
+        assert!(lacks_bulk_close(StatusCode::NOT_FOUND));
+        assert!(!lacks_bulk_close(StatusCode::NO_CONTENT));
+    }
+
+    #[test]
+    fn alarms_come_from_the_health_check_since_3_8_10() {
+        let memory = Alarm { node: "rabbit@a".into(), resource: "memory".into() };
+        let failed = br#"{"status":"failed","reason":"There are alarms in effect","alarms":[{"node":"rabbit@a","resource":"memory"}]}"#;
+        assert_eq!(alarms_of_health_check(StatusCode::OK, br#"{"status":"ok"}"#), Some(vec![]));
+        assert_eq!(alarms_of_health_check(StatusCode::SERVICE_UNAVAILABLE, failed), Some(vec![memory.clone()]));
+        let missing = br#"{"error":"Object Not Found","reason":"Not Found"}"#;
+        assert_eq!(alarms_of_health_check(StatusCode::NOT_FOUND, missing), None);
+        let nodes = [json!({"name":"rabbit@a","mem_alarm":true,"disk_free_alarm":false}), json!({"name":"rabbit@b"})];
+        assert_eq!(alarms_of_nodes(&nodes), [memory]);
+    }
+}

@@ -1,0 +1,310 @@
+//! What every implementation of `Broker` promises. It needs no node itself, so that hermetic tests can include it.
+
+use async_trait::async_trait;
+use keylender::base::{AccountName, Kind, Secret, VhostName};
+use keylender::ports::broker::{Access, Broker, Login, PasswordHash, Permission, User, UserWish};
+
+/// The world around a broker: what other people do with it.
+#[async_trait(?Send)]
+pub trait World {
+    /// The broker under test, as its administrator sees it.
+    fn broker(&self) -> &dyn Broker;
+    /// A vhost of the test's own.
+    fn vhost(&self) -> &VhostName;
+    /// Somebody declares a queue there.
+    async fn declare_queue(&self, name: &str);
+    /// Somebody declares an exchange there.
+    async fn declare_exchange(&self, name: &str);
+    /// Whether this login works there.
+    async fn can_login(&self, user: &AccountName, password: &Secret) -> bool;
+    /// A client logs in and stays. Listed once this returns.
+    async fn connect(&self, user: &AccountName, password: &Secret) -> Box<dyn Client>;
+}
+
+/// A client that is connected.
+#[async_trait(?Send)]
+pub trait Client {
+    /// Its connection's name, as the broker lists it.
+    fn name(&self) -> String;
+    /// Whether the broker still serves it.
+    async fn is_served(&mut self) -> bool;
+    /// Waits until it is closed; what the broker told it.
+    async fn reason(&mut self) -> String;
+}
+
+/// Runs the whole suite, each promise as a test of its own, in worlds that `$new` makes from the promise's name.
+#[macro_export]
+macro_rules! contract {
+    ($new:expr) => {
+        $crate::contract!($new;
+            tells_what_it_is
+            a_user_logs_in_with_its_password_and_no_other
+            a_locked_user_cannot_log_in_until_unlocked
+            a_repeated_wish_changes_nothing
+            a_wish_replaces_password_tags_and_permissions
+            a_new_password_leaves_connections_open
+            closing_connections_tells_the_reason_and_leaves_the_user
+            closing_one_connection_leaves_the_others
+            a_deleted_user_loses_connections_and_permissions
+            permissions_elsewhere_stay
+            permissions_need_user_and_vhost
+            odd_names_of_users_come_back_as_they_were
+            odd_names_of_queues_and_exchanges_come_back_as_they_were
+            names_that_no_url_can_hold_are_refused
+            the_brokers_own_exchanges_stay
+            unknown_things_are_no_failures
+            an_unknown_vhost_has_no_lists
+            tags_that_would_become_others_are_refused
+        );
+    };
+    ($new:expr; $($promise:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $promise() {
+            $crate::contract::$promise(&$new(stringify!($promise)).await).await;
+        })*
+    };
+}
+
+fn everything() -> Access {
+    Access { configure: ".*".into(), write: ".*".into(), read: ".*".into() }
+}
+
+/// A name of this test's own: users belong to the whole broker.
+fn account(world: &dyn World, suffix: &str) -> AccountName {
+    AccountName::parse(&format!("{}-{suffix}", world.vhost())).unwrap()
+}
+
+async fn put(world: &dyn World, name: &AccountName, login: Login) {
+    let permissions = [(world.vhost().clone(), everything())];
+    world.broker().put_user(&UserWish { name, login, tags: &[], permissions: &permissions }).await.unwrap();
+}
+
+/// A user with full access and a fresh password.
+async fn new_user(world: &dyn World, suffix: &str) -> (AccountName, Secret) {
+    let (name, password) = (account(world, suffix), Secret::generate());
+    put(world, &name, Login::Hash(PasswordHash::of(&password))).await;
+    (name, password)
+}
+
+async fn permissions_of(world: &dyn World, user: &AccountName) -> Vec<Permission> {
+    let all = world.broker().permissions().await.unwrap();
+    all.into_iter().filter(|permission| permission.user == user.as_str()).collect()
+}
+
+pub async fn tells_what_it_is(world: &dyn World) {
+    let broker = world.broker();
+    assert!(broker.overview().await.unwrap().version.contains('.'));
+    assert_eq!(broker.whoami().await.unwrap().tags, ["administrator"]);
+    assert_eq!(broker.alarms().await.unwrap(), []);
+    assert!(broker.vhost_exists(world.vhost()).await.unwrap());
+}
+
+pub async fn a_user_logs_in_with_its_password_and_no_other(world: &dyn World) {
+    let (user, password) = new_user(world, "u").await;
+    assert!(world.can_login(&user, &password).await);
+    assert!(!world.can_login(&user, &Secret::new("another")).await);
+    assert!(!world.can_login(&user, &Secret::new("")).await);
+    assert!(!world.can_login(&account(world, "stranger"), &password).await);
+}
+
+pub async fn a_locked_user_cannot_log_in_until_unlocked(world: &dyn World) {
+    let (user, password) = new_user(world, "u").await;
+    put(world, &user, Login::Locked).await;
+    assert!(!world.can_login(&user, &password).await);
+    assert!(!world.can_login(&user, &Secret::new("")).await);
+    put(world, &user, Login::Hash(PasswordHash::of(&password))).await;
+    assert!(world.can_login(&user, &password).await);
+
+    put(world, &user, Login::Hash(PasswordHash::of(&Secret::new("")))).await;
+    assert!(!world.can_login(&user, &Secret::new("")).await);
+
+    let born_locked = account(world, "locked");
+    put(world, &born_locked, Login::Locked).await;
+    assert!(!world.can_login(&born_locked, &Secret::new("")).await);
+}
+
+pub async fn a_repeated_wish_changes_nothing(world: &dyn World) {
+    let (user, password) = new_user(world, "u").await;
+    let before = (world.broker().user(&user).await.unwrap(), permissions_of(world, &user).await);
+    put(world, &user, Login::Hash(PasswordHash::of(&password))).await;
+    assert_eq!((world.broker().user(&user).await.unwrap(), permissions_of(world, &user).await), before);
+    assert!(world.can_login(&user, &password).await);
+}
+
+pub async fn a_wish_replaces_password_tags_and_permissions(world: &dyn World) {
+    let (user, old) = new_user(world, "u").await;
+    let new = Secret::generate();
+    let tags = ["management".to_owned(), "policymaker".to_owned()];
+    let narrow = Access { configure: "^a$".into(), write: String::new(), read: "^b/".into() };
+    let permissions = [(world.vhost().clone(), narrow.clone())];
+    let login = Login::Hash(PasswordHash::of(&new));
+    world.broker().put_user(&UserWish { name: &user, login, tags: &tags, permissions: &permissions }).await.unwrap();
+
+    assert!(world.can_login(&user, &new).await);
+    assert!(!world.can_login(&user, &old).await);
+    let wished = User { name: user.to_string(), tags: tags.to_vec() };
+    assert_eq!(world.broker().user(&user).await.unwrap(), Some(wished.clone()));
+    assert!(world.broker().users().await.unwrap().contains(&wished));
+    let permission = Permission { vhost: world.vhost().to_string(), user: user.to_string(), access: narrow };
+    assert_eq!(permissions_of(world, &user).await, [permission]);
+}
+
+pub async fn a_new_password_leaves_connections_open(world: &dyn World) {
+    let (user, password) = new_user(world, "u").await;
+    let mut client = world.connect(&user, &password).await;
+    put(world, &user, Login::Hash(PasswordHash::of(&Secret::generate()))).await;
+    put(world, &user, Login::Locked).await;
+    assert!(client.is_served().await);
+    assert!(!world.can_login(&user, &password).await);
+}
+
+pub async fn closing_connections_tells_the_reason_and_leaves_the_user(world: &dyn World) {
+    let (user, password) = new_user(world, "u").await;
+    let (other, other_password) = new_user(world, "other").await;
+    let mut clients = [world.connect(&user, &password).await, world.connect(&user, &password).await];
+    let mut bystander = world.connect(&other, &other_password).await;
+    world.broker().close_connections_of(&user, "your password was röplaced").await.unwrap();
+    for client in &mut clients {
+        assert!(client.reason().await.contains("your password was röplaced"));
+    }
+    assert!(bystander.is_served().await);
+    assert!(world.can_login(&user, &password).await);
+}
+
+pub async fn closing_one_connection_leaves_the_others(world: &dyn World) {
+    let (user, password) = new_user(world, "u").await;
+    let (mut one, mut two) = (world.connect(&user, &password).await, world.connect(&user, &password).await);
+    let listed = world.broker().connections().await.unwrap();
+    let listed = listed.iter().find(|connection| connection.name == one.name()).unwrap();
+    assert_eq!((listed.user.as_str(), listed.vhost.as_deref()), (user.as_str(), Some(world.vhost().as_str())));
+    assert!(listed.connected_at.is_some());
+
+    assert!(world.broker().close_connection(&one.name(), "too old").await.unwrap());
+    assert!(one.reason().await.contains("too old"));
+    assert!(two.is_served().await);
+}
+
+pub async fn a_deleted_user_loses_connections_and_permissions(world: &dyn World) {
+    let (user, password) = new_user(world, "u").await;
+    let mut client = world.connect(&user, &password).await;
+    assert!(world.broker().delete_user(&user).await.unwrap());
+    assert!(client.reason().await.contains("is deleted"));
+    assert!(!world.can_login(&user, &password).await);
+    assert_eq!(world.broker().user(&user).await.unwrap(), None);
+    assert_eq!(permissions_of(world, &user).await, []);
+    assert!(!world.broker().delete_user(&user).await.unwrap());
+}
+
+pub async fn permissions_elsewhere_stay(world: &dyn World) {
+    let (user, elsewhere) = (account(world, "u"), VhostName::parse("/").unwrap());
+    put(world, &user, Login::Locked).await;
+    world.broker().put_permission(&elsewhere, &user, &everything()).await.unwrap();
+    put(world, &user, Login::Locked).await;
+    assert_eq!(permissions_of(world, &user).await.len(), 2);
+
+    assert!(world.broker().delete_permission(&elsewhere, &user).await.unwrap());
+    assert!(!world.broker().delete_permission(&elsewhere, &user).await.unwrap());
+    let left = permissions_of(world, &user).await;
+    assert_eq!(left.iter().map(|permission| permission.vhost.as_str()).collect::<Vec<_>>(), [world.vhost().as_str()]);
+    assert!(world.broker().delete_user(&user).await.unwrap());
+}
+
+pub async fn permissions_need_user_and_vhost(world: &dyn World) {
+    let nowhere = VhostName::parse("no such vhost").unwrap();
+    let (user, nobody) = (account(world, "u"), account(world, "nobody"));
+    put(world, &user, Login::Locked).await;
+    let broker = world.broker();
+
+    let error = broker.put_permission(world.vhost(), &nobody, &everything()).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "the broker has no such user"));
+    let error = broker.put_permission(&nowhere, &user, &everything()).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "the broker has no such vhost"));
+    for name in [&user, &nobody] {
+        let permissions = [(nowhere.clone(), everything())];
+        let wish = UserWish { name, login: Login::Locked, tags: &[], permissions: &permissions };
+        let error = broker.put_user(&wish).await.unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::NotFound, "the broker has no such vhost"));
+    }
+}
+
+/// Everything that a URL or a query could take for its own.
+const ODD_NAMES: [&str; 9] = ["a/b", "a b", "100%", "%2F", "a+b", "a?b=c&d", "a#b", "grün/日本", "..."];
+
+pub async fn odd_names_of_users_come_back_as_they_were(world: &dyn World) {
+    for suffix in ODD_NAMES {
+        let (user, password) = new_user(world, suffix).await;
+        assert!(world.can_login(&user, &password).await, "{user}");
+        assert_eq!(world.broker().user(&user).await.unwrap().unwrap().name, user.as_str());
+        assert!(world.broker().users().await.unwrap().iter().any(|listed| listed.name == user.as_str()));
+        assert_eq!(permissions_of(world, &user).await.len(), 1, "{user}");
+        world.broker().close_connections_of(&user, "test").await.unwrap();
+        assert!(world.broker().delete_permission(world.vhost(), &user).await.unwrap(), "{user}");
+        assert!(world.broker().delete_user(&user).await.unwrap(), "{user}");
+    }
+}
+
+pub async fn odd_names_of_queues_and_exchanges_come_back_as_they_were(world: &dyn World) {
+    let (broker, vhost) = (world.broker(), world.vhost());
+    for name in ODD_NAMES {
+        world.declare_queue(name).await;
+        world.declare_exchange(name).await;
+        assert_eq!(broker.queue(vhost, name).await.unwrap().unwrap().name, name);
+        let listed = broker.queues(vhost).await.unwrap();
+        assert_eq!(
+            listed.iter().map(|queue| (queue.name.as_str(), queue.messages)).collect::<Vec<_>>(),
+            [(name, Some(0))]
+        );
+        assert!(broker.exchanges(vhost).await.unwrap().iter().any(|exchange| exchange.name == name));
+        assert!(broker.delete_queue(vhost, name).await.unwrap(), "{name}");
+        assert!(broker.delete_exchange(vhost, name).await.unwrap(), "{name}");
+        assert_eq!(broker.queue(vhost, name).await.unwrap(), None);
+        assert!(!broker.exchanges(vhost).await.unwrap().iter().any(|exchange| exchange.name == name));
+    }
+}
+
+pub async fn names_that_no_url_can_hold_are_refused(world: &dyn World) {
+    for name in ["", ".", ".."] {
+        assert_eq!(world.broker().queue(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(world.broker().delete_queue(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(world.broker().delete_exchange(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(world.broker().close_connection(name, "test").await.unwrap_err().kind(), Kind::Invalid);
+    }
+}
+
+pub async fn the_brokers_own_exchanges_stay(world: &dyn World) {
+    for name in ["amq.topic", "amq.anything"] {
+        assert_eq!(world.broker().delete_exchange(world.vhost(), name).await.unwrap_err().kind(), Kind::Forbidden);
+    }
+}
+
+pub async fn unknown_things_are_no_failures(world: &dyn World) {
+    let (broker, vhost, nobody) = (world.broker(), world.vhost(), account(world, "nobody"));
+    assert_eq!(broker.user(&nobody).await.unwrap(), None);
+    assert!(!broker.delete_user(&nobody).await.unwrap());
+    assert!(!broker.delete_permission(vhost, &nobody).await.unwrap());
+    assert_eq!(broker.queue(vhost, "nothing").await.unwrap(), None);
+    assert!(!broker.delete_queue(vhost, "nothing").await.unwrap());
+    assert!(!broker.delete_exchange(vhost, "nothing").await.unwrap());
+    assert!(!broker.close_connection("127.0.0.1:1 -> 127.0.0.1:2", "test").await.unwrap());
+    broker.close_connections_of(&nobody, "test").await.unwrap();
+    assert!(!broker.vhost_exists(&VhostName::parse("nowhere").unwrap()).await.unwrap());
+}
+
+pub async fn an_unknown_vhost_has_no_lists(world: &dyn World) {
+    let nowhere = VhostName::parse("nowhere").unwrap();
+    for error in
+        [world.broker().queues(&nowhere).await.unwrap_err(), world.broker().exchanges(&nowhere).await.unwrap_err()]
+    {
+        assert_eq!((error.kind(), error.message()), (Kind::NotFound, "the broker has no such vhost"));
+    }
+    assert_eq!(world.broker().queues(world.vhost()).await.unwrap(), []);
+}
+
+pub async fn tags_that_would_become_others_are_refused(world: &dyn World) {
+    let name = account(world, "u");
+    for tag in ["a,b", "", " a"] {
+        let wish = UserWish { name: &name, login: Login::Locked, tags: &[tag.to_owned()], permissions: &[] };
+        assert_eq!(world.broker().put_user(&wish).await.unwrap_err().kind(), Kind::Invalid, "{tag:?}");
+    }
+    assert_eq!(world.broker().user(&name).await.unwrap(), None);
+}

@@ -1,0 +1,145 @@
+//! The private RabbitMQ node that all tests of this binary share. It starts with the first test that asks for it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use keylender::base::{Secret, VhostName};
+use keylender::ports::amqp::AmqpDoor;
+use keylender::ports::broker::{ManagementBroker, ManagementSettings};
+use keylender::ports::resolve::Resolver;
+use keylender::ports::tls::{ClientCertificate, Tls};
+
+/// Longer than the script itself waits, so that its own message is what we see.
+const START_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A certificate authority, a server certificate for `localhost`, and a client certificate.
+const MAKE_CERTIFICATES: &str = "
+key() { openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out $1.key; }
+sign() { openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext -out $1.pem; }
+key ca && key server && key client
+openssl req -x509 -new -key ca.key -subj '/CN=test authority' -days 2 -out ca.pem
+echo 'subjectAltName=DNS:localhost' >server.ext
+echo 'extendedKeyUsage=clientAuth' >client.ext
+for name in server client; do openssl req -new -key $name.key -subj /CN=$name -out $name.csr && sign $name; done
+";
+
+/// TLS on both doors, for clients that show a certificate.
+const TLS_CONFIGURATION: &str = "
+listeners.ssl.1 = 127.0.0.1:@AMQPS_PORT@
+ssl_options.cacertfile = @DIR@/ca.pem
+ssl_options.certfile = @DIR@/server.pem
+ssl_options.keyfile = @DIR@/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+management.ssl.ip = 127.0.0.1
+management.ssl.port = @MANAGEMENT_TLS_PORT@
+management.ssl.cacertfile = @DIR@/ca.pem
+management.ssl.certfile = @DIR@/server.pem
+management.ssl.keyfile = @DIR@/server.key
+management.ssl.verify = verify_peer
+management.ssl.fail_if_no_peer_cert = true
+";
+
+/// A running node: where it is and who its administrator is.
+pub struct Node {
+    dir: PathBuf,
+    pub amqp_port: u16,
+    pub amqps_port: u16,
+    pub management_port: u16,
+    pub management_tls_port: u16,
+    pub username: String,
+    pub password: Secret,
+}
+
+/// The node. The script that runs it watches this process, so it stops even when a test aborts.
+pub fn node() -> &'static Node {
+    static NODE: OnceLock<Node> = OnceLock::new();
+    NODE.get_or_init(start)
+}
+
+fn start() -> Node {
+    let pid = std::process::id().to_string();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rabbitmq-{pid}"));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("tls.conf"), TLS_CONFIGURATION).unwrap();
+    let made = Command::new("sh").args(["-euc", MAKE_CERTIFICATES]).current_dir(&dir).output().unwrap();
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+
+    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq-node"))
+        .args(["run", "--ephemeral", "--parent", &pid])
+        .args([&dir, &dir.join("tls.conf")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let env = loop {
+        if let Ok(env) = std::fs::read_to_string(dir.join("node.env")) {
+            break env;
+        }
+        assert!(script.try_wait().unwrap().is_none(), "the node did not start; see above");
+        assert!(begun.elapsed() < START_TIMEOUT, "the node took too long to start");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let value = |key: &str| {
+        let lines = env.lines().filter_map(|line| line.split_once('='));
+        lines.into_iter().find(|(name, _)| *name == key).unwrap().1.to_owned()
+    };
+    let port = |key: &str| value(key).parse().unwrap();
+    Node {
+        dir,
+        amqp_port: port("AMQP_PORT"),
+        amqps_port: port("AMQPS_PORT"),
+        management_port: port("MANAGEMENT_PORT"),
+        management_tls_port: port("MANAGEMENT_TLS_PORT"),
+        username: value("USERNAME"),
+        password: Secret::new(value("PASSWORD")),
+    }
+}
+
+impl Node {
+    /// The administrator's settings for the plain door. Tests change what they are about.
+    pub fn settings(&self) -> ManagementSettings {
+        ManagementSettings {
+            url: format!("http://127.0.0.1:{}/api", self.management_port).parse().unwrap(),
+            username: self.username.clone(),
+            password: self.password.clone(),
+            tls: Tls::default(),
+        }
+    }
+
+    /// A client as the administrator.
+    pub fn broker(&self) -> ManagementBroker {
+        broker(&self.settings())
+    }
+
+    /// The plain AMQP door to a vhost.
+    pub fn door(&self, vhost: &VhostName) -> AmqpDoor {
+        let mut url = url::Url::parse(&format!("amqp://127.0.0.1:{}", self.amqp_port)).unwrap();
+        url.set_path(
+            &percent_encoding::utf8_percent_encode(vhost.as_str(), percent_encoding::NON_ALPHANUMERIC).to_string(),
+        );
+        AmqpDoor::new(&url, Tls::default(), Resolver::system().unwrap()).unwrap()
+    }
+
+    /// Trust in the node's authority, without a client certificate.
+    pub fn trust(&self) -> Tls {
+        Tls { authorities: Some(self.file("ca.pem")), identity: None }
+    }
+
+    /// The client certificate that the node's authority signed.
+    pub fn certificate(&self) -> ClientCertificate {
+        ClientCertificate { certificate: self.file("client.pem"), key: Secret::new(self.file("client.key")) }
+    }
+
+    fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.join(name)).unwrap()
+    }
+}
+
+/// A client with these settings.
+pub fn broker(settings: &ManagementSettings) -> ManagementBroker {
+    ManagementBroker::new(settings, Resolver::system().unwrap()).unwrap()
+}
