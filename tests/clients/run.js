@@ -202,6 +202,6 @@ async function main() {
 }
 
 main().catch(error => {
-  console.error(`FAILED ${error.stack}`);
+  console.error(`FAILED ${error.stack}${error.cause ? `\n${error.cause}` : ''}`);
   process.exit(1);
 });
