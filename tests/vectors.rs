@@ -2,10 +2,10 @@
 //! defect, the comment names it and the test asks for what taskcluster.md says instead.
 
 use keylender::base::{ClientId, RoleId, Scope, Secret, Span, Timestamp, slugid};
-use keylender::domain::auth::verify::{Party, Question, Success, verify};
+use keylender::domain::auth::verify::{Party, Success, verify};
 use keylender::proto::ext::{self, Ext};
 use keylender::proto::formats::{NotATime, date_time, email};
-use keylender::proto::hawk::{Bewit, Header, Target, bewit, host, mac};
+use keylender::proto::hawk::{Bewit, Header, Question, Target, bewit, host, mac};
 use keylender::proto::roles::{Role, Roles};
 use keylender::proto::scopes::{Expression, Template, normalize, satisfies, sort};
 use keylender::proto::tempcred::{self, Certificate, Grant};

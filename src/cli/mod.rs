@@ -131,28 +131,42 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
     }
 }
 
-/// Adds a flag for every setting, to every command.
+/// Adds a flag for every setting to a command and all below it, except where the command has a flag of that name
+/// itself (`claim --env`).
 fn with_settings(command: Command) -> Command {
-    let arguments = settings::flags().map(|flag| {
+    let taken: Vec<String> = command.get_arguments().filter_map(|a| a.get_long().map(str::to_owned)).collect();
+    let arguments = settings::flags().filter(|flag| !taken.iter().any(|long| *long == long_name(flag))).map(|flag| {
         let argument = Arg::new(flag.name)
-            .long(flag.flag.trim_start_matches("--"))
+            .long(long_name(&flag))
             .value_name(if flag.switch { "BOOL" } else { "VALUE" })
             .help(format!("{} [{}]", flag.help, flag.name))
             .help_heading("Settings")
             .hide_short_help(true)
-            .allow_hyphen_values(true)
-            .global(true);
+            .allow_hyphen_values(true);
         match flag.switch {
             true => argument.num_args(0..=1).default_missing_value("true").require_equals(true),
             false => argument,
         }
     });
-    command.args(arguments.collect::<Vec<_>>())
+    let arguments: Vec<Arg> = arguments.collect();
+    command.args(arguments).mut_subcommands(with_settings)
 }
 
+fn long_name(flag: &settings::Flag) -> &'static str {
+    flag.flag.trim_start_matches("--")
+}
+
+/// The flags given before and after the names of the commands; the last one counts.
 fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
-    let given = |flag: settings::Flag| Some((flag.name.to_owned(), matches.get_one::<String>(flag.name)?.clone()));
-    settings::flags().filter_map(given).collect()
+    let given = |flag: settings::Flag| {
+        let value = matches.try_get_one::<String>(flag.name).ok().flatten()?;
+        Some((flag.name.to_owned(), value.clone()))
+    };
+    let below = matches.subcommand().map(|(_, below)| flags(below)).unwrap_or_default();
+    let mut all: Vec<(String, String)> = settings::flags().filter_map(given).collect();
+    all.retain(|(name, _)| below.iter().all(|(other, _)| other != name));
+    all.extend(below);
+    all
 }
 
 fn fail(failure: &Failure) -> ExitCode {
