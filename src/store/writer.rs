@@ -116,7 +116,7 @@ impl State {
                 tracing::error!("the store cannot be written: {}", error.chain());
             }
             for answer in answers {
-                answer(committed.as_ref().map(|()| ()));
+                answer(committed.as_ref().copied());
             }
         }
     }

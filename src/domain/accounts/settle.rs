@@ -97,10 +97,10 @@ impl Accounts {
         })?;
         let Some((account, password)) = wish else { return Ok(None) };
         self.put(name, &account, password.as_ref()).await?;
-        if let (Some(probe), Some(password)) = (&self.probe, &password) {
-            if !probe.verify_login(name.as_str(), password, PROBE_DEADLINE).await? {
-                return Err(Error::unavailable("the broker refuses the login that it was just told of"));
-            }
+        if let (Some(probe), Some(password)) = (&self.probe, &password)
+            && !probe.verify_login(name.as_str(), password, PROBE_DEADLINE).await?
+        {
+            return Err(Error::unavailable("the broker refuses the login that it was just told of"));
         }
         Ok(Some(Carried { name: name.clone(), wish: account.wish }))
     }
