@@ -84,14 +84,11 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
     Ok(Running { address, appliance, control, tasks, stop })
 }
 
-/// One line at the start about the broker: whether it is well or what to do.
+/// Asks after the broker once, which says in the log whether it is well or what to do.
 async fn say_how_the_broker_is(appliance: Appliance, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
-        vital = appliance.vitals.broker() => match vital.state {
-            Ok(remark) => tracing::info!("the broker is well: {remark}"),
-            Err(problem) => tracing::warn!("claims are answered with 503 until the broker is well: {problem}"),
-        }
+        _ = appliance.vitals.broker() => {}
     }
 }
 

@@ -97,15 +97,10 @@ impl Vitals {
         }
         let asked = tokio::time::timeout(BROKER_TIMEOUT, self.ask_broker()).await;
         let state = asked.unwrap_or_else(|_| Err(Error::unavailable("the broker does not answer in time")));
-        let vital = Vital { name: "broker", state: state.map_err(|e| self.told(&e)) };
+        let before = last.as_ref().map(|(_, vital)| &vital.state);
+        let vital = Vital { name: "broker", state: told(state, before) };
         *last = Some((tokio::time::Instant::now(), vital.clone()));
         vital
-    }
-
-    /// The message for everybody; the cause, which may name hosts, goes to the log.
-    fn told(&self, error: &Error) -> String {
-        tracing::warn!("the broker is not well: {}", error.chain());
-        error.message().to_owned()
     }
 
     async fn ask_broker(&self) -> Result<String> {
@@ -119,5 +114,27 @@ impl Vitals {
             return Err(Error::new(Kind::Unavailable, "the broker has no such vhost: see TASKCLUSTER_AMQP_VHOST"));
         }
         Ok(format!("RabbitMQ {}", overview.version))
+    }
+}
+
+/// What everybody may read of it. The cause, which may name hosts, goes to the log when the state changes.
+fn told(
+    state: Result<String>,
+    before: Option<&std::result::Result<String, String>>,
+) -> std::result::Result<String, String> {
+    match state {
+        Ok(remark) => {
+            if !matches!(before, Some(Ok(_))) {
+                tracing::info!("the broker is well: {remark}");
+            }
+            Ok(remark)
+        }
+        Err(error) => {
+            let problem = error.message().to_owned();
+            if before != Some(&Err(problem.clone())) {
+                tracing::warn!("the broker is not well, and claims are answered with 503: {}", error.chain());
+            }
+            Err(problem)
+        }
     }
 }

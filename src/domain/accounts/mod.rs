@@ -89,7 +89,7 @@ impl Accounts {
 
     /// The broker, for questions.
     pub fn broker(&self) -> Result<&Arc<dyn Broker>> {
-        self.broker.as_ref().ok_or_else(|| Error::unavailable("no broker is configured"))
+        self.broker.as_ref().ok_or_else(|| Error::unavailable("no broker is configured: see RABBIT_BASE_URL"))
     }
 
     /// Writes down what an account should be. The caller's audit entry covers it; `settle` makes it true.
