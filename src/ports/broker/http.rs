@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::{ManagementSettings, advice, require_reachable, versions};
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, Secret};
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{Tls, install_crypto};
 
@@ -151,6 +151,8 @@ pub(super) struct Http {
     base: String,
     has_certificate: bool,
     writes: Semaphore,
+    /// What an answer may repeat of our requests and no log may: the password, and the login as it is sent.
+    secrets: [Secret; 2],
 }
 
 impl Http {
@@ -178,6 +180,7 @@ impl Http {
             base: url.as_str().trim_end_matches('/').to_owned(),
             has_certificate: settings.tls.identity.is_some(),
             writes: Semaphore::new(WRITES_MAX),
+            secrets: [settings.password.clone(), encoded_login(settings)],
         })
     }
 
@@ -239,7 +242,17 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
+        if is_error {
+            body = self.redact(&body);
+        }
         Ok(Answer { status, body })
+    }
+
+    /// An error without our secrets, for a proxy or a broken broker may repeat the request in it.
+    fn redact(&self, body: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(body).into_owned();
+        let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
+        secrets.fold(text, |text, secret| text.replace(secret, "…")).into_bytes()
     }
 }
 
@@ -261,11 +274,15 @@ fn headers(settings: &ManagementSettings) -> Result<HeaderMap> {
     if settings.username.contains(':') {
         return Err(Error::invalid("the user name for the broker's API must not contain a colon"));
     }
-    let login = Zeroizing::new(format!("{}:{}", settings.username, settings.password.expose()));
-    let login = Zeroizing::new(format!("Basic {}", STANDARD.encode(login.as_bytes())));
+    let login = Zeroizing::new(format!("Basic {}", encoded_login(settings).expose()));
     let mut login = HeaderValue::from_str(&login).map_err(|e| Error::internal("encoding the broker's login", e))?;
     login.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, login), (ACCEPT, HeaderValue::from_static("application/json"))]))
+}
+
+fn encoded_login(settings: &ManagementSettings) -> Secret {
+    let login = Zeroizing::new(format!("{}:{}", settings.username, settings.password.expose()));
+    Secret::new(STANDARD.encode(login.as_bytes()))
 }
 
 fn with_tls(client: reqwest::ClientBuilder, url: &Url, tls: &Tls) -> Result<reqwest::ClientBuilder> {
