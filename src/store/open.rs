@@ -13,7 +13,7 @@ use super::migrate::prepare;
 use super::seal::KeySource;
 use super::writer::Writer;
 use super::{Store, fault};
-use crate::base::{Clock, Error, Result, Secret};
+use crate::base::{Clock, Error, Result};
 
 /// Name of the database file inside the data directory.
 const FILE_NAME: &str = "keylender.redb";
@@ -47,7 +47,7 @@ impl Store {
 
     /// Opens a store in memory, for tests.
     pub fn memory(clock: Clock) -> Result<Self> {
-        Self::with_backend(InMemoryBackend::new(), &KeySource::Passphrase(Secret::new("tests")), clock)
+        Self::with_backend(InMemoryBackend::new(), &KeySource::Given([0; 32]), clock)
     }
 
     /// Opens a store on another storage backend, for injected faults.

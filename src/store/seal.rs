@@ -31,6 +31,8 @@ pub enum KeySource {
     File(PathBuf),
     /// A passphrase, stretched by argon2id with a salt kept in the store.
     Passphrase(Secret),
+    /// A key at hand, for a store in memory.
+    Given([u8; KEY_LEN]),
 }
 
 /// A sealed secret as a record holds it. It opens only for the table and key it was sealed for.
@@ -102,6 +104,7 @@ fn place(table: &str, key: &str) -> Vec<u8> {
 /// existing store a missing file is an error, because a new key could never open what is sealed.
 pub(super) fn master_key(source: &KeySource, salt: &[u8], fresh: bool) -> Result<Zeroizing<Vec<u8>>> {
     match source {
+        KeySource::Given(key) => Ok(Zeroizing::new(key.to_vec())),
         KeySource::Passphrase(passphrase) => stretch(passphrase, salt),
         KeySource::File(path) if fresh && !path.exists() => make_key_file(path),
         KeySource::File(path) => read_key_file(path),

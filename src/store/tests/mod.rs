@@ -1,5 +1,7 @@
 //! Stories about the store: atomic, audited, chained, sealed, and clear when it cannot open.
 
+mod disk;
+
 use std::fs;
 use std::ops::Bound;
 use std::os::unix::fs::PermissionsExt;
