@@ -30,6 +30,8 @@ pub struct Appliance {
     pub store: Store,
     /// The broker users it answers for.
     pub accounts: Accounts,
+    /// What it lends on the message bus.
+    pub namespaces: Namespaces,
     /// Whether it is well.
     pub vitals: Vitals,
     /// Everything that it serves.
@@ -52,6 +54,7 @@ impl Appliance {
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
         let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(authority).transpose()?;
+        let lent = namespaces.clone();
         let auth = Auth::new(store.clone(), remote)?;
         let app = App::new(Parts {
             auth,
@@ -64,7 +67,7 @@ impl Appliance {
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
             list_cache: Default::default(),
         });
-        Ok(Self { store, accounts, vitals, router: crate::web::router(app) })
+        Ok(Self { store, accounts, namespaces: lent, vitals, router: crate::web::router(app) })
     }
 }
 

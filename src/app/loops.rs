@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::build::Appliance;
 use super::settings::Settings;
 use crate::base::Result;
+use crate::domain::namespaces::Rotated;
 
 /// A loop: it takes no argument, looks at what should be and what is, and may run at any time any number of times.
 pub struct Loop {
@@ -24,9 +25,21 @@ pub type Run = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
 /// The loops of an appliance.
 pub fn all(settings: &Settings) -> Vec<Loop> {
     vec![
+        // Five minutes: a password is promised for half an interval beyond its rotation, so that late is early enough.
+        Loop { name: "rotate", period: settings.rotate_period, run: |appliance| Box::pin(rotate(appliance)) },
         // A minute: what somebody changed by hand on the broker, or lost with its disk, is back before people notice.
         Loop { name: "reconcile", period: settings.reconcile_period, run: |appliance| Box::pin(reconcile(appliance)) },
     ]
+}
+
+async fn rotate(appliance: Appliance) -> Result<String> {
+    let done = appliance.namespaces.rotate_due().await?;
+    Ok(match done {
+        Rotated { rotated: 0, failed: 0, .. } => String::new(),
+        Rotated { rotated, waiting, failed } => {
+            format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be")
+        }
+    })
 }
 
 async fn reconcile(appliance: Appliance) -> Result<String> {

@@ -25,7 +25,6 @@ const LATER: &[&str] = &[
     "MONITOR_DELETE_THRESHOLD",
     "MONITOR_PERIOD",
     "NAMESPACES_EXPIRATION_DELAY",
-    "ROTATE_PERIOD",
     "SMTP_URL",
     "SMTP_URL_FILE",
     "SYSLOG_HOST",
@@ -144,6 +143,7 @@ pub const TABLE: &[Setting] = &[
         Is("1 hour"),
         "how often the password of a namespace changes",
     ),
+    Setting::plain("ROTATE_PERIOD", "rotate-period", Is("5 minutes"), "how often due namespaces are rotated"),
     Setting::plain("RECONCILE_PERIOD", "reconcile-period", Is("1 minute"), "how often broker and store are compared"),
     Setting::switch("VERIFY_LOGINS", "verify-logins", Is("false"), "prove a new password by an AMQP login"),
 ];

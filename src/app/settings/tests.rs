@@ -79,8 +79,19 @@ fn an_empty_value_stands_for_the_default_except_where_empty_means_something() {
 
 #[test]
 fn without_any_source_the_defaults_of_development_hold() {
-    let Settings { mode, listen, data_dir, key, log, root_url, broker, amqp, namespaces, reconcile_period } =
-        load(&Sources::default()).unwrap().settings;
+    let Settings {
+        mode,
+        listen,
+        data_dir,
+        key,
+        log,
+        root_url,
+        broker,
+        amqp,
+        namespaces,
+        rotate_period,
+        reconcile_period,
+    } = load(&Sources::default()).unwrap().settings;
     assert_eq!((mode, data_dir), (Mode::Development, "./data".into()));
     assert_eq!((listen.bind.to_string().as_str(), listen.port, listen.force_ssl), ("127.0.0.1", 8080, false));
     assert_eq!((listen.public_url, listen.trust_proxy), (None, TrustProxy::Nobody));
@@ -94,7 +105,8 @@ fn without_any_source_the_defaults_of_development_hold() {
     assert_eq!(namespaces.write, namespaces.configure);
     assert_eq!(namespaces.read, "^(queue/{{namespace}}/.*|exchange/.*)");
     assert_eq!(namespaces.rotation_interval, Duration::from_secs(3600));
-    assert_eq!((namespaces.verify_logins, reconcile_period), (false, Duration::from_secs(60)));
+    assert!(!namespaces.verify_logins);
+    assert_eq!((rotate_period.as_secs(), reconcile_period.as_secs()), (300, 60));
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct Settings {
     pub amqp: AmqpSettings,
     /// What is lent to namespaces.
     pub namespaces: NamespaceSettings,
+    /// How often namespaces whose time has come are rotated.
+    pub rotate_period: Duration,
     /// How often broker and store are compared.
     pub reconcile_period: Duration,
 }
@@ -216,6 +218,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
             vhost: read.required("TASKCLUSTER_AMQP_VHOST", parse::vhost),
         },
         namespaces: namespaces(&mut read),
+        rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
     };
     warn_about_proxy(&settings.listen, report);

@@ -108,6 +108,7 @@ fn mark(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, what: String) -
     // A newer wish is settled by whoever made it.
     let Some(mut account) = tx.get(&ACCOUNTS, name)?.filter(|account| account.wish == wish) else { return Ok(()) };
     account.wish += 1;
+    account.access_settled = false;
     tx.put(&ACCOUNTS, name, &account)?;
     tracing::warn!(account = %name, "the broker had `{name}` otherwise than wished: {what}");
     tx.audit(Note::done(Actor::Loop(LOOP.into()), "account.drift", name).with("what", what));

@@ -35,6 +35,8 @@ struct Account {
     settled: u64,
     /// Since when that is known.
     settled_at: Timestamp,
+    /// Whether the broker is known to have the access as wished, so that only the login is new.
+    access_settled: bool,
 }
 
 impl Account {
@@ -97,19 +99,24 @@ impl Accounts {
         let before = tx.get(&ACCOUNTS, name)?;
         let password = wish.password.as_ref().map(|password| tx.seal(&ACCOUNTS, name, password)).transpose()?;
         let Access { configure, write, read } = wish.access.clone();
-        let (counted, settled, settled_at) =
-            before.map_or((0, 0, Timestamp::MIN), |before| (before.wish, before.settled, before.settled_at));
-        let account = Account {
+        let mut account = Account {
             password,
             tags: wish.tags.clone(),
             vhost: wish.vhost.clone(),
             configure,
             write,
             read,
-            wish: counted + 1,
-            settled,
-            settled_at,
+            wish: 1,
+            settled: 0,
+            settled_at: Timestamp::MIN,
+            access_settled: false,
         };
+        if let Some(before) = before {
+            account.wish = before.wish + 1;
+            (account.settled, account.settled_at) = (before.settled, before.settled_at);
+            let same_access = before.vhost == account.vhost && before.access() == account.access();
+            account.access_settled = before.access_settled && same_access;
+        }
         tx.put(&ACCOUNTS, name, &account)
     }
 

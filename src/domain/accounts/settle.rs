@@ -109,7 +109,10 @@ impl Accounts {
         let login = password.map_or(Login::Locked, |password| Login::Hash(PasswordHash::of(password)));
         let permissions: [(VhostName, Access); 1] = [(account.vhost.clone(), account.access())];
         let wish = UserWish { name, login, tags: &account.tags, permissions: &permissions };
-        self.broker()?.put_user(&wish).await
+        match account.access_settled {
+            true => self.broker()?.put_login(&wish).await,
+            false => self.broker()?.put_user(&wish).await,
+        }
     }
 
     /// Says in the log and in the audit log that the broker was not brought along. An error of this is only logged:
@@ -134,6 +137,7 @@ fn note_carried(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, actor: 
     // Deleted meanwhile: whoever did that also tells the broker.
     let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
     account.settled = wish;
+    account.access_settled |= account.is_settled();
     account.settled_at = tx.now();
     tx.put(&ACCOUNTS, name, &account)?;
     tx.audit(Note::done(actor.clone(), "account.settle", name).with("wish", wish));

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
-use crate::domain::accounts::Wish;
 use crate::domain::auth::Caller;
 use crate::store::{Lent, WriteTx};
 
@@ -60,7 +59,7 @@ impl Namespaces {
                 .settle(&accounts, actor, move |tx| {
                     let namespace = tx.get(&NAMESPACES, &name)?;
                     let namespace = namespace.ok_or_else(|| Error::conflict("the namespace was removed meanwhile"))?;
-                    this.lend(tx, &caller, &name, &namespace)
+                    this.lend(tx, &caller, &name, namespace)
                 })
                 .await
                 .map_err(away)?;
@@ -77,7 +76,7 @@ impl Namespaces {
         self.store
             .write(move |tx| {
                 let namespace = this.upsert(tx, &caller, &name, claim)?;
-                match this.lend(tx, &caller, &name, &namespace)? {
+                match this.lend(tx, &caller, &name, namespace)? {
                     Some(claimed) => Ok(Step::Lent(claimed.into())),
                     None => Ok(Step::Settle(this.rules.accounts(&name)?)),
                 }
@@ -113,34 +112,34 @@ impl Namespaces {
         contact: Option<String>,
     ) -> Result<Namespace> {
         for slot in Slot::BOTH {
-            let wish = Wish {
-                password: (slot == Slot::First).then(Secret::generate),
-                tags: self.rules.user_tags.clone(),
-                vhost: self.rules.vhost().clone(),
-                access: self.rules.access(name),
-            };
+            let wish = self.rules.wish(name, (slot == Slot::First).then(Secret::generate));
             self.accounts.wish(tx, &self.rules.account(name, slot)?, &wish)?;
         }
         let next_rotation = tx.now().plus(self.rules.rotation_interval.size());
-        Ok(Namespace { created: tx.now(), expires, contact, active: Slot::First, next_rotation })
+        Ok(Namespace {
+            created: tx.now(),
+            expires,
+            contact,
+            active: Slot::First,
+            next_rotation,
+            promised_until: next_rotation.plus(self.rules.grace()),
+            resting_until: Timestamp::MIN,
+            incoming: false,
+        })
     }
 
-    /// What is lent for this namespace; `None` while the broker is not known to have both users as wished.
+    /// What is lent for this namespace; `None` while the broker is not known to have its active user as wished.
     fn lend(
         &self,
         tx: &mut WriteTx<'_, '_>,
         caller: &Caller,
         name: &NamespaceName,
-        namespace: &Namespace,
+        mut namespace: Namespace,
     ) -> Result<Option<Lent<Claimed>>> {
-        for account in self.rules.accounts(name)? {
-            if !self.accounts.is_settled(tx, &account)? {
-                return Ok(None);
-            }
-        }
         let account = self.rules.account(name, namespace.active)?;
         let Some(password) = self.accounts.settled_password(tx, &account)? else { return Ok(None) };
-        let reclaim_at = namespace.next_rotation.plus(self.rules.rotation_interval.size() / 2);
+        self.promise(tx, name, &mut namespace)?;
+        let reclaim_at = namespace.promised_until;
         let note = caller
             .note("namespace.claim", name)
             .about(&password)
@@ -153,6 +152,19 @@ impl Namespaces {
             reclaim_at,
         };
         Ok(Some(tx.lend(note, claimed)))
+    }
+}
+
+impl Namespaces {
+    /// Makes sure that the promise lies well in the future. It does unless the rotation is late, and then the password
+    /// that is handed out instead of a new one must last as long as a new one would.
+    fn promise(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, namespace: &mut Namespace) -> Result<()> {
+        let grace = self.rules.grace();
+        if namespace.promised_until < tx.now().plus(grace / 2) {
+            namespace.promised_until = tx.now().plus(grace);
+            tx.put(&NAMESPACES, name, namespace)?;
+        }
+        Ok(())
     }
 }
 

@@ -2,18 +2,23 @@
 
 mod claim;
 mod connection_string;
+mod rotate;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Bound;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AccountName, Error, NamespaceName, Result, Span, Timestamp, VhostName};
-use crate::domain::accounts::{Accounts, Standing};
+use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Span, Timestamp};
+use crate::domain::accounts::{Accounts, Standing, Wish};
 use crate::ports::broker::Access;
 use crate::store::{Store, Table};
 
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
+pub use rotate::{Rotated, When};
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
 /// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.
@@ -33,6 +38,12 @@ struct Namespace {
     active: Slot,
     /// When the slots change places.
     next_rotation: Timestamp,
+    /// Until when the active password was promised to work: the `reclaimAt` of the claims that got it.
+    promised_until: Timestamp,
+    /// The same for the password of the resting slot. **Invariant:** it is not replaced before.
+    resting_until: Timestamp,
+    /// Whether the resting slot was given a new password, to become active as soon as the broker knows it.
+    incoming: bool,
 }
 
 /// When a namespace was made and when it ends.
@@ -56,6 +67,13 @@ pub enum Slot {
 
 impl Slot {
     const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
 }
 
 impl From<Slot> for u8 {
@@ -116,8 +134,15 @@ impl Rules {
         }
     }
 
-    fn vhost(&self) -> &VhostName {
-        &self.amqp.vhost
+    /// What a user of this namespace should be, with this password or without the right to log in.
+    fn wish(&self, namespace: &NamespaceName, password: Option<Secret>) -> Wish {
+        let access = self.access(namespace);
+        Wish { password, tags: self.user_tags.clone(), vhost: self.amqp.vhost.clone(), access }
+    }
+
+    /// Half a rotation: how long a password still works after the slots have changed places.
+    fn grace(&self) -> Duration {
+        self.rotation_interval.size() / 2
     }
 }
 

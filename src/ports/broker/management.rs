@@ -128,7 +128,7 @@ impl Broker for ManagementBroker {
         Ok(versions::alarms_of_nodes(&nodes))
     }
 
-    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
+    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
         let path = format!("users/{}", segment(wish.name.as_str())?);
         let mut answer = self.http.send(Call::put(path.clone(), &UserBody::new(wish)?)?).await?;
         if answer.status == StatusCode::BAD_REQUEST && !wish.permissions.is_empty() {
@@ -137,10 +137,14 @@ impl Broker for ManagementBroker {
             answer = self.http.send(Call::put(path, &UserBody::new(&bare)?)?).await?;
         }
         match answer.status {
-            StatusCode::BAD_REQUEST => return Err(advice::user_refused(&answer)),
-            StatusCode::NOT_FOUND => return Err(advice::unexpected(&answer)),
-            _ => {}
+            StatusCode::BAD_REQUEST => Err(advice::user_refused(&answer)),
+            StatusCode::NOT_FOUND => Err(advice::unexpected(&answer)),
+            _ => Ok(()),
         }
+    }
+
+    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
+        self.put_login(wish).await?;
         for (vhost, access) in wish.permissions {
             self.put_permission(vhost, wish.name, access).await?;
         }

@@ -242,7 +242,7 @@ impl Broker for MemoryBroker {
         self.request("GET alarms".to_owned(), |state| Ok(state.alarms.clone()))
     }
 
-    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
+    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
         versions::tags_to_send(wish.tags)?;
         self.request(format!("PUT user {}", wish.name), |state| {
             let account = Account { login: wish.login.clone(), tags: wish.tags.to_vec() };
@@ -256,7 +256,11 @@ impl Broker for MemoryBroker {
                 }
             }
             Ok(())
-        })?;
+        })
+    }
+
+    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
+        self.put_login(wish).await?;
         for (vhost, access) in wish.permissions {
             self.put_permission(vhost, wish.name, access).await?;
         }

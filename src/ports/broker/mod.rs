@@ -160,6 +160,10 @@ pub trait Broker: Send + Sync {
     /// without its permissions. `Conflict` when the broker protects the user.
     async fn put_user(&self, wish: &UserWish<'_>) -> Result<()>;
 
+    /// The same for a user that is known to have its permissions: one request instead of several. They go along for
+    /// the case that the user is gone and is made again.
+    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()>;
+
     /// Deletes a user with its permissions, and closes its connections at once. False when there was none, or when
     /// an earlier try whose answer was lost deleted it.
     async fn delete_user(&self, name: &AccountName) -> Result<bool>;

@@ -1,0 +1,156 @@
+//! Rotation: the resting slot gets a new password and becomes active; the other one works on until it was promised.
+
+use std::ops::Bound;
+
+use futures_util::StreamExt;
+
+use super::{NAMESPACES, Namespace, Namespaces};
+use crate::base::audit::{Actor, Note};
+use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
+use crate::store::WriteTx;
+
+/// Rotations side by side. The broker takes eight changes at a time; the others wait for the disk meanwhile.
+const WORKERS: usize = 32;
+/// Namespaces looked at per transaction.
+const CHUNK: usize = 1000;
+/// The part of an interval over which rotations of many namespaces spread: a tenth.
+const SPREAD: u32 = 10;
+/// The name of the loop, in the audit log and on the console.
+const LOOP: &str = "rotate";
+
+/// When a namespace is rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// If its time has come.
+    Due,
+    /// Whether or not; an operator asks. A promise is kept all the same.
+    Now,
+}
+
+/// What one pass of rotation did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotated {
+    /// Namespaces whose slots changed places.
+    pub rotated: usize,
+    /// Namespaces that are due and whose resting password was promised for longer.
+    pub waiting: usize,
+    /// Namespaces that could not be rotated now; the next pass goes on where they are.
+    pub failed: usize,
+}
+
+/// What the first step of a rotation came to.
+enum Begun {
+    NotDue,
+    Promised(Timestamp),
+    Settle(AccountName),
+}
+
+impl Namespaces {
+    /// Rotates every namespace whose time has come. It visits every one even when some fail.
+    pub async fn rotate_due(&self) -> Result<Rotated> {
+        let mut rotated = Rotated::default();
+        let due = self.due()?;
+        let mut outcomes = futures_util::stream::iter(due)
+            .map(|name| async move { (self.rotate(&name, Actor::Loop(LOOP.into()), When::Due).await, name) })
+            .buffer_unordered(WORKERS);
+        while let Some((outcome, name)) = outcomes.next().await {
+            match outcome {
+                Ok(true) => rotated.rotated += 1,
+                Ok(false) => rotated.waiting += 1,
+                Err(error) => {
+                    tracing::warn!(namespace = %name, "could not rotate `{name}`: {}", error.chain());
+                    rotated.failed += 1;
+                }
+            }
+        }
+        Ok(rotated)
+    }
+
+    /// Rotates one namespace: true when its slots changed places, false when it must wait.
+    ///
+    /// The new password is settled before the slots change places, so that an outage of the broker leaves the active
+    /// one in force. A crash between any two steps is finished by the next call.
+    pub async fn rotate(&self, name: &NamespaceName, actor: Actor, when: When) -> Result<bool> {
+        let (this, namespace, by) = (self.clone(), name.clone(), actor.clone());
+        let begun = self.store.write(move |tx| this.begin(tx, &namespace, by, when)).await?;
+        let account = match begun {
+            Begun::NotDue => return Ok(false),
+            Begun::Promised(until) if when == When::Now => {
+                return Err(Error::conflict(format!("the resting password was promised until {until}")));
+            }
+            Begun::Promised(_) => return Ok(false),
+            Begun::Settle(account) => account,
+        };
+        let (this, namespace, by) = (self.clone(), name.clone(), actor.clone());
+        self.accounts.settle(&[account], actor, move |tx| this.swap(tx, &namespace, by)).await
+    }
+
+    fn due(&self) -> Result<Vec<NamespaceName>> {
+        let (mut due, mut last) = (Vec::new(), None);
+        loop {
+            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&NAMESPACES, from, CHUNK)?)))?;
+            let Some((name, _)) = rows.last() else { return Ok(due) };
+            last = Some(name.clone());
+            due.extend(rows.into_iter().filter(|(_, namespace)| namespace.is_due(now)).map(|(name, _)| name));
+        }
+    }
+
+    /// Gives the resting slot a new password, unless the present one was promised for longer.
+    fn begin(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, actor: Actor, when: When) -> Result<Begun> {
+        let mut namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
+        let now = tx.now();
+        let account = self.rules.account(name, namespace.active.other())?;
+        if namespace.incoming {
+            return Ok(Begun::Settle(account));
+        }
+        if when == When::Due && !namespace.is_due(now) {
+            return Ok(Begun::NotDue);
+        }
+        if now < namespace.resting_until {
+            return Ok(Begun::Promised(namespace.resting_until));
+        }
+        let password = Secret::generate();
+        tx.audit(Note::done(actor, "namespace.renew", name).about(&password).with("account", account.as_str()));
+        self.accounts.wish(tx, &account, &self.rules.wish(name, Some(password)))?;
+        namespace.incoming = true;
+        tx.put(&NAMESPACES, name, &namespace)?;
+        Ok(Begun::Settle(account))
+    }
+
+    /// Lets the slots change places, if the broker is known to have the new password.
+    fn swap(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, actor: Actor) -> Result<bool> {
+        let Some(mut namespace) = tx.get(&NAMESPACES, name)?.filter(|namespace| namespace.incoming) else {
+            return Ok(false);
+        };
+        let active = namespace.active.other();
+        if !self.accounts.is_settled(tx, &self.rules.account(name, active)?)? {
+            return Ok(false);
+        }
+        namespace.active = active;
+        namespace.incoming = false;
+        namespace.resting_until = namespace.promised_until;
+        namespace.next_rotation = self.next_rotation(name, tx.now());
+        namespace.promised_until = namespace.next_rotation.plus(self.rules.grace());
+        let note = Note::done(actor, "namespace.rotate", name).with("active_slot", u8::from(active));
+        tx.audit(note.with("next_rotation", namespace.next_rotation.to_string()));
+        tx.put(&NAMESPACES, name, &namespace)?;
+        Ok(true)
+    }
+
+    /// An interval from now, less up to a tenth that depends on name and time: many namespaces that were rotated in
+    /// one pass spread over the next ones, and a test repeats.
+    fn next_rotation(&self, name: &NamespaceName, now: Timestamp) -> Timestamp {
+        use sha2::{Digest, Sha256};
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(name.as_str()).chain_update(now.as_millis().to_be_bytes()).finalize().into();
+        let interval = self.rules.rotation_interval.size();
+        now.plus(interval - interval / SPREAD * u32::from(digest[0]) / 255)
+    }
+}
+
+impl Namespace {
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.incoming || now >= self.next_rotation
+    }
+}
