@@ -141,6 +141,9 @@ fn rules(settings: &Settings) -> Rules {
         username_prefix: namespaces.username_prefix,
         user_tags: namespaces.user_tags,
         access: Access { configure: namespaces.configure, write: namespaces.write, read: namespaces.read },
+        expiration_delay: namespaces.expiration_delay,
+        queue_prefix: namespaces.queue_prefix,
+        exchange_prefix: namespaces.exchange_prefix,
         rotation_interval: Span::from_millis(
             i64::try_from(namespaces.rotation_interval.as_millis()).unwrap_or(i64::MAX),
         ),

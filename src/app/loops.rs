@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::build::Appliance;
 use super::settings::Settings;
 use crate::base::Result;
-use crate::domain::namespaces::Rotated;
+use crate::domain::namespaces::{Expired, Rotated};
 
 /// A loop: it takes no argument, looks at what should be and what is, and may run at any time any number of times.
 pub struct Loop {
@@ -25,11 +25,21 @@ pub type Run = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
 /// The loops of an appliance.
 pub fn all(settings: &Settings) -> Vec<Loop> {
     vec![
+        // An hour: what nobody claims any more may lie a little longer.
+        Loop { name: "expire", period: settings.expire_period, run: |appliance| Box::pin(expire(appliance)) },
         // Five minutes: a password is promised for half an interval beyond its rotation, so that late is early enough.
         Loop { name: "rotate", period: settings.rotate_period, run: |appliance| Box::pin(rotate(appliance)) },
         // A minute: what somebody changed by hand on the broker, or lost with its disk, is back before people notice.
         Loop { name: "reconcile", period: settings.reconcile_period, run: |appliance| Box::pin(reconcile(appliance)) },
     ]
+}
+
+async fn expire(appliance: Appliance) -> Result<String> {
+    let done = appliance.namespaces.expire_over().await?;
+    Ok(match done {
+        Expired { removed: 0, failed: 0 } => String::new(),
+        Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
+    })
 }
 
 async fn rotate(appliance: Appliance) -> Result<String> {

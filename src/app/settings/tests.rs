@@ -89,8 +89,10 @@ fn without_any_source_the_defaults_of_development_hold() {
         broker,
         amqp,
         namespaces,
+        expire_period,
         rotate_period,
         reconcile_period,
+        ..
     } = load(&Sources::default()).unwrap().settings;
     assert_eq!((mode, data_dir), (Mode::Development, "./data".into()));
     assert_eq!((listen.bind.to_string().as_str(), listen.port, listen.force_ssl), ("127.0.0.1", 8080, false));
@@ -106,7 +108,8 @@ fn without_any_source_the_defaults_of_development_hold() {
     assert_eq!(namespaces.read, "^(queue/{{namespace}}/.*|exchange/.*)");
     assert_eq!(namespaces.rotation_interval, Duration::from_secs(3600));
     assert!(!namespaces.verify_logins);
-    assert_eq!((rotate_period.as_secs(), reconcile_period.as_secs()), (300, 60));
+    let periods = [namespaces.expiration_delay, expire_period, rotate_period, reconcile_period];
+    assert_eq!(periods.map(|period| period.as_secs()), [3600, 3600, 300, 60]);
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct Settings {
     pub amqp: AmqpSettings,
     /// What is lent to namespaces.
     pub namespaces: NamespaceSettings,
+    /// How often namespaces that are over are removed.
+    pub expire_period: Duration,
     /// How often namespaces whose time has come are rotated.
     pub rotate_period: Duration,
     /// How often broker and store are compared.
@@ -181,6 +183,8 @@ pub struct NamespaceSettings {
     pub queue_prefix: String,
     /// Stands before the namespace in the names of exchanges.
     pub exchange_prefix: String,
+    /// How long after its end a namespace is removed.
+    pub expiration_delay: Duration,
     /// How often the password changes.
     pub rotation_interval: Duration,
     /// Whether a new password is proved by a login before it is handed out.
@@ -218,6 +222,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
             vhost: read.required("TASKCLUSTER_AMQP_VHOST", parse::vhost),
         },
         namespaces: namespaces(&mut read),
+        expire_period: read.required("EXPIRE_PERIOD", parse::period),
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
     };
@@ -265,6 +270,7 @@ fn namespaces(read: &mut Reader) -> NamespaceSettings {
         read: read.required("USER_READ_PERMISSION", parse::permission),
         queue_prefix: read.required("QUEUE_PREFIX", parse::broker_prefix),
         exchange_prefix: read.required("EXCHANGE_PREFIX", parse::broker_prefix),
+        expiration_delay: read.required("NAMESPACES_EXPIRATION_DELAY", parse::period),
         rotation_interval: read.required("NAMESPACE_ROTATION_INTERVAL", parse::period),
         verify_logins: read.required("VERIFY_LOGINS", parse::boolean),
     }

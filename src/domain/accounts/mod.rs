@@ -22,8 +22,7 @@ const ACCOUNTS: Table<AccountName, Account> = Table::audited("accounts");
 /// What a broker user should be, and how far we know that it is.
 #[derive(Debug, Serialize, Deserialize)]
 struct Account {
-    /// The password, or `None` for a user that cannot log in.
-    password: Option<Sealed>,
+    login: Login,
     tags: Vec<String>,
     vhost: VhostName,
     configure: String,
@@ -37,6 +36,17 @@ struct Account {
     settled_at: Timestamp,
     /// Whether the broker is known to have the access as wished, so that only the login is new.
     access_settled: bool,
+}
+
+/// How a user logs in, if it should be there at all.
+#[derive(Debug, Serialize, Deserialize)]
+enum Login {
+    /// With this password.
+    Password(Sealed),
+    /// Not at all.
+    Locked,
+    /// There should be no such user. The record goes when the broker has none.
+    Gone,
 }
 
 impl Account {
@@ -97,10 +107,13 @@ impl Accounts {
     /// Writes down what an account should be. The caller's audit entry covers it; `settle` makes it true.
     pub fn wish(&self, tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: &Wish) -> Result<()> {
         let before = tx.get(&ACCOUNTS, name)?;
-        let password = wish.password.as_ref().map(|password| tx.seal(&ACCOUNTS, name, password)).transpose()?;
+        let login = match &wish.password {
+            Some(password) => Login::Password(tx.seal(&ACCOUNTS, name, password)?),
+            None => Login::Locked,
+        };
         let Access { configure, write, read } = wish.access.clone();
         let mut account = Account {
-            password,
+            login,
             tags: wish.tags.clone(),
             vhost: wish.vhost.clone(),
             configure,
@@ -120,10 +133,19 @@ impl Accounts {
         tx.put(&ACCOUNTS, name, &account)
     }
 
+    /// Writes down that an account should not be. The caller's audit entry covers it; `settle` deletes the user, which
+    /// closes its connections, and then the record.
+    pub fn remove(&self, tx: &mut WriteTx<'_, '_>, name: &AccountName) -> Result<()> {
+        let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
+        account.login = Login::Gone;
+        account.wish += 1;
+        tx.put(&ACCOUNTS, name, &account)
+    }
+
     /// The password of an account, if the broker is known to accept it: `None` while it is not settled.
     pub fn settled_password(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<Option<Secret>> {
         match tx.get(&ACCOUNTS, name)? {
-            Some(Account { password: Some(password), wish, settled, .. }) if wish == settled => {
+            Some(Account { login: Login::Password(password), wish, settled, .. }) if wish == settled => {
                 tx.open(&ACCOUNTS, name, &password).map(Some)
             }
             _ => Ok(None),
@@ -140,7 +162,7 @@ impl Accounts {
         let account = tx.get(&ACCOUNTS, name)?;
         Ok(account.map(|account| Standing {
             account: name.clone(),
-            usable: account.password.is_some(),
+            usable: matches!(account.login, Login::Password(_)),
             settled: account.is_settled(),
         }))
     }

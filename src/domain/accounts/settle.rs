@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{ACCOUNTS, Account, Accounts};
+use super::{ACCOUNTS, Account, Accounts, Login};
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{AccountName, Error, Result, Secret, VhostName};
-use crate::ports::broker::{Access, Login, PasswordHash, UserWish};
+use crate::ports::broker::{self, Access, PasswordHash, UserWish};
 use crate::store::WriteTx;
 
 /// Locks over all accounts: two accounts seldom share one, and the number bounds the memory.
@@ -92,11 +92,18 @@ impl Accounts {
             let Some(account) = tx.get(&ACCOUNTS, name)?.filter(|account| !account.is_settled()) else {
                 return Ok(None);
             };
-            let password = account.password.as_ref().map(|sealed| tx.open(&ACCOUNTS, name, sealed)).transpose()?;
+            let password = match &account.login {
+                Login::Password(sealed) => Some(tx.open(&ACCOUNTS, name, sealed)?),
+                Login::Locked | Login::Gone => None,
+            };
             Ok(Some((account, password)))
         })?;
         let Some((account, password)) = wish else { return Ok(None) };
-        self.put(name, &account, password.as_ref()).await?;
+        match account.login {
+            // That there was none is as good: an earlier try may have deleted it.
+            Login::Gone => drop(self.broker()?.delete_user(name).await?),
+            Login::Password(_) | Login::Locked => self.put(name, &account, password.as_ref()).await?,
+        }
         if let (Some(probe), Some(password)) = (&self.probe, &password)
             && !probe.verify_login(name.as_str(), password, PROBE_DEADLINE).await?
         {
@@ -106,7 +113,7 @@ impl Accounts {
     }
 
     async fn put(&self, name: &AccountName, account: &Account, password: Option<&Secret>) -> Result<()> {
-        let login = password.map_or(Login::Locked, |password| Login::Hash(PasswordHash::of(password)));
+        let login = password.map_or(broker::Login::Locked, |password| broker::Login::Hash(PasswordHash::of(password)));
         let permissions: [(VhostName, Access); 1] = [(account.vhost.clone(), account.access())];
         let wish = UserWish { name, login, tags: &account.tags, permissions: &permissions };
         match account.access_settled {
@@ -134,12 +141,21 @@ impl Accounts {
 }
 
 fn note_carried(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, actor: &Actor) -> Result<()> {
-    // Deleted meanwhile: whoever did that also tells the broker.
+    // Deleted meanwhile, by another settlement of the same wish.
     let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
     account.settled = wish;
     account.access_settled |= account.is_settled();
     account.settled_at = tx.now();
-    tx.put(&ACCOUNTS, name, &account)?;
-    tx.audit(Note::done(actor.clone(), "account.settle", name).with("wish", wish));
+    let action = match account.login {
+        Login::Gone if account.is_settled() => {
+            tx.delete(&ACCOUNTS, name);
+            "account.delete"
+        }
+        _ => {
+            tx.put(&ACCOUNTS, name, &account)?;
+            "account.settle"
+        }
+    };
+    tx.audit(Note::done(actor.clone(), action, name).with("wish", wish));
     Ok(())
 }

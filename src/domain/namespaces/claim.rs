@@ -94,6 +94,9 @@ impl Namespaces {
         let now = tx.now();
         let expires = claim.expires.unwrap_or_else(|| now.plus(EXPIRES_DEFAULT));
         let (namespace, action) = match tx.get(&NAMESPACES, name)? {
+            Some(Namespace { ending: true, .. }) => {
+                return Err(Error::busy("this namespace is being removed: claim it again in a moment"));
+            }
             Some(same) if same.expires == expires && same.contact == claim.contact => return Ok(same),
             Some(other) => (Namespace { expires, contact: claim.contact, ..other }, "namespace.update"),
             None => (self.create(tx, name, expires, claim.contact)?, "namespace.create"),
@@ -125,6 +128,7 @@ impl Namespaces {
             promised_until: next_rotation.plus(self.rules.grace()),
             resting_until: Timestamp::MIN,
             incoming: false,
+            ending: false,
         })
     }
 

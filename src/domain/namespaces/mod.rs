@@ -2,6 +2,7 @@
 
 mod claim;
 mod connection_string;
+mod expire;
 mod rotate;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::store::{Store, Table};
 
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
+pub use expire::{Expired, Which};
 pub use rotate::{Rotated, When};
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
@@ -44,6 +46,8 @@ struct Namespace {
     resting_until: Timestamp,
     /// Whether the resting slot was given a new password, to become active as soon as the broker knows it.
     incoming: bool,
+    /// Whether it is being removed. It cannot be claimed until it is gone.
+    ending: bool,
 }
 
 /// When a namespace was made and when it ends.
@@ -110,6 +114,12 @@ pub struct Rules {
     pub access: Access,
     /// How long a password is lent before the slots change places.
     pub rotation_interval: Span,
+    /// How long after its `expires` a namespace is removed.
+    pub expiration_delay: Duration,
+    /// Before the namespace in the names of its queues.
+    pub queue_prefix: String,
+    /// Before the namespace in the names of its exchanges.
+    pub exchange_prefix: String,
     /// How clients reach the broker.
     pub amqp: Amqp,
 }

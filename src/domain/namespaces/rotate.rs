@@ -101,6 +101,9 @@ impl Namespaces {
         let mut namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
         let now = tx.now();
         let account = self.rules.account(name, namespace.active.other())?;
+        if namespace.ending {
+            return Ok(Begun::NotDue);
+        }
         if namespace.incoming {
             return Ok(Begun::Settle(account));
         }
@@ -151,6 +154,6 @@ impl Namespaces {
 
 impl Namespace {
     fn is_due(&self, now: Timestamp) -> bool {
-        self.incoming || now >= self.next_rotation
+        !self.ending && (self.incoming || now >= self.next_rotation)
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::base::audit::Actor;
 use crate::base::{Clock, Kind, VhostName};
 use crate::domain::auth::Caller;
-use crate::ports::broker::{Broker, MemoryBroker};
+use crate::ports::broker::{Broker, Exchange, MemoryBroker, Queue};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -31,6 +31,9 @@ impl World {
             user_tags: Vec::new(),
             access: Access { configure: "^{{namespace}}".into(), write: String::new(), read: String::new() },
             rotation_interval: Span::from_millis(3_600_000),
+            expiration_delay: HOUR,
+            queue_prefix: "queue/".into(),
+            exchange_prefix: "exchange/".into(),
             amqp,
         };
         Self { clock, broker, namespaces: Namespaces::new(store, accounts, rules) }
@@ -41,7 +44,11 @@ impl World {
     }
 
     async fn claim(&self) -> Result<Claimed> {
-        let claim = Claim { expires: Some(Timestamp::MAX), contact: None };
+        self.claim_until(Timestamp::MAX).await
+    }
+
+    async fn claim_until(&self, expires: Timestamp) -> Result<Claimed> {
+        let claim = Claim { expires: Some(expires), contact: None };
         let claimed = self.namespaces.claim(&Caller::local("tests", "r"), &self.name(), claim).await?;
         Ok(claimed.into_inner())
     }
@@ -112,4 +119,89 @@ async fn a_rotation_makes_one_request_to_the_broker() {
         assert_eq!(world.namespaces.rotate_due().await.unwrap().rotated, 1);
     }
     assert_eq!(world.broker.calls(), ["PUT user t-a-1"]);
+}
+
+fn queue(name: &str) -> Queue {
+    Queue { name: name.into(), messages: Some(1), ..Queue::default() }
+}
+
+fn exchange(name: &str) -> Exchange {
+    Exchange { name: name.into(), ..Exchange::default() }
+}
+
+/// A world with a claimed namespace that has queues and exchanges, next to those of others; its time is over.
+async fn world_at_its_end() -> World {
+    let world = World::new();
+    world.claim_until(world.clock.now()).await.unwrap();
+    let vhost = VhostName::parse("/").unwrap();
+    for name in ["queue/t-a/x", "queue/t-a/y", "queue/t-ab/x", "queue/t-a", "other"] {
+        world.broker.put_queue(&vhost, queue(name));
+    }
+    for name in ["exchange/t-a/x", "exchange/t-ab/x", "other"] {
+        world.broker.put_exchange(&vhost, exchange(name));
+    }
+    world.clock.advance(2 * HOUR);
+    world
+}
+
+async fn left(world: &World) -> (Vec<String>, Vec<String>, usize) {
+    let vhost = VhostName::parse("/").unwrap();
+    let mut queues: Vec<_> = world.broker.queues(&vhost).await.unwrap().into_iter().map(|queue| queue.name).collect();
+    let exchanges = world.broker.exchanges(&vhost).await.unwrap();
+    let mut exchanges: Vec<_> = exchanges.into_iter().map(|exchange| exchange.name).collect();
+    queues.sort();
+    exchanges.sort();
+    exchanges.retain(|name| name.starts_with("exchange/") || name == "other");
+    (queues, exchanges, world.broker.users().await.unwrap().len())
+}
+
+#[tokio::test]
+async fn expiry_removes_users_queues_and_exchanges_of_the_namespace_and_nothing_else() {
+    let world = world_at_its_end().await;
+
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 1, failed: 0 });
+
+    let (queues, exchanges, users) = left(&world).await;
+    assert_eq!(queues, ["other", "queue/t-a", "queue/t-ab/x"]);
+    assert_eq!(exchanges, ["exchange/t-ab/x", "other"]);
+    assert_eq!(users, 1, "the administrator");
+    assert_eq!(world.namespaces.count().unwrap(), 0);
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired::default());
+}
+
+#[tokio::test]
+async fn a_promise_holds_expiry_back() {
+    let world = World::new();
+    let claimed = world.claim_until(world.clock.now().plus(Duration::from_secs(60))).await.unwrap();
+    world.clock.set(claimed.reclaim_at.minus(Duration::from_secs(1)));
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired::default());
+    assert!(world.works(&claimed));
+    world.clock.set(claimed.reclaim_at);
+    assert_eq!(world.namespaces.expire_over().await.unwrap().removed, 1);
+}
+
+#[tokio::test]
+async fn expiry_that_is_broken_off_anywhere_is_finished_by_the_next_pass() {
+    for calls_before_outage in 0..8 {
+        let world = world_at_its_end().await;
+        world.broker.fail_after(calls_before_outage);
+        let first = world.namespaces.expire_over().await.unwrap();
+        world.broker.come_back();
+        if first.failed == 1 {
+            let claim = world.claim().await.unwrap_err();
+            assert_eq!(claim.kind(), Kind::Busy, "a claim is told to come again");
+        }
+        world.namespaces.expire_over().await.unwrap();
+        let (queues, exchanges, users) = left(&world).await;
+        assert_eq!((queues.len(), exchanges.len(), users), (3, 2, 1), "after {calls_before_outage} calls");
+        assert!(world.works(&world.claim().await.unwrap()), "and it can be claimed anew");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_comes_first_saves_the_namespace() {
+    let world = world_at_its_end().await;
+    let saved = world.claim().await.unwrap();
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired::default());
+    assert!(world.works(&saved));
 }

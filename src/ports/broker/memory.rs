@@ -37,6 +37,8 @@ struct State {
     is_away: bool,
     failures_left: u32,
     answers_to_lose: u32,
+    /// Requests it still answers before it goes away.
+    answers_left: Option<u32>,
 }
 
 struct Account {
@@ -61,6 +63,7 @@ impl Default for State {
             is_away: false,
             failures_left: 0,
             answers_to_lose: 0,
+            answers_left: None,
         }
     }
 }
@@ -106,6 +109,11 @@ impl MemoryBroker {
     fn request<T>(&self, call: String, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.lock();
         state.calls.push(call);
+        match &mut state.answers_left {
+            Some(0) => (state.is_away, state.answers_left) = (true, None),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         if state.is_away {
             return Err(unavailable());
         }
@@ -126,9 +134,15 @@ impl MemoryBroker {
         self.lock().is_away = true;
     }
 
+    /// It goes away after it has answered this many more requests.
+    pub fn fail_after(&self, answers: u32) {
+        self.lock().answers_left = Some(answers);
+    }
+
     /// It answers again, with everything it knew.
     pub fn come_back(&self) {
-        self.lock().is_away = false;
+        let mut state = self.lock();
+        (state.is_away, state.answers_left) = (false, None);
     }
 
     /// The next requests fail without an effect.
