@@ -7,10 +7,12 @@ use std::sync::Arc;
 use axum::Router;
 use url::Url;
 
+use super::loops;
 use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::auth::Auth;
+use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::vitals::Vitals;
 use crate::ports::amqp::AmqpDoor;
@@ -32,6 +34,8 @@ pub struct Appliance {
     pub accounts: Accounts,
     /// What it lends on the message bus.
     pub namespaces: Namespaces,
+    /// What runs by itself.
+    pub loops: Loops,
     /// Whether it is well.
     pub vitals: Vitals,
     /// Everything that it serves.
@@ -55,10 +59,12 @@ impl Appliance {
         let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(authority).transpose()?;
         let lent = namespaces.clone();
+        let loops = Loops::new(store.clone(), loops::all(settings, &accounts, &namespaces));
         let auth = Auth::new(store.clone(), remote)?;
         let app = App::new(Parts {
             auth,
             namespaces,
+            loops: loops.clone(),
             vitals: vitals.clone(),
             store: store.clone(),
             clock,
@@ -67,7 +73,7 @@ impl Appliance {
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
             list_cache: Default::default(),
         });
-        Ok(Self { store, accounts, namespaces: lent, vitals, router: crate::web::router(app) })
+        Ok(Self { store, accounts, namespaces: lent, loops, vitals, router: crate::web::router(app) })
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::build::{self, Appliance};
 use super::settings::Settings;
-use super::{listen, loops, scheduler};
+use super::{listen, scheduler};
 use crate::base::{Clock, Error, Result};
 use crate::ports::broker::Broker;
 
@@ -78,7 +78,7 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(listen::serve_network(listener, appliance.router.clone(), stop.clone()));
     tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), stop.clone()));
-    scheduler::start(&appliance, loops::all(settings), &tasks, &stop);
+    scheduler::start(&appliance.loops, &tasks, &stop);
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
     Ok(Running { address, appliance, control, tasks, stop })

@@ -1,50 +1,47 @@
 //! Everything that runs by itself, on one page.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::time::Duration;
-
-use super::build::Appliance;
 use super::settings::Settings;
 use crate::base::Result;
-use crate::domain::namespaces::{Expired, Rotated};
-
-/// A loop: it takes no argument, looks at what should be and what is, and may run at any time any number of times.
-pub struct Loop {
-    /// Its name in logs and in the audit log.
-    pub name: &'static str,
-    /// How long after the end of a run the next one begins.
-    pub period: Duration,
-    /// One run. The text says what it did, and is empty when there was nothing to do.
-    pub run: fn(Appliance) -> Run,
-}
-
-/// One run of a loop.
-pub type Run = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
+use crate::domain::accounts::Accounts;
+use crate::domain::loops::Loop;
+use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 
 /// The loops of an appliance.
-pub fn all(settings: &Settings) -> Vec<Loop> {
+pub fn all(settings: &Settings, accounts: &Accounts, namespaces: &Namespaces) -> Vec<Loop> {
+    let [expiring, planning_expiry, rotating, planning_rotation] = [(); 4].map(|()| namespaces.clone());
+    let [reconciling, planning_reconcile] = [(); 2].map(|()| accounts.clone());
     vec![
-        // An hour: what nobody claims any more may lie a little longer.
-        Loop { name: "expire", period: settings.expire_period, run: |appliance| Box::pin(expire(appliance)) },
-        // Five minutes: a password is promised for half an interval beyond its rotation, so that late is early enough.
-        Loop { name: "rotate", period: settings.rotate_period, run: |appliance| Box::pin(rotate(appliance)) },
-        // A minute: what somebody changed by hand on the broker, or lost with its disk, is back before people notice.
-        Loop { name: "reconcile", period: settings.reconcile_period, run: |appliance| Box::pin(reconcile(appliance)) },
+        Loop {
+            name: "rotate",
+            period: settings.rotate_period,
+            why: "a password is promised for half an interval beyond its rotation, so minutes late is early enough",
+            plan: Box::new(move || Box::pin(plan_rotation(planning_rotation.clone()))),
+            run: Box::new(move || Box::pin(rotate(rotating.clone()))),
+        },
+        Loop {
+            name: "expire",
+            period: settings.expire_period,
+            why: "what nobody claims any more may lie a little longer",
+            plan: Box::new(move || Box::pin(plan_expiry(planning_expiry.clone()))),
+            run: Box::new(move || Box::pin(expire(expiring.clone()))),
+        },
+        Loop {
+            name: "reconcile",
+            period: settings.reconcile_period,
+            why: "what was changed by hand on the broker, or lost with its disk, is back before people notice",
+            plan: Box::new(move || Box::pin(plan_reconcile(planning_reconcile.clone()))),
+            run: Box::new(move || Box::pin(reconcile(reconciling.clone()))),
+        },
     ]
 }
 
-async fn expire(appliance: Appliance) -> Result<String> {
-    let done = appliance.namespaces.expire_over().await?;
-    Ok(match done {
-        Expired { removed: 0, failed: 0 } => String::new(),
-        Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
-    })
+async fn plan_rotation(namespaces: Namespaces) -> Result<String> {
+    let due = namespaces.due()?;
+    Ok(due.iter().map(|name| format!("rotate {name}: its interval is over")).collect::<Vec<_>>().join("\n"))
 }
 
-async fn rotate(appliance: Appliance) -> Result<String> {
-    let done = appliance.namespaces.rotate_due().await?;
-    Ok(match done {
+async fn rotate(namespaces: Namespaces) -> Result<String> {
+    Ok(match namespaces.rotate_due().await? {
         Rotated { rotated: 0, failed: 0, .. } => String::new(),
         Rotated { rotated, waiting, failed } => {
             format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be")
@@ -52,14 +49,30 @@ async fn rotate(appliance: Appliance) -> Result<String> {
     })
 }
 
-async fn reconcile(appliance: Appliance) -> Result<String> {
-    if appliance.accounts.broker().is_err() {
+async fn plan_expiry(namespaces: Namespaces) -> Result<String> {
+    let over = namespaces.over()?;
+    Ok(over.iter().map(|name| format!("remove {name}: its time is over")).collect::<Vec<_>>().join("\n"))
+}
+
+async fn expire(namespaces: Namespaces) -> Result<String> {
+    Ok(match namespaces.expire_over().await? {
+        Expired { removed: 0, failed: 0 } => String::new(),
+        Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
+    })
+}
+
+async fn plan_reconcile(accounts: Accounts) -> Result<String> {
+    let drifts = accounts.drifts().await?;
+    Ok(drifts.iter().map(|(name, what)| format!("put {name} right: {what}")).collect::<Vec<_>>().join("\n"))
+}
+
+async fn reconcile(accounts: Accounts) -> Result<String> {
+    if accounts.broker().is_err() {
         // Without a broker there is nothing to compare; that none is configured was said at the start.
         return Ok(String::new());
     }
-    let done = appliance.accounts.reconcile().await?;
-    let total = done.settled + done.failed;
-    Ok(match total {
+    let done = accounts.reconcile().await?;
+    Ok(match done.settled + done.failed {
         0 => String::new(),
         _ => format!(
             "of {} accounts {} had drifted; {} were put right, {} could not be",

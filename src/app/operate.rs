@@ -10,7 +10,7 @@ use axum::http::{Request, header};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::build::Appliance;
+use super::build::{self, Appliance};
 use super::lifecycle::CONTROL_SOCKET;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Kind, Result};
@@ -37,7 +37,7 @@ impl Operator {
         if answers(&socket)? {
             return Ok(Self(Way::Running(ApplianceDoor::control(&socket)?)));
         }
-        let appliance = Appliance::build(settings, Clock::system(), None)?;
+        let appliance = Appliance::build(settings, Clock::system(), build::broker(settings)?)?;
         Ok(Self(Way::Resting(appliance.router)))
     }
 

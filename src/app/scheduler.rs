@@ -1,52 +1,44 @@
-//! Runs the loops: each at its period, never twice at once, sooner after a failure, and through panics.
+//! Wakes the loops when they are due, each in a task of its own, until it is time to stop.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::build::Appliance;
-use super::loops::Loop;
-use crate::base::{Error, Result};
+use crate::domain::loops::Loops;
 
-/// The pause after a first failure; it doubles up to the loop's period.
-const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// Longest sleep before a due time is looked at again: a clock that was set forward is noticed this soon.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// The pause after trouble, for the case that the store could not take it down.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Starts the loops. They end after the run in hand when `stop` is cancelled.
-pub(super) fn start(appliance: &Appliance, loops: Vec<Loop>, tasks: &TaskTracker, stop: &CancellationToken) {
-    for each in loops {
-        tasks.spawn(keep_running(appliance.clone(), each, stop.clone()));
+pub(super) fn start(loops: &Loops, tasks: &TaskTracker, stop: &CancellationToken) {
+    for name in loops.names() {
+        tasks.spawn(keep_running(loops.clone(), name, stop.clone()));
     }
 }
 
-async fn keep_running(appliance: Appliance, each: Loop, stop: CancellationToken) {
-    let mut failures = 0;
+async fn keep_running(loops: Loops, name: &'static str, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let pause = match run_once(&appliance, &each).await {
-            Ok(report) => {
-                failures = 0;
-                if !report.is_empty() {
-                    tracing::info!(loop.name = each.name, "loop {}: {report}", each.name);
+        let sleep = match loops.wait(name) {
+            Ok(Some(Duration::ZERO)) => {
+                // How it went is in the log and in the store; a store that cannot be written must not make us spin.
+                match loops.run(name).await {
+                    Ok(_) => continue,
+                    Err(_) => TROUBLE_PAUSE,
                 }
-                each.period
             }
+            Ok(wait) => wait.map_or(SLEEP_MAX, |wait| wait.min(SLEEP_MAX)),
             Err(error) => {
-                let pause = FAILURE_PAUSE.saturating_mul(1 << failures).min(each.period);
-                failures = (failures + 1).min(16);
-                tracing::warn!(loop.name = each.name, "loop {} failed, again in {pause:?}: {}", each.name, error.chain());
-                pause
+                tracing::error!(loop.name = name, "cannot tell when loop {name} is due: {}", error.chain());
+                TROUBLE_PAUSE
             }
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = loops.nudged(name) => {}
+            () = tokio::time::sleep(sleep) => {}
         }
     }
-}
-
-async fn run_once(appliance: &Appliance, each: &Loop) -> Result<String> {
-    let run = AssertUnwindSafe((each.run)(appliance.clone())).catch_unwind();
-    run.await.unwrap_or_else(|_| Err(Error::internal("running the loop", "it panicked")))
 }

@@ -4,6 +4,7 @@ mod audit;
 mod claim;
 mod client;
 mod config;
+mod loops;
 mod namespace;
 mod output;
 mod role;
@@ -62,9 +63,12 @@ enum Commands {
     /// Claims a namespace as a client would and prints the connection string
     #[command(after_help = claim::EXAMPLES)]
     Claim(claim::Claim),
-    /// Shows namespaces as operators see them
+    /// Shows, rotates and removes namespaces
     #[command(subcommand, after_help = "Example:\n  keylender namespace show taskcluster-builds")]
     Namespace(namespace::Namespace),
+    /// Shows and runs the loops that run by themselves
+    #[command(subcommand, after_help = "Example:\n  keylender loop plan rotate")]
+    Loop(loops::Loop),
     /// Shows and checks the audit log
     #[command(subcommand, after_help = "Example:\n  keylender audit verify")]
     Audit(audit::Audit),
@@ -127,6 +131,7 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
         Commands::Role(command) => role::run(command, &settings).await,
         Commands::Claim(command) => claim::run(command, &settings, &sources.environment).await,
         Commands::Namespace(command) => namespace::run(command, &settings).await,
+        Commands::Loop(command) => loops::run(command, &settings).await,
         Commands::Audit(command) => audit::run(command, &settings).await,
     }
 }

@@ -1,11 +1,12 @@
 //! `keylender namespace`: namespaces as operators see them.
 
-use clap::Subcommand;
-use serde_json::Value;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
+use crate::base::{Error, Result};
 
 #[derive(Subcommand)]
 pub(super) enum Namespace {
@@ -18,28 +19,43 @@ pub(super) enum Namespace {
         #[command(flatten)]
         format: Format,
     },
+    /// Replaces the password that is lent; the present one works on until it was promised
+    Rotate(Rotated),
+    /// Removes a namespace with its users, queues and exchanges
+    Expire {
+        /// The namespace
+        name: String,
+    },
+}
+
+/// The rotation of one or of all.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Rotated {
+    /// The namespace
+    name: Option<String>,
+    /// Rotate every namespace
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
     match command {
         Namespace::List(format) => {
-            let mut rows = Vec::new();
-            let mut all = Vec::new();
-            let mut path = "/namespaces".to_owned();
-            loop {
-                let page = operator.call("GET", &path, None).await?;
-                rows.extend(output::rows(&page, "namespaces", &["namespace", "created", "expires", "contact"]));
-                all.extend(page["namespaces"].as_array().cloned().unwrap_or_default());
-                match page["next"].as_str() {
-                    Some(next) => path = format!("/namespaces?from={}", output::segment(next)),
-                    None => break,
-                }
-            }
+            let all = all(&operator).await?;
             match format.json {
-                true => output::json(&Value::Array(all)),
-                false => output::table(&["NAMESPACE", "CREATED", "EXPIRES", "CONTACT"], &rows),
+                true => output::json(&all["namespaces"]),
+                false => output::table(
+                    &["NAMESPACE", "CREATED", "EXPIRES", "CONTACT"],
+                    &output::rows(&all, "namespaces", &["namespace", "created", "expires", "contact"]),
+                ),
             }
+        }
+        Namespace::Rotate(Rotated { name: Some(name), .. }) => rotate(&operator, &name).await?,
+        Namespace::Rotate(Rotated { name: None, .. }) => rotate_all(&operator).await?,
+        Namespace::Expire { name } => {
+            drop(operator.call("POST", &format!("/namespaces/{}/expire", output::segment(&name)), None).await?);
         }
         Namespace::Show { name, format } => {
             let shown = operator.call("GET", &format!("/namespaces/{}", output::segment(&name)), None).await?;
@@ -50,6 +66,41 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// All namespaces, page by page.
+async fn all(operator: &Operator) -> Result<Value> {
+    let mut all = Vec::new();
+    let mut path = "/namespaces".to_owned();
+    loop {
+        let page = operator.call("GET", &path, None).await?;
+        all.extend(page["namespaces"].as_array().cloned().unwrap_or_default());
+        match page["next"].as_str() {
+            Some(next) => path = format!("/namespaces?from={}", output::segment(next)),
+            None => return Ok(json!({ "namespaces": all })),
+        }
+    }
+}
+
+async fn rotate(operator: &Operator, name: &str) -> Result<()> {
+    operator.call("POST", &format!("/namespaces/{}/rotate", output::segment(name)), None).await.map(drop)
+}
+
+/// Visits every namespace even when some must wait, and then says how many.
+async fn rotate_all(operator: &Operator) -> Result<()> {
+    let all = all(operator).await?;
+    let mut refused = 0;
+    for namespace in all["namespaces"].as_array().into_iter().flatten() {
+        let name = output::text(namespace, "namespace");
+        if let Err(error) = rotate(operator, &name).await {
+            eprintln!("keylender: {name}: {error}");
+            refused += 1;
+        }
+    }
+    match refused {
+        0 => Ok(()),
+        _ => Err(Error::conflict(format!("{refused} namespaces were not rotated"))),
+    }
 }
 
 fn show(namespace: &Value) {

@@ -6,6 +6,7 @@ use super::api::pulse::ListCache;
 use super::peer::TrustProxy;
 use crate::base::Clock;
 use crate::domain::auth::Auth;
+use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::vitals::Vitals;
 use crate::store::Store;
@@ -20,6 +21,8 @@ pub struct Parts {
     pub auth: Auth,
     /// The namespaces.
     pub namespaces: Namespaces,
+    /// What runs by itself.
+    pub loops: Loops,
     /// The state of the appliance.
     pub vitals: Vitals,
     /// The store, for the audit log.

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::{ACCOUNTS, Account, Accounts};
 use crate::base::audit::{Actor, Note};
-use crate::base::{AccountName, Result, VhostName};
+use crate::base::{AccountName, Result, Timestamp, VhostName};
 use crate::ports::broker::{Access, Permission, User};
 use crate::store::WriteTx;
 
@@ -33,6 +33,8 @@ pub struct Reconciled {
 
 /// What the broker has, by user.
 struct Found {
+    /// When we began to ask. What was settled later is not in the answer.
+    began: Timestamp,
     users: HashMap<String, Vec<String>>,
     permissions: HashMap<String, Vec<(String, Access)>>,
 }
@@ -40,9 +42,7 @@ struct Found {
 impl Accounts {
     /// One pass over all accounts. It visits every one even when some fail, and is safe at any time.
     pub async fn reconcile(&self) -> Result<Reconciled> {
-        let broker = self.broker()?;
-        let began = self.store.read(|tx| Ok(tx.now()))?;
-        let found = Found::new(broker.users().await?, broker.permissions().await?);
+        let found = self.found().await?;
         let mut report = Reconciled::default();
         let mut after = None;
         loop {
@@ -50,18 +50,34 @@ impl Accounts {
             let Some((last, _)) = rows.last() else { return Ok(report) };
             after = Some(last.clone());
             report.seen += rows.len();
-            let drifts: Vec<_> = rows
-                .iter()
-                // What was settled after we asked the broker is not in its answer.
-                .filter(|(_, account)| account.is_settled() && account.settled_at <= began)
-                .filter_map(|(name, account)| Some((name.clone(), account.wish, found.differs(name, account)?)))
-                .collect();
+            let drifts: Vec<_> =
+                found.drifts(&rows).map(|(name, account, what)| (name.clone(), account.wish, what)).collect();
             report.drifted += drifts.len();
             let drifted: Vec<_> = drifts.iter().map(|(name, ..)| name.clone()).collect();
             self.mark(drifts).await?;
             let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled()).map(|(name, _)| name);
             self.put_right(unsettled.chain(drifted), &found, &mut report).await;
         }
+    }
+
+    /// What a pass would put right, and why.
+    pub async fn drifts(&self) -> Result<Vec<(AccountName, String)>> {
+        let found = self.found().await?;
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
+            let Some((last, _)) = rows.last() else { return Ok(all) };
+            after = Some(last.clone());
+            all.extend(found.drifts(&rows).map(|(name, _, what)| (name.clone(), what)));
+            let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled());
+            all.extend(unsettled.map(|(name, _)| (name, "the broker was not told yet".to_owned())));
+        }
+    }
+
+    async fn found(&self) -> Result<Found> {
+        let broker = self.broker()?;
+        let began = self.store.read(|tx| Ok(tx.now()))?;
+        Ok(Found::new(began, broker.users().await?, broker.permissions().await?))
     }
 
     /// Notes that the broker has these accounts otherwise, so that settling them has work to do.
@@ -116,12 +132,21 @@ fn mark(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, what: String) -
 }
 
 impl Found {
-    fn new(users: Vec<User>, permissions: Vec<Permission>) -> Self {
+    fn new(began: Timestamp, users: Vec<User>, permissions: Vec<Permission>) -> Self {
         let mut by_user: HashMap<String, Vec<(String, Access)>> = HashMap::new();
         for Permission { vhost, user, access } in permissions {
             by_user.entry(user).or_default().push((vhost, access));
         }
-        Self { users: users.into_iter().map(|user| (user.name, user.tags)).collect(), permissions: by_user }
+        Self { began, users: users.into_iter().map(|user| (user.name, user.tags)).collect(), permissions: by_user }
+    }
+
+    /// The settled accounts among these that the broker has otherwise.
+    fn drifts<'r>(
+        &'r self,
+        rows: &'r [(AccountName, Account)],
+    ) -> impl Iterator<Item = (&'r AccountName, &'r Account, String)> {
+        let settled = rows.iter().filter(|(_, account)| account.is_settled() && account.settled_at <= self.began);
+        settled.filter_map(|(name, account)| Some((name, account, self.differs(name, account)?)))
     }
 
     /// What the broker has otherwise, in words. Passwords cannot be compared (rabbitmq.md, fact 10).

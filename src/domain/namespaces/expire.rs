@@ -70,7 +70,8 @@ impl Namespaces {
         Ok(true)
     }
 
-    fn over(&self) -> Result<Vec<NamespaceName>> {
+    /// The namespaces whose time is over.
+    pub fn over(&self) -> Result<Vec<NamespaceName>> {
         let (mut over, mut last) = (Vec::new(), None);
         loop {
             let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);

@@ -85,7 +85,8 @@ impl Namespaces {
         self.accounts.settle(&[account], actor, move |tx| this.swap(tx, &namespace, by)).await
     }
 
-    fn due(&self) -> Result<Vec<NamespaceName>> {
+    /// The namespaces whose time to rotate has come.
+    pub fn due(&self) -> Result<Vec<NamespaceName>> {
         let (mut due, mut last) = (Vec::new(), None);
         loop {
             let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);

@@ -4,6 +4,7 @@ mod audit;
 mod body;
 mod call;
 mod clients;
+mod loops;
 mod namespaces;
 pub mod pulse;
 pub mod reference;
@@ -100,5 +101,10 @@ pub fn options(allow: &'static str) -> impl Fn() -> std::future::Ready<Response>
 
 /// Our own API. Everything the command line does to a running appliance goes through it.
 pub fn own() -> Routes {
-    Router::new().merge(clients::routes()).merge(roles::routes()).merge(namespaces::routes()).merge(audit::routes())
+    Router::new()
+        .merge(clients::routes())
+        .merge(roles::routes())
+        .merge(namespaces::routes())
+        .merge(loops::routes())
+        .merge(audit::routes())
 }

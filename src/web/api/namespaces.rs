@@ -4,11 +4,11 @@ use axum::Router;
 use axum::routing::MethodFilter;
 use serde::Serialize;
 
-use super::clients::endpoint;
+use super::clients::{done, endpoint};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, serve};
 use crate::base::{NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
-use crate::domain::namespaces::{Detail, PAGE_LEN_MAX};
+use crate::domain::namespaces::{Detail, PAGE_LEN_MAX, When, Which};
 use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
@@ -22,10 +22,27 @@ static LIST: Endpoint = Endpoint {
 static GET: Endpoint =
     endpoint("namespace", MethodFilter::GET, "/namespaces/<namespace>", "keylender:namespace:show:<namespace>", false);
 
+static ROTATE: Endpoint = endpoint(
+    "rotateNamespace",
+    MethodFilter::POST,
+    "/namespaces/<namespace>/rotate",
+    "keylender:namespace:rotate:<namespace>",
+    false,
+);
+static EXPIRE: Endpoint = endpoint(
+    "expireNamespace",
+    MethodFilter::POST,
+    "/namespaces/<namespace>/expire",
+    "keylender:namespace:expire:<namespace>",
+    false,
+);
+
 pub(super) fn routes() -> Routes {
     Router::new()
         .route("/namespaces", serve(&LIST, super::nothing, list))
         .route("/namespaces/{namespace}", serve(&GET, name, get))
+        .route("/namespaces/{namespace}/rotate", serve(&ROTATE, name, rotate))
+        .route("/namespaces/{namespace}/expire", serve(&EXPIRE, name, expire))
 }
 
 fn name(_: &App, params: &Params) -> Result<NamespaceName> {
@@ -75,4 +92,14 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
 
 async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
     Reply::json(&Shown::from(app.namespaces.detail(&name)?))
+}
+
+async fn rotate(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
+    app.namespaces.rotate(&name, call.caller.actor(), When::Now).await?;
+    done()
+}
+
+async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
+    app.namespaces.expire(&name, call.caller.actor(), Which::Any).await?;
+    done()
 }

@@ -1,0 +1,61 @@
+//! `keylender loop`: the loops that run by themselves.
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::{Format, Outcome, output};
+use crate::app::operate::Operator;
+use crate::app::settings::Settings;
+
+#[derive(Subcommand)]
+pub(super) enum Loop {
+    /// Lists the loops: when they ran, how it went, when they run again
+    List(Format),
+    /// Shows what a run would do now
+    Plan {
+        /// The loop
+        name: String,
+    },
+    /// Runs a loop now
+    Run {
+        /// The loop
+        name: String,
+    },
+    /// Keeps a loop from running by itself
+    Pause {
+        /// The loop
+        name: String,
+    },
+    /// Takes that back
+    Resume {
+        /// The loop
+        name: String,
+    },
+}
+
+pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
+    let operator = Operator::connect(settings)?;
+    let path = |name: &str, verb: &str| format!("/loops/{}/{verb}", output::segment(name));
+    match command {
+        Loop::List(format) => {
+            let list = operator.call("GET", "/loops", None).await?;
+            match format.json {
+                true => output::json(&list),
+                false => output::table(
+                    &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "LAST REPORT"],
+                    &output::rows(&list, "loops", &["name", "due", "paused", "lastSuccess", "failures", "lastReport"]),
+                ),
+            }
+        }
+        Loop::Plan { name } => report(&operator.call("GET", &path(&name, "plan"), None).await?),
+        Loop::Run { name } => report(&operator.call("POST", &path(&name, "run"), None).await?),
+        Loop::Pause { name } => drop(operator.call("POST", &path(&name, "pause"), None).await?),
+        Loop::Resume { name } => drop(operator.call("POST", &path(&name, "resume"), None).await?),
+    }
+    Ok(())
+}
+
+fn report(document: &Value) {
+    let report = output::text(document, "report");
+    output::line(if report.is_empty() { "nothing to do" } else { &report });
+}

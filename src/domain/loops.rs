@@ -1,0 +1,345 @@
+//! What runs by itself: when each loop is due, how its last run went, whether an operator paused it.
+//!
+//! A loop takes no argument: it looks at what should be and what is, and may run at any time any number of times. The
+//! due times are in the store, so that a restart neither repeats a fresh run nor forgets a due one, and any absence is
+//! one run.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, Notify};
+
+use super::auth::Caller;
+use crate::base::{Error, Result, Timestamp};
+use crate::store::{Store, Table};
+
+const LOOPS: Table<String, State> = Table::plain("loops");
+/// The pause after a first failure; it doubles up to the loop's period.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// The part of a period over which runs are spread: a tenth, so that the loops of many appliances do not meet.
+const JITTER: u32 = 10;
+/// Longest report or error kept, in bytes; the log has the whole text.
+const TEXT_LEN_MAX: usize = 1000;
+
+/// One run of a loop, or one look at what a run would do. The text says what, and is empty when it is nothing.
+pub type Work = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
+
+/// A loop as it is listed in `app/loops.rs`.
+pub struct Loop {
+    /// Its name in logs, in the audit log and on the command line.
+    pub name: &'static str,
+    /// How long after the end of a run the next one is due.
+    pub period: Duration,
+    /// Why that long, for operators.
+    pub why: &'static str,
+    /// Looks at what a run would do now.
+    pub plan: Box<dyn Fn() -> Work + Send + Sync>,
+    /// Runs.
+    pub run: Box<dyn Fn() -> Work + Send + Sync>,
+}
+
+/// What the store knows of a loop.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    due: Option<Timestamp>,
+    last_run: Option<Timestamp>,
+    last_success: Option<Timestamp>,
+    last_report: String,
+    last_error: String,
+    /// Runs in a row that failed.
+    failures: u32,
+    paused: bool,
+}
+
+/// How a loop stands, for operators.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The loop.
+    pub name: &'static str,
+    /// Its period, in seconds.
+    pub period_seconds: u64,
+    /// Why that long.
+    pub why: &'static str,
+    /// Whether an operator paused it.
+    pub paused: bool,
+    /// When it runs next, unless it is paused.
+    pub due: Timestamp,
+    /// When it ran last.
+    pub last_run: Option<Timestamp>,
+    /// When it ran last without an error.
+    pub last_success: Option<Timestamp>,
+    /// Runs in a row that failed.
+    pub failures: u32,
+    /// What the last run did.
+    pub last_report: String,
+    /// Why the last run failed, if it did.
+    pub last_error: String,
+}
+
+/// The loops of this appliance. Cheap to clone.
+#[derive(Clone)]
+pub struct Loops {
+    store: Store,
+    all: Arc<[Entry]>,
+}
+
+struct Entry {
+    each: Loop,
+    /// At most one run at a time.
+    running: Mutex<()>,
+    nudge: Notify,
+}
+
+impl Loops {
+    /// These loops, with their states in this store.
+    pub fn new(store: Store, loops: Vec<Loop>) -> Self {
+        let entry = |each| Entry { each, running: Mutex::default(), nudge: Notify::new() };
+        Self { store, all: loops.into_iter().map(entry).collect() }
+    }
+
+    /// The names, in the order of the list.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.all.iter().map(|entry| entry.each.name).collect()
+    }
+
+    /// How all loops stand.
+    pub fn list(&self) -> Result<Vec<Status>> {
+        self.store.read(|tx| {
+            let status = |entry: &Entry| {
+                let each = &entry.each;
+                let state = tx.get(&LOOPS, &each.name.to_owned())?.unwrap_or_default();
+                Ok(status(each, state, tx.now()))
+            };
+            self.all.iter().map(status).collect()
+        })
+    }
+
+    /// What a run would do now, in words.
+    pub async fn plan(&self, name: &str) -> Result<String> {
+        (self.entry(name)?.each.plan)().await
+    }
+
+    /// Runs a loop now, for an operator.
+    pub async fn run_for(&self, caller: &Caller, name: &str) -> Result<String> {
+        let note = caller.note("loop.run", name);
+        self.store
+            .write(move |tx| {
+                tx.audit(note);
+                Ok(())
+            })
+            .await?;
+        self.run(name).await
+    }
+
+    /// Keeps a loop from running by itself, or takes that back.
+    pub async fn pause(&self, caller: &Caller, name: &str, paused: bool) -> Result<()> {
+        let entry = self.entry(name)?;
+        let note = caller.note(if paused { "loop.pause" } else { "loop.resume" }, name);
+        let name = name.to_owned();
+        self.store
+            .write(move |tx| {
+                let mut state = tx.get(&LOOPS, &name)?.unwrap_or_default();
+                state.paused = paused;
+                tx.audit(note);
+                tx.put(&LOOPS, &name, &state)
+            })
+            .await?;
+        entry.nudge.notify_one();
+        Ok(())
+    }
+
+    /// How long until a loop is due; `None` while it is paused.
+    pub fn wait(&self, name: &str) -> Result<Option<Duration>> {
+        let each = &self.entry(name)?.each;
+        self.store.read(|tx| {
+            let state = tx.get(&LOOPS, &name.to_owned())?.unwrap_or_default();
+            let paused = state.paused;
+            let due = status(each, state, tx.now()).due;
+            Ok((!paused).then(|| due.since(tx.now())))
+        })
+    }
+
+    /// Waits until somebody wants a loop to look at its state again.
+    pub async fn nudged(&self, name: &str) {
+        match self.entry(name) {
+            Ok(entry) => entry.nudge.notified().await,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Runs a loop and notes how it went and when it is due again. A panic is an error like any other.
+    pub async fn run(&self, name: &str) -> Result<String> {
+        let entry = self.entry(name)?;
+        let _running = entry.running.lock().await;
+        let outcome = AssertUnwindSafe((entry.each.run)()).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("running the loop", "it panicked")));
+        let (name, period) = (entry.each.name, entry.each.period);
+        match &outcome {
+            Ok(report) if report.is_empty() => {}
+            Ok(report) => tracing::info!(loop.name = name, "loop {name}: {report}"),
+            Err(error) => tracing::warn!(loop.name = name, "loop {name} failed: {}", error.chain()),
+        }
+        let (report, error) = match &outcome {
+            Ok(report) => (Some(shortened(report)), String::new()),
+            Err(error) => (None, shortened(error.message())),
+        };
+        self.store
+            .write(move |tx| {
+                let now = tx.now();
+                let mut state = tx.get(&LOOPS, &name.to_owned())?.unwrap_or_default();
+                state.last_run = Some(now);
+                state.last_error = error;
+                match report {
+                    Some(report) => {
+                        (state.last_success, state.failures, state.last_report) = (Some(now), 0, report);
+                        state.due = Some(now.plus(jittered(name, now, period)));
+                    }
+                    None => {
+                        let pause = FAILURE_PAUSE.saturating_mul(1 << state.failures.min(16));
+                        state.failures += 1;
+                        state.due = Some(now.plus(pause.min(period)));
+                    }
+                }
+                tx.put(&LOOPS, &name.to_owned(), &state)
+            })
+            .await?;
+        outcome
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        self.all.iter().find(|entry| entry.each.name == name).ok_or_else(|| {
+            Error::not_found(format!("there is no loop `{name}`; there are {}", self.names().join(", ")))
+        })
+    }
+}
+
+fn status(each: &Loop, state: State, now: Timestamp) -> Status {
+    // A clock that was set back must not put a loop to sleep: nothing is due later than a period from now.
+    let due = state.due.unwrap_or(now).min(now.plus(each.period));
+    Status {
+        name: each.name,
+        period_seconds: each.period.as_secs(),
+        why: each.why,
+        paused: state.paused,
+        due,
+        last_run: state.last_run,
+        last_success: state.last_success,
+        failures: state.failures,
+        last_report: state.last_report,
+        last_error: state.last_error,
+    }
+}
+
+/// The period less up to a tenth, by name and time: it spreads, and a test repeats.
+fn jittered(name: &str, now: Timestamp, period: Duration) -> Duration {
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(name).chain_update(now.as_millis().to_be_bytes()).finalize().into();
+    period - period / JITTER * u32::from(digest[0]) / 255
+}
+
+fn shortened(text: &str) -> String {
+    text[..text.floor_char_boundary(TEXT_LEN_MAX)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::base::Clock;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    struct World {
+        clock: Clock,
+        store: Store,
+        runs: Arc<AtomicU32>,
+        fails: Arc<AtomicU32>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
+            let store = Store::memory(clock.clone()).unwrap();
+            Self { clock, store, runs: Arc::default(), fails: Arc::default() }
+        }
+
+        /// The loops as a start of the appliance makes them.
+        fn loops(&self) -> Loops {
+            let (runs, fails) = (self.runs.clone(), self.fails.clone());
+            let run = move || -> Work {
+                runs.fetch_add(1, Ordering::SeqCst);
+                match fails.load(Ordering::SeqCst) {
+                    0 => Box::pin(async { Ok("did it".to_owned()) }),
+                    1 => Box::pin(async { Err(Error::unavailable("away")) }),
+                    _ => Box::pin(async { panic!("on purpose") }),
+                }
+            };
+            let plan = || -> Work { Box::pin(async { Ok(String::new()) }) };
+            let each = Loop { name: "a", period: MINUTE, why: "", plan: Box::new(plan), run: Box::new(run) };
+            Loops::new(self.store.clone(), vec![each])
+        }
+    }
+
+    #[tokio::test]
+    async fn a_restart_neither_repeats_a_fresh_run_nor_forgets_a_due_one() {
+        let world = World::new();
+        assert_eq!(world.loops().wait("a").unwrap(), Some(Duration::ZERO), "a loop that never ran is due");
+        world.loops().run("a").await.unwrap();
+        let wait = world.loops().wait("a").unwrap().unwrap();
+        assert!(wait <= MINUTE && wait >= MINUTE * 9 / 10, "{wait:?}");
+
+        world.clock.advance(100 * MINUTE);
+        let loops = world.loops();
+        assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
+        loops.run("a").await.unwrap();
+        assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO, "any absence is one run");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_does_not_put_a_loop_to_sleep() {
+        let world = World::new();
+        let loops = world.loops();
+        loops.run("a").await.unwrap();
+        world.clock.set(Timestamp::from_millis(0));
+        assert_eq!(loops.wait("a").unwrap(), Some(MINUTE));
+    }
+
+    #[tokio::test]
+    async fn failures_and_panics_are_counted_and_repeated_ever_later_up_to_the_period() {
+        let world = World::new();
+        let loops = world.loops();
+        let mut waits = Vec::new();
+        for fails in [1, 2, 1, 1, 1, 1] {
+            world.fails.store(fails, Ordering::SeqCst);
+            assert!(loops.run("a").await.is_err());
+            waits.push(loops.wait("a").unwrap().unwrap().as_secs());
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+        let status = &loops.list().unwrap()[0];
+        assert_eq!((status.failures, status.last_error.as_str()), (6, "away"));
+        world.fails.store(0, Ordering::SeqCst);
+        loops.run("a").await.unwrap();
+        assert_eq!(loops.list().unwrap()[0].failures, 0);
+    }
+
+    #[tokio::test]
+    async fn a_paused_loop_waits_for_an_operator_who_is_in_the_audit_log() {
+        let world = World::new();
+        let (loops, caller) = (world.loops(), Caller::local("tests", "r"));
+        loops.pause(&caller, "a", true).await.unwrap();
+        assert_eq!(world.loops().wait("a").unwrap(), None);
+        assert_eq!(loops.run_for(&caller, "a").await.unwrap(), "did it", "an operator may still run it");
+        loops.pause(&caller, "a", false).await.unwrap();
+        assert!(loops.wait("a").unwrap().is_some());
+        assert_eq!(world.store.verify_audit().unwrap().seq, 3);
+        assert!(loops.plan("b").await.unwrap_err().message().contains("there are a"));
+    }
+}
