@@ -145,7 +145,6 @@ fn note_carried(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, actor: 
     let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
     account.settled = wish;
     account.access_settled |= account.is_settled();
-    account.settled_at = tx.now();
     let action = match account.login {
         Login::Gone if account.is_settled() => {
             tx.delete(&ACCOUNTS, name);
