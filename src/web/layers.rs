@@ -32,8 +32,8 @@ const API_HEADERS: [(&str, &str); 6] = [
     ("access-control-allow-headers", "X-Requested-With,Content-Type,Authorization,Accept,Origin"),
     ("cache-control", "no-store no-cache must-revalidate"),
 ];
-/// The ancestor's policy on its API.
-const API_POLICY: &str = "report-uri /__cspreport__;default-src 'none';frame-ancestors 'none';";
+/// The ancestor's policy, for every answer that brings none of its own.
+const POLICY: &str = "report-uri /__cspreport__;default-src 'none';frame-ancestors 'none';";
 /// A year, in seconds: the ancestor wrote milliseconds here (taskcluster.md 5.1).
 const HSTS: &str = "max-age=31536000; includeSubDomains";
 
@@ -97,12 +97,12 @@ async fn guarded(next: Next, request: Request, origin: &Origin) -> Response {
 
 fn dress(headers: &mut HeaderMap, is_api: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    }
     if is_api {
         for (name, value) in API_HEADERS {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(API_POLICY));
         }
     }
 }
