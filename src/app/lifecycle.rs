@@ -76,8 +76,9 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
     let control = settings.data_dir.join(CONTROL_SOCKET);
     let control_listener = listen::bind_control(&control)?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    tasks.spawn(listen::serve_network(listener, appliance.router.clone(), stop.clone()));
-    tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), stop.clone()));
+    let head_timeout = settings.patience.head;
+    tasks.spawn(listen::serve_network(listener, appliance.router.clone(), head_timeout, stop.clone()));
+    tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), head_timeout, stop.clone()));
     scheduler::start(&appliance, loops::all(settings), &tasks, &stop);
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));

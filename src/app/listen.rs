@@ -26,8 +26,6 @@ use crate::web::peer::Connection;
 
 /// Connections at once; more wait in the kernel. Under the usual limit of open files with room for the broker's.
 const CONNECTIONS_MAX: usize = 900;
-/// For the head of a request, and for an idle connection to send its next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a request's head: an Authorization header of 4096 characters and a long target fit several times.
 const HEAD_LEN_MAX: usize = 32 << 10;
 /// Headers of a request.
@@ -58,8 +56,13 @@ pub(super) fn bind_control(path: &Path) -> Result<UnixListener> {
 }
 
 /// Serves connections from the network until `stop`, then lets the requests in hand end.
-pub(super) async fn serve_network(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let server = Server::new(router);
+pub(super) async fn serve_network(
+    listener: TcpListener,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    let server = Server::new(router, head_timeout);
     loop {
         let Some(place) = server.place(&stop).await else { break };
         let accepted = tokio::select! {
@@ -80,8 +83,13 @@ pub(super) async fn serve_network(listener: TcpListener, router: Router, stop: C
 }
 
 /// Serves users of this host until `stop`.
-pub(super) async fn serve_control(listener: UnixListener, router: Router, stop: CancellationToken) {
-    let server = Server::new(router);
+pub(super) async fn serve_control(
+    listener: UnixListener,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    let server = Server::new(router, head_timeout);
     loop {
         let Some(place) = server.place(&stop).await else { break };
         let accepted = tokio::select! {
@@ -112,17 +120,17 @@ struct Server {
 }
 
 impl Server {
-    fn new(router: Router) -> Self {
+    fn new(router: Router, head_timeout: Duration) -> Self {
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(head_timeout)
             .max_buf_size(HEAD_LEN_MAX)
             .max_headers(HEADERS_MAX)
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(HEAD_TIMEOUT)
+            .keep_alive_interval(head_timeout)
             .max_header_list_size(u32::try_from(HEAD_LEN_MAX).unwrap_or(u32::MAX));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         Self { router, builder, places, graceful: GracefulShutdown::new() }
