@@ -9,6 +9,10 @@ use ipnet::IpNet;
 use crate::base::Result;
 use crate::proto::hawk::host;
 
+/// What a proxy adds to a request. Any of them shows that the client is not who connects.
+const PROXY_HEADERS: [&str; 6] =
+    ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "forwarded", "via"];
+
 /// Which hops may speak for others through `X-Forwarded-*` (interface.md, `TRUST_PROXY`).
 #[derive(Clone, Debug)]
 pub enum TrustProxy {
@@ -61,7 +65,7 @@ impl Peer {
             }
         };
         let trusted = trust.includes(address);
-        let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("x-forwarded-proto");
+        let forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
         let is_https = tls || (trusted && text(headers, "x-forwarded-proto") == Some("https"));
         Self {
             address: if trusted { client_address(address, headers, trust) } else { address },
@@ -146,6 +150,9 @@ mod tests {
         assert!(!judge("192.0.2.1", &TrustProxy::Nobody, &[]).is_private);
         assert!(!judge("192.0.2.1", &TrustProxy::Nobody, &[("x-forwarded-proto", "https")]).is_private);
         assert!(!judge("127.0.0.1", &TrustProxy::Nobody, &[("x-forwarded-for", "192.0.2.1")]).is_private);
+        for header in PROXY_HEADERS {
+            assert!(!judge("127.0.0.1", &TrustProxy::Nobody, &[(header, "a proxy")]).is_private, "{header}");
+        }
         assert!(judge("127.0.0.1", &TrustProxy::DirectPeer, &[("x-forwarded-proto", "https")]).is_private);
     }
 }
