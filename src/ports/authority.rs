@@ -16,6 +16,8 @@ use crate::proto::urls::RootUrl;
 const RETRIES: u32 = 5;
 /// An answer holds a few scopes; a client with thousands still fits.
 const ANSWER_LEN_MAX: usize = 4 << 20;
+/// Longest part of a host's name (RFC 1035).
+const LABEL_LEN_MAX: usize = 63;
 
 /// How long an answer is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +89,16 @@ impl Authority {
         Ok(Self { http, url: root_url.api("auth", "v1", "authenticate-hawk"), patience })
     }
 
-    /// Asks whose request this is. `Unauthenticated` with the authority's words when it is nobody's;
-    /// `Unavailable` when the authority gives no usable answer in time.
+    /// Asks whose request this is. `Unauthenticated` for a host that the authority takes no question about, and, in
+    /// the authority's words, when it is nobody's; `Unavailable` when the authority gives no usable answer in time.
     pub async fn authenticate_hawk(&self, question: &Question<'_>, source_ip: IpAddr) -> Result<Answer> {
+        if !is_hostname(question.host) {
+            return Err(Error::unauthenticated(format!(
+                "the auth service knows no host `{}`: sign for one of letters, digits, hyphens and dots",
+                question.host
+            ))
+            .with_code("AuthenticationFailed"));
+        }
         let mut body = json!({
             "method": question.method.to_ascii_lowercase(),
             "resource": question.resource,
@@ -143,6 +152,16 @@ impl Authority {
             _ => serde_json::from_slice(&answer).map_err(|e| Failure::Lasting(format!("its answer is no answer: {e}"))),
         }
     }
+}
+
+/// Whether this is the `hostname` of the authority's schema (taskcluster.md 3.1 and 11.13).
+fn is_hostname(host: &str) -> bool {
+    host.split('.').all(|label| {
+        (1..=LABEL_LEN_MAX).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
 }
 
 fn away(cause: String) -> Error {
