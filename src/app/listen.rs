@@ -14,10 +14,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -115,6 +115,8 @@ async fn pause(error: &std::io::Error) {
 struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
+    /// For a connection to ask something, or something more.
+    patience: Duration,
     places: Arc<Semaphore>,
     graceful: GracefulShutdown,
 }
@@ -133,7 +135,7 @@ impl Server {
             .keep_alive_interval(head_timeout)
             .max_header_list_size(u32::try_from(HEAD_LEN_MAX).unwrap_or(u32::MAX));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { router, builder, places, graceful: GracefulShutdown::new() }
+        Self { router, builder, patience: head_timeout, places, graceful: GracefulShutdown::new() }
     }
 
     /// Waits for a place among the connections; `None` when it is time to stop.
@@ -148,32 +150,58 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (builder, router, watcher) = (self.builder.clone(), self.router.clone(), self.graceful.watcher());
+        let (router, in_hand) = (self.router.clone(), InHand::default());
+        let counted = in_hand.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(connection.clone());
+            let answer = router.clone().oneshot(request);
+            let counted = counted.begin();
+            async move {
+                let answer = answer.await;
+                drop(counted);
+                answer
+            }
+        });
+        let conversation = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let (conversation, patience) = (self.graceful.watcher().watch(conversation), self.patience);
         // Owned by the watcher: the shutdown awaits it.
         tokio::spawn(async move {
-            converse(builder, router, stream, connection, watcher).await;
+            tokio::select! {
+                ended = conversation => if let Err(error) = ended {
+                    // A client that went away, or spoke no HTTP: its own matter.
+                    tracing::debug!("a connection ended early: {error}");
+                },
+                () = in_hand.rests(patience) => tracing::debug!("a connection asked nothing in time"),
+            }
             drop(place);
         });
     }
 }
 
-async fn converse<S>(
-    builder: Builder<TokioExecutor>,
-    router: Router,
-    stream: S,
-    connection: Connection,
-    watcher: Watcher,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(connection.clone());
-        router.clone().oneshot(request)
-    });
-    let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-    if let Err(error) = served.await {
-        // A client that went away, or spoke no HTTP: its own matter.
-        tracing::debug!("a connection ended early: {error}");
+/// How many requests of a connection are in hand. hyper itself limits neither the wait for the first byte, nor that of
+/// an HTTP/2 connection between requests, nor that for a client to read its answer.
+#[derive(Clone, Default)]
+struct InHand(watch::Sender<usize>);
+
+impl InHand {
+    /// Counts a request until what is returned is dropped.
+    fn begin(&self) -> InHandGuard {
+        self.0.send_modify(|count| *count += 1);
+        InHandGuard(self.0.clone())
+    }
+
+    /// Ends when no request was begun, in hand or ended for this long.
+    async fn rests(&self, patience: Duration) {
+        let mut count = self.0.subscribe();
+        while tokio::time::timeout(patience, count.changed()).await.is_ok() || *count.borrow() > 0 {}
+    }
+}
+
+struct InHandGuard(watch::Sender<usize>);
+
+impl Drop for InHandGuard {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
