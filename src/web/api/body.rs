@@ -44,6 +44,10 @@ pub async fn read(
         Version::HTTP_2 => !body.is_end_stream(),
         _ => headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING),
     };
+    // Who announces too much need not send it.
+    if body.size_hint().lower() > BODY_LEN_MAX as u64 {
+        return Err(too_large());
+    }
     let collected = tokio::time::timeout(timeout, Limited::new(body, BODY_LEN_MAX).collect()).await;
     let bytes = match collected {
         Err(_) => {
