@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri};
 use ipnet::IpNet;
 
 use crate::base::Result;
@@ -103,13 +104,18 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &TrustProxy) -> IpAd
 
 /// Host and port that the client signed (taskcluster.md 1.7). These headers count whoever sends them: they can only
 /// make a signature fail.
-pub fn signed_authority<'h>(
-    headers: &'h HeaderMap,
-    uri_authority: Option<&'h str>,
-    tls: bool,
-) -> Result<(&'h str, u16)> {
-    let host = text(headers, "host").or(uri_authority).unwrap_or_default();
-    host::signed_authority(host, text(headers, "x-forwarded-port"), text(headers, "x-forwarded-proto"), tls)
+pub fn signed_authority<'h>(headers: &'h HeaderMap, target: &'h Uri, tls: bool) -> Result<(&'h str, u16)> {
+    host::signed_authority(
+        host(headers, target),
+        text(headers, "x-forwarded-port"),
+        text(headers, "x-forwarded-proto"),
+        tls,
+    )
+}
+
+/// Host and port as the client wrote them; empty when it did not. HTTP/2 has them in the target instead of a header.
+pub fn host<'h>(headers: &'h HeaderMap, target: &'h Uri) -> &'h str {
+    text(headers, "host").or(target.authority().map(Authority::as_str)).unwrap_or_default()
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
