@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper::{HeaderMap, Request};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -172,4 +176,21 @@ pub async fn exchange(address: SocketAddr, method: &str, bytes: &[u8]) -> Answer
     let mut talk = Talk::connect(address).await;
     talk.send(bytes).await;
     talk.answer(method).await.expect("an answer")
+}
+
+/// Speaks HTTP/2 without TLS, as to a server that is known to understand it. The Host of the request goes where HTTP/2
+/// has it, into the target.
+pub async fn http_2(address: SocketAddr, ask: &Ask) -> (u16, HeaderMap, String) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let uri = format!("http://{}{}", ask.header("host").unwrap(), ask.target);
+    let mut request = Request::builder().method(&*ask.method).uri(uri);
+    for (name, value) in ask.headers.iter().filter(|(name, _)| !["Host", "Content-Length"].contains(&name.as_str())) {
+        request = request.header(name, value);
+    }
+    let body = Full::new(hyper::body::Bytes::from(ask.body.clone().unwrap_or_default()));
+    let (head, body) = sender.send_request(request.body(body).unwrap()).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (head.status.as_u16(), head.headers, String::from_utf8(body.into()).unwrap())
 }
