@@ -45,10 +45,11 @@ impl Running {
 
 /// Starts an appliance on the broker of its settings, serves until a signal says stop, and stops.
 pub async fn serve(settings: &Settings) -> Result<()> {
-    let running = start(settings, Clock::system(), build::broker(settings)?).await?;
+    // Before anything else: a signal that comes while it starts must not end it the hard way.
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hangup = handler(SignalKind::hangup())?;
+    let running = start(settings, Clock::system(), build::broker(settings)?).await?;
     loop {
         tokio::select! {
             _ = hangup.recv() => tracing::info!("SIGHUP: nothing to read again in this version"),
