@@ -35,9 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds the network listener.
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|e| Error::unavailable(format!("cannot listen on {address}: {e}")).because(e))
+    TcpListener::bind(address).await.map_err(|e| Error::unavailable(format!("cannot listen on {address}")).because(e))
 }
 
 /// Binds the control socket, which only this user and root can open. One that is left over is removed: the lock on
