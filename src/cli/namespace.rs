@@ -10,8 +10,10 @@ use crate::app::settings::Settings;
 #[derive(Subcommand)]
 pub(super) enum Namespace {
     /// Lists all namespaces
+    #[command(after_help = "Example:\n  keylender namespace list")]
     List(Format),
     /// Shows one namespace with its broker users
+    #[command(after_help = "Example:\n  keylender namespace show taskcluster-builds")]
     Show {
         /// The namespace
         name: String,
