@@ -60,6 +60,11 @@ impl Client {
         Self { id: issued.client_id, token: issued.access_token, certificate, ..self.clone() }
     }
 
+    /// The certificate of temporary credentials.
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
     fn ext(&self) -> Option<String> {
         ext::encode(self.certificate.as_deref(), self.authorized.as_deref()).unwrap()
     }
