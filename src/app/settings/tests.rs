@@ -79,7 +79,7 @@ fn an_empty_value_stands_for_the_default_except_where_empty_means_something() {
 
 #[test]
 fn without_any_source_the_defaults_of_development_hold() {
-    let Settings { mode, listen, data_dir, key, log, root_url, broker, amqp, namespaces, reconcile_period } =
+    let Settings { mode, listen, data_dir, key, log, root_url, broker, amqp, namespaces, reconcile_period, .. } =
         load(&Sources::default()).unwrap().settings;
     assert_eq!((mode, data_dir), (Mode::Development, "./data".into()));
     assert_eq!((listen.bind.to_string().as_str(), listen.port, listen.force_ssl), ("127.0.0.1", 8080, false));

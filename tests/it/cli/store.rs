@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 use rustix::process::Signal;
 
 use super::{BINARY, Home, Outcome};
@@ -16,6 +16,9 @@ const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
 /// `nobody`, on every system.
 const NOBODY: u32 = 65_534;
+
+/// What may happen to a file.
+type Damage = fn(&mut Vec<u8>);
 
 /// A place where an appliance was before.
 fn home() -> Home {
@@ -89,7 +92,7 @@ fn a_store_of_a_newer_version() {
 fn a_file_that_is_damaged() {
     let whole = home();
     let bytes = fs::read(whole.store()).unwrap();
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("text", |bytes| *bytes = b"this was a database once".to_vec()),
         ("a wrong beginning", |bytes| bytes[..64].fill(0)),
         ("half of it", |bytes| bytes.truncate(bytes.len() / 2)),

@@ -150,7 +150,7 @@ async fn reference_documents_vectors() {
     let mut document = answer.json();
     // The recording left the descriptions out; the new format's member is added (taskcluster.md 6.4).
     assert_eq!(document.as_object_mut().unwrap().shift_remove("apiVersion"), Some("v1".into()));
-    let entries = document["entries"].as_array_mut().unwrap().iter_mut().map(|entry| remove_description(entry));
+    let entries = document["entries"].as_array_mut().unwrap().iter_mut().map(remove_description);
     assert_eq!(entries.count(), 4);
     remove_description(&mut document);
     assert_eq!(document.to_string(), recorded.to_string());
