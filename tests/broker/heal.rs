@@ -32,6 +32,23 @@ async fn a_broker_that_lost_everything_gets_it_back_in_one_pass() {
     assert_eq!(reconcile(&appliance).await, Reconciled { seen: 4, drifted: 0, settled: 0, failed: 0 });
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vhost_that_went_and_came_back_is_furnished_again() {
+    let appliance = Appliance::new("heal.vhost").await;
+    let lent = appliance.lent("taskcluster-a").await;
+    node().admin("DELETE", "vhosts/heal.vhost", json!({})).await;
+    let done = reconcile(&appliance).await;
+    assert_eq!((done.drifted, done.settled, done.failed), (2, 0, 2));
+    appliance.refused("taskcluster-a").await;
+    appliance.refused("taskcluster-new").await;
+
+    node().admin("PUT", "vhosts/heal.vhost", json!({})).await;
+    let done = reconcile(&appliance).await;
+    assert_eq!((done.seen, done.failed), (4, 0));
+    assert!(appliance.works(&lent).await);
+    assert_eq!(appliance.lent("taskcluster-a").await, lent);
+}
+
 /// What somebody does to a user by hand: method and path, in which `{user}` stands for its name, and the body.
 type Meddling = (&'static str, &'static str, Value);
 

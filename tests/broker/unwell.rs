@@ -109,10 +109,34 @@ async fn with_a_user_that_is_no_administrator_until_it_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_vhost_until_there_is_one() {
+    let appliance = Appliance::new("unwell.vhost").await;
+    node().admin("DELETE", "vhosts/unwell.vhost", json!({})).await;
+    let body = eventually(async || {
+        let (status, body) = appliance.get("/__heartbeat__").await;
+        (status == 503).then_some(body)
+    })
+    .await;
+    assert_eq!(body["broker"]["problem"], "the broker has no such vhost: see TASKCLUSTER_AMQP_VHOST");
+    appliance.refused(NAMESPACE).await;
+    assert!(!appliance.failures().is_empty());
+
+    node().admin("PUT", "vhosts/unwell.vhost", json!({})).await;
+    recovers(&appliance).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_tls_that_does_not_fit() {
     let (plain, tls) = (node().management_port, node().management_tls_port);
     unwell("unwell.tls.plain", over_tls(plain, node().path("ca.pem")), SILENT).await;
     unwell("unwell.tls.authority", over_tls(tls, node().path("client.pem")), SILENT).await;
     unwell("unwell.tls.certificate", over_tls(tls, node().path("ca.pem")), SILENT).await;
     unwell("unwell.tls.missing", at(format!("localhost:{tls}")), SILENT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_pattern_that_the_broker_does_not_take() {
+    let appliance = Appliance::with("unwell.pattern", |settings| settings.namespaces.read = "(".to_owned()).await;
+    appliance.refused(NAMESPACE).await;
+    assert_eq!(appliance.failures()[0]["details"]["cause"], "the broker refuses this");
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::{ACCOUNTS, Account, Accounts};
 use crate::base::audit::{Actor, Note, Outcome};
-use crate::base::{AccountName, Error, Result, Secret, VhostName};
+use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
 use crate::ports::broker::{Access, Login, PasswordHash, UserWish};
 use crate::store::WriteTx;
 
@@ -60,8 +60,8 @@ impl Accounts {
     /// Makes these accounts true on the broker, then runs `then` in the transaction that notes it.
     ///
     /// Safe to repeat and to abandon at any point. On an error nothing is noted; what the broker did is done again
-    /// by the next call or the reconcile loop. `then` must look whether the accounts are settled: a newer wish may
-    /// have come in between.
+    /// by the next call or the reconcile loop. `Unavailable` when the broker is away or does not take what is wished.
+    /// `then` must look whether the accounts are settled: a newer wish may have come in between.
     pub async fn settle<T: Send + 'static>(
         &self,
         names: &[AccountName],
@@ -109,7 +109,12 @@ impl Accounts {
         let login = password.map_or(Login::Locked, |password| Login::Hash(PasswordHash::of(password)));
         let permissions: [(VhostName, Access); 1] = [(account.vhost.clone(), account.access())];
         let wish = UserWish { name, login, tags: &account.tags, permissions: &permissions };
-        self.broker()?.put_user(&wish).await
+        // Whatever the broker has against it, such as a missing vhost, is no matter of the caller's: it can only ask
+        // again later.
+        self.broker()?.put_user(&wish).await.map_err(|error| match error.kind() {
+            Kind::Internal => error,
+            _ => error.into_kind(Kind::Unavailable),
+        })
     }
 
     /// Says in the log and in the audit log that the broker was not brought along. An error of this is only logged:
