@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::appliance::Appliance;
 use crate::node::node;
 use crate::real::eventually;
-use crate::servers::{Fate, Gate, silent};
+use crate::servers::{Fate, Gate, Scripted, answer, json as json_answer, silent};
 
 const NAMESPACE: &str = "taskcluster-a";
 
@@ -47,6 +47,7 @@ fn over_tls(port: u16, authority: PathBuf) -> impl FnOnce(&mut BrokerSettings) {
 }
 
 const SILENT: &str = "the broker does not answer";
+const STRANGE: &str = "the broker's answer makes no sense";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_broker() {
@@ -132,6 +133,19 @@ async fn with_tls_that_does_not_fit() {
     unwell("unwell.tls.authority", over_tls(tls, node().path("client.pem")), SILENT).await;
     unwell("unwell.tls.certificate", over_tls(tls, node().path("ca.pem")), SILENT).await;
     unwell("unwell.tls.missing", at(format!("localhost:{tls}")), SILENT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_something_that_is_no_broker() {
+    unwell("unwell.amqp", at(format!("127.0.0.1:{}", node().amqp_port)), SILENT).await;
+    for (name, page) in [
+        ("unwell.page", answer("200 OK", "text/html", "<!doctype html><h1>Welcome</h1>")),
+        ("unwell.missing", answer("404 Not Found", "text/html", "<h1>no such page</h1>")),
+        ("unwell.json", json_answer("200 OK", r#"{"hello": "world"}"#)),
+    ] {
+        let server = Scripted::start(move |_, _| page.clone()).await;
+        unwell(name, at(server.address), STRANGE).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
