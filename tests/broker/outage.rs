@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use keylender::base::Secret;
 use keylender::ports::broker::{Access, Broker, Login, PasswordHash, UserWish};
 use serde_json::Value;
@@ -91,6 +92,17 @@ async fn a_broker_that_hangs_is_given_up_and_nothing_is_lent() {
     gate.decide(|_| Fate::Passes);
     let lent = appliance.lent(NAMESPACE).await;
     assert!(appliance.works(&lent).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_at_a_broker_that_hangs_is_answered_in_time() {
+    let gate = Gate::start().await;
+    let appliance = behind(&gate, "outage.crowd").await;
+    gate.decide(|_| Fate::Hangs);
+    let begun = Instant::now();
+    let names: Vec<String> = (0..64).map(|n| format!("taskcluster-{}", n / 4)).collect();
+    join_all(names.iter().map(|name| appliance.refused(name))).await;
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

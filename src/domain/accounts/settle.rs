@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 use super::{ACCOUNTS, Account, Accounts};
 use crate::base::audit::{Actor, Note, Outcome};
@@ -17,6 +18,11 @@ const STRIPES: usize = 256;
 
 /// A login takes milliseconds; a broker that needs longer is not one to promise anything about.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// For all that settling waits for, also for the turn of these accounts, and for ours among all that ask the broker:
+/// behind a broker that hangs, those queues take longer than any caller waits. Login, permission and proof may each
+/// take their own five seconds.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Keeps two settlements of one account apart, because the later answer must be the later wish.
 pub(super) struct Settling {
@@ -68,9 +74,9 @@ impl Accounts {
         actor: Actor,
         then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _settling = self.settling.lock(names).await;
-        let carried = match try_join_all(names.iter().map(|name| self.carry_out(name))).await {
-            Ok(carried) => carried,
+        let brought = timeout(SETTLE_DEADLINE, self.bring(names)).await;
+        let (_settling, carried) = match brought.unwrap_or_else(|_| Err(Error::unavailable("the broker is too slow"))) {
+            Ok(brought) => brought,
             Err(error) => {
                 self.note_failure(names, actor, &error).await;
                 return Err(error);
@@ -84,6 +90,13 @@ impl Accounts {
                 then(tx)
             })
             .await
+    }
+
+    /// Brings these accounts to the broker, and keeps everybody else from settling them until that is noted.
+    async fn bring(&self, names: &[AccountName]) -> Result<(Vec<MutexGuard<'_, ()>>, Vec<Option<Carried>>)> {
+        let settling = self.settling.lock(names).await;
+        let carried = try_join_all(names.iter().map(|name| self.carry_out(name))).await?;
+        Ok((settling, carried))
     }
 
     /// Brings one account to the broker. `None` when it is settled already, or gone.
