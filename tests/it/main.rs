@@ -11,6 +11,7 @@ mod local;
 mod remote;
 mod routes;
 mod sign;
+mod simulation;
 mod vectors;
 mod wire;
 mod world;
