@@ -53,7 +53,7 @@ const STRANGE: &str = "the broker's answer makes no sense";
 async fn without_any_broker() {
     let appliance = Appliance::with("unwell.none", |settings| settings.broker = None).await;
     let (status, body) = appliance.get("/__heartbeat__").await;
-    assert_eq!((status, &body["broker"]["problem"]), (503, &json!("no broker is configured")));
+    assert_eq!((status, &body["broker"]["problem"]), (503, &json!("no broker is configured: see RABBIT_BASE_URL")));
     appliance.refused(NAMESPACE).await;
 }
 

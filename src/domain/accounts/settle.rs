@@ -146,6 +146,10 @@ impl Accounts {
     async fn note_failure(&self, names: &[AccountName], actor: Actor, cause: &Error) {
         let object = names.iter().map(AccountName::as_str).collect::<Vec<_>>().join(" ");
         tracing::warn!("could not settle {object}: {}", cause.chain());
+        if matches!(actor, Actor::Loop(_)) {
+            // A loop tries every account again at every pass: its status says that it fails.
+            return;
+        }
         let note = Note::done(actor, "account.settle", object)
             .outcome(Outcome::Failed)
             .with("cause", cause.message().to_owned());
