@@ -81,8 +81,8 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
     tasks.spawn(listen::serve_network(listener, appliance.router.clone(), head_timeout, stop.clone()));
     tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), head_timeout, stop.clone()));
     scheduler::start(&appliance, loops::all(settings), &tasks, &stop);
-    tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     Ok(Running { address, appliance, control, tasks, stop })
 }
 
