@@ -80,10 +80,20 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
     let head_timeout = settings.patience.head;
     tasks.spawn(listen::serve_network(listener, appliance.router.clone(), head_timeout, stop.clone()));
     tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), head_timeout, stop.clone()));
+    finish_what_was_left(&appliance)?;
     scheduler::start(&appliance.loops, &tasks, &stop);
-    tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     Ok(Running { address, appliance, control, tasks, stop })
+}
+
+/// Wishes that the broker was not told before the last stop do not wait for the loop's next turn.
+fn finish_what_was_left(appliance: &Appliance) -> Result<()> {
+    let (_, unsettled) = appliance.accounts.counts()?;
+    if unsettled > 0 {
+        appliance.loops.nudge("reconcile");
+    }
+    Ok(())
 }
 
 /// Asks after the broker once, which says in the log whether it is well or what to do.

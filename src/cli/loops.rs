@@ -10,23 +10,28 @@ use crate::app::settings::Settings;
 #[derive(Subcommand)]
 pub(super) enum Loop {
     /// Lists the loops: when they ran, how it went, when they run again
+    #[command(after_help = "Example:\n  keylender loop list --json")]
     List(Format),
     /// Shows what a run would do now
+    #[command(after_help = "Example:\n  keylender loop plan rotate")]
     Plan {
         /// The loop
         name: String,
     },
     /// Runs a loop now
+    #[command(after_help = "Example:\n  keylender loop run reconcile")]
     Run {
         /// The loop
         name: String,
     },
     /// Keeps a loop from running by itself
+    #[command(after_help = "Example:\n  keylender loop pause expire")]
     Pause {
         /// The loop
         name: String,
     },
     /// Takes that back
+    #[command(after_help = "Example:\n  keylender loop resume expire")]
     Resume {
         /// The loop
         name: String,

@@ -22,8 +22,10 @@ pub(super) enum Namespace {
         format: Format,
     },
     /// Replaces the password that is lent; the present one works on until it was promised
+    #[command(after_help = "Example:\n  keylender namespace rotate taskcluster-builds")]
     Rotate(Rotated),
     /// Removes a namespace with its users, queues and exchanges
+    #[command(after_help = "Example:\n  keylender namespace expire taskcluster-builds")]
     Expire {
         /// The namespace
         name: String,

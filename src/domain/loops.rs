@@ -8,6 +8,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -95,12 +96,15 @@ struct Entry {
     /// At most one run at a time.
     running: Mutex<()>,
     nudge: Notify,
+    /// Somebody wants a run now, whenever the next one is due.
+    wanted: AtomicBool,
 }
 
 impl Loops {
     /// These loops, with their states in this store.
     pub fn new(store: Store, loops: Vec<Loop>) -> Self {
-        let entry = |each| Entry { each, running: Mutex::default(), nudge: Notify::new() };
+        let entry =
+            |each| Entry { each, running: Mutex::default(), nudge: Notify::new(), wanted: AtomicBool::new(false) };
         Self { store, all: loops.into_iter().map(entry).collect() }
     }
 
@@ -157,13 +161,22 @@ impl Loops {
 
     /// How long until a loop is due; `None` while it is paused.
     pub fn wait(&self, name: &str) -> Result<Option<Duration>> {
-        let each = &self.entry(name)?.each;
+        let Entry { each, wanted, .. } = self.entry(name)?;
         self.store.read(|tx| {
             let state = tx.get(&LOOPS, &name.to_owned())?.unwrap_or_default();
             let paused = state.paused;
             let due = status(each, state, tx.now()).due;
-            Ok((!paused).then(|| due.since(tx.now())))
+            let wait = if wanted.load(Ordering::SeqCst) { Duration::ZERO } else { due.since(tx.now()) };
+            Ok((!paused).then_some(wait))
         })
+    }
+
+    /// Makes a loop due now. Several nudges before the run are one.
+    pub fn nudge(&self, name: &str) {
+        if let Ok(entry) = self.entry(name) {
+            entry.wanted.store(true, Ordering::SeqCst);
+            entry.nudge.notify_one();
+        }
     }
 
     /// Waits until somebody wants a loop to look at its state again.
@@ -178,6 +191,8 @@ impl Loops {
     pub async fn run(&self, name: &str) -> Result<String> {
         let entry = self.entry(name)?;
         let _running = entry.running.lock().await;
+        // What is wanted from here on is not in this run.
+        entry.wanted.store(false, Ordering::SeqCst);
         let outcome = AssertUnwindSafe((entry.each.run)()).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("running the loop", "it panicked")));
         let (name, period) = (entry.each.name, entry.each.period);
@@ -250,7 +265,7 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
     use crate::base::Clock;
@@ -301,6 +316,11 @@ mod tests {
         assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
         loops.run("a").await.unwrap();
         assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO, "any absence is one run");
+        loops.nudge("a");
+        loops.nudge("a");
+        assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
+        loops.run("a").await.unwrap();
+        assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO, "nudges are one run");
     }
 
     #[tokio::test]

@@ -14,11 +14,19 @@ use crate::world::{NAMESPACE, World};
 const BODY_LEN_MAX: usize = 10 << 20;
 
 async fn world() -> (World, Client) {
+    with_client(World::start().await).await
+}
+
+/// One that waits for nobody for long.
+async fn impatient_world() -> (World, Client) {
     let world = World::with(|settings| {
         settings.patience.head = Duration::from_millis(300);
         settings.patience.body = Duration::from_millis(300);
-    })
-    .await;
+    });
+    with_client(world.await).await
+}
+
+async fn with_client(world: World) -> (World, Client) {
     let client = world.client("builds", &["pulse:namespace:taskcluster-*"]).await;
     (world, client)
 }
@@ -134,7 +142,7 @@ async fn a_head_is_short_and_has_few_lines() {
 
 #[tokio::test]
 async fn slow_heads_are_cut_off() {
-    let (world, _) = world().await;
+    let (world, _) = impatient_world().await;
     for said in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM", "GET / HT", "GET /v1/ping HTTP/1.1\r\nHost: a\r\n"] {
         let began = Instant::now();
         let mut talk = Talk::connect(world.address()).await;
@@ -146,7 +154,7 @@ async fn slow_heads_are_cut_off() {
     // A drop now and then does not help.
     let mut talk = Talk::connect(world.address()).await;
     let dripping = async {
-        for byte in b"GET /v1/ping HTTP/1.1\r\nX-Long: ".iter().chain([b'a'; 100].iter()) {
+        for byte in b"GET /v1/ping HTTP/1.1\r\nX-Long: ".iter().chain([b'a'; 10].iter()) {
             talk.send(&[*byte]).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -159,7 +167,7 @@ async fn slow_heads_are_cut_off() {
 
 #[tokio::test]
 async fn a_connection_that_rests_is_closed() {
-    let (world, _) = world().await;
+    let (world, _) = impatient_world().await;
     let mut talk = Talk::connect(world.address()).await;
     talk.send(&Ask::get("/v1/ping").bytes()).await;
     assert_eq!(talk.answer("GET").await.unwrap().status, 200);
@@ -168,7 +176,7 @@ async fn a_connection_that_rests_is_closed() {
 
 #[tokio::test]
 async fn slow_bodies_are_cut_off() {
-    let (world, client) = world().await;
+    let (world, client) = impatient_world().await;
     let claim = client.sign(&world, &Ask::claim(NAMESPACE, "{}").with("Content-Length", "3"));
     let mut talk = Talk::connect(world.address()).await;
     let began = Instant::now();
@@ -198,7 +206,7 @@ async fn idle_connections_do_not_keep_others_out() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
-    let (world, _) = world().await;
+    let (world, _) = impatient_world().await;
     let mut idle = Vec::new();
     for _ in 0..950 {
         idle.push(Talk::connect(world.address()).await);

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use keylender::app::settings::Settings;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -16,18 +15,13 @@ fn claim() -> Ask {
     Ask::claim(NAMESPACE, "{}").with("Authorization", SIGNED)
 }
 
+/// One that does not pause for long between its tries.
 async fn world(authority: &ScriptedAuthority) -> World {
     World::with(|settings| {
         authority.settle(settings);
-        hurry(settings);
+        settings.patience.authority.pause = Duration::from_millis(1);
     })
     .await
-}
-
-fn hurry(settings: &mut Settings) {
-    let patience = &mut settings.patience.authority;
-    (patience.try_timeout, patience.total_timeout) = (Duration::from_millis(200), Duration::from_millis(700));
-    patience.pause = Duration::from_millis(1);
 }
 
 fn assert_unavailable(answer: &Answer, world: &World) {
@@ -108,7 +102,13 @@ async fn an_authority_that_recovers_is_believed() {
 #[tokio::test]
 async fn silence_ends_with_the_patience_for_it() {
     let authority = ScriptedAuthority::silent().await;
-    let world = world(&authority).await;
+    let world = World::with(|settings| {
+        authority.settle(settings);
+        let patience = &mut settings.patience.authority;
+        (patience.try_timeout, patience.total_timeout) = (Duration::from_millis(200), Duration::from_millis(700));
+        patience.pause = Duration::from_millis(1);
+    })
+    .await;
     let began = Instant::now();
     assert_unavailable(&world.ask(&claim()).await, &world);
     assert!(began.elapsed() >= Duration::from_millis(700) && began.elapsed() < Duration::from_secs(5));
@@ -120,7 +120,7 @@ async fn nobody_at_the_address_is_unavailable_too() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let world = World::with(|settings| {
         settings.root_url = Some(format!("http://{free}").parse().unwrap());
-        hurry(settings);
+        settings.patience.authority.pause = Duration::from_millis(1);
     })
     .await;
     assert_unavailable(&world.ask(&claim()).await, &world);

@@ -378,9 +378,9 @@ impl Broker for Hasty {
 #[tokio::test]
 async fn the_simulation_notices_when_store_and_broker_are_told_in_the_wrong_order() {
     let mut noticed = 0;
-    for seed in 0..20 {
+    for seed in 0..40 {
         let told = tokio::spawn(tell(seed, |memory| Arc::new(Hasty { memory, later: Default::default() })));
         noticed += usize::from(told.await.is_err());
     }
-    assert!(noticed > 10, "only {noticed} of 20 wrong histories were noticed");
+    assert!(noticed > 10, "only {noticed} of 40 wrong histories were noticed");
 }
