@@ -57,7 +57,7 @@ impl Appliance {
         let vhost = rules.amqp.vhost.clone();
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
         let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
-        let remote = settings.root_url.as_ref().map(authority).transpose()?;
+        let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
         let lent = namespaces.clone();
         let loops = Loops::new(store.clone(), loops::all(settings, &accounts, &namespaces));
         let auth = Auth::new(store.clone(), remote)?;
@@ -71,6 +71,7 @@ impl Appliance {
             public_url: settings.listen.public_url.clone(),
             force_ssl: settings.listen.force_ssl,
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
+            body_timeout: settings.patience.body,
             list_cache: Default::default(),
         });
         Ok(Self { store, accounts, namespaces: lent, loops, vitals, router: crate::web::router(app) })
@@ -89,8 +90,8 @@ pub fn broker(settings: &Settings) -> Result<Option<Arc<dyn Broker>>> {
     Ok(Some(Arc::new(ManagementBroker::new(&settings, Resolver::system()?)?)))
 }
 
-fn authority(root_url: &Url) -> Result<Authority> {
-    Authority::new(&RootUrl::parse(root_url.as_str())?, Resolver::system()?)
+fn authority(root_url: &Url, settings: &Settings) -> Result<Authority> {
+    Authority::new(&RootUrl::parse(root_url.as_str())?, Resolver::system()?, settings.patience.authority)
 }
 
 /// Where lent users log in, to try it ourselves.

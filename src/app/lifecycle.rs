@@ -45,10 +45,11 @@ impl Running {
 
 /// Starts an appliance on the broker of its settings, serves until a signal says stop, and stops.
 pub async fn serve(settings: &Settings) -> Result<()> {
-    let running = start(settings, Clock::system(), build::broker(settings)?).await?;
+    // Before anything else: a signal that comes while it starts must not end it the hard way.
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hangup = handler(SignalKind::hangup())?;
+    let running = start(settings, Clock::system(), build::broker(settings)?).await?;
     loop {
         tokio::select! {
             _ = hangup.recv() => tracing::info!("SIGHUP: nothing to read again in this version"),
@@ -76,8 +77,9 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
     let control = settings.data_dir.join(CONTROL_SOCKET);
     let control_listener = listen::bind_control(&control)?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    tasks.spawn(listen::serve_network(listener, appliance.router.clone(), stop.clone()));
-    tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), stop.clone()));
+    let head_timeout = settings.patience.head;
+    tasks.spawn(listen::serve_network(listener, appliance.router.clone(), head_timeout, stop.clone()));
+    tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), head_timeout, stop.clone()));
     scheduler::start(&appliance.loops, &tasks, &stop);
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));

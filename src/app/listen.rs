@@ -14,10 +14,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -26,8 +26,6 @@ use crate::web::peer::Connection;
 
 /// Connections at once; more wait in the kernel. Under the usual limit of open files with room for the broker's.
 const CONNECTIONS_MAX: usize = 900;
-/// For the head of a request, and for an idle connection to send its next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a request's head: an Authorization header of 4096 characters and a long target fit several times.
 const HEAD_LEN_MAX: usize = 32 << 10;
 /// Headers of a request.
@@ -37,9 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds the network listener.
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|e| Error::unavailable(format!("cannot listen on {address}: {e}")).because(e))
+    TcpListener::bind(address).await.map_err(|e| Error::unavailable(format!("cannot listen on {address}")).because(e))
 }
 
 /// Binds the control socket, which only this user and root can open. One that is left over is removed: the lock on
@@ -58,8 +54,13 @@ pub(super) fn bind_control(path: &Path) -> Result<UnixListener> {
 }
 
 /// Serves connections from the network until `stop`, then lets the requests in hand end.
-pub(super) async fn serve_network(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let server = Server::new(router);
+pub(super) async fn serve_network(
+    listener: TcpListener,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    let server = Server::new(router, head_timeout);
     loop {
         let Some(place) = server.place(&stop).await else { break };
         let accepted = tokio::select! {
@@ -80,8 +81,13 @@ pub(super) async fn serve_network(listener: TcpListener, router: Router, stop: C
 }
 
 /// Serves users of this host until `stop`.
-pub(super) async fn serve_control(listener: UnixListener, router: Router, stop: CancellationToken) {
-    let server = Server::new(router);
+pub(super) async fn serve_control(
+    listener: UnixListener,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    let server = Server::new(router, head_timeout);
     loop {
         let Some(place) = server.place(&stop).await else { break };
         let accepted = tokio::select! {
@@ -107,25 +113,27 @@ async fn pause(error: &std::io::Error) {
 struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
+    /// For a connection to ask something, or something more.
+    patience: Duration,
     places: Arc<Semaphore>,
     graceful: GracefulShutdown,
 }
 
 impl Server {
-    fn new(router: Router) -> Self {
+    fn new(router: Router, head_timeout: Duration) -> Self {
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(head_timeout)
             .max_buf_size(HEAD_LEN_MAX)
             .max_headers(HEADERS_MAX)
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(HEAD_TIMEOUT)
+            .keep_alive_interval(head_timeout)
             .max_header_list_size(u32::try_from(HEAD_LEN_MAX).unwrap_or(u32::MAX));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { router, builder, places, graceful: GracefulShutdown::new() }
+        Self { router, builder, patience: head_timeout, places, graceful: GracefulShutdown::new() }
     }
 
     /// Waits for a place among the connections; `None` when it is time to stop.
@@ -140,32 +148,58 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (builder, router, watcher) = (self.builder.clone(), self.router.clone(), self.graceful.watcher());
+        let (router, in_hand) = (self.router.clone(), InHand::default());
+        let counted = in_hand.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(connection.clone());
+            let answer = router.clone().oneshot(request);
+            let counted = counted.begin();
+            async move {
+                let answer = answer.await;
+                drop(counted);
+                answer
+            }
+        });
+        let conversation = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let (conversation, patience) = (self.graceful.watcher().watch(conversation), self.patience);
         // Owned by the watcher: the shutdown awaits it.
         tokio::spawn(async move {
-            converse(builder, router, stream, connection, watcher).await;
+            tokio::select! {
+                ended = conversation => if let Err(error) = ended {
+                    // A client that went away, or spoke no HTTP: its own matter.
+                    tracing::debug!("a connection ended early: {error}");
+                },
+                () = in_hand.rests(patience) => tracing::debug!("a connection asked nothing in time"),
+            }
             drop(place);
         });
     }
 }
 
-async fn converse<S>(
-    builder: Builder<TokioExecutor>,
-    router: Router,
-    stream: S,
-    connection: Connection,
-    watcher: Watcher,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(connection.clone());
-        router.clone().oneshot(request)
-    });
-    let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-    if let Err(error) = served.await {
-        // A client that went away, or spoke no HTTP: its own matter.
-        tracing::debug!("a connection ended early: {error}");
+/// How many requests of a connection are in hand. hyper itself limits neither the wait for the first byte, nor that of
+/// an HTTP/2 connection between requests, nor that for a client to read its answer.
+#[derive(Clone, Default)]
+struct InHand(watch::Sender<usize>);
+
+impl InHand {
+    /// Counts a request until what is returned is dropped.
+    fn begin(&self) -> InHandGuard {
+        self.0.send_modify(|count| *count += 1);
+        InHandGuard(self.0.clone())
+    }
+
+    /// Ends when no request was begun, in hand or ended for this long.
+    async fn rests(&self, patience: Duration) {
+        let mut count = self.0.subscribe();
+        while tokio::time::timeout(patience, count.changed()).await.is_ok() || *count.borrow() > 0 {}
+    }
+}
+
+struct InHandGuard(watch::Sender<usize>);
+
+impl Drop for InHandGuard {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }

@@ -97,6 +97,12 @@ impl Error {
         self
     }
 
+    /// The same error for another reader, who can do something else about it.
+    #[must_use]
+    pub fn into_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -10,6 +10,7 @@ use crate::app::settings::Settings;
 #[derive(Subcommand)]
 pub(super) enum Audit {
     /// Shows the entries, oldest first
+    #[command(after_help = "Example:\n  keylender audit show --from 100 --json")]
     Show {
         /// Begin with this entry
         #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -19,6 +20,7 @@ pub(super) enum Audit {
         json: bool,
     },
     /// Checks that no entry was changed, added or taken out
+    #[command(after_help = "Example:\n  keylender audit verify")]
     Verify(Format),
 }
 

@@ -11,6 +11,9 @@ use crate::base::{Clock, Span};
 #[derive(Subcommand)]
 pub(super) enum Client {
     /// Makes a client; its access token is shown once
+    #[command(
+        after_help = "Example:\n  keylender client create builds --scope 'pulse:namespace:taskcluster-*' --lasts '90 days'"
+    )]
     Create {
         /// The client id
         id: String,
@@ -27,8 +30,10 @@ pub(super) enum Client {
         format: Format,
     },
     /// Lists the clients
+    #[command(after_help = "Example:\n  keylender client list --json")]
     List(Format),
     /// Gives a client a new access token; the old one ends at once
+    #[command(after_help = "Example:\n  keylender client reset builds")]
     Reset {
         /// The client id
         id: String,
@@ -36,16 +41,19 @@ pub(super) enum Client {
         format: Format,
     },
     /// Refuses a client from now on
+    #[command(after_help = "Example:\n  keylender client disable builds")]
     Disable {
         /// The client id
         id: String,
     },
     /// Takes that back
+    #[command(after_help = "Example:\n  keylender client enable builds")]
     Enable {
         /// The client id
         id: String,
     },
     /// Removes a client
+    #[command(after_help = "Example:\n  keylender client delete builds")]
     Delete {
         /// The client id
         id: String,

@@ -11,13 +11,16 @@ mod role;
 mod serve;
 
 use std::ffi::OsString;
+use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::settings::{self, Loaded, Sources};
 use crate::base::{Error, Kind};
+use crate::store::OPENER;
 
 /// It failed.
 const FAILED: u8 = 1;
@@ -42,8 +45,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Commands {
     /// Runs the appliance
-    #[command(after_help = "Example:\n  RABBIT_BASE_URL=http://localhost:15672/api RABBIT_USERNAME=guest \
-                            RABBIT_PASSWORD=guest keylender serve")]
+    #[command(after_help = "Example:\n  export RABBIT_BASE_URL=http://localhost:15672/api\n  \
+                            RABBIT_USERNAME=guest RABBIT_PASSWORD=guest keylender serve")]
     Serve,
     /// Shows the effective value of every setting and where it comes from
     #[command(after_help = "Example:\n  keylender config --config /etc/keylender.conf")]
@@ -106,6 +109,7 @@ type Outcome = Result<(), Failure>;
 
 /// Runs the program with these arguments, the first of which is its own name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    leave_damage_to_its_sentence();
     let matches = with_settings(Cli::command()).get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -119,6 +123,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure),
     }
+}
+
+/// Keeps what a panic says to itself where the store answers it with a sentence.
+fn leave_damage_to_its_sentence() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if thread::current().name() != Some(OPENER) {
+            print(panic);
+        }
+    }));
 }
 
 async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Option<PathBuf>) -> Outcome {

@@ -11,8 +11,10 @@ use crate::base::{Error, Result};
 #[derive(Subcommand)]
 pub(super) enum Namespace {
     /// Lists all namespaces
+    #[command(after_help = "Example:\n  keylender namespace list")]
     List(Format),
     /// Shows one namespace with its broker users
+    #[command(after_help = "Example:\n  keylender namespace show taskcluster-builds")]
     Show {
         /// The namespace
         name: String,

@@ -10,6 +10,7 @@ use crate::app::settings::Settings;
 #[derive(Subcommand)]
 pub(super) enum Role {
     /// Makes a role, or gives it other scopes
+    #[command(after_help = "Example:\n  keylender role create 'pulse-user:*' --scope 'pulse:namespace:<..>'")]
     Create {
         /// The role id: who holds `assume:<id>` holds its scopes; a final `*` takes a parameter
         id: String,
@@ -18,8 +19,10 @@ pub(super) enum Role {
         scope: Vec<String>,
     },
     /// Lists the roles
+    #[command(after_help = "Example:\n  keylender role list")]
     List(Format),
     /// Removes a role
+    #[command(after_help = "Example:\n  keylender role delete 'pulse-user:*'")]
     Delete {
         /// The role id
         id: String,

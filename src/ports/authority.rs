@@ -12,16 +12,32 @@ use crate::base::{ClientId, Error, Result, Scope};
 use crate::proto::hawk::Question;
 use crate::proto::urls::RootUrl;
 
-/// One try. The service answers in milliseconds; what takes longer is stuck.
-const TRY_TIMEOUT: Duration = Duration::from_secs(5);
-/// All tries together, so that a caller hears 503 before its own patience ends.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(12);
 /// Tries after the first one, as the ancestor's client had (taskcluster.md 3.3).
 const RETRIES: u32 = 5;
-/// The first pause; it doubles each time, spread by a quarter so that many askers do not come back together.
-const PAUSE: Duration = Duration::from_millis(100);
 /// An answer holds a few scopes; a client with thousands still fits.
 const ANSWER_LEN_MAX: usize = 4 << 20;
+/// Longest part of a host's name (RFC 1035).
+const LABEL_LEN_MAX: usize = 63;
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For one try.
+    pub try_timeout: Duration,
+    /// For all tries together.
+    pub total_timeout: Duration,
+    /// Before the second try. It doubles each time, spread by a quarter so that many askers do not come back together.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    /// The service answers in milliseconds, so one that takes five seconds is stuck; after twelve a caller hears 503
+    /// before its own patience ends.
+    fn default() -> Self {
+        let (try_timeout, total_timeout) = (Duration::from_secs(5), Duration::from_secs(12));
+        Self { try_timeout, total_timeout, pause: Duration::from_millis(100) }
+    }
+}
 
 /// The authority's word for a request that it believes.
 #[derive(Clone, Debug)]
@@ -39,6 +55,7 @@ pub struct Answer {
 pub struct Authority {
     http: reqwest::Client,
     url: String,
+    patience: Patience,
 }
 
 /// The answer on the wire. Unknown statuses and a success without scopes are failures (taskcluster.md 11.11).
@@ -60,21 +77,28 @@ enum Failure {
 
 impl Authority {
     /// The auth service of a deployment.
-    pub fn new(root_url: &RootUrl, resolver: Resolver) -> Result<Self> {
+    pub fn new(root_url: &RootUrl, resolver: Resolver, patience: Patience) -> Result<Self> {
         install_crypto();
         let http = reqwest::Client::builder()
             .dns_resolver(std::sync::Arc::new(resolver))
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(TRY_TIMEOUT)
+            .timeout(patience.try_timeout)
             .build()
             .map_err(|e| Error::internal("making the client of the auth service", e))?;
-        Ok(Self { http, url: root_url.api("auth", "v1", "authenticate-hawk") })
+        Ok(Self { http, url: root_url.api("auth", "v1", "authenticate-hawk"), patience })
     }
 
-    /// Asks whose request this is. `Unauthenticated` with the authority's words when it is nobody's;
-    /// `Unavailable` when the authority gives no usable answer in time.
+    /// Asks whose request this is. `Unauthenticated` for a host that the authority takes no question about, and, in
+    /// the authority's words, when it is nobody's; `Unavailable` when the authority gives no usable answer in time.
     pub async fn authenticate_hawk(&self, question: &Question<'_>, source_ip: IpAddr) -> Result<Answer> {
+        if !is_hostname(question.host) {
+            return Err(Error::unauthenticated(format!(
+                "the auth service knows no host `{}`: sign for one of letters, digits, hyphens and dots",
+                question.host
+            ))
+            .with_code("AuthenticationFailed"));
+        }
         let mut body = json!({
             "method": question.method.to_ascii_lowercase(),
             "resource": question.resource,
@@ -85,7 +109,7 @@ impl Authority {
         if let (Some(authorization), Some(body)) = (question.authorization, body.as_object_mut()) {
             body.insert("authorization".into(), authorization.into());
         }
-        let wire = tokio::time::timeout(TOTAL_TIMEOUT, self.ask(&body.to_string()))
+        let wire = tokio::time::timeout(self.patience.total_timeout, self.ask(&body.to_string()))
             .await
             .unwrap_or_else(|_| Err(away("no answer in time".into())))?;
         match wire {
@@ -96,7 +120,7 @@ impl Authority {
     }
 
     async fn ask(&self, body: &str) -> Result<Wire> {
-        let mut pause = PAUSE;
+        let mut pause = self.patience.pause;
         for tries_left in (0..=RETRIES).rev() {
             match self.ask_once(body).await {
                 Ok(wire) => return Ok(wire),
@@ -128,6 +152,16 @@ impl Authority {
             _ => serde_json::from_slice(&answer).map_err(|e| Failure::Lasting(format!("its answer is no answer: {e}"))),
         }
     }
+}
+
+/// Whether this is the `hostname` of the authority's schema (taskcluster.md 3.1 and 11.13).
+fn is_hostname(host: &str) -> bool {
+    host.split('.').all(|label| {
+        (1..=LABEL_LEN_MAX).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
 }
 
 fn away(cause: String) -> Error {

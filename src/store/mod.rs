@@ -18,6 +18,7 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 pub use chain::{Entry, Head};
+pub use open::OPENER;
 pub use seal::{KeySource, Sealed};
 pub use table::Table;
 pub use tx::{Lent, ReadTx, WriteTx};
@@ -98,6 +99,7 @@ fn fault(doing: &str, error: impl Into<redb::Error>) -> Error {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk of the store is full",
             ErrorKind::PermissionDenied => "the store may not be written by this user",
             ErrorKind::ReadOnlyFilesystem => "the store lies on a read-only file system",
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => "the data directory is no directory",
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => "the store is damaged: restore a backup",
             _ => "the disk of the store fails",
         },

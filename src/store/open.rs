@@ -2,9 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, StorageBackend};
@@ -17,6 +17,8 @@ use crate::base::{Clock, Error, Result};
 
 /// Name of the database file inside the data directory.
 const FILE_NAME: &str = "keylender.redb";
+/// Name of the thread that opens a file. What it says when it panics is answered with a sentence instead.
+pub const OPENER: &str = "store-opener";
 /// Pages that redb keeps in memory: far more than ten thousand namespaces need, far less than its own default of 1 GiB.
 const CACHE_LEN_MAX: usize = 16 << 20;
 
@@ -25,8 +27,8 @@ impl Store {
     /// it changes when opening fails.
     pub fn open(data_dir: &Path, key: &KeySource, clock: Clock) -> Result<Self> {
         let cannot = |e: std::io::Error| {
-            let path = data_dir.display().to_string();
-            fault("opening the store", redb::Error::Io(e)).because(path)
+            let cause = format!("{}: {e}", data_dir.display());
+            fault("opening the store", redb::Error::Io(e)).because(cause)
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(cannot)?;
         let path = data_dir.join(FILE_NAME);
@@ -40,8 +42,9 @@ impl Store {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(cannot)?;
         // redb answers most damage with an error and some with a panic; the operator needs a sentence for both.
-        let opened = catch_unwind(|| builder().create_file(file));
-        let db = opened.unwrap_or_else(|_| Err(damaged())).map_err(|e| fault("opening the store", e))?;
+        let opener = thread::Builder::new().name(OPENER.into()).spawn(move || builder().create_file(file));
+        let opened = opener.map_err(cannot)?.join().unwrap_or_else(|_| Err(damaged()));
+        let db = opened.map_err(|e| fault("opening the store", e))?;
         Self::start(db, key, clock)
     }
 

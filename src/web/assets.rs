@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 
-use super::api::etag;
+use super::api::{etag, knows};
 use super::page;
 
 /// The JSON schemas of the wire under `schemas/`, and what the console's pages load.
@@ -17,10 +17,13 @@ pub struct Assets;
 pub async fn asset(Path(name): Path<String>, method: Method, target: Uri, headers: HeaderMap) -> Response {
     let Some(file) = Assets::get(&name) else { return page::not_found(&method, &target) };
     let etag = etag(&file.data);
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return StatusCode::NOT_MODIFIED.into_response();
+    let is_known = knows(&headers, &etag);
+    let headers = [(header::ETAG, etag), (header::CACHE_CONTROL, "no-cache".into())];
+    match is_known {
+        true => (StatusCode::NOT_MODIFIED, headers).into_response(),
+        false => {
+            let kind = [(header::CONTENT_TYPE, file.metadata.mimetype().to_owned())];
+            (kind, headers, file.data.into_owned()).into_response()
+        }
     }
-    let kind = file.metadata.mimetype().to_owned();
-    let headers = [(header::CONTENT_TYPE, kind), (header::ETAG, etag), (header::CACHE_CONTROL, "no-cache".into())];
-    (headers, file.data.into_owned()).into_response()
 }

@@ -14,9 +14,10 @@ use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
 
 use super::page;
-use super::peer::{Connection, Peer};
+use super::peer::{self, Connection, Peer};
 use super::state::App;
 use crate::base::{Error, slugid};
+use crate::proto::hawk::host;
 
 /// The mounts of the two ancestors' APIs, in lower case (interface.md, section 2).
 const LEGACY_MOUNTS: [&str; 3] = ["/api/pulse/v1", "/api/host-secrets/v1", "/v1"];
@@ -32,8 +33,8 @@ const API_HEADERS: [(&str, &str); 6] = [
     ("access-control-allow-headers", "X-Requested-With,Content-Type,Authorization,Accept,Origin"),
     ("cache-control", "no-store no-cache must-revalidate"),
 ];
-/// The ancestor's policy on its API.
-const API_POLICY: &str = "report-uri /__cspreport__;default-src 'none';frame-ancestors 'none';";
+/// The ancestor's policy, for every answer that brings none of its own.
+const POLICY: &str = "report-uri /__cspreport__;default-src 'none';frame-ancestors 'none';";
 /// A year, in seconds: the ancestor wrote milliseconds here (taskcluster.md 5.1).
 const HSTS: &str = "max-age=31536000; includeSubDomains";
 
@@ -76,6 +77,10 @@ pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> 
             guarded(next, request, &origin).await
         }
     };
+    if response.status() == StatusCode::NOT_FOUND {
+        // The router adds it where another method would have been served; nobody who is not there allows anything.
+        response.headers_mut().remove(header::ALLOW);
+    }
     dress(response.headers_mut(), is_api);
     if app.force_ssl {
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
@@ -97,12 +102,12 @@ async fn guarded(next: Next, request: Request, origin: &Origin) -> Response {
 
 fn dress(headers: &mut HeaderMap, is_api: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    }
     if is_api {
         for (name, value) in API_HEADERS {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(API_POLICY));
         }
     }
 }
@@ -112,10 +117,10 @@ fn redirect_to_https(app: &App, origin: &Origin, method: &Method, headers: &Head
     if !app.force_ssl || origin.peer.is_https {
         return None;
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = peer::host(headers, &origin.target);
     let target = origin.target.path_and_query().map_or("/", PathAndQuery::as_str);
     let location = format!("https://{host}{target}");
-    if !matches!(*method, Method::GET | Method::HEAD) || HeaderValue::from_str(&location).is_err() {
+    if !matches!(*method, Method::GET | Method::HEAD) || host::parse(host).is_err() {
         return Some(page::error(StatusCode::FORBIDDEN, "Please use HTTPS when communicating with this server."));
     }
     let body = format!("Moved Permanently. Redirecting to {location}");

@@ -28,7 +28,8 @@ pub fn not_found(method: &Method, target: &Uri) -> Response {
 /// A template as an answer. Rendering to a string only fails when a template's own code does.
 pub fn render(template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => Html(html).into_response(),
+        // The template engine drops the line break at the end of a file.
+        Ok(html) => Html(html + "\n").into_response(),
         Err(error) => {
             tracing::error!("rendering a page failed: {error}");
             (StatusCode::INTERNAL_SERVER_ERROR, "this page cannot be shown").into_response()

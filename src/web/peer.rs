@@ -3,11 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri};
 use ipnet::IpNet;
 
 use crate::base::Result;
 use crate::proto::hawk::host;
+
+/// What a proxy adds to a request. Any of them shows that the client is not who connects.
+const PROXY_HEADERS: [&str; 6] =
+    ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "forwarded", "via"];
 
 /// Which hops may speak for others through `X-Forwarded-*` (interface.md, `TRUST_PROXY`).
 #[derive(Clone, Debug)]
@@ -61,7 +66,7 @@ impl Peer {
             }
         };
         let trusted = trust.includes(address);
-        let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("x-forwarded-proto");
+        let forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
         let is_https = tls || (trusted && text(headers, "x-forwarded-proto") == Some("https"));
         Self {
             address: if trusted { client_address(address, headers, trust) } else { address },
@@ -99,13 +104,18 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &TrustProxy) -> IpAd
 
 /// Host and port that the client signed (taskcluster.md 1.7). These headers count whoever sends them: they can only
 /// make a signature fail.
-pub fn signed_authority<'h>(
-    headers: &'h HeaderMap,
-    uri_authority: Option<&'h str>,
-    tls: bool,
-) -> Result<(&'h str, u16)> {
-    let host = text(headers, "host").or(uri_authority).unwrap_or_default();
-    host::signed_authority(host, text(headers, "x-forwarded-port"), text(headers, "x-forwarded-proto"), tls)
+pub fn signed_authority<'h>(headers: &'h HeaderMap, target: &'h Uri, tls: bool) -> Result<(&'h str, u16)> {
+    host::signed_authority(
+        host(headers, target),
+        text(headers, "x-forwarded-port"),
+        text(headers, "x-forwarded-proto"),
+        tls,
+    )
+}
+
+/// Host and port as the client wrote them; empty when it did not. HTTP/2 has them in the target instead of a header.
+pub fn host<'h>(headers: &'h HeaderMap, target: &'h Uri) -> &'h str {
+    text(headers, "host").or(target.authority().map(Authority::as_str)).unwrap_or_default()
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -146,6 +156,9 @@ mod tests {
         assert!(!judge("192.0.2.1", &TrustProxy::Nobody, &[]).is_private);
         assert!(!judge("192.0.2.1", &TrustProxy::Nobody, &[("x-forwarded-proto", "https")]).is_private);
         assert!(!judge("127.0.0.1", &TrustProxy::Nobody, &[("x-forwarded-for", "192.0.2.1")]).is_private);
+        for header in PROXY_HEADERS {
+            assert!(!judge("127.0.0.1", &TrustProxy::Nobody, &[(header, "a proxy")]).is_private, "{header}");
+        }
         assert!(judge("127.0.0.1", &TrustProxy::DirectPeer, &[("x-forwarded-proto", "https")]).is_private);
     }
 }

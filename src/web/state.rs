@@ -1,6 +1,7 @@
 //! What handlers work with: the domain, and the few settings that are about HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::api::pulse::ListCache;
 use super::peer::TrustProxy;
@@ -35,6 +36,8 @@ pub struct Parts {
     pub force_ssl: bool,
     /// Which hops may speak for others.
     pub trust_proxy: TrustProxy,
+    /// For all of a request's body to arrive.
+    pub body_timeout: Duration,
     /// The public list of namespaces in its wire form.
     pub list_cache: ListCache,
 }

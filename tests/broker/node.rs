@@ -9,7 +9,9 @@ use keylender::base::{Secret, VhostName};
 use keylender::ports::amqp::AmqpDoor;
 use keylender::ports::broker::{ManagementBroker, ManagementSettings};
 use keylender::ports::resolve::Resolver;
-use keylender::ports::tls::{ClientCertificate, Tls};
+use keylender::ports::tls::{ClientCertificate, Tls, install_crypto};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 /// Longer than the script itself waits, so that its own message is what we see.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
@@ -115,13 +117,25 @@ impl Node {
         broker(&self.settings())
     }
 
+    /// What the operator of the broker does over its API, and Keylender does not.
+    pub async fn admin(&self, method: &str, path: &str, body: Value) {
+        let settings = self.settings();
+        let request = client().request(method.parse().unwrap(), format!("{}/{path}", settings.url)).json(&body);
+        let answer = request.basic_auth(&settings.username, Some(settings.password.expose())).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {answer:?}");
+    }
+
+    /// Whether this login opens the management API.
+    pub async fn can_manage(&self, user: &str, password: &Secret) -> bool {
+        let request = client().get(format!("{}/whoami", self.settings().url));
+        let answer = request.basic_auth(user, Some(password.expose())).send().await.unwrap();
+        answer.status().is_success()
+    }
+
     /// The plain AMQP door to a vhost.
     pub fn door(&self, vhost: &VhostName) -> AmqpDoor {
-        let mut url = url::Url::parse(&format!("amqp://127.0.0.1:{}", self.amqp_port)).unwrap();
-        url.set_path(
-            &percent_encoding::utf8_percent_encode(vhost.as_str(), percent_encoding::NON_ALPHANUMERIC).to_string(),
-        );
-        AmqpDoor::new(&url, Tls::default(), Resolver::system().unwrap()).unwrap()
+        let url = format!("amqp://127.0.0.1:{}/{}", self.amqp_port, encoded(vhost.as_str()));
+        AmqpDoor::new(&url.parse().unwrap(), Tls::default(), Resolver::system().unwrap()).unwrap()
     }
 
     /// Trust in the node's authority, without a client certificate.
@@ -134,9 +148,24 @@ impl Node {
         ClientCertificate { certificate: self.file("client.pem"), key: Secret::new(self.file("client.key")) }
     }
 
-    fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(self.dir.join(name)).unwrap()
+    /// One of the files beside the node, such as `ca.pem`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
+
+    fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+/// A name as one segment of a URL.
+pub fn encoded(name: &str) -> String {
+    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}
+
+fn client() -> reqwest::Client {
+    install_crypto();
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
 }
 
 /// A client with these settings.

@@ -8,20 +8,19 @@ use keylender::base::{AccountName, Kind, Secret, VhostName};
 use keylender::ports::amqp::AmqpDoor;
 use keylender::ports::broker::{Access, Broker, Login, ManagementBroker, PasswordHash, UserWish};
 use keylender::ports::resolve::Resolver;
-use keylender::ports::tls::{Tls, install_crypto};
+use keylender::ports::tls::Tls;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties, Event};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::contract::{Client, World};
-use crate::node::{broker, node};
+use crate::node::{broker, encoded, node};
 
 crate::contract!(RealWorld::new);
 
 /// A login takes milliseconds; a busy machine more.
-const LOGIN_DEADLINE: Duration = Duration::from_secs(20);
+pub const LOGIN_DEADLINE: Duration = Duration::from_secs(20);
 /// The broker's statistics take up to five seconds to tell of a connection or a message.
 const STATISTICS_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -35,7 +34,7 @@ impl RealWorld {
     /// A vhost named after the test. The node lives as long as this binary, so nothing is taken down.
     async fn new(name: &str) -> Self {
         let vhost = VhostName::parse(name).unwrap();
-        put(&format!("vhosts/{name}"), json!({})).await;
+        node().admin("PUT", &format!("vhosts/{name}"), json!({})).await;
         Self { broker: node().broker(), door: node().door(&vhost), vhost }
     }
 
@@ -49,22 +48,8 @@ impl RealWorld {
     }
 }
 
-/// What operators and clients do over the API, and Keylender does not.
-async fn put(path: &str, body: Value) {
-    install_crypto();
-    let settings = node().settings();
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    let request = client.put(format!("{}/{path}", settings.url)).json(&body);
-    let answer = request.basic_auth(&settings.username, Some(settings.password.expose())).send().await.unwrap();
-    assert!(answer.status().is_success(), "{path}: {answer:?}");
-}
-
-fn encoded(name: &str) -> String {
-    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
-}
-
 /// Asks again until there is an answer.
-async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -92,7 +77,8 @@ impl World for RealWorld {
     }
 
     async fn declare_queue(&self, name: &str) {
-        put(&format!("queues/{}/{}", self.vhost, encoded(name)), json!({"durable": true})).await;
+        let path = format!("queues/{}/{}", self.vhost, encoded(name));
+        node().admin("PUT", &path, json!({"durable": true})).await;
         // A new queue has no count for a moment (rabbitmq.md, fact 7).
         eventually(async || {
             let queues = self.broker.queues(&self.vhost).await.unwrap();
@@ -102,7 +88,8 @@ impl World for RealWorld {
     }
 
     async fn declare_exchange(&self, name: &str) {
-        put(&format!("exchanges/{}/{}", self.vhost, encoded(name)), json!({"type": "topic", "durable": true})).await;
+        let path = format!("exchanges/{}/{}", self.vhost, encoded(name));
+        node().admin("PUT", &path, json!({"type": "topic", "durable": true})).await;
     }
 
     async fn can_login(&self, user: &AccountName, password: &Secret) -> bool {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::node::node;
@@ -93,6 +93,74 @@ pub async fn behind_a_path() -> SocketAddr {
         }
     });
     address
+}
+
+/// What becomes of a request at a [`Gate`].
+#[derive(Clone, Copy)]
+pub enum Fate {
+    /// The broker answers it.
+    Passes,
+    /// The connection is cut before the broker hears of it.
+    Lost,
+    /// The broker does it, and the answer is lost.
+    Unanswered,
+    /// Nobody ever answers.
+    Hangs,
+}
+
+/// A gate before the broker's management API, at which a test decides the fate of each request.
+pub struct Gate {
+    pub address: SocketAddr,
+    rule: Arc<Mutex<Rule>>,
+}
+
+type Rule = Arc<dyn Fn(&str) -> Fate + Send + Sync>;
+
+impl Gate {
+    /// A gate that is open.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let rule: Arc<Mutex<Rule>> = Arc::new(Mutex::new(Arc::new(|_| Fate::Passes)));
+        let rules = Arc::clone(&rule);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(pass(client, Arc::clone(&rules)));
+            }
+        });
+        Self { address, rule }
+    }
+
+    /// From now on this is the fate of requests; the rule gets method and path.
+    pub fn decide(&self, rule: impl Fn(&str) -> Fate + Send + Sync + 'static) {
+        *self.rule.lock().unwrap() = Arc::new(rule);
+    }
+}
+
+async fn pass(mut client: TcpStream, rules: Arc<Mutex<Rule>>) {
+    let head = read_head(&mut client).await;
+    let rule = Arc::clone(&rules.lock().unwrap());
+    let fate = rule(head.split(" HTTP/").next().unwrap_or_default());
+    match fate {
+        Fate::Lost => return,
+        Fate::Hangs => std::future::pending().await,
+        Fate::Passes | Fate::Unanswered => {}
+    }
+    // One request for each connection, so that each meets the rule.
+    let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    let mut broker = TcpStream::connect(("127.0.0.1", node().management_port)).await.unwrap();
+    broker.write_all(head.as_bytes()).await.unwrap();
+    match fate {
+        Fate::Passes => drop(copy_bidirectional(&mut client, &mut broker).await),
+        _ => {
+            let (mut rest, _) = client.split();
+            let ((mut answer, mut to_broker), mut lost) = (broker.split(), Vec::new());
+            tokio::select! {
+                _ = copy(&mut rest, &mut to_broker) => {}
+                _ = answer.read_to_end(&mut lost) => {}
+            }
+        }
+    }
 }
 
 /// Reads up to the end of a request's head, and perhaps some of its body.

@@ -118,6 +118,10 @@ async fn a_web_page_or_other_json() {
         check(broker.overview().await.unwrap_err(), STRANGE, &format!("and got {looks}"));
         check(broker.users().await.unwrap_err(), STRANGE, "its path ends in /api");
         check(broker.user(&alice()).await.unwrap_err(), STRANGE, "RabbitMQ's management API");
+        // That it is called a success changes nothing: no user was made, and none deleted.
+        let wish = UserWish { name: &alice(), login: Login::Locked, tags: &[], permissions: &[] };
+        check(broker.put_user(&wish).await.unwrap_err(), STRANGE, &format!("and got {looks}"));
+        check(broker.delete_user(&alice()).await.unwrap_err(), STRANGE, &format!("and got {looks}"));
     }
 }
 

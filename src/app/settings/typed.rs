@@ -11,6 +11,7 @@ use super::problems::Report;
 use super::values::Values;
 use super::{Sources, load, parse};
 use crate::base::{Secret, VhostName};
+use crate::ports::authority;
 
 /// What says nothing alone: the first of each pair needs the second.
 const NEEDS: [(&str, &str); 8] = [
@@ -51,6 +52,27 @@ pub struct Settings {
     pub rotate_period: Duration,
     /// How often broker and store are compared.
     pub reconcile_period: Duration,
+    /// How long it waits for others. No source sets this: it is here for tests, which are less patient.
+    pub patience: Patience,
+}
+
+/// How long an appliance waits for others.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the head of a request, and for an idle connection to send its next one.
+    pub head: Duration,
+    /// For all of a request's body to arrive.
+    pub body: Duration,
+    /// For the remote authority.
+    pub authority: authority::Patience,
+}
+
+impl Default for Patience {
+    /// Thirty seconds are ten mebibytes over a slow line, and no longer.
+    fn default() -> Self {
+        let (head, body) = (Duration::from_secs(20), Duration::from_secs(30));
+        Self { head, body, authority: authority::Patience::default() }
+    }
 }
 
 /// What an appliance runs for; decides defaults.
@@ -225,6 +247,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         expire_period: read.required("EXPIRE_PERIOD", parse::period),
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
+        patience: Patience::default(),
     };
     warn_about_proxy(&settings.listen, report);
     settings

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::{ACCOUNTS, Account, Accounts};
 use crate::base::audit::{Actor, Note};
-use crate::base::{AccountName, Result, Timestamp, VhostName};
+use crate::base::{AccountName, Result, VhostName};
 use crate::ports::broker::{Access, Permission, User};
 use crate::store::WriteTx;
 
@@ -33,8 +33,9 @@ pub struct Reconciled {
 
 /// What the broker has, by user.
 struct Found {
-    /// When we began to ask. What was settled later is not in the answer.
-    began: Timestamp,
+    /// Wish and settlement of every account when we began to ask. What moved on since is not in the answer; a moment
+    /// would not tell, because clocks are set back.
+    asked_for: HashMap<AccountName, (u64, u64)>,
     users: HashMap<String, Vec<String>>,
     permissions: HashMap<String, Vec<(String, Access)>>,
 }
@@ -56,7 +57,8 @@ impl Accounts {
             let drifted: Vec<_> = drifts.iter().map(|(name, ..)| name.clone()).collect();
             self.mark(drifts).await?;
             let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled()).map(|(name, _)| name);
-            self.put_right(unsettled.chain(drifted), &found, &mut report).await;
+            let unsettled: Vec<_> = unsettled.filter(|name| !drifted.contains(name)).collect();
+            self.put_right(unsettled.into_iter().chain(drifted), &found, &mut report).await;
         }
     }
 
@@ -76,8 +78,19 @@ impl Accounts {
 
     async fn found(&self) -> Result<Found> {
         let broker = self.broker()?;
-        let began = self.store.read(|tx| Ok(tx.now()))?;
-        Ok(Found::new(began, broker.users().await?, broker.permissions().await?))
+        let asked_for = self.revisions()?;
+        Ok(Found::new(asked_for, broker.users().await?, broker.permissions().await?))
+    }
+
+    /// How far every account was when we began to ask the broker.
+    fn revisions(&self) -> Result<HashMap<AccountName, (u64, u64)>> {
+        let (mut all, mut after) = (HashMap::new(), None);
+        loop {
+            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
+            let Some((last, _)) = rows.last() else { return Ok(all) };
+            after = Some(last.clone());
+            all.extend(rows.into_iter().map(|(name, account)| (name, (account.wish, account.settled))));
+        }
     }
 
     /// Notes that the broker has these accounts otherwise, so that settling them has work to do.
@@ -132,21 +145,24 @@ fn mark(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, what: String) -
 }
 
 impl Found {
-    fn new(began: Timestamp, users: Vec<User>, permissions: Vec<Permission>) -> Self {
+    fn new(asked_for: HashMap<AccountName, (u64, u64)>, users: Vec<User>, permissions: Vec<Permission>) -> Self {
         let mut by_user: HashMap<String, Vec<(String, Access)>> = HashMap::new();
         for Permission { vhost, user, access } in permissions {
             by_user.entry(user).or_default().push((vhost, access));
         }
-        Self { began, users: users.into_iter().map(|user| (user.name, user.tags)).collect(), permissions: by_user }
+        Self { asked_for, users: users.into_iter().map(|user| (user.name, user.tags)).collect(), permissions: by_user }
     }
 
-    /// The settled accounts among these that the broker has otherwise.
+    /// The accounts among these that the broker has otherwise than it had. One whose new wish it was not told yet is
+    /// among them when it is known to have had its access.
     fn drifts<'r>(
         &'r self,
         rows: &'r [(AccountName, Account)],
     ) -> impl Iterator<Item = (&'r AccountName, &'r Account, String)> {
-        let settled = rows.iter().filter(|(_, account)| account.is_settled() && account.settled_at <= self.began);
-        settled.filter_map(|(name, account)| Some((name, account, self.differs(name, account)?)))
+        let known = rows.iter().filter(|(name, account)| {
+            account.access_settled && self.asked_for.get(name) == Some(&(account.wish, account.settled))
+        });
+        known.filter_map(|(name, account)| Some((name, account, self.differs(name, account)?)))
     }
 
     /// What the broker has otherwise, in words. Passwords cannot be compared (rabbitmq.md, fact 10).

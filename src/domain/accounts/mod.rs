@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
+use crate::base::{AccountName, Error, Result, Secret, VhostName};
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::broker::{Access, Broker};
 use crate::store::{ReadTx, Sealed, Store, Table, WriteTx};
@@ -32,8 +32,6 @@ struct Account {
     wish: u64,
     /// The last wish that the broker is known to have carried out.
     settled: u64,
-    /// Since when that is known.
-    settled_at: Timestamp,
     /// Whether the broker is known to have the access as wished, so that only the login is new.
     access_settled: bool,
 }
@@ -121,12 +119,11 @@ impl Accounts {
             read,
             wish: 1,
             settled: 0,
-            settled_at: Timestamp::MIN,
             access_settled: false,
         };
         if let Some(before) = before {
             account.wish = before.wish + 1;
-            (account.settled, account.settled_at) = (before.settled, before.settled_at);
+            account.settled = before.settled;
             let same_access = before.vhost == account.vhost && before.access() == account.access();
             account.access_settled = before.access_settled && same_access;
         }

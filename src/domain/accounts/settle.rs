@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 use super::{ACCOUNTS, Account, Accounts, Login};
 use crate::base::audit::{Actor, Note, Outcome};
-use crate::base::{AccountName, Error, Result, Secret, VhostName};
+use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
 use crate::ports::broker::{self, Access, PasswordHash, UserWish};
 use crate::store::WriteTx;
 
@@ -17,6 +18,11 @@ const STRIPES: usize = 256;
 
 /// A login takes milliseconds; a broker that needs longer is not one to promise anything about.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// For all that settling waits for, also for the turn of these accounts, and for ours among all that ask the broker:
+/// behind a broker that hangs, those queues take longer than any caller waits. Login, permission and proof may each
+/// take their own five seconds.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Keeps two settlements of one account apart, because the later answer must be the later wish.
 pub(super) struct Settling {
@@ -60,17 +66,17 @@ impl Accounts {
     /// Makes these accounts true on the broker, then runs `then` in the transaction that notes it.
     ///
     /// Safe to repeat and to abandon at any point. On an error nothing is noted; what the broker did is done again
-    /// by the next call or the reconcile loop. `then` must look whether the accounts are settled: a newer wish may
-    /// have come in between.
+    /// by the next call or the reconcile loop. `Unavailable` when the broker is away or does not take what is wished.
+    /// `then` must look whether the accounts are settled: a newer wish may have come in between.
     pub async fn settle<T: Send + 'static>(
         &self,
         names: &[AccountName],
         actor: Actor,
         then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _settling = self.settling.lock(names).await;
-        let carried = match try_join_all(names.iter().map(|name| self.carry_out(name))).await {
-            Ok(carried) => carried,
+        let brought = timeout(SETTLE_DEADLINE, self.bring(names)).await;
+        let (_settling, carried) = match brought.unwrap_or_else(|_| Err(Error::unavailable("the broker is too slow"))) {
+            Ok(brought) => brought,
             Err(error) => {
                 self.note_failure(names, actor, &error).await;
                 return Err(error);
@@ -84,6 +90,13 @@ impl Accounts {
                 then(tx)
             })
             .await
+    }
+
+    /// Brings these accounts to the broker, and keeps everybody else from settling them until that is noted.
+    async fn bring(&self, names: &[AccountName]) -> Result<(Vec<MutexGuard<'_, ()>>, Vec<Option<Carried>>)> {
+        let settling = self.settling.lock(names).await;
+        let carried = try_join_all(names.iter().map(|name| self.carry_out(name))).await?;
+        Ok((settling, carried))
     }
 
     /// Brings one account to the broker. `None` when it is settled already, or gone.
@@ -116,10 +129,16 @@ impl Accounts {
         let login = password.map_or(broker::Login::Locked, |password| broker::Login::Hash(PasswordHash::of(password)));
         let permissions: [(VhostName, Access); 1] = [(account.vhost.clone(), account.access())];
         let wish = UserWish { name, login, tags: &account.tags, permissions: &permissions };
-        match account.access_settled {
+        let put = match account.access_settled {
             true => self.broker()?.put_login(&wish).await,
             false => self.broker()?.put_user(&wish).await,
-        }
+        };
+        // Whatever the broker has against it, such as a missing vhost, is no matter of the caller's: it can only ask
+        // again later.
+        put.map_err(|error| match error.kind() {
+            Kind::Internal => error,
+            _ => error.into_kind(Kind::Unavailable),
+        })
     }
 
     /// Says in the log and in the audit log that the broker was not brought along. An error of this is only logged:
@@ -127,6 +146,10 @@ impl Accounts {
     async fn note_failure(&self, names: &[AccountName], actor: Actor, cause: &Error) {
         let object = names.iter().map(AccountName::as_str).collect::<Vec<_>>().join(" ");
         tracing::warn!("could not settle {object}: {}", cause.chain());
+        if matches!(actor, Actor::Loop(_)) {
+            // A loop tries every account again at every pass: its status says that it fails.
+            return;
+        }
         let note = Note::done(actor, "account.settle", object)
             .outcome(Outcome::Failed)
             .with("cause", cause.message().to_owned());
@@ -145,7 +168,6 @@ fn note_carried(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, actor: 
     let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
     account.settled = wish;
     account.access_settled |= account.is_settled();
-    account.settled_at = tx.now();
     let action = match account.login {
         Login::Gone if account.is_settled() => {
             tx.delete(&ACCOUNTS, name);

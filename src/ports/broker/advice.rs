@@ -108,7 +108,7 @@ pub(super) fn unexpected(answer: &Answer) -> Error {
             ),
         },
         300..=399 => unavailable(STRANGE, format!("it redirects ({}); give its final address", answer.status)),
-        404..=406 => not_a_broker(&answer.body),
+        200..=299 | 404..=406 => not_a_broker(&answer.body),
         500.. => unavailable(
             "the broker is in trouble",
             format!("it answered {}; its log says more; the broker's reason: {reason}", answer.status),

@@ -120,6 +120,7 @@ impl Answer {
             StatusCode::BAD_REQUEST => true,
             StatusCode::NOT_FOUND => versions::is_own_not_found(&self.body),
             StatusCode::SERVICE_UNAVAILABLE => call.answers_503,
+            status if call.method == Method::GET => status.is_success(),
             status => versions::is_done(status),
         }
     }

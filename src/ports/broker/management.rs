@@ -45,7 +45,7 @@ impl ManagementBroker {
     /// A list that is always there: a 404 means that this is not the management API.
     async fn list<R: DeserializeOwned, T: From<R>>(&self, path: &str) -> Result<Vec<T>> {
         let answer = self.http.send(Call::list(path)).await?;
-        match versions::is_done(answer.status) {
+        match answer.status.is_success() {
             true => parse_rows::<R, T>(path, &answer.body),
             false => Err(advice::unexpected(&answer)),
         }
@@ -56,7 +56,7 @@ impl ManagementBroker {
         let answer = self.http.send(Call::list(path)).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Err(advice::unknown("vhost")),
-            status if versions::is_done(status) => parse_rows::<R, T>(path, &answer.body),
+            status if status.is_success() => parse_rows::<R, T>(path, &answer.body),
             _ => Err(advice::unexpected(&answer)),
         }
     }
@@ -238,7 +238,7 @@ fn path_in(kind: &str, vhost: &VhostName, name: &str) -> Result<String> {
 
 /// One object. Anything but a success with the right JSON means that this is not the management API.
 fn parse_one<R: DeserializeOwned, T: From<R>>(answer: &Answer) -> Result<T> {
-    if !versions::is_done(answer.status) {
+    if !answer.status.is_success() {
         return Err(advice::unexpected(answer));
     }
     match serde_json::from_str::<R>(&text(&answer.body)) {

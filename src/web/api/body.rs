@@ -12,8 +12,6 @@ use serde_json::Value;
 
 /// Longest body, before and after inflating (taskcluster.md 5.5).
 const BODY_LEN_MAX: usize = 10 << 20;
-/// Time for all of a body to arrive: ten mebibytes over a slow line, and no longer.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A body that was read, and its JSON if it claims to be that.
 pub struct ReadBody {
@@ -35,13 +33,22 @@ pub struct Unreadable {
     pub message: &'static str,
 }
 
-/// Reads all of a body.
-pub async fn read(headers: &HeaderMap, version: Version, body: Body) -> Result<ReadBody, Unreadable> {
+/// Reads all of a body, which must arrive within `timeout`.
+pub async fn read(
+    headers: &HeaderMap,
+    version: Version,
+    body: Body,
+    timeout: Duration,
+) -> Result<ReadBody, Unreadable> {
     let is_present = match version {
         Version::HTTP_2 => !body.is_end_stream(),
         _ => headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING),
     };
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LEN_MAX).collect()).await;
+    // Who announces too much need not send it.
+    if body.size_hint().lower() > BODY_LEN_MAX as u64 {
+        return Err(too_large());
+    }
+    let collected = tokio::time::timeout(timeout, Limited::new(body, BODY_LEN_MAX).collect()).await;
     let bytes = match collected {
         Err(_) => {
             return Err(Unreadable { status: StatusCode::REQUEST_TIMEOUT, message: "the body did not arrive in time" });

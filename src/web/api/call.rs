@@ -79,7 +79,7 @@ where
     let Some(origin) = parts.extensions.remove::<Origin>() else {
         return page::error(StatusCode::INTERNAL_SERVER_ERROR, "the request came around the door");
     };
-    let body = match body::read(&parts.headers, parts.version, body).await {
+    let body = match body::read(&parts.headers, parts.version, body, app.body_timeout).await {
         Ok(body) => body,
         Err(Unreadable { status, message }) => return page::error(status, message),
     };
@@ -119,7 +119,7 @@ async fn admit(
         return Ok(Caller::local(user, &origin.id));
     }
     let Some(scope) = endpoint.scope else { return Ok(Caller::nobody(&origin.id)) };
-    let authority = signed_authority(&parts.headers, origin.target.host(), origin.tls);
+    let authority = signed_authority(&parts.headers, &origin.target, origin.tls);
     let authority = authority.as_ref().map(|(host, port)| (*host, *port)).map_err(|error| error.message());
     let presented = Presented {
         resource: origin.target.path_and_query().map_or("/", |target| target.as_str()),

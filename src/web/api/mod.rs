@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 pub use call::{Call, Params};
-pub use reply::{Reply, etag};
+pub use reply::{Reply, etag, knows};
 
 use super::state::App;
 use crate::base::Result;

@@ -47,7 +47,8 @@ impl Reply {
     }
 }
 
-fn knows(asked: &HeaderMap, etag: &str) -> bool {
+/// Whether the asker has the document with this ETag.
+pub fn knows(asked: &HeaderMap, etag: &str) -> bool {
     let values = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).any(|known| known == etag || known == "*")
 }

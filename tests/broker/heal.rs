@@ -1,0 +1,112 @@
+//! What others change at the broker, or lose with it, is put back.
+
+use keylender::base::Secret;
+use keylender::domain::accounts::Reconciled;
+use keylender::ports::broker::Broker;
+use serde_json::{Value, json};
+
+use crate::appliance::Appliance;
+use crate::node::node;
+
+async fn reconcile(appliance: &Appliance) -> Reconciled {
+    appliance.running.appliance.accounts.reconcile().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_lost_everything_gets_it_back_in_one_pass() {
+    let appliance = Appliance::new("heal.wiped").await;
+    let lent = [appliance.lent("taskcluster-a").await, appliance.lent("taskcluster-b").await];
+    let before = appliance.at_the_broker().await;
+    for user in &before.0 {
+        node().admin("DELETE", &format!("users/{}", user.name), json!({})).await;
+    }
+    assert!(!appliance.works(&lent[0]).await);
+
+    assert_eq!(reconcile(&appliance).await, Reconciled { seen: 4, drifted: 4, settled: 4, failed: 0 });
+    assert_eq!(appliance.at_the_broker().await, before);
+    for lent in &lent {
+        assert!(appliance.works(lent).await);
+    }
+    assert!(!appliance.can_login(&appliance.user("taskcluster-a", 2), &Secret::new("")).await);
+    assert_eq!(appliance.lent("taskcluster-a").await, lent[0]);
+    assert_eq!(reconcile(&appliance).await, Reconciled { seen: 4, drifted: 0, settled: 0, failed: 0 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vhost_that_went_and_came_back_is_furnished_again() {
+    let appliance = Appliance::new("heal.vhost").await;
+    let lent = appliance.lent("taskcluster-a").await;
+    node().admin("DELETE", "vhosts/heal.vhost", json!({})).await;
+    let done = reconcile(&appliance).await;
+    assert_eq!((done.drifted, done.settled, done.failed), (2, 0, 2));
+    appliance.refused("taskcluster-a").await;
+    appliance.refused("taskcluster-new").await;
+
+    node().admin("PUT", "vhosts/heal.vhost", json!({})).await;
+    let done = reconcile(&appliance).await;
+    assert_eq!((done.seen, done.failed), (4, 0));
+    assert!(appliance.works(&lent).await);
+    assert_eq!(appliance.lent("taskcluster-a").await, lent);
+}
+
+/// What somebody does to a user by hand: method and path, in which `{user}` stands for its name, and the body.
+type Meddling = (&'static str, &'static str, Value);
+
+/// Every kind of it, with a part of the words that the audit log has for it.
+fn meddlings() -> Vec<(Meddling, &'static str)> {
+    let access = |pattern: &str| json!({"configure": pattern, "write": pattern, "read": pattern});
+    vec![
+        (("PUT", "users/{user}", json!({"password_hash": "", "tags": "administrator"})), "tags are [administrator]"),
+        (("PUT", "users/{user}", json!({"password": "mine", "tags": ""})), "tags are []"),
+        (("PUT", "permissions/heal.drift/{user}", access(".*")), "permissions were changed"),
+        (("PUT", "permissions/heal.drift/{user}", access("")), "permissions were changed"),
+        (("DELETE", "permissions/heal.drift/{user}", json!({})), "permissions are gone"),
+        (("PUT", "permissions/%2F/{user}", access(".*")), "may enter the vhost /"),
+        (("DELETE", "users/{user}", json!({})), "the user is gone"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_drift_is_put_back_and_audited() {
+    let appliance = Appliance::new("heal.drift").await;
+    let lent = appliance.lent("taskcluster-a").await;
+    let before = appliance.at_the_broker().await;
+    let second = appliance.user("taskcluster-a", 2);
+    for ((method, path, body), what) in meddlings() {
+        for user in [&lent.user, &second] {
+            node().admin(method, &path.replace("{user}", user.as_str()), body.clone()).await;
+            let audited = appliance.audited("account.drift", "done").len();
+            let done = reconcile(&appliance).await;
+            assert_eq!((done.drifted, done.settled, done.failed), (1, 1, 0), "{what}");
+            assert_eq!(appliance.at_the_broker().await, before, "{what}");
+            let entries = appliance.audited("account.drift", "done").split_off(audited);
+            assert_eq!(entries.len(), 1);
+            assert_eq!(entries[0]["object"], user.as_str());
+            assert!(entries[0]["details"]["what"].as_str().unwrap().contains(what), "{:?}", entries[0]);
+        }
+        assert!(appliance.works(&lent).await, "{what}");
+    }
+    assert!(!appliance.can_login(&second, &Secret::new("mine")).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_of_others_are_never_touched() {
+    let appliance = Appliance::new("heal.foreign").await;
+    appliance.lent("taskcluster-a").await;
+    let names = ["taskcluster-a-3", "taskcluster-b-1", "operator"].map(|name| format!("heal.foreign.{name}"));
+    for (name, tags) in names.iter().zip(["taskcluster-pulse", "", "monitoring"]) {
+        node().admin("PUT", &format!("users/{name}"), json!({"password": "theirs", "tags": tags})).await;
+        let access = json!({"configure": "", "write": ".*", "read": ""});
+        node().admin("PUT", &format!("permissions/heal.foreign/{name}"), access).await;
+    }
+    let before = appliance.at_the_broker().await;
+    node().admin("DELETE", &format!("users/{}", appliance.user("taskcluster-a", 1)), json!({})).await;
+
+    assert_eq!(reconcile(&appliance).await, Reconciled { seen: 2, drifted: 1, settled: 1, failed: 0 });
+    assert_eq!(appliance.at_the_broker().await, before);
+    for name in &names {
+        let name = name.parse().unwrap();
+        assert!(appliance.can_login(&name, &Secret::new("theirs")).await);
+        assert!(node().broker().user(&name).await.unwrap().is_some());
+    }
+}

@@ -1,0 +1,141 @@
+//! `keylender claim`, `keylender namespace`: against an appliance in this process, with a broker in memory.
+
+use keylender::base::Clock;
+use serde_json::{Value, json};
+
+use super::{Home, Outcome};
+use crate::sign::Client;
+use crate::world::{NAMESPACE, World};
+
+struct Claimant {
+    home: Home,
+    world: World,
+    client: Client,
+}
+
+impl Claimant {
+    async fn new() -> Self {
+        let world = World::at(Clock::system(), |_| {}).await;
+        let client = world.client("builds", &["pulse:namespace:taskcluster-*"]).await;
+        Self { home: Home::new(), world, client }
+    }
+
+    async fn claim(&self, arguments: &[&str]) -> Outcome {
+        let url = format!("http://{}", self.world.address());
+        let mut command = self.home.command(&["claim", "--url", &url]);
+        command.env("TASKCLUSTER_CLIENT_ID", self.client.id.as_str());
+        command.env("TASKCLUSTER_ACCESS_TOKEN", self.client.token.expose()).args(arguments);
+        Outcome::of(tokio::process::Command::from(command).output().await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_claim_prints_the_connection_string_in_three_forms() {
+    let claimant = Claimant::new().await;
+    let string = claimant.claim(&[NAMESPACE]).await.well().trim_end().to_owned();
+    assert!(string.starts_with("amqp://taskcluster-foo-1:") && string.ends_with("/%2F"), "{string}");
+    let document = claimant.claim(&[NAMESPACE, "--json"]).await.json();
+    assert_eq!(document["connectionString"], json!(string));
+    let lines = claimant.claim(&[NAMESPACE, "--env"]).await.well();
+    let script =
+        format!("{lines}printf %s \"$KEYLENDER_NAMESPACE $KEYLENDER_CONNECTION_STRING $KEYLENDER_RECLAIM_AT\"");
+    let shell = std::process::Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
+    let expected = format!("{NAMESPACE} {string} {}", document["reclaimAt"].as_str().unwrap());
+    assert_eq!(String::from_utf8(shell.stdout).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_claim_runs_a_command_with_the_credentials_and_ends_like_it() {
+    let claimant = Claimant::new().await;
+    let script = "printf %s \"$KEYLENDER_NAMESPACE $KEYLENDER_CONNECTION_STRING\"; exit 7";
+    let ran = claimant.claim(&[NAMESPACE, "--exec", "sh", "-c", script]).await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (7, ""));
+    assert!(ran.stdout.starts_with("taskcluster-foo amqp://taskcluster-foo-1:"), "{}", ran.stdout);
+    let missing = claimant.claim(&[NAMESPACE, "--exec", "/no/such/program"]).await.sentence(1);
+    assert!(missing.starts_with("cannot run /no/such/program"), "{missing}");
+}
+
+#[tokio::test]
+async fn what_a_claim_asks_for_arrives() {
+    let claimant = Claimant::new().await;
+    let claimed = claimant.claim(&[NAMESPACE, "--lasts", "1 day", "--contact", "a@example.com", "--json"]).await.json();
+    let shown = claimant.world.operate("GET", "/namespaces/taskcluster-foo", None).await;
+    assert_eq!((&shown["contact"], &shown["expires"]), (&json!("a@example.com"), &claimed["expires"]));
+    let times = ["expires", "created"].map(|member| claimed[member].as_str().unwrap().parse().unwrap());
+    let [expires, created]: [keylender::base::Timestamp; 2] = times;
+    let lasts = expires.since(created).as_secs();
+    assert!((86_390..=86_400).contains(&lasts), "{lasts}");
+}
+
+#[tokio::test]
+async fn temporary_credentials_claim_too() {
+    let mut claimant = Claimant::new().await;
+    let start = claimant.world.clock.now();
+    let temporary = claimant.client.issue(start, None, &["pulse:namespace:taskcluster-foo"]);
+    claimant.client = temporary.clone();
+    assert_eq!(claimant.claim(&[NAMESPACE]).await.code, 3, "without the certificate it is a wrong token");
+    let url = format!("http://{}", claimant.world.address());
+    let mut command = claimant.home.command(&["claim", NAMESPACE, "--url", &url]);
+    command.env("TASKCLUSTER_CLIENT_ID", temporary.id.as_str());
+    command.env("TASKCLUSTER_ACCESS_TOKEN", temporary.token.expose());
+    command.env("TASKCLUSTER_CERTIFICATE", temporary.certificate().unwrap());
+    let outcome = Outcome::of(tokio::process::Command::from(command).output().await.unwrap());
+    assert!(outcome.well().starts_with("amqp://"));
+}
+
+#[tokio::test]
+async fn a_claim_that_fails_says_why_by_its_code() {
+    let mut claimant = Claimant::new().await;
+    let invalid = claimant.claim(&["taskcluster-a.b"]).await.lines(1);
+    assert!(invalid.contains("Invalid namespace provided"), "{invalid}");
+    assert_eq!(claimant.claim(&[]).await.code, 2);
+    assert_eq!(claimant.claim(&[NAMESPACE, "--json", "--env"]).await.code, 2);
+    claimant.world.broker.go_away();
+    let away = claimant.claim(&["taskcluster-bar"]).await.sentence(1);
+    assert!(away.starts_with("the broker is not well: nothing was lent"), "{away}");
+    claimant.world.broker.come_back();
+
+    let forbidden = claimant.claim(&["other"]).await.lines(3);
+    assert!(forbidden.contains("sufficient scopes") && !forbidden.contains("requestInfo"), "{forbidden}");
+    claimant.client = claimant.client.with_token("wrong");
+    assert_eq!(claimant.claim(&[NAMESPACE]).await.sentence(3), "Unauthorized: Bad mac");
+    let nobody = claimant.home.run(&["claim", NAMESPACE]).sentence(3);
+    assert!(nobody.starts_with("TASKCLUSTER_CLIENT_ID is not set"), "{nobody}");
+
+    claimant.world.stop().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = claimant.home.command(&["claim", NAMESPACE, "--url", &format!("http://{free}")]);
+    command.env("TASKCLUSTER_CLIENT_ID", "builds").env("TASKCLUSTER_ACCESS_TOKEN", "x");
+    let nowhere = Outcome::of(command.output().unwrap()).sentence(1);
+    assert!(nowhere.starts_with("the appliance does not answer"), "{nowhere}");
+}
+
+#[tokio::test]
+async fn operators_see_namespaces_while_it_runs_and_while_it_rests() {
+    let mut claimant = Claimant::new().await;
+    for name in ["taskcluster-b", "taskcluster-a"] {
+        claimant.claim(&[name, "--contact", "a@example.com"]).await.well();
+    }
+    let data_dir = claimant.world.settings.data_dir.to_str().unwrap().to_owned();
+    let mut seen: Vec<(String, String, Value)> = Vec::new();
+    for runs in [true, false] {
+        if !runs {
+            claimant.world.stop().await;
+        }
+        let run = async |arguments: &[&str]| {
+            let mut command = claimant.home.command(arguments);
+            command.args(["--data-dir", &data_dir]);
+            Outcome::of(tokio::process::Command::from(command).output().await.unwrap())
+        };
+        let list = run(&["namespace", "list"]).await.well();
+        assert!(list.lines().nth(1).unwrap().starts_with("taskcluster-a  "), "{list}");
+        assert!(list.lines().nth(2).unwrap().ends_with("  a@example.com"), "{list}");
+        let show = run(&["namespace", "show", "taskcluster-a"]).await.well();
+        assert!(show.contains("active slot    1\n"), "{show}");
+        assert!(show.ends_with("taskcluster-a-1  true        true\ntaskcluster-a-2  false       true\n"), "{show}");
+        assert!(!show.contains("amqp://"));
+        seen.push((list, show, run(&["namespace", "list", "--json"]).await.json()));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0].2.as_array().unwrap().len(), 2);
+}

@@ -1,0 +1,116 @@
+//! Operating: the same commands, while the appliance runs and while it rests.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::Home;
+
+#[test]
+fn clients_are_managed_the_same_way_while_it_runs_and_while_it_rests() {
+    let home = Home::new();
+    for runs in [false, true] {
+        let served = runs.then(|| home.serve());
+        let made = home
+            .run(&[
+                "client",
+                "create",
+                "team/builds",
+                "--scope",
+                "pulse:namespace:taskcluster-*",
+                "--scope",
+                "b",
+                "--description",
+                "for CI",
+            ])
+            .well();
+        let token = made.lines().find_map(|line| line.strip_prefix("access token: ")).unwrap();
+        assert_eq!(token.len(), 44);
+        assert!(made.contains("client id:    team/builds\n") && made.contains("not shown again"), "{made}");
+        let table = home.run(&["client", "list"]).well();
+        assert!(table.starts_with("CLIENT       EXPIRES"), "{table}");
+        assert!(table.contains("pulse:namespace:taskcluster-* b") && !table.contains(token), "{table}");
+        let again = home.run(&["client", "create", "team/builds", "--scope", "a"]).sentence(1);
+        assert_eq!(again, "client `team/builds` exists: reset or delete it");
+        let reset = home.run(&["client", "reset", "team/builds", "--json"]).json();
+        assert_eq!(reset["clientId"], "team/builds");
+        assert_ne!(reset["accessToken"], json!(token));
+        for (verb, disabled) in [("disable", true), ("enable", false)] {
+            assert_eq!(home.run(&["client", verb, "team/builds"]).well(), "");
+            let list = home.run(&["client", "list", "--json"]).json();
+            assert_eq!(list["clients"][0]["disabled"], disabled);
+        }
+        assert_eq!(home.run(&["client", "delete", "team/builds"]).well(), "");
+        let gone = home.run(&["client", "delete", "team/builds"]).sentence(1);
+        assert_eq!(gone, "there is no client `team/builds`");
+        if let Some(served) = served {
+            assert_eq!(served.end(Signal::TERM).0, Some(0));
+        }
+    }
+}
+
+#[test]
+fn a_client_may_have_an_end() {
+    let home = Home::new();
+    home.run(&["client", "create", "a", "--scope", "a", "--lasts", "90 days"]).well();
+    home.run(&["client", "create", "b", "--scope", "a"]).well();
+    let list = home.run(&["client", "list", "--json"]).json();
+    let year = |at: usize| list["clients"][at]["expires"].as_str().unwrap()[..4].parse::<u32>().unwrap();
+    assert!(year(0) < year(1) - 900);
+    assert_eq!(home.run(&["client", "create", "c", "--scope", "a", "--lasts", "soon"]).code, 2);
+}
+
+#[test]
+fn roles_are_made_listed_and_deleted() {
+    let home = Home::new();
+    for served in [None, Some(home.serve())] {
+        home.run(&["role", "create", "pulse-user:*", "--scope", "pulse:namespace:<..>"]).well();
+        let table = home.run(&["role", "list"]).well();
+        assert_eq!(table, "ROLE          SCOPES\npulse-user:*  pulse:namespace:<..>\n");
+        let list = home.run(&["role", "list", "--json"]).json();
+        assert_eq!(list, json!({"roles": [{"roleId": "pulse-user:*", "scopes": ["pulse:namespace:<..>"]}]}));
+        home.run(&["role", "create", "loop", "--scope", "assume:loop"]).sentence(1);
+        home.run(&["role", "delete", "pulse-user:*"]).well();
+        assert_eq!(home.run(&["role", "delete", "pulse-user:*"]).code, 1);
+        drop(served);
+    }
+}
+
+#[test]
+fn the_audit_log_tells_who_did_what_and_is_whole() {
+    let home = Home::new();
+    home.run(&["client", "create", "builds", "--scope", "a"]).well();
+    let served = home.serve();
+    home.run(&["role", "create", "r", "--scope", "b"]).well();
+    let shown = home.run(&["audit", "show"]).well();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 2, "{shown}");
+    assert!(lines[0].contains("local uid ") && lines[0].contains("client.create builds: "), "{shown}");
+    assert!(lines[1].trim_start().starts_with("2  ") && lines[1].contains(" r: "), "{shown}");
+    let from = home.run(&["audit", "show", "--from", "2", "--json"]).json();
+    assert_eq!((&from["seq"], &from["object"]), (&json!(2), &json!("r")));
+    let running = home.run(&["audit", "verify", "--json"]).json();
+    assert_eq!(running["entries"], 2);
+    assert_eq!(served.end(Signal::TERM).0, Some(0));
+    assert_eq!(home.run(&["audit", "verify", "--json"]).json(), running);
+}
+
+#[test]
+fn an_empty_appliance_has_empty_lists() {
+    let home = Home::new();
+    assert_eq!(home.run(&["namespace", "list"]).well(), "NAMESPACE  CREATED  EXPIRES  CONTACT\n");
+    assert_eq!(home.run(&["namespace", "list", "--json"]).json(), json!([]));
+    assert_eq!(home.run(&["client", "list", "--json"]).json(), json!({"clients": []}));
+    assert_eq!(home.run(&["audit", "show"]).well(), "");
+    assert!(home.run(&["audit", "verify"]).well().starts_with("the chain is whole: 0 entries"));
+    let line = home.run(&["namespace", "show", "taskcluster-none"]).sentence(1);
+    assert_eq!(line, "namespace 'taskcluster-none' does not exist");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_trouble() {
+    let home = Home::new();
+    home.run(&["client", "create", "a", "--scope", "a"]).well();
+    let mut child = home.command(&["client", "list"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

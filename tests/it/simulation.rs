@@ -1,0 +1,386 @@
+//! Random histories of claims, waiting, outages, crashes, clock jumps and hand edits: whatever happens, every password
+//! that was handed out works until its `reclaimAt`, and everything converges when the trouble is over.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keylender::base::audit::Actor;
+use keylender::base::{AccountName, Clock, NamespaceName, Result, Secret, Span, Timestamp, VhostName};
+use keylender::domain::accounts::Accounts;
+use keylender::domain::auth::Caller;
+use keylender::domain::namespaces::{Amqp, Claim, Namespaces, Rules, When};
+use keylender::ports::broker::{
+    Access, Alarm, Broker, Connection, Exchange, Login, MemoryBroker, Overview, Permission, Queue, User, UserWish,
+};
+use keylender::store::Store;
+
+/// How many histories are told, and how many events each has.
+const HISTORIES: u64 = 1000;
+const EVENTS: u32 = 25;
+const NAMES: [&str; 3] = ["t-a", "t-b", "t-b-1"];
+const FOREIGN: &str = "somebody-else";
+const MINUTE: u64 = 60_000;
+
+/// A small generator, so that a history is its number (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
+    }
+}
+
+/// A password that was handed out: who, what, and until when it was promised to work.
+struct Promise {
+    user: String,
+    password: Secret,
+    until: Timestamp,
+}
+
+struct World {
+    dice: Dice,
+    clock: Clock,
+    store: Store,
+    memory: MemoryBroker,
+    broker: Arc<dyn Broker>,
+    namespaces: Namespaces,
+    accounts: Accounts,
+    promises: Vec<Promise>,
+    /// Whether somebody changed the broker behind our back since the last whole reconciliation.
+    tampered: bool,
+    log: Vec<String>,
+}
+
+fn vhost() -> VhostName {
+    VhostName::parse("/").unwrap()
+}
+
+fn rules() -> Rules {
+    let pattern = "^{{namespace}}/".to_owned();
+    Rules {
+        namespace_prefix: "t-".into(),
+        username_prefix: String::new(),
+        user_tags: vec!["lent".into()],
+        access: Access { configure: pattern.clone(), write: pattern, read: ".*".into() },
+        rotation_interval: Span::from_millis(60 * MINUTE as i64),
+        expiration_delay: Duration::from_millis(60 * MINUTE),
+        queue_prefix: "queue/".into(),
+        exchange_prefix: "exchange/".into(),
+        amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: vhost() },
+    }
+}
+
+impl World {
+    async fn new(seed: u64, wrap: fn(MemoryBroker) -> Arc<dyn Broker>) -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
+        let store = Store::memory(clock.clone()).unwrap();
+        let memory = MemoryBroker::default();
+        let name = AccountName::parse(FOREIGN).unwrap();
+        let permissions = [(vhost(), Access::default())];
+        let wish = UserWish { name: &name, login: Login::Locked, tags: &["theirs".into()], permissions: &permissions };
+        memory.put_user(&wish).await.unwrap();
+        for queue in ["queue/other/x", "queue/t-", "theirs"] {
+            memory.put_queue(&vhost(), Queue { name: queue.into(), ..Queue::default() });
+        }
+        let broker = wrap(memory.clone());
+        let accounts = Accounts::new(store.clone(), Some(broker.clone()), None);
+        let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules());
+        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let (promises, log) = (Vec::new(), Vec::new());
+        Self { dice, clock, store, memory, broker, namespaces, accounts, promises, tampered: false, log }
+    }
+
+    /// The process ends and starts again: only the store is left, with what had reached its writer.
+    async fn restart(&mut self) {
+        self.store.write(|_| Ok(())).await.unwrap();
+        self.accounts = Accounts::new(self.store.clone(), Some(self.broker.clone()), None);
+        self.namespaces = Namespaces::new(self.store.clone(), self.accounts.clone(), rules());
+    }
+
+    fn name(&mut self) -> NamespaceName {
+        let name = NAMES[self.dice.roll(NAMES.len() as u64) as usize];
+        self.namespaces.parse(name).unwrap()
+    }
+
+    /// One event.
+    async fn step(&mut self) {
+        let kind = self.dice.roll(16);
+        self.log.push(format!("{} event {kind}", self.clock.now()));
+        match kind {
+            0..=3 => self.claim().await,
+            4..=6 => self.wait(),
+            7 | 8 => self.rotate().await,
+            9 => self.expire().await,
+            10 => self.reconcile().await,
+            11 => self.trouble(),
+            12 => self.memory.come_back(),
+            13 => self.tamper().await,
+            14 => self.jump(),
+            _ => self.restart().await,
+        }
+        self.check();
+    }
+
+    /// Runs something to its end, or crashes in the middle of it.
+    async fn maybe_crash<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let waits = if self.dice.roll(3) == 0 { self.dice.roll(6) } else { u64::MAX };
+        let outcome = crash_after(work, waits).await;
+        if outcome.is_none() {
+            self.log.push(format!("crash after {waits} waits"));
+            self.restart().await;
+        }
+        outcome
+    }
+
+    async fn claim(&mut self) {
+        let name = self.name();
+        let lasts = [10, 200, 100_000][self.dice.roll(3) as usize] * MINUTE;
+        let claim = Claim { expires: Some(self.clock.now().plus(Duration::from_millis(lasts))), contact: None };
+        let namespaces = self.namespaces.clone();
+        let caller = Caller::local("simulation", "r");
+        let Some(Ok(claimed)) = self.maybe_crash(namespaces.claim(&caller, &name, claim)).await else { return };
+        let claimed = claimed.into_inner();
+        assert!(claimed.reclaim_at > self.clock.now(), "a claim is told a moment in the future");
+        let text = claimed.connection_string.expose().strip_prefix("amqp://").unwrap();
+        let (user, rest) = text.split_once(':').unwrap();
+        let password = Secret::new(rest.split_once('@').unwrap().0);
+        self.log.push(format!("lent {user} until {}", claimed.reclaim_at));
+        self.promises.push(Promise { user: user.into(), password, until: claimed.reclaim_at });
+    }
+
+    fn wait(&mut self) {
+        let minutes = [1, 20, 45, 61, 300][self.dice.roll(5) as usize];
+        self.clock.advance(Duration::from_millis(minutes * MINUTE));
+    }
+
+    async fn rotate(&mut self) {
+        let namespaces = self.namespaces.clone();
+        match self.dice.roll(4) {
+            0 => {
+                let name = self.name();
+                drop(self.maybe_crash(namespaces.rotate(&name, Actor::Appliance, When::Now)).await);
+            }
+            _ => drop(self.maybe_crash(namespaces.rotate_due()).await),
+        }
+    }
+
+    async fn expire(&mut self) {
+        let namespaces = self.namespaces.clone();
+        drop(self.maybe_crash(namespaces.expire_over()).await);
+    }
+
+    async fn reconcile(&mut self) {
+        let accounts = self.accounts.clone();
+        if let Some(Ok(done)) = self.maybe_crash(accounts.reconcile()).await
+            && done.failed == 0
+        {
+            self.tampered = false;
+        }
+    }
+
+    fn trouble(&mut self) {
+        let calls = self.dice.roll(5) as u32;
+        match self.dice.roll(4) {
+            0 => self.memory.go_away(),
+            1 => self.memory.fail_after(calls),
+            2 => self.memory.fail_next(calls),
+            _ => self.memory.lose_answers(calls),
+        }
+    }
+
+    /// Somebody changes users of ours by hand, or the broker loses its disk.
+    async fn tamper(&mut self) {
+        let user = format!("{}-{}", self.name(), 1 + self.dice.roll(2));
+        let name = AccountName::parse(&user).unwrap();
+        // It may take effect although the answer is lost.
+        match self.dice.roll(3) {
+            0 => drop(self.memory.delete_user(&name).await),
+            1 => drop(self.memory.delete_permission(&vhost(), &name).await),
+            _ => {
+                let access = Access { configure: ".*".into(), write: ".*".into(), read: ".*".into() };
+                drop(self.memory.put_permission(&vhost(), &name, &access).await);
+            }
+        }
+        self.tampered = true;
+    }
+
+    /// The clock is set, by some minutes or by days.
+    fn jump(&mut self) {
+        let by = Duration::from_millis([5, 90, 3000][self.dice.roll(3) as usize] * MINUTE);
+        let now = self.clock.now();
+        self.clock.set(if self.dice.roll(2) == 0 { now.plus(by) } else { now.minus(by) });
+    }
+
+    /// Every promise that is not over is kept, at every moment at which nobody meddled.
+    fn check(&mut self) {
+        let now = self.clock.now();
+        self.promises.retain(|promise| promise.until > now);
+        if self.tampered {
+            return;
+        }
+        for Promise { user, password, until } in &self.promises {
+            let works = self.memory.can_login(user, password);
+            assert!(works, "{user} was promised until {until}\n{}", self.log.join("\n"));
+        }
+    }
+
+    /// The trouble is over: one pass of each loop, and everything is as it should be.
+    async fn converge(&mut self) {
+        self.memory.come_back();
+        self.memory.fail_next(0);
+        self.memory.lose_answers(0);
+        self.restart().await;
+        self.accounts.reconcile().await.unwrap();
+        self.tampered = false;
+        self.namespaces.rotate_due().await.unwrap();
+        self.namespaces.expire_over().await.unwrap();
+        self.check();
+
+        let live = self.namespaces.list(None, 100).unwrap().namespaces;
+        let mut expected: BTreeSet<String> = ["administrator", FOREIGN].map(String::from).into();
+        for (name, _) in &live {
+            expected.extend([format!("{name}-1"), format!("{name}-2")]);
+        }
+        let users = self.memory.users().await.unwrap();
+        assert_eq!(users.iter().map(|user| user.name.clone()).collect::<BTreeSet<_>>(), expected, "{:?}", self.log);
+        assert!(self.accounts.drifts().await.unwrap().is_empty(), "{:?}", self.log);
+        assert!(users.iter().any(|user| user.name == FOREIGN && user.tags == ["theirs"]));
+        assert_eq!(self.memory.queues(&vhost()).await.unwrap().len(), 3, "nothing outside the prefix is touched");
+        for (name, _) in live {
+            let caller = Caller::local("simulation", "r");
+            let claimed = self.namespaces.claim(&caller, &name, Claim::default()).await.unwrap().into_inner();
+            assert!(claimed.reclaim_at > self.clock.now());
+        }
+        self.store.verify_audit().unwrap();
+    }
+}
+
+/// Polls a future until it has waited so many times, then drops it: to it, that is a crash.
+async fn crash_after<T>(work: impl Future<Output = T>, mut waits: u64) -> Option<T> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if waits == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            waits -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+async fn tell(seed: u64, wrap: fn(MemoryBroker) -> Arc<dyn Broker>) {
+    let mut world = World::new(seed, wrap).await;
+    for _ in 0..EVENTS {
+        world.step().await;
+    }
+    world.converge().await;
+}
+
+#[tokio::test]
+async fn every_random_history_keeps_its_promises_and_converges() {
+    for seed in 0..HISTORIES {
+        tell(seed, |memory| Arc::new(memory)).await;
+    }
+}
+
+/// A broker that says yes before it has done it: to us the store is told first, the wrong way round.
+struct Hasty {
+    memory: MemoryBroker,
+    later: std::sync::Mutex<Option<(AccountName, Login, Vec<String>, Vec<(VhostName, Access)>)>>,
+}
+
+impl Hasty {
+    async fn catch_up(&self) {
+        let later = self.later.lock().unwrap().take();
+        if let Some((name, login, tags, permissions)) = later {
+            let wish = UserWish { name: &name, login, tags: &tags, permissions: &permissions };
+            drop(self.memory.put_user(&wish).await);
+        }
+    }
+}
+
+#[async_trait]
+impl Broker for Hasty {
+    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
+        self.put_user(wish).await
+    }
+    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
+        self.catch_up().await;
+        let later = (wish.name.clone(), wish.login.clone(), wish.tags.to_vec(), wish.permissions.to_vec());
+        *self.later.lock().unwrap() = Some(later);
+        Ok(())
+    }
+    async fn overview(&self) -> Result<Overview> {
+        self.memory.overview().await
+    }
+    async fn whoami(&self) -> Result<User> {
+        self.memory.whoami().await
+    }
+    async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool> {
+        self.memory.vhost_exists(vhost).await
+    }
+    async fn alarms(&self) -> Result<Vec<Alarm>> {
+        self.memory.alarms().await
+    }
+    async fn delete_user(&self, name: &AccountName) -> Result<bool> {
+        self.memory.delete_user(name).await
+    }
+    async fn user(&self, name: &AccountName) -> Result<Option<User>> {
+        self.memory.user(name).await
+    }
+    async fn users(&self) -> Result<Vec<User>> {
+        self.memory.users().await
+    }
+    async fn put_permission(&self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
+        self.memory.put_permission(vhost, user, access).await
+    }
+    async fn delete_permission(&self, vhost: &VhostName, user: &AccountName) -> Result<bool> {
+        self.memory.delete_permission(vhost, user).await
+    }
+    async fn permissions(&self) -> Result<Vec<Permission>> {
+        self.memory.permissions().await
+    }
+    async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
+        self.memory.queues(vhost).await
+    }
+    async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
+        self.memory.queue(vhost, name).await
+    }
+    async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        self.memory.delete_queue(vhost, name).await
+    }
+    async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
+        self.memory.exchanges(vhost).await
+    }
+    async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        self.memory.delete_exchange(vhost, name).await
+    }
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        self.memory.connections().await
+    }
+    async fn close_connection(&self, name: &str, reason: &str) -> Result<bool> {
+        self.memory.close_connection(name, reason).await
+    }
+    async fn close_connections_of(&self, user: &AccountName, reason: &str) -> Result<()> {
+        self.memory.close_connections_of(user, reason).await
+    }
+}
+
+#[tokio::test]
+async fn the_simulation_notices_when_store_and_broker_are_told_in_the_wrong_order() {
+    let mut noticed = 0;
+    for seed in 0..20 {
+        let told = tokio::spawn(tell(seed, |memory| Arc::new(Hasty { memory, later: Default::default() })));
+        noticed += usize::from(told.await.is_err());
+    }
+    assert!(noticed > 10, "only {noticed} of 20 wrong histories were noticed");
+}
