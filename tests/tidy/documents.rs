@@ -73,8 +73,7 @@ pub fn tests(tree: &[Source]) -> Vec<Violation> {
     let mut broken = Vec::new();
     for source in documents(tree) {
         for (at, word) in words(&source.text) {
-            let is_sentence =
-                word.matches('_').count() >= 2 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let is_sentence = word.matches('_').count() >= 2 && word.chars().all(|c| !c.is_uppercase());
             let is_code = source.text[..at].ends_with('`') && source.text[at + word.len()..].starts_with('`');
             if is_sentence && is_code && !functions.contains(word) && !word.starts_with('_') {
                 broken.push(violation(source, at, format!("there is no test {word}")));
