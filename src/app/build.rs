@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use url::Url;
 
 use super::loops;
@@ -22,6 +21,7 @@ use crate::ports::resolve::Resolver;
 use crate::ports::tls::{ClientCertificate, Tls};
 use crate::proto::urls::RootUrl;
 use crate::store::{KeySource, Store};
+use crate::web::Router;
 use crate::web::peer::TrustProxy;
 use crate::web::state::{App, Parts};
 

@@ -4,18 +4,14 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::{Request, header};
 use serde_json::Value;
-use tower::ServiceExt;
 
 use super::build::{self, Appliance};
 use super::lifecycle::CONTROL_SOCKET;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Kind, Result};
 use crate::ports::appliance::{Answer, ApplianceDoor};
-use crate::web::peer::Connection;
+use crate::web::{Router, local};
 
 /// The mount of our own API.
 const MOUNT: &str = "/api/keylender/v1";
@@ -47,7 +43,7 @@ impl Operator {
         let body = input.map(|input| input.to_string());
         let answer = match &self.0 {
             Way::Running(door) => door.call(method, &path, None, body).await?,
-            Way::Resting(router) => in_process(router.clone(), method, &path, body).await?,
+            Way::Resting(router) => local::call(router.clone(), method, &path, body).await?,
         };
         read(&answer)
     }
@@ -64,23 +60,6 @@ fn answers(socket: &Path) -> Result<bool> {
         }
         Err(_) => Ok(false),
     }
-}
-
-async fn in_process(router: Router, method: &str, path: &str, body: Option<String>) -> Result<Answer> {
-    let user = format!("uid {}", rustix::process::getuid().as_raw());
-    let length = body.as_ref().map_or(0, String::len);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::CONTENT_LENGTH, length)
-        .extension(Connection::Local { user: user.into() })
-        .body(Body::from(body.unwrap_or_default()))
-        .map_err(|e| Error::internal("making a request", e))?;
-    let Ok(response) = router.oneshot(request).await;
-    let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), usize::MAX).await.map_err(|e| Error::internal("reading an answer", e))?;
-    Ok(Answer { status, body: body.into() })
 }
 
 /// The document of an answer, or the error that it carries.

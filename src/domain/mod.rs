@@ -1,7 +1,8 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `namespaces → accounts` · `vitals → all, reading only`.
+//! `namespaces → accounts, auth` · `loops → auth` · `vitals → accounts, namespaces`. Of `auth` the others use only
+//! `Caller`, the proof of who asks; `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod auth; // who is asking, and may they

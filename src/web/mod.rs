@@ -6,11 +6,12 @@ mod console;
 mod error;
 mod health;
 mod layers;
+pub mod local;
 mod page;
 pub mod peer;
 pub mod state;
 
-use axum::Router;
+pub use axum::Router;
 use axum::extract::Request;
 use axum::http::header;
 use axum::middleware;

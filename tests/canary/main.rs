@@ -116,6 +116,46 @@ fn member(document: &str, name: &str) -> String {
     document[name].as_str().unwrap_or_else(|| panic!("no {name} in {document}")).to_owned()
 }
 
+/// What every kind of page and method answers, with right and wrong credentials.
+fn answers_of(appliance: &Appliance, bearer: &str) -> Vec<String> {
+    let mut said = Vec::new();
+    let guessed = format!("Bearer canary/{GUESSED_TOKEN}");
+    for authorization in [bearer, &guessed, "Bearer canary-guessed-token-0a1b2c3d4e", "Hawk id=\"canary\"", ""] {
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/metrics"),
+            ("GET", "/__heartbeat__"),
+            ("GET", "/v1/ping"),
+            ("GET", "/v1/namespaces"),
+            ("GET", "/v1/namespace/taskcluster-canary"),
+            ("POST", "/v1/namespace/elsewhere"),
+            ("GET", "/api/keylender/v1/clients"),
+            ("GET", "/api/keylender/v1/audit"),
+            ("GET", "/nowhere"),
+            ("GET", "/references/pulse/v1/api.json"),
+        ] {
+            said.push(request(appliance.port, method, path, &[("Authorization", authorization)], "{}").whole);
+        }
+    }
+    said
+}
+
+/// What every command says that is not there to hand out a secret.
+fn output_of(appliance: &Appliance) -> Vec<String> {
+    let commands = [
+        &["config"][..],
+        &["config", "--json"],
+        &["client", "list", "--json"],
+        &["namespace", "list", "--json"],
+        &["namespace", "show", "taskcluster-canary"],
+        &["audit", "show", "--json"],
+        &["audit", "verify"],
+        &["claim", "taskcluster-canary"],
+        &["serve", "--port", "nonsense"],
+    ];
+    commands.into_iter().map(|command| appliance.run(command)).collect()
+}
+
 #[test]
 fn no_secret_shows_anywhere_but_where_it_is_handed_out() {
     let broker = FakeBroker::start();
@@ -151,25 +191,7 @@ fn no_secret_shows_anywhere_but_where_it_is_handed_out() {
     ];
 
     // Everything that answers, with right and wrong credentials, and with a broker that echoes what it is told.
-    let mut said = Vec::new();
-    let guessed = format!("Bearer canary/{GUESSED_TOKEN}");
-    for authorization in [&bearer, &guessed, "Bearer canary-guessed-token-0a1b2c3d4e", "Hawk id=\"canary\"", ""] {
-        for (method, path) in [
-            ("GET", "/"),
-            ("GET", "/metrics"),
-            ("GET", "/__heartbeat__"),
-            ("GET", "/v1/ping"),
-            ("GET", "/v1/namespaces"),
-            ("GET", "/v1/namespace/taskcluster-canary"),
-            ("POST", "/v1/namespace/elsewhere"),
-            ("GET", "/api/keylender/v1/clients"),
-            ("GET", "/api/keylender/v1/audit"),
-            ("GET", "/nowhere"),
-            ("GET", "/references/pulse/v1/api.json"),
-        ] {
-            said.push(request(appliance.port, method, path, &[("Authorization", authorization)], "{}").whole);
-        }
-    }
+    let mut said = answers_of(&appliance, &bearer);
     broker.echo_errors(true);
     for name in ["taskcluster-echo-1", "taskcluster-echo-2"] {
         let path = format!("/api/pulse/v1/namespace/{name}");
@@ -177,19 +199,7 @@ fn no_secret_shows_anywhere_but_where_it_is_handed_out() {
         assert!(refused.whole.starts_with("HTTP/1.1 503"), "{}", refused.whole);
         said.push(refused.whole);
     }
-    for command in [
-        &["config"][..],
-        &["config", "--json"],
-        &["client", "list", "--json"],
-        &["namespace", "list", "--json"],
-        &["namespace", "show", "taskcluster-canary"],
-        &["audit", "show", "--json"],
-        &["audit", "verify"],
-        &["claim", "taskcluster-canary"],
-        &["serve", "--port", "nonsense"],
-    ] {
-        said.push(appliance.run(command));
-    }
+    said.extend(output_of(&appliance));
     appliance.stop();
     said.push(appliance.run(&["audit", "show", "--json"]));
 

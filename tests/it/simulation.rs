@@ -292,10 +292,13 @@ async fn every_random_history_keeps_its_promises_and_converges() {
     }
 }
 
+/// What a user was told to be.
+type Told = (AccountName, Login, Vec<String>, Vec<(VhostName, Access)>);
+
 /// A broker that says yes before it has done it: to us the store is told first, the wrong way round.
 struct Hasty {
     memory: MemoryBroker,
-    later: std::sync::Mutex<Option<(AccountName, Login, Vec<String>, Vec<(VhostName, Access)>)>>,
+    later: std::sync::Mutex<Option<Told>>,
 }
 
 impl Hasty {

@@ -1,0 +1,130 @@
+//! The rules about documents: what they name is there.
+
+use std::collections::BTreeSet;
+
+use crate::rules::{Violation, violation};
+use crate::source::{Source, words};
+
+/// The page that shows where everything is.
+const MAP: &str = "docs/architecture.md";
+/// The list of settings, and the part of it that this version does not use.
+const SETTINGS: (&str, &str) = ("src/app/settings/table.rs", "const LATER");
+/// Hosts of package registries, in halves: their names stand nowhere, so that a mirror needs no patch.
+const REGISTRIES: [[&str; 2]; 8] = [
+    ["index.", "crates.io"],
+    ["static.", "crates.io"],
+    ["registry.", "npmjs.org"],
+    ["registry.", "yarnpkg.com"],
+    ["py", "pi.org"],
+    ["files.", "pythonhosted.org"],
+    ["proxy.", "golang.org"],
+    ["registry-1.", "docker.io"],
+];
+
+fn documents(tree: &[Source]) -> impl Iterator<Item = &Source> {
+    tree.iter().filter(|source| source.path.ends_with(".md"))
+}
+
+/// The map names every folder of `src/`, and what lies in it: `store/` and `seal`.
+pub fn map(tree: &[Source]) -> Vec<Violation> {
+    let Some(map) = tree.iter().find(|source| source.path == MAP) else { return Vec::new() };
+    let named: BTreeSet<&str> = words(&map.text).into_iter().map(|(_, word)| word).collect();
+    let mut missing = BTreeSet::new();
+    for source in tree {
+        let Some((folder, rest)) = source.path.strip_prefix("src/").and_then(|path| path.split_once('/')) else {
+            continue;
+        };
+        if !map.text.contains(&format!("{folder}/")) {
+            missing.insert(format!("{folder}/"));
+        }
+        let entry = rest.split(['/', '.']).next().unwrap_or_default();
+        if !named.contains(entry) && !["mod", "tests"].contains(&entry) {
+            missing.insert(format!("{folder}/{entry}"));
+        }
+    }
+    missing.iter().map(|entry| violation(map, 0, format!("src/{entry} is not on the map"))).collect()
+}
+
+/// Settings, constants and variables that documents name are those of the code: `RABBIT_BASE_URL`.
+pub fn names(tree: &[Source]) -> Vec<Violation> {
+    let is_source = |source: &&Source| [".rs", ".sh"].iter().any(|end| source.path.ends_with(end));
+    let mut known = BTreeSet::new();
+    for source in tree.iter().filter(|source| is_source(source) || source.path.starts_with("scripts/")) {
+        let later = source.text.find(SETTINGS.1).filter(|_| source.path == SETTINGS.0);
+        let later = later.map(|at| at..at + source.text[at..].find("];").unwrap_or(0)).unwrap_or(0..0);
+        known.extend(words(&source.text).into_iter().filter(|(at, _)| !later.contains(at)).map(|(_, word)| word));
+    }
+    let mut broken = Vec::new();
+    for source in documents(tree) {
+        for (at, word) in words(&source.text) {
+            let is_loud =
+                word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit());
+            if is_loud && word.starts_with(|c: char| c.is_ascii_uppercase()) && !known.contains(word) {
+                broken.push(violation(source, at, format!("there is no {word}")));
+            }
+        }
+    }
+    broken
+}
+
+/// Tests that documents name in backticks are there. A test's name is a sentence: it has three words at least.
+pub fn tests(tree: &[Source]) -> Vec<Violation> {
+    let functions: BTreeSet<&str> = tree.iter().flat_map(|source| functions(&source.code)).collect();
+    let mut broken = Vec::new();
+    for source in documents(tree) {
+        for (at, word) in words(&source.text) {
+            let is_sentence = word.matches('_').count() >= 2 && word.chars().all(|c| !c.is_uppercase());
+            let is_code = source.text[..at].ends_with('`') && source.text[at + word.len()..].starts_with('`');
+            if is_sentence && is_code && !functions.contains(word) && !word.starts_with('_') {
+                broken.push(violation(source, at, format!("there is no test {word}")));
+            }
+        }
+    }
+    broken
+}
+
+fn functions(code: &str) -> impl Iterator<Item = &str> {
+    let words = words(code);
+    let names: Vec<&str> = words.windows(2).filter(|pair| pair[0].1 == "fn").map(|pair| pair[1].1).collect();
+    names.into_iter()
+}
+
+/// Links to files of ours lead somewhere.
+pub fn links(tree: &[Source]) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    for source in documents(tree) {
+        let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for (at, _) in source.text.match_indices("](") {
+            let target = source.text[at + 2..].split([')', '#']).next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+            for part in target.split('/').filter(|part| !part.is_empty() && *part != ".") {
+                match part {
+                    ".." => drop(path.pop()),
+                    part => path.push(part),
+                }
+            }
+            let path = path.join("/");
+            let leads = |other: &Source| other.path == path || other.path.starts_with(&format!("{path}/"));
+            if !tree.iter().any(leads) {
+                broken.push(violation(source, at, format!("`{target}` is not there")));
+            }
+        }
+    }
+    broken
+}
+
+/// No file names the host of a package registry.
+pub fn registries(tree: &[Source]) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    for source in tree {
+        for host in REGISTRIES.map(|halves| halves.concat()) {
+            if let Some(at) = source.text.find(&host) {
+                broken.push(violation(source, at, format!("it names {host}")));
+            }
+        }
+    }
+    broken
+}
