@@ -132,7 +132,7 @@ impl Loops {
 
     /// Runs a loop now, for an operator.
     pub async fn run_for(&self, caller: &Caller, name: &str) -> Result<String> {
-        let note = caller.note("loop.run", name);
+        let note = caller.note("loop.run", self.entry(name)?.each.name);
         self.store
             .write(move |tx| {
                 tx.audit(note);

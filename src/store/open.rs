@@ -38,6 +38,14 @@ impl Store {
         {
             return Err(Error::unavailable("the key file of the store is missing").because(file.display().to_string()));
         }
+        if let (true, true, KeySource::File(file)) = (fresh, path.exists(), key)
+            && file.exists()
+        {
+            return Err(Error::unavailable(
+                "the store is empty although it has a key: restore a backup, or remove the file",
+            )
+            .because(path.display().to_string()));
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(cannot)?;

@@ -114,7 +114,9 @@ fn dress(headers: &mut HeaderMap, is_api: bool) {
 
 /// `FORCE_SSL`: plain reads are sent to https, everything else is refused (vector group `pulse_http_tls`).
 fn redirect_to_https(app: &App, origin: &Origin, method: &Method, headers: &HeaderMap) -> Option<Response> {
-    if !app.force_ssl || origin.peer.is_https {
+    // Who watches the process itself need not come through the proxy that speaks TLS.
+    let is_watcher = origin.target.path().starts_with("/__");
+    if !app.force_ssl || origin.peer.is_https || is_watcher {
         return None;
     }
     let host = peer::host(headers, &origin.target);

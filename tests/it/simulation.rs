@@ -9,7 +9,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keylender::base::audit::Actor;
 use keylender::base::{AccountName, Clock, NamespaceName, Result, Secret, Span, Timestamp, VhostName};
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
@@ -166,7 +165,7 @@ impl World {
         match self.dice.roll(4) {
             0 => {
                 let name = self.name();
-                drop(self.maybe_crash(namespaces.rotate(&name, Actor::Appliance, When::Now)).await);
+                drop(self.maybe_crash(namespaces.rotate(&name, &Caller::of_loop("simulation"), When::Now)).await);
             }
             _ => drop(self.maybe_crash(namespaces.rotate_due()).await),
         }

@@ -13,7 +13,8 @@ use crate::proto::scopes::{Expression, covers};
 pub struct Caller {
     actor: Actor,
     scopes: Arc<[Scope]>,
-    request_id: Arc<str>,
+    /// The request they came with; a loop comes with none.
+    request_id: Option<Arc<str>>,
     /// Marks the signed request, so that a restart still knows it (see `replay`).
     mark: Option<String>,
 }
@@ -21,19 +22,24 @@ pub struct Caller {
 impl Caller {
     /// Somebody who showed no credentials: without any scope.
     pub fn nobody(request_id: &str) -> Self {
-        Self { actor: Actor::Anonymous, scopes: Arc::default(), request_id: request_id.into(), mark: None }
+        Self { actor: Actor::Anonymous, scopes: Arc::default(), request_id: Some(request_id.into()), mark: None }
     }
 
     pub(super) fn client(id: Option<ClientId>, scopes: Vec<Scope>, request_id: &str, mark: Option<String>) -> Self {
         let actor = id.map_or(Actor::Anonymous, Actor::Client);
-        Self { actor, scopes: scopes.into(), request_id: request_id.into(), mark }
+        Self { actor, scopes: scopes.into(), request_id: Some(request_id.into()), mark }
     }
 
     /// A user of this host who reached the control socket or the store itself: the file's mode is the proof, and
     /// there is nothing they may not do.
     pub fn local(user: &str, request_id: &str) -> Self {
         let everything = Scope::parse("*").into_iter().collect();
-        Self { actor: Actor::Local(user.into()), scopes: everything, request_id: request_id.into(), mark: None }
+        Self { actor: Actor::Local(user.into()), scopes: everything, request_id: Some(request_id.into()), mark: None }
+    }
+
+    /// A loop of this appliance, which acts by what the store says.
+    pub fn of_loop(name: &str) -> Self {
+        Self { actor: Actor::Loop(name.into()), scopes: Arc::default(), request_id: None, mark: None }
     }
 
     /// As the audit log names them.
@@ -43,7 +49,8 @@ impl Caller {
 
     /// Begins an audit entry of something they did.
     pub fn note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
-        let note = Note::done(self.actor(), action, object).request(&*self.request_id);
+        let mut note = Note::done(self.actor(), action, object);
+        note.request_id = self.request_id.as_deref().map(str::to_owned);
         match &self.mark {
             Some(mark) => note.with(super::replay::DETAIL, mark.clone()),
             None => note,

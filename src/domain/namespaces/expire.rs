@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use super::{NAMESPACES, Namespace, Namespaces};
-use crate::base::audit::{Actor, Note};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
 /// Namespaces looked at per transaction.
@@ -35,7 +35,7 @@ impl Namespaces {
     pub async fn expire_over(&self) -> Result<Expired> {
         let mut expired = Expired::default();
         for name in self.over()? {
-            match self.expire(&name, Actor::Loop(LOOP.into()), Which::Over).await {
+            match self.expire(&name, &Caller::of_loop(LOOP), Which::Over).await {
                 Ok(removed) => expired.removed += usize::from(removed),
                 Err(error) => {
                     tracing::warn!(namespace = %name, "could not remove `{name}`: {}", error.chain());
@@ -50,19 +50,19 @@ impl Namespaces {
     ///
     /// A claim either comes first and saves it, or is told to come again until it is gone. A crash between any two
     /// steps is finished by the next call.
-    pub async fn expire(&self, name: &NamespaceName, actor: Actor, which: Which) -> Result<bool> {
-        let (this, namespace, by) = (self.clone(), name.clone(), actor.clone());
-        if !self.store.write(move |tx| this.begin_to_end(tx, &namespace, by, which)).await? {
+    pub async fn expire(&self, name: &NamespaceName, caller: &Caller, which: Which) -> Result<bool> {
+        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
+        if !self.store.write(move |tx| this.begin_to_end(tx, &namespace, &by, which)).await? {
             return Ok(false);
         }
-        self.accounts.settle(&self.rules.accounts(name)?, actor.clone(), |_| Ok(())).await?;
+        self.accounts.settle(&self.rules.accounts(name)?, caller.actor(), |_| Ok(())).await?;
         let (queues, exchanges) = self.remove_things(name).await?;
-        let namespace = name.clone();
+        let (namespace, caller) = (name.clone(), caller.clone());
         self.store
             .write(move |tx| {
                 let Some(Namespace { ending: true, .. }) = tx.get(&NAMESPACES, &namespace)? else { return Ok(()) };
                 tx.delete(&NAMESPACES, &namespace);
-                let note = Note::done(actor, "namespace.delete", &namespace).with("queues", queues);
+                let note = caller.note("namespace.delete", &namespace).with("queues", queues);
                 tx.audit(note.with("exchanges", exchanges));
                 Ok(())
             })
@@ -89,7 +89,13 @@ impl Namespaces {
     }
 
     /// Notes that the namespace ends, and that its users should not be. False when it need not end.
-    fn begin_to_end(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, actor: Actor, which: Which) -> Result<bool> {
+    fn begin_to_end(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        name: &NamespaceName,
+        caller: &Caller,
+        which: Which,
+    ) -> Result<bool> {
         let now = tx.now();
         let Some(mut namespace) = tx.get(&NAMESPACES, name)? else {
             return match which {
@@ -108,7 +114,7 @@ impl Namespaces {
         }
         namespace.ending = true;
         tx.put(&NAMESPACES, name, &namespace)?;
-        tx.audit(Note::done(actor, "namespace.expire", name).with("expires", namespace.expires.to_string()));
+        tx.audit(caller.note("namespace.expire", name).with("expires", namespace.expires.to_string()));
         Ok(true)
     }
 

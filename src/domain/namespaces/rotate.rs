@@ -5,8 +5,8 @@ use std::ops::Bound;
 use futures_util::StreamExt;
 
 use super::{NAMESPACES, Namespace, Namespaces};
-use crate::base::audit::{Actor, Note};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
+use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
 /// Rotations side by side. The broker takes eight changes at a time; the others wait for the disk meanwhile.
@@ -51,7 +51,7 @@ impl Namespaces {
         let mut rotated = Rotated::default();
         let due = self.due()?;
         let mut outcomes = futures_util::stream::iter(due)
-            .map(|name| async move { (self.rotate(&name, Actor::Loop(LOOP.into()), When::Due).await, name) })
+            .map(|name| async move { (self.rotate(&name, &Caller::of_loop(LOOP), When::Due).await, name) })
             .buffer_unordered(WORKERS);
         while let Some((outcome, name)) = outcomes.next().await {
             match outcome {
@@ -70,9 +70,9 @@ impl Namespaces {
     ///
     /// The new password is settled before the slots change places, so that an outage of the broker leaves the active
     /// one in force. A crash between any two steps is finished by the next call.
-    pub async fn rotate(&self, name: &NamespaceName, actor: Actor, when: When) -> Result<bool> {
-        let (this, namespace, by) = (self.clone(), name.clone(), actor.clone());
-        let begun = self.store.write(move |tx| this.begin(tx, &namespace, by, when)).await?;
+    pub async fn rotate(&self, name: &NamespaceName, caller: &Caller, when: When) -> Result<bool> {
+        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
+        let begun = self.store.write(move |tx| this.begin(tx, &namespace, &by, when)).await?;
         let account = match begun {
             Begun::NotDue => return Ok(false),
             Begun::Promised(until) if when == When::Now => {
@@ -81,8 +81,8 @@ impl Namespaces {
             Begun::Promised(_) => return Ok(false),
             Begun::Settle(account) => account,
         };
-        let (this, namespace, by) = (self.clone(), name.clone(), actor.clone());
-        self.accounts.settle(&[account], actor, move |tx| this.swap(tx, &namespace, by)).await
+        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
+        self.accounts.settle(&[account], caller.actor(), move |tx| this.swap(tx, &namespace, &by)).await
     }
 
     /// The namespaces whose time to rotate has come.
@@ -98,7 +98,7 @@ impl Namespaces {
     }
 
     /// Gives the resting slot a new password, unless the present one was promised for longer.
-    fn begin(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, actor: Actor, when: When) -> Result<Begun> {
+    fn begin(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, caller: &Caller, when: When) -> Result<Begun> {
         let mut namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
         let now = tx.now();
         let account = self.rules.account(name, namespace.active.other())?;
@@ -115,7 +115,7 @@ impl Namespaces {
             return Ok(Begun::Promised(namespace.resting_until));
         }
         let password = Secret::generate();
-        tx.audit(Note::done(actor, "namespace.renew", name).about(&password).with("account", account.as_str()));
+        tx.audit(caller.note("namespace.renew", name).about(&password).with("account", account.as_str()));
         self.accounts.wish(tx, &account, &self.rules.wish(name, Some(password)))?;
         namespace.incoming = true;
         tx.put(&NAMESPACES, name, &namespace)?;
@@ -123,7 +123,7 @@ impl Namespaces {
     }
 
     /// Lets the slots change places, if the broker is known to have the new password.
-    fn swap(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, actor: Actor) -> Result<bool> {
+    fn swap(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, caller: &Caller) -> Result<bool> {
         let Some(mut namespace) = tx.get(&NAMESPACES, name)?.filter(|namespace| namespace.incoming) else {
             return Ok(false);
         };
@@ -136,7 +136,7 @@ impl Namespaces {
         namespace.resting_until = namespace.promised_until;
         namespace.next_rotation = self.next_rotation(name, tx.now());
         namespace.promised_until = namespace.next_rotation.plus(self.rules.grace());
-        let note = Note::done(actor, "namespace.rotate", name).with("active_slot", u8::from(active));
+        let note = caller.note("namespace.rotate", name).with("active_slot", u8::from(active));
         tx.audit(note.with("next_rotation", namespace.next_rotation.to_string()));
         tx.put(&NAMESPACES, name, &namespace)?;
         Ok(true)

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::base::audit::Actor;
 use crate::base::{Clock, Kind, VhostName};
 use crate::domain::auth::Caller;
 use crate::ports::broker::{Broker, Exchange, MemoryBroker, Queue};
@@ -104,7 +103,7 @@ async fn a_loop_that_runs_hours_late_never_shortens_a_promise() {
 
     assert_eq!(world.namespaces.rotate_due().await.unwrap().rotated, 1);
     let next = world.claim().await.unwrap();
-    let refused = world.namespaces.rotate(&world.name(), Actor::Appliance, When::Now).await.unwrap_err();
+    let refused = world.namespaces.rotate(&world.name(), &Caller::of_loop("tests"), When::Now).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Conflict);
     assert!(world.works(&late) && world.works(&next));
 }

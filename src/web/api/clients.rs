@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
 use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::domain::auth::{Auth, NewClient, ShownClient};
+use crate::proto::formats;
 use crate::web::state::App;
 
 static LIST: Endpoint = endpoint("listClients", MethodFilter::GET, "/clients", "keylender:client:list", false);
@@ -91,7 +92,8 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Input {
     scopes: Vec<Scope>,
-    expires: Option<Timestamp>,
+    /// Read as leniently as a claim's.
+    expires: Option<String>,
     #[serde(default)]
     description: String,
 }
@@ -106,7 +108,10 @@ struct Issued<'a> {
 
 async fn create(app: App, call: Call, id: ClientId) -> Result<Reply> {
     let Input { scopes, expires, description } = read_input(call.payload.clone())?;
-    let expires = expires.unwrap_or_else(|| Auth::never(app.clock.now()));
+    let expires = match expires {
+        None => Auth::never(app.clock.now()),
+        Some(text) => formats::date_time(&text).map_err(|_| not_a_time(&text))?,
+    };
     let new = NewClient { scopes, expires, description };
     issued(&id, &app.auth.create_client(&call.caller, id.clone(), new).await?.into_inner())
 }
@@ -142,6 +147,11 @@ async fn enable(app: App, call: Call, id: ClientId) -> Result<Reply> {
 async fn delete(app: App, call: Call, id: ClientId) -> Result<Reply> {
     app.auth.delete_client(&call.caller, id).await?;
     done()
+}
+
+fn not_a_time(text: &str) -> Error {
+    Error::invalid(format!("expires is not a time like 2026-11-20T14:03:00Z: {text:?}"))
+        .with_code("InputValidationError")
 }
 
 /// Reads an input; the message says which member is wrong and how.

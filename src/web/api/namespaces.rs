@@ -95,11 +95,11 @@ async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
 }
 
 async fn rotate(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.rotate(&name, call.caller.actor(), When::Now).await?;
+    app.namespaces.rotate(&name, &call.caller, When::Now).await?;
     done()
 }
 
 async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.expire(&name, call.caller.actor(), Which::Any).await?;
+    app.namespaces.expire(&name, &call.caller, Which::Any).await?;
     done()
 }
