@@ -7,11 +7,13 @@ use std::sync::Arc;
 use axum::Router;
 use url::Url;
 
+use super::outbox;
 use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::auth::Auth;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
+use crate::domain::notices::Notices;
 use crate::domain::vitals::Vitals;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
@@ -32,6 +34,8 @@ pub struct Appliance {
     pub accounts: Accounts,
     /// What it lends on the message bus.
     pub namespaces: Namespaces,
+    /// What people should hear.
+    pub notices: Notices,
     /// Whether it is well.
     pub vitals: Vitals,
     /// Everything that it serves.
@@ -52,6 +56,7 @@ impl Appliance {
         let rules = rules(settings);
         let vhost = rules.amqp.vhost.clone();
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
+        let notices = Notices::new(store.clone(), outbox::ways(settings)?);
         let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(authority).transpose()?;
         let lent = namespaces.clone();
@@ -67,7 +72,7 @@ impl Appliance {
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
             list_cache: Default::default(),
         });
-        Ok(Self { store, accounts, namespaces: lent, vitals, router: crate::web::router(app) })
+        Ok(Self { store, accounts, namespaces: lent, notices, vitals, router: crate::web::router(app) })
     }
 }
 

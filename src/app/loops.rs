@@ -8,6 +8,11 @@ use super::build::Appliance;
 use super::settings::Settings;
 use crate::base::Result;
 use crate::domain::namespaces::Rotated;
+use crate::domain::notices::Delivered;
+
+/// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
+/// seen together and can become a digest. No setting: nothing an operator wants depends on it.
+const DELIVER_PERIOD: Duration = Duration::from_secs(10);
 
 /// A loop: it takes no argument, looks at what should be and what is, and may run at any time any number of times.
 pub struct Loop {
@@ -29,6 +34,7 @@ pub fn all(settings: &Settings) -> Vec<Loop> {
         Loop { name: "rotate", period: settings.rotate_period, run: |appliance| Box::pin(rotate(appliance)) },
         // A minute: what somebody changed by hand on the broker, or lost with its disk, is back before people notice.
         Loop { name: "reconcile", period: settings.reconcile_period, run: |appliance| Box::pin(reconcile(appliance)) },
+        Loop { name: "deliver", period: DELIVER_PERIOD, run: |appliance| Box::pin(deliver(appliance)) },
     ]
 }
 
@@ -56,4 +62,16 @@ async fn reconcile(appliance: Appliance) -> Result<String> {
             done.seen, done.drifted, done.settled, done.failed
         ),
     })
+}
+
+async fn deliver(appliance: Appliance) -> Result<String> {
+    let done = appliance.notices.deliver().await?;
+    if done == Delivered::default() {
+        return Ok(String::new());
+    }
+    let Delivered { sent, failed, dead, gathered, pruned } = done;
+    Ok(format!(
+        "{sent} deliveries were taken, {failed} failed and will be tried again, {dead} were given up; {gathered} notices \
+         went into digests, {pruned} old ones were forgotten"
+    ))
 }

@@ -156,7 +156,8 @@ impl MailAddress {
 
 /// The dot-atom form of RFC 5321, in ASCII.
 fn is_mail_address(text: &str) -> bool {
-    let is_atom = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || ATEXT.contains(&b));
+    let is_atom =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || ATEXT.contains(&b));
     let is_label = |text: &str| {
         (1..=LABEL_LEN_MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -180,8 +181,25 @@ mod tests {
         }
         assert_eq!(MailAddress::parse("a@b.example").unwrap().domain(), "b.example");
         for text in [
-            "", "a", "@b", "a@", "a b@c", "a@b c", "a@b\r\nBcc: x@y", "a,b@c", "a@b@c", "<a@b>", "\"a\"@b", "a.@b",
-            "a..b@c", "a@b..c", "a@-b", "a@[192.0.2.1]", "é@b", "a@é", "a@b_c",
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a b@c",
+            "a@b c",
+            "a@b\r\nBcc: x@y",
+            "a,b@c",
+            "a@b@c",
+            "<a@b>",
+            "\"a\"@b",
+            "a.@b",
+            "a..b@c",
+            "a@b..c",
+            "a@-b",
+            "a@[192.0.2.1]",
+            "é@b",
+            "a@é",
+            "a@b_c",
         ] {
             assert!(MailAddress::parse(text).is_err(), "{text:?}");
         }

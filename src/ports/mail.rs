@@ -49,8 +49,7 @@ impl Letter {
         let id = format!("<{}@{}>", self.id, from.domain());
         let seconds = u64::try_from(self.written.as_seconds()).unwrap_or(0);
         // Vacation responders stay quiet (RFC 3834).
-        let automatic =
-            HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
+        let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
         let message = Message::builder()
             .from(Mailbox::new(Some(SENDER_NAME.to_owned()), address(from)?))
             .to(Mailbox::new(None, address(&self.to)?))
@@ -99,8 +98,10 @@ pub struct SmtpSettings {
 
 /// The door to a mail server. Every mail has a connection of its own.
 #[derive(Clone)]
-pub struct Smtp {
-    settings: Arc<SmtpSettings>,
+pub struct Smtp(Arc<Parts>);
+
+struct Parts {
+    settings: SmtpSettings,
     resolver: Resolver,
 }
 
@@ -108,7 +109,7 @@ impl Smtp {
     /// A mail server. It is not asked anything yet.
     pub fn new(settings: SmtpSettings, resolver: Resolver) -> Self {
         install_crypto();
-        Self { settings: settings.into(), resolver }
+        Self(Parts { settings, resolver }.into())
     }
 
     /// Hands a mail over. `Invalid` when the server will never take it; other errors may go away.
@@ -116,15 +117,15 @@ impl Smtp {
     /// An error after the server has taken the mail is possible, when the connection breaks just then. The next try
     /// sends the same `Message-ID`.
     pub async fn send(&self, letter: &Letter) -> Result<()> {
-        let (text, envelope) = letter.text(&self.settings.from)?;
+        let (text, envelope) = letter.text(&self.0.settings.from)?;
         let sending = tokio::time::timeout(SEND_TIMEOUT, self.converse(&envelope, &text));
         sending.await.unwrap_or_else(|_| Err(Error::unavailable("the mail server took too long")))
     }
 
     async fn converse(&self, envelope: &Envelope, text: &[u8]) -> Result<()> {
-        let SmtpSettings { security, host, port, login, .. } = &*self.settings;
+        let SmtpSettings { security, host, port, login, .. } = &self.0.settings;
         let hello = HelloName::default();
-        let ips = self.resolver.addresses(host).await?;
+        let ips = self.0.resolver.addresses(host).await?;
         let addresses: Vec<SocketAddr> = ips.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect();
         let wrapped = if *security == Security::Tls { Some(self.tls()?) } else { None };
         let connecting = AsyncSmtpConnection::connect_tokio1(
@@ -160,8 +161,8 @@ impl Smtp {
     /// The connection goes to an address; the certificate must be the name's.
     fn tls(&self) -> Result<TlsParameters> {
         let failed = |e: SmtpError| Error::internal("preparing TLS for mail", e);
-        let mut builder = TlsParameters::builder(self.settings.host.clone());
-        if let Some(authorities) = &self.settings.tls.authorities {
+        let mut builder = TlsParameters::builder(self.0.settings.host.clone());
+        if let Some(authorities) = &self.0.settings.tls.authorities {
             let certificate = Certificate::from_pem(authorities.as_bytes()).map_err(failed)?;
             builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
         }
@@ -201,12 +202,27 @@ mod tests {
 
     #[test]
     fn a_plain_letter_is_readable_as_it_is() {
-        insta::assert_snapshot!(letter("queue `a` is full", "4001 messages\n.\nbye").replace("\r\n", "\n"), @"");
+        insta::assert_snapshot!(letter("queue `a` is full", "4001 messages\n.\nbye").replace("\r\n", "\n"), @"
+        From: Keylender <lender@keylender.example>
+        To: ops@example.org
+        Subject: queue `a` is full
+        Date: Mon, 15 Oct 2018 12:00:00 +0000
+        Message-ID: <7-a.0@keylender.example>
+        Auto-Submitted: auto-generated
+        MIME-Version: 1.0
+        Content-Type: text/plain; charset=utf-8
+        Content-Transfer-Encoding: 7bit
+
+        4001 messages
+        .
+        bye
+        ");
     }
 
     #[test]
     fn whatever_subject_and_body_hold_the_letter_is_ascii_and_no_header_is_forged() {
-        for text in ["x\r\nBcc: eve@example.org", "x\nBcc: eve@example.org", "ü\r\n\r\nBcc: eve@example.org", "\u{0}\r"] {
+        for text in ["x\r\nBcc: eve@example.org", "x\nBcc: eve@example.org", "ü\r\n\r\nBcc: eve@example.org", "\u{0}\r"]
+        {
             let letter = letter(text, text);
             let (head, body) = letter.split_once("\r\n\r\n").unwrap();
             assert!(!head.lines().any(|line| line.starts_with("Bcc:")), "{head}");

@@ -72,6 +72,9 @@ mod tests {
     /// Computed by `printf '1539604800.{"id":"a"}' | openssl dgst -sha256 -hmac hunter2hunter2`.
     #[test]
     fn the_signature_is_what_openssl_computes() {
-        assert_eq!(signature(&Secret::new("hunter2hunter2"), 1_539_604_800, r#"{"id":"a"}"#), "t=1539604800,v1=e1ccff82925abaaa0f229375ff1a72a75dedcb3ad11e9903f0f772c15294c739");
+        assert_eq!(
+            signature(&Secret::new("hunter2hunter2"), 1_539_604_800, r#"{"id":"a"}"#),
+            "t=1539604800,v1=e1ccff82925abaaa0f229375ff1a72a75dedcb3ad11e9903f0f772c15294c739"
+        );
     }
 }
