@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::loops;
+use super::loops::{self, Work};
+use super::outbox;
 use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::auth::Auth;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
+use crate::domain::notices::Notices;
 use crate::domain::vitals::Vitals;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
@@ -36,6 +38,8 @@ pub struct Appliance {
     pub namespaces: Namespaces,
     /// What runs by itself.
     pub loops: Loops,
+    /// What people should hear.
+    pub notices: Notices,
     /// Whether it is well.
     pub vitals: Vitals,
     /// Everything that it serves.
@@ -56,10 +60,12 @@ impl Appliance {
         let rules = rules(settings);
         let vhost = rules.amqp.vhost.clone();
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
+        let notices = Notices::new(store.clone(), outbox::ways(settings)?);
         let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
         let lent = namespaces.clone();
-        let loops = Loops::new(store.clone(), loops::all(settings, &accounts, &namespaces));
+        let work = Work { accounts: accounts.clone(), namespaces: namespaces.clone(), notices: notices.clone() };
+        let loops = Loops::new(store.clone(), loops::all(settings, &work));
         let auth = Auth::new(store.clone(), remote)?;
         let app = App::new(Parts {
             auth,
@@ -74,7 +80,7 @@ impl Appliance {
             body_timeout: settings.patience.body,
             list_cache: Default::default(),
         });
-        Ok(Self { store, accounts, namespaces: lent, loops, vitals, router: crate::web::router(app) })
+        Ok(Self { store, accounts, namespaces: lent, notices, loops, vitals, router: crate::web::router(app) })
     }
 }
 

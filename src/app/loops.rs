@@ -1,47 +1,97 @@
 //! Everything that runs by itself, on one page.
 
+use std::future::Future;
+use std::time::Duration;
+
 use super::settings::Settings;
 use crate::base::Result;
 use crate::domain::accounts::Accounts;
 use crate::domain::loops::Loop;
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
+use crate::domain::notices::{Delivered, Notices};
+
+/// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
+/// seen together and can become a digest. No setting: nothing an operator wants depends on it.
+const DELIVER_PERIOD: Duration = Duration::from_secs(10);
+
+/// What the loops work on.
+#[derive(Clone)]
+pub struct Work {
+    /// The broker users.
+    pub accounts: Accounts,
+    /// What is lent on the message bus.
+    pub namespaces: Namespaces,
+    /// What people should hear.
+    pub notices: Notices,
+}
 
 /// The loops of an appliance.
-pub fn all(settings: &Settings, accounts: &Accounts, namespaces: &Namespaces) -> Vec<Loop> {
-    let [expiring, planning_expiry, rotating, planning_rotation] = [(); 4].map(|()| namespaces.clone());
-    let [reconciling, planning_reconcile] = [(); 2].map(|()| accounts.clone());
+pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
     vec![
-        Loop {
-            name: "rotate",
-            period: settings.rotate_period,
-            why: "a password is promised for half an interval beyond its rotation, so minutes late is early enough",
-            plan: Box::new(move || Box::pin(plan_rotation(planning_rotation.clone()))),
-            run: Box::new(move || Box::pin(rotate(rotating.clone()))),
-        },
-        Loop {
-            name: "expire",
-            period: settings.expire_period,
-            why: "what nobody claims any more may lie a little longer",
-            plan: Box::new(move || Box::pin(plan_expiry(planning_expiry.clone()))),
-            run: Box::new(move || Box::pin(expire(expiring.clone()))),
-        },
-        Loop {
-            name: "reconcile",
-            period: settings.reconcile_period,
-            why: "what was changed by hand on the broker, or lost with its disk, is back before people notice",
-            plan: Box::new(move || Box::pin(plan_reconcile(planning_reconcile.clone()))),
-            run: Box::new(move || Box::pin(reconcile(reconciling.clone()))),
-        },
+        each(
+            "rotate",
+            settings.rotate_period,
+            "a password is promised for half an interval beyond its rotation, so minutes late is early enough",
+            work,
+            plan_rotation,
+            rotate,
+        ),
+        each(
+            "expire",
+            settings.expire_period,
+            "what nobody claims any more may lie a little longer",
+            work,
+            plan_expiry,
+            expire,
+        ),
+        each(
+            "reconcile",
+            settings.reconcile_period,
+            "what was changed by hand on the broker, or lost with its disk, is back before people notice",
+            work,
+            plan_reconcile,
+            reconcile,
+        ),
+        each(
+            "deliver",
+            DELIVER_PERIOD,
+            "soon enough for a person, and what one cause posts is seen together",
+            work,
+            plan_delivery,
+            deliver,
+        ),
     ]
 }
 
-async fn plan_rotation(namespaces: Namespaces) -> Result<String> {
-    let due = namespaces.due()?;
-    Ok(due.iter().map(|name| format!("rotate {name}: its interval is over")).collect::<Vec<_>>().join("\n"))
+fn each<P, R>(
+    name: &'static str,
+    period: Duration,
+    why: &'static str,
+    work: &Work,
+    plan: fn(Work) -> P,
+    run: fn(Work) -> R,
+) -> Loop
+where
+    P: Future<Output = Result<String>> + Send + 'static,
+    R: Future<Output = Result<String>> + Send + 'static,
+{
+    let (planned, running) = (work.clone(), work.clone());
+    let plan = Box::new(move || Box::pin(plan(planned.clone())) as _);
+    let run = Box::new(move || Box::pin(run(running.clone())) as _);
+    Loop { name, period, why, plan, run }
 }
 
-async fn rotate(namespaces: Namespaces) -> Result<String> {
-    Ok(match namespaces.rotate_due().await? {
+/// One line for each step of a plan.
+fn lines<T>(steps: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) -> String {
+    steps.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+async fn plan_rotation(work: Work) -> Result<String> {
+    Ok(lines(work.namespaces.due()?, |name| format!("rotate {name}: its interval is over")))
+}
+
+async fn rotate(work: Work) -> Result<String> {
+    Ok(match work.namespaces.rotate_due().await? {
         Rotated { rotated: 0, failed: 0, .. } => String::new(),
         Rotated { rotated, waiting, failed } => {
             format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be")
@@ -49,29 +99,27 @@ async fn rotate(namespaces: Namespaces) -> Result<String> {
     })
 }
 
-async fn plan_expiry(namespaces: Namespaces) -> Result<String> {
-    let over = namespaces.over()?;
-    Ok(over.iter().map(|name| format!("remove {name}: its time is over")).collect::<Vec<_>>().join("\n"))
+async fn plan_expiry(work: Work) -> Result<String> {
+    Ok(lines(work.namespaces.over()?, |name| format!("remove {name}: its time is over")))
 }
 
-async fn expire(namespaces: Namespaces) -> Result<String> {
-    Ok(match namespaces.expire_over().await? {
+async fn expire(work: Work) -> Result<String> {
+    Ok(match work.namespaces.expire_over().await? {
         Expired { removed: 0, failed: 0 } => String::new(),
         Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
     })
 }
 
-async fn plan_reconcile(accounts: Accounts) -> Result<String> {
-    let drifts = accounts.drifts().await?;
-    Ok(drifts.iter().map(|(name, what)| format!("put {name} right: {what}")).collect::<Vec<_>>().join("\n"))
+async fn plan_reconcile(work: Work) -> Result<String> {
+    Ok(lines(work.accounts.drifts().await?, |(name, what)| format!("put {name} right: {what}")))
 }
 
-async fn reconcile(accounts: Accounts) -> Result<String> {
-    if accounts.broker().is_err() {
+async fn reconcile(work: Work) -> Result<String> {
+    if work.accounts.broker().is_err() {
         // Without a broker there is nothing to compare; that none is configured was said at the start.
         return Ok(String::new());
     }
-    let done = accounts.reconcile().await?;
+    let done = work.accounts.reconcile().await?;
     Ok(match done.settled + done.failed {
         0 => String::new(),
         _ => format!(
@@ -79,4 +127,23 @@ async fn reconcile(accounts: Accounts) -> Result<String> {
             done.seen, done.drifted, done.settled, done.failed
         ),
     })
+}
+
+async fn plan_delivery(work: Work) -> Result<String> {
+    Ok(match work.notices.waiting()? {
+        0 => String::new(),
+        waiting => format!("deliver {waiting} notices that wait"),
+    })
+}
+
+async fn deliver(work: Work) -> Result<String> {
+    let done = work.notices.deliver().await?;
+    if done == Delivered::default() {
+        return Ok(String::new());
+    }
+    let Delivered { sent, failed, dead, gathered, pruned } = done;
+    Ok(format!(
+        "{sent} deliveries were taken, {failed} failed and will be tried again, {dead} were given up; {gathered} notices \
+         went into digests, {pruned} old ones were forgotten"
+    ))
 }

@@ -5,6 +5,7 @@ mod lifecycle;
 mod listen;
 mod loops;
 pub mod operate;
+mod outbox;
 mod scheduler;
 pub mod settings;
 pub mod telemetry;

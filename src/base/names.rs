@@ -79,6 +79,14 @@ const SHORT_STRING_LEN_MAX: usize = 255;
 const ID_LEN_MAX: usize = 255;
 /// Longest scope; a Hawk header holds no longer one anyway (taskcluster.md 1.1).
 const SCOPE_LEN_MAX: usize = 4096;
+/// Longest mail address (RFC 5321, 4.5.3.1, less the angle brackets).
+const MAIL_ADDRESS_LEN_MAX: usize = 254;
+/// Longest part before its `@`.
+const MAIL_LOCAL_LEN_MAX: usize = 64;
+/// Longest part of a host name between dots.
+const LABEL_LEN_MAX: usize = 63;
+/// What an atom of a mail address may hold besides letters and digits (RFC 5322, 3.2.3).
+const ATEXT: &[u8] = b"!#$%&'*+-/=?^_`{|}~";
 
 name!(
     /// A namespace on the message bus (taskcluster.md 6.2).
@@ -129,3 +137,73 @@ name!(
     |text| text.len() <= SCOPE_LEN_MAX && text.bytes().all(|b| (0x20..=0x7e).contains(&b)),
     "printable ASCII characters"
 );
+
+name!(
+    /// Where a mail goes. No quoted names, comments or address literals, so nothing in it means anything to a header
+    /// or to SMTP.
+    MailAddress,
+    "mail address",
+    is_mail_address,
+    "one like name@example.org"
+);
+
+impl MailAddress {
+    /// What stands behind the `@`.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+/// The dot-atom form of RFC 5321, in ASCII.
+fn is_mail_address(text: &str) -> bool {
+    let is_atom =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || ATEXT.contains(&b));
+    let is_label = |text: &str| {
+        (1..=LABEL_LEN_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+    };
+    text.len() <= MAIL_ADDRESS_LEN_MAX
+        && text.rsplit_once('@').is_some_and(|(local, domain)| {
+            local.len() <= MAIL_LOCAL_LEN_MAX && local.split('.').all(is_atom) && domain.split('.').all(is_label)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_address_means_nothing_to_a_header() {
+        for text in ["a@b", "first.last+tag@mail.example.org", "o'neil/x=y@xn--bcher-kva.example"] {
+            assert_eq!(MailAddress::parse(text).unwrap().as_str(), text);
+        }
+        assert_eq!(MailAddress::parse("a@b.example").unwrap().domain(), "b.example");
+        for text in [
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a b@c",
+            "a@b c",
+            "a@b\r\nBcc: x@y",
+            "a,b@c",
+            "a@b@c",
+            "<a@b>",
+            "\"a\"@b",
+            "a.@b",
+            "a..b@c",
+            "a@b..c",
+            "a@-b",
+            "a@[192.0.2.1]",
+            "é@b",
+            "a@é",
+            "a@b_c",
+        ] {
+            assert!(MailAddress::parse(text).is_err(), "{text:?}");
+        }
+        assert!(MailAddress::parse(&format!("{}@b", "a".repeat(65))).is_err());
+        assert!(MailAddress::parse(&format!("a@{}", ["b"; 130].join("."))).is_err());
+    }
+}

@@ -8,4 +8,5 @@ pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod auth; // who is asking, and may they
 pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
+pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod vitals; // figures for health, metrics and the console

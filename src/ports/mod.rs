@@ -1,8 +1,14 @@
-//! Doors to the outside: one module per neighbour. The only users of `reqwest`, `lapin` and `hickory`.
+//! Doors to the outside: one module per neighbour. The only users of `reqwest`, `lapin`, `hickory` and
+//! `lettre`.
 
 pub mod amqp;
 pub mod appliance;
 pub mod authority;
 pub mod broker;
+pub mod mail;
+pub mod notify;
+mod post;
 pub mod resolve;
+pub mod spool;
 pub mod tls;
+pub mod webhook;

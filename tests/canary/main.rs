@@ -19,6 +19,8 @@ use http::request;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_keylender");
 const BROKER_PASSWORD: &str = "canary-broker-7f3a91c2";
 const PASSPHRASE: &str = "canary-passphrase-55d0e8";
+const SMTP_PASSWORD: &str = "canary-smtp-63c0f2a8";
+const WEBHOOK_SECRET: &str = "canary-webhook-b81e44d7";
 const GUESSED_TOKEN: &str = "canary-guessed-token-0a1b2c3d4e";
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -39,8 +41,12 @@ impl Appliance {
             ("KEY_PASSPHRASE", PASSPHRASE),
             ("RABBIT_USERNAME", "admin"),
             ("RABBIT_PASSWORD", BROKER_PASSWORD),
+            ("MAIL_FROM", "canary@localhost"),
+            ("WEBHOOK_URL", "http://127.0.0.1:1/hook"),
+            ("WEBHOOK_SECRET", WEBHOOK_SECRET),
         ]);
         command.env("PORT", self.port.to_string()).env("DATA_DIR", self.dir.path().join("data"));
+        command.env("SMTP_URL", format!("smtp://canary:{SMTP_PASSWORD}@127.0.0.1:1"));
         command.env("RABBIT_BASE_URL", format!("http://127.0.0.1:{}/api", self.broker_port));
         command
     }
@@ -183,6 +189,8 @@ fn no_secret_shows_anywhere_but_where_it_is_handed_out() {
     let secrets = [
         ("the broker's password", BROKER_PASSWORD.to_owned()),
         ("the passphrase", PASSPHRASE.to_owned()),
+        ("the mail server's password", SMTP_PASSWORD.to_owned()),
+        ("the webhook's secret", WEBHOOK_SECRET.to_owned()),
         ("a client's token", token.clone()),
         ("a replaced token", second),
         ("a new token", reset),

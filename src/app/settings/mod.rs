@@ -7,6 +7,7 @@
 //! but that this version does not use yet draws a warning, so that one file can serve two versions.
 
 mod file;
+mod outbox;
 mod parse;
 mod problems;
 mod table;
@@ -18,6 +19,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use outbox::{Credentials, NoticeSettings, SmtpSecurity, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
 pub use table::{Fallback, Flag, Setting, TABLE, flags};
 pub use typed::{

@@ -18,28 +18,19 @@ const LATER: &[&str] = &[
     "DNS_SERVERS",
     "LOG_FILE",
     "LOG_MODE",
-    "MAIL_FROM",
     "MOCK_MAINTENANCE",
     "MONITOR_ALERT_THRESHOLD",
     "MONITOR_DELETE_THRESHOLD",
     "MONITOR_PERIOD",
-    "SMTP_URL",
-    "SMTP_URL_FILE",
     "SYSLOG_HOST",
     "SYSLOG_PORT",
     "SYSLOG_PROTOCOL",
-    "TASKCLUSTER_ACCESS_TOKEN",
-    "TASKCLUSTER_ACCESS_TOKEN_FILE",
     "TASKCLUSTER_ALLOWED_IPS",
-    "TASKCLUSTER_CLIENT_ID",
     "TASKCLUSTER_CLIENT_ID_BASE",
     "TASKCLUSTER_CREDENTIALS_EXPIRE",
     "TASKCLUSTER_SCOPE_BASE",
     "TLS_CERT",
     "TLS_KEY",
-    "WEBHOOK_SECRET",
-    "WEBHOOK_SECRET_FILE",
-    "WEBHOOK_URL",
 ];
 
 /// Every setting of this version, in the order in which people read them.
@@ -87,6 +78,17 @@ pub const TABLE: &[Setting] = &[
         "root-url",
         Nothing,
         "deployment whose auth service knows the callers; if not set, Keylender's own clients",
+    ),
+    Setting::plain(
+        "TASKCLUSTER_CLIENT_ID",
+        "client-id",
+        Nothing,
+        "who we are to that deployment; with it, mail goes through its notify service",
+    ),
+    Setting::secret(
+        ["TASKCLUSTER_ACCESS_TOKEN", "TASKCLUSTER_ACCESS_TOKEN_FILE"],
+        ["token", "token-file"],
+        "the access token of that client",
     ),
     Setting::plain("RABBIT_BASE_URL", "rabbit-url", Nothing, "management API, such as http://localhost:15672/api"),
     Setting::plain("RABBIT_USERNAME", "rabbit-username", Nothing, "an administrator of the broker"),
@@ -151,6 +153,19 @@ pub const TABLE: &[Setting] = &[
     Setting::plain("ROTATE_PERIOD", "rotate-period", Is("5 minutes"), "how often due namespaces are rotated"),
     Setting::plain("RECONCILE_PERIOD", "reconcile-period", Is("1 minute"), "how often broker and store are compared"),
     Setting::switch("VERIFY_LOGINS", "verify-logins", Is("false"), "prove a new password by an AMQP login"),
+    Setting::secret(
+        ["SMTP_URL", "SMTP_URL_FILE"],
+        ["smtp-url", "smtp-url-file"],
+        "mail server: smtp://, smtps:// or smtp+starttls://[user:password@]host[:port]; if not set, mail is put into \
+         <DATA_DIR>/outbox",
+    ),
+    Setting::plain("MAIL_FROM", "mail-from", Is("keylender@localhost"), "address that mail comes from"),
+    Setting::plain("WEBHOOK_URL", "webhook-url", Nothing, "where every notice is posted as signed JSON"),
+    Setting::secret(
+        ["WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE"],
+        ["webhook-secret", "webhook-secret-file"],
+        "what signs for the webhook; at least 16 characters",
+    ),
 ];
 
 /// What holds when a setting is not given.

@@ -11,7 +11,7 @@ use super::*;
 use crate::base::Secret;
 
 /// A load from pairs: flags, environment, and the text of a settings file.
-fn try_load(flags: &[(&str, &str)], environment: &[(&str, &str)], file: &str) -> Result<Loaded, String> {
+pub(super) fn try_load(flags: &[(&str, &str)], environment: &[(&str, &str)], file: &str) -> Result<Loaded, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("keylender.conf");
     fs::write(&path, file).unwrap();
@@ -20,15 +20,15 @@ fn try_load(flags: &[(&str, &str)], environment: &[(&str, &str)], file: &str) ->
         .map_err(|problems| problems.to_string().replace(&format!("{}/", dir.path().display()), ""))
 }
 
-fn load_file(file: &str) -> Loaded {
+pub(super) fn load_file(file: &str) -> Loaded {
     try_load(&[], &[], file).unwrap()
 }
 
-fn problems_of(file: &str) -> String {
+pub(super) fn problems_of(file: &str) -> String {
     try_load(&[], &[], file).unwrap_err()
 }
 
-fn shown(loaded: &Loaded, name: &str) -> (Option<String>, String) {
+pub(super) fn shown(loaded: &Loaded, name: &str) -> (Option<String>, String) {
     let effective = loaded.effective.iter().find(|effective| effective.name == name).unwrap();
     (effective.value.clone(), effective.source.clone())
 }
@@ -84,10 +84,12 @@ fn without_any_source_the_defaults_of_development_hold() {
         key,
         log,
         root_url,
+        credentials,
         broker,
         amqp,
         namespaces,
         expire_period,
+        notices,
         rotate_period,
         reconcile_period,
         ..
@@ -97,7 +99,8 @@ fn without_any_source_the_defaults_of_development_hold() {
     assert_eq!((listen.public_url, listen.trust_proxy), (None, TrustProxy::Nobody));
     assert_eq!(key, KeySource::File("./data/key".into()));
     assert_eq!(log, LogSettings { filter: "info".into(), json: false });
-    assert_eq!((root_url, broker), (None, None));
+    assert_eq!((root_url, credentials, broker), (None, None, None));
+    assert_eq!((notices.smtp, notices.webhook, notices.mail_from.as_str()), (None, None, "keylender@localhost"));
     assert_eq!((amqp.protocol.as_str(), amqp.hostname.as_str(), amqp.port), ("amqp://", "localhost", 5672));
     assert_eq!((amqp.vhost.as_str(), namespaces.namespace_prefix.as_str()), ("/", "taskcluster-"));
     assert_eq!((namespaces.username_prefix.as_str(), namespaces.user_tags), ("", vec!["taskcluster-pulse".into()]));
@@ -213,13 +216,13 @@ fn an_unknown_key_is_told_the_nearest_known_one() {
 
 #[test]
 fn a_key_of_a_later_version_is_accepted_with_a_warning() {
-    let warnings = load_file("SMTP_URL=smtp://mail.example\n").warnings;
-    assert!(warnings[0].ends_with("keylender.conf:1: `SMTP_URL` has no effect in this version"), "{warnings:?}");
+    let warnings = load_file("BACKUP_DIR=/srv/backups\n").warnings;
+    assert!(warnings[0].ends_with("keylender.conf:1: `BACKUP_DIR` has no effect in this version"), "{warnings:?}");
 }
 
 #[test]
 fn the_environment_is_searched_for_known_names_only() {
-    let loaded = try_load(&[], &[("PROT", "1"), ("SMTP_URL", "x"), ("HOME", "/")], "").unwrap();
+    let loaded = try_load(&[], &[("PROT", "1"), ("BACKUP_DIR", "x"), ("HOME", "/")], "").unwrap();
     assert!(loaded.warnings.is_empty());
     let text = try_load(&[], &[("DATA_DIR", "/srv/\u{fffd}")], "").unwrap_err();
     assert_eq!(text, "environment: DATA_DIR: not valid UTF-8");

@@ -9,12 +9,12 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, load, parse};
+use super::{Sources, load, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
 /// What says nothing alone: the first of each pair needs the second.
-const NEEDS: [(&str, &str); 8] = [
+const NEEDS: [(&str, &str); 13] = [
     ("RABBIT_BASE_URL", "RABBIT_USERNAME"),
     ("RABBIT_BASE_URL", "RABBIT_PASSWORD"),
     ("RABBIT_USERNAME", "RABBIT_BASE_URL"),
@@ -23,6 +23,11 @@ const NEEDS: [(&str, &str); 8] = [
     ("RABBIT_CERT", "RABBIT_BASE_URL"),
     ("RABBIT_CERT", "RABBIT_KEY"),
     ("RABBIT_KEY", "RABBIT_CERT"),
+    ("SMTP_URL", "MAIL_FROM"),
+    ("WEBHOOK_URL", "WEBHOOK_SECRET"),
+    ("WEBHOOK_SECRET", "WEBHOOK_URL"),
+    ("TASKCLUSTER_CLIENT_ID", "TASKCLUSTER_ACCESS_TOKEN"),
+    ("TASKCLUSTER_ACCESS_TOKEN", "TASKCLUSTER_CLIENT_ID"),
 ];
 
 /// The settings of an appliance.
@@ -40,6 +45,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// The deployment whose auth service knows the callers; without one, the own store does.
     pub root_url: Option<Url>,
+    /// Who we are to that deployment.
+    pub credentials: Option<outbox::Credentials>,
     /// The management API of the broker, if there is one.
     pub broker: Option<BrokerSettings>,
     /// What connection strings say.
@@ -48,6 +55,8 @@ pub struct Settings {
     pub namespaces: NamespaceSettings,
     /// How often namespaces that are over are removed.
     pub expire_period: Duration,
+    /// How notices leave.
+    pub notices: outbox::NoticeSettings,
     /// How often namespaces whose time has come are rotated.
     pub rotate_period: Duration,
     /// How often broker and store are compared.
@@ -236,6 +245,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
             json: read.required("LOG_FORMAT", parse::log_format),
         },
         root_url: read.optional("TASKCLUSTER_ROOT_URL", parse::service_url),
+        credentials: outbox::credentials(&mut read),
         broker: broker(&mut read),
         amqp: AmqpSettings {
             protocol: read.required("TASKCLUSTER_AMQP_PROTOCOL", parse::amqp_protocol),
@@ -245,11 +255,13 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         },
         namespaces: namespaces(&mut read),
         expire_period: read.required("EXPIRE_PERIOD", parse::period),
+        notices: outbox::notices(&mut read),
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
         patience: Patience::default(),
     };
     warn_about_proxy(&settings.listen, report);
+    outbox::warn_about_mail(&settings.notices, report);
     settings
 }
 
@@ -313,14 +325,14 @@ fn warn_about_proxy(listen: &ListenSettings, report: &mut Report) {
 }
 
 /// Reads values by name and notes what is wrong with them.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     values: &'a Values,
     report: &'a mut Report,
 }
 
 impl Reader<'_> {
     /// A value that always exists, because the table has a default for it.
-    fn required<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> T {
+    pub(super) fn required<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> T {
         self.optional(name, parse).unwrap_or_else(|| {
             let fallback = self.values.fallback(name).expect("the table has a default for it");
             parse(&fallback).expect("the defaults of the table are valid")
@@ -328,7 +340,7 @@ impl Reader<'_> {
     }
 
     /// A value that may be missing.
-    fn optional<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn optional<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
         let given = self.values.given(name)?;
         match parse(given.text.expose()) {
             Ok(value) => Some(value),
@@ -339,7 +351,7 @@ impl Reader<'_> {
         }
     }
 
-    fn secret(&self, name: &str) -> Option<Secret> {
+    pub(super) fn secret(&self, name: &str) -> Option<Secret> {
         self.values.given(name).map(|given| given.text.clone())
     }
 

@@ -1,0 +1,7 @@
+//! Stories about notices: an outbox in memory, receivers in this process, and a clock moved by hand.
+
+mod doors;
+mod http;
+mod outbox;
+mod smtp;
+mod world;
