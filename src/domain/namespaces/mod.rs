@@ -3,6 +3,7 @@
 mod claim;
 mod connection_string;
 mod expire;
+mod holders;
 mod rotate;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::store::{Store, Table};
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
 pub use expire::{Expired, Which};
+pub use holders::Holder;
 pub use rotate::{Rotated, When};
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
