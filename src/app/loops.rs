@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::settings::Settings;
 use crate::base::Result;
 use crate::domain::accounts::Accounts;
-use crate::domain::loops::Loop;
+use crate::domain::loops::{Brake, Loop};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
 
@@ -27,6 +27,7 @@ pub struct Work {
 
 /// The loops of an appliance.
 pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
+    let expiring = work.namespaces.clone();
     vec![
         each(
             "rotate",
@@ -36,14 +37,17 @@ pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
             plan_rotation,
             rotate,
         ),
-        each(
-            "expire",
-            settings.expire_period,
-            "what nobody claims any more may lie a little longer",
-            work,
-            plan_expiry,
-            expire,
-        ),
+        Loop {
+            brake: Brake::Before(Box::new(move || expiring.expiry_brake())),
+            ..each(
+                "expire",
+                settings.expire_period,
+                "what nobody claims any more may lie a little longer",
+                work,
+                plan_expiry,
+                expire,
+            )
+        },
         each(
             "reconcile",
             settings.reconcile_period,
@@ -78,7 +82,7 @@ where
     let (planned, running) = (work.clone(), work.clone());
     let plan = Box::new(move || Box::pin(plan(planned.clone())) as _);
     let run = Box::new(move || Box::pin(run(running.clone())) as _);
-    Loop { name, period, why, plan, run }
+    Loop { name, period, why, plan, run, brake: Brake::None }
 }
 
 /// One line for each step of a plan.
