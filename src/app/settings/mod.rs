@@ -22,7 +22,7 @@ pub use problems::{Place, Problem, Problems};
 pub use table::{Fallback, Flag, Setting, TABLE, flags};
 pub use typed::{
     AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, ListenSettings, LogSettings, Mode,
-    NamespaceSettings, Settings, TrustProxy,
+    MonitorSettings, NamespaceSettings, Settings, TrustProxy,
 };
 
 use problems::Report;
