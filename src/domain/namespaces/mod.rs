@@ -6,6 +6,7 @@ mod expire;
 mod rotate;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::ops::Bound;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
 pub use expire::{Expired, Which};
 pub use rotate::{Rotated, When};
+pub use watch::Watched;
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
 /// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.
