@@ -1,10 +1,12 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `namespaces → accounts` · `vitals → all, reading only`.
+//! `namespaces → accounts` · `guard → namespaces, notices` · `vitals → all, reading only`.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod auth; // who is asking, and may they
+pub mod guard; // queues that grow, things nobody owns, connections that stay too long
 pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
+pub mod notices; // what a person should hear
 pub mod vitals; // figures for health, metrics and the console
