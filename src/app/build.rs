@@ -12,8 +12,10 @@ use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::auth::Auth;
+use crate::domain::guard::{self, Guard, Prefixes};
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
+use crate::domain::notices::Notices;
 use crate::domain::vitals::Vitals;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
@@ -34,6 +36,8 @@ pub struct Appliance {
     pub accounts: Accounts,
     /// What it lends on the message bus.
     pub namespaces: Namespaces,
+    /// What keeps the broker from overflowing.
+    pub guard: Guard,
     /// What runs by itself.
     pub loops: Loops,
     /// Whether it is well.
@@ -59,7 +63,15 @@ impl Appliance {
         let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(authority).transpose()?;
         let lent = namespaces.clone();
-        let loops = Loops::new(store.clone(), loops::all(settings, &accounts, &namespaces));
+        let guard = Guard::new(
+            store.clone(),
+            accounts.clone(),
+            namespaces.clone(),
+            Notices::new(store.clone()),
+            clock.clone(),
+            guard_rules(settings),
+        );
+        let loops = Loops::new(store.clone(), loops::all(settings, &accounts, &namespaces, &guard));
         let auth = Auth::new(store.clone(), remote)?;
         let app = App::new(Parts {
             auth,
@@ -73,7 +85,7 @@ impl Appliance {
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
             list_cache: Default::default(),
         });
-        Ok(Self { store, accounts, namespaces: lent, loops, vitals, router: crate::web::router(app) })
+        Ok(Self { store, accounts, namespaces: lent, guard, loops, vitals, router: crate::web::router(app) })
     }
 }
 
@@ -138,6 +150,23 @@ fn trust_proxy(trust: &settings::TrustProxy) -> TrustProxy {
 fn amqp(settings: &Settings) -> Amqp {
     let settings::AmqpSettings { protocol, hostname, port, vhost } = settings.amqp.clone();
     Amqp { protocol: protocol.as_str().into(), hostname, port, vhost }
+}
+
+fn guard_rules(settings: &Settings) -> guard::Rules {
+    let namespaces = settings.namespaces.clone();
+    guard::Rules {
+        prefixes: Prefixes {
+            queue: namespaces.queue_prefix,
+            exchange: namespaces.exchange_prefix,
+            namespace: namespaces.namespace_prefix,
+            username: namespaces.username_prefix,
+        },
+        vhost: settings.amqp.vhost.clone(),
+        alert_threshold: settings.monitor.alert_threshold,
+        delete_threshold: settings.monitor.delete_threshold,
+        connection_max_lifetime: settings.monitor.connection_max_lifetime,
+        mock: settings.monitor.mock,
+    }
 }
 
 fn rules(settings: &Settings) -> Rules {

@@ -3,12 +3,14 @@
 use super::settings::Settings;
 use crate::base::Result;
 use crate::domain::accounts::Accounts;
+use crate::domain::guard::Guard;
 use crate::domain::loops::Loop;
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 
 /// The loops of an appliance.
-pub fn all(settings: &Settings, accounts: &Accounts, namespaces: &Namespaces) -> Vec<Loop> {
+pub fn all(settings: &Settings, accounts: &Accounts, namespaces: &Namespaces, guard: &Guard) -> Vec<Loop> {
     let [expiring, planning_expiry, rotating, planning_rotation] = [(); 4].map(|()| namespaces.clone());
+    let [watching, planning_watch] = [(); 2].map(|()| guard.clone());
     let [reconciling, planning_reconcile] = [(); 2].map(|()| accounts.clone());
     vec![
         Loop {
@@ -24,6 +26,13 @@ pub fn all(settings: &Settings, accounts: &Accounts, namespaces: &Namespaces) ->
             why: "what nobody claims any more may lie a little longer",
             plan: Box::new(move || Box::pin(plan_expiry(planning_expiry.clone()))),
             run: Box::new(move || Box::pin(expire(expiring.clone()))),
+        },
+        Loop {
+            name: "monitor",
+            period: settings.monitor.period,
+            why: "a queue at full speed fills in minutes, and one look costs the broker half a second",
+            plan: Box::new(move || Box::pin(plan_monitor(planning_watch.clone()))),
+            run: Box::new(move || Box::pin(monitor(watching.clone()))),
         },
         Loop {
             name: "reconcile",
@@ -59,6 +68,15 @@ async fn expire(namespaces: Namespaces) -> Result<String> {
         Expired { removed: 0, failed: 0 } => String::new(),
         Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
     })
+}
+
+async fn plan_monitor(guard: Guard) -> Result<String> {
+    Ok(guard.plan().await?.to_string())
+}
+
+async fn monitor(guard: Guard) -> Result<String> {
+    // Without a broker there is nothing to look at; that none is configured was said at the start.
+    if guard.has_broker() { Ok(guard.run().await?.to_string()) } else { Ok(String::new()) }
 }
 
 async fn plan_reconcile(accounts: Accounts) -> Result<String> {
