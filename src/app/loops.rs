@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::settings::Settings;
 use crate::base::Result;
 use crate::domain::accounts::Accounts;
+use crate::domain::auth::Caller;
+use crate::domain::guard::Guard;
 use crate::domain::loops::{Brake, Loop};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
@@ -21,13 +23,15 @@ pub struct Work {
     pub accounts: Accounts,
     /// What is lent on the message bus.
     pub namespaces: Namespaces,
+    /// What keeps the broker from overflowing.
+    pub guard: Guard,
     /// What people should hear.
     pub notices: Notices,
 }
 
 /// The loops of an appliance.
 pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
-    let expiring = work.namespaces.clone();
+    let (expiring, braking, releasing) = (work.namespaces.clone(), work.guard.clone(), work.guard.clone());
     vec![
         each(
             "rotate",
@@ -46,6 +50,20 @@ pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
                 work,
                 plan_expiry,
                 expire,
+            )
+        },
+        Loop {
+            brake: Brake::Within(
+                Box::new(move || Ok(braking.brake()?.map(|brake| brake.to_string()))),
+                Box::new(move |caller| Box::pin(release(releasing.clone(), caller))),
+            ),
+            ..each(
+                "monitor",
+                settings.monitor.period,
+                "a queue at full speed fills in minutes, and one look costs the broker half a second",
+                work,
+                plan_monitor,
+                monitor,
             )
         },
         each(
@@ -112,6 +130,19 @@ async fn expire(work: Work) -> Result<String> {
         Expired { removed: 0, failed: 0 } => String::new(),
         Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
     })
+}
+
+async fn plan_monitor(work: Work) -> Result<String> {
+    Ok(work.guard.plan().await?.to_string())
+}
+
+async fn monitor(work: Work) -> Result<String> {
+    // Without a broker there is nothing to look at; that none is configured was said at the start.
+    if work.guard.has_broker() { Ok(work.guard.run().await?.to_string()) } else { Ok(String::new()) }
+}
+
+async fn release(guard: Guard, caller: Caller) -> Result<String> {
+    guard.release(&caller).await.map(|brake| brake.to_string())
 }
 
 async fn plan_reconcile(work: Work) -> Result<String> {

@@ -24,7 +24,7 @@ pub use problems::{Place, Problem, Problems};
 pub use table::{Fallback, Flag, Setting, TABLE, flags};
 pub use typed::{
     AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, ListenSettings, LogSettings, Mode,
-    NamespaceSettings, Patience, Settings, TrustProxy,
+    MonitorSettings, NamespaceSettings, Patience, Settings, TrustProxy,
 };
 
 use problems::Report;

@@ -61,6 +61,8 @@ pub struct Settings {
     pub rotate_period: Duration,
     /// How often broker and store are compared.
     pub reconcile_period: Duration,
+    /// What is watched on the broker.
+    pub monitor: MonitorSettings,
     /// How long it waits for others. No source sets this: it is here for tests, which are less patient.
     pub patience: Patience,
 }
@@ -222,6 +224,21 @@ pub struct NamespaceSettings {
     pub verify_logins: bool,
 }
 
+/// What is watched on the broker, and when it is stepped in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitorSettings {
+    /// Messages in a queue beyond which its contact is warned. Less than `delete_threshold`.
+    pub alert_threshold: u64,
+    /// Messages in a queue beyond which it is deleted.
+    pub delete_threshold: u64,
+    /// How old a connection of a lent user may be.
+    pub connection_max_lifetime: Duration,
+    /// How often queues and connections are looked at.
+    pub period: Duration,
+    /// Whether the monitor plans and logs, and changes nothing.
+    pub mock: bool,
+}
+
 impl Settings {
     /// The defaults of `NODE_ENV=test`, with a free port and this data directory.
     pub fn for_tests(data_dir: &Path) -> Self {
@@ -259,6 +276,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
         patience: Patience::default(),
+        monitor: monitor(&mut read),
     };
     warn_about_proxy(&settings.listen, report);
     outbox::warn_about_mail(&settings.notices, report);
@@ -308,6 +326,25 @@ fn namespaces(read: &mut Reader) -> NamespaceSettings {
         expiration_delay: read.required("NAMESPACES_EXPIRATION_DELAY", parse::period),
         rotation_interval: read.required("NAMESPACE_ROTATION_INTERVAL", parse::period),
         verify_logins: read.required("VERIFY_LOGINS", parse::boolean),
+    }
+}
+
+fn monitor(read: &mut Reader) -> MonitorSettings {
+    let [alert, delete] = ["MONITOR_ALERT_THRESHOLD", "MONITOR_DELETE_THRESHOLD"];
+    let alert_threshold = read.required(alert, parse::threshold);
+    let delete_threshold = read.required(delete, parse::threshold);
+    if alert_threshold >= delete_threshold
+        && let Some(given) = read.values.given(alert).or_else(|| read.values.given(delete))
+    {
+        let message = format!("{alert}: {alert_threshold} is not less than {delete_threshold}, which is {delete}");
+        read.report.problem(&given.place, message);
+    }
+    MonitorSettings {
+        alert_threshold,
+        delete_threshold,
+        connection_max_lifetime: read.required("CONNECTION_MAX_LIFETIME", parse::period),
+        period: read.required("MONITOR_PERIOD", parse::period),
+        mock: read.required("MOCK_MAINTENANCE", parse::boolean),
     }
 }
 

@@ -7,6 +7,7 @@ mod holders;
 mod rotate;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::ops::Bound;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use connection_string::Amqp;
 pub use expire::{Expired, Which};
 pub use holders::Holder;
 pub use rotate::{Rotated, When};
+pub use watch::Watched;
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
 /// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.
