@@ -8,7 +8,7 @@ use super::brake::Cause;
 use super::judge::{Finding, Verdict, is_still_over};
 use super::managed::{Managed, ManagedConnection, Sort};
 use super::memory::{QUEUES, TOLD};
-use super::plan::{Object, Step};
+use super::plan::{Object, Step, What};
 use super::sweep::Look;
 use super::{Guard, LOOP, words};
 use crate::base::audit::{Actor, Note, Outcome};
@@ -89,11 +89,12 @@ impl Guard {
 
     /// Writes down what is remembered of queues from now on, with the notices that say so.
     async fn write_findings(&self, look: &Look, findings: &[Finding]) -> Result<()> {
-        let (mut states, mut notices) = (Vec::new(), Vec::new());
+        let (mut states, mut notices, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for Finding { name, state, steps } in findings {
             states.push((name.clone(), state.clone()));
             for step in steps.iter().filter(|step| !step.what.is_destructive()) {
                 notices.extend(words::notice(step, contact(look, step.object.namespace())));
+                notes.extend((step.what == What::Conclude).then(|| audit(step, "queue.delete")));
             }
         }
         let outbox = self.notices.clone();
@@ -104,6 +105,7 @@ impl Guard {
                     None => tx.delete(&QUEUES, &name),
                 }
             }
+            notes.into_iter().for_each(|note| tx.audit(note));
             notices.into_iter().try_for_each(|notice| outbox.post(tx, notice))
         };
         self.store.write(change).await

@@ -120,3 +120,28 @@ pub fn notice(step: &Step, contact: Option<&str>) -> Option<Notice> {
     let body = format!("About the {sort} {name}: {}.\n\n{lost}{advice}\n", step.why);
     Some(Notice { kind, about: name.to_owned(), to: contact.map(str::to_owned).into_iter().collect(), subject, body })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::guard::{Object, Prefixes};
+
+    #[test]
+    fn the_notice_of_a_deletion_says_how_many_messages_were_lost() {
+        let [queue, exchange, namespace, username] = ["queue/", "exchange/", "t-", ""].map(String::from);
+        let name = Prefixes { queue, exchange, namespace, username }.queue("queue/t-a/jobs").unwrap();
+        let why = "it has 8001 messages, more than 8000".to_owned();
+        let over = Some(Over::Messages(8000));
+        let step = Step { what: What::Delete, object: Object::Thing(name), why, messages: Some(8001), over };
+        let notice = notice(&step, Some("a@example.com")).unwrap();
+        assert_eq!(
+            (notice.subject.as_str(), notice.to),
+            ("queue queue/t-a/jobs was deleted", vec!["a@example.com".into()])
+        );
+        insta::assert_snapshot!(notice.body, @r"
+        About the queue queue/t-a/jobs: it has 8001 messages, more than 8000.
+
+        8001 messages were lost. A client that needs the queue can declare it again.
+        ");
+    }
+}

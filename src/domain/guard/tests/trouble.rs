@@ -75,6 +75,7 @@ async fn a_deletion_whose_answer_was_lost_is_told_all_the_same() {
     world.next().await;
     world.next().await;
     assert_eq!(world.notices(), ["queue.delete queue/t-a/jobs"]);
+    assert_eq!(world.audited("queue.delete"), 1);
 }
 
 #[tokio::test]
