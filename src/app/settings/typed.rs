@@ -9,7 +9,7 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, load, outbox, parse};
+use super::{Sources, load, monitor, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
@@ -62,7 +62,7 @@ pub struct Settings {
     /// How often broker and store are compared.
     pub reconcile_period: Duration,
     /// What is watched on the broker.
-    pub monitor: MonitorSettings,
+    pub monitor: monitor::MonitorSettings,
     /// How long it waits for others. No source sets this: it is here for tests, which are less patient.
     pub patience: Patience,
 }
@@ -224,21 +224,6 @@ pub struct NamespaceSettings {
     pub verify_logins: bool,
 }
 
-/// What is watched on the broker, and when it is stepped in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MonitorSettings {
-    /// Messages in a queue beyond which its contact is warned. Less than `delete_threshold`.
-    pub alert_threshold: u64,
-    /// Messages in a queue beyond which it is deleted.
-    pub delete_threshold: u64,
-    /// How old a connection of a lent user may be.
-    pub connection_max_lifetime: Duration,
-    /// How often queues and connections are looked at.
-    pub period: Duration,
-    /// Whether the monitor plans and logs, and changes nothing.
-    pub mock: bool,
-}
-
 impl Settings {
     /// The defaults of `NODE_ENV=test`, with a free port and this data directory.
     pub fn for_tests(data_dir: &Path) -> Self {
@@ -276,7 +261,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
         patience: Patience::default(),
-        monitor: monitor(&mut read),
+        monitor: monitor::monitor(&mut read),
     };
     warn_about_proxy(&settings.listen, report);
     outbox::warn_about_mail(&settings.notices, report);
@@ -329,25 +314,6 @@ fn namespaces(read: &mut Reader) -> NamespaceSettings {
     }
 }
 
-fn monitor(read: &mut Reader) -> MonitorSettings {
-    let [alert, delete] = ["MONITOR_ALERT_THRESHOLD", "MONITOR_DELETE_THRESHOLD"];
-    let alert_threshold = read.required(alert, parse::threshold);
-    let delete_threshold = read.required(delete, parse::threshold);
-    if alert_threshold >= delete_threshold
-        && let Some(given) = read.values.given(alert).or_else(|| read.values.given(delete))
-    {
-        let message = format!("{alert}: {alert_threshold} is not less than {delete_threshold}, which is {delete}");
-        read.report.problem(&given.place, message);
-    }
-    MonitorSettings {
-        alert_threshold,
-        delete_threshold,
-        connection_max_lifetime: read.required("CONNECTION_MAX_LIFETIME", parse::period),
-        period: read.required("MONITOR_PERIOD", parse::period),
-        mock: read.required("MOCK_MAINTENANCE", parse::boolean),
-    }
-}
-
 fn warn_about_proxy(listen: &ListenSettings, report: &mut Report) {
     match listen.trust_proxy {
         TrustProxy::DirectPeer => report.warning(
@@ -363,8 +329,8 @@ fn warn_about_proxy(listen: &ListenSettings, report: &mut Report) {
 
 /// Reads values by name and notes what is wrong with them.
 pub(super) struct Reader<'a> {
-    values: &'a Values,
-    report: &'a mut Report,
+    pub(super) values: &'a Values,
+    pub(super) report: &'a mut Report,
 }
 
 impl Reader<'_> {
