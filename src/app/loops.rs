@@ -54,7 +54,7 @@ pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
         },
         Loop {
             brake: Brake::Within(
-                Box::new(move || Ok(braking.brake()?.map(|brake| brake.to_string()))),
+                Box::new(move || braking.stopped_by()),
                 Box::new(move |caller| Box::pin(release(releasing.clone(), caller))),
             ),
             ..each(

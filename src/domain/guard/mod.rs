@@ -101,6 +101,11 @@ impl Guard {
         self.store.read(|tx| tx.get(&BRAKE, &ONLY.into()))
     }
 
+    /// Why the brake stops passes, in a sentence; `None` while it is off or released.
+    pub fn stopped_by(&self) -> Result<Option<String>> {
+        Ok(self.brake()?.filter(|brake| brake.released.is_none()).map(|brake| brake.to_string()))
+    }
+
     /// Lets the next pass do what the brake stopped, once. Trouble that the brake did not name stops it again.
     pub async fn release(&self, caller: &Caller) -> Result<Brake> {
         let caller = caller.clone();

@@ -35,7 +35,10 @@ async fn too_many_deletions_wait_for_an_operator_and_warnings_do_not() {
     assert_eq!(world.notices(), ["monitor.brake monitor", "queue.warn queue/t-a/21"]);
     assert_eq!((troubles(&world), world.audited("monitor.brake")), (vec![Trouble::TooMuch], 1));
 
+    let stopped_by = world.guard.stopped_by().unwrap().unwrap();
+    assert_eq!(stopped_by, "it would delete 21 of 100 queues and 0 of 0 exchanges");
     world.guard.release(&operator()).await.unwrap();
+    assert_eq!(world.guard.stopped_by().unwrap(), None);
     assert_eq!(world.next().await.deleted_queues, 21);
     assert_eq!((troubles(&world), world.audited("monitor.release")), (vec![], 1));
     assert!(world.guard.release(&operator()).await.is_err());
