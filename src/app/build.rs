@@ -45,6 +45,8 @@ pub struct Appliance {
     pub notices: Notices,
     /// Whether it is well.
     pub vitals: Vitals,
+    /// What its handlers work with.
+    pub app: App,
     /// Everything that it serves.
     pub router: Router,
 }
@@ -96,7 +98,8 @@ impl Appliance {
             body_timeout: settings.patience.body,
             list_cache: Default::default(),
         });
-        Ok(Self { store, accounts, namespaces: lent, guard, notices, loops, vitals, router: crate::web::router(app) })
+        let router = crate::web::router(app.clone());
+        Ok(Self { store, accounts, namespaces: lent, guard, notices, loops, vitals, app, router })
     }
 }
 
