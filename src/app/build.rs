@@ -83,7 +83,7 @@ impl Appliance {
             guard: guard.clone(),
             notices: notices.clone(),
         };
-        let loops = Loops::new(store.clone(), loops::all(settings, &work));
+        let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
         let auth = Auth::new(store.clone(), remote)?;
         let app = App::new(Parts {
             auth,

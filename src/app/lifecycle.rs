@@ -84,20 +84,24 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     let head_timeout = settings.patience.head;
     tasks.spawn(listen::serve_network(listener, appliance.router.clone(), head_timeout, stop.clone()));
     tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), head_timeout, stop.clone()));
-    finish_what_was_left(&appliance)?;
+    tasks.spawn(finish_what_was_left(appliance.clone()));
     scheduler::start(&appliance.loops, &tasks, &stop);
     tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     Ok(Running { address, appliance, control, tasks, stop })
 }
 
-/// Wishes that the broker was not told before the last stop do not wait for the loop's next turn.
-fn finish_what_was_left(appliance: &Appliance) -> Result<()> {
-    let (_, unsettled) = appliance.accounts.counts()?;
-    if unsettled > 0 {
-        appliance.loops.nudge("reconcile");
+/// Takes up settings that changed, and does not let what was left unsettled wait for the loops' next turn.
+async fn finish_what_was_left(appliance: Appliance) {
+    match appliance.namespaces.adopt_rules().await {
+        Ok(0) => {}
+        Ok(changed) => tracing::info!("{changed} broker users get what the settings say now"),
+        Err(error) => tracing::error!("could not take up the settings: {}", error.chain()),
     }
-    Ok(())
+    if appliance.accounts.counts().is_ok_and(|(_, unsettled)| unsettled > 0) {
+        appliance.loops.nudge("reconcile");
+        appliance.loops.nudge("expire");
+    }
 }
 
 /// Asks after the broker once, which says in the log whether it is well or what to do.

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::settings::Settings;
-use crate::base::Result;
-use crate::domain::accounts::Accounts;
+use crate::base::{Clock, Error, Result};
+use crate::domain::accounts::{Accounts, Reconciled};
 use crate::domain::auth::Caller;
 use crate::domain::guard::Guard;
-use crate::domain::loops::{Brake, Loop};
+use crate::domain::loops::{Brake, ClockWatch, Loop};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
 
@@ -30,19 +30,22 @@ pub struct Work {
 }
 
 /// The loops of an appliance.
-pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
+pub fn all(settings: &Settings, clock: &Clock, work: &Work) -> Vec<Loop> {
     let (expiring, braking, releasing) = (work.namespaces.clone(), work.guard.clone(), work.guard.clone());
     vec![
-        each(
-            "rotate",
-            settings.rotate_period,
-            "a password is promised for half an interval beyond its rotation, so minutes late is early enough",
-            work,
-            plan_rotation,
-            rotate,
-        ),
         Loop {
-            brake: Brake::Before(Box::new(move || expiring.expiry_brake())),
+            brake: Brake::before(ClockWatch::new(clock.clone()), || Ok(None)),
+            ..each(
+                "rotate",
+                settings.rotate_period,
+                "a password is promised for half an interval beyond its rotation, so minutes late is early enough",
+                work,
+                plan_rotation,
+                rotate,
+            )
+        },
+        Loop {
+            brake: Brake::before(ClockWatch::new(clock.clone()), move || expiring.expiry_brake()),
             ..each(
                 "expire",
                 settings.expire_period,
@@ -113,12 +116,10 @@ async fn plan_rotation(work: Work) -> Result<String> {
 }
 
 async fn rotate(work: Work) -> Result<String> {
-    Ok(match work.namespaces.rotate_due().await? {
-        Rotated { rotated: 0, failed: 0, .. } => String::new(),
-        Rotated { rotated, waiting, failed } => {
-            format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be")
-        }
-    })
+    let Rotated { rotated, waiting, failed } = work.namespaces.rotate_due().await?;
+    let report =
+        format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be");
+    told(report, rotated, failed)
 }
 
 async fn plan_expiry(work: Work) -> Result<String> {
@@ -126,10 +127,8 @@ async fn plan_expiry(work: Work) -> Result<String> {
 }
 
 async fn expire(work: Work) -> Result<String> {
-    Ok(match work.namespaces.expire_over().await? {
-        Expired { removed: 0, failed: 0 } => String::new(),
-        Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
-    })
+    let Expired { removed, failed } = work.namespaces.expire_over().await?;
+    told(format!("{removed} namespaces were removed, {failed} could not be"), removed, failed)
 }
 
 async fn plan_monitor(work: Work) -> Result<String> {
@@ -154,14 +153,19 @@ async fn reconcile(work: Work) -> Result<String> {
         // Without a broker there is nothing to compare; that none is configured was said at the start.
         return Ok(String::new());
     }
-    let done = work.accounts.reconcile().await?;
-    Ok(match done.settled + done.failed {
-        0 => String::new(),
-        _ => format!(
-            "of {} accounts {} had drifted; {} were put right, {} could not be",
-            done.seen, done.drifted, done.settled, done.failed
-        ),
-    })
+    let Reconciled { seen, drifted, settled, failed } = work.accounts.reconcile().await?;
+    let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
+    told(report, settled, failed)
+}
+
+/// What a run says: nothing when there was nothing to do, and an error when something is left, so that the next run
+/// comes soon.
+fn told(report: String, done: usize, failed: usize) -> Result<String> {
+    match (done, failed) {
+        (0, 0) => Ok(String::new()),
+        (_, 0) => Ok(report),
+        _ => Err(Error::unavailable(report)),
+    }
 }
 
 async fn plan_delivery(work: Work) -> Result<String> {

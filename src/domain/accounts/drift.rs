@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use futures_util::StreamExt;
 
-use super::{ACCOUNTS, Account, Accounts};
+use super::{ACCOUNTS, Account, Accounts, Login};
 use crate::base::audit::{Actor, Note};
 use crate::base::{AccountName, Result, VhostName};
 use crate::ports::broker::{Access, Permission, User};
@@ -160,7 +160,8 @@ impl Found {
         rows: &'r [(AccountName, Account)],
     ) -> impl Iterator<Item = (&'r AccountName, &'r Account, String)> {
         let known = rows.iter().filter(|(name, account)| {
-            account.access_settled && self.asked_for.get(name) == Some(&(account.wish, account.settled))
+            let is_gone = matches!(account.login, Login::Gone);
+            account.access_settled && !is_gone && self.asked_for.get(name) == Some(&(account.wish, account.settled))
         });
         known.filter_map(|(name, account)| Some((name, account, self.differs(name, account)?)))
     }
@@ -194,6 +195,6 @@ pub(super) fn beyond<K>(last: Option<&K>) -> Bound<&K> {
     last.map_or(Bound::Unbounded, Bound::Excluded)
 }
 
-fn same_set(a: &[String], b: &[String]) -> bool {
+pub(super) fn same_set(a: &[String], b: &[String]) -> bool {
     a.len() == b.len() && a.iter().all(|tag| b.contains(tag))
 }

@@ -63,6 +63,7 @@ const SETTLED: Table<AccountName, Settled> = Table::audited("accounts");
 #[derive(Debug, Serialize, Deserialize)]
 struct Settled {
     login: Login,
+    vhost: VhostName,
     wish: u64,
     settled: u64,
 }
@@ -149,11 +150,34 @@ impl Accounts {
         tx.put(&ACCOUNTS, name, &account)
     }
 
-    /// The password of an account, if the broker is known to accept it: `None` while it is not settled.
-    pub fn settled_password(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<Option<Secret>> {
+    /// Gives an account the access and tags that the settings say today, with the login it has. True when that is a
+    /// change, which the caller's audit entry covers.
+    pub fn adjust(&self, tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: &Wish) -> Result<bool> {
+        let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(false) };
+        let is_same = account.tags == wish.tags && account.vhost == wish.vhost && account.access() == wish.access;
+        if is_same || matches!(account.login, Login::Gone) {
+            return Ok(false);
+        }
+        (account.tags, account.vhost) = (wish.tags.clone(), wish.vhost.clone());
+        let Access { configure, write, read } = wish.access.clone();
+        (account.configure, account.write, account.read) = (configure, write, read);
+        account.wish += 1;
+        account.access_settled = false;
+        tx.put(&ACCOUNTS, name, &account)?;
+        Ok(true)
+    }
+
+    /// Whether there is a record of an account.
+    pub fn exists(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<bool> {
+        Ok(tx.get(&SETTLED, name)?.is_some())
+    }
+
+    /// The password of an account and the vhost it may enter, if the broker is known to accept them: `None` while it is
+    /// not settled.
+    pub fn settled_login(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<Option<(Secret, VhostName)>> {
         match tx.get(&SETTLED, name)? {
-            Some(Settled { login: Login::Password(password), wish, settled }) if wish == settled => {
-                tx.open(&ACCOUNTS, name, &password).map(Some)
+            Some(Settled { login: Login::Password(password), vhost, wish, settled }) if wish == settled => {
+                Ok(Some((tx.open(&ACCOUNTS, name, &password)?, vhost)))
             }
             _ => Ok(None),
         }

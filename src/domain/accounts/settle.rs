@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
+use super::drift::same_set;
 use super::{ACCOUNTS, Account, Accounts, Login};
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
@@ -112,6 +113,9 @@ impl Accounts {
             Ok(Some((account, password)))
         })?;
         let Some((account, password)) = wish else { return Ok(None) };
+        if account.settled == 0 {
+            self.refuse_foreign(name, &account).await?;
+        }
         match account.login {
             // That there was none is as good: an earlier try may have deleted it.
             Login::Gone => drop(self.broker()?.delete_user(name).await?),
@@ -123,6 +127,17 @@ impl Accounts {
             return Err(Error::unavailable("the broker refuses the login that it was just told of"));
         }
         Ok(Some(Carried { name: name.clone(), wish: account.wish }))
+    }
+
+    /// Keeps a new account from taking over a user that somebody else made, such as our own administrator. One with
+    /// exactly our tags is taken for the trace of an earlier try.
+    async fn refuse_foreign(&self, name: &AccountName, account: &Account) -> Result<()> {
+        match self.broker()?.user(name).await? {
+            Some(user) if !same_set(&user.tags, &account.tags) => {
+                Err(Error::unavailable("the broker has a user of this name that is not ours"))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn put(&self, name: &AccountName, account: &Account, password: Option<&Secret>) -> Result<()> {

@@ -4,6 +4,7 @@
 //! due times are in the store, so that a restart neither repeats a fresh run nor forgets a due one, and any absence is
 //! one run.
 
+mod clock_watch;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, Notify};
+
+pub use clock_watch::ClockWatch;
 
 use super::auth::Caller;
 use crate::base::audit::{Actor, Note};
@@ -58,8 +61,9 @@ pub type Look = Box<dyn Fn() -> Result<Option<String>> + Send + Sync>;
 pub enum Brake {
     /// Nothing: the loop deletes nothing.
     None,
-    /// A look at what a run would do. A reason stops it; once released, the next run goes ahead.
-    Before(Look),
+    /// A look at the clock and at what a run would do. A reason stops it; once released, the next run goes ahead, and
+    /// the clock is believed.
+    Before(Look, ClockWatch),
     /// The work has a brake of its own: how it is, and how an operator releases it.
     Within(Look, Box<dyn Fn(Caller) -> Work + Send + Sync>),
 }
@@ -107,6 +111,14 @@ pub struct Status {
     pub last_report: String,
     /// Why the last run failed, if it did.
     pub last_error: String,
+}
+
+impl Brake {
+    /// A brake before the run: the clock first, then what the run would do.
+    pub fn before(watch: ClockWatch, look: impl Fn() -> Result<Option<String>> + Send + Sync + 'static) -> Self {
+        let clock = watch.clone();
+        Self::Before(Box::new(move || clock.look().map_or_else(&look, |why| Ok(Some(why)))), watch)
+    }
 }
 
 /// The loops of this appliance. Cheap to clone.
@@ -193,7 +205,7 @@ impl Loops {
         match &entry.each.brake {
             Brake::None => return Err(Error::conflict(format!("loop {name} has no brake: it deletes nothing"))),
             Brake::Within(_, release) => drop(release(caller.clone()).await?),
-            Brake::Before(_) => {
+            Brake::Before(..) => {
                 let (note, name) = (caller.note("loop.release", name), name.to_owned());
                 self.store
                     .write(move |tx| {
@@ -213,12 +225,14 @@ impl Loops {
 
     /// Whether the brake stops this run; it is noted until it is released or its reason has gone.
     async fn is_braked(&self, entry: &Entry) -> Result<bool> {
-        let Brake::Before(look) = &entry.each.brake else { return Ok(false) };
+        let Brake::Before(look, watch) = &entry.each.brake else { return Ok(false) };
         let (why, name) = (look()?, entry.each.name);
-        self.store
+        let (goes, released) = self
+            .store
             .write(move |tx| {
                 let mut state = tx.get(&LOOPS, &name.to_owned())?.unwrap_or_default();
-                let goes = why.is_none() || state.released;
+                let released = state.released;
+                let goes = why.is_none() || released;
                 let is_news = state.brake != why;
                 (state.brake, state.released) = (if goes { None } else { why }, false);
                 if let (Some(why), true) = (&state.brake, is_news) {
@@ -226,9 +240,13 @@ impl Loops {
                     tx.audit(Note::done(Actor::Loop(name.into()), "loop.brake", name).with("why", why.clone()));
                 }
                 tx.put(&LOOPS, &name.to_owned(), &state)?;
-                Ok(!goes)
+                Ok((goes, released))
             })
-            .await
+            .await?;
+        if goes && released {
+            watch.accept();
+        }
+        Ok(!goes)
     }
 
     /// How long until a loop is due; `None` while it is paused.
@@ -314,8 +332,8 @@ impl Loops {
 }
 
 fn status(each: &Loop, state: State, now: Timestamp) -> Status {
-    // A clock that was set back must not put a loop to sleep: nothing is due later than a period from now.
-    let due = state.due.unwrap_or(now).min(now.plus(each.period));
+    // A clock that was set back must not put a loop to sleep: what is due later than any run makes it is due now.
+    let due = state.due.filter(|due| *due <= now.plus(each.period)).unwrap_or(now);
     Status {
         name: each.name,
         period_seconds: each.period.as_secs(),

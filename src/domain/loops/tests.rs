@@ -13,13 +13,15 @@ struct World {
     runs: Arc<AtomicU32>,
     fails: Arc<AtomicU32>,
     much: Arc<AtomicU32>,
+    watch: ClockWatch,
 }
 
 impl World {
     fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
+        let watch = ClockWatch::new(clock.clone());
         let store = Store::memory(clock.clone()).unwrap();
-        Self { clock, store, runs: Arc::default(), fails: Arc::default(), much: Arc::default() }
+        Self { clock, store, runs: Arc::default(), fails: Arc::default(), much: Arc::default(), watch }
     }
 
     /// The loops as a start of the appliance makes them.
@@ -36,7 +38,7 @@ impl World {
         let plan = || -> Work { Box::pin(async { Ok(String::new()) }) };
         let much = self.much.clone();
         let look = move || Ok((much.load(Ordering::SeqCst) > 0).then(|| "too much".to_owned()));
-        let brake = Brake::Before(Box::new(look));
+        let brake = Brake::before(self.watch.clone(), look);
         let each = Loop { name: "a", period: MINUTE, why: "", plan: Box::new(plan), run: Box::new(run), brake };
         Loops::new(self.store.clone(), vec![each])
     }
@@ -68,7 +70,11 @@ async fn a_clock_that_is_set_back_does_not_put_a_loop_to_sleep() {
     let loops = world.loops();
     loops.run("a").await.unwrap();
     world.clock.set(Timestamp::from_millis(0));
-    assert_eq!(loops.wait("a").unwrap(), Some(MINUTE));
+    assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
+    assert!(loops.run("a").await.is_err(), "the brake asks whether the clock is right");
+    loops.release(&Caller::local("tests", "r"), "a").await.unwrap();
+    loops.run("a").await.unwrap();
+    assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO);
 }
 
 #[tokio::test]

@@ -76,9 +76,10 @@ impl Namespaces {
         self.store
             .write(move |tx| {
                 let namespace = this.upsert(tx, &caller, &name, claim)?;
+                let accounts = namespace.accounts.to_vec();
                 match this.lend(tx, &caller, &name, namespace)? {
                     Some(claimed) => Ok(Step::Lent(claimed.into())),
-                    None => Ok(Step::Settle(this.rules.accounts(&name)?)),
+                    None => Ok(Step::Settle(accounts)),
                 }
             })
             .await
@@ -114,12 +115,12 @@ impl Namespaces {
         expires: Timestamp,
         contact: Option<String>,
     ) -> Result<Namespace> {
-        for slot in Slot::BOTH {
-            let wish = self.rules.wish(name, (slot == Slot::First).then(Secret::generate));
-            self.accounts.wish(tx, &self.rules.account(name, slot)?, &wish)?;
-        }
+        let accounts = [self.rules.account(name, Slot::First)?, self.rules.account(name, Slot::Second)?];
+        self.accounts.wish(tx, &accounts[0], &self.rules.wish(name, Some(Secret::generate())))?;
+        self.accounts.wish(tx, &accounts[1], &self.rules.wish(name, None))?;
         let next_rotation = tx.now().plus(self.rules.rotation_interval.size());
         Ok(Namespace {
+            accounts,
             created: tx.now(),
             expires,
             contact,
@@ -140,8 +141,8 @@ impl Namespaces {
         name: &NamespaceName,
         mut namespace: Namespace,
     ) -> Result<Option<Lent<Claimed>>> {
-        let account = self.rules.account(name, namespace.active)?;
-        let Some(password) = self.accounts.settled_password(tx, &account)? else { return Ok(None) };
+        let account = namespace.account(namespace.active).clone();
+        let Some((password, vhost)) = self.accounts.settled_login(tx, &account)? else { return Ok(None) };
         self.promise(tx, name, &mut namespace)?;
         let reclaim_at = namespace.promised_until;
         let note = caller
@@ -152,7 +153,7 @@ impl Namespaces {
         let claimed = Claimed {
             namespace: name.clone(),
             times: Times { created: namespace.created, expires: namespace.expires },
-            connection_string: self.rules.amqp.connection_string(&account, &password),
+            connection_string: self.rules.amqp.connection_string(&account, &password, &vhost),
             reclaim_at,
         };
         Ok(Some(tx.lend(note, claimed)))

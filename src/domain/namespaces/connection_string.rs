@@ -27,10 +27,10 @@ impl Amqp {
         format!("{protocol}{hostname}:{port}/{}", utf8_percent_encode(vhost.as_str(), VHOST))
     }
 
-    /// The connection string of a user (taskcluster.md 6.2). Only the vhost is escaped: names and passwords of ours
+    /// The connection string of a user in the vhost that it may enter (taskcluster.md 6.2). Only the vhost is escaped: names and passwords of ours
     /// need no escape.
-    pub fn connection_string(&self, account: &AccountName, password: &Secret) -> Secret {
-        let Self { protocol, hostname, port, vhost } = self;
+    pub fn connection_string(&self, account: &AccountName, password: &Secret, vhost: &VhostName) -> Secret {
+        let Self { protocol, hostname, port, .. } = self;
         let vhost = utf8_percent_encode(vhost.as_str(), VHOST);
         Secret::new(format!("{protocol}{account}:{}@{hostname}:{port}/{vhost}", password.expose()))
     }

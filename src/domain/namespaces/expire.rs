@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::{NAMESPACES, Namespace, Namespaces};
-use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
@@ -34,17 +34,45 @@ pub struct Expired {
     pub failed: usize,
 }
 
+/// A namespace whose users are gone, before its things and its record are.
+pub(super) struct Ended {
+    name: NamespaceName,
+    created: Timestamp,
+}
+
+/// What lies at the broker.
+pub(super) struct Things {
+    queues: Vec<String>,
+    exchanges: Vec<String>,
+}
+
 impl Namespaces {
-    /// Removes every namespace whose time is over. It visits every one even when some fail.
+    /// Removes every namespace whose time is over. It visits every one even when some fail, and asks the broker once
+    /// what lies there: nobody can make new things below a namespace whose users are gone.
     pub async fn expire_over(&self) -> Result<Expired> {
         let mut expired = Expired::default();
+        let caller = Caller::of_loop(LOOP);
+        let mut ended = Vec::new();
         for name in self.over()? {
-            match self.expire(&name, &Caller::of_loop(LOOP), Which::Over).await {
-                Ok(removed) => expired.removed += usize::from(removed),
-                Err(error) => {
-                    tracing::warn!(namespace = %name, "could not remove `{name}`: {}", error.chain());
-                    expired.failed += 1;
-                }
+            match self.end(&name, &caller, Which::Over).await {
+                Ok(one) => ended.extend(one),
+                Err(error) => expired.note_failure(&name, &error),
+            }
+        }
+        if ended.is_empty() {
+            return Ok(expired);
+        }
+        let things = match self.things().await {
+            Ok(things) => things,
+            Err(error) => {
+                ended.iter().for_each(|one| expired.note_failure(&one.name, &error));
+                return Ok(expired);
+            }
+        };
+        for one in ended {
+            match self.clear(&one, &things, &caller).await {
+                Ok(()) => expired.removed += 1,
+                Err(error) => expired.note_failure(&one.name, &error),
             }
         }
         Ok(expired)
@@ -55,23 +83,59 @@ impl Namespaces {
     /// A claim either comes first and saves it, or is told to come again until it is gone. A crash between any two
     /// steps is finished by the next call.
     pub async fn expire(&self, name: &NamespaceName, caller: &Caller, which: Which) -> Result<bool> {
+        let Some(ended) = self.end(name, caller, which).await? else { return Ok(false) };
+        self.clear(&ended, &self.things().await?, caller).await?;
+        Ok(true)
+    }
+
+    /// Ends the users of a namespace; `None` when it need not end.
+    pub(super) async fn end(&self, name: &NamespaceName, caller: &Caller, which: Which) -> Result<Option<Ended>> {
         let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
-        if !self.store.write(move |tx| this.begin_to_end(tx, &namespace, &by, which)).await? {
-            return Ok(false);
-        }
-        self.accounts.settle(&self.rules.accounts(name)?, caller.actor(), |_| Ok(())).await?;
-        let (queues, exchanges) = self.remove_things(name).await?;
-        let (namespace, caller) = (name.clone(), caller.clone());
-        self.store
-            .write(move |tx| {
-                let Some(Namespace { ending: true, .. }) = tx.get(&NAMESPACES, &namespace)? else { return Ok(()) };
-                tx.delete(&NAMESPACES, &namespace);
-                let note = caller.note("namespace.delete", &namespace).with("queues", queues);
-                tx.audit(note.with("exchanges", exchanges));
+        let begun = self.store.write(move |tx| this.begin_to_end(tx, &namespace, &by, which)).await?;
+        let Some((created, accounts)) = begun else { return Ok(None) };
+        let (this, checked) = (self.clone(), accounts.clone());
+        self.accounts
+            .settle(&accounts, caller.actor(), move |tx| {
+                for account in &checked {
+                    if this.accounts.exists(tx, account)? {
+                        return Err(Error::unavailable("a user of the namespace was not deleted yet"));
+                    }
+                }
                 Ok(())
             })
             .await?;
-        Ok(true)
+        Ok(Some(Ended { name: name.clone(), created }))
+    }
+
+    /// Deletes what lies below an ended namespace, and then its record. One at a time, and only while it is that very
+    /// namespace: a new owner's things are not the old one's.
+    pub(super) async fn clear(&self, ended: &Ended, things: &Things, caller: &Caller) -> Result<()> {
+        let _clearing = self.clearing.lock().await;
+        let is_that_one = |found: Option<Namespace>| {
+            found.is_some_and(|namespace| namespace.ending && namespace.created == ended.created)
+        };
+        if !is_that_one(self.store.read(|tx| tx.get(&NAMESPACES, &ended.name))?) {
+            return Ok(());
+        }
+        let (queues, exchanges) = self.remove_things(&ended.name, things).await?;
+        let (namespace, caller) = (ended.name.clone(), caller.clone());
+        self.store
+            .write(move |tx| {
+                if tx.get(&NAMESPACES, &namespace)?.is_some_and(|namespace| namespace.ending) {
+                    tx.delete(&NAMESPACES, &namespace);
+                    let note = caller.note("namespace.delete", &namespace).with("queues", queues);
+                    tx.audit(note.with("exchanges", exchanges));
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    pub(super) async fn things(&self) -> Result<Things> {
+        let (broker, vhost) = (self.accounts.broker()?, &self.rules.amqp.vhost);
+        let queues = broker.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
+        let exchanges = broker.exchanges(vhost).await?.into_iter().map(|exchange| exchange.name).collect();
+        Ok(Things { queues, exchanges })
     }
 
     /// The namespaces whose time is over.
@@ -99,52 +163,59 @@ impl Namespaces {
         namespace.ending || now >= end.max(namespace.promised_until).max(namespace.resting_until)
     }
 
-    /// Notes that the namespace ends, and that its users should not be. False when it need not end.
+    /// Notes that the namespace ends, and that its users should not be. `None` when it need not end.
     fn begin_to_end(
         &self,
         tx: &mut WriteTx<'_, '_>,
         name: &NamespaceName,
         caller: &Caller,
         which: Which,
-    ) -> Result<bool> {
+    ) -> Result<Option<(Timestamp, Vec<AccountName>)>> {
         let now = tx.now();
         let Some(mut namespace) = tx.get(&NAMESPACES, name)? else {
             return match which {
-                Which::Over => Ok(false),
+                Which::Over => Ok(None),
                 Which::Any => Err(super::no_such(name)),
             };
         };
         if which == Which::Over && !self.is_over(&namespace, now) {
-            return Ok(false);
+            return Ok(None);
         }
+        let what = (namespace.created, namespace.accounts.to_vec());
         if namespace.ending {
-            return Ok(true);
+            return Ok(Some(what));
         }
-        for account in self.rules.accounts(name)? {
-            self.accounts.remove(tx, &account)?;
+        for account in &what.1 {
+            self.accounts.remove(tx, account)?;
         }
         namespace.ending = true;
         tx.put(&NAMESPACES, name, &namespace)?;
         tx.audit(caller.note("namespace.expire", name).with("expires", namespace.expires.to_string()));
-        Ok(true)
+        Ok(Some(what))
     }
 
-    /// Deletes the queues and exchanges below the namespace, and counts them. Its users are gone, so nobody makes new
-    /// ones.
-    async fn remove_things(&self, name: &NamespaceName) -> Result<(usize, usize)> {
+    /// Deletes the queues and exchanges below the namespace, and counts them.
+    async fn remove_things(&self, name: &NamespaceName, things: &Things) -> Result<(usize, usize)> {
         let (broker, vhost) = (self.accounts.broker()?, &self.rules.amqp.vhost);
         let (mut queues, mut exchanges) = (0, 0);
         let below = format!("{}{name}/", self.rules.queue_prefix);
-        for queue in broker.queues(vhost).await?.iter().filter(|queue| queue.name.starts_with(&below)) {
-            if !broker.delete_queue(vhost, &queue.name).await? && broker.queue(vhost, &queue.name).await?.is_some() {
+        for queue in things.queues.iter().filter(|queue| queue.starts_with(&below)) {
+            if !broker.delete_queue(vhost, queue).await? && broker.queue(vhost, queue).await?.is_some() {
                 return Err(Error::unavailable("a queue of the namespace cannot be deleted now"));
             }
             queues += 1;
         }
         let below = format!("{}{name}/", self.rules.exchange_prefix);
-        for exchange in broker.exchanges(vhost).await?.iter().filter(|exchange| exchange.name.starts_with(&below)) {
-            exchanges += usize::from(broker.delete_exchange(vhost, &exchange.name).await?);
+        for exchange in things.exchanges.iter().filter(|exchange| exchange.starts_with(&below)) {
+            exchanges += usize::from(broker.delete_exchange(vhost, exchange).await?);
         }
         Ok((queues, exchanges))
+    }
+}
+
+impl Expired {
+    fn note_failure(&mut self, name: &NamespaceName, error: &Error) {
+        tracing::warn!(namespace = %name, "could not remove `{name}`: {}", error.chain());
+        self.failed += 1;
     }
 }

@@ -24,11 +24,12 @@ impl Namespaces {
     /// The connections of a namespace's users. New ones may be missing for some seconds (rabbitmq.md 2.4).
     pub async fn holders(&self, name: &NamespaceName) -> Result<Vec<Holder>> {
         let connections = self.accounts.broker()?.connections().await?;
+        let record = self.store.read(|tx| tx.get(&NAMESPACES, name))?.ok_or_else(|| super::no_such(name))?;
         let mut holders = Vec::new();
         for slot in Slot::BOTH {
-            let account = self.rules.account(name, slot)?;
+            let account = record.account(slot);
             let own = connections.iter().filter(|connection| connection.user == account.as_str());
-            holders.extend(own.map(|connection| holder(&account, slot, connection)));
+            holders.extend(own.map(|connection| holder(account, slot, connection)));
         }
         Ok(holders)
     }
@@ -39,7 +40,7 @@ impl Namespaces {
         let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
         let resting = self.store.read(|tx| {
             let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
-            self.rules.account(name, namespace.active.other())
+            Ok(namespace.resting().clone())
         })?;
         let left = self.holders(name).await?.into_iter().filter(|holder| holder.account == resting).count();
         if left > 0 {
@@ -49,8 +50,7 @@ impl Namespaces {
         self.store
             .write(move |tx| {
                 let mut record = tx.get(&NAMESPACES, &namespace)?.ok_or_else(|| super::no_such(&namespace))?;
-                let is_resting = this.rules.account(&namespace, record.active.other())? == account;
-                if record.ending || record.incoming || !is_resting {
+                if record.ending || record.incoming || *record.resting() != account {
                     return Err(Error::conflict("the namespace is being rotated or removed: look again"));
                 }
                 record.resting_until = tx.now();

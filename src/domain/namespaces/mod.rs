@@ -1,5 +1,6 @@
 //! Namespaces on the message bus: who claims one is lent a broker user limited to it.
 
+mod adopt;
 mod claim;
 mod connection_string;
 mod expire;
@@ -10,9 +11,11 @@ mod tests;
 mod watch;
 
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Span, Timestamp};
 use crate::domain::accounts::{Accounts, Standing, Wish};
@@ -36,6 +39,8 @@ pub const PAGE_LEN_MAX: usize = 1000;
 /// A namespace as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Namespace {
+    /// Its two broker users, by slot. They keep their names when the prefix for new ones changes.
+    accounts: [AccountName; 2],
     created: Timestamp,
     expires: Timestamp,
     /// Whom to tell about queues that grow. Never returned over the wire.
@@ -52,6 +57,18 @@ struct Namespace {
     incoming: bool,
     /// Whether it is being removed. It cannot be claimed until it is gone.
     ending: bool,
+}
+
+impl Namespace {
+    /// The broker user of a slot.
+    fn account(&self, slot: Slot) -> &AccountName {
+        &self.accounts[usize::from(slot == Slot::Second)]
+    }
+
+    /// The broker user whose password is not lent now.
+    fn resting(&self) -> &AccountName {
+        self.account(self.active.other())
+    }
 }
 
 /// When a namespace was made and when it ends.
@@ -134,10 +151,6 @@ impl Rules {
         AccountName::parse(&format!("{}{namespace}-{}", self.username_prefix, u8::from(slot)))
     }
 
-    fn accounts(&self, namespace: &NamespaceName) -> Result<Vec<AccountName>> {
-        Slot::BOTH.iter().map(|slot| self.account(namespace, *slot)).collect()
-    }
-
     /// What the users of this namespace may do.
     fn access(&self, namespace: &NamespaceName) -> Access {
         let fill = |template: &str| template.replace("{{namespace}}", namespace.as_str());
@@ -165,7 +178,9 @@ impl Rules {
 pub struct Namespaces {
     store: Store,
     accounts: Accounts,
-    rules: std::sync::Arc<Rules>,
+    rules: Arc<Rules>,
+    /// One namespace is cleared at a time: two that clear the same one could meet its next owner.
+    clearing: Arc<Mutex<()>>,
 }
 
 /// One page of the list.
@@ -196,7 +211,7 @@ pub struct Detail {
 impl Namespaces {
     /// The namespaces in this store, with users in these accounts.
     pub fn new(store: Store, accounts: Accounts, rules: Rules) -> Self {
-        Self { store, accounts, rules: rules.into() }
+        Self { store, accounts, rules: rules.into(), clearing: Arc::default() }
     }
 
     /// The name, if it is one and begins as the operator settled. The messages are the ancestor's
@@ -239,8 +254,8 @@ impl Namespaces {
         self.store.read(|tx| {
             let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| no_such(name))?;
             let mut accounts = Vec::new();
-            for account in self.rules.accounts(name)? {
-                accounts.extend(self.accounts.standing(tx, &account)?);
+            for account in &namespace.accounts {
+                accounts.extend(self.accounts.standing(tx, account)?);
             }
             Ok(Detail {
                 namespace: name.clone(),

@@ -12,8 +12,24 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// An appliance's namespaces on a broker that can be broken.
 struct World {
     clock: Clock,
+    store: Store,
     broker: MemoryBroker,
     namespaces: Namespaces,
+}
+
+fn rules() -> Rules {
+    let vhost = VhostName::parse("/").unwrap();
+    Rules {
+        namespace_prefix: "t-".into(),
+        username_prefix: String::new(),
+        user_tags: Vec::new(),
+        access: Access { configure: "^{{namespace}}".into(), write: String::new(), read: String::new() },
+        rotation_interval: Span::from_millis(3_600_000),
+        expiration_delay: HOUR,
+        queue_prefix: "queue/".into(),
+        exchange_prefix: "exchange/".into(),
+        amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost },
+    }
 }
 
 impl World {
@@ -21,21 +37,14 @@ impl World {
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
         let store = Store::memory(clock.clone()).unwrap();
         let broker = MemoryBroker::default();
-        let accounts = Accounts::new(store.clone(), Some(Arc::new(broker.clone()) as Arc<dyn Broker>), None);
-        let amqp =
-            Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: VhostName::parse("/").unwrap() };
-        let rules = Rules {
-            namespace_prefix: "t-".into(),
-            username_prefix: String::new(),
-            user_tags: Vec::new(),
-            access: Access { configure: "^{{namespace}}".into(), write: String::new(), read: String::new() },
-            rotation_interval: Span::from_millis(3_600_000),
-            expiration_delay: HOUR,
-            queue_prefix: "queue/".into(),
-            exchange_prefix: "exchange/".into(),
-            amqp,
-        };
-        Self { clock, broker, namespaces: Namespaces::new(store, accounts, rules) }
+        let namespaces = start(&store, &broker, rules());
+        Self { clock, store, broker, namespaces }
+    }
+
+    /// The appliance starts again with other settings.
+    async fn restart(&mut self, rules: Rules) {
+        self.namespaces = start(&self.store, &self.broker, rules);
+        self.namespaces.adopt_rules().await.unwrap();
     }
 
     fn name(&self) -> NamespaceName {
@@ -58,6 +67,11 @@ impl World {
         let (user, rest) = text.split_once(':').unwrap();
         self.broker.can_login(user, &Secret::new(rest.split_once('@').unwrap().0))
     }
+}
+
+fn start(store: &Store, broker: &MemoryBroker, rules: Rules) -> Namespaces {
+    let accounts = Accounts::new(store.clone(), Some(Arc::new(broker.clone()) as Arc<dyn Broker>), None);
+    Namespaces::new(store.clone(), accounts, rules)
 }
 
 #[tokio::test]
@@ -224,4 +238,64 @@ async fn a_claim_that_comes_first_saves_the_namespace() {
     let saved = world.claim().await.unwrap();
     assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired::default());
     assert!(world.works(&saved));
+}
+
+#[tokio::test]
+async fn users_keep_their_names_when_the_prefix_for_new_ones_changes() {
+    let mut world = World::new();
+    let first = world.claim().await.unwrap();
+    world.restart(Rules { username_prefix: "new-".into(), ..rules() }).await;
+    let again = world.claim().await.unwrap();
+    assert_eq!(again.connection_string, first.connection_string);
+
+    world.namespaces.expire(&world.name(), &Caller::of_loop("tests"), Which::Any).await.unwrap();
+    assert!(!world.works(&first));
+    assert!(world.claim().await.unwrap().connection_string.expose().contains("new-t-a-1:"));
+}
+
+#[tokio::test]
+async fn changed_settings_reach_the_users_that_are_there_with_their_passwords() {
+    let mut world = World::new();
+    let first = world.claim().await.unwrap();
+    let vhost = VhostName::parse("/other").unwrap();
+    world.broker.add_vhost(&vhost);
+    let amqp = Amqp { vhost: vhost.clone(), ..rules().amqp };
+    world.restart(Rules { amqp, user_tags: vec!["lent".into()], ..rules() }).await;
+
+    let again = world.claim().await.unwrap();
+    assert!(again.connection_string.expose().ends_with("/%2Fother"));
+    assert!(world.works(&first) && world.works(&again));
+    let permissions = world.broker.permissions().await.unwrap();
+    assert!(permissions.iter().any(|permission| permission.user == "t-a-1" && permission.vhost == "/other"));
+    assert_eq!(world.namespaces.adopt_rules().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_claim_does_not_take_over_a_user_that_somebody_else_made() {
+    let world = World::new();
+    let name = AccountName::parse("t-a-1").unwrap();
+    let theirs = Secret::new("theirs");
+    let login = crate::ports::broker::Login::Hash(crate::ports::broker::PasswordHash::of(&theirs));
+    let tags = ["administrator".to_owned()];
+    let wish = crate::ports::broker::UserWish { name: &name, login, tags: &tags, permissions: &[] };
+    world.broker.put_user(&wish).await.unwrap();
+
+    assert_eq!(world.claim().await.unwrap_err().kind(), Kind::Unavailable);
+    assert!(world.broker.can_login("t-a-1", &theirs));
+}
+
+#[tokio::test]
+async fn a_late_removal_spares_the_things_of_the_next_owner() {
+    let world = world_at_its_end().await;
+    let caller = Caller::of_loop("tests");
+    let late = world.namespaces.end(&world.name(), &caller, Which::Over).await.unwrap().unwrap();
+    world.namespaces.expire_over().await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    world.claim().await.unwrap();
+    world.broker.put_queue(&VhostName::parse("/").unwrap(), queue("queue/t-a/new"));
+
+    world.namespaces.clear(&late, &world.namespaces.things().await.unwrap(), &caller).await.unwrap();
+
+    assert!(left(&world).await.0.contains(&"queue/t-a/new".to_owned()));
+    assert_eq!(world.namespaces.count().unwrap(), 1);
 }

@@ -32,7 +32,7 @@ impl Namespaces {
                 last = Some(name.clone());
                 for (name, namespace) in rows {
                     all.push(Watched {
-                        resting: self.rules.account(&name, namespace.active.other())?,
+                        resting: namespace.resting().clone(),
                         resting_until: namespace.resting_until,
                         contact: namespace.contact,
                         name,

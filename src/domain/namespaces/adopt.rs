@@ -1,0 +1,41 @@
+//! A change of settings reaches the users that are there already: their access, tags and vhost, with their passwords.
+
+use std::ops::Bound;
+
+use super::{NAMESPACES, Namespaces};
+use crate::base::Result;
+use crate::domain::auth::Caller;
+
+/// Namespaces looked at per transaction.
+const CHUNK: usize = 500;
+
+impl Namespaces {
+    /// Gives every user what the settings say today; returns how many differed. The broker hears of it when they are
+    /// settled. Called at every start: settings change with one.
+    pub async fn adopt_rules(&self) -> Result<usize> {
+        let (mut changed, mut last) = (0, None);
+        loop {
+            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = self.store.read(|tx| tx.scan(&NAMESPACES, from, CHUNK))?;
+            let Some((name, _)) = rows.last() else { return Ok(changed) };
+            last = Some(name.clone());
+            let this = self.clone();
+            changed += self
+                .store
+                .write(move |tx| {
+                    let mut changed = 0;
+                    for (name, namespace) in rows {
+                        let wish = this.rules.wish(&name, None);
+                        for account in &namespace.accounts {
+                            if this.accounts.adjust(tx, account, &wish)? {
+                                tx.audit(Caller::of_loop("start").note("account.adjust", account));
+                                changed += 1;
+                            }
+                        }
+                    }
+                    Ok(changed)
+                })
+                .await?;
+        }
+    }
+}
