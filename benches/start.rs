@@ -96,7 +96,9 @@ async fn stand_in(broker: &MemoryBroker) -> SocketAddr {
         .route("/api/overview", answer(json!({"rabbitmq_version": "3.10.8", "cluster_name": "bench"})))
         .route("/api/whoami", answer(json!({"name": "administrator", "tags": "administrator"})))
         .route("/api/vhosts/{name}", answer(json!({"name": "/"})))
-        .route("/api/health/checks/alarms", answer(json!({"status": "ok"})));
+        .route("/api/health/checks/alarms", answer(json!({"status": "ok"})))
+        // Queues, exchanges, connections.
+        .fallback(async || Json(json!([])));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     // It lives as long as this process.
@@ -123,7 +125,8 @@ impl Program {
             .env("RABBIT_BASE_URL", format!("http://{broker}/api"))
             .env("RABBIT_USERNAME", "administrator")
             .env("RABBIT_PASSWORD", "password")
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         let begun = Instant::now();
         let mut program = Self(command.spawn().unwrap());
         while !answers(address) {
