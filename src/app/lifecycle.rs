@@ -104,11 +104,20 @@ async fn finish_what_was_left(appliance: Appliance) {
     }
 }
 
-/// Asks after the broker once, which says in the log whether it is well or what to do.
+/// How often somebody asks after the broker, so that the log says when it goes and when it comes back.
+const BROKER_WATCH_PERIOD: Duration = Duration::from_secs(30);
+
+/// Asks after the broker now and then, which says in the log whether it is well or what to do, when that changes.
 async fn say_how_the_broker_is(appliance: Appliance, stop: CancellationToken) {
+    let watch = async {
+        loop {
+            appliance.vitals.broker().await;
+            tokio::time::sleep(BROKER_WATCH_PERIOD).await;
+        }
+    };
     tokio::select! {
         () = stop.cancelled() => {}
-        _ = appliance.vitals.broker() => {}
+        () = watch => {}
     }
 }
 

@@ -80,5 +80,13 @@ pub fn read(answer: &Answer) -> Result<Value> {
     let message = document.as_ref().and_then(|document| document["message"].as_str());
     // What follows the rule is for logs (taskcluster.md 5.2).
     let human = message.and_then(|message| message.split("\n\n---\n").next()).map(|message| message.trim().to_owned());
+    let human = human.or_else(|| page_text(&answer.body));
     Err(Error::new(kind, human.unwrap_or_else(|| format!("the appliance answers with status {}", answer.status))))
+}
+
+/// What an error page says: the small pages around the APIs have one `<pre>`.
+fn page_text(body: &[u8]) -> Option<String> {
+    let page = std::str::from_utf8(body).ok()?;
+    let (text, _) = page.split_once("<pre>")?.1.split_once("</pre>")?;
+    Some(text.to_owned())
 }

@@ -21,6 +21,10 @@ pub(super) const EXAMPLES: &str = "Examples:
 The command of --exec finds KEYLENDER_NAMESPACE, KEYLENDER_CONNECTION_STRING and KEYLENDER_RECLAIM_AT in its environment.";
 /// Characters of a nonce, as the JavaScript client sends.
 const NONCE_LEN: usize = 6;
+/// The variables that every Taskcluster tool reads.
+const CLIENT_ID: &str = "TASKCLUSTER_CLIENT_ID";
+const ACCESS_TOKEN: &str = "TASKCLUSTER_ACCESS_TOKEN";
+const CERTIFICATE: &str = "TASKCLUSTER_CERTIFICATE";
 
 #[derive(Args)]
 pub(super) struct Claim {
@@ -30,7 +34,7 @@ pub(super) struct Claim {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// How long the namespace lasts, such as `1 day` [default: 4 hours]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     lasts: Option<Span>,
     /// Whom to tell about queues that grow
     #[arg(long, value_name = "EMAIL")]
@@ -66,7 +70,12 @@ pub(super) async fn run(command: Claim, settings: &Settings, environment: &[(Str
             .map(|(name, member)| (format!("KEYLENDER_{name}"), output::text(&claimed, member)));
     match command.exec.split_first() {
         Some((program, arguments)) => {
-            let error = Command::new(program).args(arguments).envs(variables).exec();
+            let mut command = Command::new(program);
+            // What is handed on is short-lived; what claimed it stays behind.
+            for name in [CLIENT_ID, ACCESS_TOKEN, CERTIFICATE] {
+                command.env_remove(name);
+            }
+            let error = command.args(arguments).envs(variables).exec();
             return Err(Error::invalid(format!("cannot run {program}: {error}")).into());
         }
         None if command.json => output::json(&claimed),
@@ -103,9 +112,9 @@ fn credentials(environment: &[(String, String)]) -> Result<Credentials> {
         })
     };
     Ok(Credentials {
-        id: ClientId::parse(&needed("TASKCLUSTER_CLIENT_ID")?)?,
-        token: Secret::new(needed("TASKCLUSTER_ACCESS_TOKEN")?),
-        certificate: variable("TASKCLUSTER_CERTIFICATE"),
+        id: ClientId::parse(&needed(CLIENT_ID)?)?,
+        token: Secret::new(needed(ACCESS_TOKEN)?),
+        certificate: variable(CERTIFICATE),
     })
 }
 

@@ -151,8 +151,9 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
 }
 
 /// Adds a flag for every setting to a command and all below it, except where the command has a flag of that name
-/// itself (`claim --env`).
+/// itself (`claim --env`). Only the help of the program and of `serve` lists them.
 fn with_settings(command: Command) -> Command {
+    let lists_settings = matches!(command.get_name(), "keylender" | "serve");
     let taken: Vec<String> = command.get_arguments().filter_map(|a| a.get_long().map(str::to_owned)).collect();
     let arguments = settings::flags().filter(|flag| !taken.iter().any(|long| *long == long_name(flag))).map(|flag| {
         let argument = Arg::new(flag.name)
@@ -161,6 +162,7 @@ fn with_settings(command: Command) -> Command {
             .help(format!("{} [{}]", flag.help, flag.name))
             .help_heading("Settings")
             .hide_short_help(true)
+            .hide_long_help(!lists_settings)
             .allow_hyphen_values(true);
         match flag.switch {
             true => argument.num_args(0..=1).default_missing_value("true").require_equals(true),

@@ -132,7 +132,10 @@ fn told(
         Err(error) => {
             let problem = error.message().to_owned();
             if before != Some(&Err(problem.clone())) {
-                tracing::warn!("the broker is not well, and claims are answered with 503: {}", error.chain());
+                tracing::warn!(
+                    "the broker is not well, and claims that need it are answered with 503: {}",
+                    error.chain()
+                );
             }
             Err(problem)
         }

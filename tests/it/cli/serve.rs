@@ -50,7 +50,7 @@ fn it_starts_again_after_it_was_killed_and_knows_what_it_knew() {
 #[test]
 fn without_a_broker_it_starts_and_says_so() {
     let served = Home::new().serve();
-    let line = served.wait_for("claims are answered with 503");
+    let line = served.wait_for("claims that need it are answered with 503");
     assert!(line.contains(" WARN ") && line.ends_with("no broker is configured: see RABBIT_BASE_URL"), "{line}");
     assert_eq!(served.end(Signal::TERM).0, Some(0));
 }
