@@ -5,7 +5,10 @@ mod authority;
 mod claims;
 mod cli;
 mod connections;
+mod crash;
 mod credentials;
+#[path = "../support/disk.rs"]
+mod disk;
 mod limits;
 mod local;
 mod remote;
