@@ -9,6 +9,7 @@ use keylender::base::{AccountName, Clock, Error, NamespaceName, Result, Secret, 
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::{Claim, Namespaces};
+use keylender::domain::vitals::Vitals;
 use keylender::ports::broker::{Broker, Exchange, MemoryBroker, Queue};
 use keylender::store::{KeySource, Store};
 
@@ -130,6 +131,13 @@ impl World {
         assert_eq!(process.namespaces.expire_over().await.unwrap().failed, 0);
     }
 
+    /// How the store is, as the health check tells it.
+    async fn health(&self, process: &Process) -> std::result::Result<String, String> {
+        let Process { store, accounts, namespaces } = process;
+        let vitals = Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), vhost(), self.clock.clone());
+        vitals.check().await.swap_remove(0).state
+    }
+
     fn keeps_its_promises(&self) -> bool {
         let now = self.clock.now();
         let mut promises = self.promises.iter().filter(|promise| promise.until > now);
@@ -223,4 +231,21 @@ async fn expiry_survives_a_disk_that_breaks_anywhere() {
 #[tokio::test]
 async fn repair_of_drift_survives_a_disk_that_breaks_anywhere() {
     break_everywhere(Story::Drift).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_broke_shows_in_the_health_check_until_a_restart() {
+    let mut world = World::new(Story::FirstClaim);
+    let process = world.start();
+    world.disk.break_after(0, Fault::Fails);
+    world.tell(&process).await.unwrap_err();
+    world.disk.repair();
+    let stopped = world.tell(&process).await.unwrap_err();
+    assert!(stopped.chain().contains("the store stopped after a disk error: see the log, then restart"), "{stopped:?}");
+    assert_eq!(world.health(&process).await, Err("the store cannot be written".to_owned()));
+
+    drop(process);
+    let process = world.start();
+    assert_eq!(world.health(&process).await, Ok("0 namespaces".to_owned()));
+    world.tell(&process).await.unwrap();
 }
