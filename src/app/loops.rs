@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::settings::Settings;
-use crate::base::Result;
+use crate::base::{Error, Result};
 use crate::domain::accounts::Accounts;
 use crate::domain::loops::Loop;
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
@@ -86,17 +86,23 @@ fn lines<T>(steps: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) -> S
     steps.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// What a pass did. One that left something undone has failed: the scheduler comes again in seconds and not a period
+/// later, and it shows in the status of the loop. Claims may be waiting for it.
+fn report(did: String, failed: usize) -> Result<String> {
+    if failed == 0 { Ok(did) } else { Err(Error::unavailable(did)) }
+}
+
 async fn plan_rotation(work: Work) -> Result<String> {
     Ok(lines(work.namespaces.due()?, |name| format!("rotate {name}: its interval is over")))
 }
 
 async fn rotate(work: Work) -> Result<String> {
-    Ok(match work.namespaces.rotate_due().await? {
-        Rotated { rotated: 0, failed: 0, .. } => String::new(),
-        Rotated { rotated, waiting, failed } => {
-            format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be")
-        }
-    })
+    let Rotated { rotated, waiting, failed } = work.namespaces.rotate_due().await?;
+    if rotated + failed == 0 {
+        return Ok(String::new());
+    }
+    let did = format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be");
+    report(did, failed)
 }
 
 async fn plan_expiry(work: Work) -> Result<String> {
@@ -104,10 +110,11 @@ async fn plan_expiry(work: Work) -> Result<String> {
 }
 
 async fn expire(work: Work) -> Result<String> {
-    Ok(match work.namespaces.expire_over().await? {
-        Expired { removed: 0, failed: 0 } => String::new(),
-        Expired { removed, failed } => format!("{removed} namespaces were removed, {failed} could not be"),
-    })
+    let Expired { removed, failed } = work.namespaces.expire_over().await?;
+    if removed + failed == 0 {
+        return Ok(String::new());
+    }
+    report(format!("{removed} namespaces were removed, {failed} could not be"), failed)
 }
 
 async fn plan_reconcile(work: Work) -> Result<String> {
@@ -120,13 +127,14 @@ async fn reconcile(work: Work) -> Result<String> {
         return Ok(String::new());
     }
     let done = work.accounts.reconcile().await?;
-    Ok(match done.settled + done.failed {
-        0 => String::new(),
-        _ => format!(
-            "of {} accounts {} had drifted; {} were put right, {} could not be",
-            done.seen, done.drifted, done.settled, done.failed
-        ),
-    })
+    if done.settled + done.failed == 0 {
+        return Ok(String::new());
+    }
+    let did = format!(
+        "of {} accounts {} had drifted; {} were put right, {} could not be",
+        done.seen, done.drifted, done.settled, done.failed
+    );
+    report(did, done.failed)
 }
 
 async fn plan_delivery(work: Work) -> Result<String> {

@@ -11,6 +11,7 @@ mod credentials;
 mod disk;
 mod limits;
 mod local;
+mod loops;
 mod remote;
 mod routes;
 mod sign;
