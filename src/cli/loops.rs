@@ -47,8 +47,12 @@ pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
             match format.json {
                 true => output::json(&list),
                 false => output::table(
-                    &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "LAST REPORT"],
-                    &output::rows(&list, "loops", &["name", "due", "paused", "lastSuccess", "failures", "lastReport"]),
+                    &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "LAST ERROR", "LAST REPORT"],
+                    &output::rows(
+                        &list,
+                        "loops",
+                        &["name", "due", "paused", "lastSuccess", "failures", "lastError", "lastReport"],
+                    ),
                 ),
             }
         }
