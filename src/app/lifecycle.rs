@@ -87,11 +87,15 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
     Ok(Running { address, appliance, control, tasks, stop })
 }
 
-/// Wishes that the broker was not told before the last stop do not wait for the loop's next turn.
+/// Wishes that the broker was not told before the last stop, and removals that were broken off, do not wait for the
+/// loop's next turn: nobody can claim a namespace that is half removed.
 fn finish_what_was_left(appliance: &Appliance) -> Result<()> {
     let (_, unsettled) = appliance.accounts.counts()?;
     if unsettled > 0 {
         appliance.loops.nudge("reconcile");
+    }
+    if !appliance.namespaces.over()?.is_empty() {
+        appliance.loops.nudge("expire");
     }
     Ok(())
 }
