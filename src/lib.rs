@@ -17,3 +17,8 @@ pub mod web; // 5  faces of the domain over HTTP
 pub mod app; // 6  settings → ports → domain → loops → listeners → shutdown
 
 pub mod cli; // 7  subcommands; the only readers of argv and stdin
+
+/// Requests allocate on one thread and are freed on another, the store's: glibc's allocator spends as much time on its
+/// locks as the work takes, and musl's more.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -12,6 +12,7 @@ use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::auth::Auth;
+use crate::domain::guard::{self, Guard, Prefixes};
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
@@ -36,12 +37,16 @@ pub struct Appliance {
     pub accounts: Accounts,
     /// What it lends on the message bus.
     pub namespaces: Namespaces,
+    /// What keeps the broker from overflowing.
+    pub guard: Guard,
     /// What runs by itself.
     pub loops: Loops,
     /// What people should hear.
     pub notices: Notices,
     /// Whether it is well.
     pub vitals: Vitals,
+    /// What its handlers work with.
+    pub app: App,
     /// Everything that it serves.
     pub router: Router,
 }
@@ -64,7 +69,20 @@ impl Appliance {
         let vitals = Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
         let lent = namespaces.clone();
-        let work = Work { accounts: accounts.clone(), namespaces: namespaces.clone(), notices: notices.clone() };
+        let guard = Guard::new(
+            store.clone(),
+            accounts.clone(),
+            namespaces.clone(),
+            notices.clone(),
+            clock.clone(),
+            guard_rules(settings),
+        );
+        let work = Work {
+            accounts: accounts.clone(),
+            namespaces: namespaces.clone(),
+            guard: guard.clone(),
+            notices: notices.clone(),
+        };
         let loops = Loops::new(store.clone(), loops::all(settings, &work));
         let auth = Auth::new(store.clone(), remote)?;
         let app = App::new(Parts {
@@ -80,7 +98,8 @@ impl Appliance {
             body_timeout: settings.patience.body,
             list_cache: Default::default(),
         });
-        Ok(Self { store, accounts, namespaces: lent, notices, loops, vitals, router: crate::web::router(app) })
+        let router = crate::web::router(app.clone());
+        Ok(Self { store, accounts, namespaces: lent, guard, notices, loops, vitals, app, router })
     }
 }
 
@@ -145,6 +164,23 @@ fn trust_proxy(trust: &settings::TrustProxy) -> TrustProxy {
 fn amqp(settings: &Settings) -> Amqp {
     let settings::AmqpSettings { protocol, hostname, port, vhost } = settings.amqp.clone();
     Amqp { protocol: protocol.as_str().into(), hostname, port, vhost }
+}
+
+fn guard_rules(settings: &Settings) -> guard::Rules {
+    let namespaces = settings.namespaces.clone();
+    guard::Rules {
+        prefixes: Prefixes {
+            queue: namespaces.queue_prefix,
+            exchange: namespaces.exchange_prefix,
+            namespace: namespaces.namespace_prefix,
+            username: namespaces.username_prefix,
+        },
+        vhost: settings.amqp.vhost.clone(),
+        alert_threshold: settings.monitor.alert_threshold,
+        delete_threshold: settings.monitor.delete_threshold,
+        connection_max_lifetime: settings.monitor.connection_max_lifetime,
+        mock: settings.monitor.mock,
+    }
 }
 
 fn rules(settings: &Settings) -> Rules {

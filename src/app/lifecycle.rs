@@ -69,9 +69,13 @@ pub async fn serve(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Starts an appliance. The store is open and the port is taken when this returns; the broker may still be away.
+/// Builds an appliance and starts it.
 pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Running> {
-    let appliance = Appliance::build(settings, clock, broker)?;
+    run(Appliance::build(settings, clock, broker)?, settings).await
+}
+
+/// Starts an appliance. The port is taken when this returns; the broker may still be away.
+pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     let listener = listen::bind(SocketAddr::new(settings.listen.bind, settings.listen.port)).await?;
     let address = listener.local_addr().map_err(|e| Error::internal("asking for our own address", e))?;
     let control = settings.data_dir.join(CONTROL_SOCKET);

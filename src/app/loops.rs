@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::settings::Settings;
 use crate::base::{Error, Result};
 use crate::domain::accounts::Accounts;
-use crate::domain::loops::Loop;
+use crate::domain::auth::Caller;
+use crate::domain::guard::Guard;
+use crate::domain::loops::{Brake, Loop};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
 
@@ -21,12 +23,15 @@ pub struct Work {
     pub accounts: Accounts,
     /// What is lent on the message bus.
     pub namespaces: Namespaces,
+    /// What keeps the broker from overflowing.
+    pub guard: Guard,
     /// What people should hear.
     pub notices: Notices,
 }
 
 /// The loops of an appliance.
 pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
+    let (expiring, braking, releasing) = (work.namespaces.clone(), work.guard.clone(), work.guard.clone());
     vec![
         each(
             "rotate",
@@ -36,14 +41,31 @@ pub fn all(settings: &Settings, work: &Work) -> Vec<Loop> {
             plan_rotation,
             rotate,
         ),
-        each(
-            "expire",
-            settings.expire_period,
-            "what nobody claims any more may lie a little longer",
-            work,
-            plan_expiry,
-            expire,
-        ),
+        Loop {
+            brake: Brake::Before(Box::new(move || expiring.expiry_brake())),
+            ..each(
+                "expire",
+                settings.expire_period,
+                "what nobody claims any more may lie a little longer",
+                work,
+                plan_expiry,
+                expire,
+            )
+        },
+        Loop {
+            brake: Brake::Within(
+                Box::new(move || braking.stopped_by()),
+                Box::new(move |caller| Box::pin(release(releasing.clone(), caller))),
+            ),
+            ..each(
+                "monitor",
+                settings.monitor.period,
+                "a queue at full speed fills in minutes, and one look costs the broker half a second",
+                work,
+                plan_monitor,
+                monitor,
+            )
+        },
         each(
             "reconcile",
             settings.reconcile_period,
@@ -78,7 +100,7 @@ where
     let (planned, running) = (work.clone(), work.clone());
     let plan = Box::new(move || Box::pin(plan(planned.clone())) as _);
     let run = Box::new(move || Box::pin(run(running.clone())) as _);
-    Loop { name, period, why, plan, run }
+    Loop { name, period, why, plan, run, brake: Brake::None }
 }
 
 /// One line for each step of a plan.
@@ -115,6 +137,19 @@ async fn expire(work: Work) -> Result<String> {
         return Ok(String::new());
     }
     report(format!("{removed} namespaces were removed, {failed} could not be"), failed)
+}
+
+async fn plan_monitor(work: Work) -> Result<String> {
+    Ok(work.guard.plan().await?.to_string())
+}
+
+async fn monitor(work: Work) -> Result<String> {
+    // Without a broker there is nothing to look at; that none is configured was said at the start.
+    if work.guard.has_broker() { Ok(work.guard.run().await?.to_string()) } else { Ok(String::new()) }
+}
+
+async fn release(guard: Guard, caller: Caller) -> Result<String> {
+    guard.release(&caller).await.map(|brake| brake.to_string())
 }
 
 async fn plan_reconcile(work: Work) -> Result<String> {

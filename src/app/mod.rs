@@ -11,4 +11,4 @@ pub mod settings;
 pub mod telemetry;
 
 pub use build::{Appliance, broker};
-pub use lifecycle::{Running, serve, start};
+pub use lifecycle::{Running, run, serve, start};

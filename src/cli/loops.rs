@@ -30,7 +30,13 @@ pub(super) enum Loop {
         /// The loop
         name: String,
     },
-    /// Takes that back
+    /// Lets the next run do what the brake stopped
+    #[command(after_help = "Example:\n  keylender loop release expire")]
+    Release {
+        /// The loop
+        name: String,
+    },
+    /// Takes a pause back
     #[command(after_help = "Example:\n  keylender loop resume expire")]
     Resume {
         /// The loop
@@ -47,17 +53,18 @@ pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
             match format.json {
                 true => output::json(&list),
                 false => output::table(
-                    &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "LAST ERROR", "LAST REPORT"],
+                    &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "LAST ERROR", "BRAKE", "LAST REPORT"],
                     &output::rows(
                         &list,
                         "loops",
-                        &["name", "due", "paused", "lastSuccess", "failures", "lastError", "lastReport"],
+                        &["name", "due", "paused", "lastSuccess", "failures", "lastError", "brake", "lastReport"],
                     ),
                 ),
             }
         }
         Loop::Plan { name } => report(&operator.call("GET", &path(&name, "plan"), None).await?),
         Loop::Run { name } => report(&operator.call("POST", &path(&name, "run"), None).await?),
+        Loop::Release { name } => report(&operator.call("POST", &path(&name, "release"), None).await?),
         Loop::Pause { name } => drop(operator.call("POST", &path(&name, "pause"), None).await?),
         Loop::Resume { name } => drop(operator.call("POST", &path(&name, "resume"), None).await?),
     }

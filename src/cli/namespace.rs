@@ -24,6 +24,12 @@ pub(super) enum Namespace {
     /// Replaces the password that is lent; the present one works on until it was promised
     #[command(after_help = "Example:\n  keylender namespace rotate taskcluster-builds")]
     Rotate(Rotated),
+    /// Ends the resting password early, once nobody is connected with it
+    #[command(after_help = "Example:\n  keylender namespace finish taskcluster-builds")]
+    Finish {
+        /// The namespace
+        name: String,
+    },
     /// Removes a namespace with its users, queues and exchanges
     #[command(after_help = "Example:\n  keylender namespace expire taskcluster-builds")]
     Expire {
@@ -58,6 +64,9 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         }
         Namespace::Rotate(Rotated { name: Some(name), .. }) => rotate(&operator, &name).await?,
         Namespace::Rotate(Rotated { name: None, .. }) => rotate_all(&operator).await?,
+        Namespace::Finish { name } => {
+            drop(operator.call("POST", &format!("/namespaces/{}/finish", output::segment(&name)), None).await?);
+        }
         Namespace::Expire { name } => {
             drop(operator.call("POST", &format!("/namespaces/{}/expire", output::segment(&name)), None).await?);
         }
@@ -121,4 +130,12 @@ fn show(namespace: &Value) {
     output::line("");
     let rows = output::rows(namespace, "accounts", &["account", "usable", "settled"]);
     output::table(&["BROKER USER", "MAY LOG IN", "SETTLED"], &rows);
+    if namespace["connections"].is_null() {
+        return output::line("\nThe broker could not be asked who is connected.");
+    }
+    let rows = output::rows(namespace, "connections", &["account", "peerHost", "clientName", "connectedAt"]);
+    if !rows.is_empty() {
+        output::line("");
+        output::table(&["CONNECTED AS", "FROM", "CLIENT", "SINCE"], &rows);
+    }
 }

@@ -1,5 +1,6 @@
 //! Transactions: what a closure may do inside `store.read` and `store.write`.
 
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,10 @@ use crate::base::{Error, Result, Secret, Timestamp};
 
 /// A row of a table as it lies in the file.
 type RawRow = (String, Vec<u8>);
+/// What one closure wants of the records: by table and key the new bytes, or nothing for one that goes.
+type Changes = BTreeMap<&'static str, BTreeMap<String, Option<Vec<u8>>>>;
+/// A table of a write transaction.
+type OpenTable<'t> = redb::Table<'t, &'static str, &'static [u8]>;
 
 const fn definition(name: &str) -> TableDefinition<'_, &'static str, &'static [u8]> {
     TableDefinition::new(name)
@@ -117,7 +122,7 @@ impl<T> Lent<T> {
 /// includes its own changes and those of closures before it in the same commit.
 pub struct WriteTx<'b, 't> {
     batch: &'b mut Batch<'t>,
-    changes: BTreeMap<(&'static str, String), Option<Vec<u8>>>,
+    changes: Changes,
     /// The first audited table that was changed, for the message when no entry follows.
     audited: Option<&'static str>,
     notes: Vec<Note>,
@@ -133,23 +138,20 @@ impl WriteTx<'_, '_> {
     /// The record of a key.
     pub fn get<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
         let key = key.to_string();
-        if let Some(change) = self.changes.get(&(table.name(), key.clone())) {
+        if let Some(change) = self.changes.get(table.name()).and_then(|changes| changes.get(&key)) {
             return change.as_ref().map(|bytes| decode(table.name(), bytes)).transpose();
         }
-        let Some(open) = self.batch.tables.get(table.name()) else {
-            return self.batch.first_read(table.name(), &key)?.map(|bytes| decode(table.name(), &bytes)).transpose();
-        };
+        let open = self.batch.table(table.name())?;
         let bytes = open.get(key.as_str()).map_err(|e| fault("reading the store", e))?;
         bytes.map(|bytes| decode(table.name(), bytes.value())).transpose()
     }
 
     /// At most `limit` records in the order of their keys. Without a lower bound: it serves small tables.
-    pub fn scan<K: Key, V: Value>(&mut self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
+    pub fn scan<K: Key, V: Value>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
         let open = self.batch.table(table.name())?;
-        let mut merged: BTreeMap<String, Vec<u8>> = rows(open, Bound::Unbounded, limit)?.into_iter().collect();
-        for ((name, key), change) in &self.changes {
+        let mut merged: BTreeMap<String, Vec<u8>> = rows(&*open, Bound::Unbounded, limit)?.into_iter().collect();
+        for (key, change) in self.changes.get(table.name()).into_iter().flatten() {
             match change {
-                _ if *name != table.name() => {}
                 Some(bytes) => drop(merged.insert(key.clone(), bytes.clone())),
                 None => drop(merged.remove(key)),
             }
@@ -194,7 +196,7 @@ impl WriteTx<'_, '_> {
         if table.is_audited() {
             self.audited.get_or_insert(table.name());
         }
-        self.changes.insert((table.name(), key.to_string()), change);
+        self.changes.entry(table.name()).or_default().insert(key.to_string(), change);
     }
 }
 
@@ -202,7 +204,9 @@ impl WriteTx<'_, '_> {
 pub(super) struct Batch<'t> {
     pub(super) tx: &'t WriteTransaction,
     pub(super) keys: &'t Keys,
-    pub(super) tables: HashMap<&'static str, redb::Table<'t, &'static str, &'static [u8]>>,
+    /// Tables that some closure used, and below the log: opening one costs more than reading a record of it.
+    pub(super) tables: RefCell<HashMap<&'static str, OpenTable<'t>>>,
+    pub(super) log: Option<redb::Table<'t, u64, &'static [u8]>>,
     pub(super) head: Head,
     pub(super) now: Timestamp,
     pub(super) changed: Vec<&'static str>,
@@ -228,25 +232,28 @@ impl<'t> Batch<'t> {
         Ok(value)
     }
 
-    fn apply(&mut self, changes: BTreeMap<(&'static str, String), Option<Vec<u8>>>, notes: Vec<Note>) -> Result<()> {
-        for ((name, key), change) in changes {
-            let table = self.table(name)?;
-            match change {
-                Some(bytes) => table.insert(key.as_str(), bytes.as_slice()).map(drop),
-                None => table.remove(key.as_str()).map(drop),
+    fn apply(&mut self, changes: Changes, notes: Vec<Note>) -> Result<()> {
+        for (name, changes) in changes {
+            let mut table = self.table(name)?;
+            for (key, change) in changes {
+                match change {
+                    Some(bytes) => table.insert(key.as_str(), bytes.as_slice()).map(drop),
+                    None => table.remove(key.as_str()).map(drop),
+                }
+                .map_err(|e| fault("writing the store", e))?;
             }
-            .map_err(|e| fault("writing the store", e))?;
+            drop(table);
             if !self.changed.contains(&name) {
                 self.changed.push(name);
             }
         }
-        if notes.is_empty() {
-            return Ok(());
-        }
-        let mut log = self.tx.open_table(AUDIT).map_err(|e| fault("writing the audit log", e))?;
         for note in notes {
             let bytes = self.entry(note)?;
             self.head = self.head.after(&bytes);
+            let log = match &mut self.log {
+                Some(log) => log,
+                none => none.insert(self.tx.open_table(AUDIT).map_err(|e| fault("writing the audit log", e))?),
+            };
             log.insert(self.head.seq, bytes.as_slice()).map_err(|e| fault("writing the audit log", e))?;
         }
         Ok(())
@@ -269,20 +276,12 @@ impl<'t> Batch<'t> {
     }
 
     /// The table, opened once per batch.
-    fn table(&mut self, name: &'static str) -> Result<&mut redb::Table<'t, &'static str, &'static [u8]>> {
-        match self.tables.entry(name) {
-            std::collections::hash_map::Entry::Occupied(open) => Ok(open.into_mut()),
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                let table = self.tx.open_table(definition(name)).map_err(|e| fault("opening a table", e))?;
-                Ok(vacant.insert(table))
-            }
+    fn table(&self, name: &'static str) -> Result<RefMut<'_, OpenTable<'t>>> {
+        let mut tables = self.tables.borrow_mut();
+        if !tables.contains_key(name) {
+            tables.insert(name, self.tx.open_table(definition(name)).map_err(|e| fault("opening a table", e))?);
         }
-    }
-
-    /// Reads from a table that no closure of this batch has opened yet, without keeping it open.
-    fn first_read(&self, name: &'static str, key: &str) -> Result<Option<Vec<u8>>> {
-        let table = self.tx.open_table(definition(name)).map_err(|e| fault("opening a table", e))?;
-        let bytes = table.get(key).map_err(|e| fault("reading the store", e))?;
-        Ok(bytes.map(|bytes| bytes.value().to_vec()))
+        RefMut::filter_map(tables, |tables| tables.get_mut(name))
+            .map_err(|_| Error::internal("opening a table", name.to_owned()))
     }
 }

@@ -133,7 +133,8 @@ impl State {
             let mut batch = Batch {
                 tx: &tx,
                 keys: &self.keys,
-                tables: HashMap::new(),
+                tables: Default::default(),
+                log: None,
                 head: self.head,
                 now: self.clock.now(),
                 changed: Vec::new(),

@@ -62,6 +62,9 @@ pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> 
     let tls = matches!(connection, Connection::Network { tls: true, .. });
     let peer = Peer::judge(connection, request.headers(), &app.trust_proxy);
     let origin = Origin { target: request.uri().clone(), peer, tls, id: request_id().into() };
+    if let Some(inner) = app.public_url.as_ref().and_then(|public| below_base(request.uri(), public.path())) {
+        *request.uri_mut() = inner;
+    }
     let is_api = is_below(request.uri().path(), OWN_MOUNT) || legacy_mount(request.uri().path()).is_some();
     if let Some(path) = canonical(request.uri()) {
         *request.uri_mut() = path;
@@ -150,14 +153,22 @@ fn canonical(uri: &Uri) -> Option<Uri> {
     let rest = path.get(mount.len() + 1..)?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (noun, argument) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let mut routed = format!("{mount}/{}{argument}", noun.to_ascii_lowercase());
-    if routed == path {
-        return None;
+    let routed = format!("{mount}/{}{argument}", noun.to_ascii_lowercase());
+    if routed == path { None } else { with_path(uri, &routed) }
+}
+
+/// The same request without the path of `PUBLIC_URL` before it: clients that call below that path are served, whether
+/// or not a proxy takes it away. Signatures cover the target as it was transmitted.
+fn below_base(uri: &Uri, base: &str) -> Option<Uri> {
+    let inner = uri.path().strip_prefix(base.trim_end_matches('/'))?;
+    (base != "/" && inner.starts_with('/')).then(|| with_path(uri, inner))?
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    match uri.query() {
+        Some(query) => format!("{path}?{query}").parse().ok(),
+        None => path.parse().ok(),
     }
-    if let Some(query) = uri.query() {
-        routed = format!("{routed}?{query}");
-    }
-    routed.parse().ok()
 }
 
 fn decodes(path: &str) -> bool {
@@ -189,6 +200,20 @@ mod tests {
         ] {
             let uri: Uri = given.parse().unwrap();
             assert_eq!(canonical(&uri).map(|uri| uri.to_string()).as_deref(), routed, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_public_url_may_stand_before_every_route() {
+        for (given, base, routed) in [
+            ("/lend/v1/ping?a", "/lend", Some("/v1/ping?a")),
+            ("/lend/", "/lend/", Some("/")),
+            ("/lender/v1/ping", "/lend", None),
+            ("/v1/ping", "/lend", None),
+            ("/v1/ping", "/", None),
+        ] {
+            let uri: Uri = given.parse().unwrap();
+            assert_eq!(below_base(&uri, base).map(|uri| uri.to_string()).as_deref(), routed, "{given}");
         }
     }
 

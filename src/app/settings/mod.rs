@@ -7,6 +7,7 @@
 //! but that this version does not use yet draws a warning, so that one file can serve two versions.
 
 mod file;
+mod monitor;
 mod outbox;
 mod parse;
 mod problems;
@@ -19,6 +20,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use monitor::MonitorSettings;
 pub use outbox::{Credentials, NoticeSettings, SmtpSecurity, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
 pub use table::{Fallback, Flag, Setting, TABLE, flags};

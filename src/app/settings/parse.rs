@@ -180,6 +180,14 @@ pub(super) fn permission(text: &str) -> Parsed<String> {
     if text.contains(NAMESPACE) { Ok(text.to_owned()) } else { expected("a regex with {{namespace}}", text) }
 }
 
+/// A number of messages; not zero, for every queue would be over it.
+pub(super) fn threshold(text: &str) -> Parsed<u64> {
+    match text.parse() {
+        Ok(messages) if messages > 0 => Ok(messages),
+        _ => expected("a number of messages, at least 1", text),
+    }
+}
+
 /// How long something takes. The pulse service wrote `- 1 hour`; only the size counts.
 pub(super) fn period(text: &str) -> Parsed<Duration> {
     match text.parse::<Span>().map(Span::size) {

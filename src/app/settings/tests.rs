@@ -92,6 +92,7 @@ fn without_any_source_the_defaults_of_development_hold() {
         notices,
         rotate_period,
         reconcile_period,
+        monitor,
         ..
     } = load(&Sources::default()).unwrap().settings;
     assert_eq!((mode, data_dir), (Mode::Development, "./data".into()));
@@ -111,6 +112,8 @@ fn without_any_source_the_defaults_of_development_hold() {
     assert!(!namespaces.verify_logins);
     let periods = [namespaces.expiration_delay, expire_period, rotate_period, reconcile_period];
     assert_eq!(periods.map(|period| period.as_secs()), [3600, 3600, 300, 60]);
+    assert_eq!((monitor.alert_threshold, monitor.delete_threshold, monitor.mock), (4000, 8000, false));
+    assert_eq!((monitor.connection_max_lifetime.as_secs(), monitor.period.as_secs()), (72 * 3600, 60));
 }
 
 #[test]
@@ -251,6 +254,19 @@ fn proxies_are_trusted_by_network_or_not_at_all() {
 fn spans_may_be_negative_as_the_pulse_service_wrote_them() {
     let settings = load_file("RECONCILE_PERIOD='- 5 minutes'").settings;
     assert_eq!(settings.reconcile_period, Duration::from_secs(300));
+}
+
+#[test]
+fn a_warning_comes_before_a_deletion() {
+    let monitor = load_file("MONITOR_ALERT_THRESHOLD=7999\nMOCK_MAINTENANCE=yes\n").settings.monitor;
+    assert_eq!((monitor.alert_threshold, monitor.mock), (7999, true));
+    assert_eq!(
+        problems_of("MONITOR_DELETE_THRESHOLD=4000"),
+        "keylender.conf:1: MONITOR_ALERT_THRESHOLD: 4000 is not less than 4000, which is MONITOR_DELETE_THRESHOLD"
+    );
+    for wrong in ["0", "-1", "many"] {
+        assert!(problems_of(&format!("MONITOR_ALERT_THRESHOLD={wrong}")).contains("expected a number of messages"));
+    }
 }
 
 #[test]

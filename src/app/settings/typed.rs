@@ -9,7 +9,7 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, load, outbox, parse};
+use super::{Sources, load, monitor, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
@@ -61,6 +61,8 @@ pub struct Settings {
     pub rotate_period: Duration,
     /// How often broker and store are compared.
     pub reconcile_period: Duration,
+    /// What is watched on the broker.
+    pub monitor: monitor::MonitorSettings,
     /// How long it waits for others. No source sets this: it is here for tests, which are less patient.
     pub patience: Patience,
 }
@@ -259,6 +261,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
         patience: Patience::default(),
+        monitor: monitor::monitor(&mut read),
     };
     warn_about_proxy(&settings.listen, report);
     outbox::warn_about_mail(&settings.notices, report);
@@ -326,8 +329,8 @@ fn warn_about_proxy(listen: &ListenSettings, report: &mut Report) {
 
 /// Reads values by name and notes what is wrong with them.
 pub(super) struct Reader<'a> {
-    values: &'a Values,
-    report: &'a mut Report,
+    pub(super) values: &'a Values,
+    pub(super) report: &'a mut Report,
 }
 
 impl Reader<'_> {

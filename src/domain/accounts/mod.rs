@@ -57,6 +57,16 @@ impl Account {
     }
 }
 
+/// The same records, as far as every claim looks at them: whether the broker has them, and the password.
+const SETTLED: Table<AccountName, Settled> = Table::audited("accounts");
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Settled {
+    login: Login,
+    wish: u64,
+    settled: u64,
+}
+
 /// What a broker user should be from now on.
 #[derive(Clone, Debug)]
 pub struct Wish {
@@ -141,8 +151,8 @@ impl Accounts {
 
     /// The password of an account, if the broker is known to accept it: `None` while it is not settled.
     pub fn settled_password(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<Option<Secret>> {
-        match tx.get(&ACCOUNTS, name)? {
-            Some(Account { login: Login::Password(password), wish, settled, .. }) if wish == settled => {
+        match tx.get(&SETTLED, name)? {
+            Some(Settled { login: Login::Password(password), wish, settled }) if wish == settled => {
                 tx.open(&ACCOUNTS, name, &password).map(Some)
             }
             _ => Ok(None),
@@ -151,7 +161,7 @@ impl Accounts {
 
     /// Whether the broker is known to be as we wish for this account.
     pub fn is_settled(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<bool> {
-        Ok(tx.get(&ACCOUNTS, name)?.is_some_and(|account| account.is_settled()))
+        Ok(tx.get(&SETTLED, name)?.is_some_and(|account| account.wish == account.settled))
     }
 
     /// How an account stands; `None` when we do not answer for it.

@@ -9,6 +9,10 @@ use crate::store::WriteTx;
 
 /// Namespaces looked at per transaction.
 const CHUNK: usize = 1000;
+/// Namespaces that a pass removes without asking. More are only removed while they are a small share.
+const REMOVED_MAX: usize = 20;
+/// The share from which on an operator is asked: a tenth.
+const REMOVED_SHARE: usize = 10;
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "expire";
 
@@ -80,6 +84,13 @@ impl Namespaces {
             last = Some(name.clone());
             over.extend(rows.into_iter().filter(|(_, namespace)| self.is_over(namespace, now)).map(|(name, _)| name));
         }
+    }
+
+    /// Why a pass should not go ahead unasked: it would remove very many, as after a clock was set far forward.
+    pub fn expiry_brake(&self) -> Result<Option<String>> {
+        let (over, all) = (self.over()?.len(), usize::try_from(self.count()?).unwrap_or(usize::MAX));
+        let is_much = over > REMOVED_MAX && over > all / REMOVED_SHARE;
+        Ok(is_much.then(|| format!("it would remove {over} of {all} namespaces: is the clock right?")))
     }
 
     /// Whether its time is over. A password that was promised for longer holds it back: the promise comes first.

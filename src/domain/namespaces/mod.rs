@@ -3,9 +3,11 @@
 mod claim;
 mod connection_string;
 mod expire;
+mod holders;
 mod rotate;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::ops::Bound;
 use std::time::Duration;
@@ -20,7 +22,9 @@ use crate::store::{Store, Table};
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
 pub use expire::{Expired, Which};
+pub use holders::Holder;
 pub use rotate::{Rotated, When};
+pub use watch::Watched;
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
 /// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.

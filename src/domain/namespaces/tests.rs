@@ -120,6 +120,27 @@ async fn a_rotation_makes_one_request_to_the_broker() {
     assert_eq!(world.broker.calls(), ["PUT user t-a-1"]);
 }
 
+#[tokio::test]
+async fn an_operator_sees_who_still_uses_the_old_password_and_may_end_it_once_nobody_does() {
+    let world = World::new();
+    let first = world.claim().await.unwrap();
+    let password = Secret::new(first.connection_string.expose().split([':', '@']).nth(2).unwrap());
+    let vhost = VhostName::parse("/").unwrap();
+    let connection = world.broker.connect("t-a-1", &password, &vhost, world.clock.now()).unwrap();
+    world.clock.advance(HOUR);
+    world.namespaces.rotate_due().await.unwrap();
+    let caller = Caller::local("tests", "r");
+
+    let holders = world.namespaces.holders(&world.name()).await.unwrap();
+    assert_eq!(holders.iter().map(|holder| holder.account.as_str()).collect::<Vec<_>>(), ["t-a-1"]);
+    assert_eq!(world.namespaces.finish(&world.name(), &caller).await.unwrap_err().kind(), Kind::Conflict);
+    assert!(world.works(&first));
+
+    world.broker.close_connection(&connection, "moved").await.unwrap();
+    world.namespaces.finish(&world.name(), &caller).await.unwrap();
+    assert!(!world.works(&first) && world.works(&world.claim().await.unwrap()));
+}
+
 fn queue(name: &str) -> Queue {
     Queue { name: name.into(), messages: Some(1), ..Queue::default() }
 }

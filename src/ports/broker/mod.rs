@@ -90,6 +90,8 @@ pub struct Queue {
     pub name: String,
     /// Messages in it, ready and unacknowledged.
     pub messages: Option<u64>,
+    /// Bytes of these messages, without their headers. The broker leaves it out of lists; ask for the single queue.
+    pub bytes: Option<u64>,
     /// Consumers. The broker leaves it out of lists; ask for the single queue.
     pub consumers: Option<u64>,
     /// `running`, `down`, ….

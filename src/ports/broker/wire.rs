@@ -104,6 +104,8 @@ pub(super) struct QueueRow {
     name: String,
     #[serde(default, deserialize_with = "lenient")]
     messages: Option<u64>,
+    #[serde(default, deserialize_with = "lenient", rename = "message_bytes")]
+    bytes: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
     consumers: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
@@ -116,8 +118,8 @@ pub(super) struct QueueRow {
 
 impl From<QueueRow> for Queue {
     fn from(row: QueueRow) -> Self {
-        let QueueRow { name, messages, consumers, state, kind, exclusive } = row;
-        Self { name, messages, consumers, state, kind, exclusive }
+        let QueueRow { name, messages, bytes, consumers, state, kind, exclusive } = row;
+        Self { name, messages, bytes, consumers, state, kind, exclusive }
     }
 }
 

@@ -16,6 +16,8 @@ static PLAN: Endpoint =
 static RUN: Endpoint = endpoint("runLoop", MethodFilter::POST, "/loops/<loop>/run", "keylender:loop:run:<loop>", false);
 static PAUSE: Endpoint =
     endpoint("pauseLoop", MethodFilter::POST, "/loops/<loop>/pause", "keylender:loop:pause:<loop>", false);
+static RELEASE: Endpoint =
+    endpoint("releaseLoop", MethodFilter::POST, "/loops/<loop>/release", "keylender:loop:release:<loop>", false);
 static RESUME: Endpoint =
     endpoint("resumeLoop", MethodFilter::POST, "/loops/<loop>/resume", "keylender:loop:pause:<loop>", false);
 
@@ -25,6 +27,7 @@ pub(super) fn routes() -> Routes {
         .route("/loops/{loop}/plan", serve(&PLAN, name, plan))
         .route("/loops/{loop}/run", serve(&RUN, name, run))
         .route("/loops/{loop}/pause", serve(&PAUSE, name, pause))
+        .route("/loops/{loop}/release", serve(&RELEASE, name, release))
         .route("/loops/{loop}/resume", serve(&RESUME, name, resume))
 }
 
@@ -59,6 +62,10 @@ async fn run(app: App, call: Call, name: String) -> Result<Reply> {
 async fn pause(app: App, call: Call, name: String) -> Result<Reply> {
     app.loops.pause(&call.caller, &name, true).await?;
     done()
+}
+
+async fn release(app: App, call: Call, name: String) -> Result<Reply> {
+    Reply::json(&Report { report: app.loops.release(&call.caller, &name).await? })
 }
 
 async fn resume(app: App, call: Call, name: String) -> Result<Reply> {

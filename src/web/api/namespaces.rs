@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::clients::{done, endpoint};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, serve};
-use crate::base::{NamespaceName, Result, Timestamp};
+use crate::base::{AccountName, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
-use crate::domain::namespaces::{Detail, PAGE_LEN_MAX, When, Which};
+use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, When, Which};
 use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
@@ -29,6 +29,13 @@ static ROTATE: Endpoint = endpoint(
     "keylender:namespace:rotate:<namespace>",
     false,
 );
+static FINISH: Endpoint = endpoint(
+    "finishRotation",
+    MethodFilter::POST,
+    "/namespaces/<namespace>/finish",
+    "keylender:namespace:rotate:<namespace>",
+    false,
+);
 static EXPIRE: Endpoint = endpoint(
     "expireNamespace",
     MethodFilter::POST,
@@ -42,6 +49,7 @@ pub(super) fn routes() -> Routes {
         .route("/namespaces", serve(&LIST, super::nothing, list))
         .route("/namespaces/{namespace}", serve(&GET, name, get))
         .route("/namespaces/{namespace}/rotate", serve(&ROTATE, name, rotate))
+        .route("/namespaces/{namespace}/finish", serve(&FINISH, name, finish))
         .route("/namespaces/{namespace}/expire", serve(&EXPIRE, name, expire))
 }
 
@@ -59,6 +67,27 @@ struct Shown {
     active_slot: u8,
     next_rotation: Timestamp,
     accounts: Vec<Standing>,
+    /// Who is connected, when the broker was asked and answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<Vec<Connected>>,
+}
+
+/// A connection of one of the two users.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connected {
+    account: AccountName,
+    slot: u8,
+    peer_host: Option<String>,
+    client_name: Option<String>,
+    connected_at: Option<Timestamp>,
+}
+
+impl From<Holder> for Connected {
+    fn from(holder: Holder) -> Self {
+        let Holder { account, slot, peer_host, client_name, connected_at } = holder;
+        Self { account, slot: slot.into(), peer_host, client_name, connected_at }
+    }
 }
 
 impl From<Detail> for Shown {
@@ -71,6 +100,7 @@ impl From<Detail> for Shown {
             active_slot: detail.active.into(),
             next_rotation: detail.next_rotation,
             accounts: detail.accounts,
+            connections: None,
         }
     }
 }
@@ -91,11 +121,20 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
 }
 
 async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
-    Reply::json(&Shown::from(app.namespaces.detail(&name)?))
+    let mut shown = Shown::from(app.namespaces.detail(&name)?);
+    // What the store knows is shown even while the broker is away.
+    let holders = app.namespaces.holders(&name).await.ok();
+    shown.connections = holders.map(|holders| holders.into_iter().map(Connected::from).collect());
+    Reply::json(&shown)
 }
 
 async fn rotate(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
     app.namespaces.rotate(&name, &call.caller, When::Now).await?;
+    done()
+}
+
+async fn finish(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
+    app.namespaces.finish(&name, &call.caller).await?;
     done()
 }
 

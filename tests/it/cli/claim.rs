@@ -117,7 +117,7 @@ async fn operators_see_namespaces_while_it_runs_and_while_it_rests() {
         claimant.claim(&[name, "--contact", "a@example.com"]).await.well();
     }
     let data_dir = claimant.world.settings.data_dir.to_str().unwrap().to_owned();
-    let mut seen: Vec<(String, String, Value)> = Vec::new();
+    let mut seen: Vec<(String, Value)> = Vec::new();
     for runs in [true, false] {
         if !runs {
             claimant.world.stop().await;
@@ -132,10 +132,11 @@ async fn operators_see_namespaces_while_it_runs_and_while_it_rests() {
         assert!(list.lines().nth(2).unwrap().ends_with("  a@example.com"), "{list}");
         let show = run(&["namespace", "show", "taskcluster-a"]).await.well();
         assert!(show.contains("active slot    1\n"), "{show}");
-        assert!(show.ends_with("taskcluster-a-1  true        true\ntaskcluster-a-2  false       true\n"), "{show}");
+        assert!(show.contains("taskcluster-a-1  true        true\ntaskcluster-a-2  false       true\n"), "{show}");
+        assert_eq!(show.ends_with("The broker could not be asked who is connected.\n"), !runs, "{show}");
         assert!(!show.contains("amqp://"));
-        seen.push((list, show, run(&["namespace", "list", "--json"]).await.json()));
+        seen.push((list, run(&["namespace", "list", "--json"]).await.json()));
     }
     assert_eq!(seen[0], seen[1]);
-    assert_eq!(seen[0].2.as_array().unwrap().len(), 2);
+    assert_eq!(seen[0].1.as_array().unwrap().len(), 2);
 }

@@ -4,6 +4,9 @@
 //! due times are in the store, so that a restart neither repeats a fresh run nor forgets a due one, and any absence is
 //! one run.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -17,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, Notify};
 
 use super::auth::Caller;
+use crate::base::audit::{Actor, Note};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::{Store, Table};
 
@@ -43,6 +47,21 @@ pub struct Loop {
     pub plan: Box<dyn Fn() -> Work + Send + Sync>,
     /// Runs.
     pub run: Box<dyn Fn() -> Work + Send + Sync>,
+    /// What stops a run that would delete too much.
+    pub brake: Brake,
+}
+
+/// Looks whether something is wrong, and says what.
+pub type Look = Box<dyn Fn() -> Result<Option<String>> + Send + Sync>;
+
+/// What stops a run until an operator has looked.
+pub enum Brake {
+    /// Nothing: the loop deletes nothing.
+    None,
+    /// A look at what a run would do. A reason stops it; once released, the next run goes ahead.
+    Before(Look),
+    /// The work has a brake of its own: how it is, and how an operator releases it.
+    Within(Look, Box<dyn Fn(Caller) -> Work + Send + Sync>),
 }
 
 /// What the store knows of a loop.
@@ -56,6 +75,10 @@ struct State {
     /// Runs in a row that failed.
     failures: u32,
     paused: bool,
+    /// Why the brake is on.
+    brake: Option<String>,
+    /// Whether an operator released it for the next run.
+    released: bool,
 }
 
 /// How a loop stands, for operators.
@@ -70,6 +93,8 @@ pub struct Status {
     pub why: &'static str,
     /// Whether an operator paused it.
     pub paused: bool,
+    /// Why the brake is on, if it is.
+    pub brake: Option<String>,
     /// When it runs next, unless it is paused.
     pub due: Timestamp,
     /// When it ran last.
@@ -118,7 +143,10 @@ impl Loops {
         self.store.read(|tx| {
             let status = |entry: &Entry| {
                 let each = &entry.each;
-                let state = tx.get(&LOOPS, &each.name.to_owned())?.unwrap_or_default();
+                let mut state = tx.get(&LOOPS, &each.name.to_owned())?.unwrap_or_default();
+                if let Brake::Within(look, _) = &each.brake {
+                    state.brake = look()?;
+                }
                 Ok(status(each, state, tx.now()))
             };
             self.all.iter().map(status).collect()
@@ -159,6 +187,50 @@ impl Loops {
         Ok(())
     }
 
+    /// Lets the next run do what the brake stopped, and makes it due.
+    pub async fn release(&self, caller: &Caller, name: &str) -> Result<String> {
+        let entry = self.entry(name)?;
+        match &entry.each.brake {
+            Brake::None => return Err(Error::conflict(format!("loop {name} has no brake: it deletes nothing"))),
+            Brake::Within(_, release) => drop(release(caller.clone()).await?),
+            Brake::Before(_) => {
+                let (note, name) = (caller.note("loop.release", name), name.to_owned());
+                self.store
+                    .write(move |tx| {
+                        let mut state = tx.get(&LOOPS, &name)?.unwrap_or_default();
+                        let why = state.brake.take();
+                        let why = why.ok_or_else(|| Error::conflict("the brake of this loop is not on"))?;
+                        state.released = true;
+                        tx.audit(note.with("why", why));
+                        tx.put(&LOOPS, &name, &state)
+                    })
+                    .await?;
+            }
+        }
+        self.nudge(name);
+        Ok(format!("the next run of {name} goes ahead"))
+    }
+
+    /// Whether the brake stops this run; it is noted until it is released or its reason has gone.
+    async fn is_braked(&self, entry: &Entry) -> Result<bool> {
+        let Brake::Before(look) = &entry.each.brake else { return Ok(false) };
+        let (why, name) = (look()?, entry.each.name);
+        self.store
+            .write(move |tx| {
+                let mut state = tx.get(&LOOPS, &name.to_owned())?.unwrap_or_default();
+                let goes = why.is_none() || state.released;
+                let is_news = state.brake != why;
+                (state.brake, state.released) = (if goes { None } else { why }, false);
+                if let (Some(why), true) = (&state.brake, is_news) {
+                    tracing::error!(loop.name = name, "the brake stops loop {name} until an operator releases it: {why}");
+                    tx.audit(Note::done(Actor::Loop(name.into()), "loop.brake", name).with("why", why.clone()));
+                }
+                tx.put(&LOOPS, &name.to_owned(), &state)?;
+                Ok(!goes)
+            })
+            .await
+    }
+
     /// How long until a loop is due; `None` while it is paused.
     pub fn wait(&self, name: &str) -> Result<Option<Duration>> {
         let Entry { each, wanted, .. } = self.entry(name)?;
@@ -193,7 +265,13 @@ impl Loops {
         let _running = entry.running.lock().await;
         // What is wanted from here on is not in this run.
         entry.wanted.store(false, Ordering::SeqCst);
-        let outcome = AssertUnwindSafe((entry.each.run)()).catch_unwind().await;
+        let outcome = match self.is_braked(entry).await {
+            Ok(false) => AssertUnwindSafe((entry.each.run)()).catch_unwind().await,
+            Ok(true) => {
+                Ok(Err(Error::conflict("the brake is on: see `keylender loop plan` and `keylender loop release`")))
+            }
+            Err(error) => Ok(Err(error)),
+        };
         let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("running the loop", "it panicked")));
         let (name, period) = (entry.each.name, entry.each.period);
         match &outcome {
@@ -243,6 +321,7 @@ fn status(each: &Loop, state: State, now: Timestamp) -> Status {
         period_seconds: each.period.as_secs(),
         why: each.why,
         paused: state.paused,
+        brake: state.brake,
         due,
         last_run: state.last_run,
         last_success: state.last_success,
@@ -261,105 +340,4 @@ fn jittered(name: &str, now: Timestamp, period: Duration) -> Duration {
 
 fn shortened(text: &str) -> String {
     text[..text.floor_char_boundary(TEXT_LEN_MAX)].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU32;
-
-    use super::*;
-    use crate::base::Clock;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    struct World {
-        clock: Clock,
-        store: Store,
-        runs: Arc<AtomicU32>,
-        fails: Arc<AtomicU32>,
-    }
-
-    impl World {
-        fn new() -> Self {
-            let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
-            let store = Store::memory(clock.clone()).unwrap();
-            Self { clock, store, runs: Arc::default(), fails: Arc::default() }
-        }
-
-        /// The loops as a start of the appliance makes them.
-        fn loops(&self) -> Loops {
-            let (runs, fails) = (self.runs.clone(), self.fails.clone());
-            let run = move || -> Work {
-                runs.fetch_add(1, Ordering::SeqCst);
-                match fails.load(Ordering::SeqCst) {
-                    0 => Box::pin(async { Ok("did it".to_owned()) }),
-                    1 => Box::pin(async { Err(Error::unavailable("away")) }),
-                    _ => Box::pin(async { panic!("on purpose") }),
-                }
-            };
-            let plan = || -> Work { Box::pin(async { Ok(String::new()) }) };
-            let each = Loop { name: "a", period: MINUTE, why: "", plan: Box::new(plan), run: Box::new(run) };
-            Loops::new(self.store.clone(), vec![each])
-        }
-    }
-
-    #[tokio::test]
-    async fn a_restart_neither_repeats_a_fresh_run_nor_forgets_a_due_one() {
-        let world = World::new();
-        assert_eq!(world.loops().wait("a").unwrap(), Some(Duration::ZERO), "a loop that never ran is due");
-        world.loops().run("a").await.unwrap();
-        let wait = world.loops().wait("a").unwrap().unwrap();
-        assert!(wait <= MINUTE && wait >= MINUTE * 9 / 10, "{wait:?}");
-
-        world.clock.advance(100 * MINUTE);
-        let loops = world.loops();
-        assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
-        loops.run("a").await.unwrap();
-        assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO, "any absence is one run");
-        loops.nudge("a");
-        loops.nudge("a");
-        assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
-        loops.run("a").await.unwrap();
-        assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO, "nudges are one run");
-    }
-
-    #[tokio::test]
-    async fn a_clock_that_is_set_back_does_not_put_a_loop_to_sleep() {
-        let world = World::new();
-        let loops = world.loops();
-        loops.run("a").await.unwrap();
-        world.clock.set(Timestamp::from_millis(0));
-        assert_eq!(loops.wait("a").unwrap(), Some(MINUTE));
-    }
-
-    #[tokio::test]
-    async fn failures_and_panics_are_counted_and_repeated_ever_later_up_to_the_period() {
-        let world = World::new();
-        let loops = world.loops();
-        let mut waits = Vec::new();
-        for fails in [1, 2, 1, 1, 1, 1] {
-            world.fails.store(fails, Ordering::SeqCst);
-            assert!(loops.run("a").await.is_err());
-            waits.push(loops.wait("a").unwrap().unwrap().as_secs());
-        }
-        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
-        let status = &loops.list().unwrap()[0];
-        assert_eq!((status.failures, status.last_error.as_str()), (6, "away"));
-        world.fails.store(0, Ordering::SeqCst);
-        loops.run("a").await.unwrap();
-        assert_eq!(loops.list().unwrap()[0].failures, 0);
-    }
-
-    #[tokio::test]
-    async fn a_paused_loop_waits_for_an_operator_who_is_in_the_audit_log() {
-        let world = World::new();
-        let (loops, caller) = (world.loops(), Caller::local("tests", "r"));
-        loops.pause(&caller, "a", true).await.unwrap();
-        assert_eq!(world.loops().wait("a").unwrap(), None);
-        assert_eq!(loops.run_for(&caller, "a").await.unwrap(), "did it", "an operator may still run it");
-        loops.pause(&caller, "a", false).await.unwrap();
-        assert!(loops.wait("a").unwrap().is_some());
-        assert_eq!(world.store.verify_audit().unwrap().seq, 3);
-        assert!(loops.plan("b").await.unwrap_err().message().contains("there are a"));
-    }
 }

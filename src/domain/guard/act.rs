@@ -1,0 +1,280 @@
+//! Carrying out a verdict, step by step. A step that fails is counted and the next one is taken.
+
+use std::fmt;
+
+use futures_util::StreamExt;
+
+use super::brake::Cause;
+use super::judge::{Finding, Verdict, is_still_over};
+use super::managed::{Managed, ManagedConnection, Sort};
+use super::memory::{QUEUES, TOLD};
+use super::plan::{Object, Step, What};
+use super::sweep::Look;
+use super::{Guard, LOOP, words};
+use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::{Error, NamespaceName, Result};
+use crate::store::WriteTx;
+
+/// Findings written down in one transaction, so that requests come in between.
+const CHUNK: usize = 500;
+/// Destructive steps side by side: the broker gains nothing beyond eight (rabbitmq.md 3).
+const WORKERS: usize = 8;
+
+/// What one pass did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Steps that a pass without `MOCK_MAINTENANCE` would have taken.
+    pub planned: usize,
+    /// Notices posted.
+    pub told: usize,
+    /// Queues deleted.
+    pub deleted_queues: usize,
+    /// Exchanges deleted.
+    pub deleted_exchanges: usize,
+    /// Connections closed.
+    pub closed: usize,
+    /// Destructive steps that were no longer needed when it came to them.
+    pub spared: usize,
+    /// Destructive steps that the brake held back.
+    pub held: usize,
+    /// Steps that failed; the next pass judges anew.
+    pub failed: usize,
+    /// Why the brake is on; empty when it is not.
+    pub brake: Vec<Cause>,
+    /// Whether it only planned.
+    pub mock: bool,
+}
+
+/// How a destructive step ended.
+enum Done {
+    Deleted(Sort),
+    Closed,
+    Spared,
+}
+
+impl Guard {
+    /// Takes the steps of a verdict; those that only tell also while the brake is on.
+    pub(super) async fn act(&self, look: &Look, verdict: &Verdict, brake: Vec<Cause>) -> Report {
+        let mut report = Report { brake, ..Report::default() };
+        for findings in verdict.findings.chunks(CHUNK) {
+            let told = findings.iter().flat_map(|finding| &finding.steps).filter(|step| !step.what.is_destructive());
+            let told = told.count();
+            note(self.write_findings(look, findings).await, told, &mut report);
+        }
+        let tellings: Vec<&Step> = verdict.others.iter().filter(|step| !step.what.is_destructive()).collect();
+        note(self.tell_namespaces(look, &tellings).await, tellings.len(), &mut report);
+
+        let destructive: Vec<Step> = verdict.steps().filter(|step| step.what.is_destructive()).cloned().collect();
+        if !report.brake.is_empty() {
+            report.held = destructive.len();
+            return report;
+        }
+        let mut outcomes = futures_util::stream::iter(destructive)
+            .map(|step| async move { (self.destroy(look, &step).await, step) })
+            .buffer_unordered(WORKERS);
+        while let Some((outcome, step)) = outcomes.next().await {
+            match outcome {
+                Ok(Done::Deleted(Sort::Queue)) => report.deleted_queues += 1,
+                Ok(Done::Deleted(Sort::Exchange)) => report.deleted_exchanges += 1,
+                Ok(Done::Closed) => report.closed += 1,
+                Ok(Done::Spared) => report.spared += 1,
+                Err(error) => {
+                    tracing::warn!("could not {step}: {}", error.chain());
+                    report.failed += 1;
+                }
+            }
+        }
+        report
+    }
+
+    /// Writes down what is remembered of queues from now on, with the notices that say so.
+    async fn write_findings(&self, look: &Look, findings: &[Finding]) -> Result<()> {
+        let (mut states, mut notices, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        for Finding { name, state, steps } in findings {
+            states.push((name.clone(), state.clone()));
+            for step in steps.iter().filter(|step| !step.what.is_destructive()) {
+                notices.extend(words::notice(step, contact(look, step.object.namespace())));
+                notes.extend((step.what == What::Conclude).then(|| audit(step, "queue.delete")));
+            }
+        }
+        let outbox = self.notices.clone();
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            for (name, state) in states {
+                match state {
+                    Some(state) => tx.put(&QUEUES, &name, &state)?,
+                    None => tx.delete(&QUEUES, &name),
+                }
+            }
+            notes.into_iter().for_each(|note| tx.audit(note));
+            notices.into_iter().try_for_each(|notice| outbox.post(tx, notice))
+        };
+        self.store.write(change).await
+    }
+
+    /// Tells contacts of connections that outlive a promise, and forgets whom that no longer concerns.
+    async fn tell_namespaces(&self, look: &Look, steps: &[&Step]) -> Result<()> {
+        let told: Vec<NamespaceName> = steps.iter().map(|step| step.object.namespace().clone()).collect();
+        let gone: Vec<NamespaceName> =
+            look.memory.told.keys().filter(|name| !look.namespaces.contains_key(*name)).cloned().collect();
+        if told.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let notices: Vec<_> =
+            steps.iter().filter_map(|step| words::notice(step, contact(look, step.object.namespace()))).collect();
+        let (outbox, now) = (self.notices.clone(), look.now);
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            gone.iter().for_each(|name| tx.delete(&TOLD, name));
+            told.iter().try_for_each(|name| tx.put(&TOLD, name, &now))?;
+            notices.into_iter().try_for_each(|notice| outbox.post(tx, notice))
+        };
+        self.store.write(change).await
+    }
+
+    async fn destroy(&self, look: &Look, step: &Step) -> Result<Done> {
+        match &step.object {
+            Object::Thing(thing) => match thing.sort() {
+                Sort::Queue => self.delete_queue(look, step, thing).await,
+                Sort::Exchange => self.delete_exchange(step, thing).await,
+            },
+            Object::Connection(connection) => self.close(step, connection).await,
+            Object::Namespace(_) => Ok(Done::Spared),
+        }
+    }
+
+    /// Asks for this queue once more, writes down that it goes, deletes it, and writes down that it is gone.
+    async fn delete_queue(&self, look: &Look, step: &Step, name: &Managed) -> Result<Done> {
+        let (broker, vhost) = (self.accounts.broker()?, &self.rules.vhost);
+        let Some(queue) = broker.queue(vhost, name.name()).await? else { return Ok(Done::Spared) };
+        let is_due = match &step.over {
+            Some(over) => is_still_over(over, &queue),
+            None => !self.namespaces.exists(name.namespace())?,
+        };
+        if !is_due {
+            return Ok(Done::Spared);
+        }
+        let messages = queue.messages.or(step.messages);
+        let why = step.over.as_ref().map_or_else(|| step.why.clone(), |over| words::over(over, &queue));
+        let step = Step { messages, why, ..step.clone() };
+        self.condemn(&step).await?;
+        match broker.delete_queue(vhost, name.name()).await {
+            Ok(true) => {}
+            // It went by itself, or an earlier try took effect: what later passes see decides.
+            Ok(false) => return Ok(Done::Spared),
+            Err(error) => return self.failed(&step, error).await,
+        }
+        tracing::info!(queue.name = %name.name(), "deleted queue `{}`: {}", name.name(), step.why);
+        let contact = contact(look, name.namespace()).map(str::to_owned);
+        let outbox = self.notices.clone();
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            tx.audit(audit(&step, "queue.delete"));
+            tx.delete(&QUEUES, &step.object.name().to_owned());
+            match (&step.over, words::notice(&step, contact.as_deref())) {
+                (Some(_), Some(notice)) => outbox.post(tx, notice),
+                // Nobody is left to hear of it.
+                _ => Ok(()),
+            }
+        };
+        self.store.write(change).await?;
+        Ok(Done::Deleted(Sort::Queue))
+    }
+
+    async fn delete_exchange(&self, step: &Step, name: &Managed) -> Result<Done> {
+        if self.namespaces.exists(name.namespace())? {
+            return Ok(Done::Spared);
+        }
+        self.condemn(step).await?;
+        match self.accounts.broker()?.delete_exchange(&self.rules.vhost, name.name()).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Done::Spared),
+            Err(error) => return self.failed(step, error).await,
+        }
+        tracing::info!("deleted exchange `{}`: {}", name.name(), step.why);
+        self.audit(audit(step, "exchange.delete")).await?;
+        Ok(Done::Deleted(Sort::Exchange))
+    }
+
+    async fn close(&self, step: &Step, connection: &ManagedConnection) -> Result<Done> {
+        self.condemn(step).await?;
+        match self.accounts.broker()?.close_connection(connection.name(), &step.why).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Done::Spared),
+            Err(error) => return self.failed(step, error).await,
+        }
+        tracing::info!("closed connection `{}` of {}: {}", connection.name(), connection.user(), step.why);
+        self.audit(audit(step, "connection.close").with("user", connection.user().as_str())).await?;
+        Ok(Done::Closed)
+    }
+
+    /// Writes down what is about to go, so that a crash cannot hide it. The queue of a namespace that exists is
+    /// remembered as well: should the outcome stay unknown, its contact still hears of it.
+    pub(super) async fn condemn(&self, step: &Step) -> Result<()> {
+        let step = step.clone();
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            if step.over.is_some() {
+                let name = step.object.name().to_owned();
+                let mut state = tx.get(&QUEUES, &name)?.unwrap_or_default();
+                state.condemned = Some(step.messages.unwrap_or_default());
+                tx.put(&QUEUES, &name, &state)?;
+            }
+            tx.audit(audit(&step, "monitor.condemn"));
+            Ok(())
+        };
+        self.store.write(change).await
+    }
+
+    /// Writes down that a step did not work.
+    async fn failed(&self, step: &Step, error: Error) -> Result<Done> {
+        let cause = error.message().to_owned();
+        self.audit(audit(step, "monitor.spare").outcome(Outcome::Failed).with("cause", cause)).await?;
+        Err(error)
+    }
+
+    async fn audit(&self, note: Note) -> Result<()> {
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            tx.audit(note);
+            Ok(())
+        };
+        self.store.write(change).await
+    }
+}
+
+fn audit(step: &Step, action: &'static str) -> Note {
+    let note = Note::done(Actor::Loop(LOOP.into()), action, step.object.name()).with("why", step.why.as_str());
+    match step.messages {
+        Some(messages) => note.with("messages", messages),
+        None => note,
+    }
+}
+
+fn contact<'l>(look: &'l Look, namespace: &NamespaceName) -> Option<&'l str> {
+    look.namespaces.get(namespace)?.contact.as_deref()
+}
+
+fn note(outcome: Result<()>, told: usize, report: &mut Report) {
+    match outcome {
+        Ok(()) => report.told += told,
+        Err(error) => {
+            tracing::warn!("could not write down what the monitor found: {}", error.chain());
+            report.failed += told.max(1);
+        }
+    }
+}
+
+/// What it did in a line; empty when that was nothing.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = [
+            (self.planned, "steps were planned only"),
+            (self.told, "notices were posted"),
+            (self.deleted_queues, "queues were deleted"),
+            (self.deleted_exchanges, "exchanges were deleted"),
+            (self.closed, "connections were closed"),
+            (self.spared, "things were spared"),
+            (self.held, "steps were held back"),
+            (self.failed, "steps failed"),
+        ];
+        let counted = counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let brake = self.brake.iter().map(|cause| format!("the brake is on: {}", cause.why));
+        f.write_str(&counted.chain(brake).collect::<Vec<_>>().join(", "))
+    }
+}

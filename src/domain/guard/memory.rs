@@ -1,0 +1,72 @@
+//! What the guard remembers from pass to pass.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use super::brake::{Brake, Pass};
+use super::judge::Remembered;
+use super::rules::{Pattern, QueueRule, RULES_MAX};
+use crate::base::{NamespaceName, Result, Timestamp};
+use crate::store::{ReadTx, Store, Table};
+
+/// Queues that are not simply in order.
+pub const QUEUES: Table<String, Remembered> = Table::plain("guard_queues");
+/// When contacts were last told of connections that outlive a promise.
+pub const TOLD: Table<NamespaceName, Timestamp> = Table::plain("guard_told");
+/// The last pass.
+pub const PASS: Table<String, Pass> = Table::plain("guard_pass");
+/// The brake, while it is on.
+pub const BRAKE: Table<String, Brake> = Table::audited("guard_brake");
+/// What operators ruled for queues.
+pub const RULES: Table<Pattern, QueueRule> = Table::audited("queue_rules");
+
+/// The key of tables with one record.
+pub const ONLY: &str = "monitor";
+/// Records decoded at once, so that a scan holds no more raw bytes than that.
+const CHUNK: usize = 1000;
+
+/// All of it at one moment.
+pub struct Memory {
+    /// By name.
+    pub queues: HashMap<String, Remembered>,
+    /// By namespace.
+    pub told: HashMap<NamespaceName, Timestamp>,
+    /// `None` before the first pass.
+    pub pass: Option<Pass>,
+    /// `None` while it is off.
+    pub brake: Option<Brake>,
+    /// In the order of their patterns.
+    pub rules: Vec<(Pattern, QueueRule)>,
+}
+
+/// Reads all of it.
+pub fn recall(store: &Store) -> Result<Memory> {
+    store.read(|tx| {
+        Ok(Memory {
+            queues: everything(tx, &QUEUES)?,
+            told: everything(tx, &TOLD)?,
+            pass: tx.get(&PASS, &ONLY.into())?,
+            brake: tx.get(&BRAKE, &ONLY.into())?,
+            rules: queue_rules(tx)?,
+        })
+    })
+}
+
+/// The rules of operators.
+pub fn queue_rules(tx: &ReadTx<'_>) -> Result<Vec<(Pattern, QueueRule)>> {
+    tx.scan(&RULES, Bound::Unbounded, RULES_MAX)
+}
+
+fn everything<K, V>(tx: &ReadTx<'_>, table: &Table<K, V>) -> Result<HashMap<K, V>>
+where
+    K: std::fmt::Display + std::str::FromStr + std::hash::Hash + Eq + Clone,
+    V: serde::Serialize + serde::de::DeserializeOwned,
+{
+    let (mut all, mut last) = (HashMap::new(), None);
+    loop {
+        let rows = tx.scan(table, last.as_ref().map_or(Bound::Unbounded, Bound::Excluded), CHUNK)?;
+        let Some((key, _)) = rows.last() else { return Ok(all) };
+        last = Some(key.clone());
+        all.extend(rows);
+    }
+}

@@ -1,0 +1,178 @@
+//! The guard of the broker: warns of queues that grow, deletes those that grow too far and what belongs to nobody, and
+//! closes connections that stay too long.
+//!
+//! `judge` decides, `brake` stops, `sweep` looks and `act` does. **Invariant:** nothing outside the managed prefixes is
+//! touched, because a step can only name a [`Managed`] thing.
+
+mod act;
+mod brake;
+mod forecast;
+mod judge;
+mod managed;
+mod memory;
+mod plan;
+mod rules;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::base::{Clock, Error, Result, Timestamp, VhostName};
+use crate::domain::accounts::Accounts;
+use crate::domain::auth::Caller;
+use crate::domain::namespaces::Namespaces;
+use crate::domain::notices::Notices;
+use crate::store::{Store, WriteTx};
+
+pub use act::Report;
+pub use brake::{Brake, Cause, Trouble};
+pub use forecast::{Forecast, Samples};
+pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
+pub use plan::{Object, Plan, Step, What};
+pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
+
+use memory::{BRAKE, ONLY, RULES};
+
+/// The name of the loop, in the audit log and on the console.
+const LOOP: &str = "monitor";
+
+/// What the operator settled for the guard (interface.md, section 1).
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What is ours.
+    pub prefixes: Prefixes,
+    /// Where it is.
+    pub vhost: VhostName,
+    /// Messages in a queue beyond which its contact is warned. Less than `delete_threshold`.
+    pub alert_threshold: u64,
+    /// Messages in a queue beyond which it is deleted.
+    pub delete_threshold: u64,
+    /// How old a connection may be.
+    pub connection_max_lifetime: Duration,
+    /// Whether a pass only plans and logs.
+    pub mock: bool,
+}
+
+/// The guard. Cheap to clone.
+#[derive(Clone)]
+pub struct Guard {
+    store: Store,
+    accounts: Accounts,
+    namespaces: Namespaces,
+    notices: Notices,
+    clock: Clock,
+    rules: Arc<Rules>,
+    recent: Arc<Mutex<Recent>>,
+}
+
+/// What is known since the start only.
+#[derive(Default)]
+struct Recent {
+    /// The last counts of queues. Not in the store: they change in every pass, and are back within three.
+    samples: HashMap<String, Samples>,
+    /// The last pass: its moment, and the clock's counter then.
+    pass: Option<(Timestamp, Duration)>,
+}
+
+impl Guard {
+    /// The guard over what these namespaces have at the broker.
+    pub fn new(
+        store: Store,
+        accounts: Accounts,
+        namespaces: Namespaces,
+        notices: Notices,
+        clock: Clock,
+        rules: Rules,
+    ) -> Self {
+        Self { store, accounts, namespaces, notices, clock, rules: rules.into(), recent: Arc::default() }
+    }
+
+    /// Whether there is a broker to look at.
+    pub fn has_broker(&self) -> bool {
+        self.accounts.broker().is_ok()
+    }
+
+    /// The brake, while it is on.
+    pub fn brake(&self) -> Result<Option<Brake>> {
+        self.store.read(|tx| tx.get(&BRAKE, &ONLY.into()))
+    }
+
+    /// Why the brake stops passes, in a sentence; `None` while it is off or released.
+    pub fn stopped_by(&self) -> Result<Option<String>> {
+        Ok(self.brake()?.filter(|brake| brake.released.is_none()).map(|brake| brake.to_string()))
+    }
+
+    /// Lets the next pass do what the brake stopped, once. Trouble that the brake did not name stops it again.
+    pub async fn release(&self, caller: &Caller) -> Result<Brake> {
+        let caller = caller.clone();
+        self.store
+            .write(move |tx| {
+                let brake = tx.get(&BRAKE, &ONLY.into())?;
+                let brake = brake.ok_or_else(|| Error::conflict("the brake of the monitor is not on"))?;
+                let brake = Brake { released: Some(tx.now()), ..brake };
+                tx.put(&BRAKE, &ONLY.into(), &brake)?;
+                let causes: Vec<String> = brake.causes.iter().map(|cause| cause.why.clone()).collect();
+                tx.audit(caller.note("monitor.release", LOOP).with("causes", causes));
+                Ok(brake)
+            })
+            .await
+    }
+
+    /// The rules of operators, in the order of their patterns.
+    pub fn queue_rules(&self) -> Result<Vec<(Pattern, QueueRule)>> {
+        self.store.read(memory::queue_rules)
+    }
+
+    /// Sets the rule of a pattern.
+    pub async fn set_queue_rule(&self, caller: &Caller, pattern: Pattern, rule: QueueRule) -> Result<()> {
+        self.usual().ruled(&rule)?;
+        let caller = caller.clone();
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            if tx.get(&RULES, &pattern)?.is_none() && tx.scan(&RULES, RULES_MAX)?.len() >= RULES_MAX {
+                return Err(Error::busy(format!("there are {RULES_MAX} rules already: remove one")));
+            }
+            tx.put(&RULES, &pattern, &rule)?;
+            let text = serde_json::to_value(&rule).map_err(|e| Error::internal("encoding a rule", e))?;
+            tx.audit(caller.note("queue_rule.set", &pattern).with("rule", text));
+            Ok(())
+        };
+        self.store.write(change).await
+    }
+
+    /// Removes the rule of a pattern.
+    pub async fn remove_queue_rule(&self, caller: &Caller, pattern: Pattern) -> Result<()> {
+        let caller = caller.clone();
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            tx.get(&RULES, &pattern)?.ok_or_else(|| Error::not_found(format!("there is no rule for '{pattern}'")))?;
+            tx.delete(&RULES, &pattern);
+            tx.audit(caller.note("queue_rule.remove", &pattern));
+            Ok(())
+        };
+        self.store.write(change).await
+    }
+
+    /// Where the queue of this name is going at its present rate. Known from the third pass after the start.
+    pub fn forecast(&self, queue: &str) -> Result<Option<Forecast>> {
+        let book = self.rule_book(self.queue_rules()?);
+        let limits = book.limits(queue);
+        let recent = self.recent();
+        Ok(recent.samples.get(queue).and_then(|samples| samples.forecast(limits.warn, limits.delete)))
+    }
+
+    fn usual(&self) -> Limits {
+        Limits::new(self.rules.alert_threshold, self.rules.delete_threshold)
+    }
+
+    fn rule_book(&self, rules: Vec<(Pattern, QueueRule)>) -> rules::RuleBook {
+        rules::RuleBook::new(self.usual(), rules)
+    }
+
+    /// A panic while it was held left nothing half-done that the next pass does not replace.
+    fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

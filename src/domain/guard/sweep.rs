@@ -1,0 +1,240 @@
+//! One pass: look at the broker and at the store, judge, ask the brake, act.
+
+use std::collections::HashMap;
+
+use futures_util::StreamExt;
+
+use super::act::Report;
+use super::brake::{self, Brake, Cause, Pass, Readings, Trouble};
+use super::forecast::Samples;
+use super::judge::{Sight, Verdict, judge};
+use super::memory::{self, BRAKE, Memory, ONLY, PASS};
+use super::plan::{Plan, What};
+use super::rules::RuleBook;
+use super::{Guard, LOOP, Sort};
+use crate::base::audit::{Actor, Note};
+use crate::base::{NamespaceName, Result, Timestamp};
+use crate::domain::namespaces::Watched;
+use crate::domain::notices::Notice;
+use crate::ports::broker::{Connection, Exchange, Queue};
+
+/// Queues asked for one by one in a pass, because a rule is about what lists do not tell. The next pass goes on with
+/// others; what was not asked gets no verdict.
+const ASKED_MAX: usize = 1000;
+/// Questions side by side: the broker gains nothing beyond eight (rabbitmq.md 3).
+const ASKERS: usize = 8;
+
+/// All that a pass looks at.
+pub(super) struct Look {
+    /// When it began.
+    pub now: Timestamp,
+    /// By name.
+    pub namespaces: HashMap<NamespaceName, Watched>,
+    /// What was remembered.
+    pub memory: Memory,
+    book: RuleBook,
+    queues: Vec<Queue>,
+    exchanges: Vec<Exchange>,
+    connections: Vec<Connection>,
+    readings: Readings,
+    elapsed: std::time::Duration,
+}
+
+impl Guard {
+    /// What a pass would do now. Changes nothing.
+    pub async fn plan(&self) -> Result<Plan> {
+        let look = self.look().await?;
+        let mut samples = self.recent().samples.clone();
+        let (verdict, causes) = self.judge(&look, &mut samples);
+        let brake = brake::decide(look.memory.brake.as_ref(), causes, look.now);
+        let steps = verdict.steps().cloned().collect();
+        Ok(Plan { steps, brake: brake.map(|brake| brake.causes).unwrap_or_default(), mock: self.rules.mock })
+    }
+
+    /// One pass. It visits every item even when some fail; it may run at any time any number of times.
+    pub async fn run(&self) -> Result<Report> {
+        let look = self.look().await?;
+        let (verdict, causes) = {
+            let mut recent = self.recent();
+            self.judge(&look, &mut recent.samples)
+        };
+        let brake = brake::decide(look.memory.brake.as_ref(), causes, look.now);
+        if self.rules.mock {
+            return Ok(pretend(&verdict, brake));
+        }
+        self.note_brake(look.memory.brake.as_ref(), brake.as_ref()).await?;
+        let causes = brake.map(|brake| brake.causes).unwrap_or_default();
+        if causes.iter().any(|cause| cause.trouble.is_in_the_inputs()) {
+            return Ok(Report { brake: causes, ..Report::default() });
+        }
+        let report = self.act(&look, &verdict, causes).await;
+        self.note_pass(&look, &verdict, &report).await?;
+        Ok(report)
+    }
+
+    /// Asks the broker, then the store. In this order, so that a namespace that was claimed in between is known before
+    /// its things are judged.
+    pub(super) async fn look(&self) -> Result<Look> {
+        let (now, elapsed) = (self.clock.now(), self.clock.elapsed());
+        let (broker, vhost) = (self.accounts.broker()?, &self.rules.vhost);
+        let queues = broker.queues(vhost).await?;
+        let exchanges = broker.exchanges(vhost).await?;
+        let connections = broker.connections().await?;
+        let memory = memory::recall(&self.store)?;
+        let watched = self.namespaces.watched()?;
+        let book = self.rule_book(memory.rules.clone());
+        let since_last = {
+            let recent = self.recent();
+            let last = recent.pass.filter(|(at, _)| memory.pass.is_some_and(|pass| pass.at == *at));
+            last.map(|(_, then)| elapsed.saturating_sub(then))
+        };
+        let mut look = Look {
+            now,
+            elapsed,
+            namespaces: watched.into_iter().map(|watched| (watched.name.clone(), watched)).collect(),
+            readings: Readings { now, elapsed: since_last, seen: Default::default(), uncounted: 0 },
+            memory,
+            book,
+            queues,
+            exchanges,
+            connections,
+        };
+        self.ask_singly(&mut look).await?;
+        Ok(look)
+    }
+
+    /// Fills in what lists do not tell, for the queues whose rule is about it.
+    async fn ask_singly(&self, look: &mut Look) -> Result<()> {
+        if !look.book.need_more_than_lists() {
+            return Ok(());
+        }
+        let (broker, vhost) = (self.accounts.broker()?, &self.rules.vhost);
+        let lacking = |queue: &Queue| {
+            let limits = look.book.limits(&queue.name);
+            let is_ours = self.rules.prefixes.queue(&queue.name).is_some();
+            is_ours && queue.messages.is_some() && limits.miss_something(queue)
+        };
+        let lacking: Vec<usize> =
+            look.queues.iter().enumerate().filter(|(_, queue)| lacking(queue)).map(|(index, _)| index).collect();
+        let turn = look.memory.pass.map_or(0, |pass| usize::try_from(pass.number).unwrap_or(0));
+        let skip = turn.wrapping_mul(ASKED_MAX) % lacking.len().max(1);
+        let asked: Vec<(usize, String)> = lacking
+            .iter()
+            .cycle()
+            .skip(skip)
+            .take(lacking.len().min(ASKED_MAX))
+            .map(|index| (*index, look.queues[*index].name.clone()))
+            .collect();
+        let mut answers = futures_util::stream::iter(asked)
+            .map(|(index, name)| async move { (index, broker.queue(vhost, &name).await) })
+            .buffer_unordered(ASKERS);
+        while let Some((index, answer)) = answers.next().await {
+            // Without an answer there is no verdict about what it lacks.
+            if let Ok(Some(single)) = answer {
+                let queue = &mut look.queues[index];
+                queue.bytes = single.bytes;
+                queue.consumers = single.consumers;
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdict, and what speaks for the brake.
+    pub(super) fn judge(&self, look: &Look, samples: &mut HashMap<String, Samples>) -> (Verdict, Vec<Cause>) {
+        samples.retain(|_, samples| !samples.is_stale(look.now));
+        for queue in &look.queues {
+            if let (Some(messages), Some(_)) = (queue.messages, self.rules.prefixes.queue(&queue.name)) {
+                match samples.get_mut(&queue.name) {
+                    Some(samples) => samples.add(look.now, messages),
+                    None => samples.entry(queue.name.clone()).or_default().add(look.now, messages),
+                }
+            }
+        }
+        let verdict = judge(&Sight {
+            now: look.now,
+            prefixes: &self.rules.prefixes,
+            queues: &look.queues,
+            exchanges: &look.exchanges,
+            connections: &look.connections,
+            namespaces: &look.namespaces,
+            remembered: &look.memory.queues,
+            told: &look.memory.told,
+            samples,
+            rules: &look.book,
+            connection_max_lifetime: self.rules.connection_max_lifetime,
+        });
+        let readings = Readings { seen: verdict.seen, uncounted: verdict.uncounted, ..look.readings };
+        let mut causes = brake::inputs(&readings, look.memory.pass.as_ref());
+        causes.extend(brake::amount(
+            deletions(&verdict, Sort::Queue),
+            deletions(&verdict, Sort::Exchange),
+            &verdict.seen,
+        ));
+        if causes.iter().any(|cause| matches!(cause.trouble, Trouble::ClockBack | Trouble::ClockAhead)) {
+            samples.clear();
+        }
+        (verdict, causes)
+    }
+
+    /// Writes down what became of the brake, and tells the operators when it comes on or means something new.
+    async fn note_brake(&self, before: Option<&Brake>, after: Option<&Brake>) -> Result<()> {
+        let troubles = |brake: Option<&Brake>| -> Vec<Trouble> {
+            brake.map(|brake| brake.causes.iter().map(|cause| cause.trouble).collect()).unwrap_or_default()
+        };
+        let was_released = before.is_some_and(|brake| brake.released.is_some());
+        let is_news = troubles(before) != troubles(after) || was_released;
+        let (notices, after, is_change) = (self.notices.clone(), after.cloned(), before != after);
+        if !is_change {
+            return Ok(());
+        }
+        let change = move |tx: &mut crate::store::WriteTx<'_, '_>| {
+            let actor = Actor::Loop(LOOP.into());
+            let Some(brake) = after else {
+                tx.delete(&BRAKE, &ONLY.into());
+                tx.audit(Note::done(actor, "monitor.go_on", LOOP));
+                return Ok(());
+            };
+            tx.put(&BRAKE, &ONLY.into(), &brake)?;
+            let causes: Vec<String> = brake.causes.iter().map(|cause| cause.why.clone()).collect();
+            if is_news {
+                tracing::error!("the monitor stops at the brake and waits for an operator: {}", causes.join("; "));
+                let body =
+                    format!("{}.\n\nLook at `keylender loop plan monitor`, then release it.\n", causes.join(".\n"));
+                let subject = "the monitor stopped at the brake".to_owned();
+                let (kind, about) = ("monitor.brake", LOOP.to_owned());
+                notices.post(tx, Notice { kind, about, to: Vec::new(), subject, body })?;
+            }
+            tx.audit(Note::done(actor, "monitor.brake", LOOP).with("causes", causes));
+            Ok(())
+        };
+        self.store.write(change).await
+    }
+
+    /// Writes down what this pass leaves, for the next one to compare with.
+    async fn note_pass(&self, look: &Look, verdict: &Verdict, report: &Report) -> Result<()> {
+        let mut left = verdict.seen;
+        left.queues = left.queues.saturating_sub(report.deleted_queues);
+        left.exchanges = left.exchanges.saturating_sub(report.deleted_exchanges);
+        let number = look.memory.pass.map_or(0, |pass| pass.number.wrapping_add(1));
+        let pass = Pass { at: look.now, left, number };
+        self.store.write(move |tx| tx.put(&PASS, &ONLY.into(), &pass)).await?;
+        self.recent().pass = Some((look.now, look.elapsed));
+        Ok(())
+    }
+}
+
+/// A pass that changes nothing: it says what it would do.
+fn pretend(verdict: &Verdict, brake: Option<Brake>) -> Report {
+    let mut report = Report { mock: true, ..Report::default() };
+    report.brake = brake.map(|brake| brake.causes).unwrap_or_default();
+    for step in verdict.steps() {
+        report.planned += 1;
+        tracing::info!("would {step}");
+    }
+    report
+}
+
+fn deletions(verdict: &Verdict, sort: Sort) -> usize {
+    let is_meant = |object: &super::Object| matches!(object, super::Object::Thing(thing) if thing.sort() == sort);
+    verdict.steps().filter(|step| step.what == What::Delete && is_meant(&step.object)).count()
+}

@@ -1,0 +1,136 @@
+//! Stories about the guard, on the memory broker and with a clock moved by hand; and tables for its judgements.
+
+mod braking;
+mod judging;
+mod stories;
+mod trouble;
+
+use std::time::Duration;
+
+use super::*;
+use crate::base::{AccountName, MailAddress, NamespaceName, Secret, Span, Timestamp};
+use crate::domain::namespaces::{Amqp, Claim, Rules as NamespaceRules};
+use crate::domain::notices::{MailWay, Ways};
+use crate::ports::broker::{Access, Broker, Exchange, MemoryBroker, Queue};
+use crate::ports::spool::Spool;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn prefixes() -> Prefixes {
+    Prefixes { queue: "queue/".into(), exchange: "exchange/".into(), namespace: "t-".into(), username: "u-".into() }
+}
+
+fn vhost() -> VhostName {
+    VhostName::parse("/").unwrap()
+}
+
+fn operator() -> Caller {
+    Caller::local("tests", "r")
+}
+
+fn queue(name: &str, messages: u64) -> Queue {
+    Queue { name: name.into(), messages: Some(messages), ..Queue::default() }
+}
+
+fn exchange(name: &str) -> Exchange {
+    Exchange { name: name.into(), ..Exchange::default() }
+}
+
+/// An appliance that guards a broker. Its thresholds are 10 and 20.
+struct World {
+    clock: Clock,
+    store: Store,
+    broker: MemoryBroker,
+    namespaces: Namespaces,
+    guard: Guard,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(false)
+    }
+
+    fn with(mock: bool) -> Self {
+        let clock = Clock::manual(START);
+        let store = Store::memory(clock.clone()).unwrap();
+        let broker = MemoryBroker::default();
+        let accounts = Accounts::new(store.clone(), Some(Arc::new(broker.clone()) as Arc<dyn Broker>), None);
+        let rules = NamespaceRules {
+            namespace_prefix: "t-".into(),
+            username_prefix: "u-".into(),
+            user_tags: Vec::new(),
+            access: Access { configure: "^{{namespace}}".into(), write: String::new(), read: String::new() },
+            rotation_interval: Span::from_millis(3_600_000),
+            expiration_delay: HOUR,
+            queue_prefix: "queue/".into(),
+            exchange_prefix: "exchange/".into(),
+            amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: vhost() },
+        };
+        let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
+        let rules = Rules {
+            prefixes: prefixes(),
+            vhost: vhost(),
+            alert_threshold: 10,
+            delete_threshold: 20,
+            connection_max_lifetime: 3 * DAY,
+            mock,
+        };
+        // Nothing is delivered here, so the directory is never made.
+        let spool = Spool::new("unused".into(), MailAddress::parse("lender@example.com").unwrap());
+        let notices = Notices::new(store.clone(), Ways { mail: MailWay::Spool(spool), webhook: None });
+        let guard = Guard::new(store.clone(), accounts, namespaces.clone(), notices, clock.clone(), rules);
+        Self { clock, store, broker, namespaces, guard }
+    }
+
+    /// Claims a namespace for good, and gives the password of its active user.
+    async fn claim(&self, name: &str) -> Secret {
+        let claim = Claim { expires: Some(Timestamp::MAX), contact: Some(format!("{name}@example.com")) };
+        let name = NamespaceName::parse(name).unwrap();
+        let claimed = self.namespaces.claim(&operator(), &name, claim).await.unwrap().into_inner();
+        let text = claimed.connection_string.expose();
+        Secret::new(text.rsplit_once('@').unwrap().0.rsplit_once(':').unwrap().1)
+    }
+
+    fn put(&self, name: &str, messages: u64) {
+        self.broker.put_queue(&vhost(), queue(name, messages));
+    }
+
+    async fn has(&self, name: &str) -> bool {
+        self.broker.queue(&vhost(), name).await.unwrap().is_some()
+    }
+
+    async fn run(&self) -> Report {
+        self.guard.run().await.unwrap()
+    }
+
+    /// A pass, a minute after the last one.
+    async fn next(&self) -> Report {
+        self.clock.advance(MINUTE);
+        self.run().await
+    }
+
+    /// The audit log: action and entry.
+    fn audit(&self) -> Vec<(String, serde_json::Value)> {
+        let entries = self.store.read(|tx| tx.entries(1, 100_000)).unwrap();
+        let parse = |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();
+        entries.into_iter().map(|(_, bytes)| parse(bytes)).map(|e| (e["action"].as_str().unwrap().into(), e)).collect()
+    }
+
+    fn audited(&self, action: &str) -> usize {
+        self.audit().iter().filter(|(other, _)| other == action).count()
+    }
+
+    /// The notices so far, as `kind about`.
+    fn notices(&self) -> Vec<String> {
+        let posted = self.audit().into_iter().filter(|(action, _)| action == "notice.post");
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        posted.map(|(_, e)| format!("{} {}", text(&e["details"]["kind"]), text(&e["details"]["about"]))).collect()
+    }
+
+    fn account(&self, name: &str) -> AccountName {
+        AccountName::parse(name).unwrap()
+    }
+}

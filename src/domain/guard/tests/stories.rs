@@ -1,0 +1,198 @@
+//! What the guard does while all is as it should be.
+
+use super::*;
+
+const Q: &str = "queue/t-a/jobs";
+
+#[tokio::test]
+async fn a_contact_is_warned_once_again_daily_and_told_when_it_is_over() {
+    let world = World::new();
+    world.claim("t-a").await;
+    world.put(Q, 10);
+    world.run().await;
+    assert_eq!(world.notices(), [""; 0]);
+    world.put(Q, 11);
+    for _ in 0..3 {
+        world.next().await;
+    }
+    assert_eq!(world.notices(), ["queue.warn queue/t-a/jobs"]);
+    world.clock.advance(DAY);
+    world.next().await;
+    world.put(Q, 10);
+    world.next().await;
+    world.next().await;
+    let expected = ["queue.warn", "queue.warn", "queue.normal"].map(|kind| format!("{kind} {Q}"));
+    assert_eq!(world.notices(), expected);
+    world.put(Q, 12);
+    world.next().await;
+    assert_eq!(world.notices().len(), 4, "a new crossing is news");
+    let audit = world.audit();
+    let (_, posted) = audit.iter().find(|(action, _)| action == "notice.post").unwrap();
+    assert_eq!(posted["details"]["to"], serde_json::json!(["t-a@example.com"]));
+}
+
+#[tokio::test]
+async fn a_queue_over_the_threshold_is_asked_for_once_more_and_then_deleted() {
+    let world = World::new();
+    world.claim("t-a").await;
+    world.put(Q, 21);
+    world.put("queue/t-a/other", 20);
+    world.broker.forget_calls();
+    let report = world.run().await;
+    assert_eq!((report.deleted_queues, report.failed), (1, 0));
+    assert!(!world.has(Q).await && world.has("queue/t-a/other").await);
+    let calls = world.broker.calls();
+    let place = |call: &str| calls.iter().position(|other| other == call).unwrap();
+    assert!(place("GET queue / queue/t-a/jobs") < place("DELETE queue / queue/t-a/jobs"));
+    assert_eq!(world.notices(), ["queue.warn queue/t-a/other", "queue.delete queue/t-a/jobs"]);
+    let audit = world.audit();
+    let (_, deleted) = audit.iter().find(|(action, _)| action == "queue.delete").unwrap();
+    assert_eq!((&deleted["details"]["messages"], &deleted["object"]), (&21.into(), &Q.into()));
+    world.next().await;
+    assert_eq!(world.notices().len(), 2, "nothing more is said of it");
+}
+
+#[tokio::test]
+async fn a_queue_that_drained_meanwhile_is_spared() {
+    let world = World::new();
+    world.claim("t-a").await;
+    world.put(Q, 21);
+    let look = world.guard.look().await.unwrap();
+    let (verdict, causes) = world.guard.judge(&look, &mut HashMap::new());
+    world.put(Q, 20);
+    let report = world.guard.act(&look, &verdict, causes).await;
+    assert_eq!((report.deleted_queues, report.spared, world.has(Q).await), (0, 1, true));
+    assert_eq!((world.audited("queue.delete"), world.audited("monitor.condemn")), (0, 0));
+}
+
+#[tokio::test]
+async fn what_a_gone_namespace_left_behind_is_deleted_unless_it_is_claimed_in_time() {
+    let world = World::new();
+    world.claim("t-a").await;
+    for (queue, exchange_name) in [("queue/t-gone/q", "exchange/t-gone/e"), ("queue/t-back/q", "exchange/t-back/e")] {
+        world.put(queue, 1);
+        world.broker.put_exchange(&vhost(), exchange(exchange_name));
+    }
+    let look = world.guard.look().await.unwrap();
+    let (verdict, causes) = world.guard.judge(&look, &mut HashMap::new());
+    world.claim("t-back").await;
+    let report = world.guard.act(&look, &verdict, causes).await;
+    assert_eq!((report.deleted_queues, report.deleted_exchanges, report.spared), (1, 1, 2));
+    assert!(!world.has("queue/t-gone/q").await && world.has("queue/t-back/q").await);
+    assert_eq!(world.notices(), [""; 0]);
+    assert_eq!((world.audited("queue.delete"), world.audited("exchange.delete")), (1, 1));
+}
+
+#[tokio::test]
+async fn old_connections_are_closed_with_a_reason_and_others_stay() {
+    let world = World::new();
+    let password = world.claim("t-a").await;
+    let connect = |at| world.broker.connect("u-t-a-1", &password, &vhost(), at).unwrap();
+    let old = connect(START.minus(3 * DAY));
+    connect(START.minus(3 * DAY).plus(Duration::from_millis(1)));
+    let report = world.run().await;
+    assert_eq!((report.closed, world.broker.connections().await.unwrap().len()), (1, 1));
+    let (name, reason) = world.broker.closed().remove(0);
+    assert_eq!(name, old);
+    assert_eq!(reason, "it is older than 3 days: claim the credentials anew and connect again");
+    assert_eq!(world.audited("connection.close"), 1);
+}
+
+#[tokio::test]
+async fn connections_that_outlive_a_promise_are_told_once_a_day_and_left_open() {
+    let world = World::new();
+    let password = world.claim("t-a").await;
+    world.broker.connect("u-t-a-1", &password, &vhost(), START).unwrap();
+    world.clock.advance(HOUR);
+    world.namespaces.rotate_due().await.unwrap();
+    world.run().await;
+    assert_eq!(world.notices(), [""; 0], "the password is promised for longer");
+    world.clock.advance(HOUR);
+    for _ in 0..3 {
+        world.next().await;
+    }
+    assert_eq!(world.notices(), ["connections.outlive t-a"]);
+    assert_eq!(world.broker.connections().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_fast_queue_is_told_of_its_deletion_before_it_gets_there() {
+    let world = World::new();
+    world.claim("t-a").await;
+    for messages in [4, 5, 6, 7, 8, 9] {
+        world.put(Q, messages);
+        world.next().await;
+    }
+    assert_eq!(world.notices(), ["queue.forecast queue/t-a/jobs"]);
+    let forecast = world.guard.forecast(Q).unwrap().unwrap();
+    assert_eq!((forecast.per_hour.round(), forecast.to_warning, forecast.to_deletion), (60.0, 2 * MINUTE, 12 * MINUTE));
+}
+
+#[tokio::test]
+async fn mock_maintenance_plans_and_changes_nothing() {
+    let world = World::with(true);
+    world.claim("t-a").await;
+    world.put(Q, 21);
+    world.put("queue/t-gone/q", 1);
+    world.broker.forget_calls();
+    let entries = world.audit().len();
+    let report = world.run().await;
+    assert_eq!((report.planned, report.mock, report.deleted_queues), (2, true, 0));
+    assert_eq!(world.broker.calls(), ["GET queues /", "GET exchanges /", "GET connections"]);
+    assert_eq!(world.audit().len(), entries);
+}
+
+#[tokio::test]
+async fn a_plan_can_be_seen_beforehand_and_changes_nothing() {
+    let world = World::new();
+    world.claim("t-a").await;
+    world.put(Q, 21);
+    world.broker.put_exchange(&vhost(), exchange("exchange/t-gone/e"));
+    let plan = world.guard.plan().await.unwrap();
+    insta::assert_snapshot!(plan, @r"
+    delete queue queue/t-a/jobs: it has 21 messages, more than 20
+    delete exchange exchange/t-gone/e: the namespace t-gone no longer exists
+    ");
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(
+        json["steps"][0],
+        serde_json::json!({
+            "what": "delete", "sort": "queue", "object": Q, "why": "it has 21 messages, more than 20", "messages": 21
+        })
+    );
+    assert!(world.has(Q).await);
+}
+
+#[tokio::test]
+async fn rules_of_operators_hold_and_bytes_and_consumers_are_asked_for_only_where_one_needs_them() {
+    let world = World::new();
+    world.claim("t-a").await;
+    let pattern = |text| Pattern::parse(text).unwrap();
+    let idle = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
+    world.guard.set_queue_rule(&operator(), pattern("queue/t-a/idle*"), idle).await.unwrap();
+    let big = QueueRule { warn_messages: Some(100), delete_messages: Some(200), ..QueueRule::default() };
+    world.guard.set_queue_rule(&operator(), pattern("*/big"), big).await.unwrap();
+    let wrong = QueueRule { delete_messages: Some(5), ..QueueRule::default() };
+    assert!(world.guard.set_queue_rule(&operator(), pattern("*"), wrong).await.is_err());
+    world.put("queue/t-a/big", 99);
+    world.put(Q, 1);
+    let unused = Queue { consumers: None, ..queue("queue/t-a/idle", 0) };
+    world.broker.put_queue(&vhost(), unused.clone());
+    world.broker.forget_calls();
+    world.run().await;
+    let single: Vec<String> = world.broker.calls().into_iter().filter(|call| call.starts_with("GET queue ")).collect();
+    assert_eq!(single, ["GET queue / queue/t-a/idle"]);
+
+    world.broker.put_queue(&vhost(), Queue { consumers: Some(0), ..unused });
+    world.next().await;
+    world.clock.advance(HOUR / 2);
+    world.next().await;
+    assert_eq!(world.notices(), ["queue.warn queue/t-a/idle"]);
+    world.clock.advance(HOUR / 2);
+    world.next().await;
+    assert!(!world.has("queue/t-a/idle").await && world.has("queue/t-a/big").await);
+    world.guard.remove_queue_rule(&operator(), pattern("*/big")).await.unwrap();
+    world.next().await;
+    assert!(!world.has("queue/t-a/big").await);
+    assert_eq!((world.audited("queue_rule.set"), world.audited("queue_rule.remove")), (2, 1));
+}

@@ -1,0 +1,75 @@
+//! Who moved: which connections still use a user of a namespace, and the early end of a password nobody uses.
+
+use super::{NAMESPACES, Namespaces, Slot};
+use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
+use crate::domain::auth::Caller;
+use crate::ports::broker::Connection;
+
+/// A connection of a user of a namespace.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// The broker user.
+    pub account: AccountName,
+    /// Its slot.
+    pub slot: Slot,
+    /// The address it comes from.
+    pub peer_host: Option<String>,
+    /// The name the client gave itself.
+    pub client_name: Option<String>,
+    /// Since when, where the broker tells.
+    pub connected_at: Option<Timestamp>,
+}
+
+impl Namespaces {
+    /// The connections of a namespace's users. New ones may be missing for some seconds (rabbitmq.md 2.4).
+    pub async fn holders(&self, name: &NamespaceName) -> Result<Vec<Holder>> {
+        let connections = self.accounts.broker()?.connections().await?;
+        let mut holders = Vec::new();
+        for slot in Slot::BOTH {
+            let account = self.rules.account(name, slot)?;
+            let own = connections.iter().filter(|connection| connection.user == account.as_str());
+            holders.extend(own.map(|connection| holder(&account, slot, connection)));
+        }
+        Ok(holders)
+    }
+
+    /// Ends the resting password before its promise does, for an operator: `Conflict` while somebody is connected with
+    /// it. Whoever only keeps it for later must claim again.
+    pub async fn finish(&self, name: &NamespaceName, caller: &Caller) -> Result<()> {
+        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
+        let resting = self.store.read(|tx| {
+            let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
+            self.rules.account(name, namespace.active.other())
+        })?;
+        let left = self.holders(name).await?.into_iter().filter(|holder| holder.account == resting).count();
+        if left > 0 {
+            return Err(Error::conflict(format!("{left} connections still use {resting}")));
+        }
+        let account = resting.clone();
+        self.store
+            .write(move |tx| {
+                let mut record = tx.get(&NAMESPACES, &namespace)?.ok_or_else(|| super::no_such(&namespace))?;
+                let is_resting = this.rules.account(&namespace, record.active.other())? == account;
+                if record.ending || record.incoming || !is_resting {
+                    return Err(Error::conflict("the namespace is being rotated or removed: look again"));
+                }
+                record.resting_until = tx.now();
+                tx.put(&NAMESPACES, &namespace, &record)?;
+                this.accounts.wish(tx, &account, &this.rules.wish(&namespace, None))?;
+                tx.audit(by.note("namespace.finish", &namespace).with("account", account.as_str()));
+                Ok(())
+            })
+            .await?;
+        self.accounts.settle(&[resting], caller.actor(), |_| Ok(())).await
+    }
+}
+
+fn holder(account: &AccountName, slot: Slot, connection: &Connection) -> Holder {
+    Holder {
+        account: account.clone(),
+        slot,
+        peer_host: connection.peer_host.clone(),
+        client_name: connection.client_name.clone(),
+        connected_at: connection.connected_at,
+    }
+}
