@@ -100,6 +100,9 @@ async fn finish_what_was_left(appliance: Appliance) {
     }
     if appliance.accounts.counts().is_ok_and(|(_, unsettled)| unsettled > 0) {
         appliance.loops.nudge("reconcile");
+    }
+    // Nobody can claim a namespace that is half removed.
+    if appliance.namespaces.over().is_ok_and(|over| !over.is_empty()) {
         appliance.loops.nudge("expire");
     }
 }

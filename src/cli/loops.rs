@@ -53,11 +53,11 @@ pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
             match format.json {
                 true => output::json(&list),
                 false => output::table(
-                    &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "BRAKE", "LAST REPORT"],
+                    &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "LAST ERROR", "BRAKE", "LAST REPORT"],
                     &output::rows(
                         &list,
                         "loops",
-                        &["name", "due", "paused", "lastSuccess", "failures", "brake", "lastReport"],
+                        &["name", "due", "paused", "lastSuccess", "failures", "lastError", "brake", "lastReport"],
                     ),
                 ),
             }

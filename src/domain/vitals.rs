@@ -1,4 +1,4 @@
-//! Can the appliance do its work: figures for health checks, metrics and the console. Reads only.
+//! Can the appliance do its work: figures for health checks, metrics and the console. Changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use super::accounts::Accounts;
 use super::namespaces::Namespaces;
 use crate::base::{Clock, Error, Kind, Result, Timestamp, VhostName};
+use crate::store::Store;
 
 /// How long an answer about the broker is believed, so that a load balancer's checks do not become its load.
 const BROKER_FRESH: Duration = Duration::from_secs(2);
@@ -43,6 +44,7 @@ pub struct Figures {
 /// The state of the appliance. Cheap to clone.
 #[derive(Clone)]
 pub struct Vitals {
+    store: Store,
     accounts: Accounts,
     namespaces: Namespaces,
     vhost: VhostName,
@@ -53,9 +55,9 @@ pub struct Vitals {
 
 impl Vitals {
     /// Begins to count the uptime.
-    pub fn new(accounts: Accounts, namespaces: Namespaces, vhost: VhostName, clock: Clock) -> Self {
+    pub fn new(store: Store, accounts: Accounts, namespaces: Namespaces, vhost: VhostName, clock: Clock) -> Self {
         let started = tokio::time::Instant::now();
-        Self { accounts, namespaces, vhost, clock, started, broker: Arc::default() }
+        Self { store, accounts, namespaces, vhost, clock, started, broker: Arc::default() }
     }
 
     /// Time since the start.
@@ -65,7 +67,7 @@ impl Vitals {
 
     /// All that must be well.
     pub async fn check(&self) -> Vec<Vital> {
-        vec![self.store(), self.broker().await, self.clock()]
+        vec![self.store().await, self.broker().await, self.clock()]
     }
 
     /// The figures.
@@ -75,9 +77,11 @@ impl Vitals {
         Ok(Figures { namespaces: self.namespaces.count()?, accounts, accounts_unsettled, uptime_seconds })
     }
 
-    fn store(&self) -> Vital {
-        let state = self.namespaces.count().map(|n| format!("{n} namespaces")).map_err(|e| e.message().to_owned());
-        Vital { name: "store", state }
+    /// A disk that once refused a write is read on, so that only an attempt to write tells.
+    async fn store(&self) -> Vital {
+        let writable = self.store.write(|_| Ok(())).await;
+        let counted = writable.and_then(|()| self.namespaces.count());
+        Vital { name: "store", state: counted.map(|n| format!("{n} namespaces")).map_err(|e| e.message().to_owned()) }
     }
 
     fn clock(&self) -> Vital {

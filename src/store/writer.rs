@@ -18,8 +18,8 @@ const QUEUE_MAX: usize = 4096;
 /// Closures per commit: enough to bury the fsync, few enough that nobody waits long for the others' work.
 const BATCH_MAX: usize = 512;
 
-/// One closure with its way back: runs inside a batch, then hears how the commit ended.
-type Job = Box<dyn for<'b, 't> FnOnce(&'b mut Batch<'t>) -> Answer + Send>;
+/// One closure with its way back: runs inside a batch, then hears how the commit ended. Without a batch it does not run.
+type Job = Box<dyn for<'b, 't> FnOnce(Option<&'b mut Batch<'t>>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(std::result::Result<(), &Error>) + Send>;
 
 /// The handle of the writer thread. Dropping it lets the waiting closures commit and joins the thread.
@@ -51,7 +51,7 @@ impl Writer {
     {
         let (answer, outcome) = oneshot::channel();
         let job: Job = Box::new(move |batch| {
-            let result = batch.attempt(closure);
+            let result = batch.map_or_else(|| Err(stopped()), |batch| batch.attempt(closure));
             Box::new(move |committed| {
                 let result = match committed {
                     Ok(()) => result,
@@ -122,8 +122,13 @@ impl State {
     }
 
     fn commit(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {
-        // When this fails the closures are dropped unrun, which closes their channels: they hear that too.
-        let tx = self.db.begin_write().map_err(|e| fault("beginning a transaction", e))?;
+        let tx = match self.db.begin_write() {
+            Ok(tx) => tx,
+            Err(error) => {
+                answers.extend(jobs.map(|job| job(None)));
+                return Err(fault("beginning a transaction", error));
+            }
+        };
         let (head, changed, broken) = {
             let mut batch = Batch {
                 tx: &tx,
@@ -135,7 +140,7 @@ impl State {
                 changed: Vec::new(),
                 broken: None,
             };
-            answers.extend(jobs.map(|job| job(&mut batch)));
+            answers.extend(jobs.map(|job| job(Some(&mut batch))));
             (batch.head, std::mem::take(&mut batch.changed), batch.broken.take())
         };
         if let Some(error) = broken {

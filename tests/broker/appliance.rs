@@ -3,7 +3,8 @@
 use keylender::app::operate::Operator;
 use keylender::app::settings::{BrokerSettings, Settings};
 use keylender::app::{Running, broker, start};
-use keylender::base::{AccountName, Clock, Secret, VhostName};
+use keylender::base::{AccountName, Clock, Secret, Timestamp, VhostName};
+use keylender::domain::auth::Caller;
 use keylender::ports::appliance::ApplianceDoor;
 use keylender::ports::broker::{Broker, Permission, User};
 use lapin::{Connection, ConnectionProperties};
@@ -16,8 +17,14 @@ use crate::real::LOGIN_DEADLINE;
 /// Longer than any test: the loop runs once at the start, and then only a story that says so sees it.
 const NEVER: std::time::Duration = std::time::Duration::from_secs(3600);
 
+/// When stories begin whose clock is moved by hand.
+const BEGIN: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+/// The end of a namespace that outlives its story.
+const FOREVER: &str = "2999-01-01T00:00:00.000Z";
+
 /// An appliance that runs, and a client that may claim everything.
 pub struct Appliance {
+    pub clock: Clock,
     pub running: Running,
     pub settings: Settings,
     pub vhost: VhostName,
@@ -42,27 +49,41 @@ impl Appliance {
 
     /// The same with settings that the story is about.
     pub async fn with(name: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::at(Clock::system(), name, change).await
+    }
+
+    /// The same whose clock and loops only the story moves.
+    pub async fn by_hand(name: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        let appliance = Self::at(Clock::manual(BEGIN), name, change).await;
+        let loops = &appliance.running.appliance.loops;
+        for name in loops.names() {
+            loops.pause(&Caller::local("story", "r"), name, true).await.unwrap();
+        }
+        appliance
+    }
+
+    async fn at(clock: Clock, name: &str, change: impl FnOnce(&mut Settings)) -> Self {
         node().admin("PUT", &format!("vhosts/{name}"), json!({})).await;
         let dir = tempfile::tempdir().unwrap();
         let mut settings = on_the_node(name, &dir);
         change(&mut settings);
-        let running = start(&settings, Clock::system(), broker(&settings).unwrap()).await.unwrap();
+        let running = start(&settings, clock.clone(), broker(&settings).unwrap()).await.unwrap();
         let scopes = json!({"scopes": ["pulse:namespace:*"]});
         let operator = Operator::connect(&settings).unwrap();
         let client = operator.call("PUT", "/clients/story", Some(scopes)).await.unwrap();
         let authorization = format!("Bearer story/{}", client["accessToken"].as_str().unwrap());
         let door = ApplianceDoor::network(&format!("http://{}", running.address)).unwrap();
-        Self { running, vhost: VhostName::parse(name).unwrap(), settings, door, authorization, dir }
+        Self { clock, running, vhost: VhostName::parse(name).unwrap(), settings, door, authorization, dir }
     }
 
     /// Stops it and starts it again on its data, with changed settings.
     pub async fn restart(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let Self { running, mut settings, vhost, authorization, dir, .. } = self;
+        let Self { clock, running, mut settings, vhost, authorization, dir, .. } = self;
         assert!(running.stop().await, "it stops softly");
         change(&mut settings);
-        let running = start(&settings, Clock::system(), broker(&settings).unwrap()).await.unwrap();
+        let running = start(&settings, clock.clone(), broker(&settings).unwrap()).await.unwrap();
         let door = ApplianceDoor::network(&format!("http://{}", running.address)).unwrap();
-        Self { running, settings, vhost, door, authorization, dir }
+        Self { clock, running, settings, vhost, door, authorization, dir }
     }
 
     /// Asks for a document.
@@ -73,13 +94,25 @@ impl Appliance {
     /// Claims a namespace: status and body, whatever they are.
     pub async fn claim(&self, namespace: &str) -> (u16, Value) {
         // Every claim of a story asks for the same, so that equal claims are equal.
-        let input = json!({"expires": "2999-01-01T00:00:00.000Z", "contact": "story@example.com"});
+        self.claim_until(namespace, FOREVER).await
+    }
+
+    async fn claim_until(&self, namespace: &str, expires: &str) -> (u16, Value) {
+        let input = json!({"expires": expires, "contact": "story@example.com"});
         self.call("POST", &format!("/api/pulse/v1/namespace/{namespace}"), Some(input)).await
     }
 
     /// Claims a namespace that must be lent.
     pub async fn lent(&self, namespace: &str) -> Lent {
-        let (status, document) = self.claim(namespace).await;
+        Self::read(self.claim(namespace).await)
+    }
+
+    /// Claims a namespace that must be lent and is over at once.
+    pub async fn lent_for_now(&self, namespace: &str) -> Lent {
+        Self::read(self.claim_until(namespace, &self.clock.now().to_string()).await)
+    }
+
+    fn read((status, document): (u16, Value)) -> Lent {
         assert_eq!(status, 200, "{document}");
         let url: url::Url = document["connectionString"].as_str().unwrap().parse().unwrap();
         let user = AccountName::parse(url.username()).unwrap();

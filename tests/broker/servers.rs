@@ -96,7 +96,7 @@ pub async fn behind_a_path() -> SocketAddr {
 }
 
 /// What becomes of a request at a [`Gate`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Fate {
     /// The broker answers it.
     Passes,

@@ -5,9 +5,13 @@ mod authority;
 mod claims;
 mod cli;
 mod connections;
+mod crash;
 mod credentials;
+#[path = "../support/disk.rs"]
+mod disk;
 mod limits;
 mod local;
+mod loops;
 mod remote;
 mod routes;
 mod sign;

@@ -58,11 +58,13 @@ struct World {
     log: Vec<String>,
 }
 
-fn vhost() -> VhostName {
+/// The one vhost of stories on the memory broker.
+pub fn vhost() -> VhostName {
     VhostName::parse("/").unwrap()
 }
 
-fn rules() -> Rules {
+/// Hourly rotation, and an hour between the end of a namespace and its removal.
+pub fn rules() -> Rules {
     let pattern = "^{{namespace}}/".to_owned();
     Rules {
         namespace_prefix: "t-".into(),

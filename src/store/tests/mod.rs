@@ -1,6 +1,8 @@
 //! Stories about the store: atomic, audited, chained, sealed, and clear when it cannot open.
 
+#[path = "../../../tests/support/disk.rs"]
 mod disk;
+mod faults;
 
 use std::fs;
 use std::ops::Bound;

@@ -139,6 +139,8 @@ async fn finish(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
 }
 
 async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.expire(&name, &call.caller, Which::Any).await?;
+    let removed = app.namespaces.expire(&name, &call.caller, Which::Any).await;
+    // The loop finishes what was broken off; until then nobody can claim it.
+    removed.inspect_err(|_| app.loops.nudge("expire"))?;
     done()
 }

@@ -1,0 +1,102 @@
+//! The operator's commands, over the control socket of a running appliance on a real broker.
+
+use std::process::Output;
+use std::time::Duration;
+
+use keylender::ports::broker::Broker;
+use serde_json::{Value, json};
+
+use crate::appliance::Appliance;
+use crate::node::node;
+use crate::real::eventually;
+
+const NAMESPACE: &str = "taskcluster-a";
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What a command of the built binary came to: its exit code and what it printed.
+async fn keylender(appliance: &Appliance, command: &str) -> (i32, String) {
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_keylender"));
+    program.args(command.split(' ')).arg("--data-dir").arg(&appliance.settings.data_dir).env_clear();
+    let settings = appliance.settings.data_dir.join("empty.conf");
+    std::fs::write(&settings, "").unwrap();
+    let Output { status, stdout, stderr } = program.arg("--config").arg(settings).output().await.unwrap();
+    (status.code().unwrap(), String::from_utf8([stdout, stderr].concat()).unwrap())
+}
+
+/// What a command printed that must work.
+async fn well(appliance: &Appliance, command: &str) -> String {
+    let (code, printed) = keylender(appliance, command).await;
+    assert_eq!(code, 0, "{command}: {printed}");
+    printed
+}
+
+/// The loop of this name, as `loop list` shows it.
+async fn listed(appliance: &Appliance, name: &str) -> Value {
+    let list: Value = well(appliance, "loop list --json").await.parse().unwrap();
+    list["loops"].as_array().unwrap().iter().find(|each| each["name"] == name).unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_rotates_and_removes_namespaces() {
+    let appliance = Appliance::by_hand("operate.namespaces", |_| {}).await;
+    let first = appliance.lent(NAMESPACE).await;
+    assert_eq!(well(&appliance, "namespace rotate taskcluster-a").await, "");
+    let second = appliance.lent(NAMESPACE).await;
+    assert_eq!(second.user, appliance.user(NAMESPACE, 2));
+    assert!(appliance.works(&first).await && appliance.works(&second).await);
+
+    let promised = "the resting password was promised until 2026-11-20T13:30:00.000Z";
+    let refusal = keylender(&appliance, "namespace rotate taskcluster-a").await;
+    assert_eq!(refusal, (1, format!("keylender: {promised}\n")));
+    let (code, said) = keylender(&appliance, "namespace rotate --all").await;
+    assert_eq!((code, said.contains(promised)), (1, true), "{said}");
+    appliance.clock.advance(2 * HOUR);
+    well(&appliance, "namespace rotate --all").await;
+    assert!(appliance.works(&second).await && appliance.works(&appliance.lent(NAMESPACE).await).await);
+
+    assert_eq!(well(&appliance, "namespace expire taskcluster-a").await, "");
+    assert!(!appliance.works(&second).await);
+    assert_eq!(appliance.at_the_broker().await, (Vec::new(), Vec::new()));
+    let (code, said) = keylender(&appliance, "namespace expire taskcluster-a").await;
+    assert_eq!((code, said.as_str()), (1, "keylender: namespace 'taskcluster-a' does not exist\n"));
+    let entries = appliance.audited("namespace.expire", "done");
+    assert!(entries[0]["actor"].to_string().contains("uid"), "{entries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_plans_runs_pauses_and_resumes_loops() {
+    let appliance = Appliance::by_hand("operate.loops", |_| {}).await;
+    let first = appliance.lent(NAMESPACE).await;
+    well(&appliance, "loop resume rotate").await;
+    well(&appliance, "loop pause rotate").await;
+    assert_eq!(listed(&appliance, "rotate").await["paused"], json!(true));
+    assert_eq!(well(&appliance, "loop plan rotate").await, "nothing to do\n");
+
+    appliance.clock.advance(HOUR);
+    let planned = well(&appliance, "loop plan rotate").await;
+    assert_eq!(planned, "rotate taskcluster-a: its interval is over\n");
+    assert_eq!(appliance.lent(NAMESPACE).await, first, "a plan changes nothing");
+    let ran = well(&appliance, "loop run rotate").await;
+    assert_eq!(ran, "1 namespaces were rotated, 0 wait for a promise to end, 0 could not be\n");
+    assert_ne!(appliance.lent(NAMESPACE).await.user, first.user);
+    assert_eq!(format!("{}\n", listed(&appliance, "rotate").await["lastReport"].as_str().unwrap()), ran);
+
+    let user = appliance.user(NAMESPACE, 1);
+    node().broker().delete_user(&user).await.unwrap();
+    let planned = well(&appliance, "loop plan reconcile").await;
+    assert_eq!(planned, format!("put {user} right: the user is gone\n"));
+    let ran = well(&appliance, "loop run reconcile").await;
+    assert_eq!(ran, "of 2 accounts 1 had drifted; 1 were put right, 0 could not be\n");
+    assert!(appliance.works(&first).await);
+
+    // What was due meanwhile is made up for at once.
+    appliance.clock.advance(2 * HOUR);
+    well(&appliance, "loop resume rotate").await;
+    eventually(async || (appliance.audited("namespace.rotate", "done").len() == 2).then_some(())).await;
+    let (code, said) = keylender(&appliance, "loop run dance").await;
+    assert_eq!(
+        (code, said.starts_with("keylender: there is no loop `dance`; there are rotate, ")),
+        (1, true),
+        "{said}"
+    );
+}
