@@ -10,14 +10,14 @@ use crate::ports::broker::{Broker, Exchange, MemoryBroker, Queue};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// An appliance's namespaces on a broker that can be broken.
-struct World {
+pub(super) struct World {
     clock: Clock,
     broker: MemoryBroker,
-    namespaces: Namespaces,
+    pub(super) namespaces: Namespaces,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
         let store = Store::memory(clock.clone()).unwrap();
         let broker = MemoryBroker::default();
@@ -38,11 +38,11 @@ impl World {
         Self { clock, broker, namespaces: Namespaces::new(store, accounts, rules) }
     }
 
-    fn name(&self) -> NamespaceName {
+    pub(super) fn name(&self) -> NamespaceName {
         self.namespaces.parse("t-a").unwrap()
     }
 
-    async fn claim(&self) -> Result<Claimed> {
+    pub(super) async fn claim(&self) -> Result<Claimed> {
         self.claim_until(Timestamp::MAX).await
     }
 
