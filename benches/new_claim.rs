@@ -3,12 +3,12 @@
 mod common;
 #[path = "common/http.rs"]
 mod http;
+#[path = "common/node.rs"]
+mod node;
 
 use std::cell::RefCell;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use common::{Row, Target, alternate};
@@ -16,20 +16,18 @@ use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use http::Bench;
 use keylender::base::{AccountName, Result, Secret, VhostName};
-use keylender::ports::broker::{Access, Broker, Login, ManagementBroker, ManagementSettings, PasswordHash, UserWish};
-use keylender::ports::resolve::Resolver;
-use keylender::ports::tls::Tls;
+use keylender::ports::broker::{Access, Broker, Login, ManagementBroker, PasswordHash, UserWish};
+use node::Node;
 
 const ROUNDS: usize = 5;
 /// Claims of a round, for each that is under way at once.
 const CLAIMS_EACH: usize = 12;
 /// Claims of a round, at least.
 const CLAIMS_MIN: usize = 48;
-/// Longer than the script itself waits, so that its own message is what we see.
-const NODE_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn main() {
-    let broker = Arc::new(node());
+    let node = Node::start("bench");
+    let broker = Arc::new(node.broker());
     let bench = RefCell::new(Bench::start(broker.clone(), Router::new()));
     let numbers = RefCell::new(0..);
     for at_once in [1, 8, 32] {
@@ -80,34 +78,4 @@ async fn put_both(broker: Arc<ManagementBroker>, name: String) -> Result<()> {
     let password = Secret::generate();
     try_join_all([put(1, Login::Hash(PasswordHash::of(&password))), put(2, Login::Locked)]).await?;
     Ok(())
-}
-
-/// A private node for this process; the script that runs it watches us and stops it.
-fn node() -> ManagementBroker {
-    let pid = std::process::id().to_string();
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rabbitmq-bench-{pid}"));
-    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq-node"))
-        .args(["run", "--ephemeral", "--parent", &pid])
-        .arg(&dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    let env = loop {
-        if let Ok(env) = std::fs::read_to_string(dir.join("node.env")) {
-            break env;
-        }
-        assert!(script.try_wait().unwrap().is_none(), "the node did not start; see above");
-        assert!(begun.elapsed() < NODE_TIMEOUT, "the node took too long to start");
-        std::thread::sleep(Duration::from_millis(50));
-    };
-    let value = |key: &str| env.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap().to_owned();
-    let settings = ManagementSettings {
-        url: format!("http://127.0.0.1:{}/api", value("MANAGEMENT_PORT")).parse().unwrap(),
-        username: value("USERNAME"),
-        password: Secret::new(value("PASSWORD")),
-        tls: Tls::default(),
-    };
-    ManagementBroker::new(&settings, Resolver::system().unwrap()).unwrap()
 }

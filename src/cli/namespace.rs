@@ -36,6 +36,21 @@ pub(super) enum Namespace {
         /// The namespace
         name: String,
     },
+    /// Tells somebody else, too, when something is wrong with a namespace; no claim changes that
+    #[command(after_help = "Example:\n  keylender namespace own taskcluster-builds team@example.org")]
+    Own(Owner),
+    /// Takes an owner of a namespace away
+    #[command(after_help = "Example:\n  keylender namespace disown taskcluster-builds team@example.org")]
+    Disown(Owner),
+}
+
+/// Who is told of what.
+#[derive(Args)]
+pub(super) struct Owner {
+    /// The namespace
+    name: String,
+    /// The mail address
+    address: String,
 }
 
 /// The rotation of one or of all.
@@ -70,6 +85,8 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         Namespace::Expire { name } => {
             drop(operator.call("POST", &format!("/namespaces/{}/expire", output::segment(&name)), None).await?);
         }
+        Namespace::Own(owner) => change_owner(&operator, "PUT", &owner).await?,
+        Namespace::Disown(owner) => change_owner(&operator, "DELETE", &owner).await?,
         Namespace::Show { name, format } => {
             let shown = operator.call("GET", &format!("/namespaces/{}", output::segment(&name)), None).await?;
             match format.json {
@@ -99,6 +116,11 @@ async fn rotate(operator: &Operator, name: &str) -> Result<()> {
     operator.call("POST", &format!("/namespaces/{}/rotate", output::segment(name)), None).await.map(drop)
 }
 
+async fn change_owner(operator: &Operator, method: &str, Owner { name, address }: &Owner) -> Result<()> {
+    let path = format!("/namespaces/{}/owners/{}", output::segment(name), output::segment(address));
+    operator.call(method, &path, None).await.map(drop)
+}
+
 /// Visits every namespace even when some must wait, and then says how many.
 async fn rotate_all(operator: &Operator) -> Result<()> {
     let all = all(operator).await?;
@@ -122,6 +144,7 @@ fn show(namespace: &Value) {
         ("created", "created"),
         ("expires", "expires"),
         ("contact", "contact"),
+        ("owners", "owners"),
         ("active slot", "activeSlot"),
         ("next rotation", "nextRotation"),
     ] {

@@ -93,7 +93,7 @@ impl Guard {
         for Finding { name, state, steps } in findings {
             states.push((name.clone(), state.clone()));
             for step in steps.iter().filter(|step| !step.what.is_destructive()) {
-                notices.extend(words::notice(step, contact(look, step.object.namespace())));
+                notices.extend(words::notice(step, receivers(look, step.object.namespace())));
                 notes.extend((step.what == What::Conclude).then(|| audit(step, "queue.delete")));
             }
         }
@@ -120,7 +120,7 @@ impl Guard {
             return Ok(());
         }
         let notices: Vec<_> =
-            steps.iter().filter_map(|step| words::notice(step, contact(look, step.object.namespace()))).collect();
+            steps.iter().filter_map(|step| words::notice(step, receivers(look, step.object.namespace()))).collect();
         let (outbox, now) = (self.notices.clone(), look.now);
         let change = move |tx: &mut WriteTx<'_, '_>| {
             gone.iter().for_each(|name| tx.delete(&TOLD, name));
@@ -163,12 +163,12 @@ impl Guard {
             Err(error) => return self.failed(&step, error).await,
         }
         tracing::info!(queue.name = %name.name(), "deleted queue `{}`: {}", name.name(), step.why);
-        let contact = contact(look, name.namespace()).map(str::to_owned);
+        let receivers = receivers(look, name.namespace());
         let outbox = self.notices.clone();
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(audit(&step, "queue.delete"));
             tx.delete(&QUEUES, &step.object.name().to_owned());
-            match (&step.over, words::notice(&step, contact.as_deref())) {
+            match (&step.over, words::notice(&step, receivers)) {
                 (Some(_), Some(notice)) => outbox.post(tx, notice),
                 // Nobody is left to hear of it.
                 _ => Ok(()),
@@ -246,8 +246,8 @@ fn audit(step: &Step, action: &'static str) -> Note {
     }
 }
 
-fn contact<'l>(look: &'l Look, namespace: &NamespaceName) -> Option<&'l str> {
-    look.namespaces.get(namespace)?.contact.as_deref()
+fn receivers(look: &Look, namespace: &NamespaceName) -> Vec<String> {
+    look.namespaces.get(namespace).map(|watched| watched.receivers.clone()).unwrap_or_default()
 }
 
 fn note(outcome: Result<()>, told: usize, report: &mut Report) {

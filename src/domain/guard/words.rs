@@ -88,7 +88,7 @@ fn span(duration: Duration) -> String {
 }
 
 /// The notice of a step; `None` for a step that nobody is told of.
-pub fn notice(step: &Step, contact: Option<&str>) -> Option<Notice> {
+pub fn notice(step: &Step, to: Vec<String>) -> Option<Notice> {
     let name = step.object.name();
     let (kind, subject, advice) = match step.what {
         What::Warn => (
@@ -118,7 +118,7 @@ pub fn notice(step: &Step, contact: Option<&str>) -> Option<Notice> {
     };
     let sort = if step.what == What::Outlive { "namespace" } else { "queue" };
     let body = format!("About the {sort} {name}: {}.\n\n{lost}{advice}\n", step.why);
-    Some(Notice { kind, about: name.to_owned(), to: contact.map(str::to_owned).into_iter().collect(), subject, body })
+    Some(Notice { kind, about: name.to_owned(), to, subject, body })
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
         let why = "it has 8001 messages, more than 8000".to_owned();
         let over = Some(Over::Messages(8000));
         let step = Step { what: What::Delete, object: Object::Thing(name), why, messages: Some(8001), over };
-        let notice = notice(&step, Some("a@example.com")).unwrap();
+        let notice = notice(&step, vec!["a@example.com".into()]).unwrap();
         assert_eq!(
             (notice.subject.as_str(), notice.to),
             ("queue queue/t-a/jobs was deleted", vec!["a@example.com".into()])

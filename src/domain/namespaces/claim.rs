@@ -124,6 +124,7 @@ impl Namespaces {
             created: tx.now(),
             expires,
             contact,
+            owners: Vec::new(),
             active: Slot::First,
             next_rotation,
             promised_until: next_rotation.plus(self.rules.grace()),

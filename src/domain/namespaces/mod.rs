@@ -5,6 +5,7 @@ mod claim;
 mod connection_string;
 mod expire;
 mod holders;
+mod owners;
 mod rotate;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Span, Timestamp};
+use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp};
 use crate::domain::accounts::{Accounts, Standing, Wish};
 use crate::ports::broker::Access;
 use crate::store::{Store, Table};
@@ -26,6 +27,7 @@ pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
 pub use expire::{Expired, Which};
 pub use holders::Holder;
+pub use owners::OWNERS_MAX;
 pub use rotate::{Rotated, When};
 pub use watch::Watched;
 
@@ -45,6 +47,9 @@ struct Namespace {
     expires: Timestamp,
     /// Whom to tell about queues that grow. Never returned over the wire.
     contact: Option<String>,
+    /// Whom else to tell, as operators settled it. No claim resets it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    owners: Vec<MailAddress>,
     /// The slot whose password is lent now; the other one rests.
     active: Slot,
     /// When the slots change places.
@@ -200,6 +205,8 @@ pub struct Detail {
     pub times: Times,
     /// Whom to tell.
     pub contact: Option<String>,
+    /// Whom else to tell, as operators settled it.
+    pub owners: Vec<MailAddress>,
     /// The slot whose password is lent now.
     pub active: Slot,
     /// When the slots change places.
@@ -261,6 +268,7 @@ impl Namespaces {
                 namespace: name.clone(),
                 times: Times { created: namespace.created, expires: namespace.expires },
                 contact: namespace.contact,
+                owners: namespace.owners,
                 active: namespace.active,
                 next_rotation: namespace.next_rotation,
                 accounts,

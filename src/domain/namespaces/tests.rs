@@ -10,11 +10,11 @@ use crate::ports::broker::{Broker, Exchange, MemoryBroker, Queue};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// An appliance's namespaces on a broker that can be broken.
-struct World {
+pub(super) struct World {
     clock: Clock,
     store: Store,
     broker: MemoryBroker,
-    namespaces: Namespaces,
+    pub(super) namespaces: Namespaces,
 }
 
 fn rules() -> Rules {
@@ -33,7 +33,7 @@ fn rules() -> Rules {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
         let store = Store::memory(clock.clone()).unwrap();
         let broker = MemoryBroker::default();
@@ -47,11 +47,11 @@ impl World {
         self.namespaces.adopt_rules().await.unwrap();
     }
 
-    fn name(&self) -> NamespaceName {
+    pub(super) fn name(&self) -> NamespaceName {
         self.namespaces.parse("t-a").unwrap()
     }
 
-    async fn claim(&self) -> Result<Claimed> {
+    pub(super) async fn claim(&self) -> Result<Claimed> {
         self.claim_until(Timestamp::MAX).await
     }
 

@@ -13,8 +13,8 @@ const CHUNK: usize = 1000;
 pub struct Watched {
     /// The name.
     pub name: NamespaceName,
-    /// Whom to tell.
-    pub contact: Option<String>,
+    /// Whom to tell: the contact of its claims, then its owners.
+    pub receivers: Vec<String>,
     /// The user that rests: its password was lent before and is not lent now.
     pub resting: AccountName,
     /// Until when that password was promised; [`Timestamp::MIN`] when it never was.
@@ -34,7 +34,11 @@ impl Namespaces {
                     all.push(Watched {
                         resting: namespace.resting().clone(),
                         resting_until: namespace.resting_until,
-                        contact: namespace.contact,
+                        receivers: namespace
+                            .contact
+                            .into_iter()
+                            .chain(namespace.owners.iter().map(ToString::to_string))
+                            .collect(),
                         name,
                     });
                 }

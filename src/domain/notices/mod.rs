@@ -27,8 +27,8 @@ pub use ways::{MailWay, Ways};
 
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "deliver";
-/// People who hear of one notice. A namespace has one contact, and perhaps a few owners.
-const RECIPIENTS_MAX: usize = 20;
+/// People who hear of one notice: the contact of a namespace and its owners.
+const RECIPIENTS_MAX: usize = 21;
 /// Longest address that is kept; a longer one is no address, and is refused when it comes to sending.
 const ADDRESS_LEN_MAX: usize = 255;
 /// Longest kind and name of a thing; names at the broker have at most 255 bytes.

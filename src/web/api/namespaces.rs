@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::clients::{done, endpoint};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, serve};
-use crate::base::{AccountName, NamespaceName, Result, Timestamp};
+use crate::base::{AccountName, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, When, Which};
 use crate::web::state::App;
@@ -44,6 +44,21 @@ static EXPIRE: Endpoint = endpoint(
     false,
 );
 
+static OWN: Endpoint = endpoint(
+    "ownNamespace",
+    MethodFilter::PUT,
+    "/namespaces/<namespace>/owners/<address>",
+    "keylender:namespace:owners:<namespace>",
+    false,
+);
+static DISOWN: Endpoint = endpoint(
+    "disownNamespace",
+    MethodFilter::DELETE,
+    "/namespaces/<namespace>/owners/<address>",
+    "keylender:namespace:owners:<namespace>",
+    false,
+);
+
 pub(super) fn routes() -> Routes {
     Router::new()
         .route("/namespaces", serve(&LIST, super::nothing, list))
@@ -51,10 +66,15 @@ pub(super) fn routes() -> Routes {
         .route("/namespaces/{namespace}/rotate", serve(&ROTATE, name, rotate))
         .route("/namespaces/{namespace}/finish", serve(&FINISH, name, finish))
         .route("/namespaces/{namespace}/expire", serve(&EXPIRE, name, expire))
+        .route("/namespaces/{namespace}/owners/{address}", serve(&OWN, owner, own).merge(serve(&DISOWN, owner, disown)))
 }
 
 fn name(_: &App, params: &Params) -> Result<NamespaceName> {
     NamespaceName::parse(params.get("namespace").map_or("", String::as_str))
+}
+
+fn owner(app: &App, params: &Params) -> Result<(NamespaceName, MailAddress)> {
+    Ok((name(app, params)?, MailAddress::parse(params.get("address").map_or("", String::as_str))?))
 }
 
 #[derive(Serialize)]
@@ -64,6 +84,7 @@ struct Shown {
     created: Timestamp,
     expires: Timestamp,
     contact: Option<String>,
+    owners: Vec<MailAddress>,
     active_slot: u8,
     next_rotation: Timestamp,
     accounts: Vec<Standing>,
@@ -97,6 +118,7 @@ impl From<Detail> for Shown {
             created: detail.times.created,
             expires: detail.times.expires,
             contact: detail.contact,
+            owners: detail.owners,
             active_slot: detail.active.into(),
             next_rotation: detail.next_rotation,
             accounts: detail.accounts,
@@ -142,5 +164,15 @@ async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
     let removed = app.namespaces.expire(&name, &call.caller, Which::Any).await;
     // The loop finishes what was broken off; until then nobody can claim it.
     removed.inspect_err(|_| app.loops.nudge("expire"))?;
+    done()
+}
+
+async fn own(app: App, call: Call, (name, address): (NamespaceName, MailAddress)) -> Result<Reply> {
+    app.namespaces.own(&name, address, &call.caller).await?;
+    done()
+}
+
+async fn disown(app: App, call: Call, (name, address): (NamespaceName, MailAddress)) -> Result<Reply> {
+    app.namespaces.disown(&name, address, &call.caller).await?;
     done()
 }

@@ -130,7 +130,10 @@ async fn operators_see_namespaces_while_it_runs_and_while_it_rests() {
         let list = run(&["namespace", "list"]).await.well();
         assert!(list.lines().nth(1).unwrap().starts_with("taskcluster-a  "), "{list}");
         assert!(list.lines().nth(2).unwrap().ends_with("  a@example.com"), "{list}");
+        run(&["namespace", "own", "taskcluster-a", "team@example.org"]).await.well();
         let show = run(&["namespace", "show", "taskcluster-a"]).await.well();
+        assert!(show.contains("owners         team@example.org\n"), "{show}");
+        run(&["namespace", "disown", "taskcluster-a", "team@example.org"]).await.well();
         assert!(show.contains("active slot    1\n"), "{show}");
         assert!(show.contains("taskcluster-a-1  true        true\ntaskcluster-a-2  false       true\n"), "{show}");
         assert_eq!(show.ends_with("The broker could not be asked who is connected.\n"), !runs, "{show}");

@@ -26,7 +26,7 @@ impl Scene {
         let name = NamespaceName::parse("t-a").unwrap();
         let watched = Watched {
             name: name.clone(),
-            contact: None,
+            receivers: Vec::new(),
             resting: AccountName::parse("u-t-a-2").unwrap(),
             resting_until: Timestamp::MIN,
         };
