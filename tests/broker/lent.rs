@@ -16,10 +16,10 @@ use crate::node::{encoded, node};
 use crate::real::eventually;
 
 /// A client with what it was lent. Every deed has a channel of its own, because a refusal closes the channel.
-struct Client(Connection);
+pub struct Client(pub Connection);
 
 impl Client {
-    async fn new(lent: &Lent) -> Self {
+    pub async fn new(lent: &Lent) -> Self {
         Self(lent.connect().await)
     }
 
@@ -27,17 +27,17 @@ impl Client {
         self.0.create_channel().await.unwrap()
     }
 
-    async fn declare_queue(&self, name: &str, arguments: FieldTable) -> lapin::Result<()> {
+    pub async fn declare_queue(&self, name: &str, arguments: FieldTable) -> lapin::Result<()> {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         self.channel().await.queue_declare(name.into(), options, arguments).await.map(drop)
     }
 
-    async fn declare_exchange(&self, name: &str, arguments: FieldTable) -> lapin::Result<()> {
+    pub async fn declare_exchange(&self, name: &str, arguments: FieldTable) -> lapin::Result<()> {
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         self.channel().await.exchange_declare(name.into(), ExchangeKind::Topic, options, arguments).await
     }
 
-    async fn bind(&self, queue: &str, exchange: &str) -> lapin::Result<()> {
+    pub async fn bind(&self, queue: &str, exchange: &str) -> lapin::Result<()> {
         let options = QueueBindOptions::default();
         self.channel().await.queue_bind(queue.into(), exchange.into(), "#".into(), options, FieldTable::default()).await
     }
@@ -48,14 +48,14 @@ impl Client {
     }
 
     /// Publishes, and waits until the broker has taken it.
-    async fn publish(&self, exchange: &str, key: &str) -> lapin::Result<()> {
+    pub async fn publish(&self, exchange: &str, key: &str) -> lapin::Result<()> {
         let channel = self.channel().await;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
         channel.basic_publish(exchange.into(), key.into(), options, b"hello", properties).await?.await.map(drop)
     }
 
-    async fn take(&self, queue: &str) -> lapin::Result<Option<BasicGetMessage>> {
+    pub async fn take(&self, queue: &str) -> lapin::Result<Option<BasicGetMessage>> {
         self.channel().await.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await
     }
 
@@ -65,7 +65,7 @@ impl Client {
     }
 }
 
-fn none() -> FieldTable {
+pub fn none() -> FieldTable {
     FieldTable::default()
 }
 
@@ -81,12 +81,12 @@ fn is_refused<T>(outcome: &lapin::Result<T>, refusal: impl Into<AMQPErrorKind>) 
 }
 
 /// A queue and an exchange of this namespace.
-fn names(namespace: &str) -> (String, String) {
+pub fn names(namespace: &str) -> (String, String) {
     (format!("queue/{namespace}/q"), format!("exchange/{namespace}/x"))
 }
 
 /// A client of a namespace that has its queue and its exchange.
-async fn settler(appliance: &Appliance, namespace: &str) -> Client {
+pub async fn settler(appliance: &Appliance, namespace: &str) -> Client {
     let client = Client::new(&appliance.lent(namespace).await).await;
     let (queue, exchange) = names(namespace);
     client.declare_queue(&queue, none()).await.unwrap();

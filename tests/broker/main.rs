@@ -3,6 +3,8 @@
 mod appliance;
 mod contract;
 mod crowd;
+mod garbage;
+mod guard;
 mod heal;
 mod lent;
 mod memory;
@@ -11,5 +13,8 @@ mod outage;
 mod proof;
 mod real;
 mod servers;
+#[expect(dead_code, reason = "stories about the broker need less of it than those about notices")]
+#[path = "../notices/smtp.rs"]
+mod smtp;
 mod trouble;
 mod unwell;
