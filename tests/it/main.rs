@@ -8,6 +8,7 @@ mod connections;
 mod credentials;
 mod limits;
 mod local;
+mod queues;
 mod remote;
 mod routes;
 mod sign;
