@@ -88,6 +88,7 @@ impl Appliance {
         let app = App::new(Parts {
             auth,
             namespaces,
+            guard: guard.clone(),
             loops: loops.clone(),
             vitals: vitals.clone(),
             store: store.clone(),

@@ -7,6 +7,7 @@ mod config;
 mod loops;
 mod namespace;
 mod output;
+mod queue;
 mod role;
 mod serve;
 
@@ -72,6 +73,9 @@ enum Commands {
     /// Shows and runs the loops that run by themselves
     #[command(subcommand, after_help = "Example:\n  keylender loop plan rotate")]
     Loop(loops::Loop),
+    /// Rules for queues, and where a queue is going
+    #[command(subcommand, after_help = "Example:\n  keylender queue rules")]
+    Queue(queue::Queue),
     /// Shows and checks the audit log
     #[command(subcommand, after_help = "Example:\n  keylender audit verify")]
     Audit(audit::Audit),
@@ -146,6 +150,7 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
         Commands::Claim(command) => claim::run(command, &settings, &sources.environment).await,
         Commands::Namespace(command) => namespace::run(command, &settings).await,
         Commands::Loop(command) => loops::run(command, &settings).await,
+        Commands::Queue(command) => queue::run(command, &settings).await,
         Commands::Audit(command) => audit::run(command, &settings).await,
     }
 }

@@ -7,6 +7,7 @@ use super::api::pulse::ListCache;
 use super::peer::TrustProxy;
 use crate::base::Clock;
 use crate::domain::auth::Auth;
+use crate::domain::guard::Guard;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::vitals::Vitals;
@@ -22,6 +23,8 @@ pub struct Parts {
     pub auth: Auth,
     /// The namespaces.
     pub namespaces: Namespaces,
+    /// What keeps the broker from overflowing.
+    pub guard: Guard,
     /// What runs by itself.
     pub loops: Loops,
     /// The state of the appliance.

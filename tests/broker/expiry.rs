@@ -92,7 +92,8 @@ async fn expiry_that_an_outage_breaks_off_is_finished_by_the_next_pass_and_claim
             declare(&appliance, "queues", &queue).await;
             declare(&appliance, "exchanges", &exchange).await;
             appliance.clock.advance(3 * HOUR);
-            gate.decide(move |request| if request.starts_with(step) { fate } else { Fate::Passes });
+            let sent = fate.clone();
+            gate.decide(move |request| if request.starts_with(step) { sent.clone() } else { Fate::Passes });
             assert_eq!(expire(&appliance).await, Expired { removed: 0, failed: 1 }, "{step} {fate:?}");
             appliance.refused(namespace).await;
 

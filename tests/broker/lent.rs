@@ -86,7 +86,7 @@ pub fn names(namespace: &str) -> (String, String) {
 }
 
 /// A client of a namespace that has its queue and its exchange.
-async fn settler(appliance: &Appliance, namespace: &str) -> Client {
+pub async fn settler(appliance: &Appliance, namespace: &str) -> Client {
     settled(&appliance.lent(namespace).await, namespace).await
 }
 

@@ -4,6 +4,8 @@ mod appliance;
 mod contract;
 mod crowd;
 mod expiry;
+mod garbage;
+mod guard;
 mod heal;
 mod lent;
 mod memory;
@@ -14,5 +16,8 @@ mod proof;
 mod real;
 mod rotation;
 mod servers;
+#[expect(dead_code, reason = "stories about the broker need less of it than those about notices")]
+#[path = "../notices/smtp.rs"]
+mod smtp;
 mod trouble;
 mod unwell;

@@ -63,7 +63,8 @@ async fn a_rotation_in_an_outage_leaves_the_active_password_in_force_and_is_fini
     let mut active = appliance.lent(NAMESPACE).await;
     for fate in [Fate::Lost, Fate::Unanswered] {
         appliance.clock.advance(2 * HOUR);
-        gate.decide(move |_| fate);
+        let sent = fate.clone();
+        gate.decide(move |_| sent.clone());
         assert_eq!(rotate(&appliance).await, Rotated { rotated: 0, waiting: 0, failed: 1 });
         let during = appliance.lent(NAMESPACE).await;
         assert_eq!((&during.user, &during.password), (&active.user, &active.password), "{fate:?}");

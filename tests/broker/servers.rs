@@ -96,7 +96,7 @@ pub async fn behind_a_path() -> SocketAddr {
 }
 
 /// What becomes of a request at a [`Gate`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Fate {
     /// The broker answers it.
     Passes,
@@ -106,12 +106,15 @@ pub enum Fate {
     Unanswered,
     /// Nobody ever answers.
     Hangs,
+    /// The broker does not hear of it, and somebody else answers this.
+    Instead(Vec<u8>),
 }
 
 /// A gate before the broker's management API, at which a test decides the fate of each request.
 pub struct Gate {
     pub address: SocketAddr,
     rule: Arc<Mutex<Rule>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 type Rule = Arc<dyn Fn(&str) -> Fate + Send + Sync>;
@@ -122,13 +125,19 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let rule: Arc<Mutex<Rule>> = Arc::new(Mutex::new(Arc::new(|_| Fate::Passes)));
-        let rules = Arc::clone(&rule);
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (rules, log) = (Arc::clone(&rule), Arc::clone(&requests));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, Arc::clone(&rules)));
+                tokio::spawn(pass(client, Arc::clone(&rules), Arc::clone(&log)));
             }
         });
-        Self { address, rule }
+        Self { address, rule, requests }
+    }
+
+    /// Method and path of every request since this was asked last.
+    pub fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.requests.lock().unwrap())
     }
 
     /// From now on this is the fate of requests; the rule gets method and path.
@@ -137,12 +146,15 @@ impl Gate {
     }
 }
 
-async fn pass(mut client: TcpStream, rules: Arc<Mutex<Rule>>) {
+async fn pass(mut client: TcpStream, rules: Arc<Mutex<Rule>>, requests: Arc<Mutex<Vec<String>>>) {
     let head = read_head(&mut client).await;
     let rule = Arc::clone(&rules.lock().unwrap());
-    let fate = rule(head.split(" HTTP/").next().unwrap_or_default());
-    match fate {
+    let line = head.split(" HTTP/").next().unwrap_or_default();
+    requests.lock().unwrap().push(line.to_owned());
+    let fate = rule(line);
+    match &fate {
         Fate::Lost => return,
+        Fate::Instead(answer) => return drop(client.write_all(answer).await),
         Fate::Hangs => std::future::pending().await,
         Fate::Passes | Fate::Unanswered => {}
     }

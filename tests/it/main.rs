@@ -12,6 +12,7 @@ mod disk;
 mod limits;
 mod local;
 mod loops;
+mod queues;
 mod remote;
 mod routes;
 mod sign;

@@ -36,6 +36,7 @@ pub use plan::{Object, Plan, Step, What};
 pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
 
 use memory::{BRAKE, ONLY, RULES};
+use rules::REMARK_LEN_MAX;
 
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "monitor";
@@ -130,6 +131,9 @@ impl Guard {
     /// Sets the rule of a pattern.
     pub async fn set_queue_rule(&self, caller: &Caller, pattern: Pattern, rule: QueueRule) -> Result<()> {
         self.usual().ruled(&rule)?;
+        if rule.remark.len() > REMARK_LEN_MAX {
+            return Err(Error::invalid(format!("the remark has more than {REMARK_LEN_MAX} bytes")));
+        }
         let caller = caller.clone();
         let change = move |tx: &mut WriteTx<'_, '_>| {
             if tx.get(&RULES, &pattern)?.is_none() && tx.scan(&RULES, RULES_MAX)?.len() >= RULES_MAX {

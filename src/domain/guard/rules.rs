@@ -10,6 +10,8 @@ use crate::ports::broker::Queue;
 
 /// Rules at once. Every queue is held against every pattern in every pass, and a person keeps no more in mind.
 pub const RULES_MAX: usize = 100;
+/// Longest remark of a rule, in bytes: a sentence or two.
+pub const REMARK_LEN_MAX: usize = 1000;
 /// Longest pattern; names at the broker have at most 255 bytes.
 const PATTERN_LEN_MAX: usize = 255;
 

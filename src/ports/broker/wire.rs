@@ -43,13 +43,13 @@ pub(super) fn access_body(access: &Access) -> Value {
 }
 
 /// Reads a list, row by row. Rows without what makes them useful (a name) are left out and counted: one odd row
-/// must not hide the others. `None` when it is no list at all.
+/// must not hide the others. `None` when it is no list at all, or when no row of it makes sense: that is not an empty list.
 pub(super) fn rows<R: DeserializeOwned, T: From<R>>(text: &str) -> Option<(Vec<T>, usize)> {
     let raw: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     let total = raw.len();
     let rows: Vec<T> = raw.iter().filter_map(|row| serde_json::from_str::<R>(row.get()).ok()).map(T::from).collect();
     let odd = total - rows.len();
-    Some((rows, odd))
+    (!rows.is_empty() || odd == 0).then_some((rows, odd))
 }
 
 /// A field that is what we expect, or as good as absent.
@@ -200,6 +200,12 @@ mod tests {
         assert_eq!(odd, 0);
         assert!(queues[..3].iter().all(|queue| queue.messages.is_none() && queue.exclusive.is_none()));
         assert_eq!((queues[3].messages, queues[3].consumers, queues[3].exclusive), (Some(12), Some(3), Some(false)));
+    }
+
+    #[test]
+    fn a_list_of_nothing_but_odd_rows_is_no_empty_list() {
+        assert!(rows::<UserRow, User>("[]").is_some());
+        assert!(rows::<UserRow, User>(r#"[1, {}, null]"#).is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod clients;
 mod loops;
 mod namespaces;
 pub mod pulse;
+mod queues;
 pub mod reference;
 mod reply;
 mod roles;
@@ -106,5 +107,6 @@ pub fn own() -> Routes {
         .merge(roles::routes())
         .merge(namespaces::routes())
         .merge(loops::routes())
+        .merge(queues::routes())
         .merge(audit::routes())
 }

@@ -76,6 +76,38 @@ fn roles_are_made_listed_and_deleted() {
 }
 
 #[test]
+fn rules_for_queues_are_set_listed_and_removed() {
+    let home = Home::new();
+    let builds = "queue/taskcluster-builds/*";
+    for served in [None, Some(home.serve())] {
+        home.run(&["queue", "rule", "*/idle", "--no-consumer", "7 days", "--remark", "ask ops"]).well();
+        home.run(&["queue", "rule", builds, "--warn", "1"]).well();
+        let ruled = ["--warn", "9000", "--delete", "50000", "--grace", "6 hours", "--warn-bytes", "5"];
+        home.run(&[&["queue", "rule", builds, "--exempt-until", "2027-01-01T00:00:00Z"], &ruled[..]].concat()).well();
+        let list = home.run(&["queue", "rules", "--json"]).json();
+        let (idle, ours) = (
+            json!({"pattern": "*/idle", "unconsumedSeconds": 604_800, "graceSeconds": 0, "remark": "ask ops"}),
+            json!({"pattern": builds, "warnMessages": 9000, "deleteMessages": 50_000, "warnBytes": 5, "remark": "",
+                   "graceSeconds": 21_600, "exemptUntil": "2027-01-01T00:00:00.000Z"}),
+        );
+        assert_eq!(list, json!({"rules": [idle, ours]}));
+        assert!(home.run(&["queue", "rules"]).well().starts_with("PATTERN  "));
+        let wrong = home.run(&["queue", "rule", builds, "--delete", "1"]).lines(1);
+        assert!(wrong.contains("the warning must come before the deletion"), "{wrong}");
+        let wordy = home.run(&["queue", "rule", builds, "--remark", &"é".repeat(501)]).lines(1);
+        assert!(wordy.contains("the remark has more than 1000 bytes"), "{wordy}");
+        home.run(&["queue", "rule", "", "--warn", "1"]).lines(1);
+        home.run(&["queue", "unrule", "*/idle"]).well();
+        home.run(&["queue", "unrule", builds]).well();
+        let gone = home.run(&["queue", "unrule", builds]).sentence(1);
+        assert_eq!(gone, format!("there is no rule for '{builds}'"));
+        let forecast = home.run(&["queue", "forecast", "queue/taskcluster-builds/jobs"]).well();
+        assert_eq!(forecast, "it does not grow, or was not looked at often enough\n");
+        drop(served);
+    }
+}
+
+#[test]
 fn the_audit_log_tells_who_did_what_and_is_whole() {
     let home = Home::new();
     home.run(&["client", "create", "builds", "--scope", "a"]).well();

@@ -1,0 +1,145 @@
+//! `keylender queue`: rules that operators set for queues, and where a queue is going.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Format, Outcome, output};
+use crate::app::operate::Operator;
+use crate::app::settings::Settings;
+use crate::base::{Span, Timestamp};
+
+#[derive(Subcommand)]
+pub(super) enum Queue {
+    /// Lists the rules; where several patterns match a queue, the longest counts
+    #[command(after_help = "Example:\n  keylender queue rules --json")]
+    Rules(Format),
+    /// Sets the rule of a pattern, and replaces the one it had; what is left out is as in the settings
+    #[command(
+        after_help = "Example:\n  keylender queue rule 'queue/taskcluster-builds/*' --warn 10000 --delete 50000 \
+                            --grace '6 hours'"
+    )]
+    Rule(Ruled),
+    /// Removes the rule of a pattern
+    #[command(after_help = "Example:\n  keylender queue unrule 'queue/taskcluster-builds/*'")]
+    Unrule {
+        /// The pattern
+        pattern: String,
+    },
+    /// Shows how fast a queue grows, and when it is warned of and deleted at that rate
+    #[command(after_help = "Example:\n  keylender queue forecast queue/taskcluster-builds/jobs")]
+    Forecast {
+        /// The queue
+        name: String,
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// A pattern and its rule.
+#[derive(Args)]
+pub(super) struct Ruled {
+    /// Names of queues; `*` stands for any text
+    pattern: String,
+    /// Messages beyond which the contact is warned
+    #[arg(long, value_name = "MESSAGES")]
+    warn: Option<u64>,
+    /// Messages beyond which the queue is deleted
+    #[arg(long, value_name = "MESSAGES")]
+    delete: Option<u64>,
+    /// Bytes beyond which the contact is warned
+    #[arg(long, value_name = "BYTES")]
+    warn_bytes: Option<u64>,
+    /// Bytes beyond which the queue is deleted
+    #[arg(long, value_name = "BYTES")]
+    delete_bytes: Option<u64>,
+    /// How long it may be without a consumer, such as `7 days`
+    #[arg(long, value_name = "SPAN")]
+    no_consumer: Option<Span>,
+    /// How long it may be over a limit before it is deleted
+    #[arg(long, value_name = "SPAN")]
+    grace: Option<Span>,
+    /// Until when it is neither warned of nor deleted, such as `2026-12-24T00:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    exempt_until: Option<Timestamp>,
+    /// Why, for other operators
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    remark: String,
+}
+
+pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
+    let operator = Operator::connect(settings)?;
+    let path = |pattern: &str| format!("/queues/rules/{}", output::segment(pattern));
+    match command {
+        Queue::Rules(format) => {
+            let list = operator.call("GET", "/queues/rules", None).await?;
+            match format.json {
+                true => output::json(&list),
+                false => show_rules(&list),
+            }
+        }
+        Queue::Rule(ruled) => {
+            drop(operator.call("PUT", &path(&ruled.pattern), Some(rule(&ruled))).await?);
+        }
+        Queue::Unrule { pattern } => drop(operator.call("DELETE", &path(&pattern), None).await?),
+        Queue::Forecast { name, format } => {
+            let path = format!("/queues/{}/forecast", output::segment(&name));
+            let shown = operator.call("GET", &path, None).await?;
+            match format.json {
+                true => output::json(&shown),
+                false => show_forecast(&shown["forecast"]),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rule(ruled: &Ruled) -> Value {
+    let seconds = |span: Option<Span>| span.map(|span| span.size().as_secs());
+    json!({
+        "warnMessages": ruled.warn,
+        "deleteMessages": ruled.delete,
+        "warnBytes": ruled.warn_bytes,
+        "deleteBytes": ruled.delete_bytes,
+        "unconsumedSeconds": seconds(ruled.no_consumer),
+        "graceSeconds": seconds(ruled.grace).unwrap_or_default(),
+        "exemptUntil": ruled.exempt_until.map(|until| until.to_string()),
+        "remark": ruled.remark,
+    })
+}
+
+fn show_rules(list: &Value) {
+    let heading = [
+        "PATTERN",
+        "WARN",
+        "DELETE",
+        "WARN BYTES",
+        "DELETE BYTES",
+        "NO CONSUMER S",
+        "GRACE S",
+        "EXEMPT UNTIL",
+        "REMARK",
+    ];
+    let members = [
+        "pattern",
+        "warnMessages",
+        "deleteMessages",
+        "warnBytes",
+        "deleteBytes",
+        "unconsumedSeconds",
+        "graceSeconds",
+        "exemptUntil",
+        "remark",
+    ];
+    output::table(&heading, &output::rows(list, "rules", &members));
+}
+
+fn show_forecast(forecast: &Value) {
+    let Some(per_hour) = forecast["perHour"].as_f64() else {
+        return output::line("it does not grow, or was not looked at often enough");
+    };
+    output::line(&format!("grows by     {per_hour:.0} messages an hour"));
+    for (label, member) in [("warned of in", "toWarningSeconds"), ("deleted in", "toDeletionSeconds")] {
+        let seconds = forecast[member].as_i64().unwrap_or_default();
+        output::line(&format!("{label:12} {}", Span::from_millis(seconds.saturating_mul(1000))));
+    }
+}

@@ -1,0 +1,148 @@
+//! Our own API: the rules that operators set for queues, and where a queue is going.
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::{Deserialize, Serialize};
+
+use super::clients::{done, endpoint, read_input};
+use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use crate::base::{Result, Timestamp};
+use crate::domain::guard::{Forecast, Pattern, QueueRule};
+use crate::web::state::App;
+
+static RULES: Endpoint = endpoint("listQueueRules", MethodFilter::GET, "/queues/rules", "keylender:queue:rules", false);
+static SET: Endpoint =
+    endpoint("setQueueRule", MethodFilter::PUT, "/queues/rules/<pattern>", "keylender:queue:rule:<pattern>", true);
+static REMOVE: Endpoint = endpoint(
+    "removeQueueRule",
+    MethodFilter::DELETE,
+    "/queues/rules/<pattern>",
+    "keylender:queue:rule:<pattern>",
+    false,
+);
+static FORECAST: Endpoint =
+    endpoint("queueForecast", MethodFilter::GET, "/queues/<queue>/forecast", "keylender:queue:show:<queue>", false);
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/queues/rules", serve(&RULES, nothing, rules))
+        .route("/queues/rules/{pattern}", serve(&SET, pattern, set).merge(serve(&REMOVE, pattern, remove)))
+        .route("/queues/{queue}/forecast", serve(&FORECAST, queue, forecast))
+}
+
+fn pattern(_: &App, params: &Params) -> Result<Pattern> {
+    Pattern::parse(params.get("pattern").map_or("", String::as_str))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
+fn queue(_: &App, params: &Params) -> Result<String> {
+    Ok(params.get("queue").cloned().unwrap_or_default())
+}
+
+/// A rule on the wire. What it leaves out is as in the settings.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Rule {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warn_messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delete_messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warn_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delete_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unconsumed_seconds: Option<u64>,
+    #[serde(default)]
+    grace_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exempt_until: Option<Timestamp>,
+    #[serde(default)]
+    remark: String,
+}
+
+impl From<QueueRule> for Rule {
+    fn from(rule: QueueRule) -> Self {
+        Self {
+            warn_messages: rule.warn_messages,
+            delete_messages: rule.delete_messages,
+            warn_bytes: rule.warn_bytes,
+            delete_bytes: rule.delete_bytes,
+            unconsumed_seconds: rule.unconsumed_seconds,
+            grace_seconds: rule.grace_seconds,
+            exempt_until: rule.exempt_until,
+            remark: rule.remark,
+        }
+    }
+}
+
+impl From<Rule> for QueueRule {
+    fn from(rule: Rule) -> Self {
+        Self {
+            warn_messages: rule.warn_messages,
+            delete_messages: rule.delete_messages,
+            warn_bytes: rule.warn_bytes,
+            delete_bytes: rule.delete_bytes,
+            unconsumed_seconds: rule.unconsumed_seconds,
+            grace_seconds: rule.grace_seconds,
+            exempt_until: rule.exempt_until,
+            remark: rule.remark,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    pattern: Pattern,
+    #[serde(flatten)]
+    rule: Rule,
+}
+
+#[derive(Serialize)]
+struct List {
+    rules: Vec<Listed>,
+}
+
+async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
+    let rules = app.guard.queue_rules()?.into_iter();
+    Reply::json(&List { rules: rules.map(|(pattern, rule)| Listed { pattern, rule: rule.into() }).collect() })
+}
+
+async fn set(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
+    let rule: Rule = read_input(call.payload.clone())?;
+    app.guard.set_queue_rule(&call.caller, pattern, rule.into()).await?;
+    done()
+}
+
+async fn remove(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
+    app.guard.remove_queue_rule(&call.caller, pattern).await?;
+    done()
+}
+
+/// Where a queue is going.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Going {
+    per_hour: f64,
+    to_warning_seconds: u64,
+    to_deletion_seconds: u64,
+}
+
+impl From<Forecast> for Going {
+    fn from(forecast: Forecast) -> Self {
+        let Forecast { per_hour, to_warning, to_deletion } = forecast;
+        Self { per_hour, to_warning_seconds: to_warning.as_secs(), to_deletion_seconds: to_deletion.as_secs() }
+    }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    queue: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast: Option<Going>,
+}
+
+async fn forecast(app: App, _: Call, queue: String) -> Result<Reply> {
+    let forecast = app.guard.forecast(&queue)?.map(Going::from);
+    Reply::json(&Shown { queue, forecast })
+}
