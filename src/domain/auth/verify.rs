@@ -55,8 +55,9 @@ pub struct ReplayKey {
 /// Decides. A refusal is an error of the kind [`crate::base::Kind::Unauthenticated`] with the auth service's message;
 /// an error of `lookup` is handed on as it is.
 ///
-/// The order is that of taskcluster.md 2.3. `authorizedScopes` come last, unlike in the original: that message lists
-/// the scopes of the client, which nobody may learn without its access token.
+/// The order is that of taskcluster.md 2.3, except that what a client may do is looked at only behind its signature,
+/// because nobody may learn that without its access token: whether it covers a certificate (the messages of vectors
+/// `auth-temp-neg-01` and `-02`) after the certificate's signature, `authorizedScopes` last.
 pub fn verify(
     question: &Question<'_>,
     lookup: impl FnMut(&str) -> Result<Option<Party>>,
@@ -169,18 +170,18 @@ impl Signer {
     ) -> Result<(), Refusal> {
         let certificate = Certificate::read(value)?;
         certificate.check_time(now)?;
+        if issuer.is_none() && value.get("clientId").is_some() {
+            return Err(Refusal::new("ext.certificate.clientId must only be used with ext.certificate.issuer"));
+        }
         let id = self.client_id.as_str();
+        certificate.check_signature(id, &self.access_token)?;
         let create = format!("auth:create-client:{id}");
-        match issuer {
-            Some(issuer) if !covers(&self.scopes, &create) => {
-                return Err(Refusal::new(format!(
-                    "ext.certificate issuer `{issuer}` doesn't have `{create}` for supplied clientId."
-                )));
-            }
-            None if value.get("clientId").is_some() => {
-                return Err(Refusal::new("ext.certificate.clientId must only be used with ext.certificate.issuer"));
-            }
-            _ => {}
+        if let Some(issuer) = issuer
+            && !covers(&self.scopes, &create)
+        {
+            return Err(Refusal::new(format!(
+                "ext.certificate issuer `{issuer}` doesn't have `{create}` for supplied clientId."
+            )));
         }
         if !covers_all(&self.scopes, &certificate.scopes) {
             return Err(Refusal::new(format!(
@@ -190,7 +191,6 @@ impl Signer {
                 list(&certificate.scopes, ", "),
             )));
         }
-        certificate.check_signature(id, &self.access_token)?;
         self.access_token = derive_token(&self.access_token, &certificate.seed);
         self.scopes = roles.expand(&certificate.scopes);
         self.expires = self.expires.min(Timestamp::from_millis(certificate.expiry_ms));
@@ -308,6 +308,37 @@ mod tests {
         assert!(ask(RESOURCE, Some(&signed(header))).unwrap_err().message().contains("have scopes [a]"));
         let forged = Header { mac: "m=", ..header }.to_string();
         assert_eq!(ask(RESOURCE, Some(&forged)).unwrap_err().message(), "Unauthorized: Bad mac");
+    }
+
+    #[test]
+    fn a_forged_certificate_does_not_tell_what_its_issuer_may_do() {
+        let (seed, now) = ("x".repeat(44), now().as_millis());
+        for (id, issuer, scope) in [("tester", None, "b"), ("tester", None, "a"), ("other", Some("tester"), "a")] {
+            let mut certificate = Certificate {
+                scopes: vec![Scope::parse(scope).unwrap()],
+                start_ms: now,
+                expiry_ms: now + 1000,
+                seed: seed.clone(),
+                signature: "forged".into(),
+                issuer: issuer.map(str::to_owned),
+            };
+            let message = |certificate: &Certificate| {
+                let ext = crate::proto::ext::encode(Some(&certificate.to_json()), None).unwrap();
+                let header = Header { id, ts: "1539604800", nonce: "n", ext: ext.as_deref(), ..Header::default() };
+                let target = Target { method: "GET", resource: RESOURCE, host: "h", port: 443 };
+                ask(RESOURCE, Some(&header.signed(&derive_token(&token(), &seed), &target)))
+                    .map_err(|error| error.message().to_owned())
+            };
+            assert!(message(&certificate).unwrap_err().starts_with("ext.certificate.signature is not valid"), "{id}");
+            certificate.signature = mac::sign(&token(), &certificate.text(id));
+            match (issuer, scope) {
+                (None, "a") => assert!(message(&certificate).is_ok()),
+                (None, _) => assert!(message(&certificate).unwrap_err().contains("doesn't satisfiy")),
+                (Some(_), _) => {
+                    assert!(message(&certificate).unwrap_err().contains("doesn't have `auth:create-client"))
+                }
+            }
+        }
     }
 
     #[test]
