@@ -143,6 +143,24 @@ async fn a_captured_request_is_refused_for_as_long_as_its_time_stamp_is_accepted
 }
 
 #[tokio::test]
+async fn a_captured_claim_that_failed_lends_nothing_after_a_restart() {
+    let mut world = World::start().await;
+    let client = world.client("builds", &SCOPES).await;
+    let input = r#"{"expires":"2030-01-01T00:00:00Z"}"#;
+    world.broker.go_away();
+    assert_eq!(world.claim(&client, NAMESPACE, input).await.status, 503);
+    // It wishes nothing new, so that its failure is all there is to note.
+    let captured = client.sign(&world, &Ask::claim(NAMESPACE, input));
+    assert_eq!(world.ask(&captured).await.status, 503);
+    let failures = world.audited("account.settle").await;
+    assert!(failures.len() == 2 && failures.iter().all(|entry| entry["request_id"].is_string()), "{failures:?}");
+    world.restart().await;
+    world.broker.come_back();
+    assert_eq!(refused(&world.ask(&captured).await), UNAUTHENTICATED);
+    assert_eq!(world.claim(&client, NAMESPACE, input).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_new_access_token_that_was_lent_cannot_be_captured_by_a_replay_after_a_restart() {
     let mut world = World::start().await;
     let admin = world.client("admin", &["keylender:client:*"]).await;

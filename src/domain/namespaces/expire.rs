@@ -59,7 +59,7 @@ impl Namespaces {
         if !self.store.write(move |tx| this.begin_to_end(tx, &namespace, &by, which)).await? {
             return Ok(false);
         }
-        self.accounts.settle(&self.rules.accounts(name)?, caller.actor(), |_| Ok(())).await?;
+        self.accounts.settle(&self.rules.accounts(name)?, caller, |_| Ok(())).await?;
         let (queues, exchanges) = self.remove_things(name).await?;
         let (namespace, caller) = (name.clone(), caller.clone());
         self.store
