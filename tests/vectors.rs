@@ -269,7 +269,7 @@ fn authenticate_hawk_vectors() {
     let party = |id: &str| {
         Ok(clients.get(id).map(|client| Party {
             access_token: secret(&client["accessToken"]),
-            scopes: roles.expand(&read::<Vec<Scope>>(&client["scopes"])),
+            scopes: read(&client["scopes"]),
             expires: read(&client["expires"]),
             disabled: read(&client["disabled"]),
         }))

@@ -1,7 +1,7 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `loops → auth` ·
+//! `accounts → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `loops → auth` ·
 //! `vitals → accounts, namespaces`. Of `auth` the others use only `Caller`, the proof of who asks; `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift

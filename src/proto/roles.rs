@@ -11,7 +11,9 @@ const ASSUME: &str = "assume:";
 const PARAMETER: &str = "<..>";
 /// Most scopes one expansion collects before it is normalized. Parameterised roles that grant one another can multiply;
 /// beyond this the caller holds fewer scopes, never more.
-const EXPANDED_MAX: usize = 100_000;
+const EXPANDED_MAX: usize = 10_000;
+/// Most grants one expansion looks at, new or not: what many roles grant alike costs time, though no room.
+const GRANTS_MAX: usize = 100_000;
 
 /// A role. One whose id ends in `*` is entered with a parameter: the rest of the held scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,17 +44,22 @@ impl Roles {
     /// no held scope stands for a role.
     pub fn expand(&self, held: &[Scope]) -> Vec<Scope> {
         let mut scopes = held.to_vec();
-        let mut entered: HashSet<Scope> = HashSet::new();
-        let mut next = 0;
+        let mut granted: HashSet<Scope> = HashSet::new();
+        let (mut next, mut looked_at) = (0, 0);
         while let Some(scope) = scopes.get(next).cloned() {
             next += 1;
             if scope.as_str() == "*" {
                 return vec![scope];
             }
             let Some(rest) = assumed(scope.as_str()) else { continue };
-            if entered.insert(scope.clone()) {
-                let room = EXPANDED_MAX.saturating_sub(scopes.len());
-                scopes.extend(self.granted(rest).take(room));
+            for scope in self.granted(rest) {
+                looked_at += 1;
+                if scopes.len() >= EXPANDED_MAX || looked_at > GRANTS_MAX {
+                    return normalize(scopes);
+                }
+                if granted.insert(scope.clone()) {
+                    scopes.push(scope);
+                }
             }
         }
         normalize(scopes)
@@ -73,17 +80,18 @@ impl Roles {
         let starred = self.0[role].id.as_str().ends_with('*');
         let scopes =
             self.0[role].scopes.iter().filter_map(|scope| if starred { fill(scope, "*") } else { Some(scope.clone()) });
-        let mut roles: Vec<usize> = scopes
-            .filter(|scope| scope.as_str() != "*")
-            .filter_map(|scope| {
-                let rest = assumed(scope.as_str())?;
-                Some(
-                    (0..self.0.len()).filter(|other| parameter(&self.0[*other].id, rest).is_some()).collect::<Vec<_>>(),
-                )
-            })
-            .flatten()
-            .collect();
-        roles.dedup();
+        // Each role once, in the order of the scopes, which decides the circle that a message names.
+        let mut met = vec![false; self.0.len()];
+        let mut roles = Vec::new();
+        for scope in scopes.filter(|scope| scope.as_str() != "*") {
+            let Some(rest) = assumed(scope.as_str()) else { continue };
+            for (other, role) in self.0.iter().enumerate() {
+                if !met[other] && parameter(&role.id, rest).is_some() {
+                    met[other] = true;
+                    roles.push(other);
+                }
+            }
+        }
         roles.into_iter()
     }
 
@@ -208,6 +216,23 @@ mod tests {
         assert_eq!(code(&[("a", &["assume:c", "assume:b"]), ("b", &["assume:c"]), ("c", &["x"])]), None);
         assert_eq!(code(&[("root", &["*"])]), None);
         assert_eq!(code(&[("a", &["x**"])]), Some("InvalidScopeError"));
+    }
+
+    #[test]
+    fn what_many_roles_grant_alike_counts_once() {
+        let role = |number: usize, scopes| Role { id: RoleId::parse(&format!("r{number:02}")).unwrap(), scopes };
+        let common: Vec<Scope> = (0..1000).map(|n| Scope::parse(&format!("x:{n:03}:")).unwrap()).collect();
+        let mut all: Vec<Role> = (0..20).map(|number| role(number, common.clone())).collect();
+        all.push(role(20, scopes_of(&["last"])));
+        let expanded = Roles::new(all).unwrap().expand(&scopes_of(&["assume:r*"]));
+        assert_eq!(expanded.len(), 1002);
+        assert!(expanded.contains(&Scope::parse("last").unwrap()));
+    }
+
+    #[test]
+    fn a_role_depends_on_another_once() {
+        let roles = roles(&[("a", &["assume:b", "assume:c", "assume:b*"]), ("b", &["x"]), ("c", &[])]);
+        assert_eq!(roles.unwrap().dependencies(0).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

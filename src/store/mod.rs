@@ -60,6 +60,11 @@ impl Store {
         self.writer.write(closure).await
     }
 
+    /// The clock that tells its transactions the time.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     /// How often a table has changed since the store was opened. Equal numbers mean equal contents.
     pub fn version<K, V>(&self, table: &Table<K, V>) -> u64 {
         self.writer.version(table.name())

@@ -143,9 +143,27 @@ async fn a_captured_request_is_refused_for_as_long_as_its_time_stamp_is_accepted
 }
 
 #[tokio::test]
+async fn a_captured_claim_that_failed_lends_nothing_after_a_restart() {
+    let mut world = World::start().await;
+    let client = world.client("builds", &SCOPES).await;
+    let input = r#"{"expires":"2030-01-01T00:00:00Z"}"#;
+    world.broker.go_away();
+    assert_eq!(world.claim(&client, NAMESPACE, input).await.status, 503);
+    // It wishes nothing new, so that its failure is all there is to note.
+    let captured = client.sign(&world, &Ask::claim(NAMESPACE, input));
+    assert_eq!(world.ask(&captured).await.status, 503);
+    let failures = world.audited("account.settle").await;
+    assert!(failures.len() == 2 && failures.iter().all(|entry| entry["request_id"].is_string()), "{failures:?}");
+    world.restart().await;
+    world.broker.come_back();
+    assert_eq!(refused(&world.ask(&captured).await), UNAUTHENTICATED);
+    assert_eq!(world.claim(&client, NAMESPACE, input).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_new_access_token_that_was_lent_cannot_be_captured_by_a_replay_after_a_restart() {
     let mut world = World::start().await;
-    let admin = world.client("admin", &["keylender:client:*"]).await;
+    let admin = world.client("admin", &["keylender:client:*", SCOPES[0], SCOPES[1]]).await;
     world.client("builds", &SCOPES).await;
     let reset = admin.sign(&world, &Ask::new("POST", "/api/keylender/v1/clients/builds/reset"));
     assert_eq!(world.ask(&reset).await.status, 200);
@@ -220,4 +238,23 @@ async fn nobody_gives_away_what_they_do_not_have() {
     assert_eq!(refused(&world.ask_as(&client, &other).await), FORBIDDEN);
     let own = put(path, r#"{"scopes":["pulse:namespace:taskcluster-team-ci"]}"#);
     assert_eq!(world.ask_as(&client, &own).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_takes_or_wakes_a_client_that_may_do_more_than_they() {
+    let world = World::start().await;
+    let narrow = world.client("narrow", &["keylender:client:*", SCOPES[0]]).await;
+    let wide = world.client("wide", &["keylender:client:*", SCOPES[0], SCOPES[1]]).await;
+    let builds = world.client("builds", &SCOPES).await;
+    let post = |what: &str| Ask::new("POST", &format!("/api/keylender/v1/clients/builds/{what}"));
+    assert_eq!(refused(&world.ask_as(&narrow, &post("reset")).await), FORBIDDEN);
+    assert_eq!(world.claim(&builds, NAMESPACE, "{}").await.status, 200, "its token is still good");
+
+    assert_eq!(world.ask_as(&narrow, &post("disable")).await.status, 200, "to stop one takes nothing");
+    assert_eq!(refused(&world.ask_as(&narrow, &post("enable")).await), FORBIDDEN);
+    assert_eq!(refused(&world.claim(&builds, NAMESPACE, "{}").await), UNAUTHENTICATED);
+
+    assert_eq!(world.ask_as(&wide, &post("enable")).await.status, 200);
+    assert_eq!(world.claim(&builds, NAMESPACE, "{}").await.status, 200);
+    assert_eq!(world.ask_as(&wide, &post("reset")).await.status, 200);
 }

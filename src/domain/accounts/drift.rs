@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use super::{ACCOUNTS, Account, Accounts, Login};
 use crate::base::audit::{Actor, Note};
 use crate::base::{AccountName, Result, VhostName};
+use crate::domain::auth::Caller;
 use crate::ports::broker::{Access, Permission, User};
 use crate::store::WriteTx;
 
@@ -112,7 +113,7 @@ impl Accounts {
         let outcomes: Vec<bool> = futures_util::stream::iter(names)
             .map(|name| async move {
                 let strays = self.remove_strays(&name, found).await;
-                let settled = self.settle(&[name], Actor::Loop(LOOP.into()), |_| Ok(())).await;
+                let settled = self.settle(&[name], &Caller::of_loop(LOOP), |_| Ok(())).await;
                 strays.is_ok() && settled.is_ok()
             })
             .buffer_unordered(WRITERS)

@@ -11,6 +11,7 @@ use super::drift::same_set;
 use super::{ACCOUNTS, Account, Accounts, Login};
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
+use crate::domain::auth::Caller;
 use crate::ports::broker::{self, Access, PasswordHash, UserWish};
 use crate::store::WriteTx;
 
@@ -72,17 +73,18 @@ impl Accounts {
     pub async fn settle<T: Send + 'static>(
         &self,
         names: &[AccountName],
-        actor: Actor,
+        caller: &Caller,
         then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let brought = timeout(SETTLE_DEADLINE, self.bring(names)).await;
         let (_settling, carried) = match brought.unwrap_or_else(|_| Err(Error::unavailable("the broker is too slow"))) {
             Ok(brought) => brought,
             Err(error) => {
-                self.note_failure(names, actor, &error).await;
+                self.note_failure(names, caller, &error).await;
                 return Err(error);
             }
         };
+        let actor = caller.actor();
         self.store
             .write(move |tx| {
                 for Carried { name, wish } in carried.into_iter().flatten() {
@@ -157,17 +159,17 @@ impl Accounts {
     }
 
     /// Says in the log and in the audit log that the broker was not brought along. An error of this is only logged:
-    /// the first one is what the caller hears.
-    async fn note_failure(&self, names: &[AccountName], actor: Actor, cause: &Error) {
+    /// the first one is what the caller hears. The entry may be the only one of a request that failed, so it is what
+    /// keeps a restart from believing that request again.
+    async fn note_failure(&self, names: &[AccountName], caller: &Caller, cause: &Error) {
         let object = names.iter().map(AccountName::as_str).collect::<Vec<_>>().join(" ");
         tracing::warn!("could not settle {object}: {}", cause.chain());
-        if matches!(actor, Actor::Loop(_)) {
+        if matches!(caller.actor(), Actor::Loop(_)) {
             // A loop tries every account again at every pass: its status says that it fails.
             return;
         }
-        let note = Note::done(actor, "account.settle", object)
-            .outcome(Outcome::Failed)
-            .with("cause", cause.message().to_owned());
+        let note =
+            caller.note("account.settle", object).outcome(Outcome::Failed).with("cause", cause.message().to_owned());
         let noted = self.store.write(move |tx| {
             tx.audit(note);
             Ok(())

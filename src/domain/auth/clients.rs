@@ -92,12 +92,14 @@ impl Auth {
             .await
     }
 
-    /// Gives a client a new access token; the old one, and temporary credentials made with it, end at once.
+    /// Gives a client a new access token; the old one, and temporary credentials made with it, end at once. The caller
+    /// must hold the client's scopes, because whoever has the token does.
     pub async fn reset_client(&self, caller: &Caller, id: ClientId) -> Result<Lent<Secret>> {
         let caller = caller.clone();
         self.store
             .write(move |tx| {
                 let mut client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
+                caller.require_all(&client.scopes)?;
                 let token = Secret::generate_long();
                 client.token = tx.seal(&CLIENTS, &id, &token)?;
                 tx.put(&CLIENTS, &id, &client)?;
@@ -106,12 +108,15 @@ impl Auth {
             .await
     }
 
-    /// Refuses a client from now on, or takes that back.
+    /// Refuses a client from now on, or takes that back, for which the caller must hold the client's scopes.
     pub async fn disable_client(&self, caller: &Caller, id: ClientId, disabled: bool) -> Result<()> {
         let caller = caller.clone();
         self.store
             .write(move |tx| {
                 let mut client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
+                if !disabled {
+                    caller.require_all(&client.scopes)?;
+                }
                 client.disabled = disabled;
                 tx.put(&CLIENTS, &id, &client)?;
                 tx.audit(caller.note(if disabled { "client.disable" } else { "client.enable" }, &id));

@@ -96,7 +96,7 @@ impl Auth {
                 let Ok(id) = ClientId::parse(id) else { return Ok(None) };
                 Ok(clients::look_up(tx, &id)?.map(|(client, access_token)| Party {
                     access_token,
-                    scopes: roles.expand(&client.scopes),
+                    scopes: client.scopes,
                     expires: client.expires,
                     disabled: client.disabled,
                 }))

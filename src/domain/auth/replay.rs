@@ -1,19 +1,23 @@
-//! A signed request works once: its mark is kept for as long as its time stamp would be accepted.
+//! A signed request works once: its mark is kept for as long as its time stamp would be accepted, also by a clock that
+//! jumps ahead and is set back.
 //!
 //! The marks live in memory. A request that changed or was lent something also has its mark in its audit entry, and
 //! from there a restart takes them up again; a request that left no entry did nothing that repeating could harm.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::verify::ReplayKey;
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Clock, Error, Result, Timestamp};
 use crate::store::{Entry, ReadTx, Store};
 
 /// How far a time stamp may lie from now, in seconds, and still be accepted (taskcluster.md 1.4).
 const SKEW_SECONDS: i64 = 900;
+/// How long a time stamp can be accepted, from fifteen minutes before its time to as long after.
+const ACCEPTED: Duration = Duration::from_secs(2 * SKEW_SECONDS.unsigned_abs());
 /// The detail of an audit entry that holds the mark.
 pub(super) const DETAIL: &str = "signed_request";
 /// Marks kept at most, about 64 MB: two thousand signed requests a second, all the time. More are told to wait.
@@ -22,23 +26,36 @@ const MARKS_MAX: usize = 4 << 20;
 const CHUNK: usize = 1000;
 
 /// The requests that were seen, by the second they were signed at.
-#[derive(Default)]
 pub(super) struct Replay {
     seen: Mutex<Seen>,
+    clock: Clock,
 }
 
 #[derive(Default)]
 struct Seen {
-    by_second: BTreeMap<i64, HashSet<u64>>,
+    by_second: BTreeMap<i64, Second>,
     count: usize,
 }
 
+/// What was signed in one second.
+#[derive(Default)]
+struct Second {
+    marks: HashSet<u64>,
+    /// When the last of them was noted, by [`Clock::elapsed`].
+    noted: Duration,
+}
+
 impl Replay {
+    fn new(clock: Clock) -> Self {
+        Self { seen: Mutex::default(), clock }
+    }
+
     /// Takes up the marks that audit entries of the last half hour hold.
     pub(super) fn after_restart(store: &Store) -> Result<Self> {
-        let replay = Self::default();
+        let replay = Self::new(store.clock());
+        let elapsed = replay.clock.elapsed();
         store.read(|tx| {
-            let since = tx.now().minus(std::time::Duration::from_secs(2 * SKEW_SECONDS.unsigned_abs()));
+            let since = tx.now().minus(ACCEPTED);
             let mut next = first_since(tx, since)?;
             loop {
                 let entries = tx.entries(next, CHUNK)?;
@@ -48,7 +65,7 @@ impl Replay {
                     let entry: Entry = serde_json::from_slice(bytes)
                         .map_err(|e| Error::internal("taking up the marks of signed requests", e))?;
                     if let Some((second, mark)) = entry.details.get(DETAIL).and_then(|v| read_mark(v.as_str()?)) {
-                        replay.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(second, mark);
+                        replay.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(second, mark, elapsed);
                     }
                 }
             }
@@ -59,12 +76,13 @@ impl Replay {
     /// Notes a request that passed all checks; refuses one that was noted before. Returns the mark in text form.
     pub(super) fn admit(&self, key: &ReplayKey, now: Timestamp) -> Result<String> {
         let (second, mark) = mark(key)?;
+        let elapsed = self.clock.elapsed();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.forget_before(now.as_seconds() - SKEW_SECONDS);
+        seen.forget_before(now.as_seconds() - SKEW_SECONDS, elapsed);
         if seen.count >= MARKS_MAX {
             return Err(Error::busy("too many signed requests within the accepted clock skew: ask again later"));
         }
-        match seen.insert(second, mark) {
+        match seen.insert(second, mark, elapsed) {
             true => Ok(format!("{second}.{mark:016x}")),
             false => Err(Error::unauthenticated("Unauthorized: this signed request was used before; sign a new one")),
         }
@@ -72,15 +90,19 @@ impl Replay {
 }
 
 impl Seen {
-    fn insert(&mut self, second: i64, mark: u64) -> bool {
-        let fresh = self.by_second.entry(second).or_default().insert(mark);
+    fn insert(&mut self, second: i64, mark: u64, elapsed: Duration) -> bool {
+        let Second { marks, noted } = self.by_second.entry(second).or_default();
+        let fresh = marks.insert(mark);
+        *noted = elapsed.max(*noted);
         self.count += usize::from(fresh);
         fresh
     }
 
-    fn forget_before(&mut self, second: i64) {
-        while let Some(oldest) = self.by_second.first_entry().filter(|oldest| *oldest.key() < second) {
-            self.count -= oldest.remove().len();
+    /// Forgets what was signed before this second, unless only a clock that was set says that it is that long ago.
+    fn forget_before(&mut self, second: i64, elapsed: Duration) {
+        let is_over = |of: i64, Second { noted, .. }: &Second| of < second && elapsed.saturating_sub(*noted) > ACCEPTED;
+        while let Some(oldest) = self.by_second.first_entry().filter(|oldest| is_over(*oldest.key(), oldest.get())) {
+            self.count -= oldest.remove().marks.len();
         }
     }
 }
@@ -123,8 +145,6 @@ fn first_since(tx: &ReadTx<'_>, since: Timestamp) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::base::audit::{Actor, Note};
     use crate::base::{Clock, Kind};
@@ -133,25 +153,43 @@ mod tests {
         ReplayKey { id: id.into(), ts: second.to_string(), nonce: nonce.into() }
     }
 
+    fn replay() -> Replay {
+        Replay::new(Clock::manual(Timestamp::from_millis(1_539_604_800_000)))
+    }
+
     #[test]
     fn a_request_is_admitted_once_while_its_time_stamp_is_accepted() {
-        let replay = Replay::default();
-        let now = Timestamp::from_millis(1_539_604_800_000);
-        let second = now.as_seconds();
-        assert!(replay.admit(&key("a", second, "n"), now).is_ok());
-        let later = now.plus(Duration::from_secs(900));
-        assert_eq!(replay.admit(&key("a", second, "n"), later).unwrap_err().kind(), Kind::Unauthenticated);
-        assert!(replay.admit(&key("a", second, "other"), later).is_ok());
-        assert!(replay.admit(&key("b", second, "n"), later).is_ok());
-        replay.admit(&key("a", second + 901, "n"), later.plus(Duration::from_secs(1))).unwrap();
+        let replay = replay();
+        let clock = replay.clock.clone();
+        let second = clock.now().as_seconds();
+        let admit = |id, second, nonce| replay.admit(&key(id, second, nonce), clock.now());
+        assert!(admit("a", second, "n").is_ok());
+        clock.advance(Duration::from_secs(900));
+        assert_eq!(admit("a", second, "n").unwrap_err().kind(), Kind::Unauthenticated);
+        assert!(admit("a", second, "other").is_ok());
+        assert!(admit("b", second, "n").is_ok());
+        clock.advance(Duration::from_secs(1801));
+        admit("a", second + 2701, "n").unwrap();
         assert_eq!(replay.seen.lock().unwrap().count, 1, "old marks are forgotten");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_and_back_lets_nothing_in_twice() {
+        let replay = replay();
+        let (clock, now) = (replay.clock.clone(), replay.clock.now());
+        let admit = |moment: Timestamp| replay.admit(&key("a", moment.as_seconds(), "n"), clock.now());
+        admit(now).unwrap();
+        clock.set(now.plus(Duration::from_secs(86_400)));
+        admit(clock.now()).unwrap();
+        clock.set(now);
+        assert_eq!(admit(now).unwrap_err().kind(), Kind::Unauthenticated);
     }
 
     #[tokio::test]
     async fn a_restart_takes_up_the_marks_of_the_last_half_hour() {
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
         let store = Store::memory(clock.clone()).unwrap();
-        let replay = Replay::default();
+        let replay = Replay::new(clock.clone());
         for id in ["long ago", "just now"] {
             clock.advance(Duration::from_secs(1801));
             let mark = replay.admit(&key(id, clock.now().as_seconds(), "n"), clock.now()).unwrap();

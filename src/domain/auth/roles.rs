@@ -14,9 +14,13 @@ use crate::store::{Store, Table};
 const ROLES: Table<RoleId, Stored> = Table::audited("roles");
 /// Roles at most: every check of a role set walks all of them.
 const ROLES_MAX: usize = 1000;
+/// Scopes of one role at most: every expansion that enters it copies them.
+const SCOPES_MAX: usize = 1000;
+/// How often a change of a role is looked at again because another one came first.
+const TRIES: usize = 4;
 
 /// A role as it is stored.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
     scopes: Vec<Scope>,
 }
@@ -43,22 +47,41 @@ impl Cached {
 impl Auth {
     /// Makes a role or gives it other scopes. The caller must hold the scopes it gives away; a set of roles that
     /// would be a cycle is refused.
+    ///
+    /// The set is looked at before the transaction, because that takes long when there are many roles and all writers
+    /// would wait; the transaction only makes sure that it is still the same set.
     pub async fn put_role(&self, caller: &Caller, id: RoleId, scopes: Vec<Scope>) -> Result<()> {
         caller.require_all(&scopes)?;
+        if scopes.len() > SCOPES_MAX {
+            return Err(Error::invalid(format!("a role has at most {SCOPES_MAX} scopes")));
+        }
         refuse_double_star(&scopes)?;
-        let caller = caller.clone();
+        let new = Stored { scopes };
+        for _ in 0..TRIES {
+            let seen = self.store.read(|tx| tx.scan(&ROLES, Bound::Unbounded, ROLES_MAX))?;
+            let rows = seen.clone();
+            let row = (id.clone(), new.clone());
+            tokio::task::spawn_blocking(move || check(rows, row))
+                .await
+                .map_err(|e| Error::internal("checking the roles", e))??;
+            if self.replace_role(caller.clone(), id.clone(), new.clone(), seen).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::conflict("others keep changing the roles: try again in a moment"))
+    }
+
+    /// Puts a role among those that it was checked with; false when they are others by now.
+    async fn replace_role(&self, by: Caller, id: RoleId, new: Stored, seen: Vec<(RoleId, Stored)>) -> Result<bool> {
         self.store
             .write(move |tx| {
-                let mut roles = tx.scan(&ROLES, ROLES_MAX)?;
-                roles.retain(|(other, _)| *other != id);
-                if roles.len() >= ROLES_MAX {
-                    return Err(Error::conflict(format!("there are {ROLES_MAX} roles already: delete some")));
+                if tx.scan(&ROLES, ROLES_MAX)? != seen {
+                    return Ok(false);
                 }
-                roles.push((id.clone(), Stored { scopes: scopes.clone() }));
-                Roles::new(roles.into_iter().map(role).collect())?;
-                let listed: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-                tx.audit(caller.note("role.create", &id).with("scopes", listed));
-                tx.put(&ROLES, &id, &Stored { scopes })
+                let listed: Vec<&str> = new.scopes.iter().map(Scope::as_str).collect();
+                tx.audit(by.note("role.create", &id).with("scopes", listed));
+                tx.put(&ROLES, &id, &new)?;
+                Ok(true)
             })
             .await
     }
@@ -86,4 +109,52 @@ impl Auth {
 
 fn role((id, stored): (RoleId, Stored)) -> Role {
     Role { id, scopes: stored.scopes }
+}
+
+/// Refuses a role that would not fit among the others.
+fn check(mut roles: Vec<(RoleId, Stored)>, new: (RoleId, Stored)) -> Result<()> {
+    roles.retain(|(other, _)| *other != new.0);
+    if roles.len() >= ROLES_MAX {
+        return Err(Error::conflict(format!("there are {ROLES_MAX} roles already: delete some")));
+    }
+    roles.push(new);
+    Roles::new(roles.into_iter().map(role).collect()).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Clock, Kind, Timestamp};
+
+    fn auth() -> Auth {
+        Auth::new(Store::memory(Clock::manual(Timestamp::from_millis(0))).unwrap(), None).unwrap()
+    }
+
+    fn role_id(id: &str) -> RoleId {
+        RoleId::parse(id).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_role_has_a_thousand_scopes_at_most() {
+        let (auth, caller) = (auth(), Caller::local("root", "r"));
+        let scopes = |count| (0..count).map(|n| Scope::parse(&format!("x:{n}")).unwrap()).collect::<Vec<_>>();
+        let refused = auth.put_role(&caller, role_id("r"), scopes(SCOPES_MAX + 1)).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Invalid);
+        auth.put_role(&caller, role_id("r"), scopes(SCOPES_MAX)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_role_is_not_put_among_others_than_it_was_checked_with() {
+        let (auth, caller) = (auth(), Caller::local("root", "r"));
+        let stored = |scope: &str| Stored { scopes: vec![Scope::parse(scope).unwrap()] };
+        let put = |id, scope: &str| auth.replace_role(caller.clone(), role_id(id), stored(scope), Vec::new());
+        assert!(put("a", "assume:b").await.unwrap());
+        assert!(!put("b", "assume:a").await.unwrap());
+        let (one, other) = tokio::join!(
+            auth.put_role(&caller, role_id("c"), vec![Scope::parse("assume:d").unwrap()]),
+            auth.put_role(&caller, role_id("d"), vec![Scope::parse("assume:c").unwrap()]),
+        );
+        assert!(one.is_ok() != other.is_ok(), "never a circle");
+        assert_eq!(auth.roles().unwrap().len(), 2);
+    }
 }

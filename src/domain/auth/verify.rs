@@ -18,7 +18,7 @@ const SKEW_MAX_MS: i64 = 900_000;
 pub struct Party {
     /// What it signs with.
     pub access_token: Secret,
-    /// What it may do, already expanded through roles.
+    /// What it may do, before roles are expanded: that costs too much for somebody who has not signed yet.
     pub scopes: Vec<Scope>,
     /// Until when.
     pub expires: Timestamp,
@@ -55,8 +55,9 @@ pub struct ReplayKey {
 /// Decides. A refusal is an error of the kind [`crate::base::Kind::Unauthenticated`] with the auth service's message;
 /// an error of `lookup` is handed on as it is.
 ///
-/// The order is that of taskcluster.md 2.3. `authorizedScopes` come last, unlike in the original: that message lists
-/// the scopes of the client, which nobody may learn without its access token.
+/// The order is that of taskcluster.md 2.3, except that what a client may do is looked at only behind its signature,
+/// because nobody may learn that without its access token, nor let us expand its roles: whether it covers a certificate
+/// (the messages of vectors `auth-temp-neg-01` and `-02`) after both signatures, `authorizedScopes` last.
 pub fn verify(
     question: &Question<'_>,
     lookup: impl FnMut(&str) -> Result<Option<Party>>,
@@ -85,7 +86,7 @@ fn by_header(
 ) -> Result<Success> {
     let header = Header::parse(text)?;
     let ext = header.ext.map(Ext::decode).transpose()?.unwrap_or_default();
-    let signer = Signer::load(header.id, &ext, lookup, roles, now)?;
+    let signer = Signer::load(header.id, &ext, lookup, now)?;
     signer.check(header.mac, &mac::header_text(&header, target))?;
     if !is_fresh(header.ts, now) {
         return Err(Refusal::new("Unauthorized: Stale timestamp").into());
@@ -116,7 +117,7 @@ fn by_bewit(
         return Err(Refusal::new("Unauthorized: Access expired").into());
     }
     let ext = if bewit.ext.is_empty() { Ext::default() } else { Ext::decode(&bewit.ext)? };
-    let signer = Signer::load(&bewit.id, &ext, lookup, roles, now)?;
+    let signer = Signer::load(&bewit.id, &ext, lookup, now)?;
     let target = Target { resource: &resource, ..*target };
     signer.check(&bewit.mac, &mac::bewit_text(bewit.exp, &bewit.ext, &target))?;
     Ok(signer.success(&ext, roles)?)
@@ -134,66 +135,43 @@ fn is_fresh(ts: &str, now: Timestamp) -> bool {
 struct Signer {
     client_id: ClientId,
     access_token: Secret,
+    /// Of the client that holds the permanent credentials, before roles are expanded.
     scopes: Vec<Scope>,
     expires: Timestamp,
+    certificate: Option<Certificate>,
 }
 
 impl Signer {
-    /// The client behind an id and an `ext`: steps 1 to 6 of taskcluster.md 2.3.
+    /// The client behind an id and an `ext`: steps 1 to 3 and 6 of taskcluster.md 2.3.
     fn load(
         id: &str,
         ext: &Ext,
         mut lookup: impl FnMut(&str) -> Result<Option<Party>>,
-        roles: &Roles,
         now: Timestamp,
     ) -> Result<Self> {
         let issuer = ext.certificate().map(|value| Certificate::issuer_in(value, id)).transpose()?.flatten();
         let party = usable(issuer.unwrap_or(id), &mut lookup, now)?;
         // An id that is none belongs to nobody; asked here, because a name need not be known to `lookup`.
         let client_id = ClientId::parse(id).map_err(|_| unknown(id))?;
-        let mut signer =
-            Self { client_id, access_token: party.access_token, scopes: party.scopes, expires: party.expires };
+        let Party { access_token, scopes, expires, .. } = party;
+        let mut signer = Self { client_id, access_token, scopes, expires, certificate: None };
         if let Some(value) = ext.certificate() {
-            signer.become_temporary(value, issuer, roles, now)?;
+            signer.become_temporary(value, now)?;
         }
         Ok(signer)
     }
 
-    /// Steps 2 to 6: from the client that issued the certificate to the credentials it describes.
-    fn become_temporary(
-        &mut self,
-        value: &serde_json::Value,
-        issuer: Option<&str>,
-        roles: &Roles,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
+    /// Steps 2, 3 and 6: from the client that issued the certificate to the credentials it describes.
+    fn become_temporary(&mut self, value: &serde_json::Value, now: Timestamp) -> Result<(), Refusal> {
         let certificate = Certificate::read(value)?;
         certificate.check_time(now)?;
-        let id = self.client_id.as_str();
-        let create = format!("auth:create-client:{id}");
-        match issuer {
-            Some(issuer) if !covers(&self.scopes, &create) => {
-                return Err(Refusal::new(format!(
-                    "ext.certificate issuer `{issuer}` doesn't have `{create}` for supplied clientId."
-                )));
-            }
-            None if value.get("clientId").is_some() => {
-                return Err(Refusal::new("ext.certificate.clientId must only be used with ext.certificate.issuer"));
-            }
-            _ => {}
+        if certificate.issuer.is_none() && value.get("clientId").is_some() {
+            return Err(Refusal::new("ext.certificate.clientId must only be used with ext.certificate.issuer"));
         }
-        if !covers_all(&self.scopes, &certificate.scopes) {
-            return Err(Refusal::new(format!(
-                "ext.certificate issuer `{}` doesn't satisfiy all certificate scopes {}.  The temporary credentials \
-                 were not generated correctly.",
-                issuer.unwrap_or(id),
-                list(&certificate.scopes, ", "),
-            )));
-        }
-        certificate.check_signature(id, &self.access_token)?;
+        certificate.check_signature(self.client_id.as_str(), &self.access_token)?;
         self.access_token = derive_token(&self.access_token, &certificate.seed);
-        self.scopes = roles.expand(&certificate.scopes);
         self.expires = self.expires.min(Timestamp::from_millis(certificate.expiry_ms));
+        self.certificate = Some(certificate);
         Ok(())
     }
 
@@ -205,9 +183,34 @@ impl Signer {
         }
     }
 
+    /// What the signer holds, through roles: steps 4 and 5. Only for somebody whose signature was checked.
+    fn held(&self, roles: &Roles) -> Result<Vec<Scope>, Refusal> {
+        let held = roles.expand(&self.scopes);
+        let Some(certificate) = &self.certificate else { return Ok(held) };
+        let id = self.client_id.as_str();
+        let create = format!("auth:create-client:{id}");
+        if let Some(issuer) = &certificate.issuer
+            && !covers(&held, &create)
+        {
+            return Err(Refusal::new(format!(
+                "ext.certificate issuer `{issuer}` doesn't have `{create}` for supplied clientId."
+            )));
+        }
+        if !covers_all(&held, &certificate.scopes) {
+            return Err(Refusal::new(format!(
+                "ext.certificate issuer `{}` doesn't satisfiy all certificate scopes {}.  The temporary credentials \
+                 were not generated correctly.",
+                certificate.issuer.as_deref().unwrap_or(id),
+                list(&certificate.scopes, ", "),
+            )));
+        }
+        Ok(roles.expand(&certificate.scopes))
+    }
+
     /// What is believed: all scopes, or those that the request restricts itself to (taskcluster.md 2.4).
     fn success(self, ext: &Ext, roles: &Roles) -> Result<Success, Refusal> {
-        let Self { client_id, scopes: held, expires, .. } = self;
+        let held = self.held(roles)?;
+        let Self { client_id, expires, .. } = self;
         let scopes = match ext.authorized_scopes()? {
             None => held,
             Some(authorized) if covers_all(&held, &authorized) => roles.expand(&authorized),
@@ -247,7 +250,8 @@ fn list(scopes: &[Scope], separator: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Error, Kind};
+    use crate::base::{Error, Kind, RoleId};
+    use crate::proto::roles::Role;
 
     const RESOURCE: &str = "/api/pulse/v1/namespaces";
 
@@ -308,6 +312,50 @@ mod tests {
         assert!(ask(RESOURCE, Some(&signed(header))).unwrap_err().message().contains("have scopes [a]"));
         let forged = Header { mac: "m=", ..header }.to_string();
         assert_eq!(ask(RESOURCE, Some(&forged)).unwrap_err().message(), "Unauthorized: Bad mac");
+    }
+
+    #[test]
+    fn a_forged_certificate_does_not_tell_what_its_issuer_may_do() {
+        let (seed, now) = ("x".repeat(44), now().as_millis());
+        for (id, issuer, scope) in [("tester", None, "b"), ("tester", None, "a"), ("other", Some("tester"), "a")] {
+            let mut certificate = Certificate {
+                scopes: vec![Scope::parse(scope).unwrap()],
+                start_ms: now,
+                expiry_ms: now + 1000,
+                seed: seed.clone(),
+                signature: "forged".into(),
+                issuer: issuer.map(str::to_owned),
+            };
+            let message = |certificate: &Certificate| {
+                let ext = crate::proto::ext::encode(Some(&certificate.to_json()), None).unwrap();
+                let header = Header { id, ts: "1539604800", nonce: "n", ext: ext.as_deref(), ..Header::default() };
+                let target = Target { method: "GET", resource: RESOURCE, host: "h", port: 443 };
+                ask(RESOURCE, Some(&header.signed(&derive_token(&token(), &seed), &target)))
+                    .map_err(|error| error.message().to_owned())
+            };
+            assert!(message(&certificate).unwrap_err().starts_with("ext.certificate.signature is not valid"), "{id}");
+            certificate.signature = mac::sign(&token(), &certificate.text(id));
+            match (issuer, scope) {
+                (None, "a") => assert!(message(&certificate).is_ok()),
+                (None, _) => assert!(message(&certificate).unwrap_err().contains("doesn't satisfiy")),
+                (Some(_), _) => {
+                    assert!(message(&certificate).unwrap_err().contains("doesn't have `auth:create-client"))
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn roles_are_expanded_for_whoever_signed() {
+        let role = Role { id: RoleId::parse("r").unwrap(), scopes: vec![Scope::parse("a").unwrap()] };
+        let roles = Roles::new(vec![role]).unwrap();
+        let held = Scope::parse("assume:r").unwrap();
+        let header = signed(Header { id: "tester", ts: "1539604800", nonce: "n", ..Header::default() });
+        let question =
+            Question { method: "GET", resource: RESOURCE, host: "h", port: 443, authorization: Some(&header) };
+        let party = Party { access_token: token(), scopes: vec![held.clone()], expires: now(), disabled: false };
+        let success = verify(&question, |_| Ok(Some(party.clone())), &roles, now()).unwrap();
+        assert_eq!(success.scopes, [Scope::parse("a").unwrap(), held]);
     }
 
     #[test]

@@ -52,14 +52,13 @@ impl Namespaces {
             Step::Settle(accounts) => accounts,
         };
         for _ in 0..TRIES {
-            let (this, caller, name) = (self.clone(), caller.clone(), name.clone());
-            let actor = caller.actor();
+            let (this, by, name) = (self.clone(), caller.clone(), name.clone());
             let lent = self
                 .accounts
-                .settle(&accounts, actor, move |tx| {
+                .settle(&accounts, caller, move |tx| {
                     let namespace = tx.get(&NAMESPACES, &name)?;
                     let namespace = namespace.ok_or_else(|| Error::conflict("the namespace was removed meanwhile"))?;
-                    this.lend(tx, &caller, &name, namespace)
+                    this.lend(tx, &by, &name, namespace)
                 })
                 .await
                 .map_err(away)?;

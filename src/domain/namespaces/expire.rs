@@ -95,7 +95,7 @@ impl Namespaces {
         let Some((created, accounts)) = begun else { return Ok(None) };
         let (this, checked) = (self.clone(), accounts.clone());
         self.accounts
-            .settle(&accounts, caller.actor(), move |tx| {
+            .settle(&accounts, caller, move |tx| {
                 for account in &checked {
                     if this.accounts.exists(tx, account)? {
                         return Err(Error::unavailable("a user of the namespace was not deleted yet"));

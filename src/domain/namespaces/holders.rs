@@ -60,7 +60,7 @@ impl Namespaces {
                 Ok(())
             })
             .await?;
-        self.accounts.settle(&[resting], caller.actor(), |_| Ok(())).await
+        self.accounts.settle(&[resting], caller, |_| Ok(())).await
     }
 }
 

@@ -83,7 +83,7 @@ impl Namespaces {
             Begun::Settle(account) => account,
         };
         let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
-        self.accounts.settle(&[account], caller.actor(), move |tx| this.swap(tx, &namespace, &by)).await
+        self.accounts.settle(&[account], caller, move |tx| this.swap(tx, &namespace, &by)).await
     }
 
     /// The namespaces whose time to rotate has come.
