@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::api::BodyRoom;
 use super::api::pulse::ListCache;
 use super::peer::TrustProxy;
 use crate::base::Clock;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub trust_proxy: TrustProxy,
     /// For all of a request's body to arrive.
     pub body_timeout: Duration,
+    /// For the bodies of all requests at once.
+    pub body_room: BodyRoom,
     /// The public list of namespaces in its wire form.
     pub list_cache: ListCache,
 }

@@ -10,6 +10,7 @@ pub mod pulse;
 pub mod reference;
 mod reply;
 mod roles;
+mod room;
 
 use std::future::Future;
 
@@ -21,6 +22,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 pub use call::{Call, Params};
 pub use reply::{Reply, etag, knows};
+pub use room::BodyRoom;
 
 use super::state::App;
 use crate::base::Result;
