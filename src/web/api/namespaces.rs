@@ -115,9 +115,8 @@ struct List {
 
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let from = call.query("from").map(NamespaceName::parse).transpose()?;
-    let page = app.namespaces.list(from.as_ref(), PAGE_LEN_MAX)?;
-    let details = page.namespaces.iter().map(|(name, _)| app.namespaces.detail(name).map(Shown::from));
-    Reply::json(&List { namespaces: details.collect::<Result<_>>()?, next: page.next })
+    let page = app.namespaces.details(from.as_ref(), PAGE_LEN_MAX)?;
+    Reply::json(&List { namespaces: page.namespaces.into_iter().map(Shown::from).collect(), next: page.next })
 }
 
 async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
