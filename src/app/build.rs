@@ -66,7 +66,7 @@ impl Appliance {
         let vhost = rules.amqp.vhost.clone();
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
         let notices = Notices::new(store.clone(), outbox::ways(settings)?);
-        let vitals = Vitals::new(accounts.clone(), namespaces.clone(), vhost, clock.clone());
+        let vitals = Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
         let lent = namespaces.clone();
         let guard = Guard::new(

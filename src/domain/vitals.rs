@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use super::accounts::Accounts;
 use super::namespaces::Namespaces;
 use crate::base::{Clock, Error, Kind, Result, Timestamp, VhostName};
+use crate::store::Store;
 
 /// How long an answer about the broker is believed, so that a load balancer's checks do not become its load.
 const BROKER_FRESH: Duration = Duration::from_secs(2);
@@ -43,6 +44,7 @@ pub struct Figures {
 /// The state of the appliance. Cheap to clone.
 #[derive(Clone)]
 pub struct Vitals {
+    store: Store,
     accounts: Accounts,
     namespaces: Namespaces,
     vhost: VhostName,
@@ -53,9 +55,9 @@ pub struct Vitals {
 
 impl Vitals {
     /// Begins to count the uptime.
-    pub fn new(accounts: Accounts, namespaces: Namespaces, vhost: VhostName, clock: Clock) -> Self {
+    pub fn new(store: Store, accounts: Accounts, namespaces: Namespaces, vhost: VhostName, clock: Clock) -> Self {
         let started = tokio::time::Instant::now();
-        Self { accounts, namespaces, vhost, clock, started, broker: Arc::default() }
+        Self { store, accounts, namespaces, vhost, clock, started, broker: Arc::default() }
     }
 
     /// Time since the start.
@@ -76,7 +78,11 @@ impl Vitals {
     }
 
     fn store(&self) -> Vital {
-        let state = self.namespaces.count().map(|n| format!("{n} namespaces")).map_err(|e| e.message().to_owned());
+        let state = match (self.store.trouble(), self.namespaces.count()) {
+            (Some(trouble), _) => Err(trouble),
+            (None, Ok(count)) => Ok(format!("{count} namespaces")),
+            (None, Err(error)) => Err(error.message().to_owned()),
+        };
         Vital { name: "store", state }
     }
 

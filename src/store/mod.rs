@@ -60,6 +60,11 @@ impl Store {
         self.writer.write(closure).await
     }
 
+    /// Why the last commit failed, if it did: the store may be read and not be writable.
+    pub fn trouble(&self) -> Option<String> {
+        self.writer.trouble()
+    }
+
     /// How often a table has changed since the store was opened. Equal numbers mean equal contents.
     pub fn version<K, V>(&self, table: &Table<K, V>) -> u64 {
         self.writer.version(table.name())

@@ -1,6 +1,7 @@
 //! Group commit: one thread runs the closures that wait, and one fsync makes all of them durable.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -27,21 +28,25 @@ pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     versions: Versions,
+    trouble: Trouble,
 }
 
 type Versions = Arc<Mutex<HashMap<&'static str, u64>>>;
+/// Why the last commit failed, if it did.
+type Trouble = Arc<Mutex<Option<String>>>;
 
 impl Writer {
     pub(super) fn start(db: Arc<Database>, keys: Arc<Keys>, clock: Clock) -> Result<Self> {
         let head = read_head(&db)?;
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let versions = Versions::default();
-        let mut state = State { db, keys, clock, head, versions: versions.clone() };
+        let trouble = Trouble::default();
+        let mut state = State { db, keys, clock, head, versions: versions.clone(), trouble: trouble.clone() };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || state.run(queue))
             .map_err(|e| Error::internal("starting the writer thread", e))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), versions })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), versions, trouble })
     }
 
     pub(super) async fn write<T, F>(&self, closure: F) -> Result<T>
@@ -66,7 +71,13 @@ impl Writer {
             mpsc::error::TrySendError::Full(_) => Error::busy("too many changes wait for the disk: ask again"),
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
-        outcome.await.map_err(|_| stopped())?
+        // Its closure was dropped unrun, or with a panic.
+        outcome.await.map_err(|_| Error::unavailable("the store cannot be written"))?
+    }
+
+    /// Why the last commit failed, if it did.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn version(&self, table: &str) -> u64 {
@@ -104,6 +115,7 @@ struct State {
     clock: Clock,
     head: Head,
     versions: Versions,
+    trouble: Trouble,
 }
 
 impl State {
@@ -111,17 +123,33 @@ impl State {
         let mut jobs = Vec::with_capacity(BATCH_MAX);
         while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
             let mut answers = Vec::with_capacity(jobs.len());
-            let committed = self.commit(jobs.drain(..), &mut answers);
-            if let Err(error) = &committed {
-                tracing::error!("the store cannot be written: {}", error.chain());
-            }
+            let committed = self.commit_or_note(jobs.drain(..), &mut answers);
             for answer in answers {
                 answer(committed.as_ref().copied());
             }
         }
     }
 
-    fn commit(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {
+    /// Commits, and notes how it went. A panic, of ours or of the database's, is an error like any other: without this
+    /// thread nothing could be written until a restart.
+    fn commit_or_note(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {
+        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(jobs, answers)))
+            .unwrap_or_else(|_| Err(Error::internal("committing", "it panicked")));
+        let trouble = match &committed {
+            // Nothing was written, which says nothing about the disk.
+            Ok(false) => return Ok(()),
+            Ok(true) => None,
+            Err(error) => {
+                tracing::error!("the store cannot be written: {}", error.chain());
+                Some(format!("it cannot be written: {}", error.message()))
+            }
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        committed.map(drop)
+    }
+
+    /// Runs the closures and commits what they changed. False when that was nothing.
+    fn commit(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<bool> {
         // When this fails the closures are dropped unrun, which closes their channels: they hear that too.
         let tx = self.db.begin_write().map_err(|e| fault("beginning a transaction", e))?;
         let (head, changed, broken) = {
@@ -143,7 +171,7 @@ impl State {
             return Err(error);
         }
         if head == self.head && changed.is_empty() {
-            return tx.abort().map_err(|e| fault("ending a transaction", e));
+            return tx.abort().map(|()| false).map_err(|e| fault("ending a transaction", e));
         }
         tx.commit().map_err(|e| fault("committing", e))?;
         self.head = head;
@@ -151,6 +179,6 @@ impl State {
         for table in changed {
             *versions.entry(table).or_default() += 1;
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -29,6 +29,8 @@ enum Fault {
     Tears,
     /// There is no space left.
     Full,
+    /// The database gives up on it.
+    Panics,
 }
 
 impl Disk {
@@ -93,6 +95,9 @@ impl StorageBackend for Disk {
             (Err(_), _) => 0,
         };
         state.bytes[from..from + len].copy_from_slice(&data[..len]);
+        let panics = spent.is_err() && state.fault == Fault::Panics;
+        drop(state);
+        assert!(!panics, "on purpose");
         spent
     }
 }
@@ -155,4 +160,34 @@ async fn a_full_disk_is_named_and_reading_goes_on() {
     assert_eq!(refused.message(), "the disk of the store is full");
     disk.repair();
     assert_eq!(disk.store().unwrap().read(|tx| tx.count(&THINGS)).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_says_so_until_it_can_be_again() {
+    let disk = Disk::default();
+    let store = disk.store().unwrap();
+    put(&store, "a", 1).await.unwrap();
+    assert_eq!(store.trouble(), None);
+    disk.break_after(0, Fault::Full);
+    assert!(put(&store, "b", 2).await.is_err());
+    let trouble = Some("it cannot be written: the disk of the store is full".to_owned());
+    assert_eq!(store.trouble(), trouble);
+    assert_eq!(store.read(|tx| tx.count(&THINGS)).unwrap(), 1, "it can be read");
+    drop(store);
+    disk.repair();
+    let store = disk.store().unwrap();
+    put(&store, "b", 2).await.unwrap();
+    assert_eq!(store.trouble(), None);
+}
+
+#[tokio::test]
+async fn a_panic_while_committing_is_an_answer_and_the_writer_works_on() {
+    let disk = Disk::default();
+    let store = disk.store().unwrap();
+    disk.break_after(0, Fault::Panics);
+    for _ in 0..2 {
+        assert_eq!(put(&store, "a", 1).await.unwrap_err().kind(), Kind::Unavailable);
+        assert!(store.trouble().is_some());
+    }
+    assert_eq!(store.write(|_| Err::<(), _>(Error::conflict("heard"))).await.unwrap_err().kind(), Kind::Unavailable);
 }
