@@ -65,10 +65,10 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         Namespace::Rotate(Rotated { name: Some(name), .. }) => rotate(&operator, &name).await?,
         Namespace::Rotate(Rotated { name: None, .. }) => rotate_all(&operator).await?,
         Namespace::Finish { name } => {
-            drop(operator.call("POST", &format!("/namespaces/{}/finish", output::segment(&name)), None).await?);
+            drop(operator.work(&format!("/namespaces/{}/finish", output::segment(&name))).await?);
         }
         Namespace::Expire { name } => {
-            drop(operator.call("POST", &format!("/namespaces/{}/expire", output::segment(&name)), None).await?);
+            drop(operator.work(&format!("/namespaces/{}/expire", output::segment(&name))).await?);
         }
         Namespace::Show { name, format } => {
             let shown = operator.call("GET", &format!("/namespaces/{}", output::segment(&name)), None).await?;
@@ -96,7 +96,7 @@ async fn all(operator: &Operator) -> Result<Value> {
 }
 
 async fn rotate(operator: &Operator, name: &str) -> Result<()> {
-    operator.call("POST", &format!("/namespaces/{}/rotate", output::segment(name)), None).await.map(drop)
+    operator.work(&format!("/namespaces/{}/rotate", output::segment(name))).await.map(drop)
 }
 
 /// Visits every namespace even when some must wait, and then says how many.

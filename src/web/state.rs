@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 use super::api::BodyRoom;
 use super::api::pulse::ListCache;
 use super::peer::TrustProxy;
@@ -41,6 +43,8 @@ pub struct Parts {
     pub body_timeout: Duration,
     /// For the bodies of all requests at once.
     pub body_room: BodyRoom,
+    /// Work that outlives the request that asked for it, and whatever else the stop awaits.
+    pub tasks: TaskTracker,
     /// The public list of namespaces in its wire form.
     pub list_cache: ListCache,
 }

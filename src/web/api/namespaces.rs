@@ -5,8 +5,8 @@ use axum::routing::MethodFilter;
 use serde::Serialize;
 
 use super::clients::{done, endpoint};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, serve};
-use crate::base::{AccountName, NamespaceName, Result, Timestamp};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, serve};
+use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, When, Which};
 use crate::web::state::App;
@@ -128,16 +128,24 @@ async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
 }
 
 async fn rotate(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.rotate(&name, &call.caller, When::Now).await?;
-    done()
+    let namespaces = app.namespaces.clone();
+    let work = async move { namespaces.rotate(&name, &call.caller, When::Now).await };
+    done_if(detached(&app.tasks, work).await?, "the namespace is being removed, or was rotated meanwhile: look again")
 }
 
 async fn finish(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.finish(&name, &call.caller).await?;
+    let namespaces = app.namespaces.clone();
+    detached(&app.tasks, async move { namespaces.finish(&name, &call.caller).await }).await?;
     done()
 }
 
 async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.expire(&name, &call.caller, Which::Any).await?;
-    done()
+    let namespaces = app.namespaces.clone();
+    let work = async move { namespaces.expire(&name, &call.caller, Which::Any).await };
+    done_if(detached(&app.tasks, work).await?, "the namespace need not be removed any more: look again")
+}
+
+/// Done, or why nothing was.
+fn done_if(is_done: bool, why_not: &str) -> Result<Reply> {
+    if is_done { done() } else { Err(Error::conflict(why_not)) }
 }
