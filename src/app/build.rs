@@ -97,6 +97,8 @@ impl Appliance {
             force_ssl: settings.listen.force_ssl,
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
             body_timeout: settings.patience.body,
+            body_room: Default::default(),
+            tasks: Default::default(),
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());

@@ -80,7 +80,7 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     let address = listener.local_addr().map_err(|e| Error::internal("asking for our own address", e))?;
     let control = settings.data_dir.join(CONTROL_SOCKET);
     let control_listener = listen::bind_control(&control)?;
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (tasks, stop) = (appliance.app.tasks.clone(), CancellationToken::new());
     let head_timeout = settings.patience.head;
     tasks.spawn(listen::serve_network(listener, appliance.router.clone(), head_timeout, stop.clone()));
     tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), head_timeout, stop.clone()));

@@ -30,6 +30,8 @@ const CONNECTIONS_MAX: usize = 900;
 const HEAD_LEN_MAX: usize = 32 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
+/// Requests at once on a connection of HTTP/2; more wait at the client. Each may have a body in memory.
+const STREAMS_MAX: u32 = 32;
 /// A pause after the kernel refuses a connection, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -131,6 +133,7 @@ impl Server {
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(head_timeout)
+            .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(HEAD_LEN_MAX).unwrap_or(u32::MAX));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         Self { router, builder, patience: head_timeout, places, graceful: GracefulShutdown::new() }

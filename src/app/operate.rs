@@ -3,6 +3,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use super::build::{self, Appliance};
 use super::lifecycle::CONTROL_SOCKET;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Kind, Result};
-use crate::ports::appliance::{Answer, ApplianceDoor};
+use crate::ports::appliance::{Answer, ApplianceDoor, CALL_TIMEOUT, WORK_TIMEOUT};
 use crate::web::{Router, local};
 
 /// The mount of our own API.
@@ -39,10 +40,19 @@ impl Operator {
 
     /// Calls a method of our own API and returns its document, or its error as ours.
     pub async fn call(&self, method: &str, path: &str, input: Option<Value>) -> Result<Value> {
+        self.call_within(method, path, input, CALL_TIMEOUT).await
+    }
+
+    /// The same for a POST that may work for long.
+    pub async fn work(&self, path: &str) -> Result<Value> {
+        self.call_within("POST", path, None, WORK_TIMEOUT).await
+    }
+
+    async fn call_within(&self, method: &str, path: &str, input: Option<Value>, timeout: Duration) -> Result<Value> {
         let path = format!("{MOUNT}{path}");
         let body = input.map(|input| input.to_string());
         let answer = match &self.0 {
-            Way::Running(door) => door.call(method, &path, None, body).await?,
+            Way::Running(door) => door.call(method, &path, None, body, timeout).await?,
             Way::Resting(router) => local::call(router.clone(), method, &path, body).await?,
         };
         read(&answer)

@@ -10,7 +10,7 @@ use super::{Outcome, output};
 use crate::app::operate::read;
 use crate::app::settings::Settings;
 use crate::base::{ClientId, Clock, Error, Result, Secret, Span};
-use crate::ports::appliance::ApplianceDoor;
+use crate::ports::appliance::{ApplianceDoor, CALL_TIMEOUT};
 use crate::proto::ext;
 use crate::proto::hawk::{Header, Target};
 
@@ -63,7 +63,8 @@ pub(super) async fn run(command: Claim, settings: &Settings, environment: &[(Str
     let door = ApplianceDoor::network(&url)?;
     let path = format!("/v1/namespace/{}", output::segment(&command.namespace));
     let authorization = sign(&credentials, "POST", &door.url(&path))?;
-    let answer = door.call("POST", &path, Some(&authorization), Some(input(&command).to_string())).await?;
+    let answer =
+        door.call("POST", &path, Some(&authorization), Some(input(&command).to_string()), CALL_TIMEOUT).await?;
     let claimed = read(&answer)?;
     let variables =
         [("NAMESPACE", "namespace"), ("CONNECTION_STRING", "connectionString"), ("RECLAIM_AT", "reclaimAt")]

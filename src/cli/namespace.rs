@@ -80,10 +80,10 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         Namespace::Rotate(Rotated { name: Some(name), .. }) => rotate(&operator, &name).await?,
         Namespace::Rotate(Rotated { name: None, .. }) => rotate_all(&operator).await?,
         Namespace::Finish { name } => {
-            drop(operator.call("POST", &format!("/namespaces/{}/finish", output::segment(&name)), None).await?);
+            drop(operator.work(&format!("/namespaces/{}/finish", output::segment(&name))).await?);
         }
         Namespace::Expire { name } => {
-            drop(operator.call("POST", &format!("/namespaces/{}/expire", output::segment(&name)), None).await?);
+            drop(operator.work(&format!("/namespaces/{}/expire", output::segment(&name))).await?);
         }
         Namespace::Own(owner) => change_owner(&operator, "PUT", &owner).await?,
         Namespace::Disown(owner) => change_owner(&operator, "DELETE", &owner).await?,
@@ -113,7 +113,7 @@ async fn all(operator: &Operator) -> Result<Value> {
 }
 
 async fn rotate(operator: &Operator, name: &str) -> Result<()> {
-    operator.call("POST", &format!("/namespaces/{}/rotate", output::segment(name)), None).await.map(drop)
+    operator.work(&format!("/namespaces/{}/rotate", output::segment(name))).await.map(drop)
 }
 
 async fn change_owner(operator: &Operator, method: &str, Owner { name, address }: &Owner) -> Result<()> {

@@ -8,7 +8,9 @@ use super::tls::install_crypto;
 use crate::base::{Error, Result};
 
 /// For all of a call. A claim waits for the broker, which has its own, shorter limits.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// For work that visits every namespace, such as a run of a loop.
+pub const WORK_TIMEOUT: Duration = Duration::from_secs(3600);
 /// An answer: a page of a thousand audit entries fits many times.
 const ANSWER_LEN_MAX: usize = 64 << 20;
 
@@ -43,7 +45,6 @@ impl ApplianceDoor {
         let http = builder
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(CALL_TIMEOUT)
             .build()
             .map_err(|e| Error::internal("making a client", e))?;
         Ok(Self { http, base_url })
@@ -54,18 +55,19 @@ impl ApplianceDoor {
         format!("{}{path}", self.base_url)
     }
 
-    /// Calls a method. `Unavailable` when nobody answers.
+    /// Calls a method. `Unavailable` when nobody answers within `timeout`.
     pub async fn call(
         &self,
         method: &str,
         path: &str,
         authorization: Option<&str>,
         body: Option<String>,
+        timeout: Duration,
     ) -> Result<Answer> {
         let method = method.parse().map_err(|e| Error::internal("naming an HTTP method", e))?;
         let url: reqwest::Url =
             self.url(path).parse().map_err(|e| Error::invalid("not a URL of an appliance").because(e))?;
-        let mut request = self.http.request(method, url);
+        let mut request = self.http.request(method, url).timeout(timeout);
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }

@@ -122,10 +122,17 @@ fn stretch(passphrase: &Secret, salt: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
 fn make_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let key = Zeroizing::new(random_bytes::<KEY_LEN>().to_vec());
     let text = Zeroizing::new(hex(&key) + "\n");
+    // Under its name there is a whole key or none, whenever a crash comes.
+    let unfinished = path.with_extension("new");
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        match fs::remove_file(&unfinished) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
+        fs::rename(&unfinished, path)?;
         fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(|e| Error::unavailable("the key file cannot be made").because(at(path, e)))?;

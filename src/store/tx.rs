@@ -149,8 +149,11 @@ impl WriteTx<'_, '_> {
     /// At most `limit` records in the order of their keys. Without a lower bound: it serves small tables.
     pub fn scan<K: Key, V: Value>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
         let open = self.batch.table(table.name())?;
-        let mut merged: BTreeMap<String, Vec<u8>> = rows(&*open, Bound::Unbounded, limit)?.into_iter().collect();
-        for (key, change) in self.changes.get(table.name()).into_iter().flatten() {
+        let changes = || self.changes.get(table.name()).into_iter().flatten();
+        // A row that goes makes room for one behind it.
+        let limit_read = limit.saturating_add(changes().filter(|(_, change)| change.is_none()).count());
+        let mut merged: BTreeMap<String, Vec<u8>> = rows(&*open, Bound::Unbounded, limit_read)?.into_iter().collect();
+        for (key, change) in changes() {
             match change {
                 Some(bytes) => drop(merged.insert(key.clone(), bytes.clone())),
                 None => drop(merged.remove(key)),

@@ -1,6 +1,7 @@
 //! Group commit: one thread runs the closures that wait, and one fsync makes all of them durable.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -66,7 +67,8 @@ impl Writer {
             mpsc::error::TrySendError::Full(_) => Error::busy("too many changes wait for the disk: ask again"),
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
-        outcome.await.map_err(|_| stopped())?
+        // Its closure was dropped unrun, or with a panic.
+        outcome.await.map_err(|_| Error::unavailable("the store cannot be written"))?
     }
 
     pub(super) fn version(&self, table: &str) -> u64 {
@@ -111,14 +113,22 @@ impl State {
         let mut jobs = Vec::with_capacity(BATCH_MAX);
         while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
             let mut answers = Vec::with_capacity(jobs.len());
-            let committed = self.commit(jobs.drain(..), &mut answers);
-            if let Err(error) = &committed {
-                tracing::error!("the store cannot be written: {}", error.chain());
-            }
+            let committed = self.commit_or_catch(jobs.drain(..), &mut answers);
             for answer in answers {
                 answer(committed.as_ref().copied());
             }
         }
+    }
+
+    /// Commits. A panic, of ours or of the database's, is an error like any other: without this thread nothing could be
+    /// written until a restart. Closures that did not run hear it by their closed channels.
+    fn commit_or_catch(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {
+        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(jobs, answers)))
+            .unwrap_or_else(|_| Err(Error::internal("committing", "it panicked")));
+        if let Err(error) = &committed {
+            tracing::error!("the store cannot be written: {}", error.chain());
+        }
+        committed
     }
 
     fn commit(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {

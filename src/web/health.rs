@@ -42,7 +42,7 @@ pub async fn heartbeat(State(app): State<App>) -> Response {
 
 /// Figures in Prometheus' text format, for askers on this host.
 pub async fn metrics(State(app): State<App>, Extension(origin): Extension<Origin>) -> Response {
-    if !origin.peer.address.is_loopback() || !origin.peer.is_private {
+    if !origin.peer.is_on_host {
         return page::error(StatusCode::FORBIDDEN, "metrics are for askers on this host");
     }
     let figures = match app.vitals.figures() {

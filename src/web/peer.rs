@@ -51,6 +51,8 @@ pub struct Peer {
     pub is_https: bool,
     /// Whether nobody on the way could read the request: TLS, or a client on this host.
     pub is_private: bool,
+    /// Whether the client is on this host by what the connection says. No header is believed about it.
+    pub is_on_host: bool,
     /// The user of this host, for requests over the control socket.
     pub local: Option<Arc<str>>,
 }
@@ -62,17 +64,19 @@ impl Peer {
             Connection::Network { address, tls } => (address.ip().to_canonical(), *tls),
             Connection::Local { user } => {
                 let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                return Self { address, is_https: true, is_private: true, local: Some(user.clone()) };
+                return Self { address, is_https: true, is_private: true, is_on_host: true, local: Some(user.clone()) };
             }
         };
         let trusted = trust.includes(address);
         let forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
         let is_https = tls || (trusted && text(headers, "x-forwarded-proto") == Some("https"));
+        // A proxy on this host speaks from loopback too, for clients that are elsewhere.
+        let is_on_host = address.is_loopback() && !forwarded;
         Self {
             address: if trusted { client_address(address, headers, trust) } else { address },
             is_https,
-            // A proxy on this host speaks from loopback too, for clients that are elsewhere.
-            is_private: is_https || (address.is_loopback() && !forwarded),
+            is_private: is_https || is_on_host,
+            is_on_host,
             local: None,
         }
     }
@@ -146,6 +150,18 @@ mod tests {
         ] {
             let peer = judge(peer, &trust, &[("x-forwarded-for", forwarded)]);
             assert_eq!(peer.address.to_string(), expected, "{forwarded}");
+        }
+    }
+
+    #[test]
+    fn no_header_makes_a_client_one_of_this_host() {
+        let hops = TrustProxy::Hops(["0.0.0.0/0".parse().unwrap()].into());
+        for trust in [TrustProxy::Nobody, TrustProxy::DirectPeer, hops] {
+            let forged = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https")];
+            assert!(!judge("192.0.2.1", &trust, &forged).is_on_host, "{trust:?}");
+            assert!(!judge("192.0.2.1", &trust, &forged[..1]).is_private, "{trust:?}");
+            assert!(!judge("127.0.0.1", &trust, &forged).is_on_host, "a proxy on this host, {trust:?}");
+            assert!(judge("127.0.0.1", &trust, &[]).is_on_host, "{trust:?}");
         }
     }
 

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
+use super::api::BodyRoom;
 use super::api::pulse::ListCache;
 use super::peer::TrustProxy;
 use crate::base::Clock;
@@ -41,6 +44,10 @@ pub struct Parts {
     pub trust_proxy: TrustProxy,
     /// For all of a request's body to arrive.
     pub body_timeout: Duration,
+    /// For the bodies of all requests at once.
+    pub body_room: BodyRoom,
+    /// Work that outlives the request that asked for it, and whatever else the stop awaits.
+    pub tasks: TaskTracker,
     /// The public list of namespaces in its wire form.
     pub list_cache: ListCache,
 }

@@ -5,7 +5,7 @@ use keylender::app::settings::{BrokerSettings, Settings};
 use keylender::app::{Running, broker, start};
 use keylender::base::{AccountName, Clock, Secret, Timestamp, VhostName};
 use keylender::domain::auth::Caller;
-use keylender::ports::appliance::ApplianceDoor;
+use keylender::ports::appliance::{ApplianceDoor, CALL_TIMEOUT};
 use keylender::ports::broker::{Broker, Permission, User};
 use lapin::{Connection, ConnectionProperties};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ impl Appliance {
 
     async fn call(&self, method: &str, path: &str, input: Option<Value>) -> (u16, Value) {
         let body = input.map(|input| input.to_string());
-        let answer = self.door.call(method, path, Some(&self.authorization), body).await.unwrap();
+        let answer = self.door.call(method, path, Some(&self.authorization), body, CALL_TIMEOUT).await.unwrap();
         (answer.status, serde_json::from_slice(&answer.body).unwrap())
     }
 

@@ -126,12 +126,13 @@ async fn a_user_whose_making_was_never_answered_is_lent_with_the_password_it_has
 async fn a_user_that_got_its_login_and_not_its_permissions_heals() {
     let gate = Gate::start().await;
     let appliance = behind(&gate, "outage.half").await;
-    // Somebody was there before us: only a new user gets its permissions with its login.
+    // An earlier try of ours made it, by its tags: only a new user gets its permissions with its login.
     let (name, vhost) = (appliance.user(NAMESPACE, 1), appliance.vhost.clone());
     let before = Secret::generate();
     let login = Login::Hash(PasswordHash::of(&before));
     let permissions = [(vhost, Access::default())];
-    let wish = UserWish { name: &name, login, tags: &[], permissions: &permissions };
+    let tags = appliance.settings.namespaces.user_tags.clone();
+    let wish = UserWish { name: &name, login, tags: &tags, permissions: &permissions };
     node().broker().put_user(&wish).await.unwrap();
     gate.decide(|request| match request.starts_with("PUT /api/permissions/") {
         true => Fate::Lost,

@@ -75,6 +75,10 @@ fn answer(head: &str, request: &str, echo: bool) -> (u16, String) {
         }
         "GET" if target.starts_with("/api/whoami") => (200, r#"{"name":"admin","tags":["administrator"]}"#.into()),
         "GET" if target.starts_with("/api/vhosts") => (200, r#"{"name":"/"}"#.into()),
+        // A new account asks whether somebody else has a user of its name.
+        "GET" if target.starts_with("/api/users/") => {
+            (404, r#"{"error":"Object Not Found","reason":"Not Found"}"#.into())
+        }
         "GET" => (200, "[]".into()),
         _ if echo => {
             let reason = serde_json::Value::String(request.to_owned());

@@ -12,6 +12,8 @@ use crate::wire::{Ask, Talk};
 use crate::world::{NAMESPACE, World};
 
 const BODY_LEN_MAX: usize = 10 << 20;
+/// No method takes a longer document.
+const DOCUMENT_LEN_MAX: usize = 64 << 10;
 
 async fn world() -> (World, Client) {
     with_client(World::start().await).await
@@ -52,7 +54,9 @@ fn padded(len: usize) -> Vec<u8> {
 async fn a_body_is_ten_mebibytes_at_most() {
     let (world, client) = world().await;
     let claim = Ask::claim(NAMESPACE, "");
-    for (len, status) in [(BODY_LEN_MAX, 200), (BODY_LEN_MAX + 1, 413)] {
+    for (len, status) in
+        [(DOCUMENT_LEN_MAX, 200), (DOCUMENT_LEN_MAX + 1, 400), (BODY_LEN_MAX, 400), (BODY_LEN_MAX + 1, 413)]
+    {
         let answer = world.ask_as(&client, &claim.clone().body(padded(len))).await;
         assert_eq!(answer.status, status, "{len}");
         let chunked = claim.clone().without("Content-Length").with("Transfer-Encoding", "chunked");
@@ -68,6 +72,30 @@ async fn a_body_is_ten_mebibytes_at_most() {
 }
 
 #[tokio::test]
+async fn a_long_body_is_not_made_into_a_document_and_not_shown() {
+    let (world, client) = world().await;
+    let claim = |body: &str| Ask::claim(NAMESPACE, "").with("Content-Encoding", "gzip").body(gzip(body.as_bytes()));
+    // In memory and written prettily, each of these elements is a hundred times as long.
+    let nested = |count: usize| format!("{}{}[]{}", "[".repeat(120), "[],".repeat(count), "]".repeat(120));
+    for (body, code) in [
+        (nested(300_000), "InsufficientScopes"),
+        (nested(6_000), "InsufficientScopes"),
+        ("[".repeat(300_000), "MalformedPayload"),
+        (format!("\"{}\"", "a".repeat(300_000)), "MalformedPayload"),
+    ] {
+        let answer = world.ask(&claim(&body)).await;
+        assert_eq!(answer.error().1, code);
+        assert_eq!(answer.json()["requestInfo"]["payload"], serde_json::json!({}));
+        assert!(answer.body.len() < 1000, "{} bytes", answer.body.len());
+    }
+    let answer = world.ask_as(&client, &claim(&nested(300_000))).await;
+    assert_eq!(answer.error(), (400, "InputValidationError".into()));
+    assert!(answer.text().contains("it has 900242 bytes, and 65536 are taken"), "{}", answer.text());
+    let shown = world.ask(&claim("[[]]")).await.json();
+    assert_eq!(shown["requestInfo"]["payload"], serde_json::json!([[]]));
+}
+
+#[tokio::test]
 async fn a_compressed_body_is_measured_when_it_is_inflated() {
     let (world, client) = world().await;
     let claim = |encoding: &str, body: Vec<u8>| Ask::claim(NAMESPACE, "").with("Content-Encoding", encoding).body(body);
@@ -78,7 +106,7 @@ async fn a_compressed_body_is_measured_when_it_is_inflated() {
         ("two members", claim("gzip", [gzip(b"{"), gzip(b"}")].concat()), 200),
         ("deflate", claim("deflate", deflate(b"{}")), 200),
         ("identity", claim("identity", b"{}".to_vec()), 200),
-        ("just fits", claim("gzip", gzip(&padded(BODY_LEN_MAX))), 200),
+        ("just fits", claim("gzip", gzip(&padded(DOCUMENT_LEN_MAX))), 200),
         ("one too many", claim("gzip", gzip(&padded(BODY_LEN_MAX + 1))), 413),
         ("a bomb", claim("gzip", gzip(&bomb)), 413),
         ("a deflate bomb", claim("deflate", deflate(&bomb)), 413),

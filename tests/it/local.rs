@@ -119,3 +119,17 @@ async fn operators_read_why_something_was_refused() {
     }
     assert_eq!(world.audited("client.create").await.len(), 1, "and nothing changed");
 }
+
+#[tokio::test]
+async fn an_operator_is_not_told_that_something_was_done_when_it_was_not() {
+    let world = World::start().await;
+    let client = world.client("builds", &SCOPES).await;
+    assert_eq!(world.claim(&client, NAMESPACE, "{}").await.status, 200);
+    world.broker.go_away();
+    let operator = Operator::connect(&world.settings).unwrap();
+    let path = |verb: &str| format!("/namespaces/{NAMESPACE}/{verb}");
+    assert_eq!(operator.work(&path("expire")).await.unwrap_err().kind(), Kind::Unavailable, "it goes on later");
+    let error = operator.work(&path("rotate")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict, "{error}");
+    assert!(error.message().contains("is being removed"), "{error}");
+}

@@ -202,6 +202,9 @@ async fn a_watcher_learns_whether_the_appliance_can_work() {
     let figures = world.ask(&Ask::get("/metrics")).await;
     assert!(figures.text().contains("\nkeylender_namespaces 0\n"), "{}", figures.text());
     assert_eq!(world.ask(&Ask::get("/metrics").with("X-Forwarded-For", "192.0.2.1")).await.status, 403);
+    let trusting = World::with(|settings| settings.listen.trust_proxy = TrustProxy::DirectPeer).await;
+    let forged = Ask::get("/metrics").with("X-Forwarded-For", "127.0.0.1").with("X-Forwarded-Proto", "https");
+    assert_eq!(trusting.ask(&forged).await.status, 403, "no header makes a client one of this host");
     let page = world.ask(&Ask::get("/")).await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
 }

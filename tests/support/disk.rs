@@ -33,6 +33,8 @@ pub enum Fault {
     Full,
     /// The power is cut: what was not synced is lost, too.
     Cut,
+    /// The database gives up on it: the operation panics.
+    Panics,
 }
 
 impl Fault {
@@ -130,6 +132,9 @@ impl StorageBackend for Disk {
         };
         state.remember(from, from + len);
         state.bytes[from..from + len].copy_from_slice(&data[..len]);
+        let panics = spent.is_err() && state.fault == Fault::Panics;
+        drop(state);
+        assert!(!panics, "on purpose");
         spent
     }
 }

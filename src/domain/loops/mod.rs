@@ -282,7 +282,7 @@ impl Loops {
         let entry = self.entry(name)?;
         let _running = entry.running.lock().await;
         // What is wanted from here on is not in this run.
-        entry.wanted.store(false, Ordering::SeqCst);
+        let mut unended = Unended { entry, was_wanted: entry.wanted.swap(false, Ordering::SeqCst) };
         let outcome = match self.is_braked(entry).await {
             Ok(false) => AssertUnwindSafe((entry.each.run)()).catch_unwind().await,
             Ok(true) => {
@@ -290,6 +290,7 @@ impl Loops {
             }
             Err(error) => Ok(Err(error)),
         };
+        unended.was_wanted = false;
         let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("running the loop", "it panicked")));
         let (name, period) = (entry.each.name, entry.each.period);
         match &outcome {
@@ -328,6 +329,21 @@ impl Loops {
         self.all.iter().find(|entry| entry.each.name == name).ok_or_else(|| {
             Error::not_found(format!("there is no loop `{name}`; there are {}", self.names().join(", ")))
         })
+    }
+}
+
+/// A run that has not come to its end. If it is dropped before, what it was wanted for is wanted again.
+struct Unended<'e> {
+    entry: &'e Entry,
+    was_wanted: bool,
+}
+
+impl Drop for Unended<'_> {
+    fn drop(&mut self) {
+        if self.was_wanted {
+            self.entry.wanted.store(true, Ordering::SeqCst);
+            self.entry.nudge.notify_one();
+        }
     }
 }
 

@@ -32,7 +32,8 @@ impl World {
             match fails.load(Ordering::SeqCst) {
                 0 => Box::pin(async { Ok("did it".to_owned()) }),
                 1 => Box::pin(async { Err(Error::unavailable("away")) }),
-                _ => Box::pin(async { panic!("on purpose") }),
+                2 => Box::pin(async { panic!("on purpose") }),
+                _ => Box::pin(std::future::pending()),
             }
         };
         let plan = || -> Work { Box::pin(async { Ok(String::new()) }) };
@@ -62,6 +63,20 @@ async fn a_restart_neither_repeats_a_fresh_run_nor_forgets_a_due_one() {
     assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
     loops.run("a").await.unwrap();
     assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO, "nudges are one run");
+}
+
+#[tokio::test]
+async fn what_a_cancelled_run_was_wanted_for_is_wanted_again() {
+    let world = World::new();
+    let loops = world.loops();
+    loops.run("a").await.unwrap();
+    loops.nudge("a");
+    world.fails.store(3, Ordering::SeqCst);
+    assert!(tokio::time::timeout(Duration::from_millis(20), loops.run("a")).await.is_err());
+    assert_eq!(loops.wait("a").unwrap(), Some(Duration::ZERO));
+    world.fails.store(0, Ordering::SeqCst);
+    loops.run("a").await.unwrap();
+    assert!(loops.wait("a").unwrap().unwrap() > Duration::ZERO);
 }
 
 #[tokio::test]

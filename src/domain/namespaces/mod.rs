@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp};
 use crate::domain::accounts::{Accounts, Standing, Wish};
 use crate::ports::broker::Access;
-use crate::store::{Store, Table};
+use crate::store::{ReadTx, Store, Table};
 
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
@@ -215,6 +215,14 @@ pub struct Detail {
     pub accounts: Vec<Standing>,
 }
 
+/// One page of the list for operators.
+pub struct Details {
+    /// In the order of their names.
+    pub namespaces: Vec<Detail>,
+    /// The first name of the next page, when there is one.
+    pub next: Option<NamespaceName>,
+}
+
 impl Namespaces {
     /// The namespaces in this store, with users in these accounts.
     pub fn new(store: Store, accounts: Accounts, rules: Rules) -> Self {
@@ -260,19 +268,36 @@ impl Namespaces {
     pub fn detail(&self, name: &NamespaceName) -> Result<Detail> {
         self.store.read(|tx| {
             let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| no_such(name))?;
-            let mut accounts = Vec::new();
-            for account in &namespace.accounts {
-                accounts.extend(self.accounts.standing(tx, account)?);
-            }
-            Ok(Detail {
-                namespace: name.clone(),
-                times: Times { created: namespace.created, expires: namespace.expires },
-                contact: namespace.contact,
-                owners: namespace.owners,
-                active: namespace.active,
-                next_rotation: namespace.next_rotation,
-                accounts,
-            })
+            self.described(tx, name.clone(), namespace)
+        })
+    }
+
+    /// A page of at most `limit` namespaces with their users, from a name upwards: all as they are at one moment.
+    pub fn details(&self, from: Option<&NamespaceName>, limit: usize) -> Result<Details> {
+        let limit = limit.clamp(1, PAGE_LEN_MAX);
+        let from = from.map_or(Bound::Unbounded, Bound::Included);
+        self.store.read(|tx| {
+            let mut rows = tx.scan(&NAMESPACES, from, limit + 1)?;
+            let next = rows.get(limit).map(|(name, _)| name.clone());
+            rows.truncate(limit);
+            let described = rows.into_iter().map(|(name, namespace)| self.described(tx, name, namespace));
+            Ok(Details { namespaces: described.collect::<Result<_>>()?, next })
+        })
+    }
+
+    fn described(&self, tx: &ReadTx<'_>, name: NamespaceName, namespace: Namespace) -> Result<Detail> {
+        let mut accounts = Vec::new();
+        for account in &namespace.accounts {
+            accounts.extend(self.accounts.standing(tx, account)?);
+        }
+        Ok(Detail {
+            namespace: name,
+            times: Times { created: namespace.created, expires: namespace.expires },
+            contact: namespace.contact,
+            owners: namespace.owners,
+            active: namespace.active,
+            next_rotation: namespace.next_rotation,
+            accounts,
         })
     }
 

@@ -299,3 +299,22 @@ async fn a_late_removal_spares_the_things_of_the_next_owner() {
     assert!(left(&world).await.0.contains(&"queue/t-a/new".to_owned()));
     assert_eq!(world.namespaces.count().unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_page_for_operators_shows_what_each_namespace_shows_alone() {
+    let world = World::new();
+    let caller = Caller::local("tests", "r");
+    let names: Vec<NamespaceName> =
+        ["t-a", "t-b", "t-c"].iter().map(|name| world.namespaces.parse(name).unwrap()).collect();
+    for name in &names {
+        let claim = Claim { expires: Some(Timestamp::MAX), contact: Some(format!("{name}@example.com")) };
+        world.namespaces.claim(&caller, name, claim).await.unwrap();
+    }
+    let page = world.namespaces.details(None, 2).unwrap();
+    for (shown, name) in page.namespaces.iter().zip(&names) {
+        assert_eq!(format!("{shown:?}"), format!("{:?}", world.namespaces.detail(name).unwrap()));
+    }
+    assert_eq!((page.namespaces.len(), page.next.as_ref()), (2, Some(&names[2])));
+    let page = world.namespaces.details(page.next.as_ref(), 2).unwrap();
+    assert_eq!((page.namespaces.len(), page.next), (1, None));
+}

@@ -66,3 +66,16 @@ async fn a_full_disk_is_named_and_reading_goes_on() {
     disk.repair();
     assert_eq!(open(&disk).unwrap().read(|tx| tx.count(&THINGS)).unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_panic_while_committing_is_an_answer_and_the_writer_works_on() {
+    let disk = Disk::default();
+    let store = open(&disk).unwrap();
+    disk.break_after(0, Fault::Panics);
+    for _ in 0..2 {
+        assert_eq!(put(&store, "a", 1).await.unwrap_err().kind(), Kind::Unavailable);
+    }
+    disk.repair();
+    drop(store);
+    put(&open(&disk).unwrap(), "a", 1).await.unwrap();
+}

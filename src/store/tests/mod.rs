@@ -110,6 +110,35 @@ async fn a_closure_reads_its_own_changes_and_scans_in_order() {
 }
 
 #[tokio::test]
+async fn a_closure_that_deletes_still_scans_as_many_as_it_may() {
+    let store = store();
+    for (name, size) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
+        put(&store, name, size).await.unwrap();
+    }
+    let seen = store
+        .write(|tx| {
+            tx.delete(&THINGS, &id("a"));
+            tx.delete(&THINGS, &id("c"));
+            tx.audit(note("two"));
+            Ok(tx.scan(&THINGS, 2)?.into_iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>())
+        })
+        .await
+        .unwrap();
+    assert_eq!(seen, ["b", "d"]);
+}
+
+#[test]
+fn a_crash_while_the_key_is_made_leaves_no_half_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("key.new"), "half").unwrap();
+    drop(on_disk(dir.path()).unwrap());
+    assert!(!dir.path().join("key.new").exists());
+    assert_eq!(fs::read_to_string(dir.path().join("key")).unwrap().trim().len(), 64);
+    assert_eq!(fs::metadata(dir.path().join("key")).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(on_disk(dir.path()).unwrap());
+}
+
+#[tokio::test]
 async fn versions_tell_changes_of_one_table_only() {
     let store = store();
     let before = store.version(&THINGS);

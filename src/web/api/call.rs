@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::header::{self, HeaderValue};
@@ -29,7 +30,7 @@ pub struct Call {
     /// Who is asking; nobody for a public method.
     pub caller: Caller,
     /// The document of the body; `{}` when there is none.
-    pub payload: Value,
+    pub payload: Arc<Value>,
     /// The request's own view of our address, for links.
     pub origin: Origin,
     query: Vec<(String, String)>,
@@ -79,25 +80,28 @@ where
     let Some(origin) = parts.extensions.remove::<Origin>() else {
         return page::error(StatusCode::INTERNAL_SERVER_ERROR, "the request came around the door");
     };
-    let body = match body::read(&parts.headers, parts.version, body, app.body_timeout).await {
+    let body = match body::read(&parts.headers, parts.version, body, app.body_timeout, &app.body_room).await {
         Ok(body) => body,
         Err(Unreadable { status, message }) => return page::error(status, message),
     };
-    let payload = body.payload.clone();
+    let shown = body.shown();
     let request_id = origin.id.clone();
     let outcome = async {
         let caller = admit(&app, endpoint, &params, &parts, &origin, &body).await?;
         let argument = arguments(&app, &params).map_err(|error| bad_argument(error, &params))?;
         let query = checked_query(endpoint, parts.uri.query().unwrap_or_default())?;
         check_input(endpoint, &parts.headers, &body)?;
-        handler(app.clone(), Call { caller, payload: body.payload, origin, query }, argument).await
+        let payload = body.payload.clone();
+        // Its place is free for others while the handler works.
+        drop(body);
+        handler(app.clone(), Call { caller, payload, origin, query }, argument).await
     };
     match outcome.await {
         Ok(reply) => reply.into_response(StatusCode::OK, &parts.method, &parts.headers),
         Err(error) => {
             let message = report(&error, endpoint.name, &request_id);
             let time = app.clock.now();
-            let request_info = RequestInfo { method: endpoint.name, params: &params, payload: &payload, time };
+            let request_info = RequestInfo { method: endpoint.name, params: &params, payload: &shown, time };
             error_response(&error, message, request_info, &parts.method)
         }
     }
@@ -174,8 +178,16 @@ fn checked_query(endpoint: &Endpoint, query: &str) -> Result<Vec<(String, String
 }
 
 fn check_input(endpoint: &Endpoint, headers: &axum::http::HeaderMap, body: &ReadBody) -> Result<()> {
-    if !endpoint.has_input || (body.is_present && body::is_json(headers)) {
+    if !endpoint.has_input {
         return Ok(());
+    }
+    if body.is_present && body::is_json(headers) {
+        let (len, max) = (body.bytes.len(), body::DOCUMENT_LEN_MAX);
+        let message = || format!("Payload is too long: it has {len} bytes, and {max} are taken");
+        return match len <= max {
+            true => Ok(()),
+            false => Err(Error::invalid(message()).with_code("InputValidationError")),
+        };
     }
     let got = body::content_type(headers).unwrap_or("null");
     let message = format!("Payload must be JSON with content-type: application/json got content-type: {got}");

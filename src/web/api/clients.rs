@@ -107,7 +107,7 @@ struct Issued<'a> {
 }
 
 async fn create(app: App, call: Call, id: ClientId) -> Result<Reply> {
-    let Input { scopes, expires, description } = read_input(call.payload.clone())?;
+    let Input { scopes, expires, description } = read_input(&call.payload)?;
     let expires = match expires {
         None => Auth::never(app.clock.now()),
         Some(text) => formats::date_time(&text).map_err(|_| not_a_time(&text))?,
@@ -155,6 +155,6 @@ fn not_a_time(text: &str) -> Error {
 }
 
 /// Reads an input; the message says which member is wrong and how.
-pub(super) fn read_input<T: serde::de::DeserializeOwned>(payload: serde_json::Value) -> Result<T> {
-    serde_json::from_value(payload).map_err(|e| Error::invalid(e.to_string()).with_code("InputValidationError"))
+pub(super) fn read_input<'d, T: serde::Deserialize<'d>>(payload: &'d serde_json::Value) -> Result<T> {
+    T::deserialize(payload).map_err(|e| Error::invalid(e.to_string()).with_code("InputValidationError"))
 }

@@ -5,7 +5,7 @@ use axum::routing::MethodFilter;
 use serde::Serialize;
 
 use super::clients::{done, endpoint};
-use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing, serve};
 use crate::base::Result;
 use crate::domain::loops::Status;
 use crate::web::state::App;
@@ -56,7 +56,9 @@ async fn plan(app: App, _: Call, name: String) -> Result<Reply> {
 }
 
 async fn run(app: App, call: Call, name: String) -> Result<Reply> {
-    Reply::json(&Report { report: app.loops.run_for(&call.caller, &name).await? })
+    let loops = app.loops.clone();
+    let report = detached(&app.tasks, async move { loops.run_for(&call.caller, &name).await }).await?;
+    Reply::json(&Report { report })
 }
 
 async fn pause(app: App, call: Call, name: String) -> Result<Reply> {

@@ -11,6 +11,7 @@ mod queues;
 pub mod reference;
 mod reply;
 mod roles;
+mod room;
 
 use std::future::Future;
 
@@ -19,12 +20,14 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use tokio_util::task::TaskTracker;
 
 pub use call::{Call, Params};
 pub use reply::{Reply, etag, knows};
+pub use room::BodyRoom;
 
 use super::state::App;
-use crate::base::Result;
+use crate::base::{Error, Result};
 
 /// A method of an API: what its reference document says of it, and what is checked before its handler runs.
 pub struct Endpoint {
@@ -90,6 +93,15 @@ fn nothing(_: &App, _: &Params) -> Result<()> {
     Ok(())
 }
 
+/// Waits for work that goes on when the client hangs up: a request is dropped then, at whatever step it is. The stop of
+/// the appliance awaits the work.
+async fn detached<T: Send + 'static>(
+    tasks: &TaskTracker,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tasks.spawn(work).await.unwrap_or_else(|e| Err(Error::internal("working for a request", e)))
+}
+
 /// The answer to OPTIONS: which methods a route has (vectors `pulse-http-05`, `-06`).
 pub fn options(allow: &'static str) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + 'static {
     move || {
@@ -109,4 +121,28 @@ pub fn own() -> Routes {
         .merge(loops::routes())
         .merge(queues::routes())
         .merge(audit::routes())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_goes_on_when_the_client_hangs_up_and_a_panic_in_it_is_an_error() {
+        let tasks = TaskTracker::new();
+        let (go, gone) = tokio::sync::oneshot::channel();
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let work = async move {
+            gone.await.map_err(|e| Error::internal("waiting", e))?;
+            done.send(()).map_err(|()| Error::not_found("nobody waits"))
+        };
+        assert!(detached(&tasks, work).now_or_never().is_none(), "the request is dropped here");
+        go.send(()).unwrap();
+        tasks.close();
+        tasks.wait().await;
+        ended.await.unwrap();
+        assert!(detached::<()>(&tasks, async { panic!("on purpose") }).await.is_err());
+    }
 }

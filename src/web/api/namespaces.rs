@@ -5,8 +5,8 @@ use axum::routing::MethodFilter;
 use serde::Serialize;
 
 use super::clients::{done, endpoint};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, serve};
-use crate::base::{AccountName, MailAddress, NamespaceName, Result, Timestamp};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, serve};
+use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, When, Which};
 use crate::web::state::App;
@@ -137,9 +137,8 @@ struct List {
 
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let from = call.query("from").map(NamespaceName::parse).transpose()?;
-    let page = app.namespaces.list(from.as_ref(), PAGE_LEN_MAX)?;
-    let details = page.namespaces.iter().map(|(name, _)| app.namespaces.detail(name).map(Shown::from));
-    Reply::json(&List { namespaces: details.collect::<Result<_>>()?, next: page.next })
+    let page = app.namespaces.details(from.as_ref(), PAGE_LEN_MAX)?;
+    Reply::json(&List { namespaces: page.namespaces.into_iter().map(Shown::from).collect(), next: page.next })
 }
 
 async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
@@ -151,20 +150,28 @@ async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
 }
 
 async fn rotate(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.rotate(&name, &call.caller, When::Now).await?;
-    done()
+    let namespaces = app.namespaces.clone();
+    let work = async move { namespaces.rotate(&name, &call.caller, When::Now).await };
+    done_if(detached(&app.tasks, work).await?, "the namespace is being removed, or was rotated meanwhile: look again")
 }
 
 async fn finish(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    app.namespaces.finish(&name, &call.caller).await?;
+    let namespaces = app.namespaces.clone();
+    detached(&app.tasks, async move { namespaces.finish(&name, &call.caller).await }).await?;
     done()
 }
 
 async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    let removed = app.namespaces.expire(&name, &call.caller, Which::Any).await;
+    let namespaces = app.namespaces.clone();
+    let work = async move { namespaces.expire(&name, &call.caller, Which::Any).await };
     // The loop finishes what was broken off; until then nobody can claim it.
-    removed.inspect_err(|_| app.loops.nudge("expire"))?;
-    done()
+    let removed = detached(&app.tasks, work).await.inspect_err(|_| app.loops.nudge("expire"))?;
+    done_if(removed, "the namespace need not be removed any more: look again")
+}
+
+/// Done, or why nothing was.
+fn done_if(is_done: bool, why_not: &str) -> Result<Reply> {
+    if is_done { done() } else { Err(Error::conflict(why_not)) }
 }
 
 async fn own(app: App, call: Call, (name, address): (NamespaceName, MailAddress)) -> Result<Reply> {

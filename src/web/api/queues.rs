@@ -109,7 +109,7 @@ async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
 }
 
 async fn set(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
-    let rule: Rule = read_input(call.payload.clone())?;
+    let rule: Rule = read_input(&call.payload)?;
     app.guard.set_queue_rule(&call.caller, pattern, rule.into()).await?;
     done()
 }

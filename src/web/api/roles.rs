@@ -49,7 +49,7 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
 }
 
 async fn create(app: App, call: Call, id: RoleId) -> Result<Reply> {
-    let Input { scopes } = read_input(call.payload)?;
+    let Input { scopes } = read_input(&call.payload)?;
     app.auth.put_role(&call.caller, id, scopes).await?;
     done()
 }
