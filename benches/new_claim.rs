@@ -73,6 +73,7 @@ async fn put_both(broker: Arc<ManagementBroker>, name: String) -> Result<()> {
     let permissions = [(VhostName::parse("/")?, access)];
     let put = async |slot: u8, login: Login| {
         let name = AccountName::parse(&format!("{name}-{slot}"))?;
+        broker.user(&name).await?;
         broker.put_user(&UserWish { name: &name, login, tags: &[], permissions: &permissions }).await
     };
     let password = Secret::generate();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::loops::{self, Work};
+use super::loops;
 use super::outbox;
 use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
@@ -77,7 +77,7 @@ impl Appliance {
             clock.clone(),
             guard_rules(settings),
         );
-        let work = Work {
+        let work = loops::Parts {
             accounts: accounts.clone(),
             namespaces: namespaces.clone(),
             guard: guard.clone(),

@@ -1,6 +1,7 @@
 //! Everything that runs by itself, on one page.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::settings::Settings;
@@ -8,7 +9,7 @@ use crate::base::{Clock, Error, Result};
 use crate::domain::accounts::{Accounts, Reconciled};
 use crate::domain::auth::Caller;
 use crate::domain::guard::Guard;
-use crate::domain::loops::{Brake, ClockWatch, Loop};
+use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
 
@@ -18,7 +19,7 @@ const DELIVER_PERIOD: Duration = Duration::from_secs(10);
 
 /// What the loops work on.
 #[derive(Clone)]
-pub struct Work {
+pub struct Parts {
     /// The broker users.
     pub accounts: Accounts,
     /// What is lent on the message bus.
@@ -30,7 +31,27 @@ pub struct Work {
 }
 
 /// The loops of an appliance.
-pub fn all(settings: &Settings, clock: &Clock, work: &Work) -> Vec<Loop> {
+pub fn all(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
+    let all = list(settings, clock, work);
+    if settings.monitor.mock { all.into_iter().map(only_planned).collect() } else { all }
+}
+
+/// The same loop under `MOCK_MAINTENANCE`: it says what it would do, and does nothing.
+fn only_planned(each: Loop) -> Loop {
+    let plan: Arc<dyn Fn() -> Work + Send + Sync> = each.plan.into();
+    let planned = plan.clone();
+    let run = move || {
+        let plan = planned();
+        Box::pin(async move { plan.await.map(only_planned_text) }) as _
+    };
+    Loop { plan: Box::new(move || plan()), run: Box::new(run), ..each }
+}
+
+fn only_planned_text(plan: String) -> String {
+    if plan.is_empty() { plan } else { format!("only planned, because of MOCK_MAINTENANCE: {plan}") }
+}
+
+fn list(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
     let (expiring, braking, releasing) = (work.namespaces.clone(), work.guard.clone(), work.guard.clone());
     vec![
         Loop {
@@ -92,9 +113,9 @@ fn each<P, R>(
     name: &'static str,
     period: Duration,
     why: &'static str,
-    work: &Work,
-    plan: fn(Work) -> P,
-    run: fn(Work) -> R,
+    work: &Parts,
+    plan: fn(Parts) -> P,
+    run: fn(Parts) -> R,
 ) -> Loop
 where
     P: Future<Output = Result<String>> + Send + 'static,
@@ -111,31 +132,34 @@ fn lines<T>(steps: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) -> S
     steps.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-async fn plan_rotation(work: Work) -> Result<String> {
+async fn plan_rotation(work: Parts) -> Result<String> {
     Ok(lines(work.namespaces.due()?, |name| format!("rotate {name}: its interval is over")))
 }
 
-async fn rotate(work: Work) -> Result<String> {
+async fn rotate(work: Parts) -> Result<String> {
     let Rotated { rotated, waiting, failed } = work.namespaces.rotate_due().await?;
     let report =
         format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be");
     told(report, rotated, failed)
 }
 
-async fn plan_expiry(work: Work) -> Result<String> {
+async fn plan_expiry(work: Parts) -> Result<String> {
     Ok(lines(work.namespaces.over()?, |name| format!("remove {name}: its time is over")))
 }
 
-async fn expire(work: Work) -> Result<String> {
+async fn expire(work: Parts) -> Result<String> {
     let Expired { removed, failed } = work.namespaces.expire_over().await?;
     told(format!("{removed} namespaces were removed, {failed} could not be"), removed, failed)
 }
 
-async fn plan_monitor(work: Work) -> Result<String> {
+async fn plan_monitor(work: Parts) -> Result<String> {
+    if !work.guard.has_broker() {
+        return Ok(String::new());
+    }
     Ok(work.guard.plan().await?.to_string())
 }
 
-async fn monitor(work: Work) -> Result<String> {
+async fn monitor(work: Parts) -> Result<String> {
     // Without a broker there is nothing to look at; that none is configured was said at the start.
     if work.guard.has_broker() { Ok(work.guard.run().await?.to_string()) } else { Ok(String::new()) }
 }
@@ -144,11 +168,14 @@ async fn release(guard: Guard, caller: Caller) -> Result<String> {
     guard.release(&caller).await.map(|brake| brake.to_string())
 }
 
-async fn plan_reconcile(work: Work) -> Result<String> {
+async fn plan_reconcile(work: Parts) -> Result<String> {
+    if work.accounts.broker().is_err() {
+        return Ok(String::new());
+    }
     Ok(lines(work.accounts.drifts().await?, |(name, what)| format!("put {name} right: {what}")))
 }
 
-async fn reconcile(work: Work) -> Result<String> {
+async fn reconcile(work: Parts) -> Result<String> {
     if work.accounts.broker().is_err() {
         // Without a broker there is nothing to compare; that none is configured was said at the start.
         return Ok(String::new());
@@ -168,14 +195,14 @@ fn told(report: String, done: usize, failed: usize) -> Result<String> {
     }
 }
 
-async fn plan_delivery(work: Work) -> Result<String> {
+async fn plan_delivery(work: Parts) -> Result<String> {
     Ok(match work.notices.waiting()? {
         0 => String::new(),
         waiting => format!("deliver {waiting} notices that wait"),
     })
 }
 
-async fn deliver(work: Work) -> Result<String> {
+async fn deliver(work: Parts) -> Result<String> {
     let done = work.notices.deliver().await?;
     if done == Delivered::default() {
         return Ok(String::new());
@@ -185,4 +212,36 @@ async fn deliver(work: Work) -> Result<String> {
         "{sent} deliveries were taken, {failed} failed and will be tried again, {dead} were given up; {gathered} notices \
          went into digests, {pruned} old ones were forgotten"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Appliance;
+    use crate::base::{NamespaceName, Timestamp};
+    use crate::domain::namespaces::Claim;
+    use crate::ports::broker::MemoryBroker;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn mock_maintenance_says_what_it_would_do_and_does_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings::for_tests(dir.path());
+        settings.monitor.mock = true;
+        let clock = Clock::manual(Timestamp::from_millis(1_800_000_000_000));
+        let (store, broker) = (Store::memory(clock.clone()).unwrap(), MemoryBroker::default());
+        let appliance = Appliance::on(store, &settings, clock.clone(), Some(Arc::new(broker.clone()))).unwrap();
+        let name = NamespaceName::parse("taskcluster-a").unwrap();
+        let caller = Caller::local("tests", "r");
+        appliance.namespaces.claim(&caller, &name, Claim::default()).await.unwrap();
+        clock.advance(Duration::from_secs(12 * 3600));
+        broker.forget_calls();
+
+        for (each, would) in [("rotate", "rotate taskcluster-a"), ("expire", "remove taskcluster-a")] {
+            let report = appliance.loops.run(each).await.unwrap();
+            assert!(report.starts_with("only planned") && report.contains(would), "{report}");
+        }
+        assert_eq!(appliance.loops.run("reconcile").await.unwrap(), "");
+        assert!(broker.calls().iter().all(|call| call.starts_with("GET ")), "{:?}", broker.calls());
+    }
 }

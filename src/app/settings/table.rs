@@ -189,7 +189,7 @@ pub const TABLE: &[Setting] = &[
         "MOCK_MAINTENANCE",
         "mock-maintenance",
         Is("false"),
-        "the monitor plans and logs, and changes nothing",
+        "loops plan and log, and change nothing outside",
     ),
 ];
 
