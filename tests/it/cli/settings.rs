@@ -102,7 +102,8 @@ fn wrong_usage_is_exit_code_two() {
 /// The names of the commands below one, as its help lists them.
 fn commands(help: &str) -> Vec<String> {
     let list = help.split_once("Commands:\n").map_or("", |(_, list)| list);
-    let lines = list.lines().take_while(|line| line.starts_with("  "));
+    // A line that is further in goes on with what the one before says.
+    let lines = list.lines().take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("   "));
     let names = lines.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().map(str::to_owned));
     names.filter(|name| name != "help").collect()
 }
