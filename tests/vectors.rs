@@ -1,6 +1,9 @@
 //! Every recorded vector of the groups that concern pure functions (`tests/fixtures/vectors`). Where a vector records a
 //! defect, the comment names it and the test asks for what taskcluster.md says instead.
 
+#[path = "vectors/hosts.rs"]
+mod hosts;
+
 use keylender::base::{ClientId, RoleId, Scope, Secret, Span, Timestamp, slugid};
 use keylender::domain::auth::verify::{Party, Success, verify};
 use keylender::proto::ext::{self, Ext};

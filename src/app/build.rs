@@ -13,6 +13,7 @@ use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::auth::Auth;
 use crate::domain::guard::{self, Guard, Prefixes};
+use crate::domain::hosts::{self, Hosts};
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
@@ -20,6 +21,7 @@ use crate::domain::vitals::Vitals;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
 use crate::ports::broker::{Access, Broker, ManagementBroker, ManagementSettings};
+use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{ClientCertificate, Tls};
 use crate::proto::urls::RootUrl;
@@ -37,6 +39,8 @@ pub struct Appliance {
     pub accounts: Accounts,
     /// What it lends on the message bus.
     pub namespaces: Namespaces,
+    /// What it lends to machines.
+    pub hosts: Hosts,
     /// What keeps the broker from overflowing.
     pub guard: Guard,
     /// What runs by itself.
@@ -66,6 +70,8 @@ impl Appliance {
         let vhost = rules.amqp.vhost.clone();
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
         let notices = Notices::new(store.clone(), outbox::ways(settings)?);
+        let dns = Dns::new(&settings.hosts.dns)?;
+        let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, host_rules(settings));
         let vitals = Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
         let lent = namespaces.clone();
@@ -80,6 +86,7 @@ impl Appliance {
         let work = loops::Parts {
             accounts: accounts.clone(),
             namespaces: namespaces.clone(),
+            hosts: hosts.clone(),
             guard: guard.clone(),
             notices: notices.clone(),
         };
@@ -88,6 +95,7 @@ impl Appliance {
         let app = App::new(Parts {
             auth,
             namespaces,
+            hosts: hosts.clone(),
             guard: guard.clone(),
             loops: loops.clone(),
             vitals: vitals.clone(),
@@ -102,7 +110,7 @@ impl Appliance {
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());
-        Ok(Self { store, accounts, namespaces: lent, guard, notices, loops, vitals, app, router })
+        Ok(Self { store, accounts, namespaces: lent, hosts, guard, notices, loops, vitals, app, router })
     }
 }
 
@@ -184,6 +192,43 @@ fn guard_rules(settings: &Settings) -> guard::Rules {
         connection_max_lifetime: settings.monitor.connection_max_lifetime,
         mock: settings.monitor.mock,
     }
+}
+
+fn host_rules(settings: &Settings) -> hosts::Rules {
+    let host = settings.hosts.clone();
+    hosts::Rules {
+        lending: lending(settings),
+        agree: host.agree,
+        fresh_max: host.fresh_max,
+        per_minute: host.per_minute,
+        contacts: host.contacts,
+    }
+}
+
+/// What hosts get, or the settings that are missing for it.
+fn lending(settings: &Settings) -> std::result::Result<hosts::Lending, Vec<&'static str>> {
+    let (credentials, host) = (settings.credentials.clone(), settings.hosts.clone());
+    let missing = [
+        ("TASKCLUSTER_CLIENT_ID", credentials.is_none()),
+        ("TASKCLUSTER_ACCESS_TOKEN", credentials.is_none()),
+        ("TASKCLUSTER_SCOPE_BASE", host.scope_base.is_none()),
+        ("TASKCLUSTER_CLIENT_ID_BASE", host.client_id_base.is_none()),
+        ("TASKCLUSTER_CREDENTIALS_EXPIRE", host.expires.is_none()),
+        ("TASKCLUSTER_ALLOWED_IPS", host.allowed.is_none()),
+    ];
+    let missing = || missing.iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| *name).collect();
+    let lending = || {
+        let settings::Credentials { client_id, access_token } = credentials?;
+        Some(hosts::Lending {
+            issuer: client_id,
+            access_token,
+            scope_base: host.scope_base?,
+            client_id_base: host.client_id_base?,
+            duration: host.expires?,
+            allowed: host.allowed?,
+        })
+    };
+    lending().ok_or_else(missing)
 }
 
 fn rules(settings: &Settings) -> Rules {

@@ -9,6 +9,7 @@ use crate::base::{Clock, Error, Result};
 use crate::domain::accounts::{Accounts, Reconciled};
 use crate::domain::auth::Caller;
 use crate::domain::guard::Guard;
+use crate::domain::hosts::Hosts;
 use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
@@ -16,6 +17,8 @@ use crate::domain::notices::{Delivered, Notices};
 /// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
 /// seen together and can become a digest. No setting: nothing an operator wants depends on it.
 const DELIVER_PERIOD: Duration = Duration::from_secs(10);
+/// How often machines that asked for nothing in a long time are forgotten. No setting: nobody waits for it.
+const FORGET_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the loops work on.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// What is lent on the message bus.
     pub namespaces: Namespaces,
+    /// What is lent to machines.
+    pub hosts: Hosts,
     /// What keeps the broker from overflowing.
     pub guard: Guard,
     /// What people should hear.
@@ -105,6 +110,14 @@ fn list(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
             work,
             plan_delivery,
             deliver,
+        ),
+        each(
+            "hosts",
+            FORGET_PERIOD,
+            "what is remembered of machines is kept for months",
+            work,
+            plan_forgetting,
+            forget,
         ),
     ]
 }
@@ -212,6 +225,15 @@ async fn deliver(work: Parts) -> Result<String> {
         "{sent} deliveries were taken, {failed} failed and will be tried again, {dead} were given up; {gathered} notices \
          went into digests, {pruned} old ones were forgotten"
     ))
+}
+
+async fn plan_forgetting(work: Parts) -> Result<String> {
+    Ok(lines(work.hosts.stale()?, |address| format!("forget {address}: it asked for nothing in months")))
+}
+
+async fn forget(work: Parts) -> Result<String> {
+    let forgotten = work.hosts.forget_stale().await?;
+    told(format!("{forgotten} machines were forgotten"), forgotten, 0)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::names::ClientId;
+use super::names::{ClientId, HostName};
 use super::secret::Secret;
 
 /// Who acted. The loops are actors too.
@@ -16,6 +16,8 @@ pub enum Actor {
     Client(ClientId),
     /// Somebody without an id, by the grace of the remote authority.
     Anonymous,
+    /// A machine that DNS confirmed.
+    Host(HostName),
     /// A user of this host, through the control socket or the store itself.
     Local(String),
     /// A loop, by its name.
@@ -29,6 +31,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Client(id) => write!(f, "client {id}"),
             Self::Anonymous => f.write_str("anonymous"),
+            Self::Host(name) => write!(f, "host {name}"),
             Self::Local(user) => write!(f, "local {user}"),
             Self::Loop(name) => write!(f, "loop {name}"),
             Self::Appliance => f.write_str("appliance"),

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// What the caller can do about an error. `web/error.rs` holds the only mapping to status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Kind {
     Conflict,
     /// Ask again a little later: a limit was reached.
     Busy,
+    /// Ask less often, and again after the time that the error says.
+    Limited,
     /// Ask again later: a neighbour is away.
     Unavailable,
     /// Report it: the fault is ours.
@@ -34,13 +37,14 @@ pub struct Error {
     kind: Kind,
     code: Option<&'static str>,
     message: String,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error of the given kind with a message for the caller.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, code: None, message: message.into(), source: None }
+        Self { kind, code: None, message: message.into(), retry_after: None, source: None }
     }
 
     /// The request is wrong; the message says what was expected.
@@ -71,6 +75,11 @@ impl Error {
     /// A limit was reached.
     pub fn busy(message: impl Into<String>) -> Self {
         Self::new(Kind::Busy, message)
+    }
+
+    /// The caller asks too often; `after` is how long to wait.
+    pub fn limited(message: impl Into<String>, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..Self::new(Kind::Limited, message) }
     }
 
     /// A neighbour (broker, authority, disk) is away; `message` names it.
@@ -111,6 +120,11 @@ impl Error {
     /// The stable code, where the protocol has one.
     pub fn code(&self) -> Option<&'static str> {
         self.code
+    }
+
+    /// How long to wait before asking again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The message for the caller.

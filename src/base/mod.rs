@@ -10,6 +10,6 @@ pub mod span;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};
-pub use names::{AccountName, ClientId, MailAddress, NamespaceName, RoleId, Scope, VhostName};
+pub use names::{AccountName, ClientId, HostName, MailAddress, NamespaceName, RoleId, Scope, VhostName};
 pub use secret::Secret;
 pub use span::Span;

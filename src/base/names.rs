@@ -85,6 +85,8 @@ const MAIL_ADDRESS_LEN_MAX: usize = 254;
 const MAIL_LOCAL_LEN_MAX: usize = 64;
 /// Longest part of a host name between dots.
 const LABEL_LEN_MAX: usize = 63;
+/// Longest host name (RFC 1035: 255 bytes on the wire).
+const HOST_LEN_MAX: usize = 253;
 /// What an atom of a mail address may hold besides letters and digits (RFC 5322, 3.2.3).
 const ATEXT: &[u8] = b"!#$%&'*+-/=?^_`{|}~";
 
@@ -147,6 +149,29 @@ name!(
     "one like name@example.org"
 );
 
+name!(
+    /// A machine's name in DNS. In lower case and without the dot at its end, so that no host has two identities
+    /// (taskcluster.md 6.3).
+    HostName,
+    "host name",
+    |text| text.len() <= HOST_LEN_MAX
+        && text.split('.').all(is_label)
+        && !text.bytes().any(|b| b.is_ascii_uppercase()),
+    "letters in lower case, digits and hyphens between dots"
+);
+
+impl HostName {
+    /// The name that DNS writes so: in any letter case, perhaps with a dot at its end.
+    pub fn of_dns(text: &str) -> Result<Self> {
+        Self::parse(&text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase())
+    }
+
+    /// Its parts from right to left: `name.domain.a`, as scopes and client ids hold it.
+    pub fn reversed(&self) -> String {
+        self.0.rsplit('.').collect::<Vec<_>>().join(".")
+    }
+}
+
 impl MailAddress {
     /// What stands behind the `@`.
     pub fn domain(&self) -> &str {
@@ -154,16 +179,18 @@ impl MailAddress {
     }
 }
 
+/// What a host name holds between dots (RFC 1123, 2.1).
+fn is_label(text: &str) -> bool {
+    (1..=LABEL_LEN_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 /// The dot-atom form of RFC 5321, in ASCII.
 fn is_mail_address(text: &str) -> bool {
     let is_atom =
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || ATEXT.contains(&b));
-    let is_label = |text: &str| {
-        (1..=LABEL_LEN_MAX).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !text.starts_with('-')
-            && !text.ends_with('-')
-    };
     text.len() <= MAIL_ADDRESS_LEN_MAX
         && text.rsplit_once('@').is_some_and(|(local, domain)| {
             local.len() <= MAIL_LOCAL_LEN_MAX && local.split('.').all(is_atom) && domain.split('.').all(is_label)
@@ -205,5 +232,33 @@ mod tests {
         }
         assert!(MailAddress::parse(&format!("{}@b", "a".repeat(65))).is_err());
         assert!(MailAddress::parse(&format!("a@{}", ["b"; 130].join("."))).is_err());
+    }
+
+    #[test]
+    fn a_host_has_one_name_however_dns_writes_it() {
+        let name = HostName::of_dns("Builder-1.Example.ORG.").unwrap();
+        assert_eq!((name.as_str(), name.reversed().as_str()), ("builder-1.example.org", "org.example.builder-1"));
+        assert_eq!(HostName::of_dns("localhost").unwrap().reversed(), "localhost");
+        let longest = [&["a".repeat(63).as_str(); 3].join("."), "b".repeat(61).as_str()].join(".");
+        assert!(HostName::parse(&longest).is_ok() && HostName::parse(&format!("{longest}b")).is_err());
+        for text in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "*.example.org",
+            "a_b",
+            "a b",
+            "-a",
+            "a-",
+            "é",
+            "a\\.b",
+            "a/b",
+            &"a".repeat(64),
+        ] {
+            assert!(HostName::of_dns(text).is_err(), "{text:?}");
+        }
+        assert!(HostName::parse("A").is_err());
     }
 }

@@ -1,12 +1,13 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `loops → auth` ·
-//! `vitals → accounts, namespaces`. Of `auth` the others use only `Caller`, the proof of who asks; `vitals` only reads.
+//! `accounts → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
+//! `loops → auth` · `vitals → accounts, namespaces`. Of `auth` the others use only `Caller`, the proof of who asks; `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod auth; // who is asking, and may they
 pub mod guard; // queues that grow, things nobody owns, connections that stay too long
+pub mod hosts; // machines known by their DNS names: verify, lend, remember
 pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it

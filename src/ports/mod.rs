@@ -5,6 +5,8 @@ pub mod amqp;
 pub mod appliance;
 pub mod authority;
 pub mod broker;
+pub mod dns;
+mod hosts_file;
 pub mod mail;
 pub mod notify;
 mod post;

@@ -1,5 +1,6 @@
 //! Hostile bytes and signed formats. Pure: no I/O, and time is an argument.
 
+pub mod addresses;
 pub mod ext;
 pub mod formats;
 pub mod hawk;

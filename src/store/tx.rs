@@ -162,6 +162,12 @@ impl WriteTx<'_, '_> {
         decode_rows(table, merged.into_iter().take(limit).collect())
     }
 
+    /// How many records a table holds, without what this closure changes.
+    pub fn count<K, V>(&self, table: &Table<K, V>) -> Result<u64> {
+        use redb::ReadableTableMetadata;
+        self.batch.table(table.name())?.len().map_err(|e| fault("reading the store", e))
+    }
+
     /// Writes the record of a key.
     pub fn put<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K, value: &V) -> Result<()> {
         let bytes = encode(table.name(), value)?;

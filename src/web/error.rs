@@ -6,9 +6,18 @@ use uuid::Uuid;
 use crate::base::{Error, Kind};
 
 /// Seconds after which a caller may ask again when a limit was reached or a neighbour is away.
-pub const RETRY_AFTER_SECONDS: &str = "5";
+const RETRY_AFTER_SECONDS: u64 = 5;
 
-/// The status code of a kind. 503 for a limit too, because the ancestors' clients repeat only 5xx.
+/// What `Retry-After` says, for errors that pass by themselves.
+pub fn retry_after_seconds(error: &Error) -> Option<u64> {
+    match (error.kind(), error.retry_after()) {
+        (_, Some(after)) => Some(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
+        (Kind::Busy | Kind::Unavailable, None) => Some(RETRY_AFTER_SECONDS),
+        _ => None,
+    }
+}
+
+/// The status code of a kind. 503 for a limit of ours too, because the ancestors' clients repeat only 5xx.
 pub fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid => StatusCode::BAD_REQUEST,
@@ -16,6 +25,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Limited => StatusCode::TOO_MANY_REQUESTS,
         Kind::Busy | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -29,6 +39,7 @@ pub fn code(error: &Error) -> &'static str {
         Kind::Forbidden => "InsufficientScopes",
         Kind::NotFound => "ResourceNotFound",
         Kind::Conflict => "RequestConflict",
+        Kind::Limited => "TooManyRequests",
         Kind::Busy | Kind::Unavailable => "ServiceUnavailable",
         Kind::Internal => "InternalServerError",
     })

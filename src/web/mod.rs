@@ -30,7 +30,8 @@ pub fn router(app: App) -> Router {
 pub fn router_with(app: App, more: Router<App>) -> Router {
     let inner = Router::new()
         // The two ancestors' APIs, and ours.
-        .nest("/v1", api::pulse::routes())
+        .nest("/v1", api::pulse::routes().merge(api::host_secrets::credentials_routes()))
+        .nest("/api/host-secrets/v1", api::host_secrets::routes())
         .nest("/api/pulse/v1", api::pulse::routes())
         .nest("/api/keylender/v1", api::own())
         .merge(api::reference::routes())

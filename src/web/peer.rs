@@ -47,6 +47,8 @@ pub enum Connection {
 pub struct Peer {
     /// The address of the client, as far as the hops are trusted to tell.
     pub address: IpAddr,
+    /// Whether every trusted hop on the way could be read. If not, the address is that of the hop, not of the client.
+    pub is_sure: bool,
     /// Whether the client spoke TLS, by our own socket or a trusted hop's word.
     pub is_https: bool,
     /// Whether nobody on the way could read the request: TLS, or a client on this host.
@@ -64,7 +66,8 @@ impl Peer {
             Connection::Network { address, tls } => (address.ip().to_canonical(), *tls),
             Connection::Local { user } => {
                 let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                return Self { address, is_https: true, is_private: true, is_on_host: true, local: Some(user.clone()) };
+                let local = Some(user.clone());
+                return Self { address, is_sure: true, is_https: true, is_private: true, is_on_host: true, local };
             }
         };
         let trusted = trust.includes(address);
@@ -72,13 +75,8 @@ impl Peer {
         let is_https = tls || (trusted && text(headers, "x-forwarded-proto") == Some("https"));
         // A proxy on this host speaks from loopback too, for clients that are elsewhere.
         let is_on_host = address.is_loopback() && !forwarded;
-        Self {
-            address: if trusted { client_address(address, headers, trust) } else { address },
-            is_https,
-            is_private: is_https || is_on_host,
-            is_on_host,
-            local: None,
-        }
+        let (client, is_sure) = if trusted { client_address(address, headers, trust) } else { (address, true) };
+        Self { address: client, is_sure, is_https, is_private: is_https || is_on_host, is_on_host, local: None }
     }
 }
 
@@ -92,18 +90,21 @@ impl TrustProxy {
     }
 }
 
-/// The rightmost address that is not a trusted hop's; what stands left of it, anybody may have written.
-fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &TrustProxy) -> IpAddr {
+/// The rightmost address that is not a trusted hop's; what stands left of it, anybody may have written. False with it
+/// when a trusted hop wrote something else than an address.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &TrustProxy) -> (IpAddr, bool) {
     let mut client = peer;
-    let values = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
-    for hop in values.flat_map(|value| value.rsplit(',')) {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { return client };
-        client = address.to_canonical();
-        if matches!(trust, TrustProxy::DirectPeer) || !trust.includes(client) {
-            return client;
+    for value in headers.get_all("x-forwarded-for").iter().rev() {
+        let Ok(value) = value.to_str() else { return (client, false) };
+        for hop in value.rsplit(',') {
+            let Ok(address) = hop.trim().parse::<IpAddr>() else { return (client, false) };
+            client = address.to_canonical();
+            if matches!(trust, TrustProxy::DirectPeer) || !trust.includes(client) {
+                return (client, true);
+            }
         }
     }
-    client
+    (client, true)
 }
 
 /// Host and port that the client signed (taskcluster.md 1.7). These headers count whoever sends them: they can only
@@ -144,13 +145,17 @@ mod tests {
             ("192.0.2.1", hops.clone(), "198.51.100.7", "192.0.2.1"),
             ("10.0.0.1", hops.clone(), "1.1.1.1, 198.51.100.7, 10.2.2.2", "198.51.100.7"),
             ("10.0.0.1", hops.clone(), "10.3.3.3", "10.3.3.3"),
-            ("10.0.0.1", hops.clone(), "nonsense, 10.2.2.2", "10.2.2.2"),
             ("192.0.2.1", TrustProxy::DirectPeer, "1.1.1.1, 198.51.100.7", "198.51.100.7"),
             ("::ffff:192.0.2.1", TrustProxy::Nobody, "", "192.0.2.1"),
         ] {
             let peer = judge(peer, &trust, &[("x-forwarded-for", forwarded)]);
             assert_eq!(peer.address.to_string(), expected, "{forwarded}");
         }
+        for (forwarded, expected) in [("nonsense, 10.2.2.2", "10.2.2.2"), ("unknown", "10.0.0.1"), ("é", "10.0.0.1")] {
+            let peer = judge("10.0.0.1", &hops, &[("x-forwarded-for", forwarded)]);
+            assert_eq!((peer.address.to_string().as_str(), peer.is_sure), (expected, false), "{forwarded}");
+        }
+        assert!(judge("10.0.0.1", &hops, &[]).is_sure, "the hop itself");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::peer::TrustProxy;
 use crate::base::Clock;
 use crate::domain::auth::Auth;
 use crate::domain::guard::Guard;
+use crate::domain::hosts::Hosts;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::vitals::Vitals;
@@ -26,6 +27,8 @@ pub struct Parts {
     pub auth: Auth,
     /// The namespaces.
     pub namespaces: Namespaces,
+    /// The machines.
+    pub hosts: Hosts,
     /// What keeps the broker from overflowing.
     pub guard: Guard,
     /// What runs by itself.

@@ -9,6 +9,9 @@ mod crash;
 mod credentials;
 #[path = "../support/disk.rs"]
 mod disk;
+#[path = "../support/dns.rs"]
+mod dns;
+mod hosts;
 mod limits;
 mod local;
 mod loops;

@@ -7,7 +7,9 @@
 //! but that this version does not use yet draws a warning, so that one file can serve two versions.
 
 mod file;
+mod hosts;
 mod monitor;
+mod nearest;
 mod outbox;
 mod parse;
 mod problems;
@@ -20,6 +22,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use hosts::HostSettings;
 pub use monitor::MonitorSettings;
 pub use outbox::{Credentials, NoticeSettings, SmtpSecurity, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};

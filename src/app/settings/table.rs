@@ -1,29 +1,19 @@
-//! The list of settings, and the nearest name to one that is not in it.
+//! The list of settings.
 
 use super::values::Values;
 use Fallback::{Follows, Is, Nothing};
 
-/// How much of an unknown name is compared; no known one is half as long.
-const NAME_LEN_MAX: usize = 64;
-
 /// Names that the product promises and that this version does not use yet.
-const LATER: &[&str] = &[
+pub(super) const LATER: &[&str] = &[
     "BACKUP_DIR",
     "BACKUP_KEEP",
     "BACKUP_PERIOD",
     "BASE_ROUTE",
-    "DNS_AGREE",
-    "DNS_HOSTS_FILE",
-    "DNS_SERVERS",
     "LOG_FILE",
     "LOG_MODE",
     "SYSLOG_HOST",
     "SYSLOG_PORT",
     "SYSLOG_PROTOCOL",
-    "TASKCLUSTER_ALLOWED_IPS",
-    "TASKCLUSTER_CLIENT_ID_BASE",
-    "TASKCLUSTER_CREDENTIALS_EXPIRE",
-    "TASKCLUSTER_SCOPE_BASE",
     "TLS_CERT",
     "TLS_KEY",
 ];
@@ -44,6 +34,12 @@ pub const TABLE: &[Setting] = &[
         "force-ssl",
         Follows("false in development, true in production", |values| values.by_mode("false", "true")),
         "redirect or refuse plain requests",
+    ),
+    Setting::switch(
+        "PROXY_PROTOCOL",
+        "proxy-protocol",
+        Is("false"),
+        "every connection begins with a PROXY header, version 1 or 2, of a hop of TRUST_PROXY",
     ),
     Setting::plain("TRUST_PROXY", "trust-proxy", Is("false"), "whose X-Forwarded headers count: false, true or CIDRs"),
     Setting::plain(
@@ -84,6 +80,58 @@ pub const TABLE: &[Setting] = &[
         ["TASKCLUSTER_ACCESS_TOKEN", "TASKCLUSTER_ACCESS_TOKEN_FILE"],
         ["token", "token-file"],
         "the access token of that client",
+    ),
+    Setting::plain(
+        "TASKCLUSTER_SCOPE_BASE",
+        "scope-base",
+        Nothing,
+        "host credentials: what stands before the reversed host name in the one scope",
+    ),
+    Setting::plain(
+        "TASKCLUSTER_CLIENT_ID_BASE",
+        "client-id-base",
+        Nothing,
+        "host credentials: what stands before the reversed host name in the client id",
+    ),
+    Setting::plain(
+        "TASKCLUSTER_CREDENTIALS_EXPIRE",
+        "expires",
+        Nothing,
+        "host credentials: how long they are valid, such as `12 hours`; at most 31 days",
+    ),
+    Setting::plain(
+        "TASKCLUSTER_ALLOWED_IPS",
+        "allowed-ips",
+        Nothing,
+        "host credentials: networks that may ask, such as `10.0.0.0/8 2001:db8::/32`",
+    ),
+    Setting::plain(
+        "HOST_REQUESTS_MAX",
+        "host-requests-max",
+        Is("60"),
+        "host credentials: requests of one address in a minute; 0 is no limit",
+    ),
+    Setting::plain(
+        "DNS_SERVERS",
+        "dns-servers",
+        Nothing,
+        "servers that verify hosts: a list of address[:port]; those of /etc/resolv.conf if not set",
+    ),
+    Setting::plain("DNS_AGREE", "dns-agree", Is("1"), "how many DNS servers must give the same verdict"),
+    Setting::plain("DNS_TIMEOUT", "dns-timeout", Is("2 seconds"), "for one DNS server to answer one question"),
+    Setting::plain(
+        "DNS_CACHE_MAX",
+        "dns-cache-max",
+        Is("5 minutes"),
+        "how long a verified host name is believed, if its records allow it so long",
+    ),
+    Setting::switch("DNS_HOSTS_FILE", "dns-hosts-file", Is("true"), "whether /etc/hosts may verify hosts too"),
+    Setting::switch("DNS_DNSSEC", "dns-dnssec", Is("false"), "believe only DNS answers that are signed"),
+    Setting::plain(
+        "DNS_TRUST_ANCHOR",
+        "dns-trust-anchor",
+        Nothing,
+        "file of the DNSKEY records that DNSSEC trusts; the keys of the root if not set",
     ),
     Setting::plain("RABBIT_BASE_URL", "rabbit-url", Nothing, "management API, such as http://localhost:15672/api"),
     Setting::plain("RABBIT_USERNAME", "rabbit-username", Nothing, "an administrator of the broker"),
@@ -179,6 +227,7 @@ pub const TABLE: &[Setting] = &[
          <DATA_DIR>/outbox",
     ),
     Setting::plain("MAIL_FROM", "mail-from", Is("keylender@localhost"), "address that mail comes from"),
+    Setting::plain("OPERATOR_MAIL", "operator-mail", Nothing, "addresses that hear of hosts that changed"),
     Setting::plain("WEBHOOK_URL", "webhook-url", Nothing, "where every notice is posted as signed JSON"),
     Setting::secret(
         ["WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE"],
@@ -313,29 +362,4 @@ pub fn flags() -> impl Iterator<Item = Flag> {
 /// Whether a later version uses this name.
 pub(super) fn is_later(name: &str) -> bool {
     LATER.contains(&name)
-}
-
-/// The known name that takes the fewest edits, letter case and dashes aside. A name spelt like a flag counts too, as in
-/// `RABBIT_URL`.
-pub(super) fn nearest(name: &str) -> &'static str {
-    let spelling = |text: &str| text.to_ascii_uppercase().replace('-', "_");
-    let name: String = spelling(name).chars().take(NAME_LEN_MAX).collect();
-    let known = flags().flat_map(|flag| [(flag.name, flag.name), (flag.flag, flag.name)]);
-    let known = known.chain(LATER.iter().map(|later| (*later, *later)));
-    known.min_by_key(|(known, _)| edits(&name, &spelling(known))).map(|(_, name)| name).unwrap_or_default()
-}
-
-/// How many characters must be added, dropped or replaced to make one text of the other (Levenshtein).
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (above, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (left, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[left + 1];
-            row[left + 1] = replaced.min(diagonal + 1).min(row[left] + 1);
-        }
-    }
-    row[to.len()]
 }

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, load, monitor, outbox, parse};
+use super::{Sources, hosts, load, monitor, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
@@ -47,6 +47,8 @@ pub struct Settings {
     pub root_url: Option<Url>,
     /// Who we are to that deployment.
     pub credentials: Option<outbox::Credentials>,
+    /// What is lent to machines.
+    pub hosts: hosts::HostSettings,
     /// The management API of the broker, if there is one.
     pub broker: Option<BrokerSettings>,
     /// What connection strings say.
@@ -108,6 +110,8 @@ pub struct ListenSettings {
     pub public_url: Option<Url>,
     /// Whether plain requests are redirected or refused.
     pub force_ssl: bool,
+    /// Whether connections begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// Whose `X-Forwarded-*` headers count.
     pub trust_proxy: TrustProxy,
 }
@@ -248,6 +252,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         },
         root_url: read.optional("TASKCLUSTER_ROOT_URL", parse::service_url),
         credentials: outbox::credentials(&mut read),
+        hosts: hosts::hosts(&mut read),
         broker: broker(&mut read),
         amqp: AmqpSettings {
             protocol: read.required("TASKCLUSTER_AMQP_PROTOCOL", parse::amqp_protocol),
@@ -263,8 +268,9 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         patience: Patience::default(),
         monitor: monitor::monitor(&mut read),
     };
-    warn_about_proxy(&settings.listen, report);
+    check_proxy(&settings.listen, values, report);
     outbox::warn_about_mail(&settings.notices, report);
+    hosts::warn_about_networks(&settings.hosts, report);
     settings
 }
 
@@ -274,6 +280,7 @@ fn listen(read: &mut Reader) -> ListenSettings {
         port: read.required("PORT", parse::port),
         public_url: read.optional("PUBLIC_URL", parse::service_url),
         force_ssl: read.required("FORCE_SSL", parse::boolean),
+        proxy_protocol: read.required("PROXY_PROTOCOL", parse::boolean),
         trust_proxy: read.required("TRUST_PROXY", parse::trust_proxy),
     }
 }
@@ -314,10 +321,16 @@ fn namespaces(read: &mut Reader) -> NamespaceSettings {
     }
 }
 
-fn warn_about_proxy(listen: &ListenSettings, report: &mut Report) {
+fn check_proxy(listen: &ListenSettings, values: &Values, report: &mut Report) {
+    if let (true, TrustProxy::Nobody, Some(given)) =
+        (listen.proxy_protocol, &listen.trust_proxy, values.given("PROXY_PROTOCOL"))
+    {
+        report.problem(&given.place, "PROXY_PROTOCOL: needs TRUST_PROXY, the proxies whose word counts");
+    }
     match listen.trust_proxy {
         TrustProxy::DirectPeer => report.warning(
-            "TRUST_PROXY is true: whoever connects may claim any address; name the networks of the proxies instead",
+            "TRUST_PROXY is true: whoever connects may claim any address, and so get any host's credentials; name the \
+             networks of the proxies instead",
         ),
         TrustProxy::Nobody if listen.force_ssl => report.warning(
             "FORCE_SSL is on but TRUST_PROXY is false: nothing can tell that a request came by TLS, \

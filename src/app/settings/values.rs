@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::file::{self, Entry};
+use super::nearest::nearest;
 use super::problems::{Place, Report};
 use super::table::{self, Fallback, Setting, TABLE};
 use super::{Effective, MASK, Sources, parse};
@@ -118,7 +119,7 @@ fn flags(sources: &Sources, report: &mut Report) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (name, text) in &sources.flags {
         let Some(flag) = table::flags().find(|flag| flag.name == name) else {
-            let message = format!("no flag sets `{name}`; the nearest known setting is `{}`", table::nearest(name));
+            let message = format!("no flag sets `{name}`; the nearest known setting is `{}`", nearest(name));
             report.problem(&Place::Flag(name.clone()), message);
             continue;
         };
@@ -168,8 +169,8 @@ fn choose(entries: &[Entry], report: &mut Report) -> HashMap<&'static str, Wante
             match table::is_later(name) {
                 true => report.warning(format!("{place}: `{name}` has no effect in this version")),
                 false => {
-                    let nearest = table::nearest(name);
-                    report.problem(place, format!("unknown setting `{name}`; the nearest known one is `{nearest}`"));
+                    let known = nearest(name);
+                    report.problem(place, format!("unknown setting `{name}`; the nearest known one is `{known}`"));
                 }
             }
             continue;

@@ -16,7 +16,7 @@ use super::{Endpoint, Reply};
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::domain::auth::{Caller, Presented};
 use crate::proto::scopes::Expression;
-use crate::web::error::{RETRY_AFTER_SECONDS, code, report, status};
+use crate::web::error::{code, report, retry_after_seconds, status};
 use crate::web::layers::Origin;
 use crate::web::page;
 use crate::web::peer::signed_authority;
@@ -208,12 +208,11 @@ fn error_response(error: &Error, human: String, request_info: RequestInfo<'_>, m
         Err(_) => return page::error(status, code),
     };
     let headers = response.headers_mut();
-    match error.kind() {
-        Kind::Unauthenticated => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("hawk"))),
-        Kind::Busy | Kind::Unavailable => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-        }
-        _ => {}
+    if error.kind() == Kind::Unauthenticated {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("hawk"));
+    }
+    if let Some(seconds) = retry_after_seconds(error) {
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }

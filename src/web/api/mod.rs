@@ -4,6 +4,8 @@ mod audit;
 mod body;
 mod call;
 mod clients;
+pub mod host_secrets;
+mod hosts;
 mod loops;
 mod namespaces;
 pub mod pulse;
@@ -120,6 +122,7 @@ pub fn own() -> Routes {
         .merge(namespaces::routes())
         .merge(loops::routes())
         .merge(queues::routes())
+        .merge(hosts::routes())
         .merge(audit::routes())
 }
 

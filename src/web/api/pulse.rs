@@ -16,7 +16,8 @@ use crate::web::state::App;
 /// All methods, in the order of the reference document.
 pub static ENDPOINTS: [&Endpoint; 4] = [&PING, &LIST, &GET, &CLAIM];
 
-static PING: Endpoint =
+/// Whether it is up; both ancestors have it.
+pub(super) static PING: Endpoint =
     Endpoint { name: "ping", method: MethodFilter::GET, route: "/ping", query: &[], scope: None, has_input: false };
 
 static LIST: Endpoint = Endpoint {
@@ -78,7 +79,7 @@ struct Ping {
     uptime: f64,
 }
 
-async fn ping(app: App, _: Call, (): ()) -> Result<Reply> {
+pub(super) async fn ping(app: App, _: Call, (): ()) -> Result<Reply> {
     Reply::json(&Ping { alive: true, uptime: app.vitals.uptime().as_secs_f64() })
 }
 

@@ -9,10 +9,13 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::reply::Reply;
-use super::{Endpoint, pulse};
+use super::{Endpoint, host_secrets, pulse};
 use crate::web::assets::Assets;
 use crate::web::page;
 use crate::web::state::App;
+
+/// The format that every client reads.
+const OLD_FORMAT: &str = "http://schemas.taskcluster.net/base/v1/api-reference.json#";
 
 /// What a reference document says of a method beyond what the server checks.
 struct Described {
@@ -28,12 +31,16 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/references/manifest.json", get(manifest))
         .route("/references/pulse/v1/api.json", get(pulse_reference))
+        .route("/references/host-secrets/v1/api.json", get(host_secrets_reference))
         .route("/schemas/{service}/v1/{file}", get(schema))
 }
 
 async fn manifest(method: Method, headers: HeaderMap) -> Response {
     answer(
-        &json!({"$schema": "/schemas/common/manifest-v3.json#", "references": ["/references/pulse/v1/api.json"]}),
+        &json!({
+            "$schema": "/schemas/common/manifest-v3.json#",
+            "references": ["/references/host-secrets/v1/api.json", "/references/pulse/v1/api.json"],
+        }),
         &method,
         &headers,
     )
@@ -41,6 +48,10 @@ async fn manifest(method: Method, headers: HeaderMap) -> Response {
 
 async fn pulse_reference(State(app): State<App>, method: Method, headers: HeaderMap) -> Response {
     answer(&pulse_document(app.public_url.as_ref()), &method, &headers)
+}
+
+async fn host_secrets_reference(State(app): State<App>, method: Method, headers: HeaderMap) -> Response {
+    answer(&host_secrets_document(app.public_url.as_ref()), &method, &headers)
 }
 
 async fn schema(
@@ -65,20 +76,36 @@ fn answer<T: serde::Serialize>(document: &T, method: &Method, headers: &HeaderMa
 /// The pulse API's reference document: the old format, which every client reads, with the members that the new
 /// format adds. Without a public URL the ancestor's own address stands in it; clients that know a root URL ignore it.
 pub fn pulse_document(public_url: Option<&url::Url>) -> Value {
-    let base_url = public_url.map_or("https://pulse.taskcluster.net/v1/".to_owned(), |url| {
-        format!("{}/v1/", url.as_str().trim_end_matches('/'))
-    });
     json!({
         "version": 0,
-        "$schema": "http://schemas.taskcluster.net/base/v1/api-reference.json#",
+        "$schema": OLD_FORMAT,
         "title": "Pulse Management Service",
         "description": "Lends credentials for the message bus: a service claims a namespace and gets a RabbitMQ \
                         user that is limited to it.",
-        "baseUrl": base_url,
+        "baseUrl": base_url(public_url, "https://pulse.taskcluster.net"),
         "serviceName": "pulse",
         "apiVersion": "v1",
         "entries": pulse::ENDPOINTS.iter().map(|endpoint| entry(endpoint, &describe(endpoint.name))).collect::<Vec<_>>(),
     })
+}
+
+/// The host-secrets API's. Its ancestor called the service's name just `name`; both are there.
+fn host_secrets_document(public_url: Option<&url::Url>) -> Value {
+    json!({
+        "version": 0,
+        "$schema": OLD_FORMAT,
+        "title": "Host Secrets",
+        "description": "Lends temporary Taskcluster credentials to machines, which are known by their DNS names.",
+        "baseUrl": base_url(public_url, "https://host-secrets.taskcluster.net"),
+        "name": "host-secrets",
+        "serviceName": "host-secrets",
+        "apiVersion": "v1",
+        "entries": host_secrets::ENDPOINTS.iter().map(|endpoint| entry(endpoint, &describe(endpoint.name))).collect::<Vec<_>>(),
+    })
+}
+
+fn base_url(public_url: Option<&url::Url>, usual: &str) -> String {
+    format!("{}/v1/", public_url.map_or(usual, |url| url.as_str().trim_end_matches('/')))
 }
 
 fn entry(endpoint: &Endpoint, described: &Described) -> Value {
@@ -111,6 +138,14 @@ fn describe(name: &str) -> Described {
             title: "Ping Server",
             description: "Respond without doing anything. This endpoint is used to check that the service is up.",
             stability: "stable",
+            input: None,
+            output: None,
+        },
+        "credentials" => Described {
+            // The ancestor's spelling: generated clients show it.
+            title: "Retreive a temporary taskcluster credential",
+            description: "Temporary credentials for the host that asks, which is known by its address and DNS name.",
+            stability: "experimental",
             input: None,
             output: None,
         },

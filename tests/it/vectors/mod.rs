@@ -1,6 +1,7 @@
 //! Every recorded vector of the groups that concern the whole appliance (`tests/fixtures/vectors`), at both mounts.
 
 mod compare;
+mod host_secrets;
 mod others;
 mod pulse_http;
 mod request;

@@ -23,6 +23,7 @@ pub fn ask(vector: &Value, mount: &str) -> Ask {
         (Value::String(body), _) => Ask { body: Some(body.clone().into()), ..ask },
         (_, "pulse-claim-10") => ask.body(gzip(br#"{"contact":"a@example.com"}"#)),
         (_, "pulse-claim-23") => Ask { body: Some(b"2\r\n{}\r\n0\r\n\r\n".to_vec()), ..ask },
+        (_, "hs-http-21") => ask.body(format!(r#"{{"a":"{}"}}"#, "a".repeat(11 << 20))),
         (_, "pulse-body-21") => ask.body(format!(r#"{{"contact":"{}@example.com"}}"#, "a".repeat(10 << 20))),
         (note, id) => panic!("{id} has a body that nobody wrote down: {note}"),
     }

@@ -1,0 +1,226 @@
+//! Machines known by their DNS names: who an address is, what it gets, and what is remembered of it
+//! (taskcluster.md 6.3; vector groups `host_secrets_*`).
+//!
+//! A machine shows no secret. That its address leads to a name and the name back to the address is all the proof there
+//! is, so whoever can answer for DNS or take an address can be a host: `docs/hosts.md` says what that means.
+
+mod cause;
+mod explain;
+mod limit;
+mod lookup;
+mod record;
+mod rules;
+mod verify;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use cause::Cause;
+pub use explain::Explanation;
+pub use lookup::Checked;
+pub use record::{Known, PAGE_LEN_MAX};
+pub use rules::{HostRule, Names, Ruled};
+pub use verify::{Step, Verdict, judge};
+
+use limit::Limit;
+use lookup::Lookups;
+use record::Visit;
+
+use crate::base::audit::{Actor, Note};
+use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret};
+use crate::domain::notices::Notices;
+use crate::ports::dns::{Answer, Dns};
+use crate::proto::addresses::AddressList;
+use crate::proto::tempcred::{self, Credentials, Grant};
+use crate::store::{Lent, Store};
+
+/// What a machine hears, whatever the cause.
+const REFUSAL: &str = "Remote IP not allowed";
+/// Its code on the wire.
+const REFUSAL_CODE: &str = "IPNotAllowed";
+
+/// What hosts get.
+#[derive(Clone, Debug)]
+pub struct Lending {
+    /// Who signs.
+    pub issuer: ClientId,
+    /// The permanent access token to sign with.
+    pub access_token: Secret,
+    /// Stands before the reversed name in the one scope.
+    pub scope_base: String,
+    /// Stands before the reversed name in the client id.
+    pub client_id_base: String,
+    /// How long credentials are valid; at most 31 days.
+    pub duration: Duration,
+    /// Who may ask.
+    pub allowed: AddressList,
+}
+
+/// The rules of the settings.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What hosts get, or the names of the settings that are missing.
+    pub lending: std::result::Result<Lending, Vec<&'static str>>,
+    /// DNS servers that must give the same verdict.
+    pub agree: usize,
+    /// How long a verified name is believed at most.
+    pub fresh_max: Duration,
+    /// Requests of one address in a minute; 0 is no limit.
+    pub per_minute: u32,
+    /// Who hears of hosts that changed.
+    pub contacts: Vec<MailAddress>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The address; an IPv4-mapped one is an IPv4 address here.
+    pub address: IpAddr,
+    /// Whether the way to it could be read.
+    pub is_sure: bool,
+    /// The id of the request, for the audit log.
+    pub request_id: &'a str,
+}
+
+/// Lends to machines. Cheap to clone.
+#[derive(Clone)]
+pub struct Hosts {
+    store: Store,
+    notices: Notices,
+    clock: Clock,
+    rules: Arc<Rules>,
+    limit: Arc<Limit>,
+    lookups: Arc<Lookups>,
+    decided: Arc<rules::Cached>,
+}
+
+impl Hosts {
+    /// Lends by these rules to whom this DNS confirms.
+    pub fn new(store: Store, notices: Notices, clock: Clock, dns: Dns, rules: Rules) -> Self {
+        let limit = Limit::new(rules.per_minute).into();
+        let lookups = Lookups::new(dns, rules.agree, rules.fresh_max, clock.clone()).into();
+        Self { store, notices, clock, rules: rules.into(), limit, lookups, decided: Arc::default() }
+    }
+
+    /// Temporary credentials for the host that asks: its own client id, and the one scope that is its name.
+    ///
+    /// Whoever is refused hears the same for every cause, `Forbidden`; the cause is remembered for operators.
+    /// `Limited` for one that asks too often, `Unavailable` while settings are missing.
+    pub async fn credentials(&self, asker: Asker<'_>) -> Result<Lent<Credentials>> {
+        let lending = self.rules.lending.as_ref().map_err(|missing| not_configured(missing))?;
+        let address = asker.address;
+        self.limit.admit(address, self.clock.elapsed()).map_err(|after| {
+            Error::limited("this address asks for credentials too often: wait, and keep those that you have", after)
+        })?;
+        if let Some(cause) = self.refuse_early(lending, &asker)? {
+            return Err(self.refuse(asker, cause, &[]).await);
+        }
+        let checked = self.lookups.check(address).await;
+        match self.settle(lending, address, &checked.verdict)? {
+            Ok((name, credentials)) => self.lend(asker, name, credentials, checked).await,
+            Err(cause) => Err(self.refuse(asker, cause, &checked.answers).await),
+        }
+    }
+
+    /// Why an address gets nothing before DNS is asked.
+    fn refuse_early(&self, lending: &Lending, asker: &Asker<'_>) -> Result<Option<Cause>> {
+        if !asker.is_sure {
+            return Ok(Some(Cause::UnknownAddress));
+        }
+        if !lending.allowed.includes(asker.address) {
+            return Ok(Some(Cause::NotAllowed));
+        }
+        self.decided.refuse_address(&self.store, asker.address)
+    }
+
+    /// What a verdict comes to under the rules: credentials that are not lent yet, or why there are none.
+    fn settle(
+        &self,
+        lending: &Lending,
+        address: IpAddr,
+        verdict: &Verdict,
+    ) -> Result<std::result::Result<(HostName, Issued), Cause>> {
+        let name = match verdict {
+            Verdict::Verified(name) => name,
+            Verdict::Refused(cause) => return Ok(Err(cause.clone())),
+        };
+        if let Some(cause) = self.decided.refuse_host(&self.store, address, name)? {
+            return Ok(Err(cause));
+        }
+        match lending.issue(name, &self.clock) {
+            Ok(issued) => Ok(Ok((name.clone(), issued))),
+            Err(_) => Ok(Err(Cause::TooLong(name.clone()))),
+        }
+    }
+
+    /// Lends in the transaction of the audit entry.
+    async fn lend(
+        &self,
+        asker: Asker<'_>,
+        name: HostName,
+        issued: Issued,
+        checked: Arc<Checked>,
+    ) -> Result<Lent<Credentials>> {
+        let (this, address, request_id) = (self.clone(), asker.address, asker.request_id.to_owned());
+        self.store
+            .write(move |tx| {
+                let (verdict, answers) = (Ok(&name), &*checked.answers);
+                this.remember(tx, &Visit { address, verdict, answers, request_id: &request_id })?;
+                let Issued { credentials, scope, expiry } = issued;
+                let note = Note::done(Actor::Host(name.clone()), "host.lend", &name)
+                    .request(request_id)
+                    .about(&credentials.access_token)
+                    .with("address", address.to_string())
+                    .with("client_id", credentials.client_id.as_str())
+                    .with("scope", scope.as_str())
+                    .with("expiry", expiry.to_string());
+                Ok(tx.lend(note, credentials))
+            })
+            .await
+    }
+
+    /// Remembers a refusal and makes the error that its machine hears.
+    async fn refuse(&self, asker: Asker<'_>, cause: Cause, answers: &[Answer]) -> Error {
+        let refusal = Error::forbidden(REFUSAL).with_code(REFUSAL_CODE);
+        let (this, address) = (self.clone(), asker.address);
+        let (answers, request_id) = (answers.to_vec(), asker.request_id.to_owned());
+        tracing::debug!(request_id, %address, "refused credentials: {cause}");
+        let remembered = self.store.write(move |tx| {
+            this.remember(tx, &Visit { address, verdict: Err(&cause), answers: &answers, request_id: &request_id })
+        });
+        // A store that cannot be written lends nothing either; then that is what there is to say.
+        remembered.await.err().unwrap_or(refusal)
+    }
+}
+
+/// Credentials that are not lent yet.
+struct Issued {
+    credentials: Credentials,
+    scope: Scope,
+    expiry: crate::base::Timestamp,
+}
+
+impl Lending {
+    /// The client id and the scope of a host. `Invalid` for a name that makes one of them too long.
+    fn identity(&self, name: &HostName) -> Result<(ClientId, Scope)> {
+        let reversed = name.reversed();
+        let client_id = ClientId::parse(&format!("{}{reversed}", self.client_id_base))?;
+        Ok((client_id, Scope::parse(&format!("{}{reversed}", self.scope_base))?))
+    }
+
+    fn issue(&self, name: &HostName, clock: &Clock) -> Result<Issued> {
+        let (client_id, scope) = self.identity(name)?;
+        let start = clock.now();
+        let expiry = start.plus(self.duration);
+        let grant = Grant { name: Some(&client_id), start, expiry, scopes: std::slice::from_ref(&scope) };
+        let seed = Secret::generate_long();
+        let credentials = tempcred::issue(&self.issuer, &self.access_token, &grant, seed.expose())?;
+        Ok(Issued { credentials, scope, expiry })
+    }
+}
+
+fn not_configured(missing: &[&str]) -> Error {
+    Error::unavailable("this server lends no host credentials: it is not set up for it")
+        .because(format!("not set: {}", missing.join(", ")))
+}

@@ -1,0 +1,285 @@
+//! What is remembered of addresses that asked: who they were, since when, and what changed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Bound;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cause, Hosts};
+use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::{HostName, Result, Timestamp};
+use crate::domain::notices::Notice;
+use crate::ports::dns::Answer;
+use crate::store::{ReadTx, Table, WriteTx};
+
+/// Addresses remembered. Beyond it, strangers that were refused are not: there may be any number of them.
+const HOSTS_MAX: u64 = 50_000;
+/// Longest page of a list.
+pub const PAGE_LEN_MAX: usize = 1000;
+/// How often a refusal that repeats itself is audited again.
+const REPEAT_PERIOD: Duration = Duration::from_secs(60 * 60);
+/// How often the same kind of refusal with another sentence is audited: the wording of a failing server varies.
+const REASON_PERIOD: Duration = Duration::from_secs(60);
+/// Between two notices about one address: a record that flips is one matter.
+const NOTICE_PERIOD: Duration = Duration::from_secs(60 * 60);
+/// How long an address that asks no more is remembered.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Addresses that one pass forgets; the next pass goes on.
+const FORGOTTEN_MAX: usize = 5000;
+/// The name of the loop, in the audit log and on the console.
+const LOOP: &str = "hosts";
+
+static HOSTS: Table<IpAddr, Record> = Table::audited("hosts");
+/// How often an address asked. Apart, because it changes with every request.
+static SEEN: Table<IpAddr, Seen> = Table::plain("hosts_seen");
+/// The DNS answers of the last change.
+static ANSWERS: Table<IpAddr, Vec<Answer>> = Table::plain("hosts_answers");
+/// Where a name was last seen.
+static NAMES: Table<HostName, Places> = Table::plain("hosts_names");
+
+/// What is known of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    /// The last name that held.
+    name: Option<HostName>,
+    /// `verified`, or the code of the cause.
+    verdict: String,
+    /// The cause in a sentence.
+    why: String,
+    first_seen: Timestamp,
+    /// When name, verdict or cause last changed.
+    changed: Timestamp,
+    /// When a refusal was last audited.
+    audited: Timestamp,
+    noticed: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Seen {
+    last: Timestamp,
+    lent: u64,
+    refused: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Places {
+    v4: Option<Ipv4Addr>,
+    v6: Option<Ipv6Addr>,
+}
+
+/// An address that asked, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The address.
+    pub address: IpAddr,
+    /// The last name that held.
+    pub name: Option<HostName>,
+    /// `verified`, or the code of the cause.
+    pub verdict: String,
+    /// The cause in a sentence; empty when it was verified.
+    pub why: String,
+    /// When it first asked.
+    pub first_seen: Timestamp,
+    /// When it last asked.
+    pub last_seen: Timestamp,
+    /// When name, verdict or cause last changed.
+    pub changed: Timestamp,
+    /// Credentials it got.
+    pub lent: u64,
+    /// Requests that were refused.
+    pub refused: u64,
+}
+
+/// What a request of an address came to.
+pub(super) struct Visit<'a> {
+    pub address: IpAddr,
+    pub verdict: std::result::Result<&'a HostName, &'a Cause>,
+    pub answers: &'a [Answer],
+    pub request_id: &'a str,
+}
+
+impl Visit<'_> {
+    fn code(&self) -> &'static str {
+        self.verdict.map_or_else(Cause::code, |_| "verified")
+    }
+
+    /// Begins an entry with all that an operator wants to know of a verdict.
+    fn note(&self, action: &'static str) -> Note {
+        let note = match self.verdict {
+            Ok(name) => Note::done(Actor::Host(name.clone()), action, self.address).with("name", name.as_str()),
+            Err(cause) => Note::done(Actor::Anonymous, action, self.address)
+                .outcome(Outcome::Refused)
+                .with("cause", cause.code())
+                .with("why", cause.to_string()),
+        };
+        let answers = serde_json::to_value(self.answers).unwrap_or_default();
+        note.with("answers", answers).request(self.request_id)
+    }
+}
+
+impl Hosts {
+    /// Remembers a request in the transaction of its outcome. A change is audited with the answers that show it, and
+    /// people hear of a name or an address that changed its partner.
+    pub(super) fn remember(&self, tx: &mut WriteTx<'_, '_>, visit: &Visit<'_>) -> Result<()> {
+        let (address, now) = (visit.address, tx.now());
+        let known = tx.get(&HOSTS, &address)?;
+        if known.is_none() && visit.verdict.is_err() && tx.count(&HOSTS)? >= HOSTS_MAX {
+            return Ok(());
+        }
+        self.count(tx, visit)?;
+        let why = visit.verdict.map_or_else(ToString::to_string, |_| String::new());
+        let old = known.clone().unwrap_or(Record {
+            name: None,
+            verdict: String::new(),
+            why: String::new(),
+            first_seen: now,
+            changed: now,
+            audited: Timestamp::MIN,
+            noticed: None,
+        });
+        let name = visit.verdict.ok().or(old.name.as_ref()).cloned();
+        let is_reworded = old.why != why && now >= old.audited.plus(REASON_PERIOD);
+        let is_changed = old.verdict != visit.code() || old.name != name || is_reworded;
+        let is_due = visit.verdict.is_err() && now >= old.audited.plus(REPEAT_PERIOD);
+        if !is_changed && !is_due {
+            return Ok(());
+        }
+        let mut record = Record { name, verdict: visit.code().to_owned(), why, audited: now, ..old.clone() };
+        if is_changed {
+            record.changed = now;
+            tx.put(&ANSWERS, &address, &visit.answers.to_vec())?;
+        }
+        if let Ok(name) = visit.verdict {
+            self.tell_of_changes(tx, address, name, &old, &mut record)?;
+        }
+        tx.audit(visit.note(if visit.verdict.is_ok() { "host.verify" } else { "host.refuse" }));
+        tx.put(&HOSTS, &address, &record)
+    }
+
+    fn count(&self, tx: &mut WriteTx<'_, '_>, visit: &Visit<'_>) -> Result<()> {
+        let now = tx.now();
+        let seen = tx.get(&SEEN, &visit.address)?.unwrap_or(Seen { last: now, lent: 0, refused: 0 });
+        let (lent, refused) = if visit.verdict.is_ok() { (1, 0) } else { (0, 1) };
+        let seen = Seen { last: now, lent: seen.lent + lent, refused: seen.refused + refused };
+        tx.put(&SEEN, &visit.address, &seen)
+    }
+
+    /// A name from a new address, or an address with another name: renamed by its owner, or by somebody else.
+    fn tell_of_changes(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        address: IpAddr,
+        name: &HostName,
+        old: &Record,
+        record: &mut Record,
+    ) -> Result<()> {
+        let mut places = tx.get(&NAMES, name)?.unwrap_or_default();
+        let before = match address {
+            IpAddr::V4(v4) => places.v4.replace(v4).map(IpAddr::from),
+            IpAddr::V6(v6) => places.v6.replace(v6).map(IpAddr::from),
+        };
+        tx.put(&NAMES, name, &places)?;
+        let renamed = old.name.as_ref().filter(|old| *old != name);
+        let moved = before.filter(|before| *before != address);
+        let is_soon = old.noticed.is_some_and(|noticed| tx.now() < noticed.plus(NOTICE_PERIOD));
+        let mut changes = Vec::new();
+        if let Some(old) = renamed {
+            changes.push(format!("The address {address} was {old} and is {name} now."));
+        }
+        if let Some(before) = moved {
+            changes.push(format!("The host {name} asked from {before} before and asks from {address} now."));
+        }
+        if changes.is_empty() || is_soon {
+            return Ok(());
+        }
+        record.noticed = Some(tx.now());
+        let advice = format!(
+            "If nobody changed this on purpose, block it: keylender host block {address}\nThe DNS answers: keylender \
+             host check {address}"
+        );
+        self.notices.post(
+            tx,
+            Notice {
+                kind: if moved.is_some() { "host.moved" } else { "host.renamed" },
+                about: name.to_string(),
+                to: self.rules.contacts.iter().map(ToString::to_string).collect(),
+                subject: format!("{name} has changed: it asks from {address}"),
+                body: format!("{}\n\n{advice}\n", changes.join("\n")),
+            },
+        )
+    }
+
+    /// At most `limit` addresses that asked, after one of them, in the order of their text.
+    pub fn list(&self, after: Option<&IpAddr>, limit: usize) -> Result<Vec<Known>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.store.read(|tx| {
+            let rows = tx.scan(&HOSTS, from, limit.min(PAGE_LEN_MAX))?;
+            rows.into_iter().map(|(address, record)| known(tx, address, record)).collect()
+        })
+    }
+
+    /// What is known of one address, with the DNS answers of its last change.
+    pub fn known(&self, address: IpAddr) -> Result<Option<(Known, Vec<Answer>)>> {
+        self.store.read(|tx| {
+            let Some(record) = tx.get(&HOSTS, &address)? else { return Ok(None) };
+            let answers = tx.get(&ANSWERS, &address)?.unwrap_or_default();
+            Ok(Some((known(tx, address, record)?, answers)))
+        })
+    }
+
+    /// How many addresses are remembered.
+    pub fn count_known(&self) -> Result<u64> {
+        self.store.read(|tx| tx.count(&HOSTS))
+    }
+
+    /// The addresses that did not ask for long: what the next pass forgets.
+    pub fn stale(&self) -> Result<Vec<IpAddr>> {
+        self.store.read(|tx| {
+            let seen = tx.scan(&SEEN, Bound::Unbounded, usize::try_from(2 * HOSTS_MAX).unwrap_or(usize::MAX))?;
+            let old = seen.into_iter().filter(|(_, seen)| tx.now() >= seen.last.plus(KEPT));
+            Ok(old.map(|(address, _)| address).take(FORGOTTEN_MAX).collect())
+        })
+    }
+
+    /// Forgets them. Returns how many there were.
+    pub async fn forget_stale(&self) -> Result<usize> {
+        let stale = self.stale()?;
+        if stale.is_empty() {
+            return Ok(0);
+        }
+        self.store
+            .write(move |tx| {
+                for address in &stale {
+                    if let Some(Record { name: Some(name), .. }) = tx.get(&HOSTS, address)? {
+                        forget_place(tx, &name, *address)?;
+                    }
+                    tx.delete(&HOSTS, address);
+                    tx.delete(&SEEN, address);
+                    tx.delete(&ANSWERS, address);
+                }
+                let addresses: Vec<String> = stale.iter().map(ToString::to_string).collect();
+                tx.audit(Note::done(Actor::Loop(LOOP.into()), "host.forget", "hosts").with("addresses", addresses));
+                Ok(stale.len())
+            })
+            .await
+    }
+}
+
+/// A name that is somewhere else meanwhile stays there.
+fn forget_place(tx: &mut WriteTx<'_, '_>, name: &HostName, address: IpAddr) -> Result<()> {
+    let Some(mut places) = tx.get(&NAMES, name)? else { return Ok(()) };
+    places.v4 = places.v4.filter(|v4| address != *v4);
+    places.v6 = places.v6.filter(|v6| address != *v6);
+    match places == Places::default() {
+        true => tx.delete(&NAMES, name),
+        false => tx.put(&NAMES, name, &places)?,
+    }
+    Ok(())
+}
+
+fn known(tx: &ReadTx<'_>, address: IpAddr, record: Record) -> Result<Known> {
+    let Record { name, verdict, why, first_seen, changed, .. } = record;
+    let Seen { last, lent, refused } = tx.get(&SEEN, &address)?.unwrap_or(Seen { last: changed, lent: 0, refused: 0 });
+    Ok(Known { address, name, verdict, why, first_seen, last_seen: last, changed, lent, refused })
+}

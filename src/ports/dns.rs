@@ -1,0 +1,314 @@
+//! Questions to DNS servers, each to one server, with all that it answered. What the answers mean is decided elsewhere:
+//! no alias is followed here and nothing is remembered.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverOpts, ServerOrderingStrategy,
+};
+use hickory_resolver::net::dnssec::DnssecDnsHandle;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
+use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::rr::{self, Name, RData, RecordType};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+use serde::{Deserialize, Serialize};
+
+use super::hosts_file::HostsFile;
+use crate::base::{Error, Result};
+
+/// Records of one answer that are kept. One is expected, after a few aliases; more than this is too many anyway.
+const RECORDS_MAX: usize = 12;
+/// Longest text of a name that is kept: 255 bytes on the wire, each written with four characters at most.
+const NAME_LEN_MAX: usize = 1020;
+
+/// How to ask.
+#[derive(Clone, Debug)]
+pub struct DnsSettings {
+    /// Whom; the servers of this machine when not said.
+    pub servers: Option<Vec<SocketAddr>>,
+    /// A file of addresses and names that answers before them.
+    pub hosts_file: Option<PathBuf>,
+    /// For one server to answer one question, TCP included.
+    pub timeout: Duration,
+    /// Whether only answers count that are signed up to a key we trust.
+    pub dnssec: bool,
+    /// The keys that are trusted, as DNSKEY records; those of the root when not said.
+    pub trust_anchor: Option<PathBuf>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Kind {
+    /// The name of an address.
+    Ptr,
+    /// The IPv4 addresses of a name.
+    A,
+    /// The IPv6 addresses of a name.
+    Aaaa,
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The name that it is about, without the dot at its end.
+    pub name: String,
+    /// What is asked for.
+    pub kind: Kind,
+}
+
+/// A record of an answer. Names are without the dot at their end, in the letter case of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The name that it is about.
+    pub name: String,
+    /// How long it may be remembered.
+    pub ttl_seconds: u32,
+    /// What it says.
+    pub data: Data,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Data {
+    /// The name of an address.
+    Ptr(String),
+    /// The name is another one's.
+    Cname(String),
+    /// An address.
+    Address(IpAddr),
+}
+
+/// How a question ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// With records, or the word that there are none of this kind.
+    Answered,
+    /// There is no such name (NXDOMAIN).
+    NoSuchName,
+    /// Without a usable answer; another server may have one.
+    Failed(String),
+}
+
+/// A question and all that a server said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The question.
+    pub question: Question,
+    /// Who answered.
+    pub server: String,
+    /// How it ended.
+    pub status: Status,
+    /// What it said.
+    pub records: Vec<Record>,
+}
+
+impl Question {
+    /// After the name of an address.
+    pub fn reverse(address: IpAddr) -> Self {
+        Self { name: text(&Name::from(address)), kind: Kind::Ptr }
+    }
+}
+
+impl Answer {
+    /// One that failed.
+    pub fn failed(question: Question, server: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { question, server: server.into(), status: Status::Failed(why.into()), records: Vec::new() }
+    }
+
+    /// Whether another server should be asked.
+    pub fn is_failed(&self) -> bool {
+        matches!(self.status, Status::Failed(_))
+    }
+}
+
+/// All servers, in their order, and the hosts file. Cheap to clone.
+#[derive(Clone)]
+pub struct Dns {
+    servers: Arc<[Server]>,
+    hosts: Option<HostsFile>,
+    /// Why there are no servers, when there are none.
+    trouble: Option<Arc<str>>,
+}
+
+struct Server {
+    address: SocketAddr,
+    handle: Handle,
+    dnssec: bool,
+    timeout: Duration,
+}
+
+enum Handle {
+    Plain(NameServerPool<TokioRuntimeProvider>),
+    Validating(Box<DnssecDnsHandle<NameServerPool<TokioRuntimeProvider>>>),
+}
+
+impl Dns {
+    /// Nothing is asked yet. Without a usable `/etc/resolv.conf` there may be no server, and then each question fails.
+    pub fn new(settings: &DnsSettings) -> Result<Self> {
+        let (addresses, trouble) = match &settings.servers {
+            Some(addresses) => (addresses.clone(), None),
+            None => match system_servers() {
+                Ok(addresses) if addresses.is_empty() => (addresses, Some("/etc/resolv.conf names no server".into())),
+                Ok(addresses) => (addresses, None),
+                Err(e) => (Vec::new(), Some(format!("/etc/resolv.conf cannot be read: {e}").into())),
+            },
+        };
+        let anchors = match &settings.trust_anchor {
+            None => TrustAnchors::default(),
+            Some(path) => TrustAnchors::from_file(path).map_err(|e| {
+                Error::invalid("the file of DNS_TRUST_ANCHOR holds no DNSKEY records that can be read")
+                    .because(format!("{}: {e}", path.display()))
+            })?,
+        };
+        let anchors = settings.dnssec.then(|| Arc::new(anchors));
+        let servers = addresses.into_iter().map(|address| Server::new(address, settings, anchors.clone()));
+        let servers = servers.collect::<Result<_>>()?;
+        Ok(Self { servers, hosts: settings.hosts_file.clone().map(HostsFile::new), trouble })
+    }
+
+    /// The addresses of the servers.
+    pub fn servers(&self) -> impl ExactSizeIterator<Item = SocketAddr> {
+        self.servers.iter().map(|server| server.address)
+    }
+
+    /// What the hosts file says, if it says anything.
+    pub async fn ask_hosts_file(&self, question: &Question) -> Option<Answer> {
+        self.hosts.as_ref()?.ask(question).await
+    }
+
+    /// Asks one server, over TCP when its answer is cut short. It never waits longer than the timeout of the settings.
+    pub async fn ask(&self, server: usize, question: &Question) -> Answer {
+        match (self.servers.get(server), &self.trouble) {
+            (Some(server), _) => server.ask(question).await,
+            (None, Some(trouble)) => Answer::failed(question.clone(), "none", &**trouble),
+            (None, None) => Answer::failed(question.clone(), "none", "there is no such server"),
+        }
+    }
+}
+
+impl Server {
+    fn new(address: SocketAddr, settings: &DnsSettings, anchors: Option<Arc<TrustAnchors>>) -> Result<Self> {
+        let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+        (udp.port, tcp.port) = (address.port(), address.port());
+        let config = NameServerConfig::new(address.ip(), true, vec![udp, tcp]);
+        let mut options = ResolverOpts::default();
+        options.timeout = settings.timeout;
+        options.attempts = 1;
+        options.edns0 = true;
+        options.use_hosts_file = ResolveHosts::Never;
+        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+        // A forger must also guess the letter case of the name; TCP is used with servers that do not keep it.
+        options.case_randomization = true;
+        let tls = TlsConfig::new().map_err(|e| Error::internal("setting up DNS", e))?;
+        let context = Arc::new(PoolContext::new(options, tls));
+        let pool = NameServerPool::from_config([config], context, TokioRuntimeProvider::default());
+        let (dnssec, handle) = match anchors {
+            None => (false, Handle::Plain(pool)),
+            Some(anchors) => (true, Handle::Validating(DnssecDnsHandle::with_trust_anchor(pool, anchors).into())),
+        };
+        Ok(Self { address, handle, dnssec, timeout: settings.timeout })
+    }
+
+    async fn ask(&self, question: &Question) -> Answer {
+        let failed = |why: String| Answer::failed(question.clone(), self.address.to_string(), why);
+        let Ok(mut name) = Name::from_ascii(&question.name) else { return failed("not a name in DNS".into()) };
+        name.set_fqdn(true);
+        let query = Query::query(name, record_type(question.kind));
+        let mut options = DnsRequestOptions::default();
+        options.use_edns = true;
+        options.edns_set_dnssec_ok = self.dnssec;
+        let asked = async {
+            match &self.handle {
+                Handle::Plain(handle) => handle.lookup(query, options).first_answer().await,
+                Handle::Validating(handle) => handle.lookup(query, options).first_answer().await,
+            }
+        };
+        match tokio::time::timeout(self.timeout, asked).await {
+            Err(_) | Ok(Err(NetError::Timeout)) => failed("no answer in time".into()),
+            Ok(Ok(response)) => self.read(question, &response),
+            Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => match (none.response_code, self.dnssec) {
+                // Whoever validates proves also that there is nothing.
+                (_, true) => failed("the answer that there is nothing is not signed".into()),
+                (code, false) => self.answered(question, code, Vec::new()),
+            },
+            Ok(Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Secure, .. }))) => {
+                self.read(question, &response)
+            }
+            Ok(Err(error)) => failed(error.to_string()),
+        }
+    }
+
+    fn read(&self, question: &Question, response: &DnsResponse) -> Answer {
+        let kept = response.answers.iter().filter(|record| data(record).is_some());
+        if self.dnssec && kept.clone().any(|record| record.proof != Proof::Secure) {
+            let why = "the answer is not signed up to a trusted key";
+            return Answer::failed(question.clone(), self.address.to_string(), why);
+        }
+        let records = kept.take(RECORDS_MAX).filter_map(|record| {
+            Some(Record { name: text(&record.name), ttl_seconds: record.ttl, data: data(record)? })
+        });
+        self.answered(question, response.response_code, records.collect())
+    }
+
+    fn answered(&self, question: &Question, code: ResponseCode, records: Vec<Record>) -> Answer {
+        let status = match code {
+            ResponseCode::NoError => Status::Answered,
+            ResponseCode::NXDomain => Status::NoSuchName,
+            other => Status::Failed(other.to_string()),
+        };
+        Answer { question: question.clone(), server: self.address.to_string(), status, records }
+    }
+}
+
+fn record_type(kind: Kind) -> RecordType {
+    match kind {
+        Kind::Ptr => RecordType::PTR,
+        Kind::A => RecordType::A,
+        Kind::Aaaa => RecordType::AAAA,
+    }
+}
+
+/// What a record says, if it is of a kind that we follow.
+fn data(record: &rr::Record) -> Option<Data> {
+    match &record.data {
+        RData::PTR(name) => Some(Data::Ptr(text(name))),
+        RData::CNAME(name) => Some(Data::Cname(text(name))),
+        RData::A(address) => Some(Data::Address(address.0.into())),
+        RData::AAAA(address) => Some(Data::Address(address.0.into())),
+        _ => None,
+    }
+}
+
+/// A name in ASCII, with whatever else is in it escaped.
+fn text(name: &Name) -> String {
+    let mut text = name.to_ascii();
+    text.truncate(text.floor_char_boundary(NAME_LEN_MAX));
+    if text.ends_with('.') {
+        text.pop();
+    }
+    text
+}
+
+fn system_servers() -> std::result::Result<Vec<SocketAddr>, NetError> {
+    let (config, _) = hickory_resolver::system_conf::read_system_conf()?;
+    let mut addresses = Vec::new();
+    for server in config.name_servers() {
+        let port = server.connections.first().map_or(53, |connection| connection.port);
+        let address = SocketAddr::new(server.ip, port);
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}

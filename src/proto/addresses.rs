@@ -1,0 +1,81 @@
+//! Lists of networks: who may ask (taskcluster.md 6.3; vector group `host_secrets_ip_allowed`).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::base::{Error, Result};
+
+/// Networks in a list; each is compared with every address that asks.
+const NETS_MAX: usize = 1000;
+/// Bits of an IPv4-mapped address before the IPv4 address begins.
+const MAPPED_BITS: u8 = 96;
+
+/// A list of networks, in the order in which they were written. It may be empty and then holds nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressList(Arc<[IpNet]>);
+
+impl AddressList {
+    /// Reads networks with their prefix lengths, separated by blanks or commas. Bits behind the prefix do not count.
+    pub fn parse(text: &str) -> Result<Self> {
+        let words = text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty());
+        let nets = words.map(net).collect::<Result<Arc<[IpNet]>>>()?;
+        match nets.len() <= NETS_MAX {
+            true => Ok(Self(nets)),
+            false => Err(Error::invalid(format!("expected at most {NETS_MAX} networks, not {}", nets.len()))),
+        }
+    }
+
+    /// Whether an address lies in one of the networks. IPv4 and IPv6 are kept apart: an IPv4-mapped address must be made
+    /// an IPv4 one before.
+    pub fn includes(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|net| net.contains(&address))
+    }
+
+    /// Networks that hold more than they seem to: `::ffff:10.0.0.0/8` is `::/8`.
+    pub fn surprises(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter().filter(|net| match net {
+            IpNet::V6(net) => net.prefix_len() < MAPPED_BITS && net.addr().to_ipv4_mapped().is_some(),
+            IpNet::V4(_) => false,
+        })
+    }
+}
+
+fn net(word: &str) -> Result<IpNet> {
+    let expected = || Error::invalid(format!("expected networks such as 10.0.0.0/8, not {word:?}"));
+    match word.parse::<IpAddr>() {
+        Ok(address) => Err(Error::invalid(format!("{address} has no prefix length; write {}", IpNet::from(address)))),
+        Err(_) => word.parse().map_err(|_| expected()),
+    }
+}
+
+impl fmt::Display for AddressList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_written_with_blanks_or_commas() {
+        let list = AddressList::parse(" 10.1.2.3/8,192.0.2.0/24\t2001:db8::/32 ").unwrap();
+        assert_eq!(list.to_string(), "10.1.2.3/8 192.0.2.0/24 2001:db8::/32");
+        assert!(list.includes("10.255.0.1".parse().unwrap()) && !list.includes("11.0.0.1".parse().unwrap()));
+        assert!(!AddressList::parse("").unwrap().includes("10.0.0.1".parse().unwrap()));
+        for text in ["10.0.0.1", "10.0.0.0/33", "example.org", "10.0.0.0/8;1.1.1.1/8", "::1", "/8"] {
+            assert!(AddressList::parse(text).is_err(), "{text}");
+        }
+        assert!(AddressList::parse(&"10.0.0.0/8 ".repeat(NETS_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_mapped_network_that_is_wider_than_it_seems_is_noticed() {
+        let list = AddressList::parse("::ffff:10.0.0.0/8 ::ffff:10.0.0.0/104 2001:db8::/32 10.0.0.0/8").unwrap();
+        assert_eq!(list.surprises().map(ToString::to_string).collect::<Vec<_>>(), ["::ffff:10.0.0.0/8"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! The host-secrets API: ping, and credentials for the machine that asks (taskcluster.md 6.3; vector group
+//! `host_secrets_http`).
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{MethodFilter, get};
+use serde::Serialize;
+
+use super::pulse::{PING, ping};
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, call, hosts, nothing, options, serve};
+use crate::base::Result;
+use crate::domain::hosts::Asker;
+use crate::proto::tempcred::Credentials;
+use crate::web::state::App;
+
+/// All methods, in the order of the reference document.
+pub static ENDPOINTS: [&Endpoint; 2] = [&CREDENTIALS, &PING];
+
+static CREDENTIALS: Endpoint = Endpoint {
+    name: "credentials",
+    method: MethodFilter::GET,
+    route: "/credentials",
+    query: &[],
+    scope: None,
+    has_input: false,
+};
+
+/// The same path with `?explain=1`, for operators: what the asker would get and why. It lends nothing.
+static EXPLAIN: Endpoint = Endpoint {
+    name: "credentials",
+    method: MethodFilter::GET,
+    route: "/credentials",
+    query: &[QueryParameter { name: "explain", pattern: "/^1$/", matches: |value| value == "1" }],
+    scope: Some("keylender:host:explain"),
+    has_input: false,
+};
+
+/// The routes below the mount.
+pub fn routes() -> Routes {
+    credentials_routes().route("/ping", serve(&PING, nothing, ping).options(options("GET,HEAD")))
+}
+
+/// The routes that the other ancestor's mount has not already.
+pub fn credentials_routes() -> Routes {
+    Router::new().route("/credentials", get(answer).options(options("GET,HEAD")))
+}
+
+async fn answer(State(app): State<App>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    match url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "explain") {
+        true => call::answer(app, &EXPLAIN, nothing, explain, request).await,
+        false => call::answer(app, &CREDENTIALS, nothing, credentials, request).await,
+    }
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    credentials: WireCredentials<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCredentials<'a> {
+    client_id: &'a str,
+    access_token: &'a str,
+    /// JSON text in a string, as clients take it.
+    certificate: &'a str,
+}
+
+async fn credentials(app: App, call: Call, (): ()) -> Result<Reply> {
+    let peer = &call.origin.peer;
+    let asker = Asker { address: peer.address, is_sure: peer.is_sure, request_id: &call.origin.id };
+    let Credentials { client_id, access_token, certificate } = app.hosts.credentials(asker).await?.into_inner();
+    Reply::json(&Wire {
+        credentials: WireCredentials {
+            client_id: client_id.as_str(),
+            access_token: access_token.expose(),
+            certificate: &certificate,
+        },
+    })
+}
+
+async fn explain(app: App, call: Call, (): ()) -> Result<Reply> {
+    hosts::explanation(&app.hosts.explain(call.origin.peer.address).await?)
+}

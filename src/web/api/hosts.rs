@@ -1,0 +1,180 @@
+//! Our own API: machines that asked, why they got what they got, and the rules of operators.
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::{Deserialize, Serialize};
+
+use super::clients::{done, endpoint, read_input};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, serve};
+use crate::base::{ClientId, Error, HostName, Result, Scope, Timestamp};
+use crate::domain::hosts::{Explanation, HostRule, Known, PAGE_LEN_MAX};
+use crate::ports::dns::Answer;
+use crate::web::state::App;
+
+static LIST: Endpoint = Endpoint {
+    name: "listHosts",
+    method: MethodFilter::GET,
+    route: "/hosts",
+    query: &[QueryParameter { name: "after", pattern: "an address", matches: |text| text.parse::<IpAddr>().is_ok() }],
+    scope: Some("keylender:host:list"),
+    has_input: false,
+};
+static SHOW: Endpoint = endpoint("host", MethodFilter::GET, "/hosts/<address>", "keylender:host:list", false);
+static CHECK: Endpoint =
+    endpoint("checkHost", MethodFilter::GET, "/hosts/<address>/check", "keylender:host:explain", false);
+static RULES: Endpoint = endpoint("listHostRules", MethodFilter::GET, "/host-rules", "keylender:host:rules", false);
+static SET: Endpoint =
+    endpoint("setHostRule", MethodFilter::PUT, "/host-rules/<rule>", "keylender:host:rule:<rule>", true);
+static REMOVE: Endpoint =
+    endpoint("removeHostRule", MethodFilter::DELETE, "/host-rules/<rule>", "keylender:host:rule:<rule>", false);
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/hosts", serve(&LIST, nothing, list))
+        .route("/hosts/{address}", serve(&SHOW, address, show))
+        .route("/hosts/{address}/check", serve(&CHECK, address, check))
+        .route("/host-rules", serve(&RULES, nothing, rules))
+        .route("/host-rules/{rule}", serve(&SET, rule, set).merge(serve(&REMOVE, rule, remove)))
+}
+
+fn address(_: &App, params: &Params) -> Result<IpAddr> {
+    let text = params.get("address").map_or("", String::as_str);
+    let address = text.parse::<IpAddr>().map_err(|_| Error::invalid("expected an IP address"))?;
+    Ok(address.to_canonical())
+}
+
+fn rule(_: &App, params: &Params) -> Result<HostRule> {
+    params.get("rule").map_or("", String::as_str).parse()
+}
+
+/// A machine that asked.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    address: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<HostName>,
+    verdict: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    why: String,
+    first_seen: Timestamp,
+    last_seen: Timestamp,
+    changed: Timestamp,
+    lent: u64,
+    refused: u64,
+}
+
+impl From<Known> for Listed {
+    fn from(known: Known) -> Self {
+        let Known { address, name, verdict, why, first_seen, last_seen, changed, lent, refused } = known;
+        Self { address, name, verdict, why, first_seen, last_seen, changed, lent, refused }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    hosts: Vec<Listed>,
+    /// What `after` says for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<IpAddr>,
+}
+
+async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
+    let after = call.query("after").and_then(|text| text.parse().ok());
+    let hosts: Vec<Listed> = app.hosts.list(after.as_ref(), PAGE_LEN_MAX)?.into_iter().map(Listed::from).collect();
+    let next = hosts.last().filter(|_| hosts.len() == PAGE_LEN_MAX).map(|last| last.address);
+    Reply::json(&List { hosts, next })
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    listed: Listed,
+    answers: Vec<Answer>,
+}
+
+async fn show(app: App, _: Call, address: IpAddr) -> Result<Reply> {
+    let known = app.hosts.known(address)?;
+    let (known, answers) = known.ok_or_else(|| Error::not_found(format!("{address} has not asked for credentials")))?;
+    Reply::json(&Shown { listed: known.into(), answers })
+}
+
+async fn check(app: App, _: Call, address: IpAddr) -> Result<Reply> {
+    explanation(&app.hosts.explain(address).await?)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explained<'a> {
+    address: IpAddr,
+    /// `verified`, or the code of the cause.
+    verdict: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a HostName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a Scope>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing_settings: &'a [&'static str],
+    answers: &'a [Answer],
+}
+
+/// Why an address gets what it gets, for whoever may know.
+pub(super) fn explanation(explanation: &Explanation) -> Result<Reply> {
+    let Explanation { address, cause, name, identity, missing, answers } = explanation;
+    Reply::json(&Explained {
+        address: *address,
+        verdict: cause.as_ref().map_or("verified", |cause| cause.code()),
+        why: cause.as_ref().map(ToString::to_string),
+        name: name.as_ref(),
+        client_id: identity.as_ref().map(|(client_id, _)| client_id),
+        scope: identity.as_ref().map(|(_, scope)| scope),
+        missing_settings: missing,
+        answers,
+    })
+}
+
+#[derive(Serialize)]
+struct Rule {
+    rule: String,
+    since: Timestamp,
+    by: String,
+    remark: String,
+}
+
+#[derive(Serialize)]
+struct Rules {
+    rules: Vec<Rule>,
+}
+
+async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
+    let rules = app.hosts.rules()?.into_iter();
+    let rules = rules.map(|(rule, ruled)| {
+        let (since, by, remark) = (ruled.since, ruled.by, ruled.remark);
+        Rule { rule: rule.to_string(), since, by, remark }
+    });
+    Reply::json(&Rules { rules: rules.collect() })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remark {
+    #[serde(default)]
+    remark: String,
+}
+
+async fn set(app: App, call: Call, rule: HostRule) -> Result<Reply> {
+    let Remark { remark } = read_input(&call.payload)?;
+    app.hosts.set_rule(&call.caller, rule, remark).await?;
+    done()
+}
+
+async fn remove(app: App, call: Call, rule: HostRule) -> Result<Reply> {
+    app.hosts.remove_rule(&call.caller, rule).await?;
+    done()
+}
