@@ -71,9 +71,11 @@ impl Appliance {
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
         let notices = Notices::new(store.clone(), outbox::ways(settings)?);
         let dns = Dns::new(&settings.hosts.dns)?;
-        let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, host_rules(settings));
-        let vitals = Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), vhost, clock.clone());
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
+        let rules = host_rules(settings);
+        let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote.clone(), rules);
+        let vitals =
+            Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), hosts.clone(), vhost, clock.clone());
         let lent = namespaces.clone();
         let guard = Guard::new(
             store.clone(),

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::build::{self, Appliance};
+use super::listen::{self, Door};
+use super::scheduler;
 use super::settings::Settings;
-use super::{listen, scheduler};
 use crate::base::{Clock, Error, Result};
 use crate::ports::broker::Broker;
 
@@ -81,9 +82,10 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     let control = settings.data_dir.join(CONTROL_SOCKET);
     let control_listener = listen::bind_control(&control)?;
     let (tasks, stop) = (appliance.app.tasks.clone(), CancellationToken::new());
-    let head_timeout = settings.patience.head;
-    tasks.spawn(listen::serve_network(listener, appliance.router.clone(), head_timeout, stop.clone()));
-    tasks.spawn(listen::serve_control(control_listener, appliance.router.clone(), head_timeout, stop.clone()));
+    let door = |proxies| Door { router: appliance.router.clone(), patience: settings.patience.head, proxies };
+    let proxies = settings.listen.proxy_protocol.then(|| appliance.app.trust_proxy.clone());
+    tasks.spawn(listen::serve_network(listener, door(proxies), stop.clone()));
+    tasks.spawn(listen::serve_control(control_listener, door(None), stop.clone()));
     tasks.spawn(finish_what_was_left(appliance.clone()));
     scheduler::start(&appliance.loops, &tasks, &stop);
     tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));

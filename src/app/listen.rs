@@ -14,15 +14,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::base::{Error, Result};
-use crate::web::peer::Connection;
+use crate::proto::proxy_header;
+use crate::web::peer::{Connection, TrustProxy};
 
 /// Connections at once; more wait in the kernel. Under the usual limit of open files with room for the broker's.
 const CONNECTIONS_MAX: usize = 900;
@@ -55,56 +56,77 @@ pub(super) fn bind_control(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
+/// How connections come in.
+pub(super) struct Door {
+    /// What answers.
+    pub router: Router,
+    /// For a connection to ask something, or something more.
+    pub patience: Duration,
+    /// Whose word counts in the PROXY header that every connection from the network begins with, if it does.
+    pub proxies: Option<TrustProxy>,
+}
+
 /// Serves connections from the network until `stop`, then lets the requests in hand end.
-pub(super) async fn serve_network(
-    listener: TcpListener,
-    router: Router,
-    head_timeout: Duration,
-    stop: CancellationToken,
-) {
-    let server = Server::new(router, head_timeout);
-    loop {
-        let Some(place) = server.place(&stop).await else { break };
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+pub(super) async fn serve_network(listener: TcpListener, door: Door, stop: CancellationToken) {
+    let (server, graceful) = (Arc::new(Server::new(&door)), GracefulShutdown::new());
+    while let Some((accepted, place)) = server.next(listener.accept(), &stop).await {
+        let Ok((mut stream, address)) = accepted else { continue };
+        // Answers are small and must not wait for more of them. A failure only makes them late.
+        drop(stream.set_nodelay(true));
+        let (server, watcher, proxies) = (server.clone(), graceful.watcher(), door.proxies.clone());
+        let Some(proxies) = proxies else {
+            server.serve(stream, Connection::Network { address, tls: false }, watcher, place);
+            continue;
         };
-        match accepted {
-            Ok((stream, address)) => {
-                // Answers are small and must not wait for more of them. A failure only makes them late.
-                drop(stream.set_nodelay(true));
-                server.serve(stream, Connection::Network { address, tls: false }, place);
+        // Owned by the watcher: the shutdown awaits it.
+        tokio::spawn(async move {
+            match proxied(&mut stream, address, &proxies, server.patience).await {
+                Ok(address) => server.serve(stream, Connection::Network { address, tls: false }, watcher, place),
+                Err(why) => tracing::debug!("a connection from {address} was closed: {why}"),
             }
-            Err(error) => pause(&error).await,
-        }
+        });
     }
     drop(listener);
-    server.graceful.shutdown().await;
+    graceful.shutdown().await;
 }
 
 /// Serves users of this host until `stop`.
-pub(super) async fn serve_control(
-    listener: UnixListener,
-    router: Router,
-    head_timeout: Duration,
-    stop: CancellationToken,
-) {
-    let server = Server::new(router, head_timeout);
-    loop {
-        let Some(place) = server.place(&stop).await else { break };
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let user = stream.peer_cred().map_or("unknown".into(), |peer| format!("uid {}", peer.uid()));
-                server.serve(stream, Connection::Local { user: user.into() }, place);
-            }
-            Err(error) => pause(&error).await,
-        }
+pub(super) async fn serve_control(listener: UnixListener, door: Door, stop: CancellationToken) {
+    let (server, graceful) = (Server::new(&door), GracefulShutdown::new());
+    while let Some((accepted, place)) = server.next(listener.accept(), &stop).await {
+        let Ok((stream, _)) = accepted else { continue };
+        let user = stream.peer_cred().map_or("unknown".into(), |peer| format!("uid {}", peer.uid()));
+        server.serve(stream, Connection::Local { user: user.into() }, graceful.watcher(), place);
     }
-    server.graceful.shutdown().await;
+    graceful.shutdown().await;
+}
+
+/// For whom a proxy speaks, by the header before its first request. One that speaks for nobody asks for itself.
+async fn proxied(
+    stream: &mut TcpStream,
+    hop: SocketAddr,
+    proxies: &TrustProxy,
+    patience: Duration,
+) -> std::result::Result<SocketAddr, String> {
+    if !proxies.includes(hop.ip().to_canonical()) {
+        return Err("it is not a proxy of TRUST_PROXY".into());
+    }
+    let header = tokio::time::timeout(patience, read_header(stream)).await.map_err(|_| "no PROXY header in time")?;
+    let header = header.map_err(|e| format!("no PROXY header: {e}"))?;
+    let source = proxy_header::source(&header).map_err(|error| error.message().to_owned())?;
+    Ok(source.unwrap_or(hop))
+}
+
+/// Reads a PROXY header and not a byte more.
+async fn read_header(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut header = vec![0; proxy_header::LEN_MIN];
+    stream.read_exact(&mut header).await?;
+    while let Some(missing) = proxy_header::missing(&header) {
+        let len = header.len();
+        header.resize(len + missing, 0);
+        stream.read_exact(&mut header[len..]).await?;
+    }
+    Ok(header)
 }
 
 async fn pause(error: &std::io::Error) {
@@ -115,39 +137,50 @@ async fn pause(error: &std::io::Error) {
 struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
-    /// For a connection to ask something, or something more.
     patience: Duration,
     places: Arc<Semaphore>,
-    graceful: GracefulShutdown,
 }
 
 impl Server {
-    fn new(router: Router, head_timeout: Duration) -> Self {
+    fn new(door: &Door) -> Self {
+        let (router, patience) = (door.router.clone(), door.patience);
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(head_timeout)
+            .header_read_timeout(patience)
             .max_buf_size(HEAD_LEN_MAX)
             .max_headers(HEADERS_MAX)
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(head_timeout)
+            .keep_alive_interval(patience)
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(HEAD_LEN_MAX).unwrap_or(u32::MAX));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { router, builder, patience: head_timeout, places, graceful: GracefulShutdown::new() }
+        Self { router, builder, patience, places }
     }
 
-    /// Waits for a place among the connections; `None` when it is time to stop.
-    async fn place(&self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-        tokio::select! {
-            () = stop.cancelled() => None,
-            place = self.places.clone().acquire_owned() => place.ok(),
+    /// Waits for a place among the connections and for a connection; `None` when it is time to stop.
+    async fn next<T>(
+        &self,
+        accept: impl Future<Output = std::io::Result<T>>,
+        stop: &CancellationToken,
+    ) -> Option<(std::io::Result<T>, OwnedSemaphorePermit)> {
+        let accepted = async {
+            let place = self.places.clone().acquire_owned().await.ok()?;
+            Some((accept.await, place))
+        };
+        let (accepted, place) = tokio::select! {
+            () = stop.cancelled() => return None,
+            accepted = accepted => accepted?,
+        };
+        if let Err(error) = &accepted {
+            pause(error).await;
         }
+        Some((accepted, place))
     }
 
-    fn serve<S>(&self, stream: S, connection: Connection, place: OwnedSemaphorePermit)
+    fn serve<S>(&self, stream: S, connection: Connection, watcher: Watcher, place: OwnedSemaphorePermit)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -165,7 +198,7 @@ impl Server {
             }
         });
         let conversation = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let (conversation, patience) = (self.graceful.watcher().watch(conversation), self.patience);
+        let (conversation, patience) = (watcher.watch(conversation), self.patience);
         // Owned by the watcher: the shutdown awaits it.
         tokio::spawn(async move {
             tokio::select! {

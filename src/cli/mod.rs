@@ -4,6 +4,8 @@ mod audit;
 mod claim;
 mod client;
 mod config;
+mod doctor;
+mod host;
 mod loops;
 mod namespace;
 mod output;
@@ -52,6 +54,9 @@ enum Commands {
     /// Shows the effective value of every setting and where it comes from
     #[command(after_help = "Example:\n  keylender config --config /etc/keylender.conf")]
     Config(Format),
+    /// Checks that everything is set up so that it will work; each finding says what to do
+    #[command(after_help = "Example:\n  keylender doctor")]
+    Doctor(Format),
     /// Manages API clients in the own store
     #[command(
         subcommand,
@@ -76,6 +81,9 @@ enum Commands {
     /// Rules for queues, and where a queue is going
     #[command(subcommand, after_help = "Example:\n  keylender queue rules")]
     Queue(queue::Queue),
+    /// Machines that ask for credentials: why they got what they got, and which may not
+    #[command(subcommand, after_help = "Example:\n  keylender host check 10.1.2.3")]
+    Host(host::Host),
     /// Shows and checks the audit log
     #[command(subcommand, after_help = "Example:\n  keylender audit verify")]
     Audit(audit::Audit),
@@ -145,6 +153,8 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
     match command {
         Commands::Serve => serve::run(&settings, &warnings).await,
         Commands::Config(format) => config::run(&effective, &warnings, format.json),
+        Commands::Doctor(format) => doctor::run(&format, &settings).await,
+        Commands::Host(command) => host::run(command, &settings).await,
         Commands::Client(command) => client::run(command, &settings).await,
         Commands::Role(command) => role::run(command, &settings).await,
         Commands::Claim(command) => claim::run(command, &settings, &sources.environment).await,

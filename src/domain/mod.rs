@@ -2,7 +2,7 @@
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
-//! `loops → auth` · `vitals → accounts, namespaces`. Of `auth` the others use only `Caller`, the proof of who asks; `vitals` only reads.
+//! `loops → auth` · `vitals → accounts, hosts, namespaces`. Of `auth` the others use only `Caller`, the proof of who asks; `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod auth; // who is asking, and may they

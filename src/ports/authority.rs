@@ -1,6 +1,6 @@
 //! The auth service of a Taskcluster deployment: it judges signed requests (taskcluster.md 3).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::resolve::Resolver;
 use super::tls::install_crypto;
-use crate::base::{ClientId, Error, Result, Scope};
-use crate::proto::hawk::Question;
+use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
+use crate::proto::hawk::{Header, Question, Target};
 use crate::proto::urls::RootUrl;
 
 /// Tries after the first one, as the ancestor's client had (taskcluster.md 3.3).
@@ -117,6 +117,17 @@ impl Authority {
             Wire::NoAuth { scopes } => Ok(Answer { client_id: None, scopes, hash: None }),
             Wire::AuthFailed { message } => Err(Error::unauthenticated(message).with_code("AuthenticationFailed")),
         }
+    }
+
+    /// What a client may do, by the question whose a request of its own would be. `Unauthenticated` when the authority
+    /// does not believe it.
+    pub async fn scopes_of(&self, id: &ClientId, access_token: &Secret, now: Timestamp) -> Result<Vec<Scope>> {
+        let (ts, nonce) = (now.as_seconds().to_string(), Secret::generate());
+        let header = Header { id: id.as_str(), ts: &ts, nonce: nonce.expose(), ..Header::default() };
+        let (method, resource, host, port) = ("GET", "/", "localhost", 443);
+        let authorization = header.signed(access_token, &Target { method, resource, host, port });
+        let question = Question { method, resource, host, port, authorization: Some(&authorization) };
+        Ok(self.authenticate_hawk(&question, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?.scopes)
     }
 
     async fn ask(&self, body: &str) -> Result<Wire> {

@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod ext;
 pub mod formats;
 pub mod hawk;
+pub mod proxy_header;
 pub mod refusal;
 pub mod roles;
 pub mod scopes;

@@ -54,6 +54,7 @@ pub async fn metrics(State(app): State<App>, Extension(origin): Extension<Origin
         ("keylender_namespaces", "Namespaces in the store.", figures.namespaces as f64),
         ("keylender_accounts", "Broker users answered for.", figures.accounts as f64),
         ("keylender_accounts_unsettled", "Broker users not known to be as wished.", figures.accounts_unsettled as f64),
+        ("keylender_hosts", "Addresses of machines that asked for credentials.", figures.hosts as f64),
         ("keylender_uptime_seconds", "Seconds since the start.", figures.uptime_seconds),
     ] {
         // Writing to a string cannot fail.

@@ -37,6 +37,8 @@ pub fn router_with(app: App, more: Router<App>) -> Router {
         .merge(api::reference::routes())
         // People.
         .route("/", get(console::overview))
+        .route("/hosts", get(console::hosts))
+        .route("/hosts/{address}", get(console::host))
         .route("/static/{*name}", get(assets::asset))
         .route("/robots.txt", get(robots))
         // Machines that watch.

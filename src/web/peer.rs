@@ -81,7 +81,8 @@ impl Peer {
 }
 
 impl TrustProxy {
-    fn includes(&self, address: IpAddr) -> bool {
+    /// Whether an address may speak for others.
+    pub fn includes(&self, address: IpAddr) -> bool {
         match self {
             Self::Nobody => false,
             Self::DirectPeer => true,

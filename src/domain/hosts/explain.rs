@@ -71,15 +71,12 @@ impl Hosts {
     }
 
     /// Scopes that the issuer needs and does not hold: without them, what it signs is refused (taskcluster.md 2.3).
-    pub fn lacking(&self, held: &[Scope]) -> Vec<String> {
-        let Ok(lending) = &self.rules.lending else { return Vec::new() };
+    /// `None` where there is nobody to ask. `Unauthenticated` when the auth service does not know the issuer so.
+    pub async fn lacking(&self) -> Result<Option<Vec<String>>> {
+        let (Some(authority), Ok(lending)) = (&self.authority, &self.rules.lending) else { return Ok(None) };
+        let held = authority.scopes_of(&lending.issuer, &lending.access_token, self.clock.now()).await?;
         let client_ids = format!("auth:create-client:{}*", lending.client_id_base);
         let needed = [format!("{}*", lending.scope_base), client_ids];
-        needed.into_iter().filter(|scope| !covers(held, scope)).collect()
-    }
-
-    /// The client that signs.
-    pub fn issuer(&self) -> Option<&ClientId> {
-        self.rules.lending.as_ref().ok().map(|lending| &lending.issuer)
+        Ok(Some(needed.into_iter().filter(|scope| !covers(&held, scope)).collect()))
     }
 }

@@ -28,8 +28,9 @@ use lookup::Lookups;
 use record::Visit;
 
 use crate::base::audit::{Actor, Note};
-use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret};
+use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret, Timestamp};
 use crate::domain::notices::Notices;
+use crate::ports::authority::Authority;
 use crate::ports::dns::{Answer, Dns};
 use crate::proto::addresses::AddressList;
 use crate::proto::tempcred::{self, Credentials, Grant};
@@ -92,15 +93,23 @@ pub struct Hosts {
     rules: Arc<Rules>,
     limit: Arc<Limit>,
     lookups: Arc<Lookups>,
+    authority: Option<Authority>,
     decided: Arc<rules::Cached>,
 }
 
 impl Hosts {
-    /// Lends by these rules to whom this DNS confirms.
-    pub fn new(store: Store, notices: Notices, clock: Clock, dns: Dns, rules: Rules) -> Self {
+    /// Lends by these rules to whom this DNS confirms. The authority, if there is one, knows what the issuer may do.
+    pub fn new(
+        store: Store,
+        notices: Notices,
+        clock: Clock,
+        dns: Dns,
+        authority: Option<Authority>,
+        rules: Rules,
+    ) -> Self {
         let limit = Limit::new(rules.per_minute).into();
         let lookups = Lookups::new(dns, rules.agree, rules.fresh_max, clock.clone()).into();
-        Self { store, notices, clock, rules: rules.into(), limit, lookups, decided: Arc::default() }
+        Self { store, notices, clock, rules: rules.into(), limit, lookups, authority, decided: Arc::default() }
     }
 
     /// Temporary credentials for the host that asks: its own client id, and the one scope that is its name.
@@ -198,7 +207,7 @@ impl Hosts {
 struct Issued {
     credentials: Credentials,
     scope: Scope,
-    expiry: crate::base::Timestamp,
+    expiry: Timestamp,
 }
 
 impl Lending {

@@ -4,6 +4,7 @@ mod audit;
 mod body;
 mod call;
 mod clients;
+mod doctor;
 pub mod host_secrets;
 mod hosts;
 mod loops;
@@ -123,6 +124,7 @@ pub fn own() -> Routes {
         .merge(loops::routes())
         .merge(queues::routes())
         .merge(hosts::routes())
+        .merge(doctor::routes())
         .merge(audit::routes())
 }
 

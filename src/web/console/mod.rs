@@ -1,4 +1,6 @@
-//! The console: pages for people. For now one, which says how the appliance is.
+//! The console: pages for people. For now how the appliance is, and the machines that asked for credentials.
+
+mod hosts;
 
 use askama::Template;
 use axum::extract::State;
@@ -8,6 +10,8 @@ use axum::response::Response;
 use super::page;
 use super::state::App;
 use crate::domain::vitals::Vital;
+
+pub use hosts::{host, hosts};
 
 /// No script, no frame, and only our own style.
 const POLICY: &str =
@@ -36,7 +40,12 @@ impl From<Vital> for Row {
 /// How the appliance is. Nothing on it is secret: it stands before any sign-in.
 pub async fn overview(State(app): State<App>) -> Response {
     let rows = app.vitals.check().await.into_iter().map(Row::from).collect();
-    let mut response = page::render(&Overview { version: env!("CARGO_PKG_VERSION"), rows });
+    page(&Overview { version: env!("CARGO_PKG_VERSION"), rows })
+}
+
+/// A page of the console, which nobody keeps a copy of.
+fn page(template: &impl Template) -> Response {
+    let mut response = page::render(template);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

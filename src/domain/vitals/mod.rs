@@ -1,11 +1,16 @@
 //! Can the appliance do its work: figures for health checks, metrics and the console. Changes nothing.
 
+mod diagnosis;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+pub use diagnosis::{Finding, Grade};
+
 use super::accounts::Accounts;
+use super::hosts::Hosts;
 use super::namespaces::Namespaces;
 use crate::base::{Clock, Error, Kind, Result, Timestamp, VhostName};
 use crate::store::Store;
@@ -37,6 +42,8 @@ pub struct Figures {
     pub accounts: u64,
     /// Of these, how many the broker is not known to have as wished.
     pub accounts_unsettled: u64,
+    /// Addresses of machines that asked for credentials.
+    pub hosts: u64,
     /// Seconds since the start.
     pub uptime_seconds: f64,
 }
@@ -47,6 +54,7 @@ pub struct Vitals {
     store: Store,
     accounts: Accounts,
     namespaces: Namespaces,
+    hosts: Hosts,
     vhost: VhostName,
     clock: Clock,
     started: tokio::time::Instant,
@@ -55,9 +63,16 @@ pub struct Vitals {
 
 impl Vitals {
     /// Begins to count the uptime.
-    pub fn new(store: Store, accounts: Accounts, namespaces: Namespaces, vhost: VhostName, clock: Clock) -> Self {
+    pub fn new(
+        store: Store,
+        accounts: Accounts,
+        namespaces: Namespaces,
+        hosts: Hosts,
+        vhost: VhostName,
+        clock: Clock,
+    ) -> Self {
         let started = tokio::time::Instant::now();
-        Self { store, accounts, namespaces, vhost, clock, started, broker: Arc::default() }
+        Self { store, accounts, namespaces, hosts, vhost, clock, started, broker: Arc::default() }
     }
 
     /// Time since the start.
@@ -74,7 +89,8 @@ impl Vitals {
     pub fn figures(&self) -> Result<Figures> {
         let (accounts, accounts_unsettled) = self.accounts.counts()?;
         let uptime_seconds = self.uptime().as_secs_f64();
-        Ok(Figures { namespaces: self.namespaces.count()?, accounts, accounts_unsettled, uptime_seconds })
+        let (namespaces, hosts) = (self.namespaces.count()?, self.hosts.count_known()?);
+        Ok(Figures { namespaces, accounts, accounts_unsettled, hosts, uptime_seconds })
     }
 
     /// A disk that once refused a write is read on, so that only an attempt to write tells.

@@ -1,0 +1,45 @@
+//! Our own API: a closer look at everything, for operators.
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::Serialize;
+
+use super::clients::endpoint;
+use super::{Call, Endpoint, Reply, Routes, nothing, serve};
+use crate::base::Result;
+use crate::domain::vitals::{Finding, Grade};
+use crate::web::state::App;
+
+static DOCTOR: Endpoint = endpoint("doctor", MethodFilter::GET, "/doctor", "keylender:doctor:read", false);
+
+pub(super) fn routes() -> Routes {
+    Router::new().route("/doctor", serve(&DOCTOR, nothing, doctor))
+}
+
+#[derive(Serialize)]
+struct Shown {
+    about: &'static str,
+    /// `well`, `warning` or `problem`.
+    grade: &'static str,
+    text: String,
+}
+
+impl From<Finding> for Shown {
+    fn from(finding: Finding) -> Self {
+        let grade = match finding.grade {
+            Grade::Well => "well",
+            Grade::Warning => "warning",
+            Grade::Problem => "problem",
+        };
+        Self { about: finding.about, grade, text: finding.text }
+    }
+}
+
+#[derive(Serialize)]
+struct Findings {
+    findings: Vec<Shown>,
+}
+
+async fn doctor(app: App, _: Call, (): ()) -> Result<Reply> {
+    Reply::json(&Findings { findings: app.vitals.diagnose().await.into_iter().map(Shown::from).collect() })
+}
