@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keylender::app::Appliance;
+use keylender::app::settings::Settings;
 use keylender::base::{AccountName, Clock, Error, NamespaceName, Result, Secret, Timestamp};
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::{Claim, Namespaces};
-use keylender::domain::vitals::Vitals;
 use keylender::ports::broker::{Broker, Exchange, MemoryBroker, Queue};
 use keylender::store::{KeySource, Store};
 
@@ -133,9 +134,9 @@ impl World {
 
     /// How the store is, as the health check tells it.
     async fn health(&self, process: &Process) -> std::result::Result<String, String> {
-        let Process { store, accounts, namespaces } = process;
-        let vitals = Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), vhost(), self.clock.clone());
-        vitals.check().await.swap_remove(0).state
+        let settings = Settings::for_tests(std::path::Path::new("unused"));
+        let appliance = Appliance::on(process.store.clone(), &settings, self.clock.clone(), None).unwrap();
+        appliance.vitals.check().await.swap_remove(0).state
     }
 
     fn keeps_its_promises(&self) -> bool {

@@ -13,8 +13,8 @@ use crate::dns::{DnsServer, Mood, reverse};
 use crate::wire::{Answer, Ask};
 use crate::world::World;
 
-const HOST: &str = "192.0.2.7";
-const NAME: &str = "builder-1.example.org";
+pub const HOST: &str = "192.0.2.7";
+pub const NAME: &str = "builder-1.example.org";
 const TOKEN: &str = "a-permanent-access-token";
 
 /// Settings that lend to hosts by the word of these servers. Tests speak for hosts through a trusted hop on loopback.
@@ -37,12 +37,12 @@ async fn world(dns: &DnsServer) -> World {
 }
 
 /// Asks as a host with this address.
-async fn ask_from(world: &World, address: &str) -> Answer {
+pub async fn ask_from(world: &World, address: &str) -> Answer {
     world.ask(&Ask::get("/v1/credentials").with("X-Forwarded-For", address)).await
 }
 
 /// The client id and the one scope of what was lent.
-fn lent(answer: &Answer) -> (String, String) {
+pub fn lent(answer: &Answer) -> (String, String) {
     assert_eq!(answer.status, 200, "{answer:?}");
     let credentials = &answer.json()["credentials"];
     let certificate: Value = credentials["certificate"].as_str().unwrap().parse().unwrap();
