@@ -1,10 +1,16 @@
 //! What the fuzz targets do, shared with `tests/corpus.rs`, which replays the corpus. Each target also checks what must
 //! hold of whatever was read.
 
+use std::net::IpAddr;
+
 use keylender::base::{RoleId, Scope, Span, Timestamp};
+use keylender::domain::hosts::{HostRule, Step, Verdict, judge};
+use keylender::ports::dns::{Answer, Data, Question, Record, Status};
+use keylender::proto::addresses::AddressList;
 use keylender::proto::ext::{self, Ext};
 use keylender::proto::formats::{date_time, email};
 use keylender::proto::hawk::{Bewit, Header, Target, bewit, host};
+use keylender::proto::proxy_header;
 use keylender::proto::roles::{Role, Roles};
 use keylender::proto::scopes::{Expression, Template, covers, normalize};
 use keylender::proto::tempcred::Certificate;
@@ -14,12 +20,16 @@ use keylender::proto::urls::RootUrl;
 type Check = fn(&str);
 
 /// Every target by name; `fuzz/corpus/` has a folder for each.
-pub const TARGETS: [(&str, Check); 10] = [
+pub const TARGETS: [(&str, Check); 14] = [
+    ("addresses", read_addresses),
     ("bewit", read_bewit),
+    ("dns", read_dns),
     ("ext", read_ext),
     ("formats", read_formats),
     ("hawk_header", read_hawk_header),
     ("host", read_host),
+    ("host_rules", read_host_rules),
+    ("proxy_header", read_proxy_header),
     ("roles", read_roles),
     ("scopes", read_scopes),
     ("span", read_span),
@@ -34,6 +44,16 @@ pub fn run(name: &str, bytes: &[u8]) {
     target(text);
 }
 
+fn read_addresses(text: &str) {
+    if let Ok(list) = AddressList::parse(text) {
+        assert_eq!(AddressList::parse(&list.to_string()).ok(), Some(list.clone()));
+        assert!(list.surprises().count() <= text.len());
+        let words =
+            text.split([' ', '\t', '\n', ',']).filter_map(|word| word.split('/').next()?.parse::<IpAddr>().ok());
+        words.for_each(|address| assert!(list.includes(address), "what a network is written with lies in it"));
+    }
+}
+
 fn read_bewit(text: &str) {
     if let Some((resource, value)) = bewit::split(text) {
         assert!(bewit::is_in(text) && resource.len() + value.len() < text.len());
@@ -41,6 +61,52 @@ fn read_bewit(text: &str) {
     }
     if let Ok(read) = Bewit::decode(text) {
         assert_eq!(Bewit::decode(&read.encode()), Ok(read));
+    }
+}
+
+/// An address, then answers in the order of the questions: `answered`, `none` or `failed`, each with its records below,
+/// as `name ptr name`, `name cname name` or `name address address`.
+fn read_dns(text: &str) {
+    let mut lines = text.lines();
+    let Some(Ok(address)) = lines.next().map(str::parse::<IpAddr>) else { return };
+    let mut answers: Vec<Answer> = Vec::new();
+    for line in lines {
+        let status = match line {
+            "answered" => Some(Status::Answered),
+            "none" => Some(Status::NoSuchName),
+            "failed" => Some(Status::Failed("on purpose".into())),
+            _ => None,
+        };
+        if let Some(status) = status {
+            let question = Question::reverse(address);
+            answers.push(Answer { question, server: "fuzz".into(), status, records: Vec::new() });
+            continue;
+        }
+        let mut words = line.split(' ');
+        let (Some(name), Some(kind), Some(value)) = (words.next(), words.next(), words.next()) else { continue };
+        let data = match (kind, value.parse()) {
+            ("ptr", _) => Data::Ptr(value.into()),
+            ("cname", _) => Data::Cname(value.into()),
+            (_, Ok(address)) => Data::Address(address),
+            _ => continue,
+        };
+        if let Some(answer) = answers.last_mut() {
+            answer.records.push(Record { name: name.into(), ttl_seconds: 60, data });
+        }
+    }
+    for known in 0..=answers.len() {
+        match judge(address, &answers[..known]) {
+            Step::Ask(_) => {}
+            Step::Done(verdict) => {
+                assert_eq!(judge(address, &answers), Step::Done(verdict.clone()), "more answers change nothing");
+                if let Verdict::Verified(name) = verdict {
+                    assert_eq!(keylender::base::HostName::of_dns(name.as_str()).ok(), Some(name));
+                    let leads_back = |record: &Record| record.data == Data::Address(address);
+                    assert!(answers[..known].iter().flat_map(|answer| &answer.records).any(leads_back));
+                }
+                return;
+            }
+        }
     }
 }
 
@@ -76,6 +142,26 @@ fn read_host(text: &str) {
         assert_eq!(host::parse(read.name).map(|again| again.name).ok(), Some(read.name));
     }
     let _ = Target::of_url("GET", text);
+}
+
+fn read_host_rules(text: &str) {
+    if let Ok(rule) = text.parse::<HostRule>() {
+        assert_eq!(rule.to_string().parse().ok(), Some(rule));
+    }
+}
+
+/// Each character is one byte, for the second version is binary.
+fn read_proxy_header(text: &str) {
+    let bytes: Vec<u8> = text.chars().map(|c| (u32::from(c) & 0xff) as u8).collect();
+    let mut len = 0;
+    while let Some(missing) = proxy_header::missing(&bytes[..len]) {
+        assert!(missing > 0 && len < 4096, "a header has an end");
+        if len + missing > bytes.len() {
+            return;
+        }
+        len += missing;
+    }
+    let _ = proxy_header::source(&bytes[..len]);
 }
 
 /// Lines: `role <id>`, then its scopes; the scopes before the first role are held.

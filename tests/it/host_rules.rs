@@ -226,7 +226,9 @@ async fn a_proxy_may_say_by_its_own_protocol_whose_connection_it_is() {
 async fn the_doctor_says_what_is_missing_for_machines() {
     let find = |findings: &Value, about: &str| {
         let found = findings["findings"].as_array().unwrap().iter().find(|finding| finding["about"] == about).cloned();
-        found.map(|finding| (finding["grade"].as_str().unwrap().to_owned(), finding["text"].as_str().unwrap().to_owned()))
+        found.map(|finding| {
+            (finding["grade"].as_str().unwrap().to_owned(), finding["text"].as_str().unwrap().to_owned())
+        })
     };
     let bare = World::start().await;
     let (grade, text) = find(&bare.operate("GET", "/doctor", None).await, "host credentials").unwrap();
@@ -250,7 +252,8 @@ async fn the_doctor_says_what_is_missing_for_machines() {
         let asked = authority.questions();
         assert!(asked[0].body["authorization"].as_str().unwrap().starts_with("Hawk id=\"project/hosts\""));
     }
-    let refusing = ScriptedAuthority::saying(json!({"status": "auth-failed", "message": "Unauthorized: bad mac"})).await;
+    let refusing =
+        ScriptedAuthority::saying(json!({"status": "auth-failed", "message": "Unauthorized: bad mac"})).await;
     let world = with(&dns, |settings| refusing.settle(settings)).await;
     let (grade, text) = find(&world.operate("GET", "/doctor", None).await, "host scopes").unwrap();
     assert!(grade == "problem" && text.contains("bad mac"), "{text}");

@@ -11,6 +11,7 @@ mod credentials;
 mod disk;
 #[path = "../support/dns.rs"]
 mod dns;
+mod dnssec;
 mod host_rules;
 mod hosts;
 mod limits;
