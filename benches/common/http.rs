@@ -42,9 +42,15 @@ pub struct Bench {
 impl Bench {
     /// Starts it as `keylender serve` does, with these routes added.
     pub fn start(broker: Arc<dyn Broker>, more: Router<App>) -> Self {
+        Self::start_with(broker, more, |_| {})
+    }
+
+    /// The same with other settings.
+    pub fn start_with(broker: Arc<dyn Broker>, more: Router<App>, change: impl FnOnce(&mut Settings)) -> Self {
         let runtime = Runtime::new().unwrap();
         let dir = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-        let settings = Settings::for_tests(dir.path());
+        let mut settings = Settings::for_tests(dir.path());
+        change(&mut settings);
         let (running, token) = runtime.block_on(async {
             let mut appliance = Appliance::build(&settings, Clock::system(), Some(broker)).unwrap();
             appliance.router = router_with(appliance.app.clone(), more);
@@ -82,9 +88,14 @@ impl Bench {
         .into_bytes()
     }
 
-    /// Sends every request once over that many connections and returns the requests per second. Any answer but 200
-    /// ends the bench.
+    /// Sends every request once over that many connections and returns the requests per second.
     pub fn rate(&self, connections: usize, requests: Vec<Vec<u8>>) -> f64 {
+        self.load(connections, requests).0
+    }
+
+    /// The same with the time in milliseconds in which 99 of 100 requests were answered. Any answer but 200 ends the
+    /// bench.
+    pub fn load(&self, connections: usize, requests: Vec<Vec<u8>>) -> (f64, f64) {
         let (address, count) = (self.address(), requests.len());
         // A thread of its own: the appliance keeps all of its runtime.
         let load = std::thread::spawn(move || {
@@ -92,8 +103,10 @@ impl Bench {
             runtime
                 .block_on(async { tokio::time::timeout(ROUND_TIMEOUT, send_all(address, connections, requests)).await })
         });
-        let elapsed = load.join().unwrap().expect("the appliance does not answer");
-        count as f64 / elapsed.as_secs_f64()
+        let (elapsed, mut latencies) = load.join().unwrap().expect("the appliance does not answer");
+        latencies.sort_unstable();
+        let p99 = latencies.get(latencies.len() * 99 / 100).copied().unwrap_or_default();
+        (count as f64 / elapsed.as_secs_f64(), p99.as_secs_f64() * 1e3)
     }
 }
 
@@ -105,7 +118,7 @@ impl Drop for Bench {
     }
 }
 
-async fn send_all(address: SocketAddr, connections: usize, requests: Vec<Vec<u8>>) -> Duration {
+async fn send_all(address: SocketAddr, connections: usize, requests: Vec<Vec<u8>>) -> (Duration, Vec<Duration>) {
     let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
     let begin = Arc::new(Barrier::new(connections + 1));
     let tasks: Vec<_> = (0..connections)
@@ -113,21 +126,31 @@ async fn send_all(address: SocketAddr, connections: usize, requests: Vec<Vec<u8>
         .collect();
     begin.wait().await;
     let begun = Instant::now();
+    let mut latencies = Vec::new();
     for task in tasks {
-        task.await.unwrap();
+        latencies.extend(task.await.unwrap());
     }
-    begun.elapsed()
+    (begun.elapsed(), latencies)
 }
 
-async fn converse(address: SocketAddr, begin: Arc<Barrier>, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>) {
+async fn converse(
+    address: SocketAddr,
+    begin: Arc<Barrier>,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: Arc<AtomicUsize>,
+) -> Vec<Duration> {
+    let mut latencies = Vec::new();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; READ_LEN];
     begin.wait().await;
     while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let sent = Instant::now();
         stream.write_all(request).await.unwrap();
         read_answer(&mut stream, &mut buffer).await;
+        latencies.push(sent.elapsed());
     }
+    latencies
 }
 
 /// Reads one answer and throws it away.
