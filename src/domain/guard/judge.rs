@@ -176,7 +176,8 @@ fn held_against(
         state.idle_since.get_or_insert(now);
     }
     let idle = state.idle_since.map(|since| now.since(since));
-    let forecast = sight.samples.get(&queue.name).and_then(|samples| samples.forecast(limits.warn, limits.delete));
+    let samples = sight.samples.get(&queue.name);
+    let forecast = samples.and_then(|samples| samples.forecast(limits.warn, limits.delete));
     let step =
         |what, why, over| Step { what, object: Object::Thing(name.clone()), why, messages: Some(messages), over };
     let is_unsure = limits.miss_something(queue);
@@ -209,7 +210,9 @@ fn held_against(
             }
         }
     }
-    if let Some(forecast) = foreseen(messages, limits, forecast, state) {
+    // Too few samples, as after a restart, say nothing: neither danger nor its end.
+    let is_known = forecast.is_some() || samples.is_some_and(|samples| samples.per_hour().is_some());
+    if let Some(forecast) = is_known.then(|| foreseen(messages, limits, forecast, state)).flatten() {
         steps.push(step(What::Forecast, words::forecast(messages, limits, &forecast), None));
     }
     steps

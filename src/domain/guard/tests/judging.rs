@@ -191,6 +191,10 @@ fn a_forecast_is_told_once_until_the_queue_is_out_of_danger() {
     let mut scene = scene.remembers(state);
     assert_eq!(scene.whats(), []);
     scene.samples.clear();
+    assert!(scene.verdict().findings.is_empty(), "after a restart nothing is known, so nothing is new");
+    let mut still = Samples::default();
+    (0..5).for_each(|minute| still.add(START.minus(MINUTE * (4 - minute)), 8));
+    scene.samples.insert(Q.into(), still);
     assert_eq!(scene.verdict().findings.remove(0).state, None, "it may be told again");
 }
 

@@ -94,6 +94,11 @@ impl World {
         Secret::new(text.rsplit_once('@').unwrap().0.rsplit_once(':').unwrap().1)
     }
 
+    /// What was known since the start only is lost.
+    fn restart(&mut self) {
+        self.guard = Guard { recent: Arc::default(), ..self.guard.clone() };
+    }
+
     fn put(&self, name: &str, messages: u64) {
         self.broker.put_queue(&vhost(), queue(name, messages));
     }

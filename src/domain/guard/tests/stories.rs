@@ -129,6 +129,27 @@ async fn a_fast_queue_is_told_of_its_deletion_before_it_gets_there() {
 }
 
 #[tokio::test]
+async fn a_restart_does_not_tell_a_forecast_again() {
+    let mut world = World::new();
+    world.claim("t-a").await;
+    for messages in 4..10 {
+        world.put(Q, messages);
+        world.next().await;
+    }
+    world.restart();
+    for _ in 0..5 {
+        world.put(Q, 10);
+        world.next().await;
+        world.restart();
+    }
+    for messages in 10..18 {
+        world.put(Q, messages);
+        world.next().await;
+    }
+    assert_eq!(world.notices(), ["queue.forecast", "queue.warn"].map(|kind| format!("{kind} {Q}")));
+}
+
+#[tokio::test]
 async fn mock_maintenance_plans_and_changes_nothing() {
     let world = World::with(true);
     world.claim("t-a").await;
