@@ -176,6 +176,20 @@ fn rules_give_grace_exemption_and_other_measures() {
 }
 
 #[test]
+fn an_exemption_ends_what_was_counted_before_it() {
+    let counted =
+        Remembered { over_since: Some(START.minus(DAY)), idle_since: Some(START.minus(DAY)), ..warned(DAY / 2) };
+    let rule = QueueRule { unconsumed_seconds: Some(60), grace_seconds: 60, ..QueueRule::default() };
+    let exempt = QueueRule { exempt_until: Some(START.plus(MINUTE)), ..rule.clone() };
+    let unused = Queue { consumers: Some(0), ..queue(Q, 21) };
+    let scene = Scene::new(vec![unused.clone()]).ruled(exempt).remembers(counted);
+    let state = scene.verdict().findings.remove(0).state.unwrap();
+    assert_eq!((state.over_since, state.idle_since), (None, None));
+    let scene = Scene::new(vec![unused]).ruled(rule).remembers(state);
+    assert!(!scene.whats().contains(&What::Delete), "the grace time begins when the exemption ends");
+}
+
+#[test]
 fn a_forecast_is_told_once_until_the_queue_is_out_of_danger() {
     let mut samples = Samples::default();
     for minute in 0..5 {
