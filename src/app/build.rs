@@ -192,6 +192,7 @@ fn guard_rules(settings: &Settings) -> guard::Rules {
         alert_threshold: settings.monitor.alert_threshold,
         delete_threshold: settings.monitor.delete_threshold,
         connection_max_lifetime: settings.monitor.connection_max_lifetime,
+        period: settings.monitor.period,
         mock: settings.monitor.mock,
     }
 }

@@ -21,6 +21,11 @@ const REPEAT: Duration = Duration::from_secs(24 * 60 * 60);
 const HORIZON: Duration = Duration::from_secs(60 * 60);
 /// A queue below this part of its warning is too small for its rate to mean much: a quarter.
 const FORECAST_FROM: u64 = 4;
+/// Time in which nobody could look that is overlooked. Longer, and a consumer may well have been there.
+const UNSEEN_MAX: Duration = Duration::from_secs(15 * 60);
+/// The same as a part of the time that is counted, and in passes: a tenth, and three.
+const UNSEEN_MAX_SHARE: u32 = 10;
+const UNSEEN_MAX_PASSES: u32 = 3;
 /// Passes in a row that a queue must be missing from the list before it counts as gone (rabbitmq.md, fact 7).
 const ABSENT_MAX: u8 = 2;
 /// Connections closed in one pass, so that clients that connected together do not come back together.
@@ -36,6 +41,9 @@ pub struct Remembered {
     pub over_since: Option<Timestamp>,
     /// Since when it has no consumer, for queues with a rule about that.
     pub idle_since: Option<Timestamp>,
+    /// Since when it could not be looked at, while something was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen_since: Option<Timestamp>,
     /// Whether its contact was told that it will soon be deleted.
     pub forecast_told: bool,
     /// Passes in a row that it was missing from the list.
@@ -44,10 +52,34 @@ pub struct Remembered {
     pub condemned: Option<u64>,
 }
 
+impl Remembered {
+    /// It cannot be looked at in this pass.
+    fn lose_sight(&mut self, now: Timestamp) {
+        if self.over_since.is_some() || self.idle_since.is_some() {
+            self.unseen_since.get_or_insert(now);
+        }
+    }
+
+    /// It can be looked at again. What was counted over a long time in which nobody looked is counted anew: nobody
+    /// knows whether it lasted.
+    fn regain_sight(&mut self, sight: &Sight<'_>, limits: &Limits) {
+        let Some(since) = self.unseen_since.take().or(sight.last) else { return };
+        let unseen = sight.now.since(since);
+        let at_least = UNSEEN_MAX.max(sight.period.saturating_mul(UNSEEN_MAX_PASSES));
+        let is_too_long = |counted: Duration| unseen > at_least.max(counted / UNSEEN_MAX_SHARE);
+        self.over_since = self.over_since.filter(|_| !is_too_long(limits.grace));
+        self.idle_since = self.idle_since.filter(|_| !is_too_long(limits.unconsumed.unwrap_or_default()));
+    }
+}
+
 /// All that a judgement looks at.
 pub struct Sight<'a> {
     /// When.
     pub now: Timestamp,
+    /// When the last sound pass was.
+    pub last: Option<Timestamp>,
+    /// How often there is a pass.
+    pub period: Duration,
     /// What is ours.
     pub prefixes: &'a Prefixes,
     /// All queues of the vhost.
@@ -145,13 +177,14 @@ fn one_queue(sight: &Sight<'_>, queue: &Queue, name: Managed) -> Finding {
     // That it is listed ends both doubts.
     let mut state = Remembered { absent: 0, condemned: None, ..before };
     let mut steps = Vec::new();
-    let is_down = queue.state.as_deref() == Some("down");
-    if !is_down && !sight.namespaces.contains_key(name.namespace()) {
+    if queue.state.as_deref() == Some("down") {
+        state.lose_sight(sight.now);
+    } else if !sight.namespaces.contains_key(name.namespace()) {
         // The queue of a connection goes with it, and nobody else can delete it (rabbitmq.md 2.6).
         if queue.exclusive != Some(true) {
             steps.push(gone(name, queue.messages));
         }
-    } else if !is_down && !is_stream(queue) {
+    } else if !is_stream(queue) {
         let limits = sight.rules.limits(&queue.name);
         if limits.exempt_until.is_none_or(|until| sight.now >= until) {
             steps = held_against(sight, queue, &name, limits, &mut state);
@@ -172,6 +205,12 @@ fn held_against(
     state: &mut Remembered,
 ) -> Vec<Step> {
     let now = sight.now;
+    let is_unsure = limits.miss_something(queue);
+    if is_unsure {
+        state.lose_sight(now)
+    } else {
+        state.regain_sight(sight, limits)
+    }
     let Some(messages) = queue.messages else { return Vec::new() };
     if limits.unconsumed.is_none() || queue.consumers.is_some_and(|consumers| consumers > 0) {
         state.idle_since = None;
@@ -183,7 +222,6 @@ fn held_against(
     let forecast = samples.and_then(|samples| samples.forecast(limits.warn, limits.delete));
     let step =
         |what, why, over| Step { what, object: Object::Thing(name.clone()), why, messages: Some(messages), over };
-    let is_unsure = limits.miss_something(queue);
 
     let over = limits.delete_over(queue, idle);
     if let Some(over) = over {
@@ -239,7 +277,9 @@ fn absent(sight: &Sight<'_>, name: &str, before: &Remembered) -> Finding {
     let Some(managed) = sight.prefixes.queue(name) else { return finding };
     let absent = before.absent.saturating_add(1);
     if absent < ABSENT_MAX {
-        finding.state = Some(Remembered { absent, ..before.clone() });
+        let mut state = Remembered { absent, ..before.clone() };
+        state.lose_sight(sight.now);
+        finding.state = Some(state);
     } else if let Some(messages) = before.condemned {
         let why = "it was deleted, and the broker's answer was lost".to_owned();
         let object = Object::Thing(managed);

@@ -54,6 +54,8 @@ pub struct Rules {
     pub delete_threshold: u64,
     /// How old a connection may be.
     pub connection_max_lifetime: Duration,
+    /// How often there is a pass.
+    pub period: Duration,
     /// Whether a pass only plans and logs.
     pub mock: bool,
 }

@@ -152,6 +152,8 @@ impl Guard {
         }
         let verdict = judge(&Sight {
             now: look.now,
+            last: look.memory.pass.map(|pass| pass.at),
+            period: self.rules.period,
             prefixes: &self.rules.prefixes,
             queues: &look.queues,
             exchanges: &look.exchanges,

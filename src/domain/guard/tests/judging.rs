@@ -19,6 +19,8 @@ struct Scene {
     remembered: HashMap<String, Remembered>,
     samples: HashMap<String, Samples>,
     rule: QueueRule,
+    /// When the last pass was.
+    seen: Timestamp,
 }
 
 impl Scene {
@@ -38,6 +40,7 @@ impl Scene {
             remembered: HashMap::new(),
             samples: HashMap::new(),
             rule: QueueRule::default(),
+            seen: START.minus(MINUTE),
         }
     }
 
@@ -55,6 +58,8 @@ impl Scene {
         let rules = vec![(Pattern::parse("queue/t-a/*").unwrap(), self.rule.clone())];
         judge(&Sight {
             now: START,
+            last: Some(self.seen),
+            period: MINUTE,
             prefixes: &prefixes(),
             queues: &self.queues,
             exchanges: &self.exchanges,
@@ -187,6 +192,40 @@ fn an_exemption_ends_what_was_counted_before_it() {
     assert_eq!((state.over_since, state.idle_since), (None, None));
     let scene = Scene::new(vec![unused]).ruled(rule).remembers(state);
     assert!(!scene.whats().contains(&What::Delete), "the grace time begins when the exemption ends");
+}
+
+#[test]
+fn a_time_in_which_nobody_looked_is_no_time_without_a_consumer_and_no_grace() {
+    let rule = QueueRule { unconsumed_seconds: Some(3_600), grace_seconds: 3_600, ..QueueRule::default() };
+    let hours = |idle, over| Remembered {
+        idle_since: Some(START.minus(HOUR * idle)),
+        over_since: Some(START.minus(HOUR * over)),
+        ..warned(HOUR)
+    };
+    let unused = Queue { consumers: Some(0), ..queue(Q, 21) };
+    let unsure = Queue { consumers: None, ..queue(Q, 5) };
+    let down = Queue { state: Some("down".into()), ..unused.clone() };
+    for (what, seen, unseen, deleted) in [
+        ("looked at all the time", MINUTE, None, true),
+        ("the appliance was off for a moment", 14 * MINUTE, None, true),
+        ("the appliance was off for long", 16 * MINUTE, None, false),
+        ("the queue was down for a moment", MINUTE, Some(14 * MINUTE), true),
+        ("the queue was down for long", MINUTE, Some(16 * MINUTE), false),
+    ] {
+        let unseen_since = unseen.map(|ago| START.minus(ago));
+        let mut scene = Scene::new(vec![unused.clone()]).ruled(rule.clone());
+        scene.seen = START.minus(seen);
+        let scene = scene.remembers(Remembered { unseen_since, ..hours(3, 2) });
+        assert_eq!(scene.whats().contains(&What::Delete), deleted, "{what}");
+    }
+    for lost in [vec![down], vec![unsure], vec![]] {
+        let scene = Scene::new(lost).ruled(rule.clone()).remembers(hours(3, 2));
+        assert_eq!(scene.verdict().findings.remove(0).state.unwrap().unseen_since, Some(START));
+    }
+    let week = QueueRule { unconsumed_seconds: Some(7 * 86_400), ..QueueRule::default() };
+    let mut scene = Scene::new(vec![Queue { messages: Some(0), ..unused }]).ruled(week);
+    scene.seen = START.minus(16 * HOUR);
+    assert_eq!(scene.remembers(hours(8 * 24, 0)).whats(), [What::Delete], "of a week, some hours do not matter");
 }
 
 #[test]

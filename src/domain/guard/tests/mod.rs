@@ -76,6 +76,8 @@ impl World {
             alert_threshold: 10,
             delete_threshold: 20,
             connection_max_lifetime: 3 * DAY,
+            // Passes of these stories are a minute or half an hour apart.
+            period: HOUR / 2,
             mock,
         };
         // Nothing is delivered here, so the directory is never made.

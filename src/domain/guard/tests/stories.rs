@@ -150,6 +150,24 @@ async fn a_restart_does_not_tell_a_forecast_again() {
 }
 
 #[tokio::test]
+async fn an_appliance_that_was_off_does_not_know_that_nobody_consumed() {
+    let mut world = World::new();
+    world.claim("t-a").await;
+    let idle = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
+    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
+    world.broker.put_queue(&vhost(), Queue { consumers: Some(0), ..queue(Q, 0) });
+    world.run().await;
+    world.clock.advance(DAY);
+    world.restart();
+    world.run().await;
+    assert!(world.has(Q).await);
+    for _ in 0..60 {
+        world.next().await;
+    }
+    assert!(!world.has(Q).await);
+}
+
+#[tokio::test]
 async fn mock_maintenance_plans_and_changes_nothing() {
     let world = World::with(true);
     world.claim("t-a").await;
