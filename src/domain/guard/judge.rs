@@ -187,7 +187,7 @@ fn one_queue(sight: &Sight<'_>, queue: &Queue, name: Managed) -> Finding {
     } else if !is_stream(queue) {
         let limits = sight.rules.limits(&queue.name);
         if limits.exempt_until.is_none_or(|until| sight.now >= until) {
-            steps = held_against(sight, queue, &name, limits, &mut state);
+            steps = held_against(sight, queue, &name, &limits, &mut state);
         } else {
             // What began before says nothing about the time after it.
             (state.over_since, state.idle_since) = (None, None);

@@ -73,7 +73,7 @@ pub struct QueueRule {
     pub warn_messages: Option<u64>,
     /// Messages beyond which the queue is deleted.
     pub delete_messages: Option<u64>,
-    /// Bytes beyond which the contact is warned. Costs a request for every queue of the pattern that is not empty.
+    /// Bytes beyond which the contact is warned; left out, half of those of the deletion. Costs a request for every queue of the pattern that is not empty.
     pub warn_bytes: Option<u64>,
     /// Bytes beyond which the queue is deleted. Costs the same.
     pub delete_bytes: Option<u64>,
@@ -89,7 +89,7 @@ pub struct QueueRule {
 }
 
 /// What holds for one queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Messages beyond which the contact is warned.
     pub warn: u64,
@@ -137,7 +137,7 @@ impl Limits {
         let limits = Self {
             warn: rule.warn_messages.unwrap_or(self.warn),
             delete: rule.delete_messages.unwrap_or(self.delete),
-            warn_bytes: rule.warn_bytes,
+            warn_bytes: rule.warn_bytes.or(rule.delete_bytes.map(|limit| limit / 2)),
             delete_bytes: rule.delete_bytes,
             unconsumed: rule.unconsumed_seconds.map(Duration::from_secs),
             grace: Duration::from_secs(rule.grace_seconds),
@@ -150,6 +150,15 @@ impl Limits {
                 "the warning must come before the deletion; without a rule they come at {} and {} messages",
                 self.warn, self.delete
             ))),
+        }
+    }
+
+    /// The same with more grace and a longer exemption, if the rule has them.
+    fn sparing(self, rule: &QueueRule) -> Self {
+        Self {
+            grace: self.grace.max(Duration::from_secs(rule.grace_seconds)),
+            exempt_until: self.exempt_until.max(rule.exempt_until),
+            ..self
         }
     }
 
@@ -205,27 +214,34 @@ impl Over {
 /// All rules, over the limits of the settings.
 pub struct RuleBook {
     usual: Limits,
-    /// The longest pattern first: of several that match, the longest counts.
-    ruled: Vec<(Pattern, Limits)>,
+    /// The longest pattern first: of several that match, the longest counts. A rule that no longer fits the settings has
+    /// no limits.
+    ruled: Vec<(Pattern, QueueRule, Option<Limits>)>,
 }
 
 impl RuleBook {
-    /// A rule that no longer fits the settings does not count.
+    /// Of a rule that no longer fits the settings only what spares queues counts: its grace and its exemption.
     pub fn new(usual: Limits, rules: Vec<(Pattern, QueueRule)>) -> Self {
-        let fitting = rules.into_iter().filter_map(|(pattern, rule)| Some((pattern, usual.ruled(&rule).ok()?)));
-        let mut ruled: Vec<_> = fitting.collect();
-        ruled.sort_by(|(a, _), (b, _)| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+        let mut ruled = Vec::with_capacity(rules.len());
+        for (pattern, rule) in rules {
+            let limits = usual.ruled(&rule).ok();
+            ruled.push((pattern, rule, limits));
+        }
+        ruled.sort_by(|(a, ..), (b, ..)| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
         Self { usual, ruled }
     }
 
     /// What holds for the queue of this name.
-    pub fn limits(&self, name: &str) -> &Limits {
-        self.ruled.iter().find(|(pattern, _)| pattern.matches(name)).map_or(&self.usual, |(_, limits)| limits)
+    pub fn limits(&self, name: &str) -> Limits {
+        let matching = || self.ruled.iter().filter(|(pattern, ..)| pattern.matches(name));
+        let limits = matching().find_map(|(.., limits)| *limits).unwrap_or(self.usual);
+        let unfit = matching().take_while(|(.., limits)| limits.is_none());
+        unfit.fold(limits, |limits, (_, rule, _)| limits.sparing(rule))
     }
 
     /// Whether some rule is about what lists do not tell.
     pub fn need_more_than_lists(&self) -> bool {
-        self.ruled.iter().any(|(_, limits)| limits.need_more_than_lists())
+        self.ruled.iter().any(|(.., limits)| limits.is_some_and(|limits| limits.need_more_than_lists()))
     }
 }
 
@@ -265,6 +281,30 @@ mod tests {
         let limits = |name| (book.limits(name).warn, book.limits(name).delete);
         assert_eq!((limits("q/a/x"), limits("q/x"), limits("x")), ((10, 30), (10, 20), (10, 15)));
         assert_eq!(limits("q/b"), (10, 20), "a rule that would delete before it warns does not count");
+    }
+
+    #[test]
+    fn a_rule_that_no_longer_fits_the_settings_still_spares_its_queues() {
+        let until = Some(Timestamp::from_millis(1));
+        let unfit =
+            QueueRule { delete_messages: Some(1), grace_seconds: 60, exempt_until: until, ..QueueRule::default() };
+        let fit = QueueRule { delete_messages: Some(20), grace_seconds: 5, ..QueueRule::default() };
+        let pattern = |text| Pattern::parse(text).unwrap();
+        let book = RuleBook::new(Limits::new(10, 15), vec![(pattern("q/*"), fit), (pattern("q/a/*"), unfit.clone())]);
+        let limits = book.limits("q/a/x");
+        let protection = (limits.grace, limits.exempt_until);
+        assert_eq!((limits.delete, protection), (20, (Duration::from_secs(60), until)));
+        let book = RuleBook::new(Limits::new(10, 15), vec![(pattern("*"), unfit)]);
+        assert_eq!((book.limits("q").delete, book.limits("q").exempt_until), (15, until));
+    }
+
+    #[test]
+    fn bytes_have_a_warning_before_their_deletion_also_when_the_rule_names_none() {
+        let bytes = |warn_bytes, delete_bytes| QueueRule { warn_bytes, delete_bytes, ..QueueRule::default() };
+        let usual = Limits::new(10, 15);
+        assert_eq!(usual.ruled(&bytes(None, Some(100))).unwrap().warn_bytes, Some(50));
+        assert_eq!(usual.ruled(&bytes(Some(70), None)).unwrap().delete_bytes, None);
+        assert!(usual.ruled(&bytes(Some(100), Some(100))).is_err() && usual.ruled(&bytes(None, Some(0))).is_err());
     }
 
     #[test]
