@@ -224,7 +224,10 @@ fn held_against(
         |what, why, over| Step { what, object: Object::Thing(name.clone()), why, messages: Some(messages), over };
 
     let over = limits.delete_over(queue, idle);
+    let mut is_over_anew = false;
     if let Some(over) = over {
+        // How long it may be without a consumer was told with the warning.
+        is_over_anew = state.over_since.is_none() && !matches!(over, Over::Unconsumed(_));
         let since = *state.over_since.get_or_insert(now);
         if now.since(since) >= limits.grace && queue.exclusive != Some(true) {
             return vec![step(What::Delete, words::over(&over, queue), Some(over))];
@@ -235,12 +238,12 @@ fn held_against(
     let mut steps = Vec::new();
     match limits.warn_over(queue, idle).or(over) {
         Some(over) => {
-            if state.warned.is_none_or(|told| now.since(told) >= REPEAT) {
-                // What belongs to a connection is told and left alone.
-                let since = state.over_since.filter(|_| queue.exclusive != Some(true));
-                let deletion = since.map(|since| since.plus(limits.grace));
+            // What belongs to a connection is told and left alone.
+            let deletion = deletion(&over, limits, state).filter(|_| queue.exclusive != Some(true));
+            let is_news = is_over_anew && deletion.is_some();
+            if is_news || state.warned.is_none_or(|told| now.since(told) >= REPEAT) {
                 let why = words::warning(&over, queue, state.warned.is_some(), forecast.as_ref(), deletion);
-                steps.push(step(What::Warn, why, None));
+                steps.push(step(What::Warn, why, Some(over)));
                 state.warned = Some(now);
             }
         }
@@ -257,6 +260,12 @@ fn held_against(
         steps.push(step(What::Forecast, words::forecast(messages, limits, &forecast), None));
     }
     steps
+}
+
+/// When a queue that is over this limit is deleted if nothing changes, as far as only time has to pass.
+fn deletion(over: &Over, limits: &Limits, state: &Remembered) -> Option<Timestamp> {
+    let idle_end = || Some(state.idle_since?.plus(limits.unconsumed?)).filter(|_| matches!(over, Over::Unconsumed(_)));
+    state.over_since.or_else(idle_end).map(|since| since.plus(limits.grace))
 }
 
 /// The forecast, if the contact must hear it now. Told once, until the queue is far from its deletion again.

@@ -104,7 +104,7 @@ pub struct Step {
     pub why: String,
     /// Messages in the queue, where the step is about them.
     pub messages: Option<u64>,
-    /// For the deletion of a queue: the limit it is over. `None` when its namespace is gone.
+    /// For the warning and the deletion of a queue: the limit it is over. `None` when its namespace is gone.
     pub over: Option<Over>,
 }
 

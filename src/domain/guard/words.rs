@@ -91,6 +91,11 @@ fn span(duration: Duration) -> String {
 pub fn notice(step: &Step, to: Vec<String>) -> Option<Notice> {
     let name = step.object.name();
     let (kind, subject, advice) = match step.what {
+        What::Warn if matches!(step.over, Some(Over::Unconsumed(_))) => (
+            "queue.warn",
+            format!("queue {name} has no consumer"),
+            "Connect a consumer, or delete the queue if nobody needs it.",
+        ),
         What::Warn => (
             "queue.warn",
             format!("queue {name} is filling up"),

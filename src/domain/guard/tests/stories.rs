@@ -167,6 +167,60 @@ async fn an_appliance_that_was_off_does_not_know_that_nobody_consumed() {
     assert!(!world.has(Q).await);
 }
 
+/// The body of the last notice.
+fn last_words(world: &World) -> String {
+    let newest = world.guard.notices.list(crate::domain::notices::Filter::All, None, 1).unwrap();
+    world.guard.notices.letter(&newest[0].id).unwrap().body
+}
+
+#[tokio::test]
+async fn a_contact_hears_when_grace_begins_and_when_it_ends_also_after_a_warning() {
+    let world = World::new();
+    world.claim("t-a").await;
+    let grace = QueueRule { grace_seconds: 600, ..QueueRule::default() };
+    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), grace).await.unwrap();
+    for messages in [11, 21, 22] {
+        world.put(Q, messages);
+        world.next().await;
+    }
+    assert_eq!(world.notices(), [format!("queue.warn {Q}"), format!("queue.warn {Q}")]);
+    let end = START.plus(12 * MINUTE);
+    assert!(last_words(&world).contains(&format!("is deleted after {end}")), "{}", last_words(&world));
+    for _ in 3..12 {
+        assert!(world.has(Q).await);
+        world.next().await;
+    }
+    assert!(!world.has(Q).await);
+    assert_eq!(world.notices().len(), 3);
+}
+
+#[tokio::test]
+async fn a_contact_hears_when_a_queue_without_a_consumer_will_be_deleted() {
+    let world = World::new();
+    world.claim("t-a").await;
+    let idle = QueueRule { unconsumed_seconds: Some(600), grace_seconds: 60, ..QueueRule::default() };
+    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
+    world.broker.put_queue(&vhost(), Queue { consumers: Some(0), ..queue(Q, 0) });
+    for _ in 0..6 {
+        world.next().await;
+    }
+    let end = START.plus(12 * MINUTE);
+    assert_eq!(
+        last_words(&world),
+        format!(
+            "About the queue {Q}: it had no consumer for 5 minutes, and is deleted after {end} if nothing changes.\n\n\
+             Connect a consumer, or delete the queue if nobody needs it.\n"
+        )
+    );
+    for _ in 6..12 {
+        assert!(world.has(Q).await);
+        world.next().await;
+    }
+    assert!(!world.has(Q).await);
+    world.next().await;
+    assert_eq!(world.notices(), [format!("queue.warn {Q}"), format!("queue.delete {Q}")]);
+}
+
 #[tokio::test]
 async fn mock_maintenance_plans_and_changes_nothing() {
     let world = World::with(true);
