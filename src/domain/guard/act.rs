@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use super::brake::Cause;
 use super::judge::{Finding, Verdict, is_still_over};
 use super::managed::{Managed, ManagedConnection, Sort};
-use super::memory::{QUEUES, TOLD};
+use super::memory::{QUEUES, RULES, TOLD};
 use super::plan::{Object, Step, What};
+use super::rules::RULES_MAX;
 use super::sweep::Look;
 use super::{Guard, LOOP, words};
 use crate::base::audit::{Actor, Note, Outcome};
@@ -155,7 +156,9 @@ impl Guard {
         let messages = queue.messages.or(step.messages);
         let why = step.over.as_ref().map_or_else(|| step.why.clone(), |over| words::over(over, &queue));
         let step = Step { messages, why, ..step.clone() };
-        self.condemn(&step).await?;
+        if !self.condemn(&step).await? {
+            return Ok(Done::Spared);
+        }
         match broker.delete_queue(vhost, name.name()).await {
             Ok(true) => {}
             // It went by itself, or an earlier try took effect: what later passes see decides.
@@ -206,18 +209,23 @@ impl Guard {
     }
 
     /// Writes down what is about to go, so that a crash cannot hide it. The queue of a namespace that exists is
-    /// remembered as well: should the outcome stay unknown, its contact still hears of it.
-    pub(super) async fn condemn(&self, step: &Step) -> Result<()> {
-        let step = step.clone();
+    /// remembered as well: should the outcome stay unknown, its contact still hears of it. False when a rule that an
+    /// operator set since the judgement spares it.
+    pub(super) async fn condemn(&self, step: &Step) -> Result<bool> {
+        let (guard, step) = (self.clone(), step.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
-            if step.over.is_some() {
+            if let Some(over) = &step.over {
                 let name = step.object.name().to_owned();
                 let mut state = tx.get(&QUEUES, &name)?.unwrap_or_default();
+                let book = guard.rule_book(tx.scan(&RULES, RULES_MAX)?);
+                if !book.limits(&name).condemn(over, state.over_since, tx.now()) {
+                    return Ok(false);
+                }
                 state.condemned = Some(step.messages.unwrap_or_default());
                 tx.put(&QUEUES, &name, &state)?;
             }
             tx.audit(audit(&step, "monitor.condemn"));
-            Ok(())
+            Ok(true)
         };
         self.store.write(change).await
     }

@@ -181,6 +181,17 @@ impl Limits {
         over(queue, idle, Some(self.delete), self.delete_bytes, self.unconsumed)
     }
 
+    /// Whether being over this since then still means deletion, also by limits that were set after the judgement.
+    pub fn condemn(&self, over: &Over, since: Option<Timestamp>, now: Timestamp) -> bool {
+        let is_limit = match *over {
+            Over::Messages(limit) => limit == self.delete,
+            Over::Bytes(limit) => Some(limit) == self.delete_bytes,
+            Over::Unconsumed(limit) => Some(limit) == self.unconsumed,
+        };
+        let is_exempt = self.exempt_until.is_some_and(|until| now < until);
+        is_limit && !is_exempt && since.map_or(Duration::ZERO, |since| now.since(since)) >= self.grace
+    }
+
     /// The limit of warning that the queue is over.
     pub fn warn_over(&self, queue: &Queue, idle: Option<Duration>) -> Option<Over> {
         over(queue, idle, Some(self.warn), self.warn_bytes, self.unconsumed.map(|time| time / 2))

@@ -66,6 +66,26 @@ async fn a_queue_that_drained_meanwhile_is_spared() {
 }
 
 #[tokio::test]
+async fn a_rule_that_comes_during_a_pass_spares_its_queues() {
+    for (sparing, rule) in [
+        (true, QueueRule { exempt_until: Some(START.plus(DAY)), ..QueueRule::default() }),
+        (true, QueueRule { grace_seconds: 60, ..QueueRule::default() }),
+        (true, QueueRule { delete_messages: Some(21), ..QueueRule::default() }),
+        (false, QueueRule { remark: "none".into(), ..QueueRule::default() }),
+    ] {
+        let world = World::new();
+        world.claim("t-a").await;
+        world.put(Q, 21);
+        let look = world.guard.look().await.unwrap();
+        let (verdict, causes) = world.guard.judge(&look, &mut HashMap::new());
+        world.guard.set_queue_rule(&operator(), Pattern::parse(Q).unwrap(), rule).await.unwrap();
+        let report = world.guard.act(&look, &verdict, causes).await;
+        assert_eq!((world.has(Q).await, report.spared), (sparing, usize::from(sparing)));
+        assert_eq!(world.audited("monitor.condemn"), usize::from(!sparing));
+    }
+}
+
+#[tokio::test]
 async fn what_a_gone_namespace_left_behind_is_deleted_unless_it_is_claimed_in_time() {
     let world = World::new();
     world.claim("t-a").await;
