@@ -44,6 +44,11 @@ impl Trouble {
         !matches!(self, Self::EmptyStore | Self::TooMuch)
     }
 
+    /// Whether it is about the clock.
+    pub fn is_clock(self) -> bool {
+        matches!(self, Self::ClockBack | Self::ClockAhead)
+    }
+
     /// Whether what was read cannot be believed, so that even a notice would be wrong.
     pub fn is_in_the_inputs(self) -> bool {
         self != Self::TooMuch
@@ -70,6 +75,23 @@ pub struct Brake {
     pub causes: Vec<Cause>,
     /// When an operator released it for the next pass.
     pub released: Option<Timestamp>,
+}
+
+impl Brake {
+    /// Whether somebody who knows of the other one learns of no other trouble from this one. A release that did not
+    /// suffice is always news.
+    pub fn is_known_from(&self, other: &Self) -> bool {
+        let is_known = |trouble| other.causes.iter().any(|cause| cause.trouble == trouble);
+        other.released.is_none() && self.causes.iter().all(|cause| is_known(cause.trouble))
+    }
+
+    /// Whether both say the same. What the clock shows is different in every pass.
+    pub fn says_as_much_as(&self, other: &Self) -> bool {
+        let is_same =
+            |(one, other): (&Cause, &Cause)| one == other || one.trouble.is_clock() && one.trouble == other.trouble;
+        let are_as_many = self.causes.len() == other.causes.len();
+        self.released == other.released && are_as_many && self.causes.iter().zip(&other.causes).all(is_same)
+    }
 }
 
 /// The causes in one line, and whether an operator looked.

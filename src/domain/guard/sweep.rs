@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::StreamExt;
 
 use super::act::Report;
-use super::brake::{self, Brake, Cause, Pass, Readings, Trouble};
+use super::brake::{self, Brake, Cause, Pass, Readings};
 use super::forecast::Samples;
 use super::judge::{Sight, Verdict, judge};
 use super::memory::{self, BRAKE, Memory, ONLY, PASS};
@@ -172,24 +172,29 @@ impl Guard {
             deletions(&verdict, Sort::Exchange),
             &verdict.seen,
         ));
-        if causes.iter().any(|cause| matches!(cause.trouble, Trouble::ClockBack | Trouble::ClockAhead)) {
+        if causes.iter().any(|cause| cause.trouble.is_clock()) {
             samples.clear();
         }
         (verdict, causes)
     }
 
     /// Writes down what became of the brake, and tells the operators when it comes on or means something new.
-    async fn note_brake(&self, before: Option<&Brake>, after: Option<&Brake>) -> Result<()> {
-        let troubles = |brake: Option<&Brake>| -> Vec<Trouble> {
-            brake.map(|brake| brake.causes.iter().map(|cause| cause.trouble).collect()).unwrap_or_default()
+    pub(super) async fn note_brake(&self, before: Option<&Brake>, after: Option<&Brake>) -> Result<()> {
+        let is_change = match (before, after) {
+            (Some(before), Some(after)) => !after.says_as_much_as(before),
+            (None, None) => false,
+            _ => true,
         };
-        let was_released = before.is_some_and(|brake| brake.released.is_some());
-        let is_news = troubles(before) != troubles(after) || was_released;
-        let (notices, after, is_change) = (self.notices.clone(), after.cloned(), before != after);
         if !is_change {
             return Ok(());
         }
+        let is_news = after.is_some_and(|after| before.is_none_or(|before| !after.is_known_from(before)));
+        let (notices, before, after) = (self.notices.clone(), before.cloned(), after.cloned());
         let change = move |tx: &mut crate::store::WriteTx<'_, '_>| {
+            // It was released since this pass looked: that holds for the next one.
+            if tx.get(&BRAKE, &ONLY.into())? != before {
+                return Ok(());
+            }
             let actor = Actor::Loop(LOOP.into());
             let Some(brake) = after else {
                 tx.delete(&BRAKE, &ONLY.into());

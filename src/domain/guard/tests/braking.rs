@@ -142,6 +142,44 @@ async fn a_clock_that_was_set_stops_the_pass_and_time_that_passed_does_not() {
     assert_eq!((world.run().await.closed, troubles(&world)), (1, vec![]));
 }
 
+#[tokio::test]
+async fn a_release_during_a_pass_holds_for_the_next_one() {
+    let world = world(100).await;
+    for number in 0..21 {
+        world.put(&format!("queue/t-a/{number}"), 21);
+    }
+    world.next().await;
+    let look = world.guard.look().await.unwrap();
+    let before = look.memory.brake.clone().unwrap();
+    world.guard.release(&operator()).await.unwrap();
+    let (_, causes) = world.guard.judge(&look, &mut HashMap::new());
+    let after = decide(Some(&before), vec![Cause { count: 22, ..causes[0].clone() }], START);
+    world.guard.note_brake(Some(&before), after.as_ref()).await.unwrap();
+    assert_eq!(world.next().await.deleted_queues, 21);
+}
+
+#[tokio::test]
+async fn the_operators_hear_of_each_trouble_once_and_not_of_its_end() {
+    let world = World::new();
+    for number in 0..5 {
+        world.put(&format!("queue/t-a/{number}"), 1);
+    }
+    let other = crate::domain::guard::brake::Pass { at: START, left: Counts::default(), number: 0 };
+    world.store.write(move |tx| tx.put(&memory::PASS, &ONLY.into(), &other)).await.unwrap();
+    world.run().await;
+    assert_eq!(world.notices().len(), 1);
+    world.clock.set(START.minus(HOUR));
+    for _ in 0..3 {
+        world.next().await;
+    }
+    assert_eq!(troubles(&world), [Trouble::ClockBack, Trouble::EmptyStore]);
+    assert_eq!((world.notices().len(), world.audited("monitor.brake")), (2, 2), "what it said it need not say again");
+    world.clock.set(START);
+    world.next().await;
+    assert_eq!(troubles(&world), [Trouble::EmptyStore]);
+    assert_eq!((world.notices().len(), world.audited("monitor.brake")), (2, 3));
+}
+
 #[test]
 fn inputs_are_held_against_the_last_pass() {
     let counts = |queues, exchanges, namespaces| Counts { queues, exchanges, namespaces };
