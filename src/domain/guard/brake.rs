@@ -27,7 +27,7 @@ pub enum Trouble {
     ShortList,
     /// Many queues are without a count.
     MissingCounts,
-    /// There is no namespace in the store, and the broker has things of namespaces.
+    /// The store has no namespace, or never saw a pass, and the broker has things of namespaces that it does not know.
     EmptyStore,
     /// The clock went backwards since the last pass.
     ClockBack,
@@ -112,6 +112,9 @@ pub struct Counts {
     pub exchanges: usize,
     /// Namespaces in the store.
     pub namespaces: usize,
+    /// Namespaces that have some of these queues and exchanges.
+    #[serde(default)]
+    pub owners: usize,
 }
 
 /// What a pass leaves for the next one to compare with.
@@ -136,21 +139,24 @@ pub struct Readings {
     pub seen: Counts,
     /// Queues that should have a count and have none.
     pub uncounted: usize,
+    /// Queues and exchanges that it would delete because their namespace is not in the store.
+    pub unknown: usize,
 }
 
 /// What is wrong with the inputs of a pass.
 pub fn inputs(readings: &Readings, last: Option<&Pass>) -> Vec<Cause> {
-    let Readings { seen, uncounted, .. } = *readings;
+    let Readings { seen, uncounted, unknown, .. } = *readings;
     let mut causes = Vec::new();
     let mut add = |trouble, count, why| causes.push(Cause { trouble, why, count });
     if let Some(last) = last {
         clock(readings, last, &mut add);
         let lists = [("queues", seen.queues, last.left.queues), ("exchanges", seen.exchanges, last.left.exchanges)];
         for (what, seen_now, before) in lists {
-            if before >= MANY && seen_now == 0 {
+            // When namespaces were removed their things are rightly gone.
+            let removed = last.left.namespaces.saturating_sub(seen.namespaces);
+            if before >= MANY && seen_now == 0 && removed < last.left.owners.max(1) {
                 add(Trouble::EmptyList, before, format!("the broker lists no {what} of ours, and had {before}"));
-            } else if before >= MANY && seen_now < before / 2 && seen.namespaces >= last.left.namespaces {
-                // When namespaces were removed their things are rightly gone.
+            } else if before >= MANY && seen_now < before / 2 && removed == 0 {
                 let why = format!("the broker lists {seen_now} {what} of ours, and had {before}");
                 add(Trouble::ShortList, before - seen_now, why);
             }
@@ -164,6 +170,12 @@ pub fn inputs(readings: &Readings, last: Option<&Pass>) -> Vec<Cause> {
     if seen.namespaces == 0 && things > 0 {
         let why = format!("there is no namespace in the store, and the broker has {things} queues and exchanges");
         add(Trouble::EmptyStore, things, why);
+    } else if last.is_none() && unknown > 0 {
+        // As after a store was lost and somebody claimed before the first pass.
+        let why = format!(
+            "the store remembers no pass, and {unknown} queues and exchanges belong to namespaces that it does not know"
+        );
+        add(Trouble::EmptyStore, unknown, why);
     }
     causes
 }

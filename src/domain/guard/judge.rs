@@ -1,6 +1,6 @@
 //! The judgement: numbers in, verdict out. Pure; the only place that decides what is deleted, closed or told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -138,10 +138,16 @@ impl Verdict {
 pub fn judge(sight: &Sight<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     verdict.seen.namespaces = sight.namespaces.len();
-    let mut present = HashMap::with_capacity(sight.remembered.len());
+    let (mut present, mut owners) = (HashMap::with_capacity(sight.remembered.len()), HashSet::new());
+    let mut note_owner = |name: &Managed| {
+        if !owners.contains(name.namespace()) {
+            owners.insert(name.namespace().clone());
+        }
+    };
     for queue in sight.queues {
         let Some(name) = sight.prefixes.queue(&queue.name) else { continue };
         verdict.seen.queues += 1;
+        note_owner(&name);
         verdict.uncounted += usize::from(queue.messages.is_none() && !is_stream(queue));
         if let Some((known, _)) = sight.remembered.get_key_value(&queue.name) {
             present.insert(known.as_str(), ());
@@ -158,10 +164,12 @@ pub fn judge(sight: &Sight<'_>) -> Verdict {
     for exchange in sight.exchanges {
         let Some(name) = sight.prefixes.exchange(&exchange.name) else { continue };
         verdict.seen.exchanges += 1;
+        note_owner(&name);
         if !sight.namespaces.contains_key(name.namespace()) {
             verdict.others.push(gone(name, None));
         }
     }
+    verdict.seen.owners = owners.len();
     verdict.others.extend(closings(sight));
     verdict.others.extend(outliving(sight));
     verdict

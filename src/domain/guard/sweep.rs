@@ -92,7 +92,7 @@ impl Guard {
             now,
             elapsed,
             namespaces: watched.into_iter().map(|watched| (watched.name.clone(), watched)).collect(),
-            readings: Readings { now, elapsed: since_last, seen: Default::default(), uncounted: 0 },
+            readings: Readings { now, elapsed: since_last, seen: Default::default(), uncounted: 0, unknown: 0 },
             memory,
             book,
             queues,
@@ -165,7 +165,8 @@ impl Guard {
             rules: &look.book,
             connection_max_lifetime: self.rules.connection_max_lifetime,
         });
-        let readings = Readings { seen: verdict.seen, uncounted: verdict.uncounted, ..look.readings };
+        let unknown = verdict.steps().filter(|step| step.what == What::Delete && step.over.is_none()).count();
+        let readings = Readings { seen: verdict.seen, uncounted: verdict.uncounted, unknown, ..look.readings };
         let mut causes = brake::inputs(&readings, look.memory.pass.as_ref());
         causes.extend(brake::amount(
             deletions(&verdict, Sort::Queue),

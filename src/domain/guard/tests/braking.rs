@@ -126,6 +126,35 @@ async fn an_empty_store_stops_the_pass_also_after_the_first_new_claim() {
 }
 
 #[tokio::test]
+async fn the_first_pass_of_a_store_asks_before_it_deletes_what_it_does_not_know() {
+    let world = World::new();
+    world.claim("t-new").await;
+    world.put("queue/t-old/q", 1);
+    world.broker.put_exchange(&vhost(), exchange("exchange/t-old/e"));
+    for _ in 0..2 {
+        assert_eq!((world.next().await.deleted_queues, troubles(&world)), (0, vec![Trouble::EmptyStore]));
+    }
+    let why = "the store remembers no pass, and 2 queues and exchanges belong to namespaces that it does not know";
+    assert_eq!(world.guard.stopped_by().unwrap().unwrap(), why);
+    world.guard.release(&operator()).await.unwrap();
+    let report = world.next().await;
+    assert_eq!((report.deleted_queues, report.deleted_exchanges, troubles(&world)), (1, 1, vec![]));
+}
+
+#[tokio::test]
+async fn the_end_of_the_last_namespace_with_queues_is_no_trouble() {
+    let world = World::new();
+    world.claim("t-a").await;
+    world.claim("t-b").await;
+    (0..20).for_each(|number| world.put(&format!("queue/t-a/{number}"), 1));
+    world.run().await;
+    let name = NamespaceName::parse("t-a").unwrap();
+    world.namespaces.expire(&name, &operator(), crate::domain::namespaces::Which::Any).await.unwrap();
+    world.next().await;
+    assert_eq!(troubles(&world), []);
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_stops_the_pass_and_time_that_passed_does_not() {
     let world = world(1).await;
     let password = world.claim("t-a").await;
@@ -182,9 +211,10 @@ async fn the_operators_hear_of_each_trouble_once_and_not_of_its_end() {
 
 #[test]
 fn inputs_are_held_against_the_last_pass() {
-    let counts = |queues, exchanges, namespaces| Counts { queues, exchanges, namespaces };
+    let counts = |queues, exchanges, namespaces| Counts { queues, exchanges, namespaces, owners: 2 };
     let last = Pass { at: START, left: counts(100, 50, 5), number: 0 };
-    let good = Readings { now: START.plus(MINUTE), elapsed: Some(MINUTE), seen: counts(100, 50, 5), uncounted: 0 };
+    let (now, seen, elapsed) = (START.plus(MINUTE), counts(100, 50, 5), Some(MINUTE));
+    let good = Readings { now, elapsed, seen, uncounted: 0, unknown: 0 };
     let seen = |queues, exchanges, namespaces| Readings { seen: counts(queues, exchanges, namespaces), ..good };
     let at = |now, elapsed| Readings { now, elapsed, ..good };
     for (what, readings, expected) in [
@@ -194,6 +224,8 @@ fn inputs_are_held_against_the_last_pass() {
         ("less than half is left, of exchanges", seen(100, 24, 5), Some(Trouble::ShortList)),
         ("a namespace was removed as well", seen(49, 20, 4), None),
         ("nothing is left", seen(0, 50, 5), Some(Trouble::EmptyList)),
+        ("nothing is left, and one of two owners was removed", seen(0, 50, 4), Some(Trouble::EmptyList)),
+        ("nothing is left, and all owners were removed", seen(0, 0, 3), None),
         ("no exchange is left", seen(100, 0, 5), Some(Trouble::EmptyList)),
         ("no namespace is left", seen(100, 50, 0), Some(Trouble::EmptyStore)),
         ("half lacks counts", Readings { uncounted: 50, ..good }, None),

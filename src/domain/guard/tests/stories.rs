@@ -89,6 +89,7 @@ async fn a_rule_that_comes_during_a_pass_spares_its_queues() {
 async fn what_a_gone_namespace_left_behind_is_deleted_unless_it_is_claimed_in_time() {
     let world = World::new();
     world.claim("t-a").await;
+    world.run().await;
     for (queue, exchange_name) in [("queue/t-gone/q", "exchange/t-gone/e"), ("queue/t-back/q", "exchange/t-back/e")] {
         world.put(queue, 1);
         world.broker.put_exchange(&vhost(), exchange(exchange_name));
@@ -259,6 +260,7 @@ async fn mock_maintenance_plans_and_changes_nothing() {
 async fn a_plan_can_be_seen_beforehand_and_changes_nothing() {
     let world = World::new();
     world.claim("t-a").await;
+    world.run().await;
     world.put(Q, 21);
     world.broker.put_exchange(&vhost(), exchange("exchange/t-gone/e"));
     let plan = world.guard.plan().await.unwrap();
