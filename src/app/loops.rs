@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::base::{Clock, Error, Result};
 use crate::domain::accounts::{Accounts, Reconciled};
 use crate::domain::auth::Caller;
-use crate::domain::guard::Guard;
+use crate::domain::guard::{Guard, Report};
 use crate::domain::hosts::Hosts;
 use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
@@ -174,7 +174,15 @@ async fn plan_monitor(work: Parts) -> Result<String> {
 
 async fn monitor(work: Parts) -> Result<String> {
     // Without a broker there is nothing to look at; that none is configured was said at the start.
-    if work.guard.has_broker() { Ok(work.guard.run().await?.to_string()) } else { Ok(String::new()) }
+    if work.guard.has_broker() { guarded(&work.guard.run().await?) } else { Ok(String::new()) }
+}
+
+/// What a pass of the guard says. What the brake held back did not fail: it waits.
+fn guarded(report: &Report) -> Result<String> {
+    match report.failed {
+        0 => Ok(report.to_string()),
+        _ => Err(Error::unavailable(report.to_string())),
+    }
 }
 
 async fn release(guard: Guard, caller: Caller) -> Result<String> {
@@ -244,6 +252,14 @@ mod tests {
     use crate::domain::namespaces::Claim;
     use crate::ports::broker::MemoryBroker;
     use crate::store::Store;
+
+    #[test]
+    fn a_pass_of_the_monitor_that_left_something_undone_has_failed() {
+        let report = Report { told: 1, failed: 2, ..Report::default() };
+        let error = guarded(&report).unwrap_err();
+        assert_eq!(error.message(), "1 notices were posted, 2 steps failed");
+        assert_eq!(guarded(&Report { held: 3, ..Report::default() }).unwrap(), "3 steps were held back");
+    }
 
     #[tokio::test]
     async fn mock_maintenance_says_what_it_would_do_and_does_nothing() {
