@@ -52,6 +52,11 @@ impl Samples {
         self.0.back().is_none_or(|(last, _)| now.since(*last) > AGE_MAX)
     }
 
+    /// Whether the last count is of this moment.
+    pub fn is_of(&self, now: Timestamp) -> bool {
+        self.0.back().is_some_and(|(last, _)| *last == now)
+    }
+
     /// Messages per hour that the queue grew by, in the earlier and in the later half of the samples, whichever is less:
     /// a batch that came at once makes a jump in one of them, growth shows in both. `None` while there are too few.
     pub fn per_hour(&self) -> Option<f64> {

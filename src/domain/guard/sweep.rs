@@ -24,6 +24,10 @@ const ASKED_MAX: usize = 1000;
 /// Questions side by side: the broker gains nothing beyond eight (rabbitmq.md 3).
 const ASKERS: usize = 8;
 
+/// Queues whose counts are kept though some of them are not listed. Of more, those that are gone are dropped at once:
+/// clients may make queues with new names all day.
+const SAMPLED_MAX: usize = 50_000;
+
 /// All that a pass looks at.
 pub(super) struct Look {
     /// When it began.
@@ -149,6 +153,9 @@ impl Guard {
                     None => samples.entry(queue.name.clone()).or_default().add(look.now, messages),
                 }
             }
+        }
+        if samples.len() > SAMPLED_MAX {
+            samples.retain(|_, samples| samples.is_of(look.now));
         }
         let verdict = judge(&Sight {
             now: look.now,

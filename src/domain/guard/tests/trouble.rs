@@ -44,6 +44,24 @@ async fn a_queue_that_is_down_or_missing_for_one_pass_keeps_its_history() {
 }
 
 #[tokio::test]
+async fn counts_of_queues_that_come_and_go_do_not_fill_the_memory() {
+    let world = World::new();
+    world.claim("t-a").await;
+    world.put(Q, 1);
+    let look = world.guard.look().await.unwrap();
+    for (others, left) in [(49_999, 50_000), (50_000, 1)] {
+        let gone = (0..others).map(|number| {
+            let mut samples = Samples::default();
+            samples.add(START.minus(MINUTE), 1);
+            (format!("queue/t-a/{number}"), samples)
+        });
+        let mut samples: HashMap<String, Samples> = gone.collect();
+        world.guard.judge(&look, &mut samples);
+        assert_eq!(samples.len(), left);
+    }
+}
+
+#[tokio::test]
 async fn one_step_that_fails_does_not_keep_the_others_from_being_taken() {
     let world = World::new();
     world.claim("t-a").await;
