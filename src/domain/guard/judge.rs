@@ -250,7 +250,8 @@ fn held_against(
             let deletion = deletion(&over, limits, state).filter(|_| queue.exclusive != Some(true));
             let is_news = is_over_anew && deletion.is_some();
             if is_news || state.warned.is_none_or(|told| now.since(told) >= REPEAT) {
-                let why = words::warning(&over, queue, state.warned.is_some(), forecast.as_ref(), deletion);
+                let is_again = state.warned.is_some();
+                let why = words::warning(&over, queue, is_again, forecast.as_ref(), deletion, limits.grace);
                 steps.push(step(What::Warn, why, Some(over)));
                 state.warned = Some(now);
             }

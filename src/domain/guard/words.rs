@@ -26,13 +26,17 @@ pub fn warning(
     is_again: bool,
     forecast: Option<&Forecast>,
     deletion: Option<Timestamp>,
+    grace: Duration,
 ) -> String {
     let still = if is_again { "still " } else { "" };
     let mut why = over(limit, queue).replacen("it ", &format!("it {still}"), 1);
     match (deletion, forecast) {
         (Some(at), _) => why.push_str(&format!(", and is deleted after {at} if nothing changes")),
         (None, Some(forecast)) if forecast.to_deletion > Duration::ZERO => {
-            why.push_str(&format!(", and at the present rate is deleted in {}", span(forecast.to_deletion)));
+            why.push_str(&format!(
+                ", and at the present rate is deleted in {}",
+                span(forecast.to_deletion.saturating_add(grace))
+            ));
         }
         (None, _) => {}
     }
@@ -50,11 +54,16 @@ pub fn forecast(messages: u64, limits: &Limits, forecast: &Forecast) -> String {
         Duration::ZERO => String::new(),
         until => format!("gets over {} in {} and ", limits.warn, span(until)),
     };
+    let deletion = match limits.grace {
+        Duration::ZERO => format!("is deleted at {} in {}", limits.delete, span(forecast.to_deletion)),
+        grace => {
+            let until = span(forecast.to_deletion);
+            format!("gets over {} in {until} and is deleted {} later", limits.delete, span(grace))
+        }
+    };
     format!(
-        "it has {messages} messages, grows by {:.0} an hour, and at this rate {warning}is deleted at {} in {}",
-        forecast.per_hour,
-        limits.delete,
-        span(forecast.to_deletion)
+        "it has {messages} messages, grows by {:.0} an hour, and at this rate {warning}{deletion}",
+        forecast.per_hour
     )
 }
 
@@ -83,7 +92,7 @@ fn span(duration: Duration) -> String {
         7_200..172_800 => 3_600,
         _ => 86_400,
     };
-    let rounded = i64::try_from(seconds / unit * unit * 1000).unwrap_or(i64::MAX);
+    let rounded = i64::try_from((seconds / unit * unit).saturating_mul(1000)).unwrap_or(i64::MAX);
     Span::from_millis(rounded).to_string()
 }
 

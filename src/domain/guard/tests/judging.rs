@@ -252,6 +252,21 @@ fn a_forecast_is_told_once_until_the_queue_is_out_of_danger() {
 }
 
 #[test]
+fn a_forecast_says_that_a_grace_time_comes_first() {
+    let mut samples = Samples::default();
+    (0..5).for_each(|minute| samples.add(START.minus(MINUTE * (4 - minute)), u64::from(minute) + 8));
+    let rule = QueueRule { grace_seconds: 3 * 3_600, ..QueueRule::default() };
+    let mut scene = Scene::new(vec![queue(Q, 12)]).ruled(rule);
+    scene.samples.insert(Q.into(), samples);
+    let expected = [
+        "warn of queue queue/t-a/q: it has 12 messages, more than 10, and at the present rate is deleted in 3 hours",
+        "forecast queue queue/t-a/q: it has 12 messages, grows by 60 an hour, and at this rate gets over 20 in 9 \
+         minutes and is deleted 3 hours later",
+    ];
+    assert_eq!(scene.steps(), expected);
+}
+
+#[test]
 fn connections_are_closed_when_they_are_old_or_their_namespace_is_gone() {
     let connection = |user: &str, age: Option<Duration>| Connection {
         name: format!("{user} {age:?}"),
