@@ -24,6 +24,8 @@ const ASKED_MAX: usize = 1000;
 /// Questions side by side: the broker gains nothing beyond eight (rabbitmq.md 3).
 const ASKERS: usize = 8;
 
+/// Questions without an answer after which a pass asks no more: each may take seconds.
+const ASKING_FAILURES_MAX: usize = 8;
 /// Queues whose counts are kept though some of them are not listed. Of more, those that are gone are dropped at once:
 /// clients may make queues with new names all day.
 const SAMPLED_MAX: usize = 50_000;
@@ -108,7 +110,7 @@ impl Guard {
     }
 
     /// Fills in what lists do not tell, for the queues whose rule is about it.
-    async fn ask_singly(&self, look: &mut Look) -> Result<()> {
+    pub(super) async fn ask_singly(&self, look: &mut Look) -> Result<()> {
         if !look.book.need_more_than_lists() {
             return Ok(());
         }
@@ -132,12 +134,23 @@ impl Guard {
         let mut answers = futures_util::stream::iter(asked)
             .map(|(index, name)| async move { (index, broker.queue(vhost, &name).await) })
             .buffer_unordered(ASKERS);
+        let mut failed = 0;
         while let Some((index, answer)) = answers.next().await {
             // Without an answer there is no verdict about what it lacks.
-            if let Ok(Some(single)) = answer {
-                let queue = &mut look.queues[index];
-                queue.bytes = single.bytes;
-                queue.consumers = single.consumers;
+            match answer {
+                Ok(Some(single)) => {
+                    let queue = &mut look.queues[index];
+                    queue.bytes = single.bytes;
+                    queue.consumers = single.consumers;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    failed += 1;
+                    if failed == ASKING_FAILURES_MAX {
+                        tracing::warn!("the broker does not answer for single queues: {}", error.chain());
+                        break;
+                    }
+                }
             }
         }
         Ok(())

@@ -62,6 +62,21 @@ async fn counts_of_queues_that_come_and_go_do_not_fill_the_memory() {
 }
 
 #[tokio::test]
+async fn a_broker_that_answers_no_single_question_is_not_asked_a_thousand() {
+    let world = World::new();
+    world.claim("t-a").await;
+    let idle = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
+    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
+    (0..100).for_each(|number| world.put(&format!("queue/t-a/{number}"), 1));
+    let mut look = world.guard.look().await.unwrap();
+    world.broker.forget_calls();
+    world.broker.fail_next(1_000);
+    world.guard.ask_singly(&mut look).await.unwrap();
+    assert!(world.broker.calls().len() <= 16, "{}", world.broker.calls().len());
+    assert!(world.guard.judge(&look, &mut HashMap::new()).0.findings.is_empty());
+}
+
+#[tokio::test]
 async fn one_step_that_fails_does_not_keep_the_others_from_being_taken() {
     let world = World::new();
     world.claim("t-a").await;
