@@ -5,8 +5,10 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use keylender::app::settings::{BrokerSettings, Settings, SmtpSecurity, SmtpSettings};
 use keylender::base::{Secret, VhostName};
-use keylender::ports::broker::Broker;
-use lapin::{Connection, ConnectionProperties, Event};
+use keylender::domain::auth::Caller;
+use keylender::domain::guard::{Pattern, QueueRule};
+use keylender::ports::broker::{Broker, Queue};
+use lapin::{Channel, Connection, ConnectionProperties, Event};
 use serde_json::json;
 
 use crate::appliance::Appliance;
@@ -19,6 +21,7 @@ use crate::smtp::SmtpServer;
 const NAMESPACE: &str = "taskcluster-a";
 /// Longer than any test: the monitor runs when a story runs it.
 pub const NEVER: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_secs(3600);
 const ALERT: u64 = 3;
 const DELETE: u64 = 6;
 
@@ -68,6 +71,33 @@ pub async fn counted(appliance: &Appliance, queue: &str, messages: u64) {
 
 pub async fn has_queue(vhost: &VhostName, name: &str) -> bool {
     node().broker().queues(vhost).await.unwrap().iter().any(|queue| queue.name == name)
+}
+
+/// Waits until the broker tells this of the single queue.
+async fn told(appliance: &Appliance, queue: &str, is_so: impl Fn(&Queue) -> bool) {
+    eventually(async || node().broker().queue(&appliance.vhost, queue).await.unwrap().filter(&is_so).map(drop)).await;
+}
+
+/// An appliance whose clock the story moves, with a rule for all queues of its namespace, and a client there.
+async fn ruled(name: &str, smtp: &SmtpServer, rule: QueueRule) -> (Appliance, Client) {
+    let appliance = Appliance::by_hand(name, |settings| {
+        guarded(settings);
+        mailing(smtp, settings);
+    })
+    .await;
+    let pattern = Pattern::parse(&format!("queue/{NAMESPACE}/*")).unwrap();
+    appliance.running.appliance.guard.set_queue_rule(&Caller::local("story", "r"), pattern, rule).await.unwrap();
+    let client = settler(&appliance, NAMESPACE).await;
+    let (queue, exchange) = names(NAMESPACE);
+    client.bind(&queue, &exchange).await.unwrap();
+    (appliance, client)
+}
+
+/// The text of the only mail since the last look, with its subject.
+fn only_mail(smtp: &SmtpServer, seen: usize) -> String {
+    let mails = smtp.mails();
+    assert_eq!(mails.len(), seen + 1);
+    format!("{}: {}", mails[seen].header("Subject"), mails[seen].text)
 }
 
 async fn has_exchange(vhost: &VhostName, name: &str) -> bool {
@@ -232,4 +262,85 @@ async fn what_a_gone_namespace_left_goes_and_nothing_foreign_does() {
     assert_eq!(appliance.audited("queue.delete", "done").len(), 1);
     let client = Client::new(&appliance.lent(NAMESPACE).await).await;
     client.declare_queue(&mine, none()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_by_bytes_warns_and_deletes_before_the_messages_are_many() {
+    let smtp = SmtpServer::start();
+    let rule = QueueRule { warn_bytes: Some(12), delete_bytes: Some(24), ..QueueRule::default() };
+    let (appliance, client) = ruled("guard.bytes", &smtp, rule).await;
+    let (queue, _) = names(NAMESPACE);
+    let grow = async |more, messages, bytes| {
+        publish(&client, more).await;
+        counted(&appliance, &queue, messages).await;
+        told(&appliance, &queue, |queue| queue.bytes == Some(bytes)).await;
+        pass(&appliance).await;
+    };
+    grow(2, 2, 10).await;
+    assert_eq!(smtp.mails().len(), 0);
+    grow(1, 3, 15).await;
+    let mail = only_mail(&smtp, 0);
+    assert!(mail.contains("is filling up") && mail.contains("it has 15 bytes, more than 12"), "{mail}");
+    grow(2, 5, 25).await;
+    let mail = only_mail(&smtp, 1);
+    assert!(mail.contains("it has 25 bytes, more than 24") && mail.contains("5 messages were lost"), "{mail}");
+    assert!(!has_queue(&appliance.vhost, &queue).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_nobody_consumes_for_a_time_goes_and_one_with_a_consumer_stays() {
+    let smtp = SmtpServer::start();
+    let rule = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
+    let (appliance, client) = ruled("guard.unconsumed", &smtp, rule).await;
+    let (left, kept) = (names(NAMESPACE).0, format!("queue/{NAMESPACE}/kept"));
+    client.declare_queue(&kept, none()).await.unwrap();
+    let (leaving, staying) = (client.channel().await, client.channel().await);
+    let consume = async |channel: &Channel, queue: &str| {
+        channel.basic_consume(queue.into(), "".into(), Default::default(), none()).await.unwrap()
+    };
+    let _consumers = (consume(&leaving, &left).await, consume(&staying, &kept).await);
+    for queue in [&left, &kept] {
+        told(&appliance, queue, |queue| queue.consumers == Some(1)).await;
+    }
+    pass(&appliance).await;
+    appliance.clock.advance(2 * HOUR);
+    assert_eq!(pass(&appliance).await, "");
+
+    leaving.close(200, "bye".into()).await.unwrap();
+    told(&appliance, &left, |queue| queue.consumers == Some(0)).await;
+    assert_eq!(pass(&appliance).await, "", "its time begins now");
+    let end = appliance.clock.now().plus(HOUR);
+    appliance.clock.advance(HOUR / 2);
+    pass(&appliance).await;
+    let mail = only_mail(&smtp, 0);
+    assert!(mail.contains("has no consumer") && mail.contains(&format!("is deleted after {end}")), "{mail}");
+    assert!(has_queue(&appliance.vhost, &left).await);
+    appliance.clock.advance(HOUR / 2);
+    assert_eq!(pass(&appliance).await, "1 queues were deleted");
+    assert!(only_mail(&smtp, 1).contains("it had no consumer for 1 hour"), "{}", only_mail(&smtp, 1));
+    assert!(!has_queue(&appliance.vhost, &left).await && has_queue(&appliance.vhost, &kept).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grace_time_is_told_outlives_a_restart_and_ends_with_the_deletion() {
+    let smtp = SmtpServer::start();
+    let rule = QueueRule { grace_seconds: 3600, ..QueueRule::default() };
+    let (appliance, client) = ruled("guard.grace", &smtp, rule).await;
+    let (queue, _) = names(NAMESPACE);
+    publish(&client, 7).await;
+    counted(&appliance, &queue, 7).await;
+    let end = appliance.clock.now().plus(HOUR);
+    assert_eq!(pass(&appliance).await, "1 notices were posted");
+    let mail = only_mail(&smtp, 0);
+    assert!(mail.contains("it has 7 messages") && mail.contains(&format!("is deleted after {end}")), "{mail}");
+
+    appliance.clock.advance(HOUR - Duration::from_secs(60));
+    assert_eq!(pass(&appliance).await, "");
+    let appliance = appliance.restart(|_| {}).await;
+    assert_eq!(pass(&appliance).await, "");
+    assert!(has_queue(&appliance.vhost, &queue).await);
+    appliance.clock.advance(Duration::from_secs(60));
+    assert_eq!(pass(&appliance).await, "1 queues were deleted");
+    assert!(only_mail(&smtp, 1).contains("7 messages were lost"), "{}", only_mail(&smtp, 1));
+    assert!(!has_queue(&appliance.vhost, &queue).await);
 }
