@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Timestamp;
 
 /// Samples kept of a queue: with the usual period a quarter of an hour, so that a burst is not taken for a trend.
@@ -19,7 +21,7 @@ const AGE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 const AHEAD_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The last few counts of a queue, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Samples(VecDeque<(Timestamp, u64)>);
 
 /// Where a queue is going at its present rate.
@@ -55,6 +57,11 @@ impl Samples {
     /// Whether the last count is of this moment.
     pub fn is_of(&self, now: Timestamp) -> bool {
         self.0.back().is_some_and(|(last, _)| *last == now)
+    }
+
+    /// Whether there is more in the queue than there was; without that there is no rate above zero to look for.
+    pub fn has_grown(&self) -> bool {
+        self.0.front().zip(self.0.back()).is_some_and(|((_, first), (_, last))| last > first)
     }
 
     /// Messages per hour that the queue grew by, in the earlier and in the later half of the samples, whichever is less:

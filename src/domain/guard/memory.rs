@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Bound;
 
 use super::brake::{Brake, Pass};
+use super::forecast::Samples;
 use super::judge::Remembered;
 use super::rules::{Pattern, QueueRule, RULES_MAX};
 use crate::base::{NamespaceName, Result, Timestamp};
@@ -15,6 +16,8 @@ pub const QUEUES: Table<String, Remembered> = Table::plain("guard_queues");
 pub const TOLD: Table<NamespaceName, Timestamp> = Table::plain("guard_told");
 /// The last pass.
 pub const PASS: Table<String, Pass> = Table::plain("guard_pass");
+/// The last counts of the queues that will be deleted soonest at their rate, written with each pass.
+pub const GROWING: Table<String, Vec<(String, Samples)>> = Table::plain("guard_growing");
 /// The brake, while it is on.
 pub const BRAKE: Table<String, Brake> = Table::audited("guard_brake");
 /// What operators ruled for queues.

@@ -72,10 +72,11 @@ pub struct Guard {
     recent: Arc<Mutex<Recent>>,
 }
 
-/// What is known since the start only.
+/// What is known since the start, and the counts that were in the store then.
 #[derive(Default)]
 struct Recent {
-    /// The last counts of queues. Not in the store: they change in every pass, and are back within three.
+    /// The last counts of queues. In the store are only those that matter most: they change in every pass, and are back
+    /// within three.
     samples: HashMap<String, Samples>,
     /// The last pass: its moment, and the clock's counter then.
     pass: Option<(Timestamp, Duration)>,
@@ -161,7 +162,7 @@ impl Guard {
         self.store.write(change).await
     }
 
-    /// Where the queue of this name is going at its present rate. Known from the third pass after the start.
+    /// Where the queue of this name is going at its present rate. Known from the third pass that sees it grow.
     pub fn forecast(&self, queue: &str) -> Result<Option<Forecast>> {
         let book = self.rule_book(self.queue_rules()?);
         let limits = book.limits(queue);

@@ -8,7 +8,7 @@ use super::act::Report;
 use super::brake::{self, Brake, Cause, Pass, Readings};
 use super::forecast::Samples;
 use super::judge::{Sight, Verdict, judge};
-use super::memory::{self, BRAKE, Memory, ONLY, PASS};
+use super::memory::{self, BRAKE, GROWING, Memory, ONLY, PASS};
 use super::plan::{Plan, What};
 use super::rules::RuleBook;
 use super::{Guard, LOOP, Sort};
@@ -17,6 +17,7 @@ use crate::base::{NamespaceName, Result, Timestamp};
 use crate::domain::namespaces::Watched;
 use crate::domain::notices::Notice;
 use crate::ports::broker::{Connection, Exchange, Queue};
+use crate::store::WriteTx;
 
 /// Queues asked for one by one in a pass, because a rule is about what lists do not tell. The next pass goes on with
 /// others; what was not asked gets no verdict.
@@ -29,6 +30,9 @@ const ASKING_FAILURES_MAX: usize = 8;
 /// Queues whose counts are kept though some of them are not listed. Of more, those that are gone are dropped at once:
 /// clients may make queues with new names all day.
 const SAMPLED_MAX: usize = 50_000;
+
+/// Queues whose counts outlive a restart: with 15 counts of each some 60 kB, written along with the pass.
+const GROWING_MAX: usize = 100;
 
 /// All that a pass looks at.
 pub(super) struct Look {
@@ -90,7 +94,11 @@ impl Guard {
         let watched = self.namespaces.watched()?;
         let book = self.rule_book(memory.rules.clone());
         let since_last = {
-            let recent = self.recent();
+            let mut recent = self.recent();
+            if recent.pass.is_none() && recent.samples.is_empty() {
+                let growing = self.store.read(|tx| tx.get(&GROWING, &ONLY.into()))?;
+                recent.samples.extend(growing.into_iter().flatten());
+            }
             let last = recent.pass.filter(|(at, _)| memory.pass.is_some_and(|pass| pass.at == *at));
             last.map(|(_, then)| elapsed.saturating_sub(then))
         };
@@ -211,7 +219,7 @@ impl Guard {
         }
         let is_news = after.is_some_and(|after| before.is_none_or(|before| !after.is_known_from(before)));
         let (notices, before, after) = (self.notices.clone(), before.cloned(), after.cloned());
-        let change = move |tx: &mut crate::store::WriteTx<'_, '_>| {
+        let change = move |tx: &mut WriteTx<'_, '_>| {
             // It was released since this pass looked: that holds for the next one.
             if tx.get(&BRAKE, &ONLY.into())? != before {
                 return Ok(());
@@ -245,9 +253,35 @@ impl Guard {
         left.exchanges = left.exchanges.saturating_sub(report.deleted_exchanges);
         let number = look.memory.pass.map_or(0, |pass| pass.number.wrapping_add(1));
         let pass = Pass { at: look.now, left, number };
-        self.store.write(move |tx| tx.put(&PASS, &ONLY.into(), &pass)).await?;
+        let growing = self.growing(&look.book);
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            match growing.is_empty() {
+                true => tx.delete(&GROWING, &ONLY.into()),
+                false => tx.put(&GROWING, &ONLY.into(), &growing)?,
+            }
+            tx.put(&PASS, &ONLY.into(), &pass)
+        };
+        self.store.write(change).await?;
         self.recent().pass = Some((look.now, look.elapsed));
         Ok(())
+    }
+}
+
+impl Guard {
+    /// The last counts of the queues that are deleted soonest at their present rate.
+    fn growing(&self, book: &RuleBook) -> Vec<(String, Samples)> {
+        let recent = self.recent();
+        let mut soonest: Vec<_> = recent
+            .samples
+            .iter()
+            .filter(|(_, samples)| samples.has_grown())
+            .filter_map(|(name, samples)| {
+                let limits = book.limits(name);
+                Some((samples.forecast(limits.warn, limits.delete)?.to_deletion, name, samples))
+            })
+            .collect();
+        soonest.sort_by_key(|(until, name, _)| (*until, *name));
+        soonest.into_iter().take(GROWING_MAX).map(|(_, name, samples)| (name.clone(), samples.clone())).collect()
     }
 }
 

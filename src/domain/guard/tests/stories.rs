@@ -157,13 +157,8 @@ async fn a_restart_does_not_tell_a_forecast_again() {
         world.put(Q, messages);
         world.next().await;
     }
-    world.restart();
-    for _ in 0..5 {
-        world.put(Q, 10);
-        world.next().await;
-        world.restart();
-    }
     for messages in 10..18 {
+        world.restart();
         world.put(Q, messages);
         world.next().await;
     }
@@ -186,6 +181,31 @@ async fn an_appliance_that_was_off_does_not_know_that_nobody_consumed() {
         world.next().await;
     }
     assert!(!world.has(Q).await);
+}
+
+#[tokio::test]
+async fn a_restart_knows_where_the_queues_that_grow_most_are_going() {
+    let mut world = World::new();
+    world.claim("t-a").await;
+    for messages in 1..6 {
+        (0..120).for_each(|number| world.put(&format!("queue/t-a/{number:03}"), messages));
+        world.put(Q, messages + 3);
+        world.put("queue/t-a/still", 5);
+        world.next().await;
+    }
+    world.restart();
+    world.put(Q, 9);
+    world.next().await;
+    let forecast = world.guard.forecast(Q).unwrap().unwrap();
+    assert_eq!((forecast.per_hour.round(), forecast.to_deletion), (60.0, 12 * MINUTE));
+    let is_known = |name: &str| world.guard.forecast(name).unwrap().is_some();
+    assert!(!is_known("queue/t-a/still") && is_known("queue/t-a/000") && !is_known("queue/t-a/119"));
+
+    world.clock.advance(3 * HOUR);
+    world.put(Q, 1);
+    world.next().await;
+    let growing = world.store.read(|tx| tx.get(&memory::GROWING, &ONLY.into())).unwrap();
+    assert!(growing.is_none(), "what does not grow any more is not kept");
 }
 
 /// The body of the last notice.
