@@ -1,5 +1,6 @@
 //! What the monitor does to a real broker: real messages, real connections, and mails that a mail server takes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -343,4 +344,35 @@ async fn a_grace_time_is_told_outlives_a_restart_and_ends_with_the_deletion() {
     assert_eq!(pass(&appliance).await, "1 queues were deleted");
     assert!(only_mail(&smtp, 1).contains("7 messages were lost"), "{}", only_mail(&smtp, 1));
     assert!(!has_queue(&appliance.vhost, &queue).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_whose_answer_was_lost_is_told_also_when_the_queue_is_made_again_at_once() {
+    let (smtp, gate) = (SmtpServer::start(), Gate::start().await);
+    let appliance = Appliance::with("guard.again", |settings| {
+        guarded(settings);
+        mailing(&smtp, settings);
+        behind(&gate)(settings.broker.as_mut().unwrap());
+    })
+    .await;
+    let client = settler(&appliance, NAMESPACE).await;
+    let (queue, exchange) = names(NAMESPACE);
+    client.bind(&queue, &exchange).await.unwrap();
+    publish(&client, 7).await;
+    counted(&appliance, &queue, 7).await;
+    let is_lost = AtomicBool::new(false);
+    gate.decide(move |line| match line.starts_with("DELETE ") && !is_lost.swap(true, Ordering::Relaxed) {
+        true => Fate::Unanswered,
+        false => Fate::Passes,
+    });
+    assert_eq!(pass(&appliance).await, "1 things were spared");
+    client.declare_queue(&queue, none()).await.unwrap();
+    counted(&appliance, &queue, 0).await;
+    for _ in 0..2 {
+        pass(&appliance).await;
+    }
+    let mail = only_mail(&smtp, 0);
+    assert!(mail.contains("was deleted") && mail.contains("7 messages were lost"), "{mail}");
+    assert!(has_queue(&appliance.vhost, &queue).await);
+    assert_eq!(appliance.audited("queue.delete", "done").len(), 1);
 }

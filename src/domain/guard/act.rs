@@ -5,7 +5,7 @@ use std::fmt;
 use futures_util::StreamExt;
 
 use super::brake::Cause;
-use super::judge::{Finding, Verdict, is_still_over};
+use super::judge::{Finding, Remembered, Verdict, is_still_over};
 use super::managed::{Managed, ManagedConnection, Sort};
 use super::memory::{QUEUES, RULES, TOLD};
 use super::plan::{Object, Step, What};
@@ -161,8 +161,7 @@ impl Guard {
         }
         match broker.delete_queue(vhost, name.name()).await {
             Ok(true) => {}
-            // It went by itself, or an earlier try took effect: what later passes see decides.
-            Ok(false) => return Ok(Done::Spared),
+            Ok(false) => return self.vanished(&step).await,
             Err(error) => return self.failed(&step, error).await,
         }
         tracing::info!(queue.name = %name.name(), "deleted queue `{}`: {}", name.name(), step.why);
@@ -228,6 +227,18 @@ impl Guard {
             Ok(true)
         };
         self.store.write(change).await
+    }
+
+    /// Writes down that a queue was not there any more when it was deleted: it went by itself, its node is down, or an
+    /// earlier try took effect. What later passes see decides.
+    async fn vanished(&self, step: &Step) -> Result<Done> {
+        let name = step.object.name().to_owned();
+        let change = move |tx: &mut WriteTx<'_, '_>| match tx.get(&QUEUES, &name)? {
+            Some(state) if state.condemned.is_some() => tx.put(&QUEUES, &name, &Remembered { vanished: true, ..state }),
+            _ => Ok(()),
+        };
+        self.store.write(change).await?;
+        Ok(Done::Spared)
     }
 
     /// Writes down that a step did not work.

@@ -50,6 +50,10 @@ pub struct Remembered {
     pub absent: u8,
     /// Its messages when we set out to delete it. Gone when the outcome is noted, or when it is seen again.
     pub condemned: Option<u64>,
+    /// Whether it was not there any more when we deleted it: its node was down, or an earlier try took effect whose answer
+    /// was lost. It may be made again before the next pass.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub vanished: bool,
 }
 
 impl Remembered {
@@ -182,8 +186,9 @@ fn is_stream(queue: &Queue) -> bool {
 
 fn one_queue(sight: &Sight<'_>, queue: &Queue, name: Managed) -> Finding {
     let before = sight.remembered.get(&queue.name).cloned().unwrap_or_default();
-    // That it is listed ends both doubts.
-    let mut state = Remembered { absent: 0, condemned: None, ..before };
+    // That it is listed ends both doubts, unless it went meanwhile.
+    let condemned = before.condemned.filter(|_| before.vanished);
+    let mut state = Remembered { absent: 0, condemned, ..before };
     let mut steps = Vec::new();
     if queue.state.as_deref() == Some("down") {
         state.lose_sight(sight.now);
@@ -194,14 +199,34 @@ fn one_queue(sight: &Sight<'_>, queue: &Queue, name: Managed) -> Finding {
         }
     } else if !is_stream(queue) {
         let limits = sight.rules.limits(&queue.name);
+        steps.extend(made_again(queue, &name, &limits, &mut state));
         if limits.exempt_until.is_none_or(|until| sight.now >= until) {
-            steps = held_against(sight, queue, &name, &limits, &mut state);
+            steps.extend(held_against(sight, queue, &name, &limits, &mut state));
         } else {
             // What began before says nothing about the time after it.
             (state.over_since, state.idle_since) = (None, None);
         }
     }
     Finding { name: queue.name.clone(), state: (state != Remembered::default()).then_some(state), steps }
+}
+
+/// The deletion of a queue that vanished, if the one that is listed is another one: it is over no limit.
+fn made_again(queue: &Queue, name: &Managed, limits: &Limits, state: &mut Remembered) -> Option<Step> {
+    if !state.vanished || limits.miss_something(queue) {
+        return None;
+    }
+    state.vanished = false;
+    let messages = state.condemned.take()?;
+    limits.delete_over(queue, None).is_none().then(|| {
+        *state = Remembered::default();
+        concluded(name.clone(), messages)
+    })
+}
+
+/// What became of a deletion whose outcome could not be noted.
+fn concluded(name: Managed, messages: u64) -> Step {
+    let why = "it was deleted, and the broker's answer was lost".to_owned();
+    Step { what: What::Conclude, object: Object::Thing(name), why, messages: Some(messages), over: None }
 }
 
 /// Holds a queue against its limits.
@@ -299,9 +324,7 @@ fn absent(sight: &Sight<'_>, name: &str, before: &Remembered) -> Finding {
         state.lose_sight(sight.now);
         finding.state = Some(state);
     } else if let Some(messages) = before.condemned {
-        let why = "it was deleted, and the broker's answer was lost".to_owned();
-        let object = Object::Thing(managed);
-        finding.steps.push(Step { what: What::Conclude, object, why, messages: Some(messages), over: None });
+        finding.steps.push(concluded(managed, messages));
     }
     finding
 }

@@ -144,6 +144,24 @@ fn a_queue_is_forgotten_after_two_passes_without_it() {
 }
 
 #[test]
+fn a_queue_that_vanished_when_it_was_deleted_and_is_there_again_was_deleted() {
+    let vanished = Remembered { condemned: Some(30), vanished: true, ..Remembered::default() };
+    let down = Queue { state: Some("down".into()), ..queue(Q, 0) };
+    for (what, queue, state, expected, is_kept) in [
+        ("there again", queue(Q, 0), vanished.clone(), vec![What::Conclude], false),
+        ("its node came back", queue(Q, 30), vanished.clone(), vec![What::Delete], false),
+        ("its node is down", down, vanished.clone(), vec![], true),
+        ("nobody knows", queue(Q, 0), Remembered { vanished: false, ..vanished.clone() }, vec![], false),
+    ] {
+        let scene = Scene::new(vec![queue]).remembers(state);
+        assert_eq!(scene.whats(), expected, "{what}");
+        let findings = scene.verdict().findings;
+        let kept = findings.first().map_or(Some(&vanished), |finding| finding.state.as_ref());
+        assert_eq!(kept.is_some_and(|state| state.vanished), is_kept, "{what}");
+    }
+}
+
+#[test]
 fn rules_give_grace_exemption_and_other_measures() {
     let grace = QueueRule { grace_seconds: 60, ..QueueRule::default() };
     let since = |ago| Remembered { over_since: Some(START.minus(ago)), ..warned(ago) };
