@@ -10,7 +10,7 @@ use crate::base::{Span, Timestamp};
 
 #[derive(Subcommand)]
 pub(super) enum Queue {
-    /// Lists the rules; where several patterns match a queue, the longest counts
+    /// Lists the rules; where several match a queue, its own counts, or else the longest
     #[command(after_help = "Example:\n  keylender queue rules --json")]
     Rules(Format),
     /// Sets the rule of a pattern, and replaces the one it had; what is left out is as in the settings

@@ -26,6 +26,12 @@ impl Pattern {
         if fits { Ok(Self(text.to_owned())) } else { Err(Error::invalid("not a pattern: expected 1 to 255 bytes")) }
     }
 
+    /// The heavier of two patterns counts: a single name, then the longer one. Stars have no length.
+    fn weight(&self) -> (bool, usize) {
+        let stars = self.0.matches('*').count();
+        (stars == 0, self.0.len() - stars)
+    }
+
     /// Whether a name is of this pattern. Linear in the length of the name, for every part is looked for once.
     pub fn matches(&self, name: &str) -> bool {
         let Some((head, rest)) = self.0.split_once('*') else { return name == self.0 };
@@ -225,8 +231,8 @@ impl Over {
 /// All rules, over the limits of the settings.
 pub struct RuleBook {
     usual: Limits,
-    /// The longest pattern first: of several that match, the longest counts. A rule that no longer fits the settings has
-    /// no limits.
+    /// The heaviest pattern first: of several that match, it counts. A rule that no longer fits the settings has no
+    /// limits.
     ruled: Vec<(Pattern, QueueRule, Option<Limits>)>,
 }
 
@@ -238,7 +244,7 @@ impl RuleBook {
             let limits = usual.ruled(&rule).ok();
             ruled.push((pattern, rule, limits));
         }
-        ruled.sort_by(|(a, ..), (b, ..)| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+        ruled.sort_by(|(a, ..), (b, ..)| b.weight().cmp(&a.weight()).then_with(|| a.cmp(b)));
         Self { usual, ruled }
     }
 
@@ -292,6 +298,16 @@ mod tests {
         let limits = |name| (book.limits(name).warn, book.limits(name).delete);
         assert_eq!((limits("q/a/x"), limits("q/x"), limits("x")), ((10, 30), (10, 20), (10, 15)));
         assert_eq!(limits("q/b"), (10, 20), "a rule that would delete before it warns does not count");
+    }
+
+    #[test]
+    fn the_rule_of_a_single_queue_counts_before_any_pattern_with_a_star() {
+        let rule = |delete| QueueRule { delete_messages: Some(delete), ..QueueRule::default() };
+        for star in ["q/a/*", "q/a/b*", "*q/a/b*", "q/a*b"] {
+            let rules = [(star, rule(20)), ("q/a/b", rule(30))];
+            let rules = rules.map(|(pattern, rule)| (Pattern::parse(pattern).unwrap(), rule)).into();
+            assert_eq!(RuleBook::new(Limits::new(10, 15), rules).limits("q/a/b").delete, 30, "{star}");
+        }
     }
 
     #[test]
