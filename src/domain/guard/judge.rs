@@ -57,6 +57,15 @@ pub struct Remembered {
 }
 
 impl Remembered {
+    /// What was written down for the future, while the clock was wrong, began now: otherwise it would be without effect
+    /// until then.
+    fn not_after(mut self, now: Timestamp) -> Self {
+        for moment in [&mut self.warned, &mut self.over_since, &mut self.idle_since, &mut self.unseen_since] {
+            *moment = moment.map(|moment| moment.min(now));
+        }
+        self
+    }
+
     /// It cannot be looked at in this pass.
     fn lose_sight(&mut self, now: Timestamp) {
         if self.over_since.is_some() || self.idle_since.is_some() {
@@ -185,7 +194,7 @@ fn is_stream(queue: &Queue) -> bool {
 }
 
 fn one_queue(sight: &Sight<'_>, queue: &Queue, name: Managed) -> Finding {
-    let before = sight.remembered.get(&queue.name).cloned().unwrap_or_default();
+    let before = sight.remembered.get(&queue.name).cloned().unwrap_or_default().not_after(sight.now);
     // That it is listed ends both doubts, unless it went meanwhile.
     let condemned = before.condemned.filter(|_| before.vanished);
     let mut state = Remembered { absent: 0, condemned, ..before };
@@ -365,7 +374,8 @@ fn outliving(sight: &Sight<'_>) -> Vec<Step> {
         let Some(count) = by_user.get(watched.resting.as_str()) else { continue };
         let was_promised = watched.resting_until > Timestamp::MIN;
         let is_over = was_promised && sight.now >= watched.resting_until;
-        if is_over && sight.told.get(&watched.name).is_none_or(|told| sight.now.since(*told) >= REPEAT) {
+        let is_due = |told: &Timestamp| sight.now.since(*told) >= REPEAT || *told > sight.now;
+        if is_over && sight.told.get(&watched.name).is_none_or(is_due) {
             let why = words::outlive(*count, watched);
             let object = Object::Namespace(watched.name.clone());
             steps.push(Step { what: What::Outlive, object, why, messages: None, over: None });

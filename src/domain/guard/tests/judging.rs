@@ -8,23 +8,24 @@ use crate::domain::guard::rules::RuleBook;
 use crate::domain::namespaces::Watched;
 use crate::ports::broker::Connection;
 
-const Q: &str = "queue/t-a/q";
+pub(super) const Q: &str = "queue/t-a/q";
 
 /// What a judgement looks at, with one namespace `t-a`, and thresholds 10 and 20.
-struct Scene {
-    queues: Vec<Queue>,
-    exchanges: Vec<Exchange>,
-    connections: Vec<Connection>,
-    namespaces: HashMap<NamespaceName, Watched>,
-    remembered: HashMap<String, Remembered>,
-    samples: HashMap<String, Samples>,
-    rule: QueueRule,
+pub(super) struct Scene {
+    pub(super) queues: Vec<Queue>,
+    pub(super) exchanges: Vec<Exchange>,
+    pub(super) connections: Vec<Connection>,
+    pub(super) namespaces: HashMap<NamespaceName, Watched>,
+    pub(super) remembered: HashMap<String, Remembered>,
+    pub(super) told: HashMap<NamespaceName, Timestamp>,
+    pub(super) samples: HashMap<String, Samples>,
+    pub(super) rule: QueueRule,
     /// When the last pass was.
-    seen: Timestamp,
+    pub(super) seen: Timestamp,
 }
 
 impl Scene {
-    fn new(queues: Vec<Queue>) -> Self {
+    pub(super) fn new(queues: Vec<Queue>) -> Self {
         let name = NamespaceName::parse("t-a").unwrap();
         let watched = Watched {
             name: name.clone(),
@@ -38,23 +39,24 @@ impl Scene {
             connections: Vec::new(),
             namespaces: HashMap::from([(name, watched)]),
             remembered: HashMap::new(),
+            told: HashMap::new(),
             samples: HashMap::new(),
             rule: QueueRule::default(),
             seen: START.minus(MINUTE),
         }
     }
 
-    fn remembers(mut self, state: Remembered) -> Self {
+    pub(super) fn remembers(mut self, state: Remembered) -> Self {
         self.remembered.insert(Q.into(), state);
         self
     }
 
-    fn ruled(mut self, rule: QueueRule) -> Self {
+    pub(super) fn ruled(mut self, rule: QueueRule) -> Self {
         self.rule = rule;
         self
     }
 
-    fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         let rules = vec![(Pattern::parse("queue/t-a/*").unwrap(), self.rule.clone())];
         judge(&Sight {
             now: START,
@@ -66,24 +68,24 @@ impl Scene {
             connections: &self.connections,
             namespaces: &self.namespaces,
             remembered: &self.remembered,
-            told: &HashMap::new(),
+            told: &self.told,
             samples: &self.samples,
             rules: &RuleBook::new(Limits::new(10, 20), rules),
             connection_max_lifetime: DAY,
         })
     }
 
-    fn steps(&self) -> Vec<String> {
+    pub(super) fn steps(&self) -> Vec<String> {
         self.verdict().steps().map(Step::to_string).collect()
     }
 
     /// What the steps do.
-    fn whats(&self) -> Vec<What> {
+    pub(super) fn whats(&self) -> Vec<What> {
         self.verdict().steps().map(|step| step.what).collect()
     }
 }
 
-fn warned(ago: Duration) -> Remembered {
+pub(super) fn warned(ago: Duration) -> Remembered {
     Remembered { warned: Some(START.minus(ago)), ..Remembered::default() }
 }
 
@@ -144,24 +146,6 @@ fn a_queue_is_forgotten_after_two_passes_without_it() {
 }
 
 #[test]
-fn a_queue_that_vanished_when_it_was_deleted_and_is_there_again_was_deleted() {
-    let vanished = Remembered { condemned: Some(30), vanished: true, ..Remembered::default() };
-    let down = Queue { state: Some("down".into()), ..queue(Q, 0) };
-    for (what, queue, state, expected, is_kept) in [
-        ("there again", queue(Q, 0), vanished.clone(), vec![What::Conclude], false),
-        ("its node came back", queue(Q, 30), vanished.clone(), vec![What::Delete], false),
-        ("its node is down", down, vanished.clone(), vec![], true),
-        ("nobody knows", queue(Q, 0), Remembered { vanished: false, ..vanished.clone() }, vec![], false),
-    ] {
-        let scene = Scene::new(vec![queue]).remembers(state);
-        assert_eq!(scene.whats(), expected, "{what}");
-        let findings = scene.verdict().findings;
-        let kept = findings.first().map_or(Some(&vanished), |finding| finding.state.as_ref());
-        assert_eq!(kept.is_some_and(|state| state.vanished), is_kept, "{what}");
-    }
-}
-
-#[test]
 fn rules_give_grace_exemption_and_other_measures() {
     let grace = QueueRule { grace_seconds: 60, ..QueueRule::default() };
     let since = |ago| Remembered { over_since: Some(START.minus(ago)), ..warned(ago) };
@@ -196,54 +180,6 @@ fn rules_give_grace_exemption_and_other_measures() {
         let scene = Scene::new(vec![queue]).ruled(rule).remembers(state);
         assert_eq!(scene.whats(), expected.into_iter().collect::<Vec<_>>(), "{what}");
     }
-}
-
-#[test]
-fn an_exemption_ends_what_was_counted_before_it() {
-    let counted =
-        Remembered { over_since: Some(START.minus(DAY)), idle_since: Some(START.minus(DAY)), ..warned(DAY / 2) };
-    let rule = QueueRule { unconsumed_seconds: Some(60), grace_seconds: 60, ..QueueRule::default() };
-    let exempt = QueueRule { exempt_until: Some(START.plus(MINUTE)), ..rule.clone() };
-    let unused = Queue { consumers: Some(0), ..queue(Q, 21) };
-    let scene = Scene::new(vec![unused.clone()]).ruled(exempt).remembers(counted);
-    let state = scene.verdict().findings.remove(0).state.unwrap();
-    assert_eq!((state.over_since, state.idle_since), (None, None));
-    let scene = Scene::new(vec![unused]).ruled(rule).remembers(state);
-    assert!(!scene.whats().contains(&What::Delete), "the grace time begins when the exemption ends");
-}
-
-#[test]
-fn a_time_in_which_nobody_looked_is_no_time_without_a_consumer_and_no_grace() {
-    let rule = QueueRule { unconsumed_seconds: Some(3_600), grace_seconds: 3_600, ..QueueRule::default() };
-    let hours = |idle, over| Remembered {
-        idle_since: Some(START.minus(HOUR * idle)),
-        over_since: Some(START.minus(HOUR * over)),
-        ..warned(HOUR)
-    };
-    let unused = Queue { consumers: Some(0), ..queue(Q, 21) };
-    let unsure = Queue { consumers: None, ..queue(Q, 5) };
-    let down = Queue { state: Some("down".into()), ..unused.clone() };
-    for (what, seen, unseen, deleted) in [
-        ("looked at all the time", MINUTE, None, true),
-        ("the appliance was off for a moment", 14 * MINUTE, None, true),
-        ("the appliance was off for long", 16 * MINUTE, None, false),
-        ("the queue was down for a moment", MINUTE, Some(14 * MINUTE), true),
-        ("the queue was down for long", MINUTE, Some(16 * MINUTE), false),
-    ] {
-        let unseen_since = unseen.map(|ago| START.minus(ago));
-        let mut scene = Scene::new(vec![unused.clone()]).ruled(rule.clone());
-        scene.seen = START.minus(seen);
-        let scene = scene.remembers(Remembered { unseen_since, ..hours(3, 2) });
-        assert_eq!(scene.whats().contains(&What::Delete), deleted, "{what}");
-    }
-    for lost in [vec![down], vec![unsure], vec![]] {
-        let scene = Scene::new(lost).ruled(rule.clone()).remembers(hours(3, 2));
-        assert_eq!(scene.verdict().findings.remove(0).state.unwrap().unseen_since, Some(START));
-    }
-    let week = QueueRule { unconsumed_seconds: Some(7 * 86_400), ..QueueRule::default() };
-    let mut scene = Scene::new(vec![Queue { messages: Some(0), ..unused }]).ruled(week);
-    scene.seen = START.minus(16 * HOUR);
-    assert_eq!(scene.remembers(hours(8 * 24, 0)).whats(), [What::Delete], "of a week, some hours do not matter");
 }
 
 #[test]

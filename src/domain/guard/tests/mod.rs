@@ -2,6 +2,7 @@
 
 mod braking;
 mod judging;
+mod lasting;
 mod stories;
 mod trouble;
 
