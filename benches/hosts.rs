@@ -3,6 +3,7 @@
 //! A number as its argument is how many seconds the memory is watched under load: `cargo bench --bench hosts -- 600`.
 
 mod common;
+#[expect(dead_code, reason = "machines sign nothing")]
 #[path = "common/http.rs"]
 mod http;
 

@@ -193,6 +193,7 @@ fn guard_rules(settings: &Settings) -> guard::Rules {
         delete_threshold: settings.monitor.delete_threshold,
         connection_max_lifetime: settings.monitor.connection_max_lifetime,
         period: settings.monitor.period,
+        contacts: settings.hosts.contacts.clone(),
         mock: settings.monitor.mock,
     }
 }

@@ -38,6 +38,9 @@ impl Running {
         self.stop.cancel();
         self.tasks.close();
         let stopped = tokio::time::timeout(SOFT_STOP, self.tasks.wait()).await.is_ok();
+        if let Err(error) = self.appliance.hosts.write_counts().await {
+            tracing::warn!("the last counts of machines could not be written: {}", error.chain());
+        }
         // It would be removed at the next start; this only spares a command the attempt.
         drop(std::fs::remove_file(&self.control));
         stopped

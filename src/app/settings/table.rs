@@ -227,7 +227,12 @@ pub const TABLE: &[Setting] = &[
          <DATA_DIR>/outbox",
     ),
     Setting::plain("MAIL_FROM", "mail-from", Is("keylender@localhost"), "address that mail comes from"),
-    Setting::plain("OPERATOR_MAIL", "operator-mail", Nothing, "addresses that hear of hosts that changed"),
+    Setting::plain(
+        "OPERATOR_MAIL",
+        "operator-mail",
+        Nothing,
+        "addresses that hear what is no namespace's matter: hosts that changed, brakes that hold",
+    ),
     Setting::plain("WEBHOOK_URL", "webhook-url", Nothing, "where every notice is posted as signed JSON"),
     Setting::secret(
         ["WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE"],

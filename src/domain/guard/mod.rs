@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::base::{Clock, Error, Result, Timestamp, VhostName};
+use crate::base::{Clock, Error, MailAddress, Result, Timestamp, VhostName};
 use crate::domain::accounts::Accounts;
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::Namespaces;
@@ -56,6 +56,8 @@ pub struct Rules {
     pub connection_max_lifetime: Duration,
     /// How often there is a pass.
     pub period: Duration,
+    /// Who hears of a brake that holds.
+    pub contacts: Vec<MailAddress>,
     /// Whether a pass only plans and logs.
     pub mock: bool,
 }

@@ -219,6 +219,7 @@ impl Guard {
         }
         let is_news = after.is_some_and(|after| before.is_none_or(|before| !after.is_known_from(before)));
         let (notices, before, after) = (self.notices.clone(), before.cloned(), after.cloned());
+        let to: Vec<String> = self.rules.contacts.iter().map(ToString::to_string).collect();
         let change = move |tx: &mut WriteTx<'_, '_>| {
             // It was released since this pass looked: that holds for the next one.
             if tx.get(&BRAKE, &ONLY.into())? != before {
@@ -238,7 +239,7 @@ impl Guard {
                     format!("{}.\n\nLook at `keylender loop plan monitor`, then release it.\n", causes.join(".\n"));
                 let subject = "the monitor stopped at the brake".to_owned();
                 let (kind, about) = ("monitor.brake", LOOP.to_owned());
-                notices.post(tx, Notice { kind, about, to: Vec::new(), subject, body })?;
+                notices.post(tx, Notice { kind, about, to, subject, body })?;
             }
             tx.audit(Note::done(actor, "monitor.brake", LOOP).with("causes", causes));
             Ok(())

@@ -5,6 +5,7 @@
 //! is, so whoever can answer for DNS or take an address can be a host: `docs/hosts.md` says what that means.
 
 mod cause;
+mod counts;
 mod explain;
 mod limit;
 mod lookup;
@@ -23,6 +24,7 @@ pub use record::{Known, PAGE_LEN_MAX};
 pub use rules::{HostRule, Names, Ruled};
 pub use verify::{Step, Verdict, judge};
 
+use counts::Counts;
 use limit::Limit;
 use lookup::Lookups;
 use record::Visit;
@@ -92,6 +94,7 @@ pub struct Hosts {
     clock: Clock,
     rules: Arc<Rules>,
     limit: Arc<Limit>,
+    counts: Arc<Counts>,
     lookups: Arc<Lookups>,
     authority: Option<Authority>,
     decided: Arc<rules::Cached>,
@@ -109,7 +112,8 @@ impl Hosts {
     ) -> Self {
         let limit = Limit::new(rules.per_minute).into();
         let lookups = Lookups::new(dns, rules.agree, rules.fresh_max, clock.clone()).into();
-        Self { store, notices, clock, rules: rules.into(), limit, lookups, authority, decided: Arc::default() }
+        let (counts, decided) = Default::default();
+        Self { store, notices, clock, rules: rules.into(), limit, counts, lookups, authority, decided }
     }
 
     /// Temporary credentials for the host that asks: its own client id, and the one scope that is its name.

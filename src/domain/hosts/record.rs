@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::Uncounted;
 use super::{Cause, Hosts};
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{HostName, Result, Timestamp};
@@ -123,11 +124,16 @@ impl Hosts {
     /// people hear of a name or an address that changed its partner.
     pub(super) fn remember(&self, tx: &mut WriteTx<'_, '_>, visit: &Visit<'_>) -> Result<()> {
         let (address, now) = (visit.address, tx.now());
+        if visit.verdict.is_ok_and(|name| self.counts.is_recorded(address, name)) {
+            return self.count(tx, visit);
+        }
         let known = tx.get(&HOSTS, &address)?;
         if known.is_none() && visit.verdict.is_err() && tx.count(&HOSTS)? >= HOSTS_MAX {
             return Ok(());
         }
         self.count(tx, visit)?;
+        // Within the closure: closures run in the order of their commits.
+        self.counts.recorded(address, visit.verdict.ok());
         let why = visit.verdict.map_or_else(ToString::to_string, |_| String::new());
         let old = known.clone().unwrap_or(Record {
             name: None,
@@ -158,11 +164,23 @@ impl Hosts {
     }
 
     fn count(&self, tx: &mut WriteTx<'_, '_>, visit: &Visit<'_>) -> Result<()> {
-        let now = tx.now();
-        let seen = tx.get(&SEEN, &visit.address)?.unwrap_or(Seen { last: now, lent: 0, refused: 0 });
-        let (lent, refused) = if visit.verdict.is_ok() { (1, 0) } else { (0, 1) };
-        let seen = Seen { last: now, lent: seen.lent + lent, refused: seen.refused + refused };
-        tx.put(&SEEN, &visit.address, &seen)
+        if self.counts.is_full() {
+            self.write_all(tx)?;
+        }
+        match self.counts.count(visit.address, visit.verdict.is_ok(), tx.now(), self.clock.elapsed()) {
+            Some(uncounted) => write_counts(tx, visit.address, uncounted),
+            None => Ok(()),
+        }
+    }
+
+    fn write_all(&self, tx: &mut WriteTx<'_, '_>) -> Result<()> {
+        self.counts.take_all().into_iter().try_for_each(|(address, uncounted)| write_counts(tx, address, uncounted))
+    }
+
+    /// Writes the counts that are only in memory, as before a stop.
+    pub async fn write_counts(&self) -> Result<()> {
+        let this = self.clone();
+        self.store.write(move |tx| this.write_all(tx)).await
     }
 
     /// A name from a new address, or an address with another name: renamed by its owner, or by somebody else.
@@ -215,7 +233,7 @@ impl Hosts {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.store.read(|tx| {
             let rows = tx.scan(&HOSTS, from, limit.min(PAGE_LEN_MAX))?;
-            rows.into_iter().map(|(address, record)| known(tx, address, record)).collect()
+            rows.into_iter().map(|(address, record)| self.as_known(tx, address, record)).collect()
         })
     }
 
@@ -224,8 +242,15 @@ impl Hosts {
         self.store.read(|tx| {
             let Some(record) = tx.get(&HOSTS, &address)? else { return Ok(None) };
             let answers = tx.get(&ANSWERS, &address)?.unwrap_or_default();
-            Ok(Some((known(tx, address, record)?, answers)))
+            Ok(Some((self.as_known(tx, address, record)?, answers)))
         })
+    }
+
+    fn as_known(&self, tx: &ReadTx<'_>, address: IpAddr, record: Record) -> Result<Known> {
+        let Record { name, verdict, why, first_seen, changed, .. } = record;
+        let seen = tx.get(&SEEN, &address)?.unwrap_or(Seen { last: changed, lent: 0, refused: 0 });
+        let Seen { last, lent, refused } = seen.plus(self.counts.uncounted(address));
+        Ok(Known { address, name, verdict, why, first_seen, last_seen: last, changed, lent, refused })
     }
 
     /// How many addresses are remembered.
@@ -244,13 +269,16 @@ impl Hosts {
 
     /// Forgets them. Returns how many there were.
     pub async fn forget_stale(&self) -> Result<usize> {
+        self.write_counts().await?;
         let stale = self.stale()?;
         if stale.is_empty() {
             return Ok(0);
         }
+        let this = self.clone();
         self.store
             .write(move |tx| {
                 for address in &stale {
+                    this.counts.recorded(*address, None);
                     if let Some(Record { name: Some(name), .. }) = tx.get(&HOSTS, address)? {
                         forget_place(tx, &name, *address)?;
                     }
@@ -278,8 +306,17 @@ fn forget_place(tx: &mut WriteTx<'_, '_>, name: &HostName, address: IpAddr) -> R
     Ok(())
 }
 
-fn known(tx: &ReadTx<'_>, address: IpAddr, record: Record) -> Result<Known> {
-    let Record { name, verdict, why, first_seen, changed, .. } = record;
-    let Seen { last, lent, refused } = tx.get(&SEEN, &address)?.unwrap_or(Seen { last: changed, lent: 0, refused: 0 });
-    Ok(Known { address, name, verdict, why, first_seen, last_seen: last, changed, lent, refused })
+impl Seen {
+    fn plus(self, uncounted: Uncounted) -> Self {
+        Self {
+            last: uncounted.last.unwrap_or(self.last).max(self.last),
+            lent: self.lent + uncounted.lent,
+            refused: self.refused + uncounted.refused,
+        }
+    }
+}
+
+fn write_counts(tx: &mut WriteTx<'_, '_>, address: IpAddr, uncounted: Uncounted) -> Result<()> {
+    let seen = tx.get(&SEEN, &address)?.unwrap_or(Seen { last: Timestamp::MIN, lent: 0, refused: 0 });
+    tx.put(&SEEN, &address, &seen.plus(uncounted))
 }

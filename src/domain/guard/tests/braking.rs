@@ -33,6 +33,7 @@ async fn too_many_deletions_wait_for_an_operator_and_warnings_do_not() {
         assert_eq!((report.deleted_queues, report.held), (0, 21));
     }
     assert_eq!(world.notices(), ["monitor.brake monitor", "queue.warn queue/t-a/21"]);
+    assert_eq!(world.receivers("monitor.brake"), ["ops@example.com"]);
     assert_eq!((troubles(&world), world.audited("monitor.brake")), (vec![Trouble::TooMuch], 1));
 
     let stopped_by = world.guard.stopped_by().unwrap().unwrap();

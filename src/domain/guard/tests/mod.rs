@@ -79,6 +79,7 @@ impl World {
             connection_max_lifetime: 3 * DAY,
             // Passes of these stories are a minute or half an hour apart.
             period: HOUR / 2,
+            contacts: vec![MailAddress::parse("ops@example.com").unwrap()],
             mock,
         };
         // Nothing is delivered here, so the directory is never made.
@@ -136,6 +137,13 @@ impl World {
         let posted = self.audit().into_iter().filter(|(action, _)| action == "notice.post");
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         posted.map(|(_, e)| format!("{} {}", text(&e["details"]["kind"]), text(&e["details"]["about"]))).collect()
+    }
+
+    /// Who was to hear of the last notice of a kind.
+    fn receivers(&self, kind: &str) -> Vec<String> {
+        let posted = self.audit().into_iter().map(|(_, entry)| entry["details"].clone());
+        let last = posted.filter(|details| details["kind"] == kind).next_back().unwrap();
+        last["to"].as_array().unwrap().iter().map(|to| to.as_str().unwrap().to_owned()).collect()
     }
 
     fn account(&self, name: &str) -> AccountName {
