@@ -3,11 +3,12 @@
 
 #[path = "vectors/hosts.rs"]
 mod hosts;
+#[path = "vectors/words.rs"]
+mod words;
 
-use keylender::base::{ClientId, RoleId, Scope, Secret, Span, Timestamp, slugid};
+use keylender::base::{ClientId, RoleId, Scope, Secret, Timestamp, slugid};
 use keylender::domain::auth::verify::{Party, Success, verify};
 use keylender::proto::ext::{self, Ext};
-use keylender::proto::formats::{NotATime, date_time, email};
 use keylender::proto::hawk::{Bewit, Header, Question, Target, bewit, host, mac};
 use keylender::proto::roles::{Role, Roles};
 use keylender::proto::scopes::{Expression, Template, normalize, satisfies, sort};
@@ -352,51 +353,5 @@ fn role_expansion_vectors() {
         Err(error) => {
             assert_eq!(json!([error.code(), error.message()]), json!([expected["error_code"], expected["message"]]));
         }
-    });
-}
-
-#[test]
-fn slugid_vectors() {
-    each("/slugid", 5, |_, input, expected| {
-        let bytes = bytes(&input["random_bytes_hex"]);
-        assert_eq!(slugid::v4(bytes), text(&expected["v4"]));
-        assert_eq!(slugid::nice(bytes), text(&expected["nice"]));
-    });
-}
-
-#[test]
-fn from_now_vectors() {
-    each("/from_now", 23, |id, input, expected| {
-        let offset = text(&input["expression"]).parse::<Span>().ok().map(Span::as_millis);
-        assert_eq!(offset, expected["offset_ms"].as_i64(), "{id}");
-    });
-}
-
-#[test]
-fn urls_vectors() {
-    each("/urls", 5, |_, input, expected| {
-        let root = RootUrl::parse(text(&input["rootUrl"])).unwrap();
-        let urls = json!({
-            "claimNamespace": root.api("pulse", "v1", "namespace/taskcluster-foo"),
-            "authenticateHawk": root.api("auth", "v1", "authenticate-hawk"),
-            "notifyEmail": root.api("notify", "v1", "email"),
-            "hostSecrets": root.api("host-secrets", "v1", "credentials"),
-            "apiReference": root.api_reference("pulse", "v1"),
-            "schema": root.schema("pulse", "v1/namespace-request.json#"),
-            "manifest": root.manifest(),
-        });
-        assert_eq!(&urls, expected);
-    });
-}
-
-#[test]
-fn pulse_input_formats_vectors() {
-    each("/pulse_input_formats/date_time", 27, |id, input, expected| {
-        let answer = date_time(text(input));
-        assert_eq!(json!(answer != Err(NotATime::Malformed)), expected["valid"], "{id}");
-        assert_eq!(json!(answer.ok()), expected["stored_as"], "{id}");
-    });
-    each("/pulse_input_formats/email", 21, |id, input, expected| {
-        assert_eq!(json!(email(text(input))), expected["valid"], "{id}");
     });
 }

@@ -21,6 +21,7 @@ const BROKER_PASSWORD: &str = "canary-broker-7f3a91c2";
 const PASSPHRASE: &str = "canary-passphrase-55d0e8";
 const SMTP_PASSWORD: &str = "canary-smtp-63c0f2a8";
 const WEBHOOK_SECRET: &str = "canary-webhook-b81e44d7";
+const ISSUER_TOKEN: &str = "canary-issuer-2e9d04f1";
 const GUESSED_TOKEN: &str = "canary-guessed-token-0a1b2c3d4e";
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -44,6 +45,12 @@ impl Appliance {
             ("MAIL_FROM", "canary@localhost"),
             ("WEBHOOK_URL", "http://127.0.0.1:1/hook"),
             ("WEBHOOK_SECRET", WEBHOOK_SECRET),
+            ("TASKCLUSTER_CLIENT_ID", "canary/hosts"),
+            ("TASKCLUSTER_ACCESS_TOKEN", ISSUER_TOKEN),
+            ("TASKCLUSTER_SCOPE_BASE", "assume:canary:"),
+            ("TASKCLUSTER_CLIENT_ID_BASE", "canary/host/"),
+            ("TASKCLUSTER_CREDENTIALS_EXPIRE", "1 hour"),
+            ("TASKCLUSTER_ALLOWED_IPS", "127.0.0.0/8"),
         ]);
         command.env("PORT", self.port.to_string()).env("DATA_DIR", self.dir.path().join("data"));
         command.env("SMTP_URL", format!("smtp://canary:{SMTP_PASSWORD}@127.0.0.1:1"));
@@ -139,6 +146,9 @@ fn answers_of(appliance: &Appliance, bearer: &str) -> Vec<String> {
             ("GET", "/api/keylender/v1/audit"),
             ("GET", "/nowhere"),
             ("GET", "/references/pulse/v1/api.json"),
+            ("GET", "/v1/credentials?explain=1"),
+            ("GET", "/hosts"),
+            ("GET", "/hosts/127.0.0.1"),
         ] {
             said.push(request(appliance.port, method, path, &[("Authorization", authorization)], "{}").whole);
         }
@@ -156,6 +166,10 @@ fn output_of(appliance: &Appliance) -> Vec<String> {
         &["namespace", "show", "taskcluster-canary"],
         &["audit", "show", "--json"],
         &["audit", "verify"],
+        &["host", "list", "--json"],
+        &["host", "show", "127.0.0.1"],
+        &["host", "check", "127.0.0.1"],
+        &["doctor"],
         &["claim", "taskcluster-canary"],
         &["serve", "--port", "nonsense"],
     ];
@@ -179,6 +193,9 @@ fn no_secret_shows_anywhere_but_where_it_is_handed_out() {
     let connection_string = member(&claimed.body, "connectionString");
     let password = connection_string.split([':', '@']).nth(2).unwrap().to_owned();
     assert_eq!(password.len(), 22, "{connection_string}");
+    let host = request(appliance.port, "GET", "/v1/credentials", &[], "");
+    let host_token =
+        member(&serde_json::from_str::<Value>(&host.body).unwrap()["credentials"].to_string(), "accessToken");
     let by_command = appliance
         .command(&["claim", "taskcluster-canary", "--env", "--url", &format!("http://127.0.0.1:{}", appliance.port)])
         .envs([("TASKCLUSTER_CLIENT_ID", "canary"), ("TASKCLUSTER_ACCESS_TOKEN", &token)])
@@ -196,6 +213,8 @@ fn no_secret_shows_anywhere_but_where_it_is_handed_out() {
         ("a new token", reset),
         ("a guessed token", GUESSED_TOKEN.to_owned()),
         ("a lent password", password),
+        ("the token that signs for machines", ISSUER_TOKEN.to_owned()),
+        ("a machine's token", host_token),
     ];
 
     // Everything that answers, with right and wrong credentials, and with a broker that echoes what it is told.

@@ -1,5 +1,6 @@
 //! Stories about settings.
 
+mod hosts;
 mod shell;
 
 use std::collections::HashSet;

@@ -1,6 +1,7 @@
 //! The built binary, as people and init scripts run it.
 
 mod claim;
+mod host;
 mod operate;
 mod serve;
 mod settings;
