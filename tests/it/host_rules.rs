@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hickory_resolver::proto::rr;
-use keylender::app::settings::{Settings, TrustProxy};
+use keylender::app::settings::{Credentials, Settings, TrustProxy};
 use keylender::base::MailAddress;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use crate::authority::ScriptedAuthority;
 use crate::dns::{DnsServer, reverse};
 use crate::hosts::{HOST, NAME, ask_from, lent, set_up};
+use crate::sign::Client;
 use crate::wire::{Ask, Talk};
 use crate::world::{World, segment};
 
@@ -272,4 +273,27 @@ async fn machines_that_ask_no_more_are_forgotten() {
     let list = world.operate("GET", "/hosts", None).await;
     assert_eq!(list["hosts"].as_array().unwrap().len(), 1, "{list}");
     assert_eq!(list["hosts"][0]["address"], "192.0.2.8");
+}
+
+#[tokio::test]
+async fn what_a_machine_gets_works_for_what_its_role_says_until_its_end() {
+    let dns = DnsServer::start().await;
+    dns.host(HOST, NAME);
+    let mut world = world(&dns).await;
+    let issuer = world.client("project/hosts", &["assume:project:host:*", "auth:create-client:project/host/*"]).await;
+    world.role("project:host:org.example.builder-1", &["pulse:namespace:taskcluster-builder-1"]).await;
+    world.settings.credentials = Some(Credentials { client_id: issuer.id.clone(), access_token: issuer.token.clone() });
+    world.restart().await;
+
+    let answer = ask_from(&world, HOST).await.json();
+    let machine = Client::lent(&answer["credentials"]);
+    assert_eq!(world.claim(&machine, "taskcluster-builder-1", "{}").await.status, 200);
+    assert_eq!(world.claim(&machine, "taskcluster-builder-2", "{}").await.error().1, "InsufficientScopes");
+    let entry = world.audited("namespace.claim").await.remove(0);
+    assert_eq!(entry["actor"], json!({"client": "project/host/org.example.builder-1"}));
+    let mut other_name = machine.clone();
+    other_name.id = "project/host/org.example.builder-2".parse().unwrap();
+    assert_eq!(world.claim(&other_name, "taskcluster-builder-1", "{}").await.status, 401);
+    world.clock.advance(Duration::from_secs(13 * 3600));
+    assert_eq!(world.claim(&machine, "taskcluster-builder-1", "{}").await.status, 401);
 }

@@ -6,6 +6,7 @@ use keylender::base::{ClientId, Scope, Secret, Timestamp};
 use keylender::proto::ext;
 use keylender::proto::hawk::{Header, Target, bewit, host, mac};
 use keylender::proto::tempcred::{self, Grant};
+use serde_json::Value;
 
 use crate::wire::Ask;
 use crate::world::World;
@@ -58,6 +59,13 @@ impl Client {
         let issued = tempcred::issue(&self.id, &self.token, &grant, seed.expose()).unwrap();
         let certificate = Some(issued.certificate);
         Self { id: issued.client_id, token: issued.access_token, certificate, ..self.clone() }
+    }
+
+    /// Credentials as a machine gets them (taskcluster.md 6.3).
+    pub fn lent(credentials: &Value) -> Self {
+        let text = |member: &str| credentials[member].as_str().unwrap();
+        let client = Self::new(text("clientId").parse().unwrap(), Secret::new(text("accessToken")));
+        Self { certificate: Some(text("certificate").to_owned()), ..client }
     }
 
     /// The certificate of temporary credentials.
