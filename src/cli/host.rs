@@ -9,6 +9,7 @@ use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::Result;
+use crate::domain::hosts::HostRule;
 
 #[derive(Subcommand)]
 pub(super) enum Host {
@@ -116,12 +117,17 @@ async fn list(operator: &Operator) -> Result<Value> {
 }
 
 async fn set(operator: &Operator, rule: &str, Remark { remark }: &Remark) -> Result<()> {
-    let input = json!({ "remark": remark });
-    operator.call("PUT", &format!("/host-rules/{}", output::segment(rule)), Some(input)).await.map(drop)
+    operator.call("PUT", &path(rule)?, Some(json!({ "remark": remark }))).await.map(drop)
 }
 
 async fn remove(operator: &Operator, rule: &str) -> Result<()> {
-    operator.call("DELETE", &format!("/host-rules/{}", output::segment(rule)), None).await.map(drop)
+    operator.call("DELETE", &path(rule)?, None).await.map(drop)
+}
+
+/// The path of a rule, as it is listed, however it was typed.
+fn path(rule: &str) -> Result<String> {
+    let rule: HostRule = rule.parse()?;
+    Ok(format!("/host-rules/{}", output::segment(&rule.to_string())))
 }
 
 fn print(document: &Value, format: &Format, show: fn(&Value)) {

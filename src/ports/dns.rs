@@ -208,14 +208,17 @@ impl Server {
         options.edns0 = true;
         options.use_hosts_file = ResolveHosts::Never;
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-        // A forger must also guess the letter case of the name; TCP is used with servers that do not keep it.
         options.case_randomization = true;
         let tls = TlsConfig::new().map_err(|e| Error::internal("setting up DNS", e))?;
         let context = Arc::new(PoolContext::new(options, tls));
         let pool = NameServerPool::from_config([config], context, TokioRuntimeProvider::default());
         let (dnssec, handle) = match anchors {
             None => (false, Handle::Plain(pool)),
-            Some(anchors) => (true, Handle::Validating(DnssecDnsHandle::with_trust_anchor(pool, anchors).into())),
+            Some(anchors) => {
+                // Without a memory of its own: that one would outlive the signatures.
+                let validating = DnssecDnsHandle::with_trust_anchor(pool, anchors).validation_cache_size(0);
+                (true, Handle::Validating(validating.into()))
+            }
         };
         Ok(Self { address, handle, dnssec, timeout: settings.timeout })
     }
@@ -228,6 +231,8 @@ impl Server {
         let mut options = DnsRequestOptions::default();
         options.use_edns = true;
         options.edns_set_dnssec_ok = self.dnssec;
+        // A forger must also guess the letter case of the name; TCP is used with servers that do not keep it.
+        options.case_randomization = true;
         let asked = async {
             match &self.handle {
                 Handle::Plain(handle) => handle.lookup(query, options).first_answer().await,

@@ -25,7 +25,11 @@ impl HostsFile {
     pub async fn ask(&self, question: &Question) -> Option<Answer> {
         let mut text = Vec::new();
         let file = tokio::fs::File::open(&self.0).await.ok()?;
-        file.take(LEN_MAX).read_to_end(&mut text).await.ok()?;
+        let len = file.take(LEN_MAX).read_to_end(&mut text).await.ok()?;
+        if u64::try_from(len).is_ok_and(|len| len == LEN_MAX) {
+            // The last line may be cut.
+            text.truncate(text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0));
+        }
         let data = look_up(&String::from_utf8_lossy(&text), question);
         let record = |data| Record { name: question.name.clone(), ttl_seconds: TTL_SECONDS, data };
         let records: Vec<Record> = data.into_iter().map(record).collect();

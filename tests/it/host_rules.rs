@@ -99,13 +99,24 @@ async fn people_hear_of_a_name_that_moves_and_of_an_address_that_is_renamed() {
     lent(&ask_from(&world, "192.0.2.8").await);
     assert_eq!((notices("host.moved").await, notices("host.renamed").await), (1, 1));
 
+    // It moves where it was before, and back: each time that is a move.
+    for (from, to) in [("192.0.2.20", "192.0.2.21"), ("192.0.2.21", "192.0.2.20"), ("192.0.2.20", "192.0.2.21")] {
+        world.clock.advance(Duration::from_secs(2 * 3600));
+        let before = notices("host.moved").await;
+        dns.forget("wanderer.example.org").forget(&reverse(from)).host(from, "wanderer.example.org");
+        lent(&ask_from(&world, from).await);
+        dns.forget_host(from, "wanderer.example.org").host(to, "wanderer.example.org");
+        lent(&ask_from(&world, to).await);
+        assert_eq!(notices("host.moved").await, before + 1, "{from} {to}");
+    }
+
     // A record that flips all the time is one matter in an hour.
     for name in ["x.example.org", "y.example.org", "z.example.org"] {
         world.clock.advance(Duration::from_secs(301));
         dns.forget(&reverse("192.0.2.8")).host("192.0.2.8", name);
         lent(&ask_from(&world, "192.0.2.8").await);
     }
-    assert_eq!(notices("host.renamed").await, 1);
+    assert_eq!(notices("host.renamed").await, 2);
 }
 
 #[tokio::test]
@@ -115,7 +126,7 @@ async fn what_an_operator_blocks_gets_nothing_whatever_dns_says() {
     let world = world(&dns).await;
     lent(&ask_from(&world, HOST).await);
     dns.asked();
-    for blocked in ["block 192.0.2.7", "block 192.0.0.0/16", "block *.example.org", "block builder-1.example.org"] {
+    for blocked in ["block 192.0.2.7/32", "block 192.0.0.0/16", "block *.example.org", "block builder-1.example.org"] {
         rule(&world, "PUT", blocked).await;
         assert_eq!(ask_from(&world, HOST).await.error(), (403, "IPNotAllowed".to_owned()), "{blocked}");
         let written = world.operate("GET", "/host-rules", None).await["rules"][0]["rule"].as_str().unwrap().to_owned();
@@ -131,14 +142,14 @@ async fn a_pinned_pair_is_the_only_one_of_its_name_and_of_its_address() {
     let dns = DnsServer::start().await;
     dns.host(HOST, NAME).host("192.0.2.8", "builder-2.example.org");
     let world = world(&dns).await;
-    rule(&world, "PUT", "pin builder-1.example.org 192.0.2.9").await;
+    rule(&world, "PUT", "pin builder-1.example.org 192.0.2.9/32").await;
     assert_eq!(ask_from(&world, HOST).await.status, 403, "the name from elsewhere");
-    rule(&world, "PUT", "pin admin.example.org 192.0.2.8").await;
+    rule(&world, "PUT", "pin admin.example.org 192.0.2.8/32").await;
     assert_eq!(ask_from(&world, "192.0.2.8").await.status, 403, "the address with another name");
     let shown = world.operate("GET", &format!("/hosts/{HOST}/check"), None).await;
     assert_eq!((&shown["verdict"], &shown["name"]), (&json!("pinned"), &json!(NAME)), "{shown}");
     rule(&world, "DELETE", "pin builder-1.example.org 192.0.2.9/32").await;
-    rule(&world, "PUT", "pin builder-1.example.org 192.0.2.7").await;
+    rule(&world, "PUT", "pin builder-1.example.org 192.0.2.7/32").await;
     lent(&ask_from(&world, HOST).await);
 }
 
@@ -296,4 +307,25 @@ async fn what_a_machine_gets_works_for_what_its_role_says_until_its_end() {
     assert_eq!(world.claim(&other_name, "taskcluster-builder-1", "{}").await.status, 401);
     world.clock.advance(Duration::from_secs(13 * 3600));
     assert_eq!(world.claim(&machine, "taskcluster-builder-1", "{}").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_scope_for_some_rules_is_not_one_for_others() {
+    let dns = DnsServer::start().await;
+    let world = world(&dns).await;
+    let client = world.client("team", &["keylender:host:rule:block 10.1.*"]).await;
+    for (rule, status) in [
+        ("block 10.1.2.3/32", 200),
+        ("block 10.1.0.0/16", 200),
+        ("block 10.1.2.3/0", 400),
+        ("block 10.1.2.3/8", 400),
+        ("block 10.1.2.3", 400),
+        ("block 10.2.0.0/16", 403),
+        ("pin a.example 10.1.2.3/32", 403),
+    ] {
+        let ask = Ask::new("PUT", &format!("/api/keylender/v1/host-rules/{}", segment(rule)));
+        let ask = ask.with("Authorization", &client.bearer()).with("Content-Type", "application/json").body("{}");
+        assert_eq!(world.ask(&ask).await.status, status, "{rule}");
+    }
+    assert_eq!(world.operate("GET", "/host-rules", None).await["rules"].as_array().unwrap().len(), 2);
 }

@@ -85,9 +85,15 @@ pub(super) fn warn_about_networks(settings: &HostSettings, report: &mut Report) 
 /// A list of `address[:port]`; an IPv6 address with a port is in brackets.
 fn servers(text: &str) -> Result<Vec<SocketAddr>, String> {
     let server = |word: &String| {
-        word.parse::<SocketAddr>().ok().or_else(|| Some(SocketAddr::new(word.parse::<IpAddr>().ok()?, DNS_PORT)))
+        let server = word.parse::<SocketAddr>().ok();
+        let server = server.or_else(|| Some(SocketAddr::new(word.parse::<IpAddr>().ok()?, DNS_PORT)))?;
+        Some(SocketAddr::new(server.ip().to_canonical(), server.port()))
     };
     match parse::words(text).iter().map(server).collect::<Option<Vec<_>>>() {
+        // One that is named twice would agree with itself.
+        Some(servers) if (1..servers.len()).any(|at| servers[..at].contains(&servers[at])) => {
+            Err(format!("a server is named twice in {text:?}"))
+        }
         Some(servers) if !servers.is_empty() && servers.len() <= SERVERS_MAX => Ok(servers),
         _ => Err(format!("expected up to {SERVERS_MAX} addresses such as 10.0.0.1 or 10.0.0.1:53, not {text:?}")),
     }

@@ -25,8 +25,9 @@ pub struct Explanation {
 }
 
 impl Hosts {
-    /// Judges an address afresh and lends nothing. DNS is asked also when the address would be refused before.
-    pub async fn explain(&self, address: IpAddr) -> Result<Explanation> {
+    /// Judges an address afresh and lends nothing. DNS is asked also when the address would be refused before. `is_sure`
+    /// as in [`super::Asker`].
+    pub async fn explain(&self, address: IpAddr, is_sure: bool) -> Result<Explanation> {
         let checked = self.lookups.check_now(address).await;
         let name = checked.name().cloned();
         let (lending, missing) = match &self.rules.lending {
@@ -34,7 +35,10 @@ impl Hosts {
             Err(missing) => (None, missing.clone()),
         };
         let identity = lending.zip(name.as_ref()).and_then(|(lending, name)| lending.identity(name).ok());
-        let cause = self.refusal(lending, address, &checked.verdict, identity.is_some())?;
+        let cause = match is_sure {
+            true => self.refusal(lending, address, &checked.verdict, identity.is_some())?,
+            false => Some(Cause::UnknownAddress),
+        };
         let identity = identity.filter(|_| cause.is_none());
         Ok(Explanation { address, cause, name, identity, missing, answers: checked.answers.to_vec() })
     }
@@ -65,9 +69,9 @@ impl Hosts {
         self.rules.lending.as_ref().err().map_or(&[], Vec::as_slice)
     }
 
-    /// DNS servers that are not on this machine: whoever is on the way to them can be any host.
-    pub fn distant_servers(&self) -> Vec<IpAddr> {
-        self.lookups.dns().servers().map(|server| server.ip()).filter(|ip| !ip.is_loopback()).collect()
+    /// The DNS servers that verify hosts.
+    pub fn servers(&self) -> Vec<IpAddr> {
+        self.lookups.dns().servers().map(|server| server.ip()).collect()
     }
 
     /// Scopes that the issuer needs and does not hold: without them, what it signs is refused (taskcluster.md 2.3).

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,12 +46,10 @@ pub(super) struct Lookups {
     clock: Clock,
     slots: Mutex<HashMap<IpAddr, Arc<Slot>>>,
     places: Semaphore,
-    /// The server that answered last: one that is down is not waited for each time.
-    preferred: AtomicUsize,
 }
 
 /// Which servers are asked.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Way {
     /// One after the other, until one answers.
     InTurn,
@@ -72,8 +70,7 @@ struct Slot {
 impl Lookups {
     /// `agree` servers must give the same verdict, which is believed for `fresh_max` at most.
     pub fn new(dns: Dns, agree: usize, fresh_max: Duration, clock: Clock) -> Self {
-        let (places, preferred) = (Semaphore::new(LOOKUPS_MAX), AtomicUsize::new(0));
-        Self { dns, agree, fresh_max, clock, slots: Mutex::default(), places, preferred }
+        Self { dns, agree, fresh_max, clock, slots: Mutex::default(), places: Semaphore::new(LOOKUPS_MAX) }
     }
 
     pub fn dns(&self) -> &Dns {
@@ -177,20 +174,16 @@ impl Lookups {
 
     /// The answers to one question; the last one counts, and those before it failed. Never empty.
     async fn ask(&self, question: &Question, way: Way, late: Instant) -> Vec<Answer> {
-        let servers: Vec<usize> = match (way, self.dns.servers().len().max(1)) {
-            (Way::InTurn, count) => {
-                let first = self.preferred.load(Ordering::Relaxed);
-                (0..count).map(|turn| (first + turn) % count).collect()
-            }
-            (Way::One(server), _) => vec![server],
+        // Always from the first on: if it were skipped after a failure, whoever makes it fail would choose the server that
+        // judges the others.
+        let servers: Vec<usize> = match way {
+            Way::InTurn => (0..self.dns.servers().len().max(1)).collect(),
+            Way::One(server) => vec![server],
         };
         let mut answers = Vec::new();
         for server in servers.repeat(ROUNDS) {
             let answer = self.dns.ask(server, question).await;
             let is_over = !answer.is_failed() || Instant::now() >= late;
-            if !answer.is_failed() && way == Way::InTurn {
-                self.preferred.store(server, Ordering::Relaxed);
-            }
             answers.push(answer);
             if is_over {
                 break;

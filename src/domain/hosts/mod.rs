@@ -176,7 +176,8 @@ impl Hosts {
         checked: Arc<Checked>,
     ) -> Result<Lent<Credentials>> {
         let (this, address, request_id) = (self.clone(), asker.address, asker.request_id.to_owned());
-        self.store
+        let lent = self
+            .store
             .write(move |tx| {
                 let (verdict, answers) = (Ok(&name), &*checked.answers);
                 this.remember(tx, &Visit { address, verdict, answers, request_id: &request_id })?;
@@ -190,7 +191,12 @@ impl Hosts {
                     .with("expiry", expiry.to_string());
                 Ok(tx.lend(note, credentials))
             })
-            .await
+            .await;
+        if lent.is_err() {
+            // What was noted in memory did not become true.
+            self.counts.recorded(address, None);
+        }
+        lent
     }
 
     /// Remembers a refusal and makes the error that its machine hears.

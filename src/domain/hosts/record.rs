@@ -14,14 +14,16 @@ use crate::domain::notices::Notice;
 use crate::ports::dns::Answer;
 use crate::store::{ReadTx, Table, WriteTx};
 
-/// Addresses remembered. Beyond it, strangers that were refused are not: there may be any number of them.
+/// Addresses remembered. Beyond it, those that were refused are not: there may be any number of them.
 const HOSTS_MAX: u64 = 50_000;
+/// The same for addresses that are not in the list: they must not keep the operator from seeing their own.
+const STRANGERS_MAX: u64 = HOSTS_MAX / 2;
 /// Longest page of a list.
 pub const PAGE_LEN_MAX: usize = 1000;
 /// How often a refusal that repeats itself is audited again.
 const REPEAT_PERIOD: Duration = Duration::from_secs(60 * 60);
-/// How often the same kind of refusal with another sentence is audited: the wording of a failing server varies.
-const REASON_PERIOD: Duration = Duration::from_secs(60);
+/// Between two entries about one address that hold all DNS answers: who owns a zone could fill the disk with them.
+const ANSWERS_PERIOD: Duration = Duration::from_secs(60);
 /// Between two notices about one address: a record that flips is one matter.
 const NOTICE_PERIOD: Duration = Duration::from_secs(60 * 60);
 /// How long an address that asks no more is remembered.
@@ -105,17 +107,20 @@ impl Visit<'_> {
         self.verdict.map_or_else(Cause::code, |_| "verified")
     }
 
-    /// Begins an entry with all that an operator wants to know of a verdict.
-    fn note(&self, action: &'static str) -> Note {
+    /// The entry of a verdict, with all DNS answers or without.
+    fn note(&self, with_answers: bool) -> Note {
         let note = match self.verdict {
-            Ok(name) => Note::done(Actor::Host(name.clone()), action, self.address).with("name", name.as_str()),
-            Err(cause) => Note::done(Actor::Anonymous, action, self.address)
+            Ok(name) => Note::done(Actor::Host(name.clone()), "host.verify", self.address).with("name", name.as_str()),
+            Err(cause) => Note::done(Actor::Anonymous, "host.refuse", self.address)
                 .outcome(Outcome::Refused)
                 .with("cause", cause.code())
                 .with("why", cause.to_string()),
         };
-        let answers = serde_json::to_value(self.answers).unwrap_or_default();
-        note.with("answers", answers).request(self.request_id)
+        let note = note.request(self.request_id);
+        match with_answers {
+            true => note.with("answers", serde_json::to_value(self.answers).unwrap_or_default()),
+            false => note,
+        }
     }
 }
 
@@ -128,14 +133,19 @@ impl Hosts {
             return self.count(tx, visit);
         }
         let known = tx.get(&HOSTS, &address)?;
-        if known.is_none() && visit.verdict.is_err() && tx.count(&HOSTS)? >= HOSTS_MAX {
+        let room = match visit.verdict {
+            Ok(_) => u64::MAX,
+            Err(Cause::NotAllowed) => STRANGERS_MAX,
+            Err(_) => HOSTS_MAX,
+        };
+        if known.is_none() && tx.count(&HOSTS)? >= room {
             return Ok(());
         }
         self.count(tx, visit)?;
         // Within the closure: closures run in the order of their commits.
         self.counts.recorded(address, visit.verdict.ok());
         let why = visit.verdict.map_or_else(ToString::to_string, |_| String::new());
-        let old = known.clone().unwrap_or(Record {
+        let old = known.unwrap_or(Record {
             name: None,
             verdict: String::new(),
             why: String::new(),
@@ -144,9 +154,9 @@ impl Hosts {
             audited: Timestamp::MIN,
             noticed: None,
         });
+        let moved_from = visit.verdict.map_or(Ok(None), |name| self.take_place(tx, name, address))?;
         let name = visit.verdict.ok().or(old.name.as_ref()).cloned();
-        let is_reworded = old.why != why && now >= old.audited.plus(REASON_PERIOD);
-        let is_changed = old.verdict != visit.code() || old.name != name || is_reworded;
+        let is_changed = old.verdict != visit.code() || old.name != name || old.why != why || moved_from.is_some();
         let is_due = visit.verdict.is_err() && now >= old.audited.plus(REPEAT_PERIOD);
         if !is_changed && !is_due {
             return Ok(());
@@ -157,10 +167,29 @@ impl Hosts {
             tx.put(&ANSWERS, &address, &visit.answers.to_vec())?;
         }
         if let Ok(name) = visit.verdict {
-            self.tell_of_changes(tx, address, name, &old, &mut record)?;
+            self.tell_of_changes(tx, (address, name), moved_from, &old, &mut record)?;
         }
-        tx.audit(visit.note(if visit.verdict.is_ok() { "host.verify" } else { "host.refuse" }));
+        tx.audit(visit.note(now >= old.audited.plus(ANSWERS_PERIOD)));
         tx.put(&HOSTS, &address, &record)
+    }
+
+    /// Notes that a name is at this address now. Returns the address of this family where it was until now, if that is
+    /// another one.
+    fn take_place(&self, tx: &mut WriteTx<'_, '_>, name: &HostName, address: IpAddr) -> Result<Option<IpAddr>> {
+        let mut places = tx.get(&NAMES, name)?.unwrap_or_default();
+        let before = match address {
+            IpAddr::V4(v4) => places.v4.replace(v4).map(IpAddr::from),
+            IpAddr::V6(v6) => places.v6.replace(v6).map(IpAddr::from),
+        };
+        if before == Some(address) {
+            return Ok(None);
+        }
+        tx.put(&NAMES, name, &places)?;
+        if let Some(before) = before {
+            // Should it come back there, that is a move again.
+            self.counts.recorded(before, None);
+        }
+        Ok(before)
     }
 
     fn count(&self, tx: &mut WriteTx<'_, '_>, visit: &Visit<'_>) -> Result<()> {
@@ -183,29 +212,25 @@ impl Hosts {
         self.store.write(move |tx| this.write_all(tx)).await
     }
 
-    /// A name from a new address, or an address with another name: renamed by its owner, or by somebody else.
+    /// A name from a new address, or an address with another name: changed by its owner, or by somebody else.
     fn tell_of_changes(
         &self,
         tx: &mut WriteTx<'_, '_>,
-        address: IpAddr,
-        name: &HostName,
+        (address, name): (IpAddr, &HostName),
+        moved_from: Option<IpAddr>,
         old: &Record,
         record: &mut Record,
     ) -> Result<()> {
-        let mut places = tx.get(&NAMES, name)?.unwrap_or_default();
-        let before = match address {
-            IpAddr::V4(v4) => places.v4.replace(v4).map(IpAddr::from),
-            IpAddr::V6(v6) => places.v6.replace(v6).map(IpAddr::from),
-        };
-        tx.put(&NAMES, name, &places)?;
-        let renamed = old.name.as_ref().filter(|old| *old != name);
-        let moved = before.filter(|before| *before != address);
+        let renamed_from = old.name.as_ref().filter(|old| *old != name);
+        if let Some(old) = renamed_from {
+            forget_place(tx, old, address)?;
+        }
         let is_soon = old.noticed.is_some_and(|noticed| tx.now() < noticed.plus(NOTICE_PERIOD));
         let mut changes = Vec::new();
-        if let Some(old) = renamed {
+        if let Some(old) = renamed_from {
             changes.push(format!("The address {address} was {old} and is {name} now."));
         }
-        if let Some(before) = moved {
+        if let Some(before) = moved_from {
             changes.push(format!("The host {name} asked from {before} before and asks from {address} now."));
         }
         if changes.is_empty() || is_soon {
@@ -219,7 +244,7 @@ impl Hosts {
         self.notices.post(
             tx,
             Notice {
-                kind: if moved.is_some() { "host.moved" } else { "host.renamed" },
+                kind: if moved_from.is_some() { "host.moved" } else { "host.renamed" },
                 about: name.to_string(),
                 to: self.rules.contacts.iter().map(ToString::to_string).collect(),
                 subject: format!("{name} has changed: it asks from {address}"),

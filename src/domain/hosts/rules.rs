@@ -174,10 +174,6 @@ impl FromStr for HostRule {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let net = |word: &str| {
-            let net = word.parse::<IpNet>().ok().or_else(|| word.parse::<IpAddr>().ok().map(IpNet::from));
-            net.map(|net| net.trunc())
-        };
         let expected = || {
             Error::invalid(
                 "expected `block <address, network or name>` or `pin <name> <address or network>`; a name may begin with `*.`",
@@ -185,13 +181,28 @@ impl FromStr for HostRule {
         };
         match text.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
             ["block", what] => match net(what) {
-                Some(net) => Ok(Self::BlockNet(net)),
+                Some(net) => Ok(Self::BlockNet(net?)),
                 None => Ok(Self::BlockNames(what.parse().map_err(|_| expected())?)),
             },
-            ["pin", names, to] => Ok(Self::Pin(names.parse().map_err(|_| expected())?, net(to).ok_or_else(expected)?)),
+            ["pin", names, to] => Ok(Self::Pin(names.parse().map_err(|_| expected())?, net(to).ok_or_else(expected)??)),
             _ => Err(expected()),
         }
     }
+}
+
+/// The network that a word means, if it means one. Bits behind the prefix are refused: the network would be another one
+/// than the eye sees, and than a scope allows.
+fn net(word: &str) -> Option<Result<IpNet>> {
+    if let Ok(address) = word.parse::<IpAddr>() {
+        return Some(Ok(address.to_canonical().into()));
+    }
+    let net = word.parse::<IpNet>().ok()?;
+    let is_mapped = matches!(net, IpNet::V6(net) if net.addr().to_ipv4_mapped().is_some());
+    Some(match net == net.trunc() && !is_mapped {
+        true => Ok(net),
+        false if is_mapped => Err(Error::invalid(format!("write {net} as an IPv4 network"))),
+        false => Err(Error::invalid(format!("{net} has bits behind its prefix; write {}", net.trunc()))),
+    })
 }
 
 #[cfg(test)]
@@ -207,14 +218,26 @@ mod tests {
     fn a_rule_is_written_in_one_way() {
         for (text, written) in [
             ("block 10.1.2.3", "block 10.1.2.3/32"),
-            ("block 10.1.2.3/8", "block 10.0.0.0/8"),
+            ("block ::ffff:10.1.2.3", "block 10.1.2.3/32"),
             ("block  A.Example.", "block a.example"),
             ("block *.old.example", "block *.old.example"),
             ("pin a.example 2001:db8::1", "pin a.example 2001:db8::1/128"),
         ] {
             assert_eq!(text.parse::<HostRule>().unwrap().to_string(), written);
         }
-        for text in ["", "block", "block *", "block a b", "pin a", "pin 10.0.0.1 a", "allow a", "pin a.*.b 10.0.0.1"] {
+        for text in [
+            "",
+            "block",
+            "block *",
+            "block a b",
+            "pin a",
+            "pin 10.0.0.1 a",
+            "allow a",
+            "pin a.*.b 10.0.0.1",
+            "block 10.1.2.3/8",
+            "pin a 10.1.2.3/0",
+            "block ::ffff:10.0.0.0/104",
+        ] {
             assert!(text.parse::<HostRule>().is_err(), "{text}");
         }
     }

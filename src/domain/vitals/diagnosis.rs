@@ -88,7 +88,13 @@ impl Vitals {
     }
 
     fn dns(&self) -> Finding {
-        let distant: Vec<String> = self.hosts.distant_servers().iter().map(ToString::to_string).collect();
+        let servers = self.hosts.servers();
+        if servers.is_empty() {
+            let text = "there is no DNS server to ask: see DNS_SERVERS and /etc/resolv.conf";
+            return Finding::new("dns", Grade::Problem, text);
+        }
+        let distant: Vec<String> =
+            servers.iter().filter(|server| !server.is_loopback()).map(ToString::to_string).collect();
         match distant.is_empty() {
             true => Finding::new("dns", Grade::Well, "only servers on this machine are asked"),
             false => Finding::new(

@@ -82,5 +82,6 @@ async fn credentials(app: App, call: Call, (): ()) -> Result<Reply> {
 }
 
 async fn explain(app: App, call: Call, (): ()) -> Result<Reply> {
-    hosts::explanation(&app.hosts.explain(call.origin.peer.address).await?)
+    let peer = &call.origin.peer;
+    hosts::explanation(&app.hosts.explain(peer.address, peer.is_sure).await?)
 }

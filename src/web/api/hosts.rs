@@ -45,8 +45,14 @@ fn address(_: &App, params: &Params) -> Result<IpAddr> {
     Ok(address.to_canonical())
 }
 
+/// Only as it is listed: scopes are about that text.
 fn rule(_: &App, params: &Params) -> Result<HostRule> {
-    params.get("rule").map_or("", String::as_str).parse()
+    let text = params.get("rule").map_or("", String::as_str);
+    let rule: HostRule = text.parse()?;
+    match rule.to_string() {
+        listed if listed == text => Ok(rule),
+        listed => Err(Error::invalid(format!("write the rule as `{listed}`"))),
+    }
 }
 
 /// A machine that asked.
@@ -102,7 +108,7 @@ async fn show(app: App, _: Call, address: IpAddr) -> Result<Reply> {
 }
 
 async fn check(app: App, _: Call, address: IpAddr) -> Result<Reply> {
-    explanation(&app.hosts.explain(address).await?)
+    explanation(&app.hosts.explain(address, true).await?)
 }
 
 #[derive(Serialize)]

@@ -38,6 +38,7 @@ fn what_cannot_work_is_a_problem() {
         ("TASKCLUSTER_ALLOWED_IPS=10.0.0.0/33", "expected networks"),
         ("TASKCLUSTER_CLIENT_ID_BASE='a b'", "client id"),
         ("DNS_SERVERS=resolver.example.org", "expected up to 16 addresses"),
+        ("DNS_SERVERS='10.0.0.1 ::ffff:10.0.0.1'", "named twice"),
         ("DNS_AGREE=0", "from 1 to 16"),
         ("DNS_AGREE=2", "2 servers cannot agree"),
         ("DNS_AGREE=2\nDNS_SERVERS=10.0.0.1", "2 servers cannot agree"),
