@@ -141,8 +141,8 @@ impl World {
 
     /// Who was to hear of the last notice of a kind.
     fn receivers(&self, kind: &str) -> Vec<String> {
-        let posted = self.audit().into_iter().map(|(_, entry)| entry["details"].clone());
-        let last = posted.filter(|details| details["kind"] == kind).next_back().unwrap();
+        let mut posted = self.audit().into_iter().map(|(_, entry)| entry["details"].clone());
+        let last = posted.rfind(|details| details["kind"] == kind).unwrap();
         last["to"].as_array().unwrap().iter().map(|to| to.as_str().unwrap().to_owned()).collect()
     }
 
