@@ -156,7 +156,9 @@ name!(
     "host name",
     |text| text.len() <= HOST_LEN_MAX
         && text.split('.').all(is_label)
-        && !text.bytes().any(|b| b.is_ascii_uppercase()),
+        && !text.bytes().any(|b| b.is_ascii_uppercase())
+        // An address is no name: the last part of a name is not a number (RFC 1123, 2.1).
+        && text.rsplit('.').next().is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit())),
     "letters in lower case, digits and hyphens between dots"
 );
 
