@@ -140,21 +140,38 @@ impl Namespaces {
 
     /// The namespaces whose time is over.
     pub fn over(&self) -> Result<Vec<NamespaceName>> {
-        let (mut over, mut last) = (Vec::new(), None);
+        let mut over = Vec::new();
+        self.look_at_all(|name, namespace, now| {
+            if self.is_over(&namespace, now) {
+                over.push(name);
+            }
+        })?;
+        Ok(over)
+    }
+
+    /// Why a pass should not go ahead unasked: it would remove very many, as after a clock was set far forward. A removal
+    /// that has begun does not count: somebody was asked, and it is only finished.
+    pub fn expiry_brake(&self) -> Result<Option<String>> {
+        let (mut over, mut all) = (0, 0);
+        self.look_at_all(|_, namespace, now| {
+            if !namespace.ending {
+                all += 1;
+                over += usize::from(self.is_over(&namespace, now));
+            }
+        })?;
+        let is_much = over > REMOVED_MAX && over > all / REMOVED_SHARE;
+        Ok(is_much.then(|| format!("it would remove {over} of {all} namespaces: is the clock right?")))
+    }
+
+    fn look_at_all(&self, mut look: impl FnMut(NamespaceName, Namespace, Timestamp)) -> Result<()> {
+        let mut last = None;
         loop {
             let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
             let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&NAMESPACES, from, CHUNK)?)))?;
-            let Some((name, _)) = rows.last() else { return Ok(over) };
+            let Some((name, _)) = rows.last() else { return Ok(()) };
             last = Some(name.clone());
-            over.extend(rows.into_iter().filter(|(_, namespace)| self.is_over(namespace, now)).map(|(name, _)| name));
+            rows.into_iter().for_each(|(name, namespace)| look(name, namespace, now));
         }
-    }
-
-    /// Why a pass should not go ahead unasked: it would remove very many, as after a clock was set far forward.
-    pub fn expiry_brake(&self) -> Result<Option<String>> {
-        let (over, all) = (self.over()?.len(), usize::try_from(self.count()?).unwrap_or(usize::MAX));
-        let is_much = over > REMOVED_MAX && over > all / REMOVED_SHARE;
-        Ok(is_much.then(|| format!("it would remove {over} of {all} namespaces: is the clock right?")))
     }
 
     /// Whether its time is over. A password that was promised for longer holds it back: the promise comes first.

@@ -300,6 +300,32 @@ async fn a_late_removal_spares_the_things_of_the_next_owner() {
     assert_eq!(world.namespaces.count().unwrap(), 1);
 }
 
+/// A world with so many namespaces, `t-0` and so on, each with a queue and an exchange; their time is over.
+async fn world_with_many_at_their_end(count: usize) -> World {
+    let (world, vhost) = (World::new(), VhostName::parse("/").unwrap());
+    for number in 0..count {
+        let name = NamespaceName::parse(&format!("t-{number}")).unwrap();
+        let claim = Claim { expires: Some(world.clock.now()), contact: None };
+        world.namespaces.claim(&Caller::local("tests", "r"), &name, claim).await.unwrap();
+        world.broker.put_queue(&vhost, queue(&format!("queue/{name}/x")));
+        world.broker.put_exchange(&vhost, exchange(&format!("exchange/{name}/x")));
+    }
+    world.clock.advance(2 * HOUR);
+    world
+}
+
+#[tokio::test]
+async fn a_removal_of_many_that_was_released_and_broken_off_is_finished_without_the_brake() {
+    let world = world_with_many_at_their_end(30).await;
+    let brake = world.namespaces.expiry_brake().unwrap();
+    assert_eq!(brake.as_deref(), Some("it would remove 30 of 30 namespaces: is the clock right?"));
+    world.broker.go_away();
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 0, failed: 30 });
+    world.broker.come_back();
+    assert_eq!(world.namespaces.expiry_brake().unwrap(), None);
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 30, failed: 0 });
+}
+
 #[tokio::test]
 async fn a_page_for_operators_shows_what_each_namespace_shows_alone() {
     let world = World::new();
