@@ -4,6 +4,7 @@
 
 mod drift;
 mod settle;
+mod turns;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::ports::broker::{Access, Broker};
 use crate::store::{ReadTx, Sealed, Store, Table, WriteTx};
 
 pub use drift::Reconciled;
-use settle::Settling;
+pub use turns::Turns;
 
 const ACCOUNTS: Table<AccountName, Account> = Table::audited("accounts");
 
@@ -99,7 +100,8 @@ pub struct Accounts {
     broker: Option<Arc<dyn Broker>>,
     /// Proves a new password by a login before it is handed out, when the operator asked for that.
     probe: Option<AmqpDoor>,
-    settling: Arc<Settling>,
+    /// Keeps two settlements of one account apart, because the later answer must be the later wish.
+    settling: Arc<Turns>,
 }
 
 impl Accounts {

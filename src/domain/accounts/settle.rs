@@ -1,10 +1,9 @@
 //! `settle`: makes the broker what the store says, one account at a time, as often as one likes.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
 use super::drift::same_set;
@@ -15,9 +14,6 @@ use crate::domain::auth::Caller;
 use crate::ports::broker::{self, Access, PasswordHash, UserWish};
 use crate::store::WriteTx;
 
-/// Locks over all accounts: two accounts seldom share one, and the number bounds the memory.
-const STRIPES: usize = 256;
-
 /// A login takes milliseconds; a broker that needs longer is not one to promise anything about.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -25,38 +21,6 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// behind a broker that hangs, those queues take longer than any caller waits. Login, permission and proof may each
 /// take their own five seconds.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(15);
-
-/// Keeps two settlements of one account apart, because the later answer must be the later wish.
-pub(super) struct Settling {
-    stripes: [Mutex<()>; STRIPES],
-    hasher: RandomState,
-}
-
-impl Default for Settling {
-    fn default() -> Self {
-        Self { stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
-    }
-}
-
-impl Settling {
-    /// Locks these accounts. Always in the order of the stripes, so that two callers cannot wait for each other.
-    async fn lock(&self, names: &[AccountName]) -> Vec<MutexGuard<'_, ()>> {
-        let mut stripes: Vec<usize> = names.iter().map(|name| self.stripe(name)).collect();
-        stripes.sort_unstable();
-        stripes.dedup();
-        let mut guards = Vec::with_capacity(stripes.len());
-        for stripe in stripes {
-            guards.push(self.stripes[stripe].lock().await);
-        }
-        guards
-    }
-
-    fn stripe(&self, name: &AccountName) -> usize {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(name.as_str().as_bytes());
-        usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0)
-    }
-}
 
 /// A wish that the broker has carried out, before the store knows.
 struct Carried {
@@ -97,7 +61,7 @@ impl Accounts {
 
     /// Brings these accounts to the broker, and keeps everybody else from settling them until that is noted.
     async fn bring(&self, names: &[AccountName]) -> Result<(Vec<MutexGuard<'_, ()>>, Vec<Option<Carried>>)> {
-        let settling = self.settling.lock(names).await;
+        let settling = self.settling.take(names).await;
         let carried = try_join_all(names.iter().map(|name| self.carry_out(name))).await?;
         Ok((settling, carried))
     }

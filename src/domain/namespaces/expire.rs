@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use super::{NAMESPACES, Namespace, Namespaces};
+use futures_util::StreamExt;
+
+use super::{NAMESPACES, Namespace, Namespaces, WORKERS};
 use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
@@ -40,7 +42,7 @@ pub(super) struct Ended {
     created: Timestamp,
 }
 
-/// What lies at the broker.
+/// What lies at the broker, in the order of the names: what lies below one namespace is together.
 pub(super) struct Things {
     queues: Vec<String>,
     exchanges: Vec<String>,
@@ -48,13 +50,15 @@ pub(super) struct Things {
 
 impl Namespaces {
     /// Removes every namespace whose time is over. It visits every one even when some fail, and asks the broker once
-    /// what lies there: nobody can make new things below a namespace whose users are gone.
+    /// what lies there, when all users are gone: nobody can make new things below a namespace without users.
     pub async fn expire_over(&self) -> Result<Expired> {
-        let mut expired = Expired::default();
-        let caller = Caller::of_loop(LOOP);
+        let (mut expired, caller) = (Expired::default(), &Caller::of_loop(LOOP));
+        let mut ending = futures_util::stream::iter(self.over()?)
+            .map(|name| async move { (self.end(&name, caller, Which::Over).await, name) })
+            .buffer_unordered(WORKERS);
         let mut ended = Vec::new();
-        for name in self.over()? {
-            match self.end(&name, &caller, Which::Over).await {
+        while let Some((outcome, name)) = ending.next().await {
+            match outcome {
                 Ok(one) => ended.extend(one),
                 Err(error) => expired.note_failure(&name, &error),
             }
@@ -62,17 +66,20 @@ impl Namespaces {
         if ended.is_empty() {
             return Ok(expired);
         }
-        let things = match self.things().await {
+        let things = &match self.things().await {
             Ok(things) => things,
             Err(error) => {
                 ended.iter().for_each(|one| expired.note_failure(&one.name, &error));
                 return Ok(expired);
             }
         };
-        for one in ended {
-            match self.clear(&one, &things, &caller).await {
+        let mut clearing = futures_util::stream::iter(ended)
+            .map(|one| async move { (self.clear(&one, things, caller).await, one.name) })
+            .buffer_unordered(WORKERS);
+        while let Some((outcome, name)) = clearing.next().await {
+            match outcome {
                 Ok(()) => expired.removed += 1,
-                Err(error) => expired.note_failure(&one.name, &error),
+                Err(error) => expired.note_failure(&name, &error),
             }
         }
         Ok(expired)
@@ -107,10 +114,10 @@ impl Namespaces {
         Ok(Some(Ended { name: name.clone(), created }))
     }
 
-    /// Deletes what lies below an ended namespace, and then its record. One at a time, and only while it is that very
-    /// namespace: a new owner's things are not the old one's.
+    /// Deletes what lies below an ended namespace, and then its record. One at a time for each namespace, and only while
+    /// it is that very one: a new owner's things are not the old one's, and nothing lies below two namespaces.
     pub(super) async fn clear(&self, ended: &Ended, things: &Things, caller: &Caller) -> Result<()> {
-        let _clearing = self.clearing.lock().await;
+        let _clearing = self.clearing.take(std::slice::from_ref(&ended.name)).await;
         let is_that_one = |found: Option<Namespace>| {
             found.is_some_and(|namespace| namespace.ending && namespace.created == ended.created)
         };
@@ -133,8 +140,11 @@ impl Namespaces {
 
     pub(super) async fn things(&self) -> Result<Things> {
         let (broker, vhost) = (self.accounts.broker()?, &self.rules.amqp.vhost);
-        let queues = broker.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
-        let exchanges = broker.exchanges(vhost).await?.into_iter().map(|exchange| exchange.name).collect();
+        let mut queues: Vec<_> = broker.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
+        let exchanges = broker.exchanges(vhost).await?;
+        let mut exchanges: Vec<_> = exchanges.into_iter().map(|exchange| exchange.name).collect();
+        queues.sort_unstable();
+        exchanges.sort_unstable();
         Ok(Things { queues, exchanges })
     }
 
@@ -215,15 +225,13 @@ impl Namespaces {
     async fn remove_things(&self, name: &NamespaceName, things: &Things) -> Result<(usize, usize)> {
         let (broker, vhost) = (self.accounts.broker()?, &self.rules.amqp.vhost);
         let (mut queues, mut exchanges) = (0, 0);
-        let below = format!("{}{name}/", self.rules.queue_prefix);
-        for queue in things.queues.iter().filter(|queue| queue.starts_with(&below)) {
+        for queue in below(&things.queues, &format!("{}{name}/", self.rules.queue_prefix)) {
             if !broker.delete_queue(vhost, queue).await? && broker.queue(vhost, queue).await?.is_some() {
                 return Err(Error::unavailable("a queue of the namespace cannot be deleted now"));
             }
             queues += 1;
         }
-        let below = format!("{}{name}/", self.rules.exchange_prefix);
-        for exchange in things.exchanges.iter().filter(|exchange| exchange.starts_with(&below)) {
+        for exchange in below(&things.exchanges, &format!("{}{name}/", self.rules.exchange_prefix)) {
             exchanges += usize::from(broker.delete_exchange(vhost, exchange).await?);
         }
         Ok((queues, exchanges))
@@ -235,4 +243,10 @@ impl Expired {
         tracing::warn!(namespace = %name, "could not remove `{name}`: {}", error.chain());
         self.failed += 1;
     }
+}
+
+/// Those of these names, which are in order, that begin with this.
+fn below<'t>(names: &'t [String], prefix: &str) -> &'t [String] {
+    let names = &names[names.partition_point(|name| name.as_str() < prefix)..];
+    &names[..names.partition_point(|name| name.starts_with(prefix))]
 }

@@ -16,10 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp};
-use crate::domain::accounts::{Accounts, Standing, Wish};
+use crate::domain::accounts::{Accounts, Standing, Turns, Wish};
 use crate::ports::broker::Access;
 use crate::store::{ReadTx, Store, Table};
 
@@ -34,6 +33,10 @@ pub use watch::Watched;
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
 /// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.
 const LISTED: Table<NamespaceName, Times> = Table::audited("namespaces");
+
+/// Namespaces rotated or removed side by side. The broker takes eight changes at a time; the others wait for the disk
+/// meanwhile.
+const WORKERS: usize = 32;
 
 /// Longest page of a list; a larger limit is cut silently (taskcluster.md 6.2).
 pub const PAGE_LEN_MAX: usize = 1000;
@@ -184,8 +187,8 @@ pub struct Namespaces {
     store: Store,
     accounts: Accounts,
     rules: Arc<Rules>,
-    /// One namespace is cleared at a time: two that clear the same one could meet its next owner.
-    clearing: Arc<Mutex<()>>,
+    /// Keeps two that clear the same namespace apart: the later one could meet its next owner.
+    clearing: Arc<Turns>,
 }
 
 /// One page of the list.

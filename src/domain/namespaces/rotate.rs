@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::{NAMESPACES, Namespace, Namespaces};
+use super::{NAMESPACES, Namespace, Namespaces, WORKERS};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
-/// Rotations side by side. The broker takes eight changes at a time; the others wait for the disk meanwhile.
-const WORKERS: usize = 32;
 /// Namespaces looked at per transaction.
 const CHUNK: usize = 1000;
 /// The part of an interval over which rotations of many namespaces spread: a tenth.

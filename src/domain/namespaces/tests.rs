@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::base::{Clock, Kind, VhostName};
 use crate::domain::auth::Caller;
@@ -324,6 +326,55 @@ async fn a_removal_of_many_that_was_released_and_broken_off_is_finished_without_
     world.broker.come_back();
     assert_eq!(world.namespaces.expiry_brake().unwrap(), None);
     assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 30, failed: 0 });
+}
+
+#[tokio::test]
+async fn many_are_removed_side_by_side_and_each_claim_meanwhile_wins_or_loses() {
+    let count = 2 * WORKERS;
+    let world = world_with_many_at_their_end(count).await;
+    let caller = Caller::local("tests", "r");
+    let names: Vec<_> = (0..count).map(|number| NamespaceName::parse(&format!("t-{number}")).unwrap()).collect();
+    let claims = names.iter().map(|name| world.namespaces.claim(&caller, name, Claim::default()));
+
+    let (expired, claims) = tokio::join!(world.namespaces.expire_over(), futures_util::future::join_all(claims));
+
+    assert_eq!(expired.unwrap().failed, 0);
+    let mut won = Vec::new();
+    for claim in claims {
+        match claim {
+            Ok(claimed) => won.push(claimed.into_inner()),
+            Err(error) => assert_eq!(error.kind(), Kind::Busy),
+        }
+    }
+    assert!(won.iter().all(|claimed| world.works(claimed)));
+    assert_eq!(world.namespaces.count().unwrap(), won.len() as u64);
+    assert_eq!(left(&world).await.2, 1 + 2 * won.len());
+}
+
+#[tokio::test]
+async fn of_many_that_are_removed_each_loses_its_own_things() {
+    let world = world_with_many_at_their_end(2 * WORKERS).await;
+    let saved = NamespaceName::parse("t-1").unwrap();
+    world.namespaces.claim(&Caller::local("tests", "r"), &saved, Claim::default()).await.unwrap();
+
+    let expired = world.namespaces.expire_over().await.unwrap();
+
+    assert_eq!(expired, Expired { removed: 2 * WORKERS - 1, failed: 0 });
+    assert_eq!(left(&world).await, (vec!["queue/t-1/x".into()], vec!["exchange/t-1/x".into()], 3));
+}
+
+#[tokio::test]
+async fn two_that_clear_the_same_namespace_take_turns() {
+    let world = world_at_its_end().await;
+    let (caller, before) = (Caller::of_loop("tests"), left(&world).await);
+    let ended = world.namespaces.end(&world.name(), &caller, Which::Over).await.unwrap().unwrap();
+    let things = world.namespaces.things().await.unwrap();
+    let turn = world.namespaces.clearing.take(&[world.name()]).await;
+    assert!(world.namespaces.clear(&ended, &things, &caller).now_or_never().is_none());
+    assert_eq!(left(&world).await.0, before.0, "nothing is deleted out of turn");
+    drop(turn);
+    world.namespaces.clear(&ended, &things, &caller).await.unwrap();
+    assert_eq!(world.namespaces.count().unwrap(), 0);
 }
 
 #[tokio::test]
