@@ -24,7 +24,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// Namespaces that rotate, and queues that are looked at.
+/// Namespaces that rotate or are removed, and queues that are looked at.
 const COUNT: u32 = 10_000;
 const CLAIMS_AT_ONCE: usize = 32;
 /// Bare calls at once: the broker gains nothing beyond (rabbitmq.md 3).
@@ -38,8 +38,7 @@ const QUEUES_EACH: u32 = 10;
 const QUEUES_AT_ONCE: usize = 500;
 /// Between two passes of the monitor.
 const PASS_PERIOD: Duration = Duration::from_secs(60);
-/// The part of the namespaces that a round removes, beside as many others whose users are removed bare.
-const EXPIRED_PART: u32 = 40;
+/// What a round removes is made first, which takes as long again.
 const EXPIRIES: usize = 3;
 /// Longer than any interval and any promise.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -53,7 +52,8 @@ fn main() {
     let bench = Bench::start("rotate");
     bench.claim_all("standing", 0..count, Timestamp::MAX);
     rotation(&bench, count);
-    expiry(&bench, count);
+    drop(bench);
+    expiry(count);
 }
 
 /// An appliance on a node and on a real file, with no loop running and a clock that we move.
@@ -132,39 +132,34 @@ fn rotation(bench: &Bench, count: u32) {
 
 async fn put_login(broker: Arc<ManagementBroker>, number: u32) {
     let namespace = namespace("standing", number);
-    let access = Access {
-        configure: format!("^(queue/{namespace}/.*|exchange/{namespace}/.*)"),
-        write: format!("^(queue/{namespace}/.*|exchange/{namespace}/.*)"),
-        read: format!("^(queue/{namespace}/.*|exchange/.*)"),
-    };
     let wish = UserWish {
         name: &account(&namespace, 1),
         login: Login::Hash(PasswordHash::of(&Secret::generate())),
         tags: &[],
-        permissions: &[(vhost(), access)],
+        permissions: &[(vhost(), access(&namespace))],
     };
     broker.put_login(&wish).await.unwrap();
 }
 
-/// Expiry of some among all that stand, beside the bare deletions of as many users.
-fn expiry(bench: &Bench, count: u32) {
-    let part = (count / EXPIRED_PART).max(1);
+/// Expiry of all at once beside the bare deletions of as many users. They are alone on the broker: what it takes to
+/// delete a user grows with the number of all.
+fn expiry(count: u32) {
+    let bench = Bench::start("expiry");
     let expire = || {
-        bench.claim_all("over", 0..part, bench.clock.now());
+        bench.claim_all("over", 0..count, bench.clock.now());
         bench.clock.advance(MONTH);
         bench.time(async {
             let expired = bench.appliance.namespaces.expire_over().await.unwrap();
-            assert_eq!(expired.removed, usize::try_from(part).unwrap(), "{expired:?}");
+            assert_eq!(expired.removed, usize::try_from(count).unwrap(), "{expired:?}");
         })
     };
     let delete = || {
-        let users = |number: u32| account(&namespace("bare", number / 2), number % 2 + 1);
-        bench.run_all(WORKERS, 0..2 * part, |number| put_bare(bench.broker.clone(), users(number)));
-        bench.run_all(WORKERS, 0..2 * part, |number| delete_user(bench.broker.clone(), users(number)))
+        bench.run_all(WORKERS, 0..2 * count, |number| put_bare(bench.broker.clone(), number));
+        bench.run_all(WORKERS, 0..2 * count, |number| delete_bare(bench.broker.clone(), number))
     };
     let (ours, reference) = alternate(EXPIRIES, expire, delete);
     Row {
-        what: &format!("expiry of {part} namespaces of {}", count + part),
+        what: &format!("expiry of {count} namespaces at once"),
         unit: "s",
         ours,
         reference,
@@ -174,14 +169,20 @@ fn expiry(bench: &Bench, count: u32) {
     .print();
 }
 
-async fn put_bare(broker: Arc<ManagementBroker>, name: AccountName) {
-    let permissions = [(vhost(), Access::default())];
-    let wish = UserWish { name: &name, login: Login::Locked, tags: &[], permissions: &permissions };
+/// A user that differs from one of a namespace in its name only.
+async fn put_bare(broker: Arc<ManagementBroker>, number: u32) {
+    let permissions = [(vhost(), access(&namespace("bare", number / 2)))];
+    let wish = UserWish { name: &bare(number), login: Login::Locked, tags: &[], permissions: &permissions };
     broker.put_user(&wish).await.unwrap();
 }
 
-async fn delete_user(broker: Arc<ManagementBroker>, name: AccountName) {
-    assert!(broker.delete_user(&name).await.unwrap());
+async fn delete_bare(broker: Arc<ManagementBroker>, number: u32) {
+    assert!(broker.delete_user(&bare(number)).await.unwrap());
+}
+
+/// Two users of each namespace.
+fn bare(number: u32) -> AccountName {
+    account(&namespace("bare", number / 2), number % 2 + 1)
 }
 
 /// A pass of the monitor beside the lists that it asks for, in time and in memory.
@@ -254,6 +255,15 @@ fn memory_mb(line: &str) -> f64 {
 
 fn namespace(kind: &str, number: u32) -> String {
     format!("taskcluster-{kind}-{number}")
+}
+
+/// What a user of a namespace may do.
+fn access(namespace: &str) -> Access {
+    Access {
+        configure: format!("^(queue/{namespace}/.*|exchange/{namespace}/.*)"),
+        write: format!("^(queue/{namespace}/.*|exchange/{namespace}/.*)"),
+        read: format!("^(queue/{namespace}/.*|exchange/.*)"),
+    }
 }
 
 fn account(namespace: &str, slot: u32) -> AccountName {
