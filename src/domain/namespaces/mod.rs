@@ -36,7 +36,7 @@ const LISTED: Table<NamespaceName, Times> = Table::audited("namespaces");
 
 /// Namespaces rotated or removed side by side. The broker takes eight changes at a time; the others wait for the disk
 /// meanwhile.
-const WORKERS: usize = 32;
+const WORKERS: usize = 64;
 
 /// Longest page of a list; a larger limit is cut silently (taskcluster.md 6.2).
 pub const PAGE_LEN_MAX: usize = 1000;

@@ -4,12 +4,16 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 
 use super::{NAMESPACES, Namespace, Namespaces, WORKERS};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
+/// Namespaces that rotate in step and share their commits, which cost most of what is not the broker's. With two such
+/// parties one keeps the broker busy while the other waits for the disk.
+const PARTY: usize = 32;
 /// Namespaces looked at per transaction.
 const CHUNK: usize = 1000;
 /// The part of an interval over which rotations of many namespaces spread: a tenth.
@@ -48,17 +52,19 @@ impl Namespaces {
     /// Rotates every namespace whose time has come. It visits every one even when some fail.
     pub async fn rotate_due(&self) -> Result<Rotated> {
         let mut rotated = Rotated::default();
-        let due = self.due()?;
-        let mut outcomes = futures_util::stream::iter(due)
-            .map(|name| async move { (self.rotate(&name, &Caller::of_loop(LOOP), When::Due).await, name) })
-            .buffer_unordered(WORKERS);
-        while let Some((outcome, name)) = outcomes.next().await {
-            match outcome {
-                Ok(true) => rotated.rotated += 1,
-                Ok(false) => rotated.waiting += 1,
-                Err(error) => {
-                    tracing::warn!(namespace = %name, "could not rotate `{name}`: {}", error.chain());
-                    rotated.failed += 1;
+        let (due, caller) = (self.due()?, &Caller::of_loop(LOOP));
+        let mut parties = futures_util::stream::iter(due.chunks(PARTY).map(<[_]>::to_vec))
+            .map(|party| async move { (self.rotate_party(&party, caller).await, party) })
+            .buffer_unordered(WORKERS / PARTY);
+        while let Some((outcomes, party)) = parties.next().await {
+            for (outcome, name) in outcomes.into_iter().zip(party) {
+                match outcome {
+                    Ok(true) => rotated.rotated += 1,
+                    Ok(false) => rotated.waiting += 1,
+                    Err(error) => {
+                        tracing::warn!(namespace = %name, "could not rotate `{name}`: {}", error.chain());
+                        rotated.failed += 1;
+                    }
                 }
             }
         }
@@ -70,18 +76,46 @@ impl Namespaces {
     /// The new password is settled before the slots change places, so that an outage of the broker leaves the active
     /// one in force. A crash between any two steps is finished by the next call.
     pub async fn rotate(&self, name: &NamespaceName, caller: &Caller, when: When) -> Result<bool> {
-        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
-        let begun = self.store.write(move |tx| this.begin(tx, &namespace, &by, when)).await?;
-        let account = match begun {
-            Begun::NotDue => return Ok(false),
-            Begun::Promised(until) if when == When::Now => {
-                return Err(Error::conflict(format!("the resting password was promised until {until}")));
+        Ok(self.rotate_all(std::slice::from_ref(name), caller, when).await? == [true])
+    }
+
+    /// Rotates some that are due together. When that fails, each is rotated alone, so that one that cannot be rotated
+    /// keeps no other from it.
+    async fn rotate_party(&self, party: &[NamespaceName], caller: &Caller) -> Vec<Result<bool>> {
+        match self.rotate_all(party, caller, When::Due).await {
+            Ok(rotated) => rotated.into_iter().map(Ok).collect(),
+            Err(error) if party.len() == 1 => vec![Err(error)],
+            Err(_) => join_all(party.iter().map(|name| self.rotate(name, caller, When::Due))).await,
+        }
+    }
+
+    /// Rotates these in step, with two commits for all: for each whether its slots changed places. An error is that of
+    /// any of them; the next call goes on where each is.
+    async fn rotate_all(&self, names: &[NamespaceName], caller: &Caller, when: When) -> Result<Vec<bool>> {
+        let (this, namespaces, by) = (self.clone(), names.to_vec(), caller.clone());
+        let begun = self
+            .store
+            .write(move |tx| namespaces.iter().map(|name| this.begin(tx, name, &by, when)).collect::<Result<Vec<_>>>())
+            .await?;
+        let (mut accounts, mut rotating) = (Vec::new(), Vec::new());
+        for (name, begun) in names.iter().zip(begun) {
+            rotating.push((name.clone(), matches!(begun, Begun::Settle(_))));
+            match begun {
+                Begun::Settle(account) => accounts.push(account),
+                Begun::Promised(until) if when == When::Now => {
+                    return Err(Error::conflict(format!("the resting password was promised until {until}")));
+                }
+                Begun::NotDue | Begun::Promised(_) => {}
             }
-            Begun::Promised(_) => return Ok(false),
-            Begun::Settle(account) => account,
+        }
+        if accounts.is_empty() {
+            return Ok(vec![false; names.len()]);
+        }
+        let (this, by) = (self.clone(), caller.clone());
+        let swap = move |tx: &mut WriteTx<'_, '_>| {
+            rotating.iter().map(|(name, rotates)| Ok(*rotates && this.swap(tx, name, &by)?)).collect()
         };
-        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
-        self.accounts.settle(&[account], caller, move |tx| this.swap(tx, &namespace, &by)).await
+        self.accounts.settle(&accounts, caller, swap).await
     }
 
     /// The namespaces whose time to rotate has come.

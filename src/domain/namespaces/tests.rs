@@ -137,6 +137,15 @@ async fn a_rotation_makes_one_request_to_the_broker() {
 }
 
 #[tokio::test]
+async fn one_that_cannot_be_rotated_keeps_no_other_from_it() {
+    let world = expiry::world_with_many_at_their_end(5).await;
+    // The first failure is of all in step, the second of the one that is tried alone first.
+    world.broker.fail_next(2);
+    assert_eq!(world.namespaces.rotate_due().await.unwrap(), Rotated { rotated: 4, waiting: 0, failed: 1 });
+    assert_eq!(world.namespaces.rotate_due().await.unwrap(), Rotated { rotated: 1, waiting: 0, failed: 0 });
+}
+
+#[tokio::test]
 async fn an_operator_sees_who_still_uses_the_old_password_and_may_end_it_once_nobody_does() {
     let world = World::new();
     let first = world.claim().await.unwrap();

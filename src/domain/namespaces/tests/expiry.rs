@@ -107,7 +107,7 @@ async fn a_late_removal_spares_the_things_of_the_next_owner() {
 }
 
 /// A world with so many namespaces, `t-0` and so on, each with a queue and an exchange; their time is over.
-async fn world_with_many_at_their_end(count: usize) -> World {
+pub(super) async fn world_with_many_at_their_end(count: usize) -> World {
     let (world, vhost) = (World::new(), VhostName::parse("/").unwrap());
     for number in 0..count {
         let name = NamespaceName::parse(&format!("t-{number}")).unwrap();
