@@ -53,7 +53,7 @@ struct Record {
     first_seen: Timestamp,
     /// When name, verdict or cause last changed.
     changed: Timestamp,
-    /// When a refusal was last audited.
+    /// When its verdict was last audited.
     audited: Timestamp,
     noticed: Option<Timestamp>,
 }
