@@ -13,7 +13,7 @@ use crate::ports::broker::{Access, Permission, User};
 use crate::store::WriteTx;
 
 /// Accounts read or marked per transaction: bounds memory, and lets requests in between.
-pub(super) const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 250;
 /// Accounts settled side by side: the broker gains nothing beyond eight writers (rabbitmq.md 3).
 const WRITERS: usize = 8;
 /// The name of the loop, in the audit log and on the console.

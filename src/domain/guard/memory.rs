@@ -26,7 +26,7 @@ pub const RULES: Table<Pattern, QueueRule> = Table::audited("queue_rules");
 /// The key of tables with one record.
 pub const ONLY: &str = "monitor";
 /// Records decoded at once, so that a scan holds no more raw bytes than that.
-const CHUNK: usize = 1000;
+const CHUNK: usize = 250;
 
 /// All of it at one moment.
 pub struct Memory {

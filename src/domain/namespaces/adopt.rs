@@ -7,7 +7,7 @@ use crate::base::Result;
 use crate::domain::auth::Caller;
 
 /// Namespaces looked at per transaction.
-const CHUNK: usize = 500;
+const CHUNK: usize = 250;
 
 impl Namespaces {
     /// Gives every user what the settings say today; returns how many differed. The broker hears of it when they are

@@ -10,7 +10,7 @@ use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
 /// Namespaces looked at per transaction.
-const CHUNK: usize = 1000;
+const CHUNK: usize = 250;
 /// Namespaces that a pass removes without asking. More are only removed while they are a small share.
 const REMOVED_MAX: usize = 20;
 /// The share from which on an operator is asked: a tenth.

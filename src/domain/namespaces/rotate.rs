@@ -15,7 +15,7 @@ use crate::store::WriteTx;
 /// parties one keeps the broker busy while the other waits for the disk.
 const PARTY: usize = 32;
 /// Namespaces looked at per transaction.
-const CHUNK: usize = 1000;
+const CHUNK: usize = 250;
 /// The part of an interval over which rotations of many namespaces spread: a tenth.
 const SPREAD: u32 = 10;
 /// The name of the loop, in the audit log and on the console.

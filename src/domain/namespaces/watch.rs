@@ -6,7 +6,7 @@ use super::{NAMESPACES, Namespaces};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
 
 /// Namespaces decoded at once, so that memory stays flat while most of a record is dropped.
-const CHUNK: usize = 1000;
+const CHUNK: usize = 250;
 
 /// A namespace, as far as a watcher of the broker needs it.
 #[derive(Clone, Debug)]
