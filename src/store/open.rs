@@ -19,9 +19,9 @@ use crate::base::{Clock, Error, Result};
 const FILE_NAME: &str = "keylender.redb";
 /// Name of the thread that opens a file. What it says when it panics is answered with a sentence instead.
 pub const OPENER: &str = "store-opener";
-/// Pages that redb keeps in memory: most of what ten thousand namespaces are; the rest stands in the kernel's cache.
+/// Pages that redb keeps in memory: a part of what ten thousand namespaces are; the rest stands in the kernel's cache.
 /// Its own default is 1 GiB, and a start that reads the audit log fills whatever it may.
-const CACHE_LEN_MAX: usize = 8 << 20;
+const CACHE_LEN_MAX: usize = 4 << 20;
 
 impl Store {
     /// Opens the store of a data directory and makes both when they are not there. The file is locked; nothing in
