@@ -26,15 +26,25 @@ pub enum Actor {
     Appliance,
 }
 
+impl Actor {
+    /// Its kind, and its name within it; empty for those that are the only one.
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Client(id) => ("client", id.as_str()),
+            Self::Anonymous => ("anonymous", ""),
+            Self::Host(name) => ("host", name.as_str()),
+            Self::Local(user) => ("local", user),
+            Self::Loop(name) => ("loop", name),
+            Self::Appliance => ("appliance", ""),
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Client(id) => write!(f, "client {id}"),
-            Self::Anonymous => f.write_str("anonymous"),
-            Self::Host(name) => write!(f, "host {name}"),
-            Self::Local(user) => write!(f, "local {user}"),
-            Self::Loop(name) => write!(f, "loop {name}"),
-            Self::Appliance => f.write_str("appliance"),
+        match self.parts() {
+            (kind, "") => f.write_str(kind),
+            (kind, name) => write!(f, "{kind} {name}"),
         }
     }
 }

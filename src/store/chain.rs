@@ -67,21 +67,27 @@ impl Head {
     /// Checks that these bytes are the entry that follows, and moves on. The message names the entry that does
     /// not fit, which is the first bad one when entries come in order.
     pub fn check(&mut self, seq: u64, bytes: &[u8]) -> Result<()> {
-        let expected = self.seq + 1;
-        let broken = |what: &str| Error::conflict(format!("audit entry {expected} {what}"));
-        if seq != expected {
-            return Err(broken("is missing"));
+        if seq != self.seq + 1 {
+            return Err(Error::conflict(format!("audit entry {} is missing", self.seq + 1)));
         }
+        self.follow("", bytes)
+    }
+
+    /// The same for a line of an export, whose number is in the message, too.
+    pub(super) fn check_line(&mut self, line: u64, bytes: &[u8]) -> Result<()> {
+        self.follow(&format!("line {line}: "), bytes)
+    }
+
+    fn follow(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
+        let expected = self.seq + 1;
+        let broken = |what: &str| Error::conflict(format!("{place}audit entry {expected} {what}"));
         let entry: Entry = serde_json::from_slice(bytes).map_err(|e| broken("cannot be read").because(e))?;
         if entry.seq != expected {
-            return Err(broken("carries another number"));
+            return Err(broken(if entry.seq > expected { "is missing" } else { "carries another number" }));
         }
         if entry.prev != self.hash_hex() {
             // The link is broken between two entries: either one may be the changed one.
-            return Err(Error::conflict(format!(
-                "audit entry {expected} does not follow entry {}: one of the two was changed",
-                self.seq
-            )));
+            return Err(broken(&format!("does not follow entry {}: one of the two was changed", self.seq)));
         }
         *self = self.after(bytes);
         Ok(())

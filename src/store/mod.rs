@@ -4,9 +4,11 @@
 //! that wait at the same time share one commit and one fsync; each closure is atomic by itself.
 
 mod chain;
+mod exported;
 mod migrate;
 mod open;
 mod seal;
+mod search;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -18,8 +20,10 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 pub use chain::{Entry, Head};
+pub use exported::verify_exported;
 pub use open::OPENER;
 pub use seal::{KeySource, Sealed};
+pub use search::{ActionPattern, Filter, Page};
 pub use table::Table;
 pub use tx::{Lent, ReadTx, WriteTx};
 

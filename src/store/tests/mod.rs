@@ -2,7 +2,9 @@
 
 #[path = "../../../tests/support/disk.rs"]
 mod disk;
+mod exported;
 mod faults;
+mod search;
 
 use std::fs;
 use std::ops::Bound;
@@ -49,6 +51,14 @@ async fn put(store: &Store, name: &'static str, size: u64) -> Result<()> {
             Ok(())
         })
         .await
+}
+
+async fn write(store: &Store, notes: Vec<Note>) {
+    let write = |tx: &mut WriteTx<'_, '_>| {
+        notes.into_iter().for_each(|note| tx.audit(note));
+        Ok(())
+    };
+    store.write(write).await.unwrap();
 }
 
 #[tokio::test]
@@ -248,29 +258,6 @@ fn a_place_that_cannot_be_a_directory_is_an_error_with_its_path_in_the_log_only(
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(!error.message().contains("file"), "{}", error.message());
     assert!(error.chain().contains("file"));
-}
-
-#[tokio::test]
-async fn every_changed_byte_of_an_exported_chain_is_found() {
-    let store = store();
-    for (name, size) in [("a", 1), ("b", 2), ("c", 3)] {
-        put(&store, name, size).await.unwrap();
-    }
-    let entries = store.read(|tx| tx.entries(1, 10)).unwrap();
-    let walk = |entries: &[(u64, Vec<u8>)]| {
-        let mut head = Head::EMPTY;
-        entries.iter().try_for_each(|(seq, bytes)| head.check(*seq, bytes)).map(|()| head)
-    };
-    let whole = walk(&entries).unwrap();
-    for n in 0..entries.len() {
-        for at in 0..entries[n].1.len() {
-            let mut changed = entries.clone();
-            changed[n].1[at] ^= 1;
-            // A change in the last entry shows in the head, which checkpoints keep.
-            assert!(walk(&changed).map_or(true, |head| head != whole), "entry {n}, byte {at}");
-        }
-    }
-    assert!(walk(&entries[1..]).unwrap_err().message().contains("entry 1 is missing"));
 }
 
 #[tokio::test]
