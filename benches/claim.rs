@@ -26,6 +26,7 @@ static CONSTANT: Endpoint = Endpoint {
     query: &[],
     scope: Some("pulse:namespace:<namespace>"),
     has_input: true,
+    hides_input: false,
 };
 
 fn main() {

@@ -43,6 +43,7 @@ static CONSTANT: Endpoint = Endpoint {
     query: &[],
     scope: None,
     has_input: false,
+    hides_input: false,
 };
 
 fn main() {

@@ -1,6 +1,7 @@
 //! The appliance as its users meet it: over sockets and on the command line, hermetic, with a broker in memory and a
 //! clock that is moved by hand.
 
+mod audit;
 mod authority;
 mod claims;
 mod cli;

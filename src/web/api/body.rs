@@ -105,7 +105,8 @@ async fn collect(body: Body, place: &mut Place) -> Result<Vec<u8>, Unreadable> {
     Ok(bytes)
 }
 
-fn nothing() -> Value {
+/// The document of no body.
+pub(super) fn nothing() -> Value {
     Value::Object(Default::default())
 }
 

@@ -37,7 +37,7 @@ static ENABLE: Endpoint = endpoint(
     false,
 );
 
-/// An endpoint of our own API: always with a scope, never with a query.
+/// An endpoint of our own API: always with a scope, never with a query or an input that nobody may see.
 pub(super) const fn endpoint(
     name: &'static str,
     method: MethodFilter,
@@ -45,7 +45,7 @@ pub(super) const fn endpoint(
     scope: &'static str,
     has_input: bool,
 ) -> Endpoint {
-    Endpoint { name, method, route, query: &[], scope: Some(scope), has_input }
+    Endpoint { name, method, route, query: &[], scope: Some(scope), has_input, hides_input: false }
 }
 
 pub(super) fn routes() -> Routes {

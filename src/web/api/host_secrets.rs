@@ -24,6 +24,7 @@ static CREDENTIALS: Endpoint = Endpoint {
     query: &[],
     scope: None,
     has_input: false,
+    hides_input: false,
 };
 
 /// The same path with `?explain=1`, for operators: what the asker would get and why. It lends nothing.
@@ -34,6 +35,7 @@ static EXPLAIN: Endpoint = Endpoint {
     query: &[QueryParameter { name: "explain", pattern: "/^1$/", matches: |value| value == "1" }],
     scope: Some("keylender:host:explain"),
     has_input: false,
+    hides_input: false,
 };
 
 /// The routes below the mount.

@@ -20,6 +20,7 @@ static LIST: Endpoint = Endpoint {
     query: &[QueryParameter { name: "after", pattern: "an address", matches: |text| text.parse::<IpAddr>().is_ok() }],
     scope: Some("keylender:host:list"),
     has_input: false,
+    hides_input: false,
 };
 static SHOW: Endpoint = endpoint("host", MethodFilter::GET, "/hosts/<address>", "keylender:host:list", false);
 static CHECK: Endpoint =

@@ -46,6 +46,8 @@ pub struct Endpoint {
     pub scope: Option<&'static str>,
     /// Whether a JSON body is required.
     pub has_input: bool,
+    /// Whether errors leave out the body, which they repeat otherwise: it is a secret.
+    pub hides_input: bool,
 }
 
 /// A query parameter: its name, the pattern it must match as the error message shows it, and the check.

@@ -17,8 +17,15 @@ use crate::web::state::App;
 pub static ENDPOINTS: [&Endpoint; 4] = [&PING, &LIST, &GET, &CLAIM];
 
 /// Whether it is up; both ancestors have it.
-pub(super) static PING: Endpoint =
-    Endpoint { name: "ping", method: MethodFilter::GET, route: "/ping", query: &[], scope: None, has_input: false };
+pub(super) static PING: Endpoint = Endpoint {
+    name: "ping",
+    method: MethodFilter::GET,
+    route: "/ping",
+    query: &[],
+    scope: None,
+    has_input: false,
+    hides_input: false,
+};
 
 static LIST: Endpoint = Endpoint {
     name: "listNamespaces",
@@ -35,6 +42,7 @@ static LIST: Endpoint = Endpoint {
     ],
     scope: None,
     has_input: false,
+    hides_input: false,
 };
 
 static GET: Endpoint = Endpoint {
@@ -44,6 +52,7 @@ static GET: Endpoint = Endpoint {
     query: &[],
     scope: None,
     has_input: false,
+    hides_input: false,
 };
 
 static CLAIM: Endpoint = Endpoint {
@@ -53,6 +62,7 @@ static CLAIM: Endpoint = Endpoint {
     query: &[],
     scope: Some("pulse:namespace:<namespace>"),
     has_input: true,
+    hides_input: false,
 };
 
 /// What stands after the `~` of a continuation token, as the ancestor's table had it.
