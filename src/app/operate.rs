@@ -38,6 +38,16 @@ impl Operator {
         Ok(Self(Way::Resting(appliance.router)))
     }
 
+    /// The appliance that runs, and only that: whoever watches for long must not keep it from starting. The error says
+    /// that it rests.
+    pub fn running(settings: &Settings) -> Result<Self> {
+        let socket = settings.data_dir.join(CONTROL_SOCKET);
+        match answers(&socket)? {
+            true => Ok(Self(Way::Running(ApplianceDoor::control(&socket)?))),
+            false => Err(Error::unavailable("the appliance does not run")),
+        }
+    }
+
     /// Calls a method of our own API and returns its document, or its error as ours.
     pub async fn call(&self, method: &str, path: &str, input: Option<Value>) -> Result<Value> {
         self.call_within(method, path, input, CALL_TIMEOUT).await
@@ -48,14 +58,26 @@ impl Operator {
         self.call_within("POST", path, None, WORK_TIMEOUT).await
     }
 
+    /// The very bytes of what a GET answers.
+    pub async fn fetch(&self, path: &str) -> Result<Vec<u8>> {
+        let answer = self.ask("GET", path, None, CALL_TIMEOUT).await?;
+        match is_well(&answer) {
+            true => Ok(answer.body),
+            false => Err(refusal(&answer)),
+        }
+    }
+
     async fn call_within(&self, method: &str, path: &str, input: Option<Value>, timeout: Duration) -> Result<Value> {
+        read(&self.ask(method, path, input, timeout).await?)
+    }
+
+    async fn ask(&self, method: &str, path: &str, input: Option<Value>, timeout: Duration) -> Result<Answer> {
         let path = format!("{MOUNT}{path}");
         let body = input.map(|input| input.to_string());
-        let answer = match &self.0 {
-            Way::Running(door) => door.call(method, &path, None, body, timeout).await?,
-            Way::Resting(router) => local::call(router.clone(), method, &path, body).await?,
-        };
-        read(&answer)
+        match &self.0 {
+            Way::Running(door) => door.call(method, &path, None, body, timeout).await,
+            Way::Resting(router) => local::call(router.clone(), method, &path, body).await,
+        }
     }
 }
 
@@ -74,10 +96,18 @@ fn answers(socket: &Path) -> Result<bool> {
 
 /// The document of an answer, or the error that it carries.
 pub fn read(answer: &Answer) -> Result<Value> {
-    let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    if (200..300).contains(&answer.status) {
-        return document.ok_or_else(|| Error::unavailable("the answer is not JSON: is this a keylender?"));
+    if !is_well(answer) {
+        return Err(refusal(answer));
     }
+    serde_json::from_slice(&answer.body).map_err(|_| Error::unavailable("the answer is not JSON: is this a keylender?"))
+}
+
+fn is_well(answer: &Answer) -> bool {
+    (200..300).contains(&answer.status)
+}
+
+/// The error that an answer carries.
+fn refusal(answer: &Answer) -> Error {
     let kind = match answer.status {
         401 => Kind::Unauthenticated,
         403 => Kind::Forbidden,
@@ -87,11 +117,12 @@ pub fn read(answer: &Answer) -> Result<Value> {
         503 => Kind::Unavailable,
         _ => Kind::Internal,
     };
+    let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let message = document.as_ref().and_then(|document| document["message"].as_str());
     // What follows the rule is for logs (taskcluster.md 5.2).
     let human = message.and_then(|message| message.split("\n\n---\n").next()).map(|message| message.trim().to_owned());
     let human = human.or_else(|| page_text(&answer.body));
-    Err(Error::new(kind, human.unwrap_or_else(|| format!("the appliance answers with status {}", answer.status))))
+    Error::new(kind, human.unwrap_or_else(|| format!("the appliance answers with status {}", answer.status)))
 }
 
 /// What an error page says: the small pages around the APIs have one `<pre>`.

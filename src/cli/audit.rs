@@ -1,71 +1,162 @@
-//! `keylender audit`: the log, entry by entry and checked as a whole.
+//! `keylender audit`: the log, entry by entry, checked as a whole, and in a file.
 
-use clap::Subcommand;
-use serde_json::Value;
+mod file;
+mod pages;
 
-use super::{Format, Outcome, output};
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
+use crate::base::{Clock, Error, Result, Span, Timestamp};
+use crate::proto::formats;
+use pages::Query;
+
+/// Bytes of a secret on standard input. Any that is lent is far shorter.
+const SECRET_LEN_MAX: u64 = 16 << 10;
 
 #[derive(Subcommand)]
 pub(super) enum Audit {
     /// Shows the entries, oldest first
-    #[command(after_help = "Example:\n  keylender audit show --from 100 --json")]
-    Show {
-        /// Begin with this entry
-        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-        from: u64,
+    #[command(after_help = "Examples:\n  keylender audit show --from 100 --json\n  \
+                            keylender audit show --action 'namespace.*' --actor builds --since '2 hours' --follow")]
+    Show(Show),
+    /// Checks that no entry was changed, added or taken out; an exported file is checked without a store
+    #[command(
+        after_help = "Examples:\n  keylender audit verify\n  keylender audit verify audit.jsonl --head 6b045129…"
+    )]
+    Verify(Verify),
+    /// Writes all entries as lines of JSON, the very bytes that the chain is over
+    #[command(after_help = "Example:\n  keylender audit export audit.jsonl")]
+    Export {
+        /// A new file [default: standard output]
+        file: Option<PathBuf>,
+    },
+    /// Shows the entries about the secret on standard input
+    #[command(after_help = "Example:\n  keylender audit find-secret <found-password.txt")]
+    FindSecret {
         /// Print JSON, one entry a line, as it is in the chain
         #[arg(long)]
         json: bool,
     },
-    /// Checks that no entry was changed, added or taken out
-    #[command(after_help = "Example:\n  keylender audit verify")]
-    Verify(Format),
+}
+
+#[derive(Args)]
+pub(super) struct Show {
+    /// Begin with this entry
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    from: u64,
+    /// Only of this actor: as shown (`client builds`), its name alone, or its kind (`loop`)
+    #[arg(long)]
+    actor: Option<String>,
+    /// Only this action, or all that begin so: `namespace.`, `namespace.c*`
+    #[arg(long)]
+    action: Option<String>,
+    /// Only about this thing
+    #[arg(long)]
+    object: Option<String>,
+    /// Only what ended so
+    #[arg(long, value_parser = ["done", "refused", "failed"])]
+    outcome: Option<String>,
+    /// Only from this moment on: a time such as 2026-11-20T14:03:00Z, or `2 hours` for that long ago
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Only before this moment
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Timestamp>,
+    /// Go on with new entries until Ctrl-C, also when the appliance starts again meanwhile
+    #[arg(long)]
+    follow: bool,
+    /// Print JSON, one entry a line, as it is in the chain
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Verify {
+    /// An exported file; `-` for standard input [default: the log of the appliance]
+    file: Option<PathBuf>,
+    /// The head that the file must end with: without it, nobody can tell that its end was cut off
+    #[arg(long, value_name = "HASH", requires = "file")]
+    head: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
-    let operator = Operator::connect(settings)?;
     match command {
-        Audit::Show { from, json } => {
-            let mut next = Some(from);
-            while let Some(from) = next {
-                let page = operator.call("GET", &format!("/audit?from={from}"), None).await?;
-                for entry in page["entries"].as_array().into_iter().flatten() {
-                    output::line(&if json { entry.to_string() } else { sentence(entry) });
-                }
-                next = page["next"].as_u64();
+        Audit::Show(show) => {
+            let query = query(&show);
+            match show.follow {
+                true => pages::follow(&Operator::running(settings)?, show.from, &query, show.json).await?,
+                false => pages::show(&Operator::connect(settings)?, show.from, &query, show.json).await?,
             }
         }
-        Audit::Verify(format) => {
-            let verified = operator.call("POST", "/audit/verify", None).await?;
-            match format.json {
+        Audit::Verify(Verify { file: Some(file), head, json }) => file::verify(&file, head.as_deref(), json)?,
+        Audit::Verify(Verify { file: None, json, .. }) => {
+            let verified = Operator::connect(settings)?.call("POST", "/audit/verify", None).await?;
+            match json {
                 true => output::json(&verified),
-                false => output::line(&format!(
-                    "the chain is whole: {} entries, head {}",
-                    verified["entries"],
-                    output::text(&verified, "head")
-                )),
+                false => file::print_whole(&verified),
             }
+        }
+        Audit::Export { file } => file::export(&Operator::connect(settings)?, file.as_deref()).await?,
+        Audit::FindSecret { json } => {
+            let secret = secret_on_stdin()?;
+            let operator = Operator::connect(settings)?;
+            let input = json!({ "secret": secret.as_str() });
+            let found = operator.call("POST", "/audit/reference", Some(input)).await?;
+            let query = Query::of([("reference", Some(output::text(&found, "reference")))]);
+            pages::show(&operator, 1, &query, json).await?;
         }
     }
     Ok(())
 }
 
-fn sentence(entry: &Value) -> String {
-    let actor = match &entry["actor"] {
-        Value::Object(actor) => {
-            actor.iter().map(|(kind, name)| format!("{kind} {}", name.as_str().unwrap_or_default())).collect()
-        }
-        other => other.as_str().unwrap_or_default().to_owned(),
-    };
-    let [time, action, object, outcome] =
-        ["time", "action", "object", "outcome"].map(|member| output::text(entry, member));
-    let details = match &entry["details"] {
-        Value::Null => String::new(),
-        details => details.to_string(),
-    };
-    format!("{:>6}  {time}  {actor}  {action} {object}: {outcome}  {details}", entry["seq"].to_string())
-        .trim_end()
-        .to_owned()
+fn query(show: &Show) -> Query {
+    Query::of([
+        ("actor", show.actor.clone()),
+        ("action", show.action.clone()),
+        ("object", show.object.clone()),
+        ("outcome", show.outcome.clone()),
+        ("since", show.since.map(|moment| moment.to_string())),
+        ("until", show.until.map(|moment| moment.to_string())),
+    ])
+}
+
+/// A moment, or how long ago it was.
+fn moment(text: &str) -> Result<Timestamp> {
+    if let Ok(moment) = formats::date_time(text) {
+        return Ok(moment);
+    }
+    let span: Span = text
+        .parse()
+        .map_err(|_| Error::invalid("neither a time like 2026-11-20T14:03:00Z nor a span like `2 hours`"))?;
+    Ok(Clock::system().now().minus(span.size()))
+}
+
+/// The secret without the end of its line. Not from the arguments, which every user of the host can read, nor from a
+/// terminal, which would show it.
+fn secret_on_stdin() -> Result<Zeroizing<String>> {
+    if io::stdin().is_terminal() {
+        return Err(Error::invalid("a terminal would show the secret: hand it in by a file or a pipe"));
+    }
+    let mut text = Zeroizing::new(String::new());
+    let unreadable = |e: io::Error| Error::invalid("standard input cannot be read").because(e);
+    io::stdin().lock().take(SECRET_LEN_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > SECRET_LEN_MAX {
+        return Err(Error::invalid(format!("a secret has at most {SECRET_LEN_MAX} bytes")));
+    }
+    let len = text.strip_suffix('\n').map_or(text.len(), |line| line.strip_suffix('\r').unwrap_or(line).len());
+    text.truncate(len);
+    match text.is_empty() {
+        true => Err(Error::invalid("there is no secret on standard input")),
+        false => Ok(text),
+    }
 }

@@ -14,6 +14,11 @@ pub(super) fn line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
+/// Prints a line, and says whether there still was a reader: what goes on for long ends without one.
+pub(super) fn line_is_read(text: &str) -> bool {
+    writeln!(io::stdout().lock(), "{text}").is_ok()
+}
+
 /// Prints a document.
 pub(super) fn json(document: &Value) {
     line(&serde_json::to_string_pretty(document).unwrap_or_default());

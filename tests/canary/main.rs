@@ -156,6 +156,13 @@ fn answers_of(appliance: &Appliance, bearer: &str) -> Vec<String> {
     said
 }
 
+/// What those hear who ask the audit log for a secret and may not.
+fn refused_searches(appliance: &Appliance, bearer: &str, secret: &str) -> Vec<String> {
+    let (path, body) = ("/api/keylender/v1/audit/reference", serde_json::json!({ "secret": secret }).to_string());
+    let ask = |credentials| request(appliance.port, "POST", path, &[("Authorization", credentials)], &body).whole;
+    [bearer, "Bearer other/nonsense", ""].into_iter().map(ask).collect()
+}
+
 /// What every command says that is not there to hand out a secret.
 fn output_of(appliance: &Appliance) -> Vec<String> {
     let commands = [
@@ -166,6 +173,7 @@ fn output_of(appliance: &Appliance) -> Vec<String> {
         &["namespace", "show", "taskcluster-canary"],
         &["audit", "show", "--json"],
         &["audit", "verify"],
+        &["audit", "export"],
         &["host", "list", "--json"],
         &["host", "show", "127.0.0.1"],
         &["host", "check", "127.0.0.1"],
@@ -226,6 +234,7 @@ fn no_secret_shows_anywhere_but_where_it_is_handed_out() {
         assert!(refused.whole.starts_with("HTTP/1.1 503"), "{}", refused.whole);
         said.push(refused.whole);
     }
+    said.extend(refused_searches(&appliance, &bearer, &secrets[8].1));
     said.extend(output_of(&appliance));
     appliance.stop();
     said.push(appliance.run(&["audit", "show", "--json"]));

@@ -1,5 +1,6 @@
 //! The built binary, as people and init scripts run it.
 
+mod audit;
 mod claim;
 mod host;
 mod operate;

@@ -1,0 +1,148 @@
+//! The audit log on the command line: filtered, followed, exported, checked in a file, and asked for a secret.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Home, Outcome};
+use crate::wire::PATIENCE;
+
+/// A home with a log of four entries.
+fn home() -> Home {
+    let home = Home::new();
+    home.run(&["client", "create", "builds", "--scope", "a"]).well();
+    home.run(&["role", "create", "r", "--scope", "b"]).well();
+    home.run(&["client", "disable", "builds"]).well();
+    home.run(&["role", "delete", "r"]).well();
+    home
+}
+
+fn numbers(shown: &str) -> Vec<u64> {
+    shown.lines().map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect()
+}
+
+fn with_stdin(home: &Home, arguments: &[&str], stdin: &[u8]) -> Outcome {
+    let mut command = home.command(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    Outcome::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn entries_are_shown_by_actor_action_object_outcome_and_time() {
+    let home = home();
+    for served in [None, Some(home.serve())] {
+        for (filter, expected) in [
+            (&["--action", "client.create"][..], &[1][..]),
+            (&["--action", "client."], &[1, 3]),
+            (&["--action", "role.*", "--from", "3"], &[4]),
+            (&["--object", "r"], &[2, 4]),
+            (&["--object", "r", "--action", "client.*"], &[]),
+            (&["--actor", "local"], &[1, 2, 3, 4]),
+            (&["--actor", "client builds"], &[]),
+            (&["--outcome", "done"], &[1, 2, 3, 4]),
+            (&["--outcome", "failed"], &[]),
+            (&["--since", "1 hour"], &[1, 2, 3, 4]),
+            (&["--until", "1 hour"], &[]),
+            (&["--since", "2999-01-01T00:00:00Z"], &[]),
+        ] {
+            let shown = home.run(&[&["audit", "show"], filter].concat()).well();
+            assert_eq!(numbers(&shown), expected, "{filter:?}: {shown}");
+        }
+        drop(served);
+    }
+    assert_eq!(home.run(&["audit", "show", "--since", "soon"]).code, 2);
+    assert_eq!(home.run(&["audit", "show", "--outcome", "maybe"]).code, 2);
+    let wrong = home.run(&["audit", "show", "--action", "Client"]).lines(1);
+    assert!(wrong.contains("action=\"Client\" does not match expression"), "{wrong}");
+}
+
+#[test]
+fn an_export_is_the_chain_and_is_checked_without_a_store() {
+    let home = home();
+    let verified = home.run(&["audit", "verify"]).well();
+    for served in [None, Some(home.serve())] {
+        let lines = home.run(&["audit", "export"]).well();
+        assert_eq!(lines, home.run(&["audit", "show", "--json"]).well());
+        drop(served);
+    }
+    assert_eq!(home.run(&["audit", "export", "log.jsonl"]).well(), "exported 4 entries\n");
+    let path = home.dir.path().join("log.jsonl");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let again = home.run(&["audit", "export", "log.jsonl"]).sentence(1);
+    assert!(again.starts_with("cannot make log.jsonl: "), "an export is not written over: {again}");
+
+    let elsewhere = Home::new();
+    let path = path.to_str().unwrap();
+    assert_eq!(elsewhere.run(&["audit", "verify", path]).well(), verified);
+    let head = verified.trim_end().rsplit_once(' ').unwrap().1;
+    assert_eq!(elsewhere.run(&["audit", "verify", path, "--head", head, "--json"]).json()["entries"], 4);
+    let lines = std::fs::read(path).unwrap();
+    assert_eq!(with_stdin(&elsewhere, &["audit", "verify", "-", "--head", head], &lines).well(), verified);
+    assert!(!elsewhere.data_dir().exists(), "it made no store");
+
+    let third = lines.split_inclusive(|byte| *byte == b'\n').take(3).map(<[u8]>::len).sum::<usize>();
+    let cut = with_stdin(&elsewhere, &["audit", "verify", "-", "--head", head], &lines[..third]).sentence(1);
+    assert!(cut.starts_with("the file ends with entry 3 and another head"), "{cut}");
+    let forged = String::from_utf8(lines).unwrap().replacen("role.create", "role.delete", 1);
+    let line = with_stdin(&elsewhere, &["audit", "verify", "-"], forged.as_bytes()).sentence(1);
+    assert_eq!(line, "line 3: audit entry 3 does not follow entry 2: one of the two was changed");
+    assert!(elsewhere.run(&["audit", "verify", "none.jsonl"]).sentence(1).starts_with("cannot read none.jsonl"));
+    assert_eq!(elsewhere.run(&["audit", "verify", "--head", head]).code, 2, "only a file is compared");
+}
+
+#[test]
+fn a_secret_is_found_by_its_value_which_comes_in_by_standard_input() {
+    let home = home();
+    let made = home.run(&["client", "create", "ci", "--scope", "a"]).well();
+    let token = made.lines().find_map(|line| line.strip_prefix("access token: ")).unwrap();
+    for served in [None, Some(home.serve())] {
+        for end in ["", "\n", "\r\n"] {
+            let found = with_stdin(&home, &["audit", "find-secret"], format!("{token}{end}").as_bytes()).well();
+            assert_eq!(numbers(&found), [5], "{found}");
+            assert!(!found.contains(token));
+        }
+        assert_eq!(with_stdin(&home, &["audit", "find-secret"], b"another").well(), "");
+        drop(served);
+    }
+    let line = with_stdin(&home, &["audit", "find-secret"], b"\n").sentence(1);
+    assert_eq!(line, "there is no secret on standard input");
+    let line = with_stdin(&home, &["audit", "find-secret"], &[b'x'; 17 << 10]).sentence(1);
+    assert_eq!(line, "a secret has at most 16384 bytes");
+    assert_eq!(home.run(&["audit", "find-secret", token]).code, 2, "not by the arguments, which anybody may read");
+}
+
+/// A `show --follow` at work, and the lines that it prints.
+fn follow(home: &Home, arguments: &[&str]) -> (Child, Receiver<String>) {
+    let mut command = home.command(&[&["audit", "show", "--follow"], arguments].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (line_tx, line_rx) = channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| line_tx.send(line)));
+    (child, line_rx)
+}
+
+#[test]
+fn following_goes_on_over_a_restart_and_ends_by_ctrl_c() {
+    let home = home();
+    let line = home.run(&["audit", "show", "--follow"]).sentence(1);
+    assert_eq!(line, "the appliance does not run", "whoever follows must not keep it from starting");
+    let served = home.serve();
+    let (child, shown) = follow(&home, &["--action", "role.*"]);
+    let next = || numbers(&shown.recv_timeout(PATIENCE).unwrap())[0];
+    assert_eq!([next(), next()], [2, 4]);
+    home.run(&["role", "create", "s", "--scope", "b"]).well();
+    assert_eq!(next(), 5);
+    assert_eq!(served.end(Signal::TERM).0, Some(0));
+    home.run(&["role", "delete", "s"]).well();
+    let _served = home.serve();
+    assert_eq!(next(), 6);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.is_empty() || told == "keylender: the appliance does not answer; waiting for it\n", "{told}");
+}
