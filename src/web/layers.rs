@@ -51,7 +51,7 @@ pub struct Origin {
     pub peer: Peer,
     /// Whether our own socket spoke TLS, for the signed port.
     pub tls: bool,
-    /// The id of the request in logs and in the audit log.
+    /// The id of the request in logs and in the audit log: a short token, ours or that of a hop that we trust.
     pub id: Arc<str>,
 }
 
@@ -61,7 +61,9 @@ pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> 
     let connection = request.extensions().get::<Connection>().unwrap_or(&UNKNOWN);
     let tls = matches!(connection, Connection::Network { tls: true, .. });
     let peer = Peer::judge(connection, request.headers(), &app.trust_proxy);
-    let origin = Origin { target: request.uri().clone(), peer, tls, id: request_id().into() };
+    let id = peer::request_id(connection, request.headers(), &app.trust_proxy);
+    let id = id.map_or_else(|| request_id().into(), Arc::from);
+    let origin = Origin { target: request.uri().clone(), peer, tls, id };
     if let Some(inner) = app.public_url.as_ref().and_then(|public| below_base(request.uri(), public.path())) {
         *request.uri_mut() = inner;
     }

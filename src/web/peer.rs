@@ -14,6 +14,11 @@ use crate::proto::hawk::host;
 const PROXY_HEADERS: [&str; 6] =
     ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "forwarded", "via"];
 
+/// By which a hop says what it calls the request.
+const REQUEST_ID: &str = "x-request-id";
+/// Bytes of an id that is taken through. A UUID has 36.
+const REQUEST_ID_LEN_MAX: usize = 64;
+
 /// Which hops may speak for others through `X-Forwarded-*` (interface.md, `TRUST_PROXY`).
 #[derive(Clone, Debug)]
 pub enum TrustProxy {
@@ -108,6 +113,22 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &TrustProxy) -> (IpA
     (client, true)
 }
 
+/// The id that a trusted hop or a client on this host gave the request, if it is a short token. Anybody else could
+/// lead the reader of a log astray with one, and what is no token could look like more than one line or field.
+pub fn request_id<'h>(connection: &Connection, headers: &'h HeaderMap, trust: &TrustProxy) -> Option<&'h str> {
+    let is_believed = match connection {
+        Connection::Network { address, .. } => {
+            trust.includes(address.ip().to_canonical()) || Peer::judge(connection, headers, trust).is_on_host
+        }
+        Connection::Local { .. } => true,
+    };
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._:=+/".contains(&b);
+    let mut given = headers.get_all(REQUEST_ID).iter();
+    let (Some(id), None, true) = (given.next(), given.next(), is_believed) else { return None };
+    let id = id.to_str().ok()?;
+    ((1..=REQUEST_ID_LEN_MAX).contains(&id.len()) && id.bytes().all(fits)).then_some(id)
+}
+
 /// Host and port that the client signed (taskcluster.md 1.7). These headers count whoever sends them: they can only
 /// make a signature fail.
 pub fn signed_authority<'h>(headers: &'h HeaderMap, target: &'h Uri, tls: bool) -> Result<(&'h str, u16)> {
@@ -169,6 +190,32 @@ mod tests {
             assert!(!judge("127.0.0.1", &trust, &forged).is_on_host, "a proxy on this host, {trust:?}");
             assert!(judge("127.0.0.1", &trust, &[]).is_on_host, "{trust:?}");
         }
+    }
+
+    #[test]
+    fn an_id_of_the_request_is_taken_from_trusted_hops_and_this_host_only() {
+        let hops = TrustProxy::Hops(["10.0.0.0/8".parse().unwrap()].into());
+        let taken = |peer: &str, headers: &[(&'static str, &str)]| {
+            let address = SocketAddr::new(peer.parse().unwrap(), 1);
+            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            request_id(&Connection::Network { address, tls: false }, &headers, &hops).map(str::to_owned)
+        };
+        for (peer, is_believed) in [("10.0.0.1", true), ("::ffff:10.0.0.1", true), ("::1", true), ("192.0.2.1", false)]
+        {
+            assert_eq!(taken(peer, &[("x-request-id", "a-1")]).is_some(), is_believed, "{peer}");
+        }
+        let forwarded = [("x-request-id", "a-1"), ("x-forwarded-for", "192.0.2.1")];
+        assert_eq!(taken("127.0.0.1", &forwarded), None, "a proxy on this host that is not trusted");
+        assert_eq!(taken("10.0.0.1", &forwarded).as_deref(), Some("a-1"));
+        let (longest, longer) = ("a".repeat(REQUEST_ID_LEN_MAX), "a".repeat(REQUEST_ID_LEN_MAX + 1));
+        assert_eq!(taken("10.0.0.1", &[("x-request-id", &longest)]), Some(longest.clone()));
+        for wrong in ["", "a b", "a\tb", "a\"b", "a\\n", "é", &longer] {
+            assert_eq!(taken("10.0.0.1", &[("x-request-id", wrong)]), None, "{wrong}");
+        }
+        let mut twice = HeaderMap::new();
+        twice.append(REQUEST_ID, "a".parse().unwrap());
+        twice.append(REQUEST_ID, "b".parse().unwrap());
+        assert_eq!(request_id(&Connection::Local { user: "uid 0".into() }, &twice, &hops), None);
     }
 
     #[test]
