@@ -47,6 +47,11 @@ impl Caller {
         self.actor.clone()
     }
 
+    /// The id of the request they came with; empty for a loop.
+    pub fn request_id(&self) -> &str {
+        self.request_id.as_deref().unwrap_or_default()
+    }
+
     /// Begins an audit entry of something they did.
     pub fn note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
         let mut note = Note::done(self.actor(), action, object);

@@ -176,6 +176,7 @@ impl Hosts {
         checked: Arc<Checked>,
     ) -> Result<Lent<Credentials>> {
         let (this, address, request_id) = (self.clone(), asker.address, asker.request_id.to_owned());
+        let (host, expiry) = (name.clone(), issued.expiry);
         let lent = self
             .store
             .write(move |tx| {
@@ -192,9 +193,13 @@ impl Hosts {
                 Ok(tx.lend(note, credentials))
             })
             .await;
-        if lent.is_err() {
+        let request_id = asker.request_id;
+        match &lent {
+            Ok(_) => {
+                tracing::info!(request_id, host.name = %host, %address, "lent credentials to host `{host}` until {expiry}");
+            }
             // What was noted in memory did not become true.
-            self.counts.recorded(address, None);
+            Err(_) => self.counts.recorded(address, None),
         }
         lent
     }

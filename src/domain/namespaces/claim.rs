@@ -47,6 +47,13 @@ impl Namespaces {
     /// Repeating a claim with equal input gives the equal document until the next rotation. `Unavailable` says that
     /// the broker is away: nothing is handed out, and repeating the claim is safe.
     pub async fn claim(&self, caller: &Caller, name: &NamespaceName, claim: Claim) -> Result<Lent<Claimed>> {
+        let lent = self.settle_and_lend(caller, name, claim).await?;
+        let request_id = caller.request_id();
+        tracing::info!(request_id, namespace.name = %name, "lent namespace `{name}` to {}", caller.actor());
+        Ok(lent)
+    }
+
+    async fn settle_and_lend(&self, caller: &Caller, name: &NamespaceName, claim: Claim) -> Result<Lent<Claimed>> {
         let accounts = match self.record(caller, name, claim).await? {
             Step::Lent(claimed) => return Ok(*claimed),
             Step::Settle(accounts) => accounts,

@@ -228,3 +228,17 @@ async fn a_page_for_operators_shows_what_each_namespace_shows_alone() {
     let page = world.namespaces.details(page.next.as_ref(), 2).unwrap();
     assert_eq!((page.namespaces.len(), page.next), (1, None));
 }
+
+#[tokio::test]
+async fn a_lend_is_one_line_of_the_log_without_its_secret() {
+    let (world, log) = (World::new(), tempfile::NamedTempFile::new().unwrap());
+    let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish();
+    let guard = tracing::subscriber::set_default(lines);
+    let claimed = world.claim().await.unwrap();
+    drop(guard);
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    let lends: Vec<&str> = said.lines().filter(|line| line.contains("lent namespace `t-a` to local tests")).collect();
+    assert!(matches!(lends[..], [line] if line.contains(" INFO ") && line.contains("request_id=\"r\"")), "{said}");
+    let password = claimed.connection_string.expose().split([':', '@']).nth(2).unwrap();
+    assert!(!said.contains(password), "{said}");
+}
