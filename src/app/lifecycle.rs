@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,11 +14,14 @@ use super::build::{self, Appliance};
 use super::listen::{self, Door};
 use super::scheduler;
 use super::settings::Settings;
+use super::telemetry::Log;
 use crate::base::{Clock, Error, Result};
 use crate::ports::broker::Broker;
 
 /// For requests and loops in hand after the first signal. Init systems wait longer before they kill.
 const SOFT_STOP: Duration = Duration::from_secs(20);
+/// How often it is looked whether lines of the log were lost.
+const LOSSES_PERIOD: Duration = Duration::from_secs(10);
 /// Name of the control socket in the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
 
@@ -48,7 +52,7 @@ impl Running {
 }
 
 /// Starts an appliance on the broker of its settings, serves until a signal says stop, and stops.
-pub async fn serve(settings: &Settings) -> Result<()> {
+pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
     // Before anything else: a signal that comes while it starts must not end it the hard way.
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
@@ -56,7 +60,8 @@ pub async fn serve(settings: &Settings) -> Result<()> {
     let running = start(settings, Clock::system(), build::broker(settings)?).await?;
     loop {
         tokio::select! {
-            _ = hangup.recv() => tracing::info!("SIGHUP: nothing to read again in this version"),
+            _ = hangup.recv() => log.reopen(),
+            () = sleep(LOSSES_PERIOD) => log.tell_losses(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -120,7 +125,7 @@ async fn say_how_the_broker_is(appliance: Appliance, stop: CancellationToken) {
     let watch = async {
         loop {
             appliance.vitals.broker().await;
-            tokio::time::sleep(BROKER_WATCH_PERIOD).await;
+            sleep(BROKER_WATCH_PERIOD).await;
         }
     };
     tokio::select! {

@@ -1,34 +1,139 @@
-//! The log: one line for each event on standard output, as text for people or as JSON for machines.
+//! The log: one line for each event, as text for people or as JSON for machines, to where the settings say.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{MakeWriter, fmt as lines};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::settings::LogSettings;
-use crate::base::Clock;
+use super::settings::{LogOutput, LogSettings};
+use crate::base::{Clock, Result};
+use crate::ports::log::{LogFile, Sender, Severity, Syslog};
 
 /// Crates that talk about every packet. They are heard from `warn` up, unless the filter names them.
 const TALKATIVE: [&str; 10] =
     ["h2", "hickory_proto", "hickory_resolver", "hyper", "hyper_util", "lapin", "mio", "reqwest", "rustls", "tower"];
 
+/// The log of this process.
+pub struct Log {
+    output: Output,
+    /// Of syslog.
+    sender: Option<Sender>,
+}
+
+/// Where lines go. Cheap to clone.
+#[derive(Clone)]
+enum Output {
+    Stdout,
+    File(Arc<LogFile>),
+    Syslog(Syslog),
+}
+
 /// Starts the log of this process. The first call decides; later ones change nothing, so tests may all call it.
-pub fn init(log: &LogSettings) {
-    let ansi = io::stdout().is_terminal();
+pub fn init(log: &LogSettings) -> Result<Log> {
+    let (output, sender) = match &log.output {
+        LogOutput::Stdout => (Output::Stdout, None),
+        LogOutput::File(path) => (Output::File(LogFile::open(path)?.into()), None),
+        LogOutput::Syslog(settings) => {
+            let (syslog, sender) = Syslog::start(settings.clone(), Clock::system())?;
+            (Output::Syslog(syslog), Some(sender))
+        }
+    };
+    let ansi = matches!(output, Output::Stdout) && io::stdout().is_terminal();
     // A second call fails because a log is there already, which is all that is wanted.
-    _ = subscriber(log, Clock::system(), ansi, io::stdout).try_init();
+    _ = subscriber(log, Clock::system(), ansi, output.clone()).try_init();
+    Ok(Log { output, sender })
+}
+
+impl Log {
+    /// What SIGHUP asks for: a file that was moved away is left, and made anew.
+    pub fn reopen(&self) {
+        match &self.output {
+            Output::File(file) => match file.reopen() {
+                Ok(()) => tracing::info!("SIGHUP: opened the file of the log again"),
+                Err(error) => tracing::error!("SIGHUP: the log goes on in the old file: {}", error.chain()),
+            },
+            Output::Stdout | Output::Syslog(_) => tracing::info!("SIGHUP: nothing to read again in this version"),
+        }
+    }
+
+    /// Says how many lines were lost, once lines can be written again.
+    pub fn tell_losses(&self) {
+        let lost = match &self.output {
+            Output::Stdout => 0,
+            Output::File(file) => file.losses.take(),
+            Output::Syslog(syslog) => syslog.losses().take(),
+        };
+        if lost > 0 {
+            tracing::warn!(lost, "{lost} lines of the log were lost: it could not be written");
+        }
+    }
+
+    /// Lets the last lines leave.
+    pub async fn close(self) {
+        if let Some(sender) = self.sender {
+            sender.close().await;
+        }
+    }
+}
+
+/// Writes one event. It never fails: there is nobody to tell.
+struct Line<'a> {
+    output: &'a Output,
+    level: Level,
+}
+
+impl<'a> MakeWriter<'a> for Output {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { output: self, level: Level::INFO }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+        Line { output: self, level: *metadata.level() }
+    }
+}
+
+impl io::Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match self.output {
+            // Standard output may be a pipe that nobody reads any more.
+            Output::Stdout => _ = io::stdout().write_all(line),
+            Output::File(file) => file.write(line),
+            Output::Syslog(syslog) => syslog.write(severity(self.level), line),
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::ERROR => Severity::Error,
+        Level::WARN => Severity::Warning,
+        Level::INFO => Severity::Informational,
+        Level::DEBUG | Level::TRACE => Severity::Debug,
+    }
 }
 
 fn subscriber<W>(log: &LogSettings, clock: Clock, ansi: bool, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = lines().with_env_filter(filter(&log.filter)).with_writer(writer).with_timer(Utc(clock));
+    // A line of syslog has time and level before the text already.
+    let is_bare = matches!(log.output, LogOutput::Syslog(_)) && !log.json;
+    let timer = Utc((!is_bare).then_some(clock));
+    let builder = lines().with_env_filter(filter(&log.filter)).with_writer(writer).with_timer(timer);
+    let builder = builder.with_level(!is_bare).log_internal_errors(false);
     // Left alone, `NO_COLOR` decides.
     let builder = if ansi { builder } else { builder.with_ansi(false) };
     if log.json { Box::new(builder.json().flatten_event(true).finish()) } else { Box::new(builder.finish()) }
@@ -43,29 +148,33 @@ fn filter(wanted: &str) -> EnvFilter {
     EnvFilter::new(held_back + wanted)
 }
 
-/// Milliseconds in UTC, as everywhere else.
-struct Utc(Clock);
+/// Milliseconds in UTC, as everywhere else, or nothing.
+struct Utc(Option<Clock>);
 
 impl FormatTime for Utc {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        write!(writer, "{}", self.0.now())
+        self.0.as_ref().map_or(Ok(()), |clock| write!(writer, "{}", clock.now()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::base::Timestamp;
+    use crate::ports::log::{Facility, SyslogSettings, Target};
 
     /// What is logged by `speak` under these settings.
     fn logged(filter: &str, json: bool, speak: impl FnOnce()) -> String {
+        logged_by(&LogSettings { filter: filter.into(), json, output: LogOutput::Stdout }, speak)
+    }
+
+    fn logged_by(log: &LogSettings, speak: impl FnOnce()) -> String {
         let sink = Arc::new(Mutex::new(Vec::new()));
-        let log = LogSettings { filter: filter.into(), json };
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_054));
         let writer = Sink(Arc::clone(&sink));
-        tracing::subscriber::with_default(subscriber(&log, clock, false, move || writer.clone()), speak);
+        tracing::subscriber::with_default(subscriber(log, clock, false, move || writer.clone()), speak);
         String::from_utf8(sink.lock().unwrap().clone()).unwrap()
     }
 
@@ -110,9 +219,24 @@ mod tests {
     }
 
     #[test]
+    fn the_text_for_syslog_leaves_time_and_level_to_its_header() {
+        let target = Target::Local("/dev/log".into());
+        let output = LogOutput::Syslog(SyslogSettings { target, facility: Facility::parse("daemon").unwrap() });
+        let log = LogSettings { filter: "info".into(), json: false, output };
+        let line = logged_by(&log, || tracing::warn!(target: "keylender", port = 80, "listening"));
+        assert_eq!(line.trim(), "keylender: listening port=80");
+    }
+
+    #[test]
+    fn levels_are_severities() {
+        let severities = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG].map(severity);
+        assert_eq!(severities.map(|severity| severity as u8), [3, 4, 6, 7]);
+    }
+
+    #[test]
     fn the_log_may_be_started_twice() {
-        let log = LogSettings { filter: "off".into(), json: false };
-        init(&log);
-        init(&log);
+        let log = LogSettings { filter: "off".into(), json: false, output: LogOutput::Stdout };
+        init(&log).unwrap();
+        init(&log).unwrap();
     }
 }

@@ -5,9 +5,11 @@ use crate::app::settings::Settings;
 use crate::app::{serve, telemetry};
 
 pub(super) async fn run(settings: &Settings, warnings: &[String]) -> Outcome {
-    telemetry::init(&settings.log);
+    let log = telemetry::init(&settings.log)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Ok(serve(settings).await?)
+    let served = serve(settings, &log).await;
+    log.close().await;
+    Ok(served?)
 }

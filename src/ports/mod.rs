@@ -7,6 +7,7 @@ pub mod authority;
 pub mod broker;
 pub mod dns;
 mod hosts_file;
+pub mod log;
 pub mod mail;
 pub mod notify;
 mod post;

@@ -8,6 +8,7 @@
 
 mod file;
 mod hosts;
+mod log;
 mod monitor;
 mod nearest;
 mod outbox;
@@ -23,13 +24,14 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use hosts::HostSettings;
+pub use log::{LogOutput, LogSettings};
 pub use monitor::MonitorSettings;
 pub use outbox::{Credentials, NoticeSettings, SmtpSecurity, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
 pub use table::{Fallback, Flag, Setting, TABLE, flags};
 pub use typed::{
-    AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, ListenSettings, LogSettings, Mode,
-    NamespaceSettings, Patience, Settings, TrustProxy,
+    AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, ListenSettings, Mode, NamespaceSettings,
+    Patience, Settings, TrustProxy,
 };
 
 use problems::Report;

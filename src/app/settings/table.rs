@@ -4,19 +4,7 @@ use super::values::Values;
 use Fallback::{Follows, Is, Nothing};
 
 /// Names that the product promises and that this version does not use yet.
-pub(super) const LATER: &[&str] = &[
-    "BACKUP_DIR",
-    "BACKUP_KEEP",
-    "BACKUP_PERIOD",
-    "BASE_ROUTE",
-    "LOG_FILE",
-    "LOG_MODE",
-    "SYSLOG_HOST",
-    "SYSLOG_PORT",
-    "SYSLOG_PROTOCOL",
-    "TLS_CERT",
-    "TLS_KEY",
-];
+pub(super) const LATER: &[&str] = &["BACKUP_DIR", "BACKUP_KEEP", "BACKUP_PERIOD", "BASE_ROUTE", "TLS_CERT", "TLS_KEY"];
 
 /// Every setting of this version, in the order in which people read them.
 pub const TABLE: &[Setting] = &[
@@ -63,6 +51,17 @@ pub const TABLE: &[Setting] = &[
     ),
     Setting::plain("LOG_LEVEL", "log-level", Is("info"), "error, warn, info, debug or trace; also target=level lists"),
     Setting::plain("LOG_FORMAT", "log-format", Is("text"), "text or json"),
+    Setting::plain("LOG_MODE", "log-mode", Is("stdout"), "where the log goes: stdout, file or syslog"),
+    Setting::plain("LOG_FILE", "log-file", Nothing, "file of the log; opened again on SIGHUP"),
+    Setting::plain("SYSLOG_HOST", "syslog-host", Nothing, "syslog server; if not set, the socket of this host"),
+    Setting::plain("SYSLOG_PORT", "syslog-port", Is("514"), "port of the syslog server"),
+    Setting::plain(
+        "SYSLOG_PROTOCOL",
+        "syslog-protocol",
+        Follows("udp with SYSLOG_HOST, else local", Values::syslog_protocol),
+        "local (the socket of this host), udp or tcp",
+    ),
+    Setting::plain("SYSLOG_FACILITY", "syslog-facility", Is("daemon"), "facility of every line, such as local0"),
     Setting::switch("DEBUG", "debug", Nothing, "set to anything: LOG_LEVEL is debug, whatever else it says"),
     Setting::plain(
         "TASKCLUSTER_ROOT_URL",

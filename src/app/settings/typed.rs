@@ -9,7 +9,7 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, hosts, load, monitor, outbox, parse};
+use super::{Sources, hosts, load, log, monitor, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
@@ -42,7 +42,7 @@ pub struct Settings {
     /// Where the key that seals secrets comes from.
     pub key: KeySource,
     /// The log.
-    pub log: LogSettings,
+    pub log: log::LogSettings,
     /// The deployment whose auth service knows the callers; without one, the own store does.
     pub root_url: Option<Url>,
     /// Who we are to that deployment.
@@ -134,15 +134,6 @@ pub enum KeySource {
     File(PathBuf),
     /// A passphrase.
     Passphrase(Secret),
-}
-
-/// What is logged, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// A level, or a list of `target=level`; valid.
-    pub filter: String,
-    /// Whether lines are JSON.
-    pub json: bool,
 }
 
 /// The management API of the broker.
@@ -246,10 +237,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         listen: listen(&mut read),
         data_dir: read.required("DATA_DIR", parse::path),
         key: key(&mut read),
-        log: LogSettings {
-            filter: read.required("LOG_LEVEL", parse::log_filter),
-            json: read.required("LOG_FORMAT", parse::log_format),
-        },
+        log: log::log(&mut read),
         root_url: read.optional("TASKCLUSTER_ROOT_URL", parse::service_url),
         credentials: outbox::credentials(&mut read),
         hosts: hosts::hosts(&mut read),

@@ -71,6 +71,10 @@ impl Values {
         format!("{}/key", self.text("DATA_DIR").unwrap_or_default().trim_end_matches('/'))
     }
 
+    pub(super) fn syslog_protocol(&self) -> String {
+        if self.given("SYSLOG_HOST").is_some() { "udp".to_owned() } else { "local".to_owned() }
+    }
+
     /// The broker's host. A URL that is refused says nothing, so that this default is valid whatever was given.
     pub(super) fn amqp_hostname(&self) -> String {
         let url = self.text("RABBIT_BASE_URL").and_then(|text| parse::service_url(&text).ok());

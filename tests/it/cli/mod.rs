@@ -3,6 +3,7 @@
 mod audit;
 mod claim;
 mod host;
+mod log;
 mod operate;
 mod serve;
 mod settings;

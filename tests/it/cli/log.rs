@@ -1,0 +1,58 @@
+//! Where the log of the built binary goes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Home;
+use crate::wire::PATIENCE;
+
+/// Waits until a file holds this text.
+fn wait_for(path: &Path, text: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let log = fs::read_to_string(path).unwrap_or_default();
+        if log.contains(text) {
+            return log;
+        }
+        assert!(began.elapsed() < PATIENCE, "{} said {text}: {log}", path.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn a_log_file_that_was_moved_away_is_made_anew_at_a_hangup() {
+    let home = Home::new();
+    let (log, moved) = (home.dir.path().join("keylender.log"), home.dir.path().join("keylender.log.1"));
+    home.write_settings(&format!("LOG_MODE=file\nLOG_FILE={}\n", log.display()));
+    let mut command = home.command(&["serve", "--port", "0"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&log, "listens on http://");
+
+    fs::rename(&log, &moved).unwrap();
+    signal(&child, Signal::HUP);
+    wait_for(&log, "opened the file of the log again");
+    signal(&child, Signal::TERM);
+
+    assert!(child.wait().unwrap().success());
+    let (before, after) = (fs::read_to_string(&moved).unwrap(), fs::read_to_string(&log).unwrap());
+    assert!(before.contains("listens on http://") && !before.contains("SIGHUP"), "{before}");
+    assert!(after.contains("SIGHUP") && after.ends_with(" INFO keylender::app::lifecycle: stopped\n"), "{after}");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_log_file_that_cannot_be_opened_is_said_in_one_sentence() {
+    let home = Home::new();
+    home.write_settings("LOG_MODE=file\nLOG_FILE=/nonexistent/keylender.log\n");
+    let said = home.run(&["serve", "--port", "0"]).sentence(1);
+    assert!(said.contains("/nonexistent/keylender.log: No such file"), "{said}");
+}
