@@ -78,9 +78,14 @@ pub(super) async fn serve_network(listener: TcpListener, door: Door, stop: Cance
             server.serve(stream, Connection::Network { address, tls: false }, watcher, place);
             continue;
         };
+        let stop = stop.clone();
         // Owned by the watcher: the shutdown awaits it.
         tokio::spawn(async move {
-            match proxied(&mut stream, address, &proxies, server.patience).await {
+            let proxied = tokio::select! {
+                () = stop.cancelled() => return,
+                proxied = proxied(&mut stream, address, &proxies, server.patience) => proxied,
+            };
+            match proxied {
                 Ok(address) => server.serve(stream, Connection::Network { address, tls: false }, watcher, place),
                 Err(why) => tracing::debug!("a connection from {address} was closed: {why}"),
             }

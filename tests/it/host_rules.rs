@@ -235,6 +235,24 @@ async fn a_proxy_may_say_by_its_own_protocol_whose_connection_it_is() {
 }
 
 #[tokio::test]
+async fn a_connection_whose_header_does_not_come_holds_up_no_stop() {
+    let dns = DnsServer::start().await;
+    let mut world = with(&dns, |settings| {
+        settings.listen.proxy_protocol = true;
+        settings.patience.head = Duration::from_secs(600);
+    })
+    .await;
+    let silent = TcpStream::connect(world.address()).await.unwrap();
+    let begun = TcpStream::connect(world.address()).await.unwrap();
+    begun.writable().await.unwrap();
+    assert_eq!(begun.try_write(b"PROXY TCP4 192").unwrap(), 14);
+    // Asked over the control socket, which takes no header: both are accepted by now.
+    world.operate("GET", "/hosts", None).await;
+    world.stop().await;
+    drop((silent, begun));
+}
+
+#[tokio::test]
 async fn the_doctor_says_what_is_missing_for_machines() {
     let find = |findings: &Value, about: &str| {
         let found = findings["findings"].as_array().unwrap().iter().find(|finding| finding["about"] == about).cloned();

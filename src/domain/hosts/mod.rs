@@ -121,11 +121,12 @@ impl Hosts {
     /// Whoever is refused hears the same for every cause, `Forbidden`; the cause is remembered for operators.
     /// `Limited` for one that asks too often, `Unavailable` while settings are missing.
     pub async fn credentials(&self, asker: Asker<'_>) -> Result<Lent<Credentials>> {
-        let lending = self.rules.lending.as_ref().map_err(|missing| not_configured(missing))?;
         let address = asker.address;
         self.limit.admit(address, self.clock.elapsed()).map_err(|after| {
             Error::limited("this address asks for credentials too often: wait, and keep those that you have", after)
         })?;
+        // After the limit: it is logged, and anybody can ask.
+        let lending = self.rules.lending.as_ref().map_err(|missing| not_configured(missing))?;
         if let Some(cause) = self.refuse_early(lending, &asker)? {
             return Err(self.refuse(asker, cause, &[]).await);
         }

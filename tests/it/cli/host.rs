@@ -59,3 +59,18 @@ fn the_doctor_ends_with_an_error_while_something_is_wrong() {
     let findings = home.run(&["doctor", "--json"]);
     assert!(findings.stdout.contains("\"grade\": \"problem\""), "{}", findings.stdout);
 }
+
+#[tokio::test]
+async fn what_is_missing_for_machines_is_in_the_log() {
+    let home = Home::new();
+    home.write_settings("TASKCLUSTER_SCOPE_BASE=assume:host:\nTASKCLUSTER_CLIENT_ID_BASE=host/\n");
+    let served = home.serve();
+    let answer = exchange(served.address, "GET", &Ask::get("/v1/credentials").bytes()).await;
+    assert_eq!(answer.error(), (503, "ServiceUnavailable".to_owned()));
+    let line = served.wait_for("it is not set up for it");
+    for (name, is_missing) in
+        [("TASKCLUSTER_CLIENT_ID,", true), ("TASKCLUSTER_ALLOWED_IPS", true), ("TASKCLUSTER_SCOPE_BASE", false)]
+    {
+        assert_eq!(line.contains(name), is_missing, "{name}: {line}");
+    }
+}
