@@ -4,6 +4,7 @@
 //! that wait at the same time share one commit and one fsync; each closure is atomic by itself.
 
 mod chain;
+mod device;
 mod exported;
 mod migrate;
 mod open;
@@ -17,17 +18,18 @@ mod writer;
 
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{ReadableDatabase, TableDefinition};
 
 pub use chain::{Entry, Head};
+pub use device::OPENER;
 pub use exported::verify_exported;
-pub use open::OPENER;
 pub use seal::{KeySource, Sealed};
 pub use search::{ActionPattern, Filter, Page};
 pub use table::Table;
 pub use tx::{Lent, ReadTx, WriteTx};
 
 use crate::base::{Clock, Error, Result, Secret};
+use device::Device;
 use seal::Keys;
 use writer::Writer;
 
@@ -39,7 +41,7 @@ const VERIFY_CHUNK: usize = 1000;
 /// The store. Cheap to clone; the file is closed when the last clone is gone.
 #[derive(Clone)]
 pub struct Store {
-    db: Arc<Database>,
+    device: Arc<Device>,
     keys: Arc<Keys>,
     clock: Clock,
     writer: Arc<Writer>,
@@ -48,7 +50,7 @@ pub struct Store {
 impl Store {
     /// Runs a closure on a consistent view. It does not wait for writers, nor they for it.
     pub fn read<T>(&self, closure: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        let tx = self.db.begin_read().map_err(|e| fault("reading the store", e))?;
+        let tx = self.device.database()?.begin_read().map_err(|e| fault("reading the store", e))?;
         closure(&ReadTx { tx, keys: &self.keys, now: self.clock.now() })
     }
 
@@ -103,7 +105,7 @@ fn fault(doing: &str, error: impl Into<redb::Error>) -> Error {
         redb::Error::DatabaseAlreadyOpen => "the store is in use by another keylender process",
         redb::Error::Corrupted(_) | redb::Error::RepairAborted => "the store is damaged: restore a backup",
         redb::Error::UpgradeRequired(_) => "the store has a file format of another redb version",
-        redb::Error::PreviousIo => "the store stopped after a disk error: see the log, then restart",
+        redb::Error::PreviousIo => "the store stopped after a disk error, and goes on when the disk works",
         redb::Error::Io(e) => match e.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk of the store is full",
             ErrorKind::PermissionDenied => "the store may not be written by this user",

@@ -1,14 +1,14 @@
 //! Opening: the file with its mode, the lock, the schema, the key. Each way to fail is one sentence.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
+use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, DatabaseError, StorageBackend};
 
+use super::device::Device;
 use super::migrate::prepare;
 use super::seal::KeySource;
 use super::writer::Writer;
@@ -17,11 +17,6 @@ use crate::base::{Clock, Error, Result};
 
 /// Name of the database file inside the data directory.
 const FILE_NAME: &str = "keylender.redb";
-/// Name of the thread that opens a file. What it says when it panics is answered with a sentence instead.
-pub const OPENER: &str = "store-opener";
-/// Pages that redb keeps in memory: a part of what ten thousand namespaces are; the rest stands in the kernel's cache.
-/// Its own default is 1 GiB, and a start that reads the audit log fills whatever it may.
-const CACHE_LEN_MAX: usize = 4 << 20;
 
 impl Store {
     /// Opens the store of a data directory and makes both when they are not there. The file is locked; nothing in
@@ -50,11 +45,12 @@ impl Store {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(cannot)?;
-        // redb answers most damage with an error and some with a panic; the operator needs a sentence for both.
-        let opener = thread::Builder::new().name(OPENER.into()).spawn(move || builder().create_file(file));
-        let opened = opener.map_err(cannot)?.join().unwrap_or_else(|_| Err(damaged()));
-        let db = opened.map_err(|e| fault("opening the store", e))?;
-        Self::start(db, key, clock)
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(fault("opening the store", redb::Error::DatabaseAlreadyOpen)),
+            Err(TryLockError::Error(e)) => return Err(cannot(e)),
+        }
+        Self::start(Device::file(file)?, key, clock)
     }
 
     /// Opens a store in memory, for tests.
@@ -64,26 +60,15 @@ impl Store {
 
     /// Opens a store on another storage backend, for injected faults.
     pub fn with_backend(backend: impl StorageBackend, key: &KeySource, clock: Clock) -> Result<Self> {
-        let db = builder().create_with_backend(backend).map_err(|e| fault("opening the store", e))?;
-        Self::start(db, key, clock)
+        Self::start(Device::other(backend)?, key, clock)
     }
 
-    fn start(db: Database, key: &KeySource, clock: Clock) -> Result<Self> {
-        let tx = db.begin_write().map_err(|e| fault("opening the store", e))?;
+    fn start(device: Device, key: &KeySource, clock: Clock) -> Result<Self> {
+        let tx = device.database()?.begin_write().map_err(|e| fault("opening the store", e))?;
         let keys = Arc::new(prepare(&tx, key)?);
         tx.commit().map_err(|e| fault("opening the store", e))?;
-        let db = Arc::new(db);
-        let writer = Arc::new(Writer::start(db.clone(), keys.clone(), clock.clone())?);
-        Ok(Self { db, keys, clock, writer })
+        let device = Arc::new(device);
+        let writer = Arc::new(Writer::start(device.clone(), keys.clone(), clock.clone())?);
+        Ok(Self { device, keys, clock, writer })
     }
-}
-
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_LEN_MAX);
-    builder
-}
-
-fn damaged() -> DatabaseError {
-    DatabaseError::Storage(redb::StorageError::Corrupted("redb gave up on it".into()))
 }

@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use redb::{Database, ReadableTable};
+use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Head;
+use super::device::Device;
 use super::seal::Keys;
 use super::tx::{Batch, WriteTx};
 use super::{AUDIT, fault};
@@ -18,6 +19,9 @@ use crate::base::{Clock, Error, Result};
 const QUEUE_MAX: usize = 4096;
 /// Closures per commit: enough to bury the fsync, few enough that nobody waits long for the others' work.
 const BATCH_MAX: usize = 512;
+
+/// Under this name it is counted how often all tables may have changed, because the storage was opened anew.
+const EVERY_TABLE: &str = "";
 
 /// One closure with its way back: runs inside a batch, then hears how the commit ended. Without a batch it does not run.
 type Job = Box<dyn for<'b, 't> FnOnce(Option<&'b mut Batch<'t>>) -> Answer + Send>;
@@ -33,11 +37,11 @@ pub(super) struct Writer {
 type Versions = Arc<Mutex<HashMap<&'static str, u64>>>;
 
 impl Writer {
-    pub(super) fn start(db: Arc<Database>, keys: Arc<Keys>, clock: Clock) -> Result<Self> {
-        let head = read_head(&db)?;
+    pub(super) fn start(device: Arc<Device>, keys: Arc<Keys>, clock: Clock) -> Result<Self> {
+        let head = read_head(&device)?;
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let versions = Versions::default();
-        let mut state = State { db, keys, clock, head, versions: versions.clone() };
+        let mut state = State { device, keys, clock, head, versions: versions.clone(), has_failed: false, must_reopen: false };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || state.run(queue))
@@ -72,7 +76,8 @@ impl Writer {
     }
 
     pub(super) fn version(&self, table: &str) -> u64 {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner).get(table).copied().unwrap_or(0)
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        [table, EVERY_TABLE].iter().filter_map(|name| versions.get(name)).sum()
     }
 }
 
@@ -89,8 +94,8 @@ fn stopped() -> Error {
     Error::unavailable("the store is closed")
 }
 
-fn read_head(db: &Database) -> Result<Head> {
-    let tx = db.begin_write().map_err(|e| fault("reading the audit log", e))?;
+fn read_head(device: &Device) -> Result<Head> {
+    let tx = device.database()?.begin_write().map_err(|e| fault("reading the audit log", e))?;
     let head = {
         let log = tx.open_table(AUDIT).map_err(|e| fault("reading the audit log", e))?;
         let last = log.last().map_err(|e| fault("reading the audit log", e))?;
@@ -101,11 +106,15 @@ fn read_head(db: &Database) -> Result<Head> {
 }
 
 struct State {
-    db: Arc<Database>,
+    device: Arc<Device>,
     keys: Arc<Keys>,
     clock: Clock,
     head: Head,
     versions: Versions,
+    /// Whether the last commit failed.
+    has_failed: bool,
+    /// Whether it failed at the disk, so that this is tried before the next one.
+    must_reopen: bool,
 }
 
 impl State {
@@ -125,20 +134,39 @@ impl State {
     fn commit_or_catch(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {
         let committed = catch_unwind(AssertUnwindSafe(|| self.commit(jobs, answers)))
             .unwrap_or_else(|_| Err(Error::internal("committing", "it panicked")));
-        if let Err(error) = &committed {
-            tracing::error!("the store cannot be written: {}", error.chain());
+        match &committed {
+            Err(error) if !self.has_failed => tracing::error!("the store cannot be written: {}", error.chain()),
+            Ok(()) if self.has_failed => tracing::info!("the store can be written again"),
+            _ => {}
         }
+        self.has_failed = committed.is_err();
         committed
     }
 
+    fn begin(&mut self) -> Result<WriteTransaction> {
+        self.device.check_room()?;
+        let begin = |device: &Device| device.database()?.begin_write().map_err(|e| fault("beginning a transaction", e));
+        if !self.must_reopen {
+            return begin(&self.device).inspect_err(|_| self.must_reopen = true);
+        }
+        // The last commit may be there or not: what is on the disk decides, and what was read before counts as old.
+        self.device.reopen()?;
+        self.head = read_head(&self.device)?;
+        *self.versions.lock().unwrap_or_else(PoisonError::into_inner).entry(EVERY_TABLE).or_default() += 1;
+        self.must_reopen = false;
+        begin(&self.device)
+    }
+
     fn commit(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {
-        let tx = match self.db.begin_write() {
+        let tx = match self.begin() {
             Ok(tx) => tx,
             Err(error) => {
                 answers.extend(jobs.map(|job| job(None)));
-                return Err(fault("beginning a transaction", error));
+                return Err(error);
             }
         };
+        // Until the commit is through: whatever leaves this function before, a panic too, leaves a database to distrust.
+        self.must_reopen = true;
         let (head, changed, broken) = {
             let mut batch = Batch {
                 tx: &tx,
@@ -158,9 +186,12 @@ impl State {
             return Err(error);
         }
         if head == self.head && changed.is_empty() {
-            return tx.abort().map_err(|e| fault("ending a transaction", e));
+            tx.abort().map_err(|e| fault("ending a transaction", e))?;
+            self.must_reopen = false;
+            return Ok(());
         }
         tx.commit().map_err(|e| fault("committing", e))?;
+        self.must_reopen = false;
         self.head = head;
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         for table in changed {

@@ -49,6 +49,50 @@ async fn whatever_write_fails_or_tears_nothing_acknowledged_is_lost_and_the_chai
 }
 
 #[tokio::test]
+async fn whatever_fails_the_store_goes_on_by_itself_once_the_disk_works() {
+    for fault in Fault::ALL {
+        for operations in 0.. {
+            let disk = Disk::default();
+            let store = open(&disk).unwrap();
+            disk.break_after(operations, fault);
+            let acknowledged = write_until_broken(&store).await;
+            disk.repair();
+
+            put(&store, "f", 9).await.unwrap();
+
+            let found = store.read(|tx| tx.scan(&THINGS, Bound::Unbounded, 10)).unwrap();
+            let found: Vec<u64> = found.into_iter().map(|(_, thing)| thing.size).collect();
+            assert!(acknowledged.iter().all(|n| found.contains(n)), "{fault:?} after {operations}: {found:?}");
+            assert_eq!(store.verify_audit().unwrap().seq, found.len() as u64);
+            if acknowledged.len() == 5 {
+                assert!(operations > 20, "the faults came while it mattered");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_breaks_again_while_it_is_tried_is_tried_again() {
+    for operations in 0..40 {
+        let disk = Disk::default();
+        let store = open(&disk).unwrap();
+        put(&store, "a", 1).await.unwrap();
+        let before = store.version(&THINGS);
+        disk.break_after(2, Fault::Full);
+        put(&store, "b", 2).await.unwrap_err();
+        disk.break_after(operations, Fault::Full);
+        let first = put(&store, "c", 3).await.is_ok();
+        disk.repair();
+        put(&store, "d", 4).await.unwrap();
+        let found = store.read(|tx| tx.count(&THINGS)).unwrap();
+        assert_eq!(store.verify_audit().unwrap().seq, found);
+        assert!(found >= 2 + u64::from(first));
+        assert!(store.version(&THINGS) > before + 1, "whoever keeps a copy looks again");
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_named_and_reading_goes_on() {
     let disk = Disk::default();
     let store = open(&disk).unwrap();
@@ -76,6 +120,7 @@ async fn a_panic_while_committing_is_an_answer_and_the_writer_works_on() {
         assert_eq!(put(&store, "a", 1).await.unwrap_err().kind(), Kind::Unavailable);
     }
     disk.repair();
+    put(&store, "a", 1).await.unwrap();
     drop(store);
-    put(&open(&disk).unwrap(), "a", 1).await.unwrap();
+    put(&open(&disk).unwrap(), "b", 1).await.unwrap();
 }

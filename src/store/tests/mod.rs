@@ -240,7 +240,7 @@ async fn each_way_not_to_open_is_one_sentence_and_loses_nothing() {
 fn a_newer_schema_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     drop(on_disk(dir.path()).unwrap());
-    let db = Database::open(dir.path().join("keylender.redb")).unwrap();
+    let db = redb::Database::open(dir.path().join("keylender.redb")).unwrap();
     let tx = db.begin_write().unwrap();
     let meta: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
     tx.open_table(meta).unwrap().insert("schema", b"2".as_slice()).unwrap();
