@@ -11,9 +11,11 @@ use super::outbox;
 use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
+use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
 use crate::domain::guard::{self, Guard, Prefixes};
 use crate::domain::hosts::{self, Hosts};
+use crate::domain::keys::SealingKey;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
@@ -43,6 +45,8 @@ pub struct Appliance {
     pub hosts: Hosts,
     /// What keeps the broker from overflowing.
     pub guard: Guard,
+    /// The keeper of the sealing key.
+    pub keys: SealingKey,
     /// What runs by itself.
     pub loops: Loops,
     /// What people should hear.
@@ -91,7 +95,9 @@ impl Appliance {
             hosts: hosts.clone(),
             guard: guard.clone(),
             notices: notices.clone(),
+            audit: Audit::new(store.clone()),
         };
+        let keys = SealingKey::new(store.clone());
         let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
         let auth = Auth::new(store.clone(), remote)?;
         let app = App::new(Parts {
@@ -102,6 +108,8 @@ impl Appliance {
             loops: loops.clone(),
             vitals: vitals.clone(),
             store: store.clone(),
+            audit: work.audit.clone(),
+            keys: keys.clone(),
             clock,
             public_url: settings.listen.public_url.clone(),
             force_ssl: settings.listen.force_ssl,
@@ -112,7 +120,7 @@ impl Appliance {
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());
-        Ok(Self { store, accounts, namespaces: lent, hosts, guard, notices, loops, vitals, app, router })
+        Ok(Self { store, accounts, namespaces: lent, hosts, guard, notices, keys, loops, vitals, app, router })
     }
 }
 

@@ -108,6 +108,11 @@ async fn finish_what_was_left(appliance: Appliance) {
         Ok(changed) => tracing::info!("{changed} broker users get what the settings say now"),
         Err(error) => tracing::error!("could not take up the settings: {}", error.chain()),
     }
+    match appliance.keys.finish().await {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("the change of the sealing key, which had been broken off, is done"),
+        Err(error) => tracing::error!("the change of the sealing key waits: {}", error.chain()),
+    }
     if appliance.accounts.counts().is_ok_and(|(_, unsettled)| unsettled > 0) {
         appliance.loops.nudge("reconcile");
     }

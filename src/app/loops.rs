@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Result};
 use crate::domain::accounts::{Accounts, Reconciled};
+use crate::domain::audit::Audit;
 use crate::domain::auth::Caller;
 use crate::domain::guard::{Guard, Report};
 use crate::domain::hosts::Hosts;
@@ -19,6 +20,9 @@ use crate::domain::notices::{Delivered, Notices};
 const DELIVER_PERIOD: Duration = Duration::from_secs(10);
 /// How often machines that asked for nothing in a long time are forgotten. No setting: nobody waits for it.
 const FORGET_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often the signed head of the audit log goes to the log. No setting: it is a line.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(60 * 60);
 
 /// What the loops work on.
 #[derive(Clone)]
@@ -33,12 +37,26 @@ pub struct Parts {
     pub guard: Guard,
     /// What people should hear.
     pub notices: Notices,
+    /// The keeper of the audit log.
+    pub audit: Audit,
 }
 
 /// The loops of an appliance.
 pub fn all(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
-    let all = list(settings, clock, work);
-    if settings.monitor.mock { all.into_iter().map(only_planned).collect() } else { all }
+    let mut all = list(settings, clock, work);
+    if settings.monitor.mock {
+        all = all.into_iter().map(only_planned).collect();
+    }
+    // What changes nothing outside runs in any case.
+    all.push(each(
+        "checkpoint",
+        CHECKPOINT_PERIOD,
+        "an hour of the audit log is the most that could be cut off unseen",
+        work,
+        plan_checkpoint,
+        tell_checkpoint,
+    ));
+    all
 }
 
 /// The same loop under `MOCK_MAINTENANCE`: it says what it would do, and does nothing.
@@ -242,6 +260,15 @@ async fn plan_forgetting(work: Parts) -> Result<String> {
 async fn forget(work: Parts) -> Result<String> {
     let forgotten = work.hosts.forget_stale().await?;
     told(format!("{forgotten} machines were forgotten"), forgotten, 0)
+}
+
+async fn plan_checkpoint(_: Parts) -> Result<String> {
+    Ok("write the signed head of the audit log to the log".into())
+}
+
+async fn tell_checkpoint(work: Parts) -> Result<String> {
+    let told = work.audit.tell_head()?;
+    Ok(told.map(|checkpoint| format!("the head of the log is entry {}", checkpoint.seq)).unwrap_or_default())
 }
 
 #[cfg(test)]

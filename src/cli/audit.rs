@@ -37,6 +37,10 @@ pub(super) enum Audit {
         /// A new file [default: standard output]
         file: Option<PathBuf>,
     },
+    /// Removes the oldest entries; a signed checkpoint keeps the rest verifiable
+    #[command(after_help = "Examples:\n  keylender audit prune --before '365 days'\n  \
+                            keylender audit prune --before 2025-01-01T00:00:00Z --yes")]
+    Prune(Prune),
     /// Shows the entries about the secret on standard input
     #[command(after_help = "Example:\n  keylender audit find-secret <found-password.txt")]
     FindSecret {
@@ -81,9 +85,28 @@ pub(super) struct Show {
 pub(super) struct Verify {
     /// An exported file; `-` for standard input [default: the log of the appliance]
     file: Option<PathBuf>,
-    /// The head that the file must end with: without it, nobody can tell that its end was cut off
+    /// The head that the file must end with
     #[arg(long, value_name = "HASH", requires = "file")]
     head: Option<String>,
+    /// The public key that must have signed it, as `audit verify` shows it: else somebody may have written it anew
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// A checkpoint from the log of the program: what was there then must be there still
+    #[arg(long, value_name = "LINE")]
+    checkpoint: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Prune {
+    /// Remove what is older than this: a time, or how long ago
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    before: Timestamp,
+    /// Do it, not only say what would go
+    #[arg(long)]
+    yes: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -98,12 +121,19 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
                 false => pages::show(&Operator::connect(settings)?, show.from, &query, show.json).await?,
             }
         }
-        Audit::Verify(Verify { file: Some(file), head, json }) => file::verify(&file, head.as_deref(), json)?,
-        Audit::Verify(Verify { file: None, json, .. }) => {
-            let verified = Operator::connect(settings)?.call("POST", "/audit/verify", None).await?;
+        Audit::Verify(Verify { file, head, key, checkpoint, json }) => {
+            let expected = file::Expected::read(head, key, checkpoint.as_deref())?;
+            match file {
+                Some(file) => file::verify(&file, &expected, json)?,
+                None => file::verify_live(&Operator::connect(settings)?, &expected, json).await?,
+            }
+        }
+        Audit::Prune(Prune { before, yes, json }) => {
+            let input = json!({ "before": before.to_string(), "dryRun": !yes });
+            let pruned = Operator::connect(settings)?.work_with("/audit/prune", Some(input)).await?;
             match json {
-                true => output::json(&verified),
-                false => file::print_whole(&verified),
+                true => output::json(&pruned),
+                false => output::line(&pruning(&pruned, yes)),
             }
         }
         Audit::Export { file } => file::export(&Operator::connect(settings)?, file.as_deref()).await?,
@@ -117,6 +147,17 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
         }
     }
     Ok(())
+}
+
+fn pruning(pruned: &serde_json::Value, is_done: bool) -> String {
+    let [entries, through] = ["entries", "through"].map(|member| pruned[member].as_u64().unwrap_or_default());
+    match (entries, is_done) {
+        (0, _) => "no entry is that old".into(),
+        (_, true) => format!("{entries} entries were removed, up to {through}; a signed checkpoint stands for them"),
+        (_, false) => format!(
+            "{entries} entries would be removed, up to {through}; export the log first, then repeat this with --yes"
+        ),
+    }
 }
 
 fn query(show: &Show) -> Query {

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod doctor;
 mod host;
+mod key;
 mod loops;
 mod namespace;
 mod output;
@@ -87,6 +88,9 @@ enum Commands {
     /// Shows and checks the audit log
     #[command(subcommand, after_help = "Example:\n  keylender audit verify")]
     Audit(audit::Audit),
+    /// The key that seals secrets at rest
+    #[command(subcommand, after_help = "Example:\n  keylender key rotate")]
+    Key(key::Key),
 }
 
 /// How a command prints.
@@ -162,6 +166,7 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
         Commands::Loop(command) => loops::run(command, &settings).await,
         Commands::Queue(command) => queue::run(command, &settings).await,
         Commands::Audit(command) => audit::run(command, &settings).await,
+        Commands::Key(command) => key::run(command, &settings).await,
     }
 }
 

@@ -61,7 +61,8 @@ impl Device {
     /// Refuses while less than the reserve is free, so that a full disk is met between two commits.
     pub(super) fn check_room(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let space = rustix::fs::fstatvfs(file).map_err(|e| fault("asking for free space", redb::Error::Io(e.into())))?;
+        let space =
+            rustix::fs::fstatvfs(file).map_err(|e| fault("asking for free space", redb::Error::Io(e.into())))?;
         let free = space.f_bavail.saturating_mul(space.f_frsize);
         if free >= RESERVE_LEN {
             return Ok(());

@@ -4,12 +4,17 @@
 //! that wait at the same time share one commit and one fsync; each closure is atomic by itself.
 
 mod chain;
+mod checkpoints;
 mod device;
 mod exported;
+mod key_file;
+mod keyring;
 mod migrate;
 mod open;
+mod rekey;
 mod seal;
 mod search;
+mod sign;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,15 +27,17 @@ use redb::{ReadableDatabase, TableDefinition};
 
 pub use chain::{Entry, Head};
 pub use device::OPENER;
-pub use exported::verify_exported;
-pub use seal::{KeySource, Sealed};
+pub use exported::{Verified, verify_exported};
+pub use key_file::KeySource;
+pub use seal::Sealed;
 pub use search::{ActionPattern, Filter, Page};
+pub use sign::Checkpoint;
 pub use table::Table;
 pub use tx::{Lent, ReadTx, WriteTx};
 
 use crate::base::{Clock, Error, Result, Secret};
 use device::Device;
-use seal::Keys;
+use keyring::Shared;
 use writer::Writer;
 
 /// The audit log: number → entry in JSON.
@@ -42,7 +49,8 @@ const VERIFY_CHUNK: usize = 1000;
 #[derive(Clone)]
 pub struct Store {
     device: Arc<Device>,
-    keys: Arc<Keys>,
+    keyring: Arc<Shared>,
+    key_source: KeySource,
     clock: Clock,
     writer: Arc<Writer>,
 }
@@ -50,8 +58,15 @@ pub struct Store {
 impl Store {
     /// Runs a closure on a consistent view. It does not wait for writers, nor they for it.
     pub fn read<T>(&self, closure: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        let tx = self.device.database()?.begin_read().map_err(|e| fault("reading the store", e))?;
-        closure(&ReadTx { tx, keys: &self.keys, now: self.clock.now() })
+        let (tx, keyring) = loop {
+            let keyring = self.keyring.get();
+            let tx = self.device.database()?.begin_read().map_err(|e| fault("reading the store", e))?;
+            // A key that came between the two could have sealed what this view shows.
+            if Arc::ptr_eq(&keyring, &self.keyring.get()) {
+                break (tx, keyring);
+            }
+        };
+        closure(&ReadTx { tx, keyring: &keyring, now: self.clock.now() })
     }
 
     /// Runs a closure that changes things, and answers when its changes and audit entries are on disk.
@@ -76,24 +91,10 @@ impl Store {
         self.writer.version(table.name())
     }
 
-    /// What the audit log keeps of a secret, to look one up by its value.
-    pub fn reference(&self, secret: &Secret) -> String {
-        self.keys.reference(secret)
-    }
-
-    /// Walks the whole audit chain and returns its head; the error names the first entry that does not fit.
-    pub fn verify_audit(&self) -> Result<Head> {
-        self.read(|tx| {
-            let mut head = Head::EMPTY;
-            loop {
-                let entries = tx.entries(head.seq + 1, VERIFY_CHUNK)?;
-                let Some(last) = entries.last().map(|(seq, _)| *seq) else { return Ok(head) };
-                for (seq, bytes) in entries {
-                    head.check(seq, &bytes)?;
-                }
-                debug_assert_eq!(head.seq, last);
-            }
-        })
+    /// What the audit log may hold of a secret, to look one up by its value: one reference for each key that the store
+    /// has had.
+    pub fn references(&self, secret: &Secret) -> Vec<String> {
+        self.keyring.get().references(secret)
     }
 }
 

@@ -9,8 +9,9 @@ use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use super::device::Device;
-use super::migrate::prepare;
-use super::seal::KeySource;
+use super::key_file::KeySource;
+use super::keyring::Shared;
+use super::migrate::{SCHEMA, prepare, schema};
 use super::writer::Writer;
 use super::{Store, fault};
 use crate::base::{Clock, Error, Result};
@@ -50,7 +51,11 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(fault("opening the store", redb::Error::DatabaseAlreadyOpen)),
             Err(TryLockError::Error(e)) => return Err(cannot(e)),
         }
-        Self::start(Device::file(file)?, key, clock)
+        let device = Device::file(file)?;
+        if let Some(older) = schema(&*device.database()?)?.filter(|schema| *schema < SCHEMA) {
+            keep_snapshot(&path, older).map_err(cannot)?;
+        }
+        Self::start(device, key, clock)
     }
 
     /// Opens a store in memory, for tests.
@@ -65,10 +70,24 @@ impl Store {
 
     fn start(device: Device, key: &KeySource, clock: Clock) -> Result<Self> {
         let tx = device.database()?.begin_write().map_err(|e| fault("opening the store", e))?;
-        let keys = Arc::new(prepare(&tx, key)?);
+        let keyring = Arc::new(Shared::new(prepare(&tx, key)?));
         tx.commit().map_err(|e| fault("opening the store", e))?;
         let device = Arc::new(device);
-        let writer = Arc::new(Writer::start(device.clone(), keys.clone(), clock.clone())?);
-        Ok(Self { device, keys, clock, writer })
+        let writer = Arc::new(Writer::start(device.clone(), keyring.clone(), clock.clone())?);
+        Ok(Self { device, keyring, key_source: key.clone(), clock, writer })
     }
+}
+
+/// Copies the file aside before it is migrated, so that the program that wrote it could still open it. Nothing writes
+/// to it meanwhile.
+fn keep_snapshot(path: &Path, schema: u64) -> std::io::Result<()> {
+    let snapshot = path.with_extension(format!("redb.schema-{schema}"));
+    let unfinished = path.with_extension("redb.new");
+    let mut options = OpenOptions::new();
+    let mut copy = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    std::io::copy(&mut fs::File::open(path)?, &mut copy)?;
+    copy.sync_all()?;
+    fs::rename(&unfinished, &snapshot)?;
+    tracing::info!("the store gets a newer schema; as it was, it is kept in {}", snapshot.display());
+    Ok(())
 }

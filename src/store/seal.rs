@@ -1,10 +1,5 @@
 //! Sealing of secrets at rest: a copied database file is useless without the key.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead, Payload};
@@ -18,37 +13,43 @@ use zeroize::Zeroizing;
 use crate::base::{Error, Result, Secret};
 
 /// Bytes of the master key, and of each key derived from it.
-const KEY_LEN: usize = 32;
+pub(super) const KEY_LEN: usize = 32;
 /// Bytes of the random nonce before a sealed text. Random ones of this size do not meet within any store's life.
 const NONCE_LEN: usize = 24;
+/// Bytes of the tag behind a sealed text.
+const TAG_LEN: usize = 16;
+/// Bytes of a key's public name: enough to tell the few keys of a store apart.
+const ID_LEN: usize = 6;
 /// Bytes kept of a secret's HMAC: 128 bits tell secrets apart and keep an audit entry short.
 const REFERENCE_LEN: usize = 16;
-
-/// Where the master key comes from.
-#[derive(Clone, Debug)]
-pub enum KeySource {
-    /// A file of mode 0600 that holds 64 hexadecimal digits; made together with a new store.
-    File(PathBuf),
-    /// A passphrase, stretched by argon2id with a salt kept in the store.
-    Passphrase(Secret),
-    /// A key at hand, for a store in memory.
-    Given([u8; KEY_LEN]),
-}
 
 /// A sealed secret as a record holds it. It opens only for the table and key it was sealed for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sealed(pub(super) String);
 
-/// The keys derived from the master key: one that seals, one that makes references.
+impl Sealed {
+    /// Whether a text has the form of a sealed secret.
+    pub(super) fn may_be(text: &str) -> bool {
+        STANDARD_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() >= NONCE_LEN + TAG_LEN)
+    }
+}
+
+/// A master key: what all other keys of a store are derived from.
+pub(super) type Master = Zeroizing<Vec<u8>>;
+
+/// A master key and the keys derived from it: one that seals, one that makes references, one for backups.
 pub(super) struct Keys {
+    master: Master,
     cipher: XChaCha20Poly1305,
     references: Hmac<Sha256>,
+    backups: XChaCha20Poly1305,
+    id: String,
 }
 
 impl Keys {
-    pub(super) fn derive(master: &[u8]) -> Result<Self> {
-        let hkdf = Hkdf::<Sha256>::new(None, master);
+    pub(super) fn derive(master: Master) -> Result<Self> {
+        let hkdf = Hkdf::<Sha256>::new(None, &master);
         let expand = |purpose: &str| {
             let mut key = Zeroizing::new([0u8; KEY_LEN]);
             hkdf.expand(purpose.as_bytes(), key.as_mut_slice())
@@ -57,12 +58,45 @@ impl Keys {
         };
         let sealing = expand("keylender seal 1")?;
         let references = expand("keylender reference 1")?;
+        let backups = expand("keylender backup 1")?;
+        let id = hex(&expand("keylender key id 1")?[..ID_LEN]);
+        let cipher = |key: &[u8]| {
+            XChaCha20Poly1305::new_from_slice(key).map_err(|e| Error::internal("making the cipher", e.to_string()))
+        };
         Ok(Self {
-            cipher: XChaCha20Poly1305::new_from_slice(sealing.as_slice())
-                .map_err(|e| Error::internal("making the cipher", e.to_string()))?,
+            cipher: cipher(sealing.as_slice())?,
             references: Hmac::new_from_slice(references.as_slice())
                 .map_err(|e| Error::internal("making the reference key", e.to_string()))?,
+            backups: cipher(backups.as_slice())?,
+            id,
+            master,
         })
+    }
+
+    /// What it may be called in public: it tells keys apart and says nothing about them.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Encrypts backups.
+    pub(super) fn backups(&self) -> &XChaCha20Poly1305 {
+        &self.backups
+    }
+
+    /// The master key as a text, to seal it under another key.
+    pub(super) fn master(&self) -> Secret {
+        Secret::new(hex(&self.master))
+    }
+
+    pub(super) fn copy_master(&self) -> Master {
+        self.master.clone()
+    }
+
+    /// A master key that was sealed under this one.
+    pub(super) fn open_master(&self, place: &str, sealed: &Sealed) -> Result<Master> {
+        let text = self.open("meta", place, sealed)?;
+        let master = unhex(text.expose()).ok_or_else(|| Error::internal("opening a key", "not hexadecimal"))?;
+        Ok(Zeroizing::new(master))
     }
 
     pub(super) fn seal(&self, table: &str, key: &str, secret: &Secret) -> Result<Sealed> {
@@ -95,69 +129,14 @@ impl Keys {
     }
 }
 
+/// A fresh master key.
+pub(super) fn fresh_master() -> Master {
+    Zeroizing::new(random_bytes::<KEY_LEN>().to_vec())
+}
+
 /// The place a secret belongs to, bound in as associated data: it cannot be moved to another record.
 fn place(table: &str, key: &str) -> Vec<u8> {
     [table.as_bytes(), b"\0", key.as_bytes()].concat()
-}
-
-/// The master key. `fresh` says that there is no store yet, so that a missing key file may be made; with an
-/// existing store a missing file is an error, because a new key could never open what is sealed.
-pub(super) fn master_key(source: &KeySource, salt: &[u8], fresh: bool) -> Result<Zeroizing<Vec<u8>>> {
-    match source {
-        KeySource::Given(key) => Ok(Zeroizing::new(key.to_vec())),
-        KeySource::Passphrase(passphrase) => stretch(passphrase, salt),
-        KeySource::File(path) if fresh && !path.exists() => make_key_file(path),
-        KeySource::File(path) => read_key_file(path),
-    }
-}
-
-fn stretch(passphrase: &Secret, salt: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let mut key = Zeroizing::new(vec![0; KEY_LEN]);
-    argon2::Argon2::default()
-        .hash_password_into(passphrase.expose().as_bytes(), salt, &mut key)
-        .map_err(|e| Error::internal("stretching the passphrase", e.to_string()))?;
-    Ok(key)
-}
-
-fn make_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let key = Zeroizing::new(random_bytes::<KEY_LEN>().to_vec());
-    let text = Zeroizing::new(hex(&key) + "\n");
-    // Under its name there is a whole key or none, whenever a crash comes.
-    let unfinished = path.with_extension("new");
-    let write = || {
-        match fs::remove_file(&unfinished) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().map_err(|e| Error::unavailable("the key file cannot be made").because(at(path, e)))?;
-    Ok(key)
-}
-
-fn read_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let unreadable = |e| Error::unavailable("the key file of the store cannot be read").because(at(path, e));
-    let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(Error::unavailable("the key file can be read by others: it needs mode 0600").because(format!(
-            "{} has mode {:04o}",
-            path.display(),
-            mode & 0o7777
-        )));
-    }
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
-    unhex(text.trim())
-        .filter(|key| key.len() == KEY_LEN)
-        .map(Zeroizing::new)
-        .ok_or_else(|| Error::unavailable("the key file does not hold 64 hexadecimal digits"))
-}
-
-fn at(path: &Path, error: std::io::Error) -> String {
-    format!("{}: {error}", path.display())
 }
 
 #[expect(clippy::disallowed_methods, reason = "nonces and keys are drawn here")]
@@ -182,19 +161,19 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_only_in_its_own_place() {
-        let keys = Keys::derive(&[7; 32]).unwrap();
+        let keys = Keys::derive(Zeroizing::new(vec![7; 32])).unwrap();
         let secret = Secret::new("swordfish");
         let sealed = keys.seal("accounts", "a-1", &secret).unwrap();
         assert_eq!(keys.open("accounts", "a-1", &sealed).unwrap(), secret);
         assert!(keys.open("accounts", "a-2", &sealed).is_err());
         assert!(keys.open("clients", "a-1", &sealed).is_err());
-        assert!(Keys::derive(&[8; 32]).unwrap().open("accounts", "a-1", &sealed).is_err());
+        assert!(Keys::derive(Zeroizing::new(vec![8; 32])).unwrap().open("accounts", "a-1", &sealed).is_err());
         assert!(!serde_json::to_string(&sealed).unwrap().contains("swordfish"));
     }
 
     #[test]
     fn equal_secrets_have_equal_references() {
-        let keys = Keys::derive(&[7; 32]).unwrap();
+        let keys = Keys::derive(Zeroizing::new(vec![7; 32])).unwrap();
         assert_eq!(keys.reference(&Secret::new("a")), keys.reference(&Secret::new("a")));
         assert_ne!(keys.reference(&Secret::new("a")), keys.reference(&Secret::new("b")));
     }

@@ -33,8 +33,8 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Before this moment.
     pub until: Option<Timestamp>,
-    /// The reference of a secret that it is about; see [`super::Store::reference`].
-    pub reference: Option<String>,
+    /// References of a secret that it is about, any of them; see [`super::Store::references`]. Empty: whatever it is about.
+    pub references: Vec<String>,
 }
 
 /// `namespace.claim`, or with a dot or a star at its end whatever begins so: `namespace.`, `namespace.c*`.
@@ -91,7 +91,7 @@ impl Filter {
             && self.outcome.is_none_or(|outcome| outcome == entry.outcome)
             && self.since.is_none_or(|since| entry.time >= since)
             && self.until.is_none_or(|until| entry.time < until)
-            && self.reference.as_ref().is_none_or(|reference| entry.secrets.contains(reference))
+            && (self.references.is_empty() || self.references.iter().any(|reference| entry.secrets.contains(reference)))
     }
 }
 

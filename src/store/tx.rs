@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::chain::{Entry, Head};
-use super::seal::{Keys, Sealed};
+use super::keyring::Keyring;
+use super::seal::Sealed;
 use super::table::{Key, Table, Value, decode, decode_key, encode};
 use super::{AUDIT, fault};
 use crate::base::audit::Note;
@@ -21,14 +22,14 @@ type Changes = BTreeMap<&'static str, BTreeMap<String, Option<Vec<u8>>>>;
 /// A table of a write transaction.
 type OpenTable<'t> = redb::Table<'t, &'static str, &'static [u8]>;
 
-const fn definition(name: &str) -> TableDefinition<'_, &'static str, &'static [u8]> {
+pub(super) const fn definition(name: &str) -> TableDefinition<'_, &'static str, &'static [u8]> {
     TableDefinition::new(name)
 }
 
 /// A consistent view of the store. It cannot change anything and sees no commit that comes later.
 pub struct ReadTx<'s> {
     pub(super) tx: ReadTransaction,
-    pub(super) keys: &'s Keys,
+    pub(super) keyring: &'s Keyring,
     pub(super) now: Timestamp,
 }
 
@@ -60,7 +61,7 @@ impl ReadTx<'_> {
 
     /// Opens a secret that was sealed for this table and key.
     pub fn open<K: Key, V>(&self, table: &Table<K, V>, key: &K, sealed: &Sealed) -> Result<Secret> {
-        self.keys.open(table.name(), &key.to_string(), sealed)
+        self.keyring.open(table.name(), &key.to_string(), sealed)
     }
 
     /// At most `limit` audit entries as they lie in the chain, from number `from` upwards.
@@ -76,6 +77,16 @@ impl ReadTx<'_> {
             .map(|row| row.map(|(seq, bytes)| (seq.value(), bytes.value().to_vec())))
             .collect::<std::result::Result<_, _>>()
             .map_err(|e| fault("reading the audit log", e))
+    }
+
+    /// Number of the last audit entry.
+    pub fn last_entry(&self) -> Result<Option<u64>> {
+        let failed = |e: redb::Error| fault("reading the audit log", e);
+        match self.tx.open_table(AUDIT) {
+            Ok(open) => Ok(open.last().map_err(|e| failed(e.into()))?.map(|(seq, _)| seq.value())),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(e) => Err(failed(e.into())),
+        }
     }
 
     fn table(&self, name: &str) -> Result<Option<redb::ReadOnlyTable<&'static str, &'static [u8]>>> {
@@ -193,12 +204,28 @@ impl WriteTx<'_, '_> {
 
     /// Seals a secret for this table and key.
     pub fn seal<K: Key, V>(&self, table: &Table<K, V>, key: &K, secret: &Secret) -> Result<Sealed> {
-        self.batch.keys.seal(table.name(), &key.to_string(), secret)
+        self.batch.keyring.seal(table.name(), &key.to_string(), secret)
     }
 
     /// Opens a secret that was sealed for this table and key.
     pub fn open<K: Key, V>(&self, table: &Table<K, V>, key: &K, sealed: &Sealed) -> Result<Secret> {
-        self.batch.keys.open(table.name(), &key.to_string(), sealed)
+        self.batch.keyring.open(table.name(), &key.to_string(), sealed)
+    }
+
+    /// Works on the transaction beneath the closures, for changes of the store itself. They happen at once, so when they
+    /// fail nothing of the whole commit stays.
+    pub(super) fn beneath<T>(&mut self, act: impl FnOnce(&WriteTransaction, &Keyring) -> Result<T>) -> Result<T> {
+        self.batch.tables.borrow_mut().clear();
+        self.batch.log = None;
+        self.batch.is_changed_beneath = true;
+        act(self.batch.tx, self.batch.keyring).map_err(|error| {
+            self.batch.broken = Some(error);
+            Error::unavailable("the store cannot be written")
+        })
+    }
+
+    pub(super) fn replace_keyring(&mut self, keyring: Keyring) {
+        self.batch.next_keyring = Some(keyring);
     }
 
     fn change<K: Key, V>(&mut self, table: &Table<K, V>, key: &K, change: Option<Vec<u8>>) {
@@ -212,13 +239,16 @@ impl WriteTx<'_, '_> {
 /// Closures that share one commit. Owned by the writer thread.
 pub(super) struct Batch<'t> {
     pub(super) tx: &'t WriteTransaction,
-    pub(super) keys: &'t Keys,
+    pub(super) keyring: &'t Keyring,
+    /// The keyring from the commit on, when it changes.
+    pub(super) next_keyring: Option<Keyring>,
     /// Tables that some closure used, and below the log: opening one costs more than reading a record of it.
     pub(super) tables: RefCell<HashMap<&'static str, OpenTable<'t>>>,
     pub(super) log: Option<redb::Table<'t, u64, &'static [u8]>>,
     pub(super) head: Head,
     pub(super) now: Timestamp,
     pub(super) changed: Vec<&'static str>,
+    pub(super) is_changed_beneath: bool,
     /// Set when applying a closure's changes failed half-way: nothing of this batch may commit.
     pub(super) broken: Option<Error>,
 }
@@ -277,7 +307,7 @@ impl<'t> Batch<'t> {
             object: note.object.into(),
             outcome: note.outcome,
             request_id: note.request_id.map(Into::into),
-            secrets: note.secrets.iter().map(|secret| self.keys.reference(secret)).collect(),
+            secrets: note.secrets.iter().map(|secret| self.keyring.reference(secret)).collect(),
             details: note.details,
             prev: self.head.hash_hex().into(),
         };

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Head;
 use super::device::Device;
-use super::seal::Keys;
+use super::keyring::{Keyring, Shared};
 use super::tx::{Batch, WriteTx};
 use super::{AUDIT, fault};
 use crate::base::{Clock, Error, Result};
@@ -37,11 +37,12 @@ pub(super) struct Writer {
 type Versions = Arc<Mutex<HashMap<&'static str, u64>>>;
 
 impl Writer {
-    pub(super) fn start(device: Arc<Device>, keys: Arc<Keys>, clock: Clock) -> Result<Self> {
+    pub(super) fn start(device: Arc<Device>, keyring: Arc<Shared>, clock: Clock) -> Result<Self> {
         let head = read_head(&device)?;
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let versions = Versions::default();
-        let mut state = State { device, keys, clock, head, versions: versions.clone(), has_failed: false, must_reopen: false };
+        let mut state =
+            State { device, keyring, clock, head, versions: versions.clone(), has_failed: false, must_reopen: false };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || state.run(queue))
@@ -94,6 +95,7 @@ fn stopped() -> Error {
     Error::unavailable("the store is closed")
 }
 
+/// The end of the chain as it lies on the disk. An empty log has no base: pruning leaves the last entry.
 fn read_head(device: &Device) -> Result<Head> {
     let tx = device.database()?.begin_write().map_err(|e| fault("reading the audit log", e))?;
     let head = {
@@ -105,9 +107,18 @@ fn read_head(device: &Device) -> Result<Head> {
     Ok(head)
 }
 
+/// What a batch leaves, free of the transaction.
+struct Done {
+    head: Head,
+    changed: Vec<&'static str>,
+    is_changed_beneath: bool,
+    next_keyring: Option<Keyring>,
+    broken: Option<Error>,
+}
+
 struct State {
     device: Arc<Device>,
-    keys: Arc<Keys>,
+    keyring: Arc<Shared>,
     clock: Clock,
     head: Head,
     versions: Versions,
@@ -167,31 +178,38 @@ impl State {
         };
         // Until the commit is through: whatever leaves this function before, a panic too, leaves a database to distrust.
         self.must_reopen = true;
-        let (head, changed, broken) = {
+        let keyring = self.keyring.get();
+        let Done { head, changed, is_changed_beneath, next_keyring, broken } = {
             let mut batch = Batch {
                 tx: &tx,
-                keys: &self.keys,
+                keyring: &keyring,
+                next_keyring: None,
                 tables: Default::default(),
                 log: None,
                 head: self.head,
                 now: self.clock.now(),
                 changed: Vec::new(),
+                is_changed_beneath: false,
                 broken: None,
             };
             answers.extend(jobs.map(|job| job(Some(&mut batch))));
-            (batch.head, std::mem::take(&mut batch.changed), batch.broken.take())
+            let Batch { head, changed, is_changed_beneath, next_keyring, broken, .. } = batch;
+            Done { head, changed, is_changed_beneath, next_keyring, broken }
         };
         if let Some(error) = broken {
             drop(tx.abort());
             return Err(error);
         }
-        if head == self.head && changed.is_empty() {
+        if head == self.head && changed.is_empty() && !is_changed_beneath {
             tx.abort().map_err(|e| fault("ending a transaction", e))?;
             self.must_reopen = false;
             return Ok(());
         }
         tx.commit().map_err(|e| fault("committing", e))?;
         self.must_reopen = false;
+        if let Some(next) = next_keyring {
+            self.keyring.replace(next);
+        }
         self.head = head;
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         for table in changed {

@@ -9,9 +9,11 @@ use super::api::BodyRoom;
 use super::api::pulse::ListCache;
 use super::peer::TrustProxy;
 use crate::base::Clock;
+use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
 use crate::domain::guard::Guard;
 use crate::domain::hosts::Hosts;
+use crate::domain::keys::SealingKey;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::vitals::Vitals;
@@ -37,6 +39,10 @@ pub struct Parts {
     pub vitals: Vitals,
     /// The store, for the audit log.
     pub store: Store,
+    /// The keeper of the audit log.
+    pub audit: Audit,
+    /// The keeper of the sealing key.
+    pub keys: SealingKey,
     /// What time it is.
     pub clock: Clock,
     /// What clients are told our address is; from the request when not set.

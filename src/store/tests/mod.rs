@@ -4,6 +4,7 @@
 mod disk;
 mod exported;
 mod faults;
+mod keys;
 mod search;
 
 use std::fs;
@@ -183,7 +184,7 @@ async fn everything_is_there_after_a_restart_and_the_chain_goes_on() {
             let thing = tx.get(&THINGS, &id("a"))?.unwrap();
             let (_, first) = tx.entries(1, 1)?.remove(0);
             let entry: Entry = serde_json::from_slice(&first).unwrap();
-            assert_eq!(entry.secrets, [store.reference(&secret)]);
+            assert_eq!(entry.secrets, store.references(&secret));
             tx.open(&THINGS, &id("a"), &thing.password.unwrap())
         })
         .unwrap();
@@ -243,10 +244,10 @@ fn a_newer_schema_is_refused_by_name() {
     let db = redb::Database::open(dir.path().join("keylender.redb")).unwrap();
     let tx = db.begin_write().unwrap();
     let meta: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
-    tx.open_table(meta).unwrap().insert("schema", b"2".as_slice()).unwrap();
+    tx.open_table(meta).unwrap().insert("schema", b"3".as_slice()).unwrap();
     tx.commit().unwrap();
     drop(db);
-    assert!(on_disk(dir.path()).err().unwrap().message().contains("newer keylender (schema 2, this one knows 1)"));
+    assert!(on_disk(dir.path()).err().unwrap().message().contains("newer keylender (schema 3, this one knows 2)"));
 }
 
 #[test]

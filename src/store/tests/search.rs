@@ -31,7 +31,7 @@ async fn filters_fit_what_they_say_and_together_what_all_of_them_say() {
     let action = |text: &str| Filter { action: Some(text.parse().unwrap()), ..none() };
     let object = |text: &str| Filter { object: Some(text.into()), ..none() };
     let moment = |seconds: i64| Some(Timestamp::from_millis(seconds * 1000));
-    let reference = |text: &str| Filter { reference: Some(store.reference(&Secret::new(text))), ..none() };
+    let reference = |text: &str| Filter { references: store.references(&Secret::new(text)), ..none() };
     for (filter, expected) in [
         (none(), &[1, 2, 3][..]),
         (actor("ops"), &[1, 2]),

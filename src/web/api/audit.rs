@@ -2,15 +2,16 @@
 
 use axum::Router;
 use axum::routing::MethodFilter;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing, serve};
+use super::clients::{endpoint, read_input};
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, detached, nothing, serve};
 use crate::base::audit::Outcome;
 use crate::base::{Error, Result, Secret, Timestamp};
+use crate::domain::audit;
 use crate::proto::formats;
-use crate::store::{self, ActionPattern, Filter};
+use crate::store::{self, ActionPattern, Checkpoint, Filter};
 use crate::web::state::App;
 
 static SHOW: Endpoint = Endpoint {
@@ -30,11 +31,16 @@ static SHOW: Endpoint = Endpoint {
         },
         QueryParameter { name: "since", pattern: RFC_3339, matches: |text| moment(text).is_some() },
         QueryParameter { name: "until", pattern: RFC_3339, matches: |text| moment(text).is_some() },
-        QueryParameter { name: "reference", pattern: "/^[0-9a-f]+$/", matches: is_hexadecimal },
+        QueryParameter { name: "reference", pattern: "/^[0-9a-f]+(,[0-9a-f]+)*$/", matches: are_references },
     ],
     ..endpoint("showAudit", MethodFilter::GET, "/audit", "keylender:audit:read", false)
 };
 static VERIFY: Endpoint = endpoint("verifyAudit", MethodFilter::POST, "/audit/verify", "keylender:audit:read", false);
+static CHECKPOINT: Endpoint = Endpoint {
+    query: &[QueryParameter { name: "at", pattern: "/^[0-9]+$/", matches: |number| number.parse::<u64>().is_ok() }],
+    ..endpoint("auditCheckpoint", MethodFilter::GET, "/audit/checkpoint", "keylender:audit:read", false)
+};
+static PRUNE: Endpoint = endpoint("pruneAudit", MethodFilter::POST, "/audit/prune", "keylender:audit:prune", true);
 /// A scope of its own: who may read the log may not therefore try out passwords on it.
 static REFERENCE: Endpoint = Endpoint {
     hides_input: true,
@@ -48,6 +54,8 @@ pub(super) fn routes() -> Routes {
     Router::new()
         .route("/audit", serve(&SHOW, nothing, show))
         .route("/audit/verify", serve(&VERIFY, nothing, verify))
+        .route("/audit/checkpoint", serve(&CHECKPOINT, nothing, checkpoint))
+        .route("/audit/prune", serve(&PRUNE, nothing, prune))
         .route("/audit/reference", serve(&REFERENCE, nothing, reference))
 }
 
@@ -55,8 +63,10 @@ fn moment(text: &str) -> Option<Timestamp> {
     formats::date_time(text).ok()
 }
 
-fn is_hexadecimal(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+fn are_references(text: &str) -> bool {
+    let is_reference =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    text.split(',').all(is_reference)
 }
 
 fn outcome_of(text: &str) -> Option<Outcome> {
@@ -89,7 +99,7 @@ async fn show(app: App, call: Call, (): ()) -> Result<Reply> {
         outcome: call.query("outcome").and_then(outcome_of),
         since: call.query("since").and_then(moment),
         until: call.query("until").and_then(moment),
-        reference: text("reference"),
+        references: text("reference").map(|given| given.split(',').map(str::to_owned).collect()).unwrap_or_default(),
     };
     // Thousands of entries are looked at: not on a thread that answers others.
     let found = tokio::task::spawn_blocking(move || app.store.read(|tx| tx.search(from, &filter))).await;
@@ -105,16 +115,78 @@ fn raw(seq: u64, bytes: Vec<u8>) -> Result<Box<RawValue>> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Verified {
+    /// Entries in the log.
     entries: u64,
+    /// Number of the last one; more than there are when the beginning was pruned.
+    last: u64,
     head: String,
+    /// The public key that signs checkpoints.
+    signing_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<Checkpoint>,
 }
 
 async fn verify(app: App, _: Call, (): ()) -> Result<Reply> {
     let store = app.store.clone();
-    let verified = tokio::task::spawn_blocking(move || store.verify_audit()).await;
-    let head = verified.map_err(|e| Error::internal("verifying the audit log", e))??;
-    Reply::json(&Verified { entries: head.seq, head: head.hash_hex() })
+    let verified = tokio::task::spawn_blocking(move || {
+        let base = store.read(|tx| tx.audit_base())?;
+        Ok::<_, Error>((store.verify_audit()?, base))
+    });
+    let (head, base) = verified.await.map_err(|e| Error::internal("verifying the audit log", e))??;
+    let entries = head.seq - base.as_ref().map_or(0, |base| base.seq);
+    Reply::json(&Verified {
+        entries,
+        last: head.seq,
+        head: head.hash_hex(),
+        signing_key: app.store.signing_key(),
+        base,
+    })
+}
+
+/// A checkpoint, and the one that stands for what was pruned: the last and the first line of an export.
+#[derive(Serialize)]
+struct Checkpoints {
+    checkpoint: Checkpoint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<Checkpoint>,
+}
+
+async fn checkpoint(app: App, call: Call, (): ()) -> Result<Reply> {
+    let seq = call.query("at").and_then(|number| number.parse().ok());
+    Reply::json(&Checkpoints { checkpoint: app.store.checkpoint(seq)?, base: app.store.read(|tx| tx.audit_base())? })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Prune {
+    before: Timestamp,
+    /// Only say what would go.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Pruned {
+    through: u64,
+    entries: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Checkpoint>,
+}
+
+async fn prune(app: App, call: Call, (): ()) -> Result<Reply> {
+    let Prune { before, dry_run } = read_input(&call.payload)?;
+    let audit = app.audit.clone();
+    let pruned = match dry_run {
+        true => {
+            let planned = tokio::task::spawn_blocking(move || audit.plan_pruning(before)).await;
+            planned.map_err(|e| Error::internal("planning to prune", e))??
+        }
+        false => detached(&app.tasks, async move { audit.prune(&call.caller, before).await }).await?,
+    };
+    let audit::Pruned { through, entries, checkpoint } = pruned;
+    Reply::json(&Pruned { through, entries, checkpoint })
 }
 
 #[derive(Serialize)]
@@ -128,5 +200,5 @@ async fn reference(app: App, call: Call, (): ()) -> Result<Reply> {
         Some(Some(serde_json::Value::String(secret))) if !secret.is_empty() => Secret::new(secret.as_str()),
         _ => return Err(Error::invalid("expected {\"secret\": a text}").with_code("InputValidationError")),
     };
-    Reply::json(&Referenced { reference: app.store.reference(&secret) })
+    Reply::json(&Referenced { reference: app.store.references(&secret).join(",") })
 }

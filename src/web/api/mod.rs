@@ -7,6 +7,7 @@ mod clients;
 mod doctor;
 pub mod host_secrets;
 mod hosts;
+mod key;
 mod loops;
 mod namespaces;
 pub mod pulse;
@@ -128,6 +129,7 @@ pub fn own() -> Routes {
         .merge(hosts::routes())
         .merge(doctor::routes())
         .merge(audit::routes())
+        .merge(key::routes())
 }
 
 #[cfg(test)]

@@ -66,7 +66,9 @@ fn an_export_is_the_chain_and_is_checked_without_a_store() {
     let verified = home.run(&["audit", "verify"]).well();
     for served in [None, Some(home.serve())] {
         let lines = home.run(&["audit", "export"]).well();
-        assert_eq!(lines, home.run(&["audit", "show", "--json"]).well());
+        let (entries, end) = lines.trim_end().rsplit_once('\n').unwrap();
+        assert_eq!(entries.to_owned() + "\n", home.run(&["audit", "show", "--json"]).well());
+        assert!(end.starts_with("{\"checkpoint\":{\"seq\":4,"), "{end}");
         drop(served);
     }
     assert_eq!(home.run(&["audit", "export", "log.jsonl"]).well(), "exported 4 entries\n");
@@ -78,8 +80,11 @@ fn an_export_is_the_chain_and_is_checked_without_a_store() {
     let elsewhere = Home::new();
     let path = path.to_str().unwrap();
     assert_eq!(elsewhere.run(&["audit", "verify", path]).well(), verified);
-    let head = verified.trim_end().rsplit_once(' ').unwrap().1;
-    assert_eq!(elsewhere.run(&["audit", "verify", path, "--head", head, "--json"]).json()["entries"], 4);
+    let head = verified.lines().next().unwrap().rsplit_once(' ').unwrap().1;
+    let key = verified.lines().last().unwrap().strip_prefix("signed by ").unwrap();
+    assert_eq!(elsewhere.run(&["audit", "verify", path, "--head", head, "--key", key, "--json"]).json()["entries"], 4);
+    let another = elsewhere.run(&["audit", "verify", path, "--key", &"0".repeat(64)]).sentence(1);
+    assert_eq!(another, format!("another key signed it: {key}"));
     let lines = std::fs::read(path).unwrap();
     assert_eq!(with_stdin(&elsewhere, &["audit", "verify", "-", "--head", head], &lines).well(), verified);
     assert!(!elsewhere.data_dir().exists(), "it made no store");
@@ -92,6 +97,63 @@ fn an_export_is_the_chain_and_is_checked_without_a_store() {
     assert_eq!(line, "line 3: audit entry 3 does not follow entry 2: one of the two was changed");
     assert!(elsewhere.run(&["audit", "verify", "none.jsonl"]).sentence(1).starts_with("cannot read none.jsonl"));
     assert_eq!(elsewhere.run(&["audit", "verify", "--head", head]).code, 2, "only a file is compared");
+}
+
+#[test]
+fn a_log_that_was_cut_off_does_not_fit_a_checkpoint_from_before() {
+    let home = home();
+    let exported = home.run(&["audit", "export"]).well();
+    let lines: Vec<&str> = exported.lines().collect();
+    let checkpoint = format!("INFO keylender::audit: audit checkpoint {}", lines[4]);
+    for served in [None, Some(home.serve())] {
+        home.run(&["audit", "verify", "--checkpoint", &checkpoint]).well();
+        drop(served);
+    }
+    let cut = lines[..3].join("\n") + "\n";
+    let says = |text: &str| {
+        with_stdin(&home, &["audit", "verify", "-", "--checkpoint", &checkpoint], text.as_bytes()).sentence(1)
+    };
+    assert_eq!(says(&cut), "it ends with entry 3, but had 4 when the checkpoint was signed: its end was cut off");
+    let another = Home::new();
+    another.run(&["client", "create", "x", "--scope", "a"]).well();
+    let line = another.run(&["audit", "verify", "--checkpoint", &checkpoint]).sentence(1);
+    assert!(line.starts_with("another key signed it: "), "{line}");
+    let forged = checkpoint.replace("\"seq\":4", "\"seq\":3");
+    let line = home.run(&["audit", "verify", "--checkpoint", &forged]).sentence(1);
+    assert!(line.ends_with("is not signed by its key: it was changed"), "{line}");
+    let line = home.run(&["audit", "verify", "--checkpoint", "4"]).sentence(1);
+    assert_eq!(line, "not a checkpoint as the log has it");
+}
+
+#[test]
+fn old_entries_are_pruned_on_request_and_those_of_the_last_day_never() {
+    let home = home();
+    let line = home.run(&["audit", "prune", "--before", "1 hour", "--yes"]).sentence(1);
+    assert_eq!(line, "entries of the last day are kept: name an earlier moment");
+    assert_eq!(home.run(&["audit", "prune", "--before", "2 days"]).well(), "no entry is that old\n");
+    assert_eq!(home.run(&["audit", "prune", "--before", "2 days", "--yes", "--json"]).json()["entries"], 0);
+    assert_eq!(home.run(&["audit", "prune"]).code, 2);
+}
+
+#[test]
+fn the_sealing_key_changes_while_it_runs_and_while_it_rests() {
+    let home = home();
+    let made = home.run(&["client", "create", "ci", "--scope", "a"]).well();
+    let token = made.lines().find_map(|line| line.strip_prefix("access token: ")).unwrap();
+    for served in [None, Some(home.serve())] {
+        let before = home.run(&["key", "show"]).well();
+        let rotated = home.run(&["key", "rotate"]).well();
+        let after = home.run(&["key", "show"]).well();
+        assert_ne!(before, after);
+        assert!(rotated.starts_with(&format!("everything is sealed by the key {after}")), "{rotated}");
+        assert!(home.data_dir().join(format!("key.{}", before.trim())).exists());
+        let found = with_stdin(&home, &["audit", "find-secret"], token.as_bytes()).well();
+        assert_eq!(numbers(&found), [5], "a secret is found across keys: {found}");
+        drop(served);
+    }
+    home.run(&["audit", "verify"]).well();
+    let shown = home.run(&["audit", "show", "--action", "key.rotate"]).well();
+    assert_eq!(numbers(&shown).len(), 4, "{shown}");
 }
 
 #[test]
