@@ -13,6 +13,7 @@ use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
+use crate::domain::backups::{self, Backups};
 use crate::domain::guard::{self, Guard, Prefixes};
 use crate::domain::hosts::{self, Hosts};
 use crate::domain::keys::SealingKey;
@@ -27,7 +28,7 @@ use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{ClientCertificate, Tls};
 use crate::proto::urls::RootUrl;
-use crate::store::{KeySource, Store};
+use crate::store::{Checked, KeySource, Shelf, Store, check_backup_file};
 use crate::web::Router;
 use crate::web::peer::TrustProxy;
 use crate::web::state::{App, Parts};
@@ -45,6 +46,8 @@ pub struct Appliance {
     pub hosts: Hosts,
     /// What keeps the broker from overflowing.
     pub guard: Guard,
+    /// The keeper of the backups.
+    pub backups: Backups,
     /// The keeper of the sealing key.
     pub keys: SealingKey,
     /// What runs by itself.
@@ -96,7 +99,9 @@ impl Appliance {
             guard: guard.clone(),
             notices: notices.clone(),
             audit: Audit::new(store.clone()),
+            backups: Backups::new(store.clone(), backup_rules(settings)),
         };
+        let backups = work.backups.clone();
         let keys = SealingKey::new(store.clone());
         let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
         let auth = Auth::new(store.clone(), remote)?;
@@ -109,6 +114,7 @@ impl Appliance {
             vitals: vitals.clone(),
             store: store.clone(),
             audit: work.audit.clone(),
+            backups: backups.clone(),
             keys: keys.clone(),
             clock,
             public_url: settings.listen.public_url.clone(),
@@ -120,7 +126,7 @@ impl Appliance {
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());
-        Ok(Self { store, accounts, namespaces: lent, hosts, guard, notices, keys, loops, vitals, app, router })
+        Ok(Self { store, accounts, namespaces: lent, hosts, guard, notices, backups, keys, loops, vitals, app, router })
     }
 }
 
@@ -165,6 +171,24 @@ fn read(setting: &str, path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| {
         Error::invalid(format!("the file of {setting} cannot be read")).because(format!("{}: {e}", path.display()))
     })
+}
+
+fn backup_rules(settings: &Settings) -> backups::Rules {
+    backups::Rules {
+        shelf: Shelf::new(settings.backup.dir.clone()),
+        aside: settings.data_dir.join("drill"),
+        keep: settings.backup.keep,
+    }
+}
+
+/// Makes the store of a backup in the data directory, which must have none.
+pub fn restore(settings: &Settings, backup: &Path) -> Result<Checked> {
+    Store::restore(backup, &settings.data_dir, &key_source(&settings.key), &Clock::system())
+}
+
+/// Reads a backup to its end, by the key of the settings.
+pub fn check_backup(settings: &Settings, backup: &Path) -> Result<Checked> {
+    check_backup_file(backup, &key_source(&settings.key))
 }
 
 fn key_source(key: &settings::KeySource) -> KeySource {

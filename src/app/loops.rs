@@ -9,11 +9,13 @@ use crate::base::{Clock, Error, Result};
 use crate::domain::accounts::{Accounts, Reconciled};
 use crate::domain::audit::Audit;
 use crate::domain::auth::Caller;
+use crate::domain::backups::{Backups, Taken};
 use crate::domain::guard::{Guard, Report};
 use crate::domain::hosts::Hosts;
 use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
+use crate::store::Contents;
 
 /// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
 /// seen together and can become a digest. No setting: nothing an operator wants depends on it.
@@ -23,6 +25,10 @@ const FORGET_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often the signed head of the audit log goes to the log. No setting: it is a line.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(60 * 60);
+
+/// How often the newest backup is made into a store, on trial. A week: it costs as much as a restoration. No setting: a
+/// backup that nobody tried is none.
+const DRILL_PERIOD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What the loops work on.
 #[derive(Clone)]
@@ -39,6 +45,8 @@ pub struct Parts {
     pub notices: Notices,
     /// The keeper of the audit log.
     pub audit: Audit,
+    /// The keeper of the backups.
+    pub backups: Backups,
 }
 
 /// The loops of an appliance.
@@ -55,6 +63,22 @@ pub fn all(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
         work,
         plan_checkpoint,
         tell_checkpoint,
+    ));
+    all.push(each(
+        "backup",
+        settings.backup.period,
+        "what is lent and changed since the last one is what a lost disk costs",
+        work,
+        plan_backup,
+        back_up,
+    ));
+    all.push(each(
+        "drill",
+        DRILL_PERIOD,
+        "that the newest backup becomes a store is known before it is needed",
+        work,
+        plan_drill,
+        drill,
     ));
     all
 }
@@ -269,6 +293,32 @@ async fn plan_checkpoint(_: Parts) -> Result<String> {
 async fn tell_checkpoint(work: Parts) -> Result<String> {
     let told = work.audit.tell_head()?;
     Ok(told.map(|checkpoint| format!("the head of the log is entry {}", checkpoint.seq)).unwrap_or_default())
+}
+
+async fn plan_backup(work: Parts) -> Result<String> {
+    let surplus = work.backups.surplus()?;
+    Ok(lines(
+        std::iter::once("take a backup".to_owned()).chain(surplus.iter().map(|name| format!("remove {name}"))),
+        |line| line,
+    ))
+}
+
+async fn back_up(work: Parts) -> Result<String> {
+    let Taken { name, checked, removed } = work.backups.take(&Caller::of_loop("backup")).await?;
+    let Contents { records, entries } = checked.contents;
+    Ok(format!("{name} holds {records} records and {entries} audit entries; {} old ones were removed", removed.len()))
+}
+
+async fn plan_drill(_: Parts) -> Result<String> {
+    Ok("make a store of the newest backup, aside, and look at it".into())
+}
+
+async fn drill(work: Parts) -> Result<String> {
+    let drilled = work.backups.drill(&Caller::of_loop("drill")).await?;
+    Ok(match drilled {
+        None => String::new(),
+        Some((name, drilled)) => format!("{name} becomes a store with {} records", drilled.contents.records),
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::build::{self, Appliance};
+pub use super::build::{check_backup, restore};
 use super::lifecycle::CONTROL_SOCKET;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Kind, Result};

@@ -1,6 +1,7 @@
 //! Subcommands: what a person types. The only readers of argv and stdin.
 
 mod audit;
+mod backup;
 mod claim;
 mod client;
 mod config;
@@ -88,6 +89,12 @@ enum Commands {
     /// Shows and checks the audit log
     #[command(subcommand, after_help = "Example:\n  keylender audit verify")]
     Audit(audit::Audit),
+    /// Takes, lists and checks backups of the store
+    #[command(subcommand, after_help = "Example:\n  keylender backup now")]
+    Backup(backup::Backup),
+    /// Makes the store of a backup in the data directory, which must have none
+    #[command(after_help = "Example:\n  keylender restore /mnt/copy/keylender-20261121T030000.000Z.backup")]
+    Restore(backup::Restore),
     /// The key that seals secrets at rest
     #[command(subcommand, after_help = "Example:\n  keylender key rotate")]
     Key(key::Key),
@@ -166,6 +173,8 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
         Commands::Loop(command) => loops::run(command, &settings).await,
         Commands::Queue(command) => queue::run(command, &settings).await,
         Commands::Audit(command) => audit::run(command, &settings).await,
+        Commands::Backup(command) => backup::run(command, &settings).await,
+        Commands::Restore(command) => backup::restore(&command, &settings),
         Commands::Key(command) => key::run(command, &settings).await,
     }
 }

@@ -1,12 +1,13 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `audit → auth` · `keys → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
+//! `accounts → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
 //! `loops → auth` · `vitals → accounts, hosts, namespaces`. Of `auth` the others use only `Caller`, the proof of who asks; `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
+pub mod backups; // backups: taken, checked, kept, proven by a restore drill
 pub mod guard; // queues that grow, things nobody owns, connections that stay too long
 pub mod hosts; // machines known by their DNS names: verify, lend, remember
 pub mod keys; // the key that seals secrets at rest

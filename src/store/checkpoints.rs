@@ -10,7 +10,7 @@ use crate::base::audit::Note;
 use crate::base::{Error, Result};
 
 /// Where the checkpoint of the last pruned entry lies.
-const BASE: &str = "audit_base";
+pub(super) const BASE: &str = "audit_base";
 /// Entries that one commit removes: other writers hardly wait for it.
 const PRUNE_CHUNK: usize = 5000;
 
@@ -96,9 +96,7 @@ impl Store {
 impl ReadTx<'_> {
     /// The checkpoint that stands for the entries that were pruned; none while the log has its beginning.
     pub fn audit_base(&self) -> Result<Option<Checkpoint>> {
-        let bytes = read_meta(&self.tx, BASE)?;
-        let unreadable = |e| Error::conflict("the checkpoint of the pruned entries cannot be read").because(e);
-        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(unreadable)).transpose()
+        read_meta(&self.tx, BASE)?.map(|bytes| read_base(&bytes)).transpose()
     }
 
     /// The head that the first entry of the log follows. Its checkpoint must be signed by our own key.
@@ -109,4 +107,10 @@ impl ReadTx<'_> {
         }
         base.verify()
     }
+}
+
+/// The checkpoint of the pruned entries, from its bytes.
+pub(super) fn read_base(bytes: &[u8]) -> Result<Checkpoint> {
+    let unreadable = |e| Error::conflict("the checkpoint of the pruned entries cannot be read").because(e);
+    serde_json::from_slice(bytes).map_err(unreadable)
 }

@@ -96,16 +96,19 @@ impl Device {
         *self.db.write().unwrap_or_else(PoisonError::into_inner) = None;
         let opening = Opening { storage: self.storage.clone(), number, openings: self.openings.clone() };
         // redb answers most damage with an error and some with a panic; the operator needs a sentence for both.
-        let opener = thread::Builder::new().name(OPENER.into()).spawn(move || {
-            let mut builder = Builder::new();
-            builder.set_cache_size(CACHE_LEN_MAX);
-            builder.create_with_backend(opening)
-        });
+        let opener = thread::Builder::new().name(OPENER.into()).spawn(move || builder().create_with_backend(opening));
         let opener = opener.map_err(|e| Error::internal("starting the thread that opens the store", e))?;
         let db = opener.join().unwrap_or_else(|_| Err(damaged())).map_err(|e| fault("opening the store", e))?;
         *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(db));
         Ok(())
     }
+}
+
+/// How databases are opened.
+pub(super) fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_LEN_MAX);
+    builder
 }
 
 fn damaged() -> DatabaseError {

@@ -1,12 +1,13 @@
 //! Where the master key comes from, and its file.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::open::fresh_file;
 use super::seal::{KEY_LEN, Keys, Master, fresh_master, hex, unhex};
 use crate::base::{Error, Result, Secret};
 
@@ -109,11 +110,7 @@ fn write_key_file(path: &Path, key: &Master) -> Result<()> {
     let text = Zeroizing::new(hex(key) + "\n");
     let unfinished = path.with_extension("new");
     let write = || {
-        match fs::remove_file(&unfinished) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        let mut file = fresh_file(&unfinished)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&unfinished, path)?;

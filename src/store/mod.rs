@@ -3,6 +3,7 @@
 //! `store.read` and `store.write` take synchronous closures, so nothing can wait inside a transaction. Writers
 //! that wait at the same time share one commit and one fsync; each closure is atomic by itself.
 
+mod backup;
 mod chain;
 mod checkpoints;
 mod device;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use redb::{ReadableDatabase, TableDefinition};
 
+pub use backup::{Checked, Contents, Drilled, Label, Listed, RestoredFrom, Shelf, check_backup_file, label_of};
 pub use chain::{Entry, Head};
 pub use device::OPENER;
 pub use exported::{Verified, verify_exported};

@@ -17,16 +17,13 @@ use super::{Store, fault};
 use crate::base::{Clock, Error, Result};
 
 /// Name of the database file inside the data directory.
-const FILE_NAME: &str = "keylender.redb";
+pub(super) const FILE_NAME: &str = "keylender.redb";
 
 impl Store {
     /// Opens the store of a data directory and makes both when they are not there. The file is locked; nothing in
     /// it changes when opening fails.
     pub fn open(data_dir: &Path, key: &KeySource, clock: Clock) -> Result<Self> {
-        let cannot = |e: std::io::Error| {
-            let cause = format!("{}: {e}", data_dir.display());
-            fault("opening the store", redb::Error::Io(e)).because(cause)
-        };
+        let cannot = |e: std::io::Error| cannot_open(data_dir, e);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(cannot)?;
         let path = data_dir.join(FILE_NAME);
         let fresh = fs::metadata(&path).map_or(true, |meta| meta.len() == 0);
@@ -83,11 +80,24 @@ impl Store {
 fn keep_snapshot(path: &Path, schema: u64) -> std::io::Result<()> {
     let snapshot = path.with_extension(format!("redb.schema-{schema}"));
     let unfinished = path.with_extension("redb.new");
-    let mut options = OpenOptions::new();
-    let mut copy = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut copy = fresh_file(&unfinished)?;
     std::io::copy(&mut fs::File::open(path)?, &mut copy)?;
     copy.sync_all()?;
     fs::rename(&unfinished, &snapshot)?;
     tracing::info!("the store gets a newer schema; as it was, it is kept in {}", snapshot.display());
     Ok(())
+}
+
+pub(super) fn cannot_open(path: &Path, error: std::io::Error) -> Error {
+    let cause = format!("{}: {error}", path.display());
+    fault("opening the store", redb::Error::Io(error)).because(cause)
+}
+
+/// A new file that only we may read, instead of whatever lay there: that could have another mode.
+pub(super) fn fresh_file(path: &Path) -> std::io::Result<fs::File> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }

@@ -11,6 +11,7 @@ use super::peer::TrustProxy;
 use crate::base::Clock;
 use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
+use crate::domain::backups::Backups;
 use crate::domain::guard::Guard;
 use crate::domain::hosts::Hosts;
 use crate::domain::keys::SealingKey;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub store: Store,
     /// The keeper of the audit log.
     pub audit: Audit,
+    /// The keeper of the backups.
+    pub backups: Backups,
     /// The keeper of the sealing key.
     pub keys: SealingKey,
     /// What time it is.

@@ -1,7 +1,10 @@
 //! What others change at the broker, or lose with it, is put back.
 
-use keylender::base::Secret;
+use keylender::app::operate;
+use keylender::base::{NamespaceName, Secret};
 use keylender::domain::accounts::Reconciled;
+use keylender::domain::auth::Caller;
+use keylender::domain::namespaces::When;
 use keylender::ports::broker::Broker;
 use serde_json::{Value, json};
 
@@ -109,4 +112,32 @@ async fn users_of_others_are_never_touched() {
         assert!(appliance.can_login(&name, &Secret::new("theirs")).await);
         assert!(node().broker().user(&name).await.unwrap().is_some());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_was_restored_gives_the_broker_the_passwords_that_it_has() {
+    let appliance = Appliance::new("heal.restored").await;
+    let lent = appliance.lent("taskcluster-a").await;
+    let local = Caller::local("story", "r");
+    let taken = appliance.running.appliance.backups.take(&local).await.unwrap();
+    let name = NamespaceName::parse("taskcluster-a").unwrap();
+    appliance.running.appliance.namespaces.rotate(&name, &local, When::Now).await.unwrap();
+    let later = appliance.lent("taskcluster-a").await;
+    assert!(appliance.works(&lent).await && appliance.works(&later).await, "both are promised");
+    let unknown = appliance.lent("taskcluster-b").await;
+
+    let appliance = appliance
+        .restart(|settings| {
+            std::fs::remove_file(settings.data_dir.join("keylender.redb")).unwrap();
+            operate::restore(settings, &settings.backup.dir.join(&taken.name)).unwrap();
+        })
+        .await;
+
+    reconcile(&appliance).await;
+    assert_eq!(appliance.lent("taskcluster-a").await, lent, "what was lent at the time of the backup is lent again");
+    assert!(appliance.works(&lent).await);
+    assert!(!appliance.works(&later).await, "what was lent since is not");
+    assert_eq!(appliance.audited("store.restore", "done").len(), 2);
+    let again = appliance.lent("taskcluster-b").await;
+    assert!(appliance.works(&again).await && again != unknown, "what the backup does not know is claimed anew");
 }

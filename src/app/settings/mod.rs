@@ -6,6 +6,7 @@
 //! In the settings file an unknown key is an error that names the nearest known one. A key that the product promises
 //! but that this version does not use yet draws a warning, so that one file can serve two versions.
 
+mod backup;
 mod file;
 mod hosts;
 mod log;
@@ -23,6 +24,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use backup::BackupSettings;
 pub use hosts::HostSettings;
 pub use log::{LogOutput, LogSettings};
 pub use monitor::MonitorSettings;

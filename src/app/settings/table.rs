@@ -4,7 +4,7 @@ use super::values::Values;
 use Fallback::{Follows, Is, Nothing};
 
 /// Names that the product promises and that this version does not use yet.
-pub(super) const LATER: &[&str] = &["BACKUP_DIR", "BACKUP_KEEP", "BACKUP_PERIOD", "BASE_ROUTE", "TLS_CERT", "TLS_KEY"];
+pub(super) const LATER: &[&str] = &["BASE_ROUTE", "TLS_CERT", "TLS_KEY"];
 
 /// Every setting of this version, in the order in which people read them.
 pub const TABLE: &[Setting] = &[
@@ -49,6 +49,14 @@ pub const TABLE: &[Setting] = &[
         ["key-passphrase", "key-passphrase-file"],
         "passphrase that seals secrets at rest, instead of the key file",
     ),
+    Setting::plain(
+        "BACKUP_DIR",
+        "backup-dir",
+        Follows("<DATA_DIR>/backups", Values::backup_dir),
+        "directory of backups; another disk is better",
+    ),
+    Setting::plain("BACKUP_PERIOD", "backup-period", Is("1 day"), "how often a backup is taken"),
+    Setting::plain("BACKUP_KEEP", "backup-keep", Is("7"), "how many backups are kept"),
     Setting::plain("LOG_LEVEL", "log-level", Is("info"), "error, warn, info, debug or trace; also target=level lists"),
     Setting::plain("LOG_FORMAT", "log-format", Is("text"), "text or json"),
     Setting::plain("LOG_MODE", "log-mode", Is("stdout"), "where the log goes: stdout, file or syslog"),

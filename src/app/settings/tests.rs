@@ -221,13 +221,13 @@ fn an_unknown_key_is_told_the_nearest_known_one() {
 
 #[test]
 fn a_key_of_a_later_version_is_accepted_with_a_warning() {
-    let warnings = load_file("BACKUP_DIR=/srv/backups\n").warnings;
-    assert!(warnings[0].ends_with("keylender.conf:1: `BACKUP_DIR` has no effect in this version"), "{warnings:?}");
+    let warnings = load_file("BASE_ROUTE=/x\n").warnings;
+    assert!(warnings[0].ends_with("keylender.conf:1: `BASE_ROUTE` has no effect in this version"), "{warnings:?}");
 }
 
 #[test]
 fn the_environment_is_searched_for_known_names_only() {
-    let loaded = try_load(&[], &[("PROT", "1"), ("BACKUP_DIR", "x"), ("HOME", "/")], "").unwrap();
+    let loaded = try_load(&[], &[("PROT", "1"), ("BASE_ROUTE", "x"), ("HOME", "/")], "").unwrap();
     assert!(loaded.warnings.is_empty());
     let text = try_load(&[], &[("DATA_DIR", "/srv/\u{fffd}")], "").unwrap_err();
     assert_eq!(text, "environment: DATA_DIR: not valid UTF-8");

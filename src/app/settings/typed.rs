@@ -9,7 +9,7 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, hosts, load, log, monitor, outbox, parse};
+use super::{Sources, backup, hosts, load, log, monitor, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
@@ -41,6 +41,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the key that seals secrets comes from.
     pub key: KeySource,
+    /// Backups of the store.
+    pub backup: backup::BackupSettings,
     /// The log.
     pub log: log::LogSettings,
     /// The deployment whose auth service knows the callers; without one, the own store does.
@@ -224,7 +226,8 @@ impl Settings {
     pub fn for_tests(data_dir: &Path) -> Self {
         let flags = vec![("NODE_ENV".into(), "test".into()), ("PORT".into(), "0".into())];
         let loaded = load(&Sources { flags, ..Sources::default() }).expect("the defaults of the table are valid");
-        Self { data_dir: data_dir.into(), key: KeySource::File(data_dir.join("key")), ..loaded.settings }
+        let backup = backup::BackupSettings { dir: data_dir.join("backups"), ..loaded.settings.backup };
+        Self { data_dir: data_dir.into(), key: KeySource::File(data_dir.join("key")), backup, ..loaded.settings }
     }
 }
 
@@ -254,6 +257,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
         patience: Patience::default(),
+        backup: backup::backup(&mut read),
         monitor: monitor::monitor(&mut read),
     };
     check_proxy(&settings.listen, values, report);

@@ -71,6 +71,10 @@ impl Values {
         format!("{}/key", self.text("DATA_DIR").unwrap_or_default().trim_end_matches('/'))
     }
 
+    pub(super) fn backup_dir(&self) -> String {
+        format!("{}/backups", self.text("DATA_DIR").unwrap_or_default().trim_end_matches('/'))
+    }
+
     pub(super) fn syslog_protocol(&self) -> String {
         if self.given("SYSLOG_HOST").is_some() { "udp".to_owned() } else { "local".to_owned() }
     }

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** this module is the only code that changes broker users and permissions.
 
+mod doubt;
 mod drift;
 mod settle;
 mod turns;

@@ -5,6 +5,7 @@
 //! from there a restart takes them up again; a request that left no entry did nothing that repeating could harm.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const SKEW_SECONDS: i64 = 900;
 const ACCEPTED: Duration = Duration::from_secs(2 * SKEW_SECONDS.unsigned_abs());
 /// The detail of an audit entry that holds the mark.
 pub(super) const DETAIL: &str = "signed_request";
+/// The action of the entry that says that the store was made from a backup; see `domain::backups`.
+const RESTORED: &str = "store.restore";
 /// Marks kept at most, about 64 MB: two thousand signed requests a second, all the time. More are told to wait.
 const MARKS_MAX: usize = 4 << 20;
 /// Audit entries read at once when taking up marks after a start.
@@ -28,6 +31,9 @@ const CHUNK: usize = 1000;
 /// The requests that were seen, by the second they were signed at.
 pub(super) struct Replay {
     seen: Mutex<Seen>,
+    /// Nothing signed before this second is admitted: the store was restored then, and lacks the marks of what was
+    /// admitted between its backup and that.
+    floor: AtomicI64,
     clock: Clock,
 }
 
@@ -47,13 +53,16 @@ struct Second {
 
 impl Replay {
     fn new(clock: Clock) -> Self {
-        Self { seen: Mutex::default(), clock }
+        Self { seen: Mutex::default(), floor: AtomicI64::new(i64::MIN), clock }
     }
 
     /// Takes up the marks that audit entries of the last half hour hold.
     pub(super) fn after_restart(store: &Store) -> Result<Self> {
         let replay = Self::new(store.clock());
         let elapsed = replay.clock.elapsed();
+        if store.restored_from()?.is_some() {
+            replay.raise_floor(replay.clock.now());
+        }
         store.read(|tx| {
             let since = tx.now().minus(ACCEPTED);
             let mut next = first_since(tx, since)?;
@@ -64,6 +73,9 @@ impl Replay {
                 for (_, bytes) in &entries {
                     let entry: Entry = serde_json::from_slice(bytes)
                         .map_err(|e| Error::internal("taking up the marks of signed requests", e))?;
+                    if entry.action == RESTORED {
+                        replay.raise_floor(entry.time);
+                    }
                     if let Some((second, mark)) = entry.details.get(DETAIL).and_then(|v| read_mark(v.as_str()?)) {
                         replay.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(second, mark, elapsed);
                     }
@@ -73,9 +85,18 @@ impl Replay {
         Ok(replay)
     }
 
+    fn raise_floor(&self, to: Timestamp) {
+        self.floor.fetch_max(to.as_seconds(), Ordering::Relaxed);
+    }
+
     /// Notes a request that passed all checks; refuses one that was noted before. Returns the mark in text form.
     pub(super) fn admit(&self, key: &ReplayKey, now: Timestamp) -> Result<String> {
         let (second, mark) = mark(key)?;
+        if second < self.floor.load(Ordering::Relaxed) {
+            return Err(Error::unauthenticated(
+                "Unauthorized: this request was signed before the store was restored; sign a new one",
+            ));
+        }
         let elapsed = self.clock.elapsed();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.forget_before(now.as_seconds() - SKEW_SECONDS, elapsed);

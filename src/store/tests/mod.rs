@@ -1,5 +1,6 @@
 //! Stories about the store: atomic, audited, chained, sealed, and clear when it cannot open.
 
+mod backup;
 #[path = "../../../tests/support/disk.rs"]
 mod disk;
 mod exported;

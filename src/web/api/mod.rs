@@ -1,6 +1,7 @@
 //! The JSON faces: the ancestors' APIs, wire-exact, and our own, by the same rules.
 
 mod audit;
+mod backups;
 mod body;
 mod call;
 mod clients;
@@ -130,6 +131,7 @@ pub fn own() -> Routes {
         .merge(doctor::routes())
         .merge(audit::routes())
         .merge(key::routes())
+        .merge(backups::routes())
 }
 
 #[cfg(test)]

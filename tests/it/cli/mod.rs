@@ -1,6 +1,7 @@
 //! The built binary, as people and init scripts run it.
 
 mod audit;
+mod backup;
 mod claim;
 mod host;
 mod log;

@@ -1,0 +1,115 @@
+//! `keylender backup` and `keylender restore`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Format, Outcome, output};
+use crate::app::operate::{self, Operator};
+use crate::app::settings::Settings;
+use crate::store::Checked;
+
+#[derive(Subcommand)]
+pub(super) enum Backup {
+    /// Takes a backup, checks it, and removes the oldest ones beyond BACKUP_KEEP
+    #[command(after_help = "Example:\n  keylender backup now")]
+    Now(Format),
+    /// Lists the backups, oldest first
+    #[command(after_help = "Example:\n  keylender backup list --json")]
+    List(Format),
+    /// Reads a backup to its end: every byte, the audit chain, and how much there is
+    #[command(after_help = "Examples:\n  keylender backup verify\n  \
+                            keylender backup verify keylender-20261121T030000.000Z.backup\n  \
+                            keylender backup verify /mnt/copy/keylender-20261121T030000.000Z.backup")]
+    Verify {
+        /// A name as `backup list` shows it, or a path [default: the newest one]
+        backup: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// The backup
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(command: Backup, settings: &Settings) -> Outcome {
+    match command {
+        Backup::Now(format) => {
+            let taken = Operator::connect(settings)?.work("/backups").await?;
+            print_whole(&taken, format.json, "was taken and is whole");
+        }
+        Backup::List(format) => {
+            let list = Operator::connect(settings)?.call("GET", "/backups", None).await?;
+            match format.json {
+                true => output::json(&list),
+                false => print_list(&list),
+            }
+        }
+        Backup::Verify { backup: Some(path), json } if path.contains('/') => {
+            let checked = operate::check_backup(settings, Path::new(&path))?;
+            print_whole(&document(&path, &checked), json, "is whole");
+        }
+        Backup::Verify { backup, json } => {
+            let path = match backup {
+                Some(name) => format!("/backups/{}/verify", output::segment(&name)),
+                None => "/backups/verify".to_owned(),
+            };
+            let whole = Operator::connect(settings)?.work(&path).await?;
+            print_whole(&whole, json, "is whole");
+        }
+    }
+    Ok(())
+}
+
+/// Makes a store of a backup.
+pub(super) fn restore(command: &Restore, settings: &Settings) -> Outcome {
+    let checked = operate::restore(settings, &command.file)?;
+    let restored = document(&command.file.display().to_string(), &checked);
+    if command.json {
+        output::json(&restored);
+        return Ok(());
+    }
+    print_whole(&restored, false, &format!("is restored in {}", settings.data_dir.display()));
+    output::line(&format!(
+        "what was lent and changed since {} is not in it; when keylender starts, every broker user gets the password that \
+         it has here",
+        checked.label.made
+    ));
+    Ok(())
+}
+
+fn document(name: &str, checked: &Checked) -> Value {
+    json!({
+        "name": name,
+        "made": checked.label.made.to_string(),
+        "records": checked.contents.records,
+        "entries": checked.contents.entries,
+        "head": checked.label.head,
+    })
+}
+
+fn print_whole(whole: &Value, json: bool, what: &str) {
+    if json {
+        return output::json(whole);
+    }
+    let [name, made, records, entries] =
+        ["name", "made", "records", "entries"].map(|member| output::text(whole, member));
+    output::line(&format!("{name} {what}: made at {made}, {records} records, {entries} audit entries"));
+    for name in whole["removed"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        output::line(&format!("removed {name}"));
+    }
+}
+
+fn print_list(list: &Value) {
+    let heading = ["NAME", "BYTES", "LAST ENTRY", "VERIFIED", "DRILLED", "PROBLEM"];
+    let members = ["name", "bytes", "lastEntry", "verified", "drilled", "problem"];
+    output::table(&heading, &output::rows(list, "backups", &members));
+}

@@ -1,0 +1,32 @@
+//! After a restoration: nothing that the broker was told is believed any more.
+
+use super::drift::{CHUNK, beyond};
+use super::{ACCOUNTS, Accounts};
+use crate::base::Result;
+use crate::base::audit::Note;
+
+impl Accounts {
+    /// Raises the wish of every account, so that the broker is told all of it again, passwords too: a later one may be
+    /// there, which nobody can see. Returns how many; each commit has an entry.
+    pub async fn doubt_all(&self, note: impl Fn() -> Note) -> Result<usize> {
+        let (mut all, mut after) = (0, None);
+        loop {
+            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
+            let Some((last, _)) = rows.last() else { return Ok(all) };
+            (after, all) = (Some(last.clone()), all + rows.len());
+            let note = note().with("doubted", u64::try_from(rows.len()).unwrap_or(u64::MAX));
+            self.store
+                .write(move |tx| {
+                    tx.audit(note);
+                    for (name, _) in rows {
+                        let Some(mut account) = tx.get(&ACCOUNTS, &name)? else { continue };
+                        account.wish += 1;
+                        account.access_settled = false;
+                        tx.put(&ACCOUNTS, &name, &account)?;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+    }
+}
