@@ -86,7 +86,9 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
 /// Starts an appliance. The port is taken when this returns; the broker may still be away.
 pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     // Nothing is lent before: what the store believes of the broker may be of another time.
-    appliance.backups.take_up_restored(&appliance.accounts).await?;
+    if appliance.backups.take_up_restored(&appliance.accounts).await? {
+        appliance.guard.forget_last_pass().await?;
+    }
     let listener = listen::bind(SocketAddr::new(settings.listen.bind, settings.listen.port)).await?;
     let address = listener.local_addr().map_err(|e| Error::internal("asking for our own address", e))?;
     let control = settings.data_dir.join(CONTROL_SOCKET);

@@ -139,7 +139,7 @@ impl Backups {
     }
 
     /// When a store was restored: writes that down, and lets every broker user get its password again, for the broker may
-    /// have later ones. To be called before anything is lent.
+    /// have later ones. To be called before anything is lent; may be repeated after a crash.
     pub async fn take_up_restored(&self, accounts: &Accounts) -> Result<bool> {
         let Some(from) = self.store.restored_from()? else { return Ok(false) };
         let doubted = accounts.doubt_all(|| Note::done(Actor::Appliance, "store.restore", "accounts")).await?;

@@ -125,6 +125,8 @@ async fn a_store_that_was_restored_gives_the_broker_the_passwords_that_it_has() 
     let later = appliance.lent("taskcluster-a").await;
     assert!(appliance.works(&lent).await && appliance.works(&later).await, "both are promised");
     let unknown = appliance.lent("taskcluster-b").await;
+    let queue = "queues/heal.restored/queue%2Ftaskcluster-b%2Fq";
+    node().admin("PUT", queue, json!({"durable": true})).await;
 
     let appliance = appliance
         .restart(|settings| {
@@ -138,6 +140,13 @@ async fn a_store_that_was_restored_gives_the_broker_the_passwords_that_it_has() 
     assert!(appliance.works(&lent).await);
     assert!(!appliance.works(&later).await, "what was lent since is not");
     assert_eq!(appliance.audited("store.restore", "done").len(), 2);
+    appliance.running.appliance.loops.run("monitor").await.unwrap();
+    let broker = &appliance.running.appliance.accounts.broker().unwrap();
+    assert_eq!(
+        broker.queues(&appliance.vhost).await.unwrap().len(),
+        1,
+        "it asks before it deletes what it does not know"
+    );
     let again = appliance.lent("taskcluster-b").await;
     assert!(appliance.works(&again).await && again != unknown, "what the backup does not know is claimed anew");
 }

@@ -97,6 +97,17 @@ impl Guard {
         Self { store, accounts, namespaces, notices, clock, rules: rules.into(), recent: Arc::default() }
     }
 
+    /// Lets the next pass be as the first one of a store, which asks before it deletes what belongs to namespaces that
+    /// the store does not know. A restored store lacks those that were claimed since its backup.
+    pub async fn forget_last_pass(&self) -> Result<()> {
+        self.store
+            .write(|tx| {
+                tx.delete(&memory::PASS, &memory::ONLY.into());
+                Ok(())
+            })
+            .await
+    }
+
     /// Whether there is a broker to look at.
     pub fn has_broker(&self) -> bool {
         self.accounts.broker().is_ok()
