@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Row, Target, alternate};
+use common::{Row, Target, alternate, memory_mb, reset_peak};
 use futures_util::StreamExt;
 use keylender::app::Appliance;
 use keylender::app::settings::Settings;
@@ -239,18 +239,6 @@ async fn declare_queues(node: &Node, count: u32) {
         let request = request.basic_auth(&node.settings.username, Some(node.settings.password.expose()));
         request.json(&json!({ "queues": queues })).send().await.unwrap().error_for_status().unwrap();
     }
-}
-
-/// From now on the peak is that of the memory that is resident now.
-fn reset_peak() {
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
-}
-
-/// A line of what the kernel says about this process, in MB.
-fn memory_mb(line: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
 }
 
 fn namespace(kind: &str, number: u32) -> String {

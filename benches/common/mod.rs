@@ -70,3 +70,15 @@ fn figure(value: f64) -> String {
         _ => format!("{value:.2}"),
     }
 }
+
+/// From now on the peak is that of the memory that is resident now.
+pub fn reset_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+}
+
+/// A line of what the kernel says about this process, in MB.
+pub fn memory_mb(line: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
+}

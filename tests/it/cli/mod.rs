@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod claim;
+mod full_disk;
 mod host;
 mod log;
 mod operate;
