@@ -1,6 +1,7 @@
 //! Settings → ports → domain → loops → listeners → shutdown.
 
 mod build;
+pub mod hardening;
 mod lifecycle;
 mod listen;
 mod loops;

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::{Outcome, output};
+use crate::app::hardening::Before;
 use crate::app::operate::read;
 use crate::app::settings::Settings;
 use crate::base::{ClientId, Clock, Error, Result, Secret, Span};
@@ -57,7 +58,12 @@ struct Credentials {
     certificate: Option<String>,
 }
 
-pub(super) async fn run(command: Claim, settings: &Settings, environment: &[(String, String)]) -> Outcome {
+pub(super) async fn run(
+    command: Claim,
+    settings: &Settings,
+    environment: &[(String, String)],
+    before: &Before,
+) -> Outcome {
     let credentials = credentials(environment)?;
     let url = command.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", settings.listen.port));
     let door = ApplianceDoor::network(&url)?;
@@ -76,6 +82,7 @@ pub(super) async fn run(command: Claim, settings: &Settings, environment: &[(Str
             for name in [CLIENT_ID, ACCESS_TOKEN, CERTIFICATE] {
                 command.env_remove(name);
             }
+            before.restore();
             let error = command.args(arguments).envs(variables).exec();
             return Err(Error::invalid(format!("cannot run {program}: {error}")).into());
         }

@@ -23,6 +23,7 @@ use std::thread;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::app::hardening::{self, Before};
 use crate::app::settings::{self, Loaded, Sources};
 use crate::base::{Error, Kind};
 use crate::store::OPENER;
@@ -132,6 +133,7 @@ type Outcome = Result<(), Failure>;
 
 /// Runs the program with these arguments, the first of which is its own name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let before = hardening::harden();
     leave_damage_to_its_sentence();
     let matches = with_settings(Cli::command()).get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
@@ -139,7 +141,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Failure::Error(Error::internal("starting the runtime", error))),
     };
-    let outcome = runtime.block_on(run(cli.command, flags(&matches), cli.config));
+    let outcome = runtime.block_on(run(cli.command, flags(&matches), cli.config, &before));
     // A command that waits for a thread of its own (a name look-up) must not keep the person waiting.
     runtime.shutdown_background();
     match outcome {
@@ -158,7 +160,12 @@ fn leave_damage_to_its_sentence() {
     }));
 }
 
-async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Option<PathBuf>) -> Outcome {
+async fn run(
+    command: Commands,
+    flags: Vec<(String, String)>,
+    config_file: Option<PathBuf>,
+    before: &Before,
+) -> Outcome {
     let sources = Sources::of_this_process(flags, config_file);
     let Loaded { settings, effective, warnings } = settings::load(&sources)?;
     match command {
@@ -168,7 +175,7 @@ async fn run(command: Commands, flags: Vec<(String, String)>, config_file: Optio
         Commands::Host(command) => host::run(command, &settings).await,
         Commands::Client(command) => client::run(command, &settings).await,
         Commands::Role(command) => role::run(command, &settings).await,
-        Commands::Claim(command) => claim::run(command, &settings, &sources.environment).await,
+        Commands::Claim(command) => claim::run(command, &settings, &sources.environment, before).await,
         Commands::Namespace(command) => namespace::run(command, &settings).await,
         Commands::Loop(command) => loops::run(command, &settings).await,
         Commands::Queue(command) => queue::run(command, &settings).await,

@@ -1,8 +1,8 @@
 //! The log in a file, which is opened again when somebody moved it away.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,9 +45,19 @@ impl LogFile {
 }
 
 fn open(path: &Path) -> Result<File> {
-    let opened = OpenOptions::new().append(true).create(true).mode(MODE).open(path);
+    let opened = match OpenOptions::new().append(true).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => make(path),
+        opened => opened,
+    };
     opened
         .map_err(|e| Error::invalid("the file of the log cannot be opened").because(format!("{}: {e}", path.display())))
+}
+
+/// Makes the file with its mode, which the process would give to no other one.
+fn make(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).create_new(true).mode(MODE).open(path)?;
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -56,6 +56,15 @@ async fn a_claim_runs_a_command_with_the_credentials_and_ends_like_it() {
 }
 
 #[tokio::test]
+async fn a_command_of_a_claim_makes_its_files_as_the_shell_would_have_it() {
+    let claimant = Claimant::new().await;
+    let umask = |output: std::process::Output| String::from_utf8(output.stdout).unwrap();
+    let here = umask(std::process::Command::new("/bin/sh").args(["-c", "umask; ulimit -c"]).output().unwrap());
+    let ran = claimant.claim(&[NAMESPACE, "--exec", "sh", "-c", "umask; ulimit -c"]).await;
+    assert_eq!(ran.well(), here);
+}
+
+#[tokio::test]
 async fn what_a_claim_asks_for_arrives() {
     let claimant = Claimant::new().await;
     let claimed = claimant.claim(&[NAMESPACE, "--lasts", "1 day", "--contact", "a@example.com", "--json"]).await.json();

@@ -106,15 +106,19 @@ impl Home {
 
     /// Starts the appliance on a free port, and waits until it listens.
     fn serve(&self) -> Served {
-        let mut command = self.command(&["serve", "--port", "0"]);
+        self.start(self.command(&["serve", "--port", "0"]))
+    }
+
+    /// The same by a command of the test's own.
+    fn start(&self, mut command: Command) -> Served {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let address = loop {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "it said where it listens");
-            if let Some((_, address)) = line.trim_end().split_once("listens on http://") {
-                break address.parse().unwrap();
+            if let Some((_, address)) = line.trim_end().split_once("listens on http") {
+                break address.trim_start_matches('s').trim_start_matches("://").parse().unwrap();
             }
         };
         let (line_tx, log_rx) = mpsc::channel();

@@ -1,6 +1,8 @@
 //! `keylender serve`: how it starts, stops, and says why it cannot.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -21,6 +23,45 @@ async fn it_serves_and_stops_softly_at_a_signal() {
         assert!(log.last().unwrap().ends_with(" INFO keylender::app::lifecycle: stopped"), "{log:?}");
         assert!(!home.data_dir().join("control.sock").exists());
     }
+}
+
+/// Everything below a directory, with its mode.
+fn walk(dir: &Path) -> Vec<(PathBuf, bool, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let meta = entry.metadata().unwrap();
+        found.push((entry.path(), meta.is_dir(), meta.permissions().mode() & 0o777));
+        if meta.is_dir() {
+            found.extend(walk(&entry.path()));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_in_the_data_directory_is_for_others_and_no_core_is_dumped() {
+    let home = Home::new();
+    let serve = home.command(&["serve", "--port", "0", "--operator-mail", "ops@example.org"]);
+    let mut lax = std::process::Command::new("/bin/sh");
+    lax.args(["-c", "umask 000; ulimit -c unlimited 2>/dev/null; exec \"$0\" \"$@\""]).arg(serve.get_program());
+    lax.args(serve.get_args()).env_clear().current_dir(home.dir.path());
+    let mut served = home.start(lax);
+    home.run(&["client", "create", "builds", "--scope", "a"]).well();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", served.child.id())).unwrap();
+    assert!(status.contains("\nUmask:\t0077\n"), "{status}");
+    let data_dir = home.data_dir();
+    assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    let found = walk(&data_dir);
+    for name in ["keylender.redb", "key", "control.sock"] {
+        assert!(found.iter().any(|(path, ..)| path.ends_with(name)), "{name} in {found:?}");
+    }
+    for (path, is_dir, mode) in found {
+        assert_eq!(mode, if is_dir { 0o700 } else { 0o600 }, "{}", path.display());
+    }
+    served.child.kill().unwrap();
 }
 
 #[test]

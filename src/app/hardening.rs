@@ -1,0 +1,43 @@
+//! What a process that holds secrets does before anything else: it leaves no core dump and makes no file for others.
+
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
+
+/// Nothing for the group and for others, whatever mode a file is made with.
+const UMASK: u32 = 0o077;
+
+/// What the process had from whoever started it, for a program that takes its place.
+#[derive(Debug)]
+pub struct Before {
+    umask: Mode,
+    core: Rlimit,
+}
+
+/// Turns core dumps off, also those by a debugger of the same user, and takes the rights to new files from others. What
+/// the system refuses of it is left as it was: a command that cannot do it is still the command.
+pub fn harden() -> Before {
+    let core = getrlimit(Resource::Core);
+    // The greater one stays, so that a program in our place can have its own again.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..core });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    Before { umask: umask(Mode::from_raw_mode(UMASK)), core }
+}
+
+impl Before {
+    /// Gives a program that takes our place what it would have had without us.
+    pub fn restore(&self) {
+        let _ = setrlimit(Resource::Core, self.core);
+        umask(self.umask);
+    }
+}
+
+/// Lets this process open so many files, as far as its hard limit allows. Returns how many it may open now; `None` is
+/// without a limit.
+pub fn allow_files(count: u64) -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < count) {
+        let wanted = limit.maximum.map_or(count, |maximum| maximum.min(count));
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
+    getrlimit(Resource::Nofile).current
+}
