@@ -58,6 +58,7 @@ impl Bench {
                 scopes: vec![Scope::parse("pulse:namespace:*").unwrap()],
                 expires: Auth::never(Clock::system().now()),
                 description: String::new(),
+                certificate_name: None,
             };
             let operator = Caller::local("bench", "bench");
             let token = appliance.app.auth.create_client(&operator, CLIENT.parse().unwrap(), new).await.unwrap();

@@ -12,7 +12,7 @@ use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
 use crate::domain::audit::Audit;
-use crate::domain::auth::Auth;
+use crate::domain::auth::{self, Auth};
 use crate::domain::backups::{self, Backups};
 use crate::domain::guard::{self, Guard, Prefixes};
 use crate::domain::hosts::{self, Hosts};
@@ -31,7 +31,7 @@ use crate::proto::urls::RootUrl;
 use crate::store::{Checked, KeySource, Shelf, Store, check_backup_file};
 use crate::web::Router;
 use crate::web::peer::TrustProxy;
-use crate::web::state::{App, Parts};
+use crate::web::state::{App, InHand, Parts};
 
 /// All parts of an appliance, at rest: nothing listens and no loop runs.
 #[derive(Clone)]
@@ -104,7 +104,9 @@ impl Appliance {
         let backups = work.backups.clone();
         let keys = SealingKey::new(store.clone());
         let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
-        let auth = Auth::new(store.clone(), remote)?;
+        let limits = settings.listen.limits;
+        let rates = auth::Limits { requests: limits.per_minute, failures: limits.failures_per_minute };
+        let auth = Auth::new(store.clone(), remote, rates, clock.clone())?;
         let app = App::new(Parts {
             auth,
             namespaces,
@@ -120,6 +122,7 @@ impl Appliance {
             public_url: settings.listen.public_url.clone(),
             force_ssl: settings.listen.force_ssl,
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
+            in_hand: InHand::new(limits.requests, limits.requests_each),
             body_timeout: settings.patience.body,
             body_room: Default::default(),
             tasks: Default::default(),

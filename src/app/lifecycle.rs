@@ -11,17 +11,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::build::{self, Appliance};
-use super::listen::{self, Door};
+use super::hardening;
+use super::listen::{self, Door, Gate};
 use super::scheduler;
-use super::settings::Settings;
+use super::settings::{Limits, Settings};
 use super::telemetry::Log;
+use super::tls::TlsDoor;
 use crate::base::{Clock, Error, Result};
 use crate::ports::broker::Broker;
+use crate::web::crowd::Crowd;
 
 /// For requests and loops in hand after the first signal. Init systems wait longer before they kill.
 const SOFT_STOP: Duration = Duration::from_secs(20);
 /// How often it is looked whether lines of the log were lost.
 const LOSSES_PERIOD: Duration = Duration::from_secs(10);
+/// Files beside the connections from the network: the store, the log, the control socket's connections, the broker's, DNS.
+const FILES_BESIDE: u64 = 120;
 /// Name of the control socket in the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
 
@@ -31,12 +36,20 @@ pub struct Running {
     pub address: SocketAddr,
     /// Its parts, for tests.
     pub appliance: Appliance,
+    tls: Option<Arc<TlsDoor>>,
     control: PathBuf,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Running {
+    /// Reads the files of TLS again, for connections from now on. The log says how that went.
+    pub fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        }
+    }
+
     /// Stops softly: no new connections, the requests and runs in hand end. False when time ran out.
     pub async fn stop(self) -> bool {
         self.stop.cancel();
@@ -60,7 +73,10 @@ pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
     let running = start(settings, Clock::system(), build::broker(settings)?).await?;
     loop {
         tokio::select! {
-            _ = hangup.recv() => log.reopen(),
+            _ = hangup.recv() => {
+                log.reopen();
+                running.reload();
+            }
             () = sleep(LOSSES_PERIOD) => log.tell_losses(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -89,20 +105,54 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     if appliance.backups.take_up_restored(&appliance.accounts).await? {
         appliance.guard.forget_last_pass().await?;
     }
+    let tls = settings.listen.tls.as_ref().map(|tls| TlsDoor::open(tls, appliance.app.clock.clone())).transpose()?;
+    let tls = tls.map(Arc::new);
+    allow_files(&settings.listen.limits);
     let listener = listen::bind(SocketAddr::new(settings.listen.bind, settings.listen.port)).await?;
     let address = listener.local_addr().map_err(|e| Error::internal("asking for our own address", e))?;
     let control = settings.data_dir.join(CONTROL_SOCKET);
     let control_listener = listen::bind_control(&control)?;
     let (tasks, stop) = (appliance.app.tasks.clone(), CancellationToken::new());
-    let door = |proxies| Door { router: appliance.router.clone(), patience: settings.patience.head, proxies };
-    let proxies = settings.listen.proxy_protocol.then(|| appliance.app.trust_proxy.clone());
-    tasks.spawn(listen::serve_network(listener, door(proxies), stop.clone()));
-    tasks.spawn(listen::serve_control(control_listener, door(None), stop.clone()));
+    let door =
+        |connections_max| Door { router: appliance.router.clone(), patience: settings.patience.head, connections_max };
+    let gate = gate(&appliance, settings, tls.clone());
+    let limits = settings.listen.limits;
+    tasks.spawn(listen::serve_network(listener, door(limits.connections), gate, stop.clone()));
+    let control_door = door(listen::CONTROL_CONNECTIONS_MAX);
+    tasks.spawn(listen::serve_control(control_listener, control_door, stop.clone()));
     tasks.spawn(finish_what_was_left(appliance.clone()));
     scheduler::start(&appliance.loops, &tasks, &stop);
-    tracing::info!("keylender {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!("keylender {} listens on {scheme}://{address}", env!("CARGO_PKG_VERSION"));
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
-    Ok(Running { address, appliance, control, tasks, stop })
+    Ok(Running { address, appliance, tls, control, tasks, stop })
+}
+
+/// Files that are open at most.
+pub fn files_needed(limits: &Limits) -> u64 {
+    limits.connections as u64 + FILES_BESIDE
+}
+
+fn gate(appliance: &Appliance, settings: &Settings, tls: Option<Arc<TlsDoor>>) -> Gate {
+    let hops = appliance.app.trust_proxy.clone();
+    Gate {
+        patience: settings.patience.handshake,
+        proxies: settings.listen.proxy_protocol.then(|| hops.clone()),
+        hops,
+        crowd: Crowd::new(settings.listen.limits.connections_each),
+        tls,
+    }
+}
+
+/// Makes room for as many files as connections may need. Where the system does not give it, some of them will wait.
+fn allow_files(limits: &Limits) {
+    let needed = files_needed(limits);
+    if let Some(count) = hardening::allow_files(needed).filter(|count| *count < needed) {
+        tracing::warn!(
+            "this process may open {count} files, and CONNECTIONS_MAX needs {needed}: raise its limit (`ulimit -n`, \
+             LimitNOFILE)"
+        );
+    }
 }
 
 /// Takes up settings that changed, and does not let what was left unsettled wait for the loops' next turn.

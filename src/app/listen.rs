@@ -18,15 +18,18 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::tls::TlsDoor;
 use crate::base::{Error, Result};
 use crate::proto::proxy_header;
+use crate::web::crowd::{Crowd, Presence};
 use crate::web::peer::{Connection, TrustProxy};
 
-/// Connections at once; more wait in the kernel. Under the usual limit of open files with room for the broker's.
-const CONNECTIONS_MAX: usize = 900;
+/// Connections to the control socket at once: people and their scripts.
+pub(super) const CONTROL_CONNECTIONS_MAX: usize = 64;
 /// Bytes of a request's head: an Authorization header of 4096 characters and a long target fit several times.
 const HEAD_LEN_MAX: usize = 32 << 10;
 /// Headers of a request.
@@ -56,52 +59,106 @@ pub(super) fn bind_control(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// How connections come in.
+/// How connections are served.
 pub(super) struct Door {
     /// What answers.
     pub router: Router,
-    /// For a connection to ask something, or something more.
+    /// For a connection to ask something, or something more, and for a client to read its answer.
     pub patience: Duration,
-    /// Whose word counts in the PROXY header that every connection from the network begins with, if it does.
+    /// Connections at once; more wait in the kernel.
+    pub connections_max: usize,
+}
+
+/// What a connection from the network goes through before it asks anything.
+pub(super) struct Gate {
+    /// For a PROXY header, and for a TLS handshake.
+    pub patience: Duration,
+    /// Whose word counts in the PROXY header that every connection begins with, if it does.
     pub proxies: Option<TrustProxy>,
+    /// Hops that speak for many. They may have as many connections as there are, like those on this host.
+    pub hops: TrustProxy,
+    /// Connections of everybody else, by address.
+    pub crowd: Crowd,
+    /// TLS, if it is spoken.
+    pub tls: Option<Arc<TlsDoor>>,
+}
+
+/// A connection that was let in.
+struct Guest {
+    stream: Spoken,
+    connection: Connection,
+    _presence: Option<Presence>,
+}
+
+enum Spoken {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Serves connections from the network until `stop`, then lets the requests in hand end.
-pub(super) async fn serve_network(listener: TcpListener, door: Door, stop: CancellationToken) {
-    let (server, graceful) = (Arc::new(Server::new(&door)), GracefulShutdown::new());
+pub(super) async fn serve_network(listener: TcpListener, door: Door, gate: Gate, stop: CancellationToken) {
+    let (server, gate, graceful) = (Arc::new(Server::new(door)), Arc::new(gate), GracefulShutdown::new());
     while let Some((accepted, place)) = server.next(listener.accept(), &stop).await {
-        let Ok((mut stream, address)) = accepted else { continue };
+        let Ok((stream, address)) = accepted else { continue };
         // Answers are small and must not wait for more of them. A failure only makes them late.
         drop(stream.set_nodelay(true));
-        let (server, watcher, proxies) = (server.clone(), graceful.watcher(), door.proxies.clone());
-        let Some(proxies) = proxies else {
-            server.serve(stream, Connection::Network { address, tls: false }, watcher, place);
-            continue;
-        };
-        let stop = stop.clone();
+        let (server, gate, watcher, stop) = (server.clone(), gate.clone(), graceful.watcher(), stop.clone());
         // Owned by the watcher: the shutdown awaits it.
         tokio::spawn(async move {
-            let proxied = tokio::select! {
+            let let_in = tokio::select! {
+                biased;
+                let_in = gate.let_in(stream, address) => let_in,
                 () = stop.cancelled() => return,
-                proxied = proxied(&mut stream, address, &proxies, server.patience) => proxied,
             };
-            match proxied {
-                Ok(address) => server.serve(stream, Connection::Network { address, tls: false }, watcher, place),
+            match let_in {
+                Ok(Guest { stream: Spoken::Plain(stream), connection, _presence }) => {
+                    server.converse(stream, connection, watcher).await;
+                }
+                Ok(Guest { stream: Spoken::Tls(stream), connection, _presence }) => {
+                    server.converse(stream, connection, watcher).await;
+                }
                 Err(why) => tracing::debug!("a connection from {address} was closed: {why}"),
             }
+            drop(place);
         });
     }
     drop(listener);
     graceful.shutdown().await;
 }
 
+impl Gate {
+    async fn let_in(&self, mut stream: TcpStream, hop: SocketAddr) -> std::result::Result<Guest, String> {
+        let address = match &self.proxies {
+            None => hop,
+            Some(proxies) => proxied(&mut stream, hop, proxies, self.patience).await?,
+        };
+        let ip = address.ip().to_canonical();
+        let _presence = match ip.is_loopback() || self.hops.includes(ip) {
+            true => None,
+            false => Some(self.crowd.enter(ip).ok_or("its address has too many connections")?),
+        };
+        let Some(tls) = &self.tls else {
+            let connection = Connection::Network { address, tls: None };
+            return Ok(Guest { stream: Spoken::Plain(stream), connection, _presence });
+        };
+        let (stream, secured) = tls.accept(stream, self.patience).await?;
+        let connection = Connection::Network { address, tls: Some(secured) };
+        Ok(Guest { stream: Spoken::Tls(stream.into()), connection, _presence })
+    }
+}
+
 /// Serves users of this host until `stop`.
 pub(super) async fn serve_control(listener: UnixListener, door: Door, stop: CancellationToken) {
-    let (server, graceful) = (Server::new(&door), GracefulShutdown::new());
+    let (server, graceful) = (Arc::new(Server::new(door)), GracefulShutdown::new());
     while let Some((accepted, place)) = server.next(listener.accept(), &stop).await {
         let Ok((stream, _)) = accepted else { continue };
         let user = stream.peer_cred().map_or("unknown".into(), |peer| format!("uid {}", peer.uid()));
-        server.serve(stream, Connection::Local { user: user.into() }, graceful.watcher(), place);
+        let (server, watcher) = (server.clone(), graceful.watcher());
+        // Owned by the watcher: the shutdown awaits it.
+        tokio::spawn(async move {
+            server.converse(stream, Connection::Local { user: user.into() }, watcher).await;
+            drop(place);
+        });
     }
     graceful.shutdown().await;
 }
@@ -147,8 +204,8 @@ struct Server {
 }
 
 impl Server {
-    fn new(door: &Door) -> Self {
-        let (router, patience) = (door.router.clone(), door.patience);
+    fn new(door: Door) -> Self {
+        let Door { router, patience, connections_max } = door;
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -161,7 +218,7 @@ impl Server {
             .keep_alive_interval(patience)
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(HEAD_LEN_MAX).unwrap_or(u32::MAX));
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(connections_max));
         Self { router, builder, patience, places }
     }
 
@@ -185,7 +242,7 @@ impl Server {
         Some((accepted, place))
     }
 
-    fn serve<S>(&self, stream: S, connection: Connection, watcher: Watcher, place: OwnedSemaphorePermit)
+    async fn converse<S>(&self, stream: S, connection: Connection, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -203,18 +260,13 @@ impl Server {
             }
         });
         let conversation = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let (conversation, patience) = (watcher.watch(conversation), self.patience);
-        // Owned by the watcher: the shutdown awaits it.
-        tokio::spawn(async move {
-            tokio::select! {
-                ended = conversation => if let Err(error) = ended {
-                    // A client that went away, or spoke no HTTP: its own matter.
-                    tracing::debug!("a connection ended early: {error}");
-                },
-                () = in_hand.rests(patience) => tracing::debug!("a connection asked nothing in time"),
-            }
-            drop(place);
-        });
+        tokio::select! {
+            ended = watcher.watch(conversation) => if let Err(error) = ended {
+                // A client that went away, or spoke no HTTP: its own matter.
+                tracing::debug!("a connection ended early: {error}");
+            },
+            () = in_hand.rests(self.patience) => tracing::debug!("a connection asked nothing in time"),
+        }
     }
 }
 

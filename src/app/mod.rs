@@ -10,6 +10,7 @@ mod outbox;
 mod scheduler;
 pub mod settings;
 pub mod telemetry;
+mod tls;
 
 pub use build::{Appliance, broker};
 pub use lifecycle::{Running, run, serve, start};

@@ -4,12 +4,15 @@ pub mod audit;
 pub mod clock;
 pub mod error;
 pub mod names;
+pub mod rate;
 pub mod secret;
 pub mod slugid;
 pub mod span;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};
-pub use names::{AccountName, ClientId, HostName, MailAddress, NamespaceName, RoleId, Scope, VhostName};
+pub use names::{
+    AccountName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, RoleId, Scope, VhostName,
+};
 pub use secret::Secret;
 pub use span::Span;

@@ -162,6 +162,18 @@ name!(
     "letters in lower case, digits and hyphens between dots"
 );
 
+name!(
+    /// By which a client certificate is known: a DNS name in lower case, or a URI such as `spiffe://example.org/builds`.
+    /// No wildcard: it would be the name of many.
+    CertificateName,
+    "name of a certificate",
+    |text| match text.contains(':') {
+        true => text.len() <= ID_LEN_MAX && text.bytes().all(|b| b.is_ascii_graphic()),
+        false => HostName::parse(text).is_ok(),
+    },
+    "a DNS name in lower case, or a URI of at most 255 ASCII characters"
+);
+
 impl HostName {
     /// The name that DNS writes so: in any letter case, perhaps with a dot at its end.
     pub fn of_dns(text: &str) -> Result<Self> {

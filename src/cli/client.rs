@@ -26,6 +26,9 @@ pub(super) enum Client {
         /// What it is for
         #[arg(long, value_name = "TEXT", default_value = "")]
         description: String,
+        /// The DNS name or URI in certificates by which it is known, too; see TLS_CLIENT_CA
+        #[arg(long, value_name = "NAME")]
+        certificate_name: Option<String>,
         #[command(flatten)]
         format: Format,
     },
@@ -39,6 +42,19 @@ pub(super) enum Client {
         id: String,
         #[command(flatten)]
         format: Format,
+    },
+    /// Makes a client known by certificates with a name, too; see TLS_CLIENT_CA
+    #[command(after_help = "Examples:\n  keylender client certificate builds spiffe://example.org/builds\n  \
+                            keylender client certificate builds --none")]
+    Certificate {
+        /// The client id
+        id: String,
+        /// The DNS name or URI that stands in the certificate as an alternative name
+        #[arg(required_unless_present = "none", conflicts_with = "none")]
+        name: Option<String>,
+        /// By no certificate any more
+        #[arg(long)]
+        none: bool,
     },
     /// Refuses a client from now on
     #[command(after_help = "Example:\n  keylender client disable builds")]
@@ -64,10 +80,13 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
     let path = |id: &str, verb: &str| format!("/clients/{}{verb}", output::segment(id));
     match command {
-        Client::Create { id, scope, lasts, description, format } => {
+        Client::Create { id, scope, lasts, description, certificate_name, format } => {
             let mut input = json!({"scopes": scope, "description": description});
             if let Some(lasts) = lasts {
                 input["expires"] = Clock::system().now().plus(lasts.size()).to_string().into();
+            }
+            if let Some(name) = certificate_name {
+                input["certificateName"] = name.into();
             }
             let issued = operator.call("PUT", &path(&id, ""), Some(input)).await?;
             show_token(&issued, format.json);
@@ -81,10 +100,14 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             match format.json {
                 true => output::json(&list),
                 false => output::table(
-                    &["CLIENT", "EXPIRES", "DISABLED", "SCOPES"],
-                    &output::rows(&list, "clients", &["clientId", "expires", "disabled", "scopes"]),
+                    &["CLIENT", "EXPIRES", "DISABLED", "CERTIFICATE", "SCOPES"],
+                    &output::rows(&list, "clients", &["clientId", "expires", "disabled", "certificateName", "scopes"]),
                 ),
             }
+        }
+        Client::Certificate { id, name, none: _ } => {
+            let input = json!({ "certificateName": name });
+            drop(operator.call("PUT", &path(&id, "/certificate"), Some(input)).await?);
         }
         Client::Disable { id } => drop(operator.call("POST", &path(&id, "/disable"), None).await?),
         Client::Enable { id } => drop(operator.call("POST", &path(&id, "/enable"), None).await?),

@@ -1,6 +1,22 @@
 //! What we trust and who we are, when a door to the outside speaks TLS.
 
-use crate::base::Secret;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use crate::base::{Error, Result, Secret};
+use crate::proto::certificates::Certificate;
+
+/// Longest file of certificates or of a key. The list of all authorities that a system trusts has a quarter of it.
+const FILE_LEN_MAX: u64 = 1 << 20;
+/// Rights of those who are neither the owner nor in the group. The group may read, since keys of a host are often kept
+/// for a group of services.
+const OTHERS: u32 = 0o007;
 
 /// TLS as one neighbour wants it. The default trusts what the system trusts and shows no certificate.
 #[derive(Clone, Debug, Default)]
@@ -25,4 +41,47 @@ pub struct ClientCertificate {
 pub fn install_crypto() {
     // The error only says that there is one already.
     drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// The certificates of a PEM file, one at least, as they follow one another. `setting` is what named it.
+pub fn certificates(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let text = read(setting, path, 0)?;
+    let certificates = CertificateDer::pem_slice_iter(&text).collect::<std::result::Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|e| unfit(setting, path, &e.to_string()))?;
+    match certificates.is_empty() {
+        true => Err(unfit(setting, path, "it holds no certificate in PEM")),
+        false => Ok(certificates),
+    }
+}
+
+/// What the certificates of a PEM file say of themselves.
+pub fn described(setting: &str, path: &Path) -> Result<Vec<Certificate>> {
+    let described = |der: &CertificateDer<'_>| Certificate::read(der).map_err(|e| unfit(setting, path, &e.chain()));
+    certificates(setting, path)?.iter().map(described).collect()
+}
+
+/// The private key of a PEM file, which nobody but its owner and group may read.
+pub fn private_key(setting: &str, path: &Path) -> Result<PrivateKeyDer<'static>> {
+    let text = read(setting, path, OTHERS)?;
+    // What is wrong is told without a word of the file.
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| unfit(setting, path, "it holds no private key in PEM"))
+}
+
+fn read(setting: &str, path: &Path, forbidden: u32) -> Result<Zeroizing<Vec<u8>>> {
+    let cannot = |e: io::Error| unfit(setting, path, &e.to_string());
+    let file = File::open(path).map_err(cannot)?;
+    let mode = file.metadata().map_err(cannot)?.mode();
+    if mode & forbidden != 0 {
+        return Err(unfit(setting, path, &format!("others may use it (mode {:o}): chmod o= it", mode & 0o7777)));
+    }
+    let mut text = Zeroizing::new(Vec::new());
+    file.take(FILE_LEN_MAX + 1).read_to_end(&mut text).map_err(cannot)?;
+    match text.len() as u64 <= FILE_LEN_MAX {
+        true => Ok(text),
+        false => Err(unfit(setting, path, "it is too long")),
+    }
+}
+
+fn unfit(setting: &str, path: &Path, cause: &str) -> Error {
+    Error::invalid(format!("the file of {setting} cannot be used")).because(format!("{}: {cause}", path.display()))
 }

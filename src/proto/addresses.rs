@@ -1,7 +1,7 @@
 //! Lists of networks: who may ask (taskcluster.md 6.3; vector group `host_secrets_ip_allowed`).
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -12,6 +12,17 @@ use crate::base::{Error, Result};
 const NETS_MAX: usize = 1000;
 /// Bits of an IPv4-mapped address before the IPv4 address begins.
 const MAPPED_BITS: u8 = 96;
+
+/// Bits of an IPv6 address behind which one machine can usually choose the rest.
+const NETWORK_BITS: u32 = 64;
+
+/// By what a machine is counted: its IPv4 address, or its network of IPv6 addresses.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> NETWORK_BITS << NETWORK_BITS).into(),
+        address => address,
+    }
+}
 
 /// A list of networks, in the order in which they were written. It may be empty and then holds nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +82,15 @@ mod tests {
             assert!(AddressList::parse(text).is_err(), "{text}");
         }
         assert!(AddressList::parse(&"10.0.0.0/8 ".repeat(NETS_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_machine_with_a_network_of_addresses_is_one() {
+        let network = |text: &str| super::network(text.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::base::{Error, Kind};
 
 /// Seconds after which a caller may ask again when a limit was reached or a neighbour is away.
-const RETRY_AFTER_SECONDS: u64 = 5;
+pub const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// What `Retry-After` says, for errors that pass by themselves.
 pub fn retry_after_seconds(error: &Error) -> Option<u64> {

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
 
+use super::error::RETRY_AFTER_SECONDS;
 use super::page;
 use super::peer::{self, Connection, Peer};
 use super::state::App;
@@ -38,9 +40,13 @@ const POLICY: &str = "report-uri /__cspreport__;default-src 'none';frame-ancesto
 /// A year, in seconds: the ancestor wrote milliseconds here (taskcluster.md 5.1).
 const HSTS: &str = "max-age=31536000; includeSubDomains";
 
+/// For a handler from the network, its body included. Nothing it waits for takes as long by itself; what it began is
+/// finished by the loops.
+const HANDLER_MAX: Duration = Duration::from_secs(300);
+
 /// A connection whose listener forgot to say what it is: somebody far away, without any privilege.
 const UNKNOWN: Connection =
-    Connection::Network { address: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)), tls: false };
+    Connection::Network { address: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)), tls: None };
 
 /// What every handler may know of its request.
 #[derive(Clone, Debug)]
@@ -59,7 +65,7 @@ pub struct Origin {
 /// in any letter case and with one slash at the end (taskcluster.md 5.5).
 pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let connection = request.extensions().get::<Connection>().unwrap_or(&UNKNOWN);
-    let tls = matches!(connection, Connection::Network { tls: true, .. });
+    let tls = matches!(connection, Connection::Network { tls: Some(_), .. });
     let peer = Peer::judge(connection, request.headers(), &app.trust_proxy);
     let id = peer::request_id(connection, request.headers(), &app.trust_proxy);
     let id = id.map_or_else(|| request_id().into(), Arc::from);
@@ -79,7 +85,7 @@ pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> 
         }
         None => {
             request.extensions_mut().insert(origin.clone());
-            guarded(next, request, &origin).await
+            guarded(&app, next, request, &origin).await
         }
     };
     if response.status() == StatusCode::NOT_FOUND {
@@ -93,9 +99,24 @@ pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> 
     response
 }
 
-/// Runs the handler; a panic becomes an answer like any other fault of ours.
-async fn guarded(next: Next, request: Request, origin: &Origin) -> Response {
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+/// Runs the handler where there is room; a panic becomes an answer like any other fault of ours. Users of this host
+/// have their own limits: few connections, and their own patience.
+async fn guarded(app: &App, next: Next, request: Request, origin: &Origin) -> Response {
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let response = match origin.peer.local {
+        Some(_) => handled.await,
+        None => {
+            let Some(_room) = app.in_hand.room(&origin.peer) else {
+                return busy("too many requests are in hand: ask again");
+            };
+            let Ok(response) = tokio::time::timeout(HANDLER_MAX, handled).await else {
+                tracing::warn!(request_id = &*origin.id, "answering {} took too long", origin.target.path());
+                return busy("it took too long: ask again");
+            };
+            response
+        }
+    };
+    match response {
         Ok(response) => response,
         Err(_) => {
             let error = Error::internal("answering", "the handler panicked");
@@ -103,6 +124,13 @@ async fn guarded(next: Next, request: Request, origin: &Origin) -> Response {
             page::error(StatusCode::INTERNAL_SERVER_ERROR, &message)
         }
     }
+}
+
+/// 503, because clients repeat it by themselves.
+fn busy(message: &str) -> Response {
+    let mut response = page::error(StatusCode::SERVICE_UNAVAILABLE, message);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+    response
 }
 
 fn dress(headers: &mut HeaderMap, is_api: bool) {

@@ -3,6 +3,7 @@
 pub mod api;
 mod assets;
 mod console;
+pub mod crowd;
 mod error;
 mod health;
 mod layers;

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Uri};
 use ipnet::IpNet;
 
 use crate::base::Result;
+use crate::proto::certificates::Certificate;
 use crate::proto::hawk::host;
 
 /// What a proxy adds to a request. Any of them shows that the client is not who connects.
@@ -37,14 +38,21 @@ pub enum Connection {
     Network {
         /// The address of the socket's other end.
         address: SocketAddr,
-        /// Whether we ourselves speak TLS on it.
-        tls: bool,
+        /// TLS, where we ourselves speak it on this connection.
+        tls: Option<Secured>,
     },
     /// Over the control socket or inside this process: a user of this host.
     Local {
         /// The user's name or number.
         user: Arc<str>,
     },
+}
+
+/// TLS that we ourselves speak.
+#[derive(Clone, Debug, Default)]
+pub struct Secured {
+    /// What the other end showed, when it showed one and an authority of `TLS_CLIENT_CA` vouches for it.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// What is known of the way a request came.
@@ -62,26 +70,31 @@ pub struct Peer {
     pub is_on_host: bool,
     /// The user of this host, for requests over the control socket.
     pub local: Option<Arc<str>>,
+    /// The certificate that the client showed us. One of a proxy is none of the client.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Peer {
     /// Judges a connection and the headers that came over it.
     pub fn judge(connection: &Connection, headers: &HeaderMap, trust: &TrustProxy) -> Self {
         let (address, tls) = match connection {
-            Connection::Network { address, tls } => (address.ip().to_canonical(), *tls),
+            Connection::Network { address, tls } => (address.ip().to_canonical(), tls.as_ref()),
             Connection::Local { user } => {
                 let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
                 let local = Some(user.clone());
-                return Self { address, is_sure: true, is_https: true, is_private: true, is_on_host: true, local };
+                let (is_https, is_private, is_on_host) = (true, true, true);
+                return Self { address, is_sure: true, is_https, is_private, is_on_host, local, certificate: None };
             }
         };
         let trusted = trust.includes(address);
         let forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
-        let is_https = tls || (trusted && text(headers, "x-forwarded-proto") == Some("https"));
+        let is_https = tls.is_some() || (trusted && text(headers, "x-forwarded-proto") == Some("https"));
         // A proxy on this host speaks from loopback too, for clients that are elsewhere.
         let is_on_host = address.is_loopback() && !forwarded;
         let (client, is_sure) = if trusted { client_address(address, headers, trust) } else { (address, true) };
-        Self { address: client, is_sure, is_https, is_private: is_https || is_on_host, is_on_host, local: None }
+        let is_private = is_https || is_on_host;
+        let certificate = tls.and_then(|tls| tls.certificate.clone()).filter(|_| !forwarded);
+        Self { address: client, is_sure, is_https, is_private, is_on_host, local: None, certificate }
     }
 }
 
@@ -156,7 +169,7 @@ mod tests {
     fn judge(peer: &str, trust: &TrustProxy, headers: &[(&'static str, &str)]) -> Peer {
         let address = SocketAddr::new(peer.parse().unwrap(), 1);
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        Peer::judge(&Connection::Network { address, tls: false }, &headers, trust)
+        Peer::judge(&Connection::Network { address, tls: None }, &headers, trust)
     }
 
     #[test]
@@ -198,7 +211,7 @@ mod tests {
         let taken = |peer: &str, headers: &[(&'static str, &str)]| {
             let address = SocketAddr::new(peer.parse().unwrap(), 1);
             let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-            request_id(&Connection::Network { address, tls: false }, &headers, &hops).map(str::to_owned)
+            request_id(&Connection::Network { address, tls: None }, &headers, &hops).map(str::to_owned)
         };
         for (peer, is_believed) in [("10.0.0.1", true), ("::ffff:10.0.0.1", true), ("::1", true), ("192.0.2.1", false)]
         {

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::api::BodyRoom;
 use super::api::pulse::ListCache;
-use super::peer::TrustProxy;
+use super::crowd::{Crowd, Presence};
+use super::peer::{Peer, TrustProxy};
 use crate::base::Clock;
 use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
@@ -54,6 +56,8 @@ pub struct Parts {
     pub force_ssl: bool,
     /// Which hops may speak for others.
     pub trust_proxy: TrustProxy,
+    /// Room for requests.
+    pub in_hand: InHand,
     /// For all of a request's body to arrive.
     pub body_timeout: Duration,
     /// For the bodies of all requests at once.
@@ -62,6 +66,32 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// The public list of namespaces in its wire form.
     pub list_cache: ListCache,
+}
+
+/// Room for requests: some for each address, and some for all.
+pub struct InHand {
+    all: Arc<Semaphore>,
+    crowd: Crowd,
+}
+
+/// The room that one request takes.
+pub struct Room {
+    _permit: OwnedSemaphorePermit,
+    _presence: Option<Presence>,
+}
+
+impl InHand {
+    /// Room for so many, and so many of each address.
+    pub fn new(max: usize, each_max: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(max)), crowd: Crowd::new(each_max) }
+    }
+
+    /// Room for a request of this peer; `None` when there is none left for it.
+    pub fn room(&self, peer: &Peer) -> Option<Room> {
+        let _permit = self.all.clone().try_acquire_owned().ok()?;
+        let _presence = if peer.is_on_host { None } else { Some(self.crowd.enter(peer.address)?) };
+        Some(Room { _permit, _presence })
+    }
 }
 
 impl App {

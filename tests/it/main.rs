@@ -3,6 +3,7 @@
 
 mod audit;
 mod authority;
+mod certificates;
 mod claims;
 mod cli;
 mod connections;
@@ -23,6 +24,8 @@ mod remote;
 mod routes;
 mod sign;
 mod simulation;
+mod throttle;
+mod tls;
 mod vectors;
 mod wire;
 mod world;

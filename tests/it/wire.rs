@@ -8,7 +8,7 @@ use hyper::client::conn::http2;
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A test that waits longer than this has found a fault.
@@ -108,16 +108,24 @@ impl Answer {
     }
 }
 
+/// What a connection is spoken over: TCP, or TLS on it.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// One connection.
 pub struct Talk {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     received: Vec<u8>,
 }
 
 impl Talk {
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        Self { stream, received: Vec::new() }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub fn over(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), received: Vec::new() }
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {
@@ -181,7 +189,11 @@ pub async fn exchange(address: SocketAddr, method: &str, bytes: &[u8]) -> Answer
 /// Speaks HTTP/2 without TLS, as to a server that is known to understand it. The Host of the request goes where HTTP/2
 /// has it, into the target.
 pub async fn http_2(address: SocketAddr, ask: &Ask) -> (u16, HeaderMap, String) {
-    let stream = TcpStream::connect(address).await.unwrap();
+    http_2_over(TcpStream::connect(address).await.unwrap(), ask).await
+}
+
+/// The same over any connection.
+pub async fn http_2_over(stream: impl Stream + 'static, ask: &Ask) -> (u16, HeaderMap, String) {
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let uri = format!("http://{}{}", ask.header("host").unwrap(), ask.target);

@@ -60,6 +60,11 @@ impl World {
         self.running = Some(app::start(&self.settings, self.clock.clone(), Some(broker)).await.unwrap());
     }
 
+    /// Reads the files of TLS again, as at a SIGHUP.
+    pub fn reload(&self) {
+        self.running.as_ref().unwrap().reload();
+    }
+
     /// Stops and starts again on the same data directory.
     pub async fn restart(&mut self) {
         self.stop().await;

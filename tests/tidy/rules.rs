@@ -6,7 +6,7 @@ use crate::source::{Source, block, line_at, words};
 const LAYERS: [(&str, u8); 8] =
     [("base", 1), ("proto", 2), ("store", 3), ("ports", 3), ("domain", 4), ("web", 5), ("app", 6), ("cli", 7)];
 /// Crates, and the only places that may name them. A name that ends in `_` stands for all that begin so.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("redb", &["src/store/"]),
     ("reqwest", &["src/ports/"]),
     ("lapin", &["src/ports/"]),
@@ -15,6 +15,7 @@ const HOMES: [(&str, &[&str]); 8] = [
     ("axum", &["src/web/", "src/app/listen.rs"]),
     ("askama", &["src/web/"]),
     ("clap", &["src/cli/"]),
+    ("x509_parser", &["src/proto/"]),
 ];
 /// The only places that read the environment and the arguments.
 const ENVIRONMENT: [&str; 3] = ["src/main.rs", "src/cli/", "src/app/settings/"];

@@ -58,7 +58,7 @@ pub(super) fn hosts(read: &mut Reader) -> HostSettings {
         client_id_base: read.optional("TASKCLUSTER_CLIENT_ID_BASE", client_id_base),
         expires: read.optional("TASKCLUSTER_CREDENTIALS_EXPIRE", duration),
         allowed: read.optional("TASKCLUSTER_ALLOWED_IPS", allowed),
-        per_minute: read.required("HOST_REQUESTS_MAX", rate),
+        per_minute: read.required("HOST_REQUESTS_MAX", parse::rate),
         dns: DnsSettings {
             servers,
             hosts_file: use_hosts_file.then(|| PathBuf::from(HOSTS_FILE)),
@@ -104,10 +104,6 @@ fn count(text: &str) -> Result<usize, String> {
         Ok(count @ 1..=SERVERS_MAX) => Ok(count),
         _ => Err(format!("expected a number of servers from 1 to {SERVERS_MAX}, not {text:?}")),
     }
-}
-
-fn rate(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| format!("expected a number of requests in a minute, not {text:?}"))
 }
 
 fn allowed(text: &str) -> Result<AddressList, String> {

@@ -9,6 +9,7 @@
 mod backup;
 mod file;
 mod hosts;
+mod listen;
 mod log;
 mod monitor;
 mod nearest;
@@ -26,14 +27,15 @@ use std::path::{Path, PathBuf};
 
 pub use backup::BackupSettings;
 pub use hosts::HostSettings;
+pub use listen::{Limits, ListenSettings, TlsSettings, TrustProxy};
 pub use log::{LogOutput, LogSettings};
 pub use monitor::MonitorSettings;
 pub use outbox::{Credentials, NoticeSettings, SmtpSecurity, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
 pub use table::{Fallback, Flag, Setting, TABLE, flags};
 pub use typed::{
-    AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, ListenSettings, Mode, NamespaceSettings,
-    Patience, Settings, TrustProxy,
+    AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, Mode, NamespaceSettings, Patience,
+    Settings,
 };
 
 use problems::Report;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::typed::{AmqpProtocol, Mode, TrustProxy};
+use super::listen::TrustProxy;
+use super::typed::{AmqpProtocol, Mode};
 use crate::base::{Span, VhostName};
 
 /// What stands for the namespace in the regexes of permissions.
@@ -84,6 +85,11 @@ pub(super) fn service_url(text: &str) -> Parsed<Url> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
+}
+
+/// Something in a minute; 0 is no limit.
+pub(super) fn rate(text: &str) -> Parsed<u32> {
+    text.parse().or_else(|_| expected("a number of requests in a minute", text))
 }
 
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {

@@ -4,7 +4,7 @@ use super::values::Values;
 use Fallback::{Follows, Is, Nothing};
 
 /// Names that the product promises and that this version does not use yet.
-pub(super) const LATER: &[&str] = &["BASE_ROUTE", "TLS_CERT", "TLS_KEY"];
+pub(super) const LATER: &[&str] = &["BASE_ROUTE"];
 
 /// Every setting of this version, in the order in which people read them.
 pub const TABLE: &[Setting] = &[
@@ -30,6 +30,37 @@ pub const TABLE: &[Setting] = &[
         "every connection begins with a PROXY header, version 1 or 2, of a hop of TRUST_PROXY",
     ),
     Setting::plain("TRUST_PROXY", "trust-proxy", Is("false"), "whose X-Forwarded headers count: false, true or CIDRs"),
+    Setting::plain(
+        "TLS_CERT",
+        "tls-cert",
+        Nothing,
+        "PEM file of our certificate: the port speaks TLS; read again on SIGHUP",
+    ),
+    Setting::plain("TLS_KEY", "tls-key", Nothing, "PEM file of its key"),
+    Setting::plain(
+        "TLS_CLIENT_CA",
+        "tls-client-ca",
+        Nothing,
+        "PEM file of authorities whose client certificates are believed: see `keylender client certificate`",
+    ),
+    Setting::plain(
+        "CONNECTIONS_MAX",
+        "connections-max",
+        Is("900"),
+        "connections at once; one address has a quarter of them",
+    ),
+    Setting::plain(
+        "CLIENT_REQUESTS_MAX",
+        "client-requests-max",
+        Is("60000"),
+        "requests of one client in a minute, from other hosts; 0 is no limit",
+    ),
+    Setting::plain(
+        "AUTH_FAILURES_MAX",
+        "auth-failures-max",
+        Is("60"),
+        "wrong credentials of one address in a minute, from other hosts; 0 is no limit",
+    ),
     Setting::plain(
         "DATA_DIR",
         "data-dir",

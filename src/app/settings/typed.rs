@@ -1,20 +1,21 @@
 //! Settings as the rest of the program knows them: parsed, checked, and never checked again.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, backup, hosts, load, log, monitor, outbox, parse};
+use super::{Sources, backup, hosts, listen, load, log, monitor, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
 /// What says nothing alone: the first of each pair needs the second.
-const NEEDS: [(&str, &str); 13] = [
+const NEEDS: [(&str, &str); 16] = [
+    ("TLS_CERT", "TLS_KEY"),
+    ("TLS_KEY", "TLS_CERT"),
+    ("TLS_CLIENT_CA", "TLS_CERT"),
     ("RABBIT_BASE_URL", "RABBIT_USERNAME"),
     ("RABBIT_BASE_URL", "RABBIT_PASSWORD"),
     ("RABBIT_USERNAME", "RABBIT_BASE_URL"),
@@ -36,7 +37,7 @@ pub struct Settings {
     /// What it runs for (`NODE_ENV`).
     pub mode: Mode,
     /// The listener.
-    pub listen: ListenSettings,
+    pub listen: listen::ListenSettings,
     /// Directory of the store (`DATA_DIR`); it need not exist yet.
     pub data_dir: PathBuf,
     /// Where the key that seals secrets comes from.
@@ -74,6 +75,8 @@ pub struct Settings {
 /// How long an appliance waits for others.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// For a TLS handshake.
+    pub handshake: Duration,
     /// For the head of a request, and for an idle connection to send its next one.
     pub head: Duration,
     /// For all of a request's body to arrive.
@@ -85,8 +88,8 @@ pub struct Patience {
 impl Default for Patience {
     /// Thirty seconds are ten mebibytes over a slow line, and no longer.
     fn default() -> Self {
-        let (head, body) = (Duration::from_secs(20), Duration::from_secs(30));
-        Self { head, body, authority: authority::Patience::default() }
+        let [handshake, head, body] = [10, 20, 30].map(Duration::from_secs);
+        Self { handshake, head, body, authority: authority::Patience::default() }
     }
 }
 
@@ -99,34 +102,6 @@ pub enum Mode {
     Production,
     /// In a test.
     Test,
-}
-
-/// Where requests come in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenSettings {
-    /// The address; `::` takes both families.
-    pub bind: IpAddr,
-    /// The port; 0 takes a free one.
-    pub port: u16,
-    /// What clients are told, perhaps with a path, without a final slash in it; else the request says it.
-    pub public_url: Option<Url>,
-    /// Whether plain requests are redirected or refused.
-    pub force_ssl: bool,
-    /// Whether connections begin with a PROXY header.
-    pub proxy_protocol: bool,
-    /// Whose `X-Forwarded-*` headers count.
-    pub trust_proxy: TrustProxy,
-}
-
-/// Who may speak for others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrustProxy {
-    /// Nobody.
-    Nobody,
-    /// Whoever connects.
-    DirectPeer,
-    /// Peers in one of these networks; never empty.
-    Hops(Vec<IpNet>),
 }
 
 /// Where the key that seals secrets comes from.
@@ -237,7 +212,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
     read.check_needs();
     let settings = Settings {
         mode: read.required("NODE_ENV", parse::mode),
-        listen: listen(&mut read),
+        listen: listen::listen(&mut read),
         data_dir: read.required("DATA_DIR", parse::path),
         key: key(&mut read),
         log: log::log(&mut read),
@@ -260,21 +235,10 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         backup: backup::backup(&mut read),
         monitor: monitor::monitor(&mut read),
     };
-    check_proxy(&settings.listen, values, report);
+    listen::check_proxy(&settings, values, report);
     outbox::warn_about_mail(&settings.notices, report);
     hosts::warn_about_networks(&settings.hosts, report);
     settings
-}
-
-fn listen(read: &mut Reader) -> ListenSettings {
-    ListenSettings {
-        bind: read.required("BIND", parse::address),
-        port: read.required("PORT", parse::port),
-        public_url: read.optional("PUBLIC_URL", parse::service_url),
-        force_ssl: read.required("FORCE_SSL", parse::boolean),
-        proxy_protocol: read.required("PROXY_PROTOCOL", parse::boolean),
-        trust_proxy: read.required("TRUST_PROXY", parse::trust_proxy),
-    }
 }
 
 fn key(read: &mut Reader) -> KeySource {
@@ -310,25 +274,6 @@ fn namespaces(read: &mut Reader) -> NamespaceSettings {
         expiration_delay: read.required("NAMESPACES_EXPIRATION_DELAY", parse::period),
         rotation_interval: read.required("NAMESPACE_ROTATION_INTERVAL", parse::period),
         verify_logins: read.required("VERIFY_LOGINS", parse::boolean),
-    }
-}
-
-fn check_proxy(listen: &ListenSettings, values: &Values, report: &mut Report) {
-    if let (true, TrustProxy::Nobody, Some(given)) =
-        (listen.proxy_protocol, &listen.trust_proxy, values.given("PROXY_PROTOCOL"))
-    {
-        report.problem(&given.place, "PROXY_PROTOCOL: needs TRUST_PROXY, the proxies whose word counts");
-    }
-    match listen.trust_proxy {
-        TrustProxy::DirectPeer => report.warning(
-            "TRUST_PROXY is true: whoever connects may claim any address, and so get any host's credentials; name the \
-             networks of the proxies instead",
-        ),
-        TrustProxy::Nobody if listen.force_ssl => report.warning(
-            "FORCE_SSL is on but TRUST_PROXY is false: nothing can tell that a request came by TLS, \
-             so all are redirected or refused",
-        ),
-        _ => {}
     }
 }
 

@@ -17,29 +17,40 @@ pub struct Caller {
     request_id: Option<Arc<str>>,
     /// Marks the signed request, so that a restart still knows it (see `replay`).
     mark: Option<String>,
+    /// The fingerprint of the certificate that they were known by, if it was one.
+    certificate: Option<Arc<str>>,
 }
 
 impl Caller {
     /// Somebody who showed no credentials: without any scope.
     pub fn nobody(request_id: &str) -> Self {
-        Self { actor: Actor::Anonymous, scopes: Arc::default(), request_id: Some(request_id.into()), mark: None }
+        Self::new(Actor::Anonymous, Arc::default(), Some(request_id.into()))
     }
 
     pub(super) fn client(id: Option<ClientId>, scopes: Vec<Scope>, request_id: &str, mark: Option<String>) -> Self {
         let actor = id.map_or(Actor::Anonymous, Actor::Client);
-        Self { actor, scopes: scopes.into(), request_id: Some(request_id.into()), mark }
+        Self { mark, ..Self::new(actor, scopes.into(), Some(request_id.into())) }
+    }
+
+    /// The same, known by the certificate with this fingerprint.
+    pub(super) fn known_by(self, fingerprint: &str) -> Self {
+        Self { certificate: Some(fingerprint.into()), ..self }
+    }
+
+    fn new(actor: Actor, scopes: Arc<[Scope]>, request_id: Option<Arc<str>>) -> Self {
+        Self { actor, scopes, request_id, mark: None, certificate: None }
     }
 
     /// A user of this host who reached the control socket or the store itself: the file's mode is the proof, and
     /// there is nothing they may not do.
     pub fn local(user: &str, request_id: &str) -> Self {
         let everything = Scope::parse("*").into_iter().collect();
-        Self { actor: Actor::Local(user.into()), scopes: everything, request_id: Some(request_id.into()), mark: None }
+        Self::new(Actor::Local(user.into()), everything, Some(request_id.into()))
     }
 
     /// A loop of this appliance, which acts by what the store says.
     pub fn of_loop(name: &str) -> Self {
-        Self { actor: Actor::Loop(name.into()), scopes: Arc::default(), request_id: None, mark: None }
+        Self::new(Actor::Loop(name.into()), Arc::default(), None)
     }
 
     /// As the audit log names them.
@@ -56,6 +67,9 @@ impl Caller {
     pub fn note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
         let mut note = Note::done(self.actor(), action, object);
         note.request_id = self.request_id.as_deref().map(str::to_owned);
+        if let Some(fingerprint) = &self.certificate {
+            note = note.with("certificate", &**fingerprint);
+        }
         match &self.mark {
             Some(mark) => note.with(super::replay::DETAIL, mark.clone()),
             None => note,

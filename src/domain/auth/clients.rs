@@ -5,10 +5,12 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use super::{Auth, Caller};
-use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
-use crate::store::{Lent, ReadTx, Sealed, Table};
+use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
+use crate::store::{Lent, ReadTx, Sealed, Table, WriteTx};
 
 const CLIENTS: Table<ClientId, Client> = Table::audited("clients");
+/// Whose a name of certificates is. **Invariant:** it says of each client's name that it is this client's, and no more.
+const CERTIFICATE_NAMES: Table<CertificateName, ClientId> = Table::audited("client_certificate_names");
 /// Clients listed and kept at most: far more than one appliance serves, and a bound for every list.
 const CLIENTS_MAX: usize = 10_000;
 /// Scopes of one client at most; its requests carry none of them, so this only bounds the record.
@@ -25,6 +27,8 @@ pub(super) struct Client {
     pub(super) disabled: bool,
     description: String,
     created: Timestamp,
+    #[serde(default)]
+    certificate_name: Option<CertificateName>,
 }
 
 /// What a new client is to be.
@@ -36,6 +40,8 @@ pub struct NewClient {
     pub expires: Timestamp,
     /// What it is for.
     pub description: String,
+    /// The name in certificates by which it is known, too.
+    pub certificate_name: Option<CertificateName>,
 }
 
 /// A client, for operators.
@@ -53,6 +59,8 @@ pub struct Shown {
     pub description: String,
     /// When it was made.
     pub created: Timestamp,
+    /// The name in certificates by which it is known, too.
+    pub certificate_name: Option<CertificateName>,
 }
 
 impl Auth {
@@ -83,10 +91,15 @@ impl Auth {
                     disabled: false,
                     description: new.description,
                     created: tx.now(),
+                    certificate_name: new.certificate_name,
                 };
+                take_name(tx, &id, None, client.certificate_name.as_ref())?;
                 tx.put(&CLIENTS, &id, &client)?;
                 let scopes: Vec<&str> = client.scopes.iter().map(Scope::as_str).collect();
-                let note = caller.note("client.create", &id).about(&token).with("scopes", scopes);
+                let mut note = caller.note("client.create", &id).about(&token).with("scopes", scopes);
+                if let Some(name) = &client.certificate_name {
+                    note = note.with("certificate_name", name.as_str());
+                }
                 Ok(tx.lend(note.with("expires", client.expires.to_string()), token))
             })
             .await
@@ -104,6 +117,25 @@ impl Auth {
                 client.token = tx.seal(&CLIENTS, &id, &token)?;
                 tx.put(&CLIENTS, &id, &client)?;
                 Ok(tx.lend(caller.note("client.reset", &id).about(&token), token))
+            })
+            .await
+    }
+
+    /// Makes a client known by certificates with this name, too, or by none any more. The caller must hold the client's
+    /// scopes, because whoever has such a certificate does.
+    pub async fn name_client(&self, caller: &Caller, id: ClientId, name: Option<CertificateName>) -> Result<()> {
+        let caller = caller.clone();
+        self.store
+            .write(move |tx| {
+                let mut client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
+                if name.is_some() {
+                    caller.require_all(&client.scopes)?;
+                }
+                take_name(tx, &id, client.certificate_name.as_ref(), name.as_ref())?;
+                let note = caller.note("client.certificate", &id);
+                tx.audit(note.with("certificate_name", name.as_ref().map(CertificateName::as_str)));
+                client.certificate_name = name;
+                tx.put(&CLIENTS, &id, &client)
             })
             .await
     }
@@ -130,7 +162,8 @@ impl Auth {
         let caller = caller.clone();
         self.store
             .write(move |tx| {
-                tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
+                let client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
+                take_name(tx, &id, client.certificate_name.as_ref(), None)?;
                 tx.delete(&CLIENTS, &id);
                 tx.audit(caller.note("client.delete", &id));
                 Ok(())
@@ -158,6 +191,35 @@ pub(super) fn look_up(tx: &ReadTx<'_>, id: &ClientId) -> Result<Option<(Client, 
     Ok(Some((client, token)))
 }
 
+/// The clients that go by one of these names.
+pub(super) fn by_certificate(tx: &ReadTx<'_>, names: &[CertificateName]) -> Result<Vec<(ClientId, Client)>> {
+    let mut found: Vec<(ClientId, Client)> = Vec::new();
+    for name in names {
+        let Some(id) = tx.get(&CERTIFICATE_NAMES, name)? else { continue };
+        if let (Some(client), true) = (tx.get(&CLIENTS, &id)?, found.iter().all(|(other, _)| *other != id)) {
+            found.push((id, client));
+        }
+    }
+    Ok(found)
+}
+
+/// Gives a client another name in certificates. `Conflict` when it is another client's.
+fn take_name(
+    tx: &mut WriteTx<'_, '_>,
+    id: &ClientId,
+    old: Option<&CertificateName>,
+    new: Option<&CertificateName>,
+) -> Result<()> {
+    if let Some(old) = old {
+        tx.delete(&CERTIFICATE_NAMES, old);
+    }
+    let Some(new) = new else { return Ok(()) };
+    match tx.get(&CERTIFICATE_NAMES, new)? {
+        Some(other) => Err(Error::conflict(format!("client `{other}` goes by certificates with the name `{new}`"))),
+        None => tx.put(&CERTIFICATE_NAMES, new, id),
+    }
+}
+
 /// Clients and roles may not be given scopes that end in `**` (taskcluster.md 4.2).
 pub(super) fn refuse_double_star(scopes: &[Scope]) -> Result<()> {
     match scopes.iter().find(|scope| scope.as_str().ends_with("**")) {
@@ -167,8 +229,8 @@ pub(super) fn refuse_double_star(scopes: &[Scope]) -> Result<()> {
 }
 
 fn shown(client_id: ClientId, client: Client) -> Shown {
-    let Client { token: _, scopes, expires, disabled, description, created } = client;
-    Shown { client_id, scopes, expires, disabled, description, created }
+    let Client { token: _, scopes, expires, disabled, description, created, certificate_name } = client;
+    Shown { client_id, scopes, expires, disabled, description, created, certificate_name }
 }
 
 fn no_such(id: &ClientId) -> Error {

@@ -4,6 +4,7 @@ mod caller;
 mod clients;
 mod replay;
 mod roles;
+mod throttle;
 pub mod verify;
 
 use std::net::IpAddr;
@@ -12,10 +13,13 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use clients::{NewClient, Shown as ShownClient};
 use replay::Replay;
+pub use throttle::Limits;
+use throttle::Throttle;
 use verify::{Party, Success};
 
-use crate::base::{ClientId, Error, Result, Secret, Timestamp};
+use crate::base::{CertificateName, ClientId, Clock, Error, Result, Secret, Timestamp};
 use crate::ports::authority::Authority;
+use crate::proto::certificates::{Age, Certificate};
 use crate::proto::hawk::{Question, bewit, mac};
 use crate::store::Store;
 
@@ -32,8 +36,12 @@ pub struct Presented<'a> {
     pub authorization: Option<&'a str>,
     /// Content type and body, for the payload hash.
     pub payload: (Option<&'a str>, &'a [u8]),
+    /// The client certificate of the connection, which some authority vouches for.
+    pub certificate: Option<&'a Certificate>,
     /// Where it comes from.
     pub address: IpAddr,
+    /// Whether that is this host.
+    pub is_on_host: bool,
     /// Whether nobody on the way could read it: TLS, or the same host.
     pub is_private: bool,
     /// The id of the request, for the audit log.
@@ -47,19 +55,32 @@ pub struct Auth {
     remote: Option<Authority>,
     roles: Arc<roles::Cached>,
     replay: Arc<Replay>,
+    throttle: Arc<Throttle>,
 }
 
 impl Auth {
     /// Believes the remote authority when there is one, else the clients of the own store.
-    pub fn new(store: Store, remote: Option<Authority>) -> Result<Self> {
+    pub fn new(store: Store, remote: Option<Authority>, limits: Limits, clock: Clock) -> Result<Self> {
         let replay = Arc::new(Replay::after_restart(&store)?);
-        Ok(Self { store, remote, roles: Arc::default(), replay })
+        let throttle = Throttle::new(limits, clock).into();
+        Ok(Self { store, remote, roles: Arc::default(), replay, throttle })
     }
 
-    /// Finds out who is asking. No credentials is nobody, without scopes; bad ones are `Unauthenticated`.
+    /// Finds out who is asking. No credentials is nobody, without scopes; bad ones are `Unauthenticated`. `Limited` for
+    /// a client that asks too often, and for an address that showed bad ones too often: guessing is slow.
     pub async fn authenticate(&self, presented: &Presented<'_>) -> Result<Caller> {
+        self.throttle.check_failures(presented)?;
+        self.throttle.count(presented, self.identify(presented).await)
+    }
+
+    /// Counts a request that needs no credentials. `Limited` for an address that asks too often.
+    pub fn admit_stranger(&self, address: IpAddr) -> Result<()> {
+        self.throttle.admit_stranger(address)
+    }
+
+    async fn identify(&self, presented: &Presented<'_>) -> Result<Caller> {
         match (presented.authorization, bewit::is_in(presented.resource)) {
-            (None, false) => return Ok(Caller::nobody(presented.request_id)),
+            (None, false) => return self.by_certificate(presented),
             (Some(_), true) => {
                 return Err(refuse(
                     "Cannot use two authentication schemes at once this request has both bewit in querystring and \
@@ -126,13 +147,37 @@ impl Auth {
             };
             let (id, client, right) = found.ok_or_else(|| refuse("unknown client or wrong access token"))?;
             match right == Secret::new(token) {
-                true if client.disabled => Err(refuse("the client is disabled")),
-                true if client.expires < tx.now() => Err(refuse("the client has expired")),
-                true => Ok((id, client)),
+                true => Ok((id, usable(client, tx.now())?)),
                 false => Err(refuse("unknown client or wrong access token")),
             }
         })?;
         Ok(Caller::client(Some(id), roles.expand(&client.scopes), presented.request_id, None))
+    }
+
+    /// The client that goes by a name of the certificate; without a certificate, nobody. The clients of a remote
+    /// authority have none.
+    fn by_certificate(&self, presented: &Presented<'_>) -> Result<Caller> {
+        let (Some(certificate), None) = (presented.certificate, &self.remote) else {
+            return Ok(Caller::nobody(presented.request_id));
+        };
+        let roles = self.roles.current(&self.store)?;
+        let (id, client) = self.store.read(|tx| {
+            // It was valid when the connection began, which may be long ago.
+            if certificate.age(tx.now()) == Age::Over {
+                return Err(refuse("the client certificate is over: renew it"));
+            }
+            let mut found = clients::by_certificate(tx, &certificate.names)?;
+            match (found.pop(), found.is_empty()) {
+                (Some((id, client)), true) => Ok((id, usable(client, tx.now())?)),
+                (Some(_), false) => Err(refuse("the client certificate has the names of several clients")),
+                (None, _) => Err(refuse(&format!(
+                    "no client goes by this certificate; it names {:?}",
+                    certificate.names.iter().map(CertificateName::as_str).collect::<Vec<_>>()
+                ))),
+            }
+        })?;
+        let caller = Caller::client(Some(id), roles.expand(&client.scopes), presented.request_id, None);
+        Ok(caller.known_by(&certificate.fingerprint))
     }
 }
 
@@ -146,6 +191,15 @@ impl Auth {
     /// When a client ends that was made without saying: a thousand years are for ever, and have a text form.
     pub fn never(now: Timestamp) -> Timestamp {
         now.plus(std::time::Duration::from_secs(1000 * 365 * 86_400))
+    }
+}
+
+/// Refuses a client that is turned off or over.
+fn usable(client: clients::Client, now: Timestamp) -> Result<clients::Client> {
+    match client {
+        client if client.disabled => Err(refuse("the client is disabled")),
+        client if client.expires < now => Err(refuse("the client has expired")),
+        client => Ok(client),
     }
 }
 

@@ -127,7 +127,9 @@ mod tests {
     use crate::base::{Clock, Kind, Timestamp};
 
     fn auth() -> Auth {
-        Auth::new(Store::memory(Clock::manual(Timestamp::from_millis(0))).unwrap(), None).unwrap()
+        let clock = Clock::manual(Timestamp::from_millis(0));
+        let limits = crate::domain::auth::Limits { requests: 0, failures: 0 };
+        Auth::new(Store::memory(clock.clone()).unwrap(), None, limits, clock).unwrap()
     }
 
     fn role_id(id: &str) -> RoleId {

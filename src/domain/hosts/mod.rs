@@ -7,7 +7,6 @@
 mod cause;
 mod counts;
 mod explain;
-mod limit;
 mod lookup;
 mod record;
 mod rules;
@@ -25,16 +24,16 @@ pub use rules::{HostRule, Names, Ruled};
 pub use verify::{Step, Verdict, judge};
 
 use counts::Counts;
-use limit::Limit;
 use lookup::Lookups;
 use record::Visit;
 
 use crate::base::audit::{Actor, Note};
+use crate::base::rate::RateLimit;
 use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret, Timestamp};
 use crate::domain::notices::Notices;
 use crate::ports::authority::Authority;
 use crate::ports::dns::{Answer, Dns};
-use crate::proto::addresses::AddressList;
+use crate::proto::addresses::{AddressList, network};
 use crate::proto::tempcred::{self, Credentials, Grant};
 use crate::store::{Lent, Store};
 
@@ -93,7 +92,7 @@ pub struct Hosts {
     notices: Notices,
     clock: Clock,
     rules: Arc<Rules>,
-    limit: Arc<Limit>,
+    limit: Arc<RateLimit<IpAddr>>,
     counts: Arc<Counts>,
     lookups: Arc<Lookups>,
     authority: Option<Authority>,
@@ -110,7 +109,7 @@ impl Hosts {
         authority: Option<Authority>,
         rules: Rules,
     ) -> Self {
-        let limit = Limit::new(rules.per_minute).into();
+        let limit = RateLimit::new(rules.per_minute).into();
         let lookups = Lookups::new(dns, rules.agree, rules.fresh_max, clock.clone()).into();
         let (counts, decided) = Default::default();
         Self { store, notices, clock, rules: rules.into(), limit, counts, lookups, authority, decided }
@@ -122,7 +121,7 @@ impl Hosts {
     /// `Limited` for one that asks too often, `Unavailable` while settings are missing.
     pub async fn credentials(&self, asker: Asker<'_>) -> Result<Lent<Credentials>> {
         let address = asker.address;
-        self.limit.admit(address, self.clock.elapsed()).map_err(|after| {
+        self.limit.admit(network(address), self.clock.elapsed()).map_err(|after| {
             Error::limited("this address asks for credentials too often: wait, and keep those that you have", after)
         })?;
         // After the limit: it is logged, and anybody can ask.

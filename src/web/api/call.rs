@@ -122,7 +122,12 @@ async fn admit(
     if let Some(user) = &origin.peer.local {
         return Ok(Caller::local(user, &origin.id));
     }
-    let Some(scope) = endpoint.scope else { return Ok(Caller::nobody(&origin.id)) };
+    let Some(scope) = endpoint.scope else {
+        if !origin.peer.is_on_host {
+            app.auth.admit_stranger(origin.peer.address)?;
+        }
+        return Ok(Caller::nobody(&origin.id));
+    };
     let authority = signed_authority(&parts.headers, &origin.target, origin.tls);
     let authority = authority.as_ref().map(|(host, port)| (*host, *port)).map_err(|error| error.message());
     let presented = Presented {
@@ -135,7 +140,9 @@ async fn admit(
             None => None,
         },
         payload: (body::content_type(&parts.headers), &body.bytes),
+        certificate: origin.peer.certificate.as_deref(),
         address: origin.peer.address,
+        is_on_host: origin.peer.is_on_host,
         is_private: origin.peer.is_private,
         request_id: &origin.id,
     };

@@ -5,7 +5,7 @@ use axum::routing::MethodFilter;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
-use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
+use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::domain::auth::{Auth, NewClient, ShownClient};
 use crate::proto::formats;
 use crate::web::state::App;
@@ -21,6 +21,13 @@ static RESET: Endpoint = endpoint(
     "/clients/<clientId>/reset",
     "keylender:client:reset:<clientId>",
     false,
+);
+static CERTIFICATE: Endpoint = endpoint(
+    "nameClientCertificate",
+    MethodFilter::PUT,
+    "/clients/<clientId>/certificate",
+    "keylender:client:certificate:<clientId>",
+    true,
 );
 static DISABLE: Endpoint = endpoint(
     "disableClient",
@@ -53,6 +60,7 @@ pub(super) fn routes() -> Routes {
         .route("/clients", serve(&LIST, nothing, list))
         .route("/clients/{clientId}", serve(&CREATE, client_id, create).merge(serve(&DELETE, client_id, delete)))
         .route("/clients/{clientId}/reset", serve(&RESET, client_id, reset))
+        .route("/clients/{clientId}/certificate", serve(&CERTIFICATE, client_id, certificate))
         .route("/clients/{clientId}/disable", serve(&DISABLE, client_id, disable))
         .route("/clients/{clientId}/enable", serve(&ENABLE, client_id, enable))
 }
@@ -70,12 +78,13 @@ struct Shown {
     disabled: bool,
     description: String,
     created: Timestamp,
+    certificate_name: Option<CertificateName>,
 }
 
 impl From<ShownClient> for Shown {
     fn from(client: ShownClient) -> Self {
-        let ShownClient { client_id, scopes, expires, disabled, description, created } = client;
-        Self { client_id, scopes, expires, disabled, description, created }
+        let ShownClient { client_id, scopes, expires, disabled, description, created, certificate_name } = client;
+        Self { client_id, scopes, expires, disabled, description, created, certificate_name }
     }
 }
 
@@ -96,6 +105,7 @@ struct Input {
     expires: Option<String>,
     #[serde(default)]
     description: String,
+    certificate_name: Option<CertificateName>,
 }
 
 /// A client together with its new token.
@@ -107,12 +117,12 @@ struct Issued<'a> {
 }
 
 async fn create(app: App, call: Call, id: ClientId) -> Result<Reply> {
-    let Input { scopes, expires, description } = read_input(&call.payload)?;
+    let Input { scopes, expires, description, certificate_name } = read_input(&call.payload)?;
     let expires = match expires {
         None => Auth::never(app.clock.now()),
         Some(text) => formats::date_time(&text).map_err(|_| not_a_time(&text))?,
     };
-    let new = NewClient { scopes, expires, description };
+    let new = NewClient { scopes, expires, description, certificate_name };
     issued(&id, &app.auth.create_client(&call.caller, id.clone(), new).await?.into_inner())
 }
 
@@ -132,6 +142,25 @@ pub(super) struct Done {
 
 pub(super) fn done() -> Result<Reply> {
     Reply::json(&Done { done: true })
+}
+
+/// By what certificates a client is known; null is by none.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CertificateInput {
+    #[serde(deserialize_with = "present")]
+    certificate_name: Option<CertificateName>,
+}
+
+/// A member that may be null and must be there.
+fn present<'d, D: serde::Deserializer<'d>, T: Deserialize<'d>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+async fn certificate(app: App, call: Call, id: ClientId) -> Result<Reply> {
+    let CertificateInput { certificate_name } = read_input(&call.payload)?;
+    app.auth.name_client(&call.caller, id, certificate_name).await?;
+    done()
 }
 
 async fn disable(app: App, call: Call, id: ClientId) -> Result<Reply> {
