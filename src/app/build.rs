@@ -8,6 +8,7 @@ use url::Url;
 
 use super::loops;
 use super::outbox;
+use super::premises;
 use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::Accounts;
@@ -81,8 +82,15 @@ impl Appliance {
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
         let rules = host_rules(settings);
         let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote.clone(), rules);
-        let vitals =
-            Vitals::new(store.clone(), accounts.clone(), namespaces.clone(), hosts.clone(), vhost, clock.clone());
+        let vitals = Vitals::new(
+            store.clone(),
+            accounts.clone(),
+            namespaces.clone(),
+            hosts.clone(),
+            vhost,
+            premises::premises(settings),
+            clock.clone(),
+        );
         let lent = namespaces.clone();
         let guard = Guard::new(
             store.clone(),

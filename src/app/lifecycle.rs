@@ -13,11 +13,13 @@ use tokio_util::task::TaskTracker;
 use super::build::{self, Appliance};
 use super::hardening;
 use super::listen::{self, Door, Gate};
+use super::premises::files_needed;
 use super::scheduler;
 use super::settings::{Limits, Settings};
 use super::telemetry::Log;
 use super::tls::TlsDoor;
 use crate::base::{Clock, Error, Result};
+use crate::ports::appliance::WORK_TIMEOUT;
 use crate::ports::broker::Broker;
 use crate::web::crowd::Crowd;
 
@@ -25,8 +27,6 @@ use crate::web::crowd::Crowd;
 const SOFT_STOP: Duration = Duration::from_secs(20);
 /// How often it is looked whether lines of the log were lost.
 const LOSSES_PERIOD: Duration = Duration::from_secs(10);
-/// Files beside the connections from the network: the store, the log, the control socket's connections, the broker's, DNS.
-const FILES_BESIDE: u64 = 120;
 /// Name of the control socket in the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
 
@@ -113,24 +113,24 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     let control = settings.data_dir.join(CONTROL_SOCKET);
     let control_listener = listen::bind_control(&control)?;
     let (tasks, stop) = (appliance.app.tasks.clone(), CancellationToken::new());
-    let door =
-        |connections_max| Door { router: appliance.router.clone(), patience: settings.patience.head, connections_max };
+    let door = |work_max, connections_max| Door {
+        router: appliance.router.clone(),
+        patience: settings.patience.head,
+        work_max,
+        connections_max,
+    };
     let gate = gate(&appliance, settings, tls.clone());
     let limits = settings.listen.limits;
-    tasks.spawn(listen::serve_network(listener, door(limits.connections), gate, stop.clone()));
-    let control_door = door(listen::CONTROL_CONNECTIONS_MAX);
+    tasks.spawn(listen::serve_network(listener, door(settings.patience.work, limits.connections), gate, stop.clone()));
+    let control_door = door(WORK_TIMEOUT, listen::CONTROL_CONNECTIONS_MAX);
     tasks.spawn(listen::serve_control(control_listener, control_door, stop.clone()));
+    appliance.vitals.listens_on(address);
     tasks.spawn(finish_what_was_left(appliance.clone()));
     scheduler::start(&appliance.loops, &tasks, &stop);
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("keylender {} listens on {scheme}://{address}", env!("CARGO_PKG_VERSION"));
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     Ok(Running { address, appliance, tls, control, tasks, stop })
-}
-
-/// Files that are open at most.
-pub fn files_needed(limits: &Limits) -> u64 {
-    limits.connections as u64 + FILES_BESIDE
 }
 
 fn gate(appliance: &Appliance, settings: &Settings, tls: Option<Arc<TlsDoor>>) -> Gate {

@@ -65,6 +65,8 @@ pub(super) struct Door {
     pub router: Router,
     /// For a connection to ask something, or something more, and for a client to read its answer.
     pub patience: Duration,
+    /// For a request to be answered.
+    pub work_max: Duration,
     /// Connections at once; more wait in the kernel.
     pub connections_max: usize,
 }
@@ -200,12 +202,13 @@ struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
     patience: Duration,
+    work_max: Duration,
     places: Arc<Semaphore>,
 }
 
 impl Server {
     fn new(door: Door) -> Self {
-        let Door { router, patience, connections_max } = door;
+        let Door { router, patience, work_max, connections_max } = door;
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -219,7 +222,7 @@ impl Server {
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(HEAD_LEN_MAX).unwrap_or(u32::MAX));
         let places = Arc::new(Semaphore::new(connections_max));
-        Self { router, builder, patience, places }
+        Self { router, builder, patience, work_max, places }
     }
 
     /// Waits for a place among the connections and for a connection; `None` when it is time to stop.
@@ -265,7 +268,9 @@ impl Server {
                 // A client that went away, or spoke no HTTP: its own matter.
                 tracing::debug!("a connection ended early: {error}");
             },
-            () = in_hand.rests(self.patience) => tracing::debug!("a connection asked nothing in time"),
+            () = in_hand.rests(self.patience, self.work_max) => {
+                tracing::debug!("a connection asked nothing in time, or was not answered in time");
+            }
         }
     }
 }
@@ -282,10 +287,16 @@ impl InHand {
         InHandGuard(self.0.clone())
     }
 
-    /// Ends when no request was begun, in hand or ended for this long.
-    async fn rests(&self, patience: Duration) {
-        let mut count = self.0.subscribe();
-        while tokio::time::timeout(patience, count.changed()).await.is_ok() || *count.borrow() > 0 {}
+    /// Ends when for this long no request was begun, in hand or ended, and for `work_max` none was begun or ended.
+    async fn rests(&self, patience: Duration, work_max: Duration) {
+        let (mut count, mut waited) = (self.0.subscribe(), Duration::ZERO);
+        loop {
+            match tokio::time::timeout(patience, count.changed()).await {
+                Ok(_) => waited = Duration::ZERO,
+                Err(_) if *count.borrow() > 0 && waited + patience < work_max => waited += patience,
+                Err(_) => return,
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod listen;
 mod loops;
 pub mod operate;
 mod outbox;
+mod premises;
 mod scheduler;
 pub mod settings;
 pub mod telemetry;

@@ -6,6 +6,7 @@ pub mod appliance;
 pub mod authority;
 pub mod broker;
 pub mod dns;
+pub mod host;
 mod hosts_file;
 pub mod log;
 pub mod mail;

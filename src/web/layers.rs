@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -39,10 +38,6 @@ const API_HEADERS: [(&str, &str); 6] = [
 const POLICY: &str = "report-uri /__cspreport__;default-src 'none';frame-ancestors 'none';";
 /// A year, in seconds: the ancestor wrote milliseconds here (taskcluster.md 5.1).
 const HSTS: &str = "max-age=31536000; includeSubDomains";
-
-/// For a handler from the network, its body included. Nothing it waits for takes as long by itself; what it began is
-/// finished by the loops.
-const HANDLER_MAX: Duration = Duration::from_secs(300);
 
 /// A connection whose listener forgot to say what it is: somebody far away, without any privilege.
 const UNKNOWN: Connection =
@@ -100,7 +95,7 @@ pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> 
 }
 
 /// Runs the handler where there is room; a panic becomes an answer like any other fault of ours. Users of this host
-/// have their own limits: few connections, and their own patience.
+/// need none: their connections are few.
 async fn guarded(app: &App, next: Next, request: Request, origin: &Origin) -> Response {
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     let response = match origin.peer.local {
@@ -109,11 +104,7 @@ async fn guarded(app: &App, next: Next, request: Request, origin: &Origin) -> Re
             let Some(_room) = app.in_hand.room(&origin.peer) else {
                 return busy("too many requests are in hand: ask again");
             };
-            let Ok(response) = tokio::time::timeout(HANDLER_MAX, handled).await else {
-                tracing::warn!(request_id = &*origin.id, "answering {} took too long", origin.target.path());
-                return busy("it took too long: ask again");
-            };
-            response
+            handled.await
         }
     };
     match response {

@@ -1,9 +1,10 @@
 //! Who asks too much hears so, and the others are served on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keylender::app::settings::{Settings, TrustProxy};
 
+use crate::authority::ScriptedAuthority;
 use crate::sign::Client;
 use crate::wire::{Answer, Ask, Talk};
 use crate::world::{NAMESPACE, World};
@@ -121,6 +122,23 @@ async fn requests_in_hand_are_limited_for_all_and_for_each_address() {
     world.operate("GET", "/clients", None).await;
     drop((held, last));
     while world.ask(&ping).await.status != 200 {}
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_answers_ends() {
+    let authority = ScriptedAuthority::silent().await;
+    let world = World::with(|settings| {
+        authority.settle(settings);
+        settings.patience.head = Duration::from_millis(50);
+        settings.patience.work = Duration::from_millis(300);
+    })
+    .await;
+    let began = Instant::now();
+    let mut talk = Talk::connect(world.address()).await;
+    let signed = r#"Hawk id="x", ts="1795176000", nonce="n", mac="m=""#;
+    talk.send(&Ask::claim(NAMESPACE, "{}").with("Authorization", signed).bytes()).await;
+    assert!(talk.end().await.is_empty());
+    assert!(began.elapsed() >= Duration::from_millis(300) && began.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]

@@ -81,15 +81,18 @@ pub struct Patience {
     pub head: Duration,
     /// For all of a request's body to arrive.
     pub body: Duration,
+    /// For a request from the network to be answered.
+    pub work: Duration,
     /// For the remote authority.
     pub authority: authority::Patience,
 }
 
 impl Default for Patience {
-    /// Thirty seconds are ten mebibytes over a slow line, and no longer.
+    /// Thirty seconds are ten mebibytes over a slow line, and no longer. Nothing that a method waits for takes five minutes
+    /// by itself.
     fn default() -> Self {
-        let [handshake, head, body] = [10, 20, 30].map(Duration::from_secs);
-        Self { handshake, head, body, authority: authority::Patience::default() }
+        let [handshake, head, body, work] = [10, 20, 30, 300].map(Duration::from_secs);
+        Self { handshake, head, body, work, authority: authority::Patience::default() }
     }
 }
 

@@ -1,5 +1,9 @@
 //! A closer look than health checks take: is everything set up so that it will work. For operators.
 
+mod premises;
+
+pub use premises::{CertificateFile, Premises};
+
 use super::Vitals;
 use crate::base::Kind;
 
@@ -17,7 +21,8 @@ pub enum Grade {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What: `store`, `broker`, `clock`, `host credentials`, `host scopes`, `dns`.
+    /// What: `store`, `broker`, `clock`, `host credentials`, `host scopes`, `dns`, `certificate`, `port`,
+    /// `open files`.
     pub about: &'static str,
     /// How bad.
     pub grade: Grade,
@@ -48,6 +53,7 @@ impl Vitals {
             findings.push(self.host_scopes().await);
             findings.push(self.dns());
         }
+        findings.extend(self.premises.findings(self.clock.now()));
         findings
     }
 

@@ -2,12 +2,13 @@
 
 mod diagnosis;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-pub use diagnosis::{Finding, Grade};
+pub use diagnosis::{CertificateFile, Finding, Grade, Premises};
 
 use super::accounts::Accounts;
 use super::hosts::Hosts;
@@ -56,6 +57,7 @@ pub struct Vitals {
     namespaces: Namespaces,
     hosts: Hosts,
     vhost: VhostName,
+    premises: Arc<Premises>,
     clock: Clock,
     started: tokio::time::Instant,
     broker: Arc<Mutex<Option<(tokio::time::Instant, Vital)>>>,
@@ -69,10 +71,18 @@ impl Vitals {
         namespaces: Namespaces,
         hosts: Hosts,
         vhost: VhostName,
+        premises: Premises,
         clock: Clock,
     ) -> Self {
         let started = tokio::time::Instant::now();
-        Self { store, accounts, namespaces, hosts, vhost, clock, started, broker: Arc::default() }
+        let premises = Arc::new(premises);
+        Self { store, accounts, namespaces, hosts, vhost, premises, clock, started, broker: Arc::default() }
+    }
+
+    /// Takes down where it listens, for the doctor.
+    pub fn listens_on(&self, address: SocketAddr) {
+        // It listens once in its life.
+        let _ = self.premises.listens.set(address);
     }
 
     /// Time since the start.

@@ -10,6 +10,7 @@ mod operate;
 mod serve;
 mod settings;
 mod store;
+mod tls;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
