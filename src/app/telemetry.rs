@@ -58,7 +58,9 @@ impl Log {
                 Ok(()) => tracing::info!("SIGHUP: opened the file of the log again"),
                 Err(error) => tracing::error!("SIGHUP: the log goes on in the old file: {}", error.chain()),
             },
-            Output::Stdout | Output::Syslog(_) => tracing::info!("SIGHUP: nothing to read again in this version"),
+            Output::Stdout | Output::Syslog(_) => {
+                tracing::info!("SIGHUP: the log is in no file that would be opened again")
+            }
         }
     }
 

@@ -65,7 +65,11 @@ pub(super) async fn run(
     before: &Before,
 ) -> Outcome {
     let credentials = credentials(environment)?;
-    let url = command.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", settings.listen.port));
+    let url = command.url.clone().unwrap_or_else(|| {
+        // A certificate is for a name.
+        let here = if settings.listen.tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
+        format!("{here}:{}", settings.listen.port)
+    });
     let door = ApplianceDoor::network(&url)?;
     let path = format!("/v1/namespace/{}", output::segment(&command.namespace));
     let authorization = sign(&credentials, "POST", &door.url(&path))?;

@@ -1,6 +1,7 @@
 //! Stories about settings.
 
 mod hosts;
+mod listen;
 mod log;
 mod shell;
 
@@ -125,7 +126,7 @@ fn production_listens_everywhere_keeps_data_in_var_and_forces_tls() {
     assert_eq!((listen.bind.to_string().as_str(), listen.force_ssl), ("::", true));
     assert_eq!(data_dir, Path::new("/var/lib/keylender"));
     assert_eq!(key, KeySource::File("/var/lib/keylender/key".into()));
-    assert!(loaded.warnings[0].starts_with("FORCE_SSL is on but TRUST_PROXY is false"));
+    assert!(loaded.warnings[0].starts_with("FORCE_SSL is on but neither TLS_CERT nor TRUST_PROXY is set"));
     let loaded = load_file("NODE_ENV=production\nFORCE_SSL=false\nDATA_DIR=/srv/lender/");
     assert!(!loaded.settings.listen.force_ssl && loaded.warnings.is_empty());
     assert_eq!(loaded.settings.key, KeySource::File("/srv/lender/key".into()));
