@@ -3,10 +3,11 @@
 
 use std::net::IpAddr;
 
-use keylender::base::{RoleId, Scope, Span, Timestamp};
+use keylender::base::{CertificateName, RoleId, Scope, Span, Timestamp};
 use keylender::domain::hosts::{HostRule, Step, Verdict, judge};
 use keylender::ports::dns::{Answer, Data, Question, Record, Status};
 use keylender::proto::addresses::AddressList;
+use keylender::proto::certificates::{Age, Certificate as X509};
 use keylender::proto::ext::{self, Ext};
 use keylender::proto::formats::{date_time, email};
 use keylender::proto::hawk::{Bewit, Header, Target, bewit, host};
@@ -20,9 +21,10 @@ use keylender::proto::urls::RootUrl;
 type Check = fn(&str);
 
 /// Every target by name; `fuzz/corpus/` has a folder for each.
-pub const TARGETS: [(&str, Check); 14] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("addresses", read_addresses),
     ("bewit", read_bewit),
+    ("certificates", read_certificates),
     ("dns", read_dns),
     ("ext", read_ext),
     ("formats", read_formats),
@@ -61,6 +63,19 @@ fn read_bewit(text: &str) {
     }
     if let Ok(read) = Bewit::decode(text) {
         assert_eq!(Bewit::decode(&read.encode()), Ok(read));
+    }
+}
+
+/// A certificate in hexadecimal digits.
+fn read_certificates(text: &str) {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+    let der: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    if let Ok(read) = X509::read(&der) {
+        assert_eq!(read.fingerprint.len(), 64);
+        assert!(read.names.iter().all(|name| CertificateName::parse(name.as_str()).is_ok()));
+        if read.valid_from <= read.valid_until {
+            assert!(!matches!(read.age(read.valid_until), Age::Over | Age::NotYet));
+        }
     }
 }
 

@@ -135,15 +135,14 @@ impl Gate {
             Some(proxies) => proxied(&mut stream, hop, proxies, self.patience).await?,
         };
         let ip = address.ip().to_canonical();
-        let _presence = match ip.is_loopback() || self.hops.includes(ip) {
-            true => None,
-            false => Some(self.crowd.enter(ip).ok_or("its address has too many connections")?),
-        };
+        let counted = (!ip.is_loopback() && !self.hops.includes(ip)).then_some(ip);
+        let presence = counted.map(|ip| self.crowd.enter(ip).ok_or("its address has too many connections"));
+        let _presence = presence.transpose()?;
         let Some(tls) = &self.tls else {
             let connection = Connection::Network { address, tls: None };
             return Ok(Guest { stream: Spoken::Plain(stream), connection, _presence });
         };
-        let (stream, secured) = tls.accept(stream, self.patience).await?;
+        let (stream, secured) = tls.accept(stream, counted, self.patience).await?;
         let connection = Connection::Network { address, tls: Some(secured) };
         Ok(Guest { stream: Spoken::Tls(stream.into()), connection, _presence })
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -20,11 +21,14 @@ use super::settings::TlsSettings;
 use crate::base::{Clock, Error, Result};
 use crate::ports::tls::{certificates, described, private_key};
 use crate::proto::certificates::{Age, Certificate};
+use crate::web::crowd::Crowd;
 use crate::web::peer::Secured;
 
 /// Handshakes at once; more wait for their turn. Each costs a signature, and they must not take all of the processor from
 /// requests.
-const HANDSHAKES_MAX: usize = 64;
+const HANDSHAKES_MAX: usize = 256;
+/// Of these, handshakes of one address: who begins many and goes on with none must not keep the others out.
+const HANDSHAKES_EACH_MAX: usize = HANDSHAKES_MAX / 4;
 /// What we speak inside of TLS, the better one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// The first byte of every TLS connection: a record of the handshake.
@@ -41,14 +45,15 @@ pub(super) struct TlsDoor {
     clock: Clock,
     config: RwLock<Arc<ServerConfig>>,
     handshakes: Semaphore,
+    crowd: Crowd,
 }
 
 impl TlsDoor {
     /// Reads the files of the settings. The error names the setting whose file cannot be used, and why.
     pub fn open(settings: &TlsSettings, clock: Clock) -> Result<Self> {
         let config = RwLock::new(config(settings, &clock)?);
-        let handshakes = Semaphore::new(HANDSHAKES_MAX);
-        Ok(Self { settings: settings.clone(), clock, config, handshakes })
+        let (handshakes, crowd) = (Semaphore::new(HANDSHAKES_MAX), Crowd::new(HANDSHAKES_EACH_MAX));
+        Ok(Self { settings: settings.clone(), clock, config, handshakes, crowd })
     }
 
     /// Reads the files again, for connections from now on. When one of them cannot be used, all stays as it was, and the
@@ -65,12 +70,16 @@ impl TlsDoor {
         }
     }
 
-    /// Shakes hands within `patience`. The error is for the log; the other side may be anybody.
+    /// Shakes hands within `patience`; `address` is counted where there is one. The error is for the log; the other side
+    /// may be anybody.
     pub async fn accept(
         &self,
         stream: TcpStream,
+        address: Option<IpAddr>,
         patience: Duration,
     ) -> std::result::Result<(TlsStream<TcpStream>, Secured), String> {
+        let presence = address.map(|address| self.crowd.enter(address).ok_or("its address has too many handshakes"));
+        let _presence = presence.transpose()?;
         let shaken = tokio::time::timeout(patience, self.shake_hands(stream)).await;
         let stream = shaken.map_err(|_| "no TLS handshake in time")?.map_err(|e| format!("no TLS handshake: {e}"))?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);

@@ -294,6 +294,45 @@ async fn a_name_is_one_clients_and_binding_it_needs_the_clients_scopes() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_taken_up_again_is_still_the_clients_and_ends_with_the_authority() {
+    let secure = Secure::mutual().await;
+    secure.world.client("builds", &SCOPES).await;
+    secure.name("builds", Some(NAME)).await;
+    let config = secure.config(Some(&secure.authority.issue(&[NAME], [2020, 2040])));
+    let claim = async || {
+        let stream = shake_hands(secure.world.address(), FROM_AFAR, config.clone()).await.map_err(|e| e.to_string())?;
+        let mut talk = Talk::over(stream);
+        talk.send(&Ask::claim(NAMESPACE, "{}").with("Connection", "close").bytes()).await;
+        let answer = talk.answer("POST").await.ok_or("it hung up")?;
+        talk.end().await;
+        Ok::<_, String>(answer.status)
+    };
+    for _ in 0..3 {
+        assert_eq!(claim().await, Ok(200), "the first one in full, the others by its ticket");
+    }
+    fs::write(secure.files.path("ca.pem"), Authority::new().pem).unwrap();
+    secure.world.reload();
+    assert!(claim().await.is_err(), "no ticket outlives what vouched for it");
+}
+
+#[tokio::test]
+async fn one_address_cannot_keep_others_from_shaking_hands() {
+    let secure = Secure::start().await;
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        let mut talk = Talk::connect(secure.world.address()).await;
+        talk.send(&[FROM_AFAR, b"\x16"].concat()).await;
+        held.push(talk);
+    }
+    let other = b"PROXY TCP4 198.51.100.9 127.0.0.1 8080 443\r\n";
+    let stream = shake_hands(secure.world.address(), other, secure.config(None)).await.unwrap();
+    let mut talk = Talk::over(stream);
+    talk.send(&Ask::get("/v1/ping").bytes()).await;
+    assert_eq!(talk.answer("GET").await.unwrap().status, 200);
+    drop(held);
+}
+
+#[tokio::test]
 async fn certificates_that_nobody_vouches_for_or_that_are_over_are_refused() {
     let secure = Secure::mutual().await;
     secure.world.client("builds", &SCOPES).await;

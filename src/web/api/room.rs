@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What of each body counts as its beginning. **Invariant:** no method takes more, so nothing that a client needs ever
 /// waits for the large bodies of others.
 pub const BODY_BEGINNING_LEN: usize = 64 << 10;
-/// Bytes of beginnings in memory: a thousand whole ones, which is more than there are connections.
+/// Bytes of beginnings in memory: as many whole ones as there are requests in hand.
 const BEGINNINGS_LEN_MAX: usize = 64 << 20;
 /// Bytes of what follows them: six of the longest bodies.
 const REST_LEN_MAX: usize = 64 << 20;
