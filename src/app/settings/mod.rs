@@ -16,6 +16,7 @@ mod nearest;
 mod outbox;
 mod parse;
 mod problems;
+mod setting;
 mod table;
 mod typed;
 mod values;
@@ -32,7 +33,8 @@ pub use log::{LogOutput, LogSettings};
 pub use monitor::MonitorSettings;
 pub use outbox::{Credentials, NoticeSettings, SmtpSecurity, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
-pub use table::{Fallback, Flag, Setting, TABLE, flags};
+pub use setting::{Fallback, Flag, Setting};
+pub use table::{TABLE, flags};
 pub use typed::{
     AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, Mode, NamespaceSettings, Patience,
     Settings,

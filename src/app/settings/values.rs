@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::file::{self, Entry};
 use super::nearest::nearest;
 use super::problems::{Place, Report};
-use super::table::{self, Fallback, Setting, TABLE};
+use super::setting::{Fallback, Setting};
+use super::table::{self, TABLE};
 use super::{Effective, MASK, Sources, parse};
 use crate::base::Secret;
 
