@@ -47,6 +47,7 @@ fn nothing_in_the_data_directory_is_for_others_and_no_core_is_dumped() {
     lax.args(serve.get_args()).env_clear().current_dir(home.dir.path());
     let mut served = home.start(lax);
     home.run(&["client", "create", "builds", "--scope", "a"]).well();
+    home.run(&["backup", "now"]).well();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.child.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
@@ -55,7 +56,7 @@ fn nothing_in_the_data_directory_is_for_others_and_no_core_is_dumped() {
     let data_dir = home.data_dir();
     assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
     let found = walk(&data_dir);
-    for name in ["keylender.redb", "key", "control.sock"] {
+    for name in ["keylender.redb", "key", "control.sock", "backups"] {
         assert!(found.iter().any(|(path, ..)| path.ends_with(name)), "{name} in {found:?}");
     }
     for (path, is_dir, mode) in found {
