@@ -135,7 +135,8 @@ fn back_up(large: &Home, small: &Home) {
     let take = |home: &Home| drop(shelf(home).take(&home.store).unwrap());
     let drill = |home: &Home| {
         let newest = shelf(home).newest().unwrap().unwrap().name;
-        drop(home.store.drill(&shelf(home).path(&newest).unwrap(), &home.dir.path().join("drill")).unwrap());
+        let drilled = home.store.drill(&shelf(home).path(&newest).unwrap(), &home.dir.path().join("drill")).unwrap();
+        assert!(drilled.contents.records > 0);
     };
     let copy = || {
         let to = large.dir.path().join("copy");

@@ -30,6 +30,11 @@ const CHECKPOINT_PERIOD: Duration = Duration::from_secs(60 * 60);
 /// backup that nobody tried is none.
 const DRILL_PERIOD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// When a new appliance takes its first backup: what its operator sets up in the first minutes is in it.
+const FIRST_BACKUP: Duration = Duration::from_secs(10 * 60);
+/// When it tries that one.
+const FIRST_DRILL: Duration = Duration::from_secs(60 * 60);
+
 /// What the loops work on.
 #[derive(Clone)]
 pub struct Parts {
@@ -64,22 +69,28 @@ pub fn all(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
         plan_checkpoint,
         tell_checkpoint,
     ));
-    all.push(each(
-        "backup",
-        settings.backup.period,
-        "what is lent and changed since the last one is what a lost disk costs",
-        work,
-        plan_backup,
-        back_up,
-    ));
-    all.push(each(
-        "drill",
-        DRILL_PERIOD,
-        "that the newest backup becomes a store is known before it is needed",
-        work,
-        plan_drill,
-        drill,
-    ));
+    all.push(Loop {
+        first: Some(clock.now().plus(FIRST_BACKUP)),
+        ..each(
+            "backup",
+            settings.backup.period,
+            "what is lent and changed since the last one is what a lost disk costs",
+            work,
+            plan_backup,
+            back_up,
+        )
+    });
+    all.push(Loop {
+        first: Some(clock.now().plus(FIRST_DRILL)),
+        ..each(
+            "drill",
+            DRILL_PERIOD,
+            "that the newest backup becomes a store is known before it is needed",
+            work,
+            plan_drill,
+            drill,
+        )
+    });
     all
 }
 
@@ -179,7 +190,7 @@ where
     let (planned, running) = (work.clone(), work.clone());
     let plan = Box::new(move || Box::pin(plan(planned.clone())) as _);
     let run = Box::new(move || Box::pin(run(running.clone())) as _);
-    Loop { name, period, why, plan, run, brake: Brake::None }
+    Loop { name, period, why, first: None, plan, run, brake: Brake::None }
 }
 
 /// One line for each step of a plan.

@@ -46,6 +46,8 @@ pub struct Loop {
     pub period: Duration,
     /// Why that long, for operators.
     pub why: &'static str,
+    /// When a loop that never ran is due; at once when none is given.
+    pub first: Option<Timestamp>,
     /// Looks at what a run would do now.
     pub plan: Box<dyn Fn() -> Work + Send + Sync>,
     /// Runs.
@@ -349,7 +351,8 @@ impl Drop for Unended<'_> {
 
 fn status(each: &Loop, state: State, now: Timestamp) -> Status {
     // A clock that was set back must not put a loop to sleep: what is due later than any run makes it is due now.
-    let due = state.due.filter(|due| *due <= now.plus(each.period)).unwrap_or(now);
+    let first = each.first.filter(|_| state.last_run.is_none());
+    let due = state.due.or(first).filter(|due| *due <= now.plus(each.period)).unwrap_or(now);
     Status {
         name: each.name,
         period_seconds: each.period.as_secs(),

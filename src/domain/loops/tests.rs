@@ -40,7 +40,8 @@ impl World {
         let much = self.much.clone();
         let look = move || Ok((much.load(Ordering::SeqCst) > 0).then(|| "too much".to_owned()));
         let brake = Brake::before(self.watch.clone(), look);
-        let each = Loop { name: "a", period: MINUTE, why: "", plan: Box::new(plan), run: Box::new(run), brake };
+        let each =
+            Loop { name: "a", period: MINUTE, why: "", first: None, plan: Box::new(plan), run: Box::new(run), brake };
         Loops::new(self.store.clone(), vec![each])
     }
 }

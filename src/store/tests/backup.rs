@@ -50,8 +50,11 @@ fn backup_of(store: &Store) -> Vec<u8> {
     bytes
 }
 
+/// A thing, with its secret opened.
+type Opened = (ClientId, u64, Option<String>);
+
 /// What is in the tables that the tests know, and the head of the chain.
-fn everything(store: &Store) -> (Vec<(ClientId, u64, Option<String>)>, u64, Head) {
+fn everything(store: &Store) -> (Vec<Opened>, u64, Head) {
     store
         .read(|tx| {
             let things = tx.scan(&THINGS, Bound::Unbounded, 100)?;
