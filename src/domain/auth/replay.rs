@@ -169,6 +169,7 @@ mod tests {
     use super::*;
     use crate::base::audit::{Actor, Note};
     use crate::base::{Clock, Kind};
+    use crate::store::KeySource;
 
     fn key(id: &str, second: i64, nonce: &str) -> ReplayKey {
         ReplayKey { id: id.into(), ts: second.to_string(), nonce: nonce.into() }
@@ -229,5 +230,36 @@ mod tests {
         assert!(replay.admit(&key("just now", second, "n"), clock.now()).is_err());
         assert!(replay.admit(&key("just now", second, "n2"), clock.now()).is_ok());
         assert_eq!(replay.seen.lock().unwrap().count, 2);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_was_restored_admits_nothing_signed_before() {
+        let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
+        let dir = tempfile::tempdir().unwrap();
+        let (key_source, file) = (KeySource::Given([0; 32]), dir.path().join("backup"));
+        let store = Store::memory(clock.clone()).unwrap();
+        store.back_up(std::fs::File::create(&file).unwrap()).unwrap();
+        // It is admitted, and what that leaves is lost.
+        let second = clock.now().as_seconds() + 5;
+        clock.advance(Duration::from_secs(10));
+        let data = dir.path().join("data");
+        Store::restore(&file, &data, &key_source, &clock).unwrap();
+        let store = Store::open(&data, &key_source, clock.clone()).unwrap();
+        let at_first = Replay::after_restart(&store).unwrap();
+        // The first start writes that down, the next one knows it from the log.
+        let note = Note::done(Actor::Appliance, RESTORED, "store");
+        store
+            .write(move |tx| {
+                tx.audit(note);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        store.forget_restored().await.unwrap();
+        for replay in [at_first, Replay::after_restart(&store).unwrap()] {
+            let error = replay.admit(&key("a", second, "n"), clock.now()).unwrap_err();
+            assert!(error.message().contains("before the store was restored"), "{}", error.message());
+            replay.admit(&key("a", clock.now().as_seconds(), "n"), clock.now()).unwrap();
+        }
     }
 }
