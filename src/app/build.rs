@@ -11,7 +11,7 @@ use super::outbox;
 use super::premises;
 use super::settings::{self, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
-use crate::domain::accounts::Accounts;
+use crate::domain::accounts::{Accounts, Administrator};
 use crate::domain::audit::Audit;
 use crate::domain::auth::{self, Auth};
 use crate::domain::backups::{self, Backups};
@@ -41,6 +41,8 @@ pub struct Appliance {
     pub store: Store,
     /// The broker users it answers for.
     pub accounts: Accounts,
+    /// Who it is to the broker.
+    pub administrator: Administrator,
     /// What it lends on the message bus.
     pub namespaces: Namespaces,
     /// What it lends to machines.
@@ -76,6 +78,7 @@ impl Appliance {
         let accounts = Accounts::new(store.clone(), broker, probe);
         let rules = rules(settings);
         let vhost = rules.amqp.vhost.clone();
+        let administrator = Administrator::new(accounts.clone(), vhost.clone())?;
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
         let notices = Notices::new(store.clone(), outbox::ways(settings)?);
         let dns = Dns::new(&settings.hosts.dns)?;
@@ -102,6 +105,7 @@ impl Appliance {
         );
         let work = loops::Parts {
             accounts: accounts.clone(),
+            administrator: administrator.clone(),
             namespaces: namespaces.clone(),
             hosts: hosts.clone(),
             guard: guard.clone(),
@@ -117,6 +121,7 @@ impl Appliance {
         let auth = Auth::new(store.clone(), remote, rates, clock.clone())?;
         let app = App::new(Parts {
             auth,
+            administrator: administrator.clone(),
             namespaces,
             hosts: hosts.clone(),
             guard: guard.clone(),
@@ -137,7 +142,22 @@ impl Appliance {
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());
-        Ok(Self { store, accounts, namespaces: lent, hosts, guard, notices, backups, keys, loops, vitals, app, router })
+        let namespaces = lent;
+        Ok(Self {
+            store,
+            accounts,
+            administrator,
+            namespaces,
+            hosts,
+            guard,
+            notices,
+            backups,
+            keys,
+            loops,
+            vitals,
+            app,
+            router,
+        })
     }
 }
 

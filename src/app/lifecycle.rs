@@ -167,6 +167,9 @@ async fn finish_what_was_left(appliance: Appliance) {
         Ok(true) => tracing::info!("the change of the sealing key, which had been broken off, is done"),
         Err(error) => tracing::error!("the change of the sealing key waits: {}", error.chain()),
     }
+    if let Err(error) = appliance.administrator.adopt_rules().await {
+        tracing::error!("could not take up the settings for the administrator: {}", error.chain());
+    }
     if appliance.accounts.counts().is_ok_and(|(_, unsettled)| unsettled > 0) {
         appliance.loops.nudge("reconcile");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use crate::base::{Clock, Error, Result};
-use crate::domain::accounts::{Accounts, Reconciled};
+use crate::domain::accounts::{Accounts, Administrator, Reconciled};
 use crate::domain::audit::Audit;
 use crate::domain::auth::Caller;
 use crate::domain::backups::{Backups, Taken};
@@ -40,6 +40,8 @@ const FIRST_DRILL: Duration = Duration::from_secs(60 * 60);
 pub struct Parts {
     /// The broker users.
     pub accounts: Accounts,
+    /// Who we are to the broker.
+    pub administrator: Administrator,
     /// What is lent on the message bus.
     pub namespaces: Namespaces,
     /// What is lent to machines.
@@ -57,6 +59,7 @@ pub struct Parts {
 /// The loops of an appliance.
 pub fn all(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
     let mut all = list(settings, clock, work);
+    all.extend(administrator(settings, work));
     if settings.monitor.mock {
         all = all.into_iter().map(only_planned).collect();
     }
@@ -175,6 +178,13 @@ fn list(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
     ]
 }
 
+/// The loop that only runs when the settings say how often.
+fn administrator(settings: &Settings, work: &Parts) -> Option<Loop> {
+    let period = settings.broker.as_ref()?.rotation_period?;
+    let why = "the operator said how long a password of the administrator may be in use";
+    Some(each("administrator", period, why, work, plan_replacement, replace))
+}
+
 fn each<P, R>(
     name: &'static str,
     period: Duration,
@@ -254,9 +264,22 @@ async fn reconcile(work: Parts) -> Result<String> {
         // Without a broker there is nothing to compare; that none is configured was said at the start.
         return Ok(String::new());
     }
+    // Whether it could be done or not: what comes then may work with the login that is left.
+    let administrator = work.administrator.make_sure().await;
     let Reconciled { seen, drifted, settled, failed } = work.accounts.reconcile().await?;
     let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
-    told(report, settled, failed)
+    let report = told(report, settled, failed)?;
+    let reports = [administrator?.unwrap_or_default(), report];
+    Ok(reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("; "))
+}
+
+async fn plan_replacement(_: Parts) -> Result<String> {
+    Ok("replace the administrator at the broker by the one whose turn it is, with a new password".into())
+}
+
+async fn replace(work: Parts) -> Result<String> {
+    let rotated = work.administrator.rotate(&Caller::of_loop("administrator")).await?;
+    Ok(format!("the administrator at the broker is `{}` now", rotated.administrator))
 }
 
 /// What a run says: nothing when there was nothing to do, and an error when something is left, so that the next run

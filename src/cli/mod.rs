@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod broker;
 mod claim;
 mod client;
 mod config;
@@ -78,6 +79,9 @@ enum Commands {
     /// Shows, rotates and removes namespaces
     #[command(subcommand, after_help = "Example:\n  keylender namespace show taskcluster-builds")]
     Namespace(namespace::Namespace),
+    /// Shows the broker, and replaces the administrator that Keylender is to it
+    #[command(subcommand, after_help = "Example:\n  keylender broker show")]
+    Broker(broker::Broker),
     /// Shows and runs the loops that run by themselves
     #[command(subcommand, after_help = "Example:\n  keylender loop plan rotate")]
     Loop(loops::Loop),
@@ -177,6 +181,7 @@ async fn run(
         Commands::Role(command) => role::run(command, &settings).await,
         Commands::Claim(command) => claim::run(command, &settings, &sources.environment, before).await,
         Commands::Namespace(command) => namespace::run(command, &settings).await,
+        Commands::Broker(command) => broker::run(command, &settings).await,
         Commands::Loop(command) => loops::run(command, &settings).await,
         Commands::Queue(command) => queue::run(command, &settings).await,
         Commands::Audit(command) => audit::run(command, &settings).await,

@@ -11,6 +11,7 @@ use super::api::pulse::ListCache;
 use super::crowd::{Crowd, Presence};
 use super::peer::{Peer, TrustProxy};
 use crate::base::Clock;
+use crate::domain::accounts::Administrator;
 use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
 use crate::domain::backups::Backups;
@@ -30,6 +31,8 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// The doorkeeper.
     pub auth: Auth,
+    /// Who we are to the broker.
+    pub administrator: Administrator,
     /// The namespaces.
     pub namespaces: Namespaces,
     /// The machines.

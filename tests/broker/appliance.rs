@@ -188,6 +188,7 @@ fn on_the_node(name: &str, dir: &TempDir) -> Settings {
         base_url: at.url,
         username: at.username,
         password: at.password,
+        rotation_period: None,
         ca_file: None,
         certificate: None,
     });

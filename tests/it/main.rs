@@ -1,6 +1,7 @@
 //! The appliance as its users meet it: over sockets and on the command line, hermetic, with a broker in memory and a
 //! clock that is moved by hand.
 
+mod administrator;
 mod audit;
 mod authority;
 mod certificates;
@@ -14,6 +15,7 @@ mod disk;
 #[path = "../support/dns.rs"]
 mod dns;
 mod dnssec;
+mod hasty;
 mod host_rules;
 mod hosts;
 mod limits;

@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use keylender::base::{AccountName, Clock, NamespaceName, Result, Secret, Span, Timestamp, VhostName};
+use keylender::base::{AccountName, Clock, NamespaceName, Secret, Span, Timestamp, VhostName};
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::{Amqp, Claim, Namespaces, Rules, When};
-use keylender::ports::broker::{
-    Access, Alarm, Broker, Connection, Exchange, Login, MemoryBroker, Overview, Permission, Queue, User, UserWish,
-};
+use keylender::ports::broker::{Access, Broker, Login, MemoryBroker, Queue, UserWish};
 use keylender::store::Store;
+
+use crate::hasty::Hasty;
 
 /// How many histories are told, and how many events each has.
 const HISTORIES: u64 = 1000;
@@ -293,97 +292,11 @@ async fn every_random_history_keeps_its_promises_and_converges() {
     }
 }
 
-/// What a user was told to be.
-type Told = (AccountName, Login, Vec<String>, Vec<(VhostName, Access)>);
-
-/// A broker that says yes before it has done it: to us the store is told first, the wrong way round.
-struct Hasty {
-    memory: MemoryBroker,
-    later: std::sync::Mutex<Option<Told>>,
-}
-
-impl Hasty {
-    async fn catch_up(&self) {
-        let later = self.later.lock().unwrap().take();
-        if let Some((name, login, tags, permissions)) = later {
-            let wish = UserWish { name: &name, login, tags: &tags, permissions: &permissions };
-            drop(self.memory.put_user(&wish).await);
-        }
-    }
-}
-
-#[async_trait]
-impl Broker for Hasty {
-    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
-        self.put_user(wish).await
-    }
-    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
-        self.catch_up().await;
-        let later = (wish.name.clone(), wish.login.clone(), wish.tags.to_vec(), wish.permissions.to_vec());
-        *self.later.lock().unwrap() = Some(later);
-        Ok(())
-    }
-    async fn overview(&self) -> Result<Overview> {
-        self.memory.overview().await
-    }
-    async fn whoami(&self) -> Result<User> {
-        self.memory.whoami().await
-    }
-    async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool> {
-        self.memory.vhost_exists(vhost).await
-    }
-    async fn alarms(&self) -> Result<Vec<Alarm>> {
-        self.memory.alarms().await
-    }
-    async fn delete_user(&self, name: &AccountName) -> Result<bool> {
-        self.memory.delete_user(name).await
-    }
-    async fn user(&self, name: &AccountName) -> Result<Option<User>> {
-        self.memory.user(name).await
-    }
-    async fn users(&self) -> Result<Vec<User>> {
-        self.memory.users().await
-    }
-    async fn put_permission(&self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
-        self.memory.put_permission(vhost, user, access).await
-    }
-    async fn delete_permission(&self, vhost: &VhostName, user: &AccountName) -> Result<bool> {
-        self.memory.delete_permission(vhost, user).await
-    }
-    async fn permissions(&self) -> Result<Vec<Permission>> {
-        self.memory.permissions().await
-    }
-    async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
-        self.memory.queues(vhost).await
-    }
-    async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
-        self.memory.queue(vhost, name).await
-    }
-    async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        self.memory.delete_queue(vhost, name).await
-    }
-    async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
-        self.memory.exchanges(vhost).await
-    }
-    async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        self.memory.delete_exchange(vhost, name).await
-    }
-    async fn connections(&self) -> Result<Vec<Connection>> {
-        self.memory.connections().await
-    }
-    async fn close_connection(&self, name: &str, reason: &str) -> Result<bool> {
-        self.memory.close_connection(name, reason).await
-    }
-    async fn close_connections_of(&self, user: &AccountName, reason: &str) -> Result<()> {
-        self.memory.close_connections_of(user, reason).await
-    }
-}
-
 #[tokio::test]
 async fn the_simulation_notices_when_store_and_broker_are_told_in_the_wrong_order() {
     let mut noticed = 0;
     for seed in 0..40 {
-        let told = tokio::spawn(tell(seed, |memory| Arc::new(Hasty { memory, later: Default::default() })));
+        let told = tokio::spawn(tell(seed, |memory| Arc::new(Hasty::new(memory))));
         noticed += usize::from(told.await.is_err());
     }
     assert!(noticed > 10, "only {noticed} of 40 wrong histories were noticed");

@@ -42,6 +42,12 @@ impl Fault {
 }
 
 impl Disk {
+    /// Another disk with the same bytes: a backup.
+    pub fn copy(&self) -> Self {
+        let bytes = self.0.lock().unwrap().bytes.clone();
+        Self(Arc::new(Mutex::new(State { bytes, ..State::default() })))
+    }
+
     /// From now on so many operations work, and then none.
     pub fn break_after(&self, operations: u32, fault: Fault) {
         let mut state = self.0.lock().unwrap();

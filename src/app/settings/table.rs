@@ -179,6 +179,12 @@ pub const TABLE: &[Setting] = &[
         ["rabbit-password", "rabbit-password-file"],
         "the administrator's password",
     ),
+    Setting::plain(
+        "RABBIT_ROTATION_PERIOD",
+        "rabbit-rotation-period",
+        Nothing,
+        "how often Keylender replaces the administrator by one of its own making, such as `30 days`; never if not set",
+    ),
     Setting::plain("RABBIT_CA_FILE", "rabbit-ca-file", Nothing, "file with the broker's private CA"),
     Setting::plain("RABBIT_CERT", "rabbit-cert", Nothing, "file with the client certificate for the broker"),
     Setting::plain("RABBIT_KEY", "rabbit-key", Nothing, "file with the key of the client certificate"),

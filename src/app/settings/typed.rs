@@ -12,10 +12,11 @@ use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
 /// What says nothing alone: the first of each pair needs the second.
-const NEEDS: [(&str, &str); 16] = [
+const NEEDS: [(&str, &str); 17] = [
     ("TLS_CERT", "TLS_KEY"),
     ("TLS_KEY", "TLS_CERT"),
     ("TLS_CLIENT_CA", "TLS_CERT"),
+    ("RABBIT_ROTATION_PERIOD", "RABBIT_BASE_URL"),
     ("RABBIT_BASE_URL", "RABBIT_USERNAME"),
     ("RABBIT_BASE_URL", "RABBIT_PASSWORD"),
     ("RABBIT_USERNAME", "RABBIT_BASE_URL"),
@@ -125,6 +126,8 @@ pub struct BrokerSettings {
     pub username: String,
     /// The administrator's password.
     pub password: Secret,
+    /// How often the administrator is replaced by one of our own making; never unless set.
+    pub rotation_period: Option<Duration>,
     /// A private CA.
     pub ca_file: Option<PathBuf>,
     /// A client certificate.
@@ -257,11 +260,13 @@ fn broker(read: &mut Reader) -> Option<BrokerSettings> {
     let base_url = read.optional("RABBIT_BASE_URL", parse::service_url);
     let username = read.optional("RABBIT_USERNAME", parse::administrator);
     let password = read.secret("RABBIT_PASSWORD");
+    let rotation_period = read.optional("RABBIT_ROTATION_PERIOD", parse::period);
     let ca_file = read.optional("RABBIT_CA_FILE", parse::path);
     let cert_file = read.optional("RABBIT_CERT", parse::path);
     let key_file = read.optional("RABBIT_KEY", parse::path);
     let certificate = cert_file.zip(key_file).map(|(cert_file, key_file)| ClientCertificate { cert_file, key_file });
-    Some(BrokerSettings { base_url: base_url?, username: username?, password: password?, ca_file, certificate })
+    let (base_url, username, password) = (base_url?, username?, password?);
+    Some(BrokerSettings { base_url, username, password, rotation_period, ca_file, certificate })
 }
 
 fn namespaces(read: &mut Reader) -> NamespaceSettings {

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** this module is the only code that changes broker users and permissions.
 
+mod administrator;
 mod doubt;
 mod drift;
 mod settle;
@@ -16,6 +17,7 @@ use crate::ports::amqp::AmqpDoor;
 use crate::ports::broker::{Access, Broker};
 use crate::store::{ReadTx, Sealed, Store, Table, WriteTx};
 
+pub use administrator::{Administrator, NAME_PREFIX, Rotated, Shown, TAG};
 pub use drift::Reconciled;
 pub use turns::Turns;
 

@@ -1,10 +1,9 @@
 //! One HTTP conversation with the management API: bounded in time, size and number, and repeated where that helps.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url, redirect};
@@ -12,8 +11,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
+use super::logins::{Logins, OurLogin};
 use super::{ManagementSettings, advice, require_reachable, versions};
-use crate::base::{Error, Result, Secret};
+use crate::base::{Error, Result};
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{Tls, install_crypto};
 
@@ -35,6 +35,8 @@ const ANSWER_LEN_MAX: usize = 1 << 20;
 const LIST_LEN_MAX: usize = 64 << 20;
 /// Of an error only the reason is read.
 const ERROR_LEN_MAX: usize = 64 << 10;
+/// The logins that a call is tried with: the given one, that of the settings, and one that we became meanwhile.
+const LOGINS_MAX: usize = 3;
 /// The first try and two more.
 const ATTEMPTS_MAX: u32 = 3;
 /// Before the second try; the third waits four times as long. Both give up to half of it to chance, so that the
@@ -125,6 +127,11 @@ impl Answer {
         }
     }
 
+    /// Whether the broker looked at the login and refused it.
+    fn refuses_login(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED && versions::refusal(&self.body) == versions::Refusal::Login
+    }
+
     fn is_passing_trouble(&self, call: &Call) -> bool {
         match self.status.as_u16() {
             500 => self.body.is_empty(),
@@ -146,14 +153,13 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// The client: one pool of connections, one address, one login.
+/// The client: one pool of connections, one address, the logins.
 pub(super) struct Http {
     client: Client,
     base: String,
     has_certificate: bool,
     writes: Semaphore,
-    /// What an answer may repeat of our requests and no log may: the password, and the login as it is sent.
-    secrets: [Secret; 2],
+    pub(super) logins: Logins,
 }
 
 impl Http {
@@ -165,7 +171,7 @@ impl Http {
             return Err(Error::invalid("the broker's address must look like https://host:15671/api, without a login"));
         }
         let client = Client::builder()
-            .default_headers(headers(settings)?)
+            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
             .dns_resolver(resolver)
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -181,7 +187,7 @@ impl Http {
             base: url.as_str().trim_end_matches('/').to_owned(),
             has_certificate: settings.tls.identity.is_some(),
             writes: Semaphore::new(WRITES_MAX),
-            secrets: [settings.password.clone(), encoded_login(settings)],
+            logins: Logins::new(OurLogin::new(&settings.username, &settings.password)?),
         })
     }
 
@@ -191,22 +197,51 @@ impl Http {
             Method::GET => None,
             _ => Some(self.writes.acquire().await.map_err(|e| Error::internal("waiting to ask the broker", e))?),
         };
-        let answer = match timeout(call.deadline, self.attempts(&call)).await {
-            Err(_) => return Err(advice::too_slow(call.deadline)),
-            Ok(Err(Failure::TooLong(len_max))) => return Err(advice::too_long(len_max)),
-            Ok(Err(Failure::Transport(error))) => return Err(advice::transport(error, self.has_certificate)),
-            Ok(Ok(answer)) => answer,
-        };
+        let answer = self.within(&call, self.attempts(&call)).await?;
         match answer.is_for_the_call(&call) {
             true => Ok(answer),
             false => Err(advice::unexpected(&answer)),
         }
     }
 
+    /// Asks something as somebody else. `None` when that login is refused.
+    pub(super) async fn ask_as(&self, login: OurLogin, call: Call) -> Result<Option<Answer>> {
+        let login = Arc::new(login);
+        let answer = self.within(&call, self.attempts_as(&login, &call)).await?;
+        match answer.refuses_login() {
+            true => Ok(None),
+            false if answer.is_for_the_call(&call) => Ok(Some(answer)),
+            false => Err(advice::unexpected(&answer)),
+        }
+    }
+
+    async fn within(&self, call: &Call, asked: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer> {
+        match timeout(call.deadline, asked).await {
+            Err(_) => Err(advice::too_slow(call.deadline)),
+            Ok(Err(Failure::TooLong(len_max))) => Err(advice::too_long(len_max)),
+            Ok(Err(Failure::Transport(error))) => Err(advice::transport(error, self.has_certificate)),
+            Ok(Ok(answer)) => Ok(answer),
+        }
+    }
+
+    /// Tries with our login, and when that is refused with the other one.
     async fn attempts(&self, call: &Call) -> Result<Answer, Failure> {
+        let mut login = self.logins.present();
+        let mut answer = self.attempts_as(&login, call).await?;
+        for _ in 1..LOGINS_MAX {
+            let Some(other) = answer.refuses_login().then(|| self.logins.after_refusal(&login)).flatten() else {
+                break;
+            };
+            login = other;
+            answer = self.attempts_as(&login, call).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn attempts_as(&self, login: &OurLogin, call: &Call) -> Result<Answer, Failure> {
         let mut attempt = 1;
         loop {
-            let outcome = self.once(call).await;
+            let outcome = self.once(login, call).await;
             let may_pass = match &outcome {
                 Ok(answer) => answer.is_passing_trouble(call),
                 Err(Failure::Transport(error)) => !is_about_tls(error),
@@ -221,8 +256,9 @@ impl Http {
         }
     }
 
-    async fn once(&self, call: &Call) -> Result<Answer, Failure> {
-        let mut request = self.client.request(call.method.clone(), format!("{}/{}", self.base, call.path));
+    async fn once(&self, login: &OurLogin, call: &Call) -> Result<Answer, Failure> {
+        let request = self.client.request(call.method.clone(), format!("{}/{}", self.base, call.path));
+        let mut request = request.header(AUTHORIZATION, login.header());
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
@@ -244,16 +280,9 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         if is_error {
-            body = self.redact(&body);
+            body = login.redact(&body);
         }
         Ok(Answer { status, body })
-    }
-
-    /// An error without our secrets, for a proxy or a broken broker may repeat the request in it.
-    fn redact(&self, body: &[u8]) -> Vec<u8> {
-        let text = String::from_utf8_lossy(body).into_owned();
-        let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
-        secrets.fold(text, |text, secret| text.replace(secret, "…")).into_bytes()
     }
 }
 
@@ -268,22 +297,6 @@ fn is_about_tls(error: &reqwest::Error) -> bool {
         cause = error.source();
     }
     false
-}
-
-/// The headers of every request. The login is marked, so that nothing logs it.
-fn headers(settings: &ManagementSettings) -> Result<HeaderMap> {
-    if settings.username.contains(':') {
-        return Err(Error::invalid("the user name for the broker's API must not contain a colon"));
-    }
-    let login = Zeroizing::new(format!("Basic {}", encoded_login(settings).expose()));
-    let mut login = HeaderValue::from_str(&login).map_err(|e| Error::internal("encoding the broker's login", e))?;
-    login.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, login), (ACCEPT, HeaderValue::from_static("application/json"))]))
-}
-
-fn encoded_login(settings: &ManagementSettings) -> Secret {
-    let login = Zeroizing::new(format!("{}:{}", settings.username, settings.password.expose()));
-    Secret::new(STANDARD.encode(login.as_bytes()))
 }
 
 fn with_tls(client: reqwest::ClientBuilder, url: &Url, tls: &Tls) -> Result<reqwest::ClientBuilder> {

@@ -9,10 +9,11 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::http::{Answer, Call, Http, segment};
+use super::logins::OurLogin;
 use super::wire::{self, ConnectionRow, ExchangeRow, OverviewRow, PermissionRow, QueueRow, UserBody, UserRow};
 use super::{
-    Access, Alarm, Broker, Connection, Exchange, Overview, Permission, Queue, User, UserWish, advice,
-    require_deletable_exchange, versions,
+    Access, Acting, Alarm, Broker, Connection, Credentials, Exchange, Overview, Permission, Proven, Queue, User,
+    UserWish, advice, require_deletable_exchange, versions,
 };
 use crate::base::{AccountName, Error, Result, Secret, VhostName};
 use crate::ports::resolve::Resolver;
@@ -112,6 +113,27 @@ impl Broker for ManagementBroker {
 
     async fn whoami(&self) -> Result<User> {
         parse_one::<UserRow, _>(&self.http.send(Call::get("whoami")).await?)
+    }
+
+    fn act_as(&self, login: Option<Credentials>) -> Result<()> {
+        self.http.logins.give(login.as_ref().map(our_login).transpose()?);
+        Ok(())
+    }
+
+    fn acting(&self) -> Acting {
+        self.http.logins.acting()
+    }
+
+    async fn prove(&self, login: &Credentials, vhost: &VhostName) -> Result<Option<Proven>> {
+        let Some(answer) = self.http.ask_as(our_login(login)?, Call::get("whoami")).await? else { return Ok(None) };
+        let user = parse_one::<UserRow, User>(&answer)?;
+        let path = permission_path(vhost, &login.user)?;
+        let Some(answer) = self.http.ask_as(our_login(login)?, Call::get(path)).await? else { return Ok(None) };
+        let access = match answer.status {
+            StatusCode::NOT_FOUND => None,
+            _ => Some(parse_one::<PermissionRow, Permission>(&answer)?.access),
+        };
+        Ok(Some(Proven { user, access }))
     }
 
     async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool> {
@@ -226,6 +248,10 @@ impl Broker for ManagementBroker {
             _ => Ok(()),
         }
     }
+}
+
+fn our_login(login: &Credentials) -> Result<OurLogin> {
+    OurLogin::new(login.user.as_str(), &login.password)
 }
 
 fn permission_path(vhost: &VhostName, user: &AccountName) -> Result<String> {

@@ -5,6 +5,7 @@
 
 mod advice;
 mod http;
+mod logins;
 mod management;
 mod memory;
 mod password;
@@ -13,7 +14,7 @@ mod wire;
 
 use async_trait::async_trait;
 
-use crate::base::{AccountName, Error, Result, Timestamp, VhostName};
+use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 
 pub use management::{ManagementBroker, ManagementSettings};
 pub use memory::MemoryBroker;
@@ -35,6 +36,33 @@ pub struct User {
     pub name: String,
     /// `administrator`, `management`, …; empty for a user that only speaks AMQP.
     pub tags: Vec<String>,
+}
+
+/// A login of an administrator.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The user.
+    pub user: AccountName,
+    /// Its password.
+    pub password: Secret,
+}
+
+/// What a login turned out to be good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// Who it is, with tags.
+    pub user: User,
+    /// What it may do in the vhost; nothing when it may not enter.
+    pub access: Option<Access>,
+}
+
+/// Who we are to the broker at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acting {
+    /// The user.
+    pub user: String,
+    /// Whether the broker refused the login that we were given, so that the one of the settings stands in.
+    pub is_refused: bool,
 }
 
 /// How a user logs in.
@@ -151,6 +179,19 @@ pub trait Broker: Send + Sync {
 
     /// Which user we are to the broker.
     async fn whoami(&self) -> Result<User>;
+
+    /// From the next request on we are this administrator, or with `None` the one of the settings. Requests in flight
+    /// lose nothing: one that is refused because of this is made again.
+    ///
+    /// **Invariant:** a login that the broker refuses does not lock us out: the one of the settings stands in until this is
+    /// called again.
+    fn act_as(&self, login: Option<Credentials>) -> Result<()>;
+
+    /// Who we are, as far as the requests so far have shown.
+    fn acting(&self) -> Acting;
+
+    /// What a login is good for, without becoming it. `None` when the broker refuses it.
+    async fn prove(&self, login: &Credentials, vhost: &VhostName) -> Result<Option<Proven>>;
 
     /// Whether there is such a vhost.
     async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool>;

@@ -3,6 +3,7 @@
 mod audit;
 mod backups;
 mod body;
+mod broker;
 mod call;
 mod clients;
 mod doctor;
@@ -128,6 +129,7 @@ pub fn own() -> Routes {
         .merge(loops::routes())
         .merge(queues::routes())
         .merge(hosts::routes())
+        .merge(broker::routes())
         .merge(doctor::routes())
         .merge(audit::routes())
         .merge(key::routes())

@@ -3,19 +3,18 @@
 //! It models what decides the outcome of our calls: users, hashes, permissions, connections, and every way a call
 //! can fail. Patterns are opaque texts to it: it neither compiles nor applies them.
 
+mod calls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
-
-use super::{
-    Access, Alarm, Broker, Connection, Exchange, Login, Overview, Permission, Queue, User, UserWish,
-    require_deletable_exchange, require_reachable, versions,
-};
+use super::{Access, Alarm, Connection, Credentials, Exchange, Login, PasswordHash, Queue};
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 
-/// Who we are to it.
+/// Who we are to it by the settings.
 const ADMINISTRATOR: &str = "administrator";
+/// The password that the settings have for it.
+const SETTINGS_PASSWORD: &str = "settings";
 
 /// A [`Broker`] in memory. Clones share one state, so a test keeps one to look into and to make trouble.
 #[derive(Clone, Default)]
@@ -32,11 +31,16 @@ struct State {
     connections: BTreeMap<String, Connection>,
     closed: Vec<(String, String)>,
     alarms: Vec<Alarm>,
+    /// The login that we were given, and whether it was refused since.
+    given: Option<Credentials>,
+    is_refused: bool,
     calls: Vec<String>,
     connections_made: u16,
     is_away: bool,
     failures_left: u32,
     answers_to_lose: u32,
+    /// Requests whose answers arrive before one is lost.
+    answers_until_loss: Option<u32>,
     /// Requests it still answers before it goes away.
     answers_left: Option<u32>,
 }
@@ -48,7 +52,8 @@ struct Account {
 
 impl Default for State {
     fn default() -> Self {
-        let administrator = Account { login: Login::Locked, tags: vec![ADMINISTRATOR.to_owned()] };
+        let login = Login::Hash(PasswordHash::of(&Secret::new(SETTINGS_PASSWORD)));
+        let administrator = Account { login, tags: vec![ADMINISTRATOR.to_owned()] };
         Self {
             users: BTreeMap::from([(ADMINISTRATOR.to_owned(), administrator)]),
             vhosts: BTreeSet::from(["/".to_owned()]),
@@ -58,17 +63,42 @@ impl Default for State {
             connections: BTreeMap::new(),
             closed: Vec::new(),
             alarms: Vec::new(),
+            given: None,
+            is_refused: false,
             calls: Vec::new(),
             connections_made: 0,
             is_away: false,
             failures_left: 0,
             answers_to_lose: 0,
+            answers_until_loss: None,
             answers_left: None,
         }
     }
 }
 
 impl State {
+    /// Who asks: the login that we were given, or when it is refused that of the settings.
+    fn admit(&mut self) -> Result<String> {
+        if let Some(given) = self.given.as_ref().filter(|_| !self.is_refused) {
+            if self.lets_in(given.user.as_str(), &given.password) {
+                return Ok(given.user.to_string());
+            }
+            self.is_refused = true;
+        }
+        if self.lets_in(ADMINISTRATOR, &Secret::new(SETTINGS_PASSWORD)) {
+            return Ok(ADMINISTRATOR.to_owned());
+        }
+        self.is_refused = false;
+        Err(Error::unavailable("the broker refuses our login").because("neither login works"))
+    }
+
+    fn lets_in(&self, user: &str, password: &Secret) -> bool {
+        match self.users.get(user).map(|account| &account.login) {
+            Some(Login::Hash(hash)) => !password.expose().is_empty() && hash.matches(password),
+            Some(Login::Locked) | None => false,
+        }
+    }
+
     fn require_vhost(&self, vhost: &VhostName) -> Result<()> {
         match self.vhosts.contains(vhost.as_str()) {
             true => Ok(()),
@@ -107,6 +137,14 @@ impl MemoryBroker {
 
     /// One request: it is recorded, may fail before it has an effect, or lose its answer after.
     fn request<T>(&self, call: String, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        self.reach(call, |state| {
+            state.admit()?;
+            effect(state)
+        })
+    }
+
+    /// The same, whoever we are.
+    fn reach<T>(&self, call: String, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.lock();
         state.calls.push(call);
         match &mut state.answers_left {
@@ -122,6 +160,11 @@ impl MemoryBroker {
             return Err(unavailable());
         }
         let answer = effect(&mut state);
+        match &mut state.answers_until_loss {
+            Some(0) => (state.answers_to_lose, state.answers_until_loss) = (1, None),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         if state.answers_to_lose > 0 {
             state.answers_to_lose -= 1;
             return Err(unavailable());
@@ -155,6 +198,21 @@ impl MemoryBroker {
         self.lock().answers_to_lose = count;
     }
 
+    /// After so many more requests one takes effect whose answer is lost.
+    pub fn lose_answer_after(&self, answers: u32) {
+        self.lock().answers_until_loss = Some(answers);
+    }
+
+    /// Whether that has come.
+    pub fn has_lost_an_answer(&self) -> bool {
+        self.lock().answers_until_loss.is_none()
+    }
+
+    /// Whether nothing answers.
+    pub fn is_away(&self) -> bool {
+        self.lock().is_away
+    }
+
     /// It forgets everything but its vhosts and its administrator, as after a lost disk.
     pub fn wipe(&self) {
         let mut state = self.lock();
@@ -163,6 +221,8 @@ impl MemoryBroker {
             vhosts: std::mem::take(&mut state.vhosts),
             closed: std::mem::take(&mut state.closed),
             calls: std::mem::take(&mut state.calls),
+            given: state.given.take(),
+            is_refused: state.is_refused,
             ..State::default()
         };
     }
@@ -179,9 +239,22 @@ impl MemoryBroker {
 
     /// Whether this login works. An empty password never does.
     pub fn can_login(&self, user: &str, password: &Secret) -> bool {
-        match self.lock().users.get(user).map(|account| &account.login) {
-            Some(Login::Hash(hash)) => !password.expose().is_empty() && hash.matches(password),
-            Some(Login::Locked) | None => false,
+        self.lock().lets_in(user, password)
+    }
+
+    /// Nobody logs in with the password of the settings any more, as when an operator took it away.
+    pub fn lock_settings_login(&self) {
+        self.settings_login(Login::Locked);
+    }
+
+    /// The operator gives it back.
+    pub fn unlock_settings_login(&self) {
+        self.settings_login(Login::Hash(PasswordHash::of(&Secret::new(SETTINGS_PASSWORD))));
+    }
+
+    fn settings_login(&self, login: Login) {
+        if let Some(administrator) = self.lock().users.get_mut(ADMINISTRATOR) {
+            administrator.login = login;
         }
     }
 
@@ -232,152 +305,4 @@ impl MemoryBroker {
     pub fn closed(&self) -> Vec<(String, String)> {
         self.lock().closed.clone()
     }
-}
-
-#[async_trait]
-impl Broker for MemoryBroker {
-    async fn overview(&self) -> Result<Overview> {
-        self.request("GET overview".to_owned(), |_| {
-            Ok(Overview { version: "3.10.8".to_owned(), cluster_name: "memory".to_owned() })
-        })
-    }
-
-    async fn whoami(&self) -> Result<User> {
-        self.request("GET whoami".to_owned(), |_| {
-            Ok(User { name: ADMINISTRATOR.to_owned(), tags: vec![ADMINISTRATOR.to_owned()] })
-        })
-    }
-
-    async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool> {
-        self.request(format!("GET vhost {vhost}"), |state| Ok(state.vhosts.contains(vhost.as_str())))
-    }
-
-    async fn alarms(&self) -> Result<Vec<Alarm>> {
-        self.request("GET alarms".to_owned(), |state| Ok(state.alarms.clone()))
-    }
-
-    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
-        versions::tags_to_send(wish.tags)?;
-        self.request(format!("PUT user {}", wish.name), |state| {
-            let account = Account { login: wish.login.clone(), tags: wish.tags.to_vec() };
-            let is_new = state.users.insert(wish.name.to_string(), account).is_none();
-            if is_new {
-                // Only a new user's permissions count; a bad one is reported by the request for it below.
-                for (vhost, access) in wish.permissions {
-                    if state.put_permission(vhost, wish.name, access).is_err() {
-                        break;
-                    }
-                }
-            }
-            Ok(())
-        })
-    }
-
-    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
-        self.put_login(wish).await?;
-        for (vhost, access) in wish.permissions {
-            self.put_permission(vhost, wish.name, access).await?;
-        }
-        Ok(())
-    }
-
-    async fn delete_user(&self, name: &AccountName) -> Result<bool> {
-        self.request(format!("DELETE user {name}"), |state| {
-            state.permissions.retain(|(_, user), _| user != name.as_str());
-            state.close(&format!("user '{name}' is deleted"), |connection| connection.user == name.as_str());
-            Ok(state.users.remove(name.as_str()).is_some())
-        })
-    }
-
-    async fn user(&self, name: &AccountName) -> Result<Option<User>> {
-        self.request(format!("GET user {name}"), |state| {
-            Ok(state.users.get(name.as_str()).map(|a| User { name: name.to_string(), tags: a.tags.clone() }))
-        })
-    }
-
-    async fn users(&self) -> Result<Vec<User>> {
-        self.request("GET users".to_owned(), |state| {
-            Ok(state.users.iter().map(|(name, a)| User { name: name.clone(), tags: a.tags.clone() }).collect())
-        })
-    }
-
-    async fn put_permission(&self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
-        self.request(format!("PUT permission {vhost} {user}"), |state| state.put_permission(vhost, user, access))
-    }
-
-    async fn delete_permission(&self, vhost: &VhostName, user: &AccountName) -> Result<bool> {
-        self.request(format!("DELETE permission {vhost} {user}"), |state| {
-            Ok(state.permissions.remove(&(vhost.to_string(), user.to_string())).is_some())
-        })
-    }
-
-    async fn permissions(&self) -> Result<Vec<Permission>> {
-        self.request("GET permissions".to_owned(), |state| {
-            let rows = state.permissions.iter().map(|((vhost, user), access)| Permission {
-                vhost: vhost.clone(),
-                user: user.clone(),
-                access: access.clone(),
-            });
-            Ok(rows.collect())
-        })
-    }
-
-    async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
-        self.request(format!("GET queues {vhost}"), |state| {
-            state.require_vhost(vhost)?;
-            Ok(values_in(&state.queues, vhost))
-        })
-    }
-
-    async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
-        require_reachable(name)?;
-        self.request(format!("GET queue {vhost} {name}"), |state| {
-            Ok(state.queues.get(&(vhost.to_string(), name.to_owned())).cloned())
-        })
-    }
-
-    async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        require_reachable(name)?;
-        self.request(format!("DELETE queue {vhost} {name}"), |state| {
-            let key = (vhost.to_string(), name.to_owned());
-            match state.queues.get(&key).and_then(|queue| queue.exclusive) {
-                Some(true) => Err(Error::conflict("the broker does not let this be deleted")),
-                _ => Ok(state.queues.remove(&key).is_some()),
-            }
-        })
-    }
-
-    async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
-        self.request(format!("GET exchanges {vhost}"), |state| {
-            state.require_vhost(vhost)?;
-            Ok(values_in(&state.exchanges, vhost))
-        })
-    }
-
-    async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        require_deletable_exchange(name)?;
-        self.request(format!("DELETE exchange {vhost} {name}"), |state| {
-            Ok(state.exchanges.remove(&(vhost.to_string(), name.to_owned())).is_some())
-        })
-    }
-
-    async fn connections(&self) -> Result<Vec<Connection>> {
-        self.request("GET connections".to_owned(), |state| Ok(state.connections.values().cloned().collect()))
-    }
-
-    async fn close_connection(&self, name: &str, reason: &str) -> Result<bool> {
-        require_reachable(name)?;
-        self.request(format!("DELETE connection {name}"), |state| Ok(state.close(reason, |c| c.name == name) > 0))
-    }
-
-    async fn close_connections_of(&self, user: &AccountName, reason: &str) -> Result<()> {
-        self.request(format!("DELETE connections of {user}"), |state| {
-            state.close(reason, |connection| connection.user == user.as_str());
-            Ok(())
-        })
-    }
-}
-
-fn values_in<T: Clone>(things: &BTreeMap<(String, String), T>, vhost: &VhostName) -> Vec<T> {
-    things.iter().filter(|((place, _), _)| place == vhost.as_str()).map(|(_, thing)| thing.clone()).collect()
 }

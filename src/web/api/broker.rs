@@ -1,0 +1,87 @@
+//! Our own API: the broker, and who we are to it.
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::Serialize;
+
+use super::clients::endpoint;
+use super::{Call, Endpoint, Reply, Routes, detached, nothing, serve};
+use crate::base::{AccountName, Error, Result, Timestamp};
+use crate::domain::accounts::{Rotated, Shown, Standing};
+use crate::web::state::App;
+
+static SHOW: Endpoint = endpoint("broker", MethodFilter::GET, "/broker", "keylender:broker:read", false);
+static ROTATE: Endpoint =
+    endpoint("rotateBroker", MethodFilter::POST, "/broker/rotate", "keylender:broker:rotate", false);
+
+pub(super) fn routes() -> Routes {
+    Router::new().route("/broker", serve(&SHOW, nothing, show)).route("/broker/rotate", serve(&ROTATE, nothing, rotate))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    /// What `/__heartbeat__` says of it: its version, or what is wrong.
+    health: String,
+    is_well: bool,
+    /// Who we are to it now.
+    acting: String,
+    /// `store`, or `settings`.
+    from: &'static str,
+    /// Whether it refused the one of the store.
+    refused: bool,
+    /// The administrator that the store has.
+    administrator: Option<AccountName>,
+    rotated: Option<Timestamp>,
+    /// With whom a rotation began that has not ended.
+    incoming: Option<AccountName>,
+    accounts: Vec<Standing>,
+}
+
+async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
+    let health = app.vitals.broker().await.state;
+    let Shown { acting, is_refused, active, rotated, incoming, accounts } = app.administrator.show()?;
+    let is_ours = active.as_ref().is_some_and(|active| active.as_str() == acting);
+    Reply::json(&Document {
+        is_well: health.is_ok(),
+        health: health.unwrap_or_else(|problem| problem),
+        from: if is_ours { "store" } else { "settings" },
+        acting,
+        refused: is_refused,
+        administrator: active,
+        rotated,
+        incoming,
+        accounts,
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Done {
+    administrator: AccountName,
+    /// Whether the one before is gone.
+    retired: bool,
+}
+
+async fn rotate(app: App, call: Call, (): ()) -> Result<Reply> {
+    let administrator = app.administrator.clone();
+    let work = async move { administrator.rotate(&call.caller).await.map_err(unfinished) };
+    let rotated = detached(&app.tasks, work).await.inspect_err(|_| app.loops.nudge("reconcile"))?;
+    let Rotated { administrator, is_retired: retired } = rotated;
+    if !retired {
+        app.loops.nudge("reconcile");
+    }
+    Reply::json(&Done { administrator, retired })
+}
+
+/// What is lost by it: nothing.
+fn unfinished(error: Error) -> Error {
+    match error.kind() {
+        crate::base::Kind::Unavailable => Error::unavailable(format!(
+            "{}: the administrator before stays in force, and `reconcile` goes on with the rotation",
+            error.message()
+        ))
+        .because(error),
+        _ => error,
+    }
+}
