@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use keylender::base::{AccountName, Kind, Secret, VhostName};
-use keylender::ports::broker::{Access, Broker, Login, PasswordHash, Permission, User, UserWish};
+use keylender::ports::broker::{Access, Acting, Broker, Credentials, Login, PasswordHash, Permission, User, UserWish};
 
 /// The world around a broker: what other people do with it.
 #[async_trait(?Send)]
@@ -38,6 +38,8 @@ macro_rules! contract {
     ($new:expr) => {
         $crate::contract!($new;
             tells_what_it_is
+            a_login_is_proven_without_becoming_it
+            we_become_another_administrator_and_fall_back_when_it_is_refused
             a_user_logs_in_with_its_password_and_no_other
             a_locked_user_cannot_log_in_until_unlocked
             a_repeated_wish_changes_nothing
@@ -97,6 +99,44 @@ pub async fn tells_what_it_is(world: &dyn World) {
     assert_eq!(broker.whoami().await.unwrap().tags, ["administrator"]);
     assert_eq!(broker.alarms().await.unwrap(), []);
     assert!(broker.vhost_exists(world.vhost()).await.unwrap());
+}
+
+/// An administrator of the test's own.
+async fn new_administrator(world: &dyn World) -> Credentials {
+    let (user, password) = (account(world, "admin"), Secret::generate());
+    let (tags, permissions) = (["administrator".to_owned()], [(world.vhost().clone(), everything())]);
+    let login = Login::Hash(PasswordHash::of(&password));
+    world.broker().put_user(&UserWish { name: &user, login, tags: &tags, permissions: &permissions }).await.unwrap();
+    Credentials { user, password }
+}
+
+pub async fn a_login_is_proven_without_becoming_it(world: &dyn World) {
+    let (broker, us) = (world.broker(), world.broker().whoami().await.unwrap());
+    let login = new_administrator(world).await;
+    let proven = broker.prove(&login, world.vhost()).await.unwrap().unwrap();
+    assert_eq!((proven.user.name.as_str(), proven.user.tags.len()), (login.user.as_str(), 1));
+    assert_eq!(proven.access, Some(everything()));
+    let wrong = Credentials { password: Secret::new("another"), ..login.clone() };
+    assert_eq!(broker.prove(&wrong, world.vhost()).await.unwrap(), None);
+    broker.delete_permission(world.vhost(), &login.user).await.unwrap();
+    assert_eq!(broker.prove(&login, world.vhost()).await.unwrap().unwrap().access, None);
+    assert_eq!(broker.whoami().await.unwrap(), us);
+    broker.delete_user(&login.user).await.unwrap();
+}
+
+pub async fn we_become_another_administrator_and_fall_back_when_it_is_refused(world: &dyn World) {
+    let (broker, us) = (world.broker(), world.broker().whoami().await.unwrap());
+    let login = new_administrator(world).await;
+    broker.act_as(Some(login.clone())).unwrap();
+    assert_eq!(broker.whoami().await.unwrap().name, login.user.as_str());
+    assert_eq!(broker.acting(), Acting { user: login.user.to_string(), is_refused: false });
+
+    broker.delete_user(&login.user).await.unwrap();
+    assert_eq!(broker.whoami().await.unwrap(), us, "the request that is refused is made again");
+    assert_eq!(broker.acting(), Acting { user: us.name.clone(), is_refused: true });
+    assert_eq!(broker.prove(&login, world.vhost()).await.unwrap(), None);
+    broker.act_as(None).unwrap();
+    assert_eq!(broker.acting(), Acting { user: us.name, is_refused: false });
 }
 
 pub async fn a_user_logs_in_with_its_password_and_no_other(world: &dyn World) {

@@ -1,5 +1,6 @@
 //! Everything that needs a real broker: one private RabbitMQ node for the whole binary, one vhost for each test.
 
+mod administrator;
 mod appliance;
 mod contract;
 mod crowd;
