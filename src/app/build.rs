@@ -21,7 +21,7 @@ use crate::domain::keys::SealingKey;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
-use crate::domain::vitals::Vitals;
+use crate::domain::vitals::{self, Vitals};
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
 use crate::ports::broker::{Access, Broker, ManagementBroker, ManagementSettings};
@@ -85,15 +85,6 @@ impl Appliance {
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
         let rules = host_rules(settings);
         let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote.clone(), rules);
-        let vitals = Vitals::new(
-            store.clone(),
-            accounts.clone(),
-            namespaces.clone(),
-            hosts.clone(),
-            vhost,
-            premises::premises(settings),
-            clock.clone(),
-        );
         let lent = namespaces.clone();
         let guard = Guard::new(
             store.clone(),
@@ -112,6 +103,7 @@ impl Appliance {
             notices: notices.clone(),
             audit: Audit::new(store.clone()),
             backups: Backups::new(store.clone(), backup_rules(settings)),
+            tallies: Arc::default(),
         };
         let backups = work.backups.clone();
         let keys = SealingKey::new(store.clone());
@@ -119,6 +111,21 @@ impl Appliance {
         let limits = settings.listen.limits;
         let rates = auth::Limits { requests: limits.per_minute, failures: limits.failures_per_minute };
         let auth = Auth::new(store.clone(), remote, rates, clock.clone())?;
+        let vitals = Vitals::new(vitals::Parts {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            administrator: administrator.clone(),
+            auth: auth.clone(),
+            namespaces: namespaces.clone(),
+            hosts: hosts.clone(),
+            notices: notices.clone(),
+            tallies: work.tallies,
+            loops: loops.clone(),
+            vhost,
+            places: places(settings),
+            premises: premises::premises(settings),
+            clock: clock.clone(),
+        });
         let app = App::new(Parts {
             auth,
             administrator: administrator.clone(),
@@ -134,6 +141,8 @@ impl Appliance {
             clock,
             public_url: settings.listen.public_url.clone(),
             force_ssl: settings.listen.force_ssl,
+            metrics_token: settings.metrics_token.clone(),
+            meters: Default::default(),
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
             in_hand: InHand::new(limits.requests, limits.requests_each),
             body_timeout: settings.patience.body,
@@ -159,6 +168,14 @@ impl Appliance {
             router,
         })
     }
+}
+
+fn places(settings: &Settings) -> vitals::Places {
+    let key_file = match &settings.key {
+        settings::KeySource::File(path) => Some(path.clone()),
+        settings::KeySource::Passphrase(_) => None,
+    };
+    vitals::Places { data_dir: settings.data_dir.clone(), key_file }
 }
 
 /// The broker of these settings, if they name one. It is not asked anything yet.

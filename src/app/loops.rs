@@ -15,6 +15,7 @@ use crate::domain::hosts::Hosts;
 use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
+use crate::domain::vitals::Tallies;
 use crate::store::Contents;
 
 /// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
@@ -54,6 +55,8 @@ pub struct Parts {
     pub audit: Audit,
     /// The keeper of the backups.
     pub backups: Backups,
+    /// What became of it.
+    pub tallies: Arc<Tallies>,
 }
 
 /// The loops of an appliance.
@@ -305,6 +308,9 @@ async fn deliver(work: Parts) -> Result<String> {
         return Ok(String::new());
     }
     let Delivered { sent, failed, dead, gathered, pruned } = done;
+    for (tally, count) in [(&work.tallies.sent, sent), (&work.tallies.retried, failed), (&work.tallies.dead, dead)] {
+        tally.add(count as u64);
+    }
     Ok(format!(
         "{sent} deliveries were taken, {failed} failed and will be tried again, {dead} were given up; {gathered} notices \
          went into digests, {pruned} old ones were forgotten"

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod clock;
 pub mod error;
+pub mod meter;
 pub mod names;
 pub mod rate;
 pub mod secret;

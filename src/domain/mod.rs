@@ -2,7 +2,8 @@
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
-//! `loops → auth` · `vitals → accounts, hosts, namespaces`. Of `auth` the others use only `Caller`, the proof of who asks; `vitals` only reads.
+//! `loops → auth` · `vitals → accounts, auth, hosts, loops, namespaces, notices`. Of `auth` the others use only `Caller`, the proof of who asks;
+//! `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod audit; // the log as something to keep: checkpoints, pruning

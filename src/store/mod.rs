@@ -31,6 +31,7 @@ pub use chain::{Entry, Head};
 pub use device::OPENER;
 pub use exported::{Verified, verify_exported};
 pub use key_file::KeySource;
+pub use open::FILE_NAME;
 pub use seal::Sealed;
 pub use search::{ActionPattern, Filter, Page};
 pub use sign::Checkpoint;

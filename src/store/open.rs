@@ -17,7 +17,7 @@ use super::{Store, fault};
 use crate::base::{Clock, Error, Result};
 
 /// Name of the database file inside the data directory.
-pub(super) const FILE_NAME: &str = "keylender.redb";
+pub const FILE_NAME: &str = "keylender.redb";
 
 impl Store {
     /// Opens the store of a data directory and makes both when they are not there. The file is locked; nothing in

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, StatusCode, Uri};
@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
 
 use super::error::RETRY_AFTER_SECONDS;
+use super::metrics::RouteMark;
 use super::page;
 use super::peer::{self, Connection, Peer};
 use super::state::App;
@@ -52,19 +53,50 @@ pub struct Origin {
     pub peer: Peer,
     /// Whether our own socket spoke TLS, for the signed port.
     pub tls: bool,
+    /// What is known of the request besides.
+    pub trace: Arc<Trace>,
+}
+
+/// What logs and metrics know of a request.
+#[derive(Debug)]
+pub struct Trace {
     /// The id of the request in logs and in the audit log: a short token, ours or that of a hop that we trust.
-    pub id: Arc<str>,
+    pub id: String,
+    /// Which route it met.
+    pub route: RouteMark,
 }
 
 /// Prepares a request before it is routed: its origin, and the ancestors' leniency about paths, which were matched
 /// in any letter case and with one slash at the end (taskcluster.md 5.5).
-pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn enter(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (begun, method) = (app.clock.elapsed(), request.method().clone());
+    let origin = origin(&app, &request);
+    let trace = origin.trace.clone();
+    let response = answer(&app, origin, request, next).await;
+    app.meters.count_request(&trace.route, &method, response.status(), app.clock.elapsed().saturating_sub(begun));
+    response
+}
+
+/// Notes for the metrics which route a page is.
+pub async fn note_route(State(app): State<App>, request: Request, next: Next) -> Response {
+    if let (Some(origin), Some(path)) =
+        (request.extensions().get::<Origin>(), request.extensions().get::<MatchedPath>())
+    {
+        app.meters.note_route(&origin.trace.route, path.as_str());
+    }
+    next.run(request).await
+}
+
+fn origin(app: &App, request: &Request) -> Origin {
     let connection = request.extensions().get::<Connection>().unwrap_or(&UNKNOWN);
     let tls = matches!(connection, Connection::Network { tls: Some(_), .. });
     let peer = Peer::judge(connection, request.headers(), &app.trust_proxy);
     let id = peer::request_id(connection, request.headers(), &app.trust_proxy);
-    let id = id.map_or_else(|| request_id().into(), Arc::from);
-    let origin = Origin { target: request.uri().clone(), peer, tls, id };
+    let id = id.map_or_else(request_id, str::to_owned);
+    Origin { target: request.uri().clone(), peer, tls, trace: Arc::new(Trace { id, route: RouteMark::default() }) }
+}
+
+async fn answer(app: &App, origin: Origin, mut request: Request, next: Next) -> Response {
     if let Some(inner) = app.public_url.as_ref().and_then(|public| below_base(request.uri(), public.path())) {
         *request.uri_mut() = inner;
     }
@@ -73,7 +105,7 @@ pub async fn enter(State(app): State<App>, mut request: Request, next: Next) -> 
         *request.uri_mut() = path;
     }
     let method = request.method().clone();
-    let mut response = match redirect_to_https(&app, &origin, &method, request.headers()) {
+    let mut response = match redirect_to_https(app, &origin, &method, request.headers()) {
         Some(refusal) => return refusal,
         None if !decodes(request.uri().path()) => {
             page::error(StatusCode::BAD_REQUEST, "Failed to decode the path: its percent-encoding is not UTF-8")
@@ -111,7 +143,7 @@ async fn guarded(app: &App, next: Next, request: Request, origin: &Origin) -> Re
         Ok(response) => response,
         Err(_) => {
             let error = Error::internal("answering", "the handler panicked");
-            let message = super::error::report(&error, origin.target.path(), &origin.id);
+            let message = super::error::report(&error, origin.target.path(), &origin.trace.id);
             page::error(StatusCode::INTERNAL_SERVER_ERROR, &message)
         }
     }

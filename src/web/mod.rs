@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod layers;
 pub mod local;
+pub mod metrics;
 mod page;
 pub mod peer;
 pub mod state;
@@ -30,11 +31,23 @@ pub fn router(app: App) -> Router {
 /// The same with more routes behind the same layers: benches put the constant answers there that they compare with.
 pub fn router_with(app: App, more: Router<App>) -> Router {
     let inner = Router::new()
-        // The two ancestors' APIs, and ours.
+        // The two ancestors' APIs, and ours. Their methods note their routes themselves.
         .nest("/v1", api::pulse::routes().merge(api::host_secrets::credentials_routes()))
         .nest("/api/host-secrets/v1", api::host_secrets::routes())
         .nest("/api/pulse/v1", api::pulse::routes())
         .nest("/api/keylender/v1", api::own())
+        .merge(pages().route_layer(middleware::from_fn_with_state(app.clone(), layers::note_route)))
+        .merge(more)
+        .fallback(nowhere)
+        .method_not_allowed_fallback(nowhere)
+        .with_state(app.clone());
+    // The paths are put into shape before the routes are looked at, so this layer lies around a router of its own.
+    Router::new().fallback_service(inner).layer(middleware::from_fn_with_state(app, layers::enter))
+}
+
+/// Everything that is no method of an API.
+fn pages() -> Router<App> {
+    Router::new()
         .merge(api::reference::routes())
         // People.
         .route("/", get(console::overview))
@@ -46,13 +59,7 @@ pub fn router_with(app: App, more: Router<App>) -> Router {
         .route("/__version__", get(health::version))
         .route("/__heartbeat__", get(health::heartbeat))
         .route("/__lbheartbeat__", get(health::lbheartbeat))
-        .route("/metrics", get(health::metrics))
-        .merge(more)
-        .fallback(nowhere)
-        .method_not_allowed_fallback(nowhere)
-        .with_state(app.clone());
-    // The paths are put into shape before the routes are looked at, so this layer lies around a router of its own.
-    Router::new().fallback_service(inner).layer(middleware::from_fn_with_state(app, layers::enter))
+        .route("/metrics", get(metrics::metrics))
 }
 
 /// Any other path or method: 404, never 405.

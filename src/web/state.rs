@@ -9,8 +9,9 @@ use tokio_util::task::TaskTracker;
 use super::api::BodyRoom;
 use super::api::pulse::ListCache;
 use super::crowd::{Crowd, Presence};
+use super::metrics::Meters;
 use super::peer::{Peer, TrustProxy};
-use crate::base::Clock;
+use crate::base::{Clock, Secret};
 use crate::domain::accounts::Administrator;
 use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
@@ -57,6 +58,10 @@ pub struct Parts {
     pub public_url: Option<url::Url>,
     /// Whether plain requests are sent to https.
     pub force_ssl: bool,
+    /// What opens the metrics from elsewhere.
+    pub metrics_token: Option<Secret>,
+    /// What is counted of requests.
+    pub meters: Meters,
     /// Which hops may speak for others.
     pub trust_proxy: TrustProxy,
     /// Room for requests.

@@ -236,6 +236,27 @@ async fn repair_of_drift_survives_a_disk_that_breaks_anywhere() {
 }
 
 #[tokio::test]
+async fn a_health_check_finds_a_full_disk_before_anybody_needs_it_and_does_not_fill_one() {
+    let world = World::new(Story::FirstClaim);
+    let process = world.start();
+    let settings = Settings::for_tests(std::path::Path::new("unused"));
+    let appliance = Appliance::on(process.store.clone(), &settings, world.clock.clone(), None).unwrap();
+    let store = async || appliance.vitals.check().await.swap_remove(0).state;
+    let head = process.store.verify_audit().unwrap();
+    // Under a load balancer that asks all the time, one write in a few seconds, and no entry in the log.
+    world.disk.break_after(OPERATIONS_MAX, Fault::Full);
+    for _ in 0..1000 {
+        assert!(store().await.is_ok());
+    }
+    assert!(!world.disk.repair());
+    assert_eq!(process.store.verify_audit().unwrap(), head);
+
+    drop(appliance);
+    world.disk.break_after(0, Fault::Full);
+    assert_eq!(world.health(&process).await, Err("the store cannot be written".to_owned()));
+}
+
+#[tokio::test]
 async fn a_disk_that_broke_shows_in_the_health_check_until_it_works() {
     let mut world = World::new(Story::FirstClaim);
     let process = world.start();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use keylender::base::{AccountName, Result, VhostName};
 use keylender::ports::broker::{
-    Access, Acting, Alarm, Broker, Connection, Credentials, Exchange, Login, MemoryBroker, Overview, Permission,
+    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Login, MemoryBroker, Overview, Permission,
     Proven, Queue, User, UserWish,
 };
 
@@ -49,6 +49,9 @@ impl Broker for Hasty {
     }
     fn act_as(&self, login: Option<Credentials>) -> Result<()> {
         self.memory.act_as(login)
+    }
+    fn counts(&self) -> &Calls {
+        self.memory.counts()
     }
     fn acting(&self) -> Acting {
         self.memory.acting()

@@ -21,6 +21,7 @@ mod hosts;
 mod limits;
 mod local;
 mod loops;
+mod metrics;
 mod queues;
 mod remote;
 mod routes;

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::listen::TrustProxy;
 use super::typed::{AmqpProtocol, Mode};
-use crate::base::{Span, VhostName};
+use crate::base::{Secret, Span, VhostName};
 
 /// What stands for the namespace in the regexes of permissions.
 const NAMESPACE: &str = "{{namespace}}";
@@ -17,6 +17,8 @@ const NAMESPACE: &str = "{{namespace}}";
 const NAMESPACE_PREFIX_LEN_MAX: usize = 63;
 /// Longest prefix before a namespace in a name of the broker, whose names have at most 255 bytes.
 const BROKER_PREFIX_LEN_MAX: usize = 128;
+/// Shortest token of a machine.
+const TOKEN_LEN_MIN: usize = 16;
 /// The levels of the log.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -195,6 +197,14 @@ pub(super) fn threshold(text: &str) -> Parsed<u64> {
 }
 
 /// How long something takes. The pulse service wrote `- 1 hour`; only the size counts.
+/// What a machine shows to be let in. A short one could be guessed.
+pub(super) fn token(text: &str) -> Parsed<Secret> {
+    match text.len() >= TOKEN_LEN_MIN && text.bytes().all(|b| b.is_ascii_graphic()) {
+        true => Ok(Secret::new(text)),
+        false => Err(format!("expected at least {TOKEN_LEN_MIN} characters of ASCII, without spaces")),
+    }
+}
+
 pub(super) fn period(text: &str) -> Parsed<Duration> {
     match text.parse::<Span>().map(Span::size) {
         Ok(size) if !size.is_zero() => Ok(size),

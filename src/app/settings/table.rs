@@ -30,6 +30,11 @@ pub const TABLE: &[Setting] = &[
         Is("false"),
         "every connection begins with a PROXY header, version 1 or 2, of a hop of TRUST_PROXY",
     ),
+    Setting::secret(
+        ["METRICS_TOKEN", "METRICS_TOKEN_FILE"],
+        ["metrics-token", "metrics-token-file"],
+        "bearer token that opens /metrics to other hosts; without one only this host may ask",
+    ),
     Setting::plain("TRUST_PROXY", "trust-proxy", Is("false"), "whose X-Forwarded headers count: false, true or CIDRs"),
     Setting::plain(
         "TLS_CERT",

@@ -67,6 +67,8 @@ pub struct Settings {
     pub rotate_period: Duration,
     /// How often broker and store are compared.
     pub reconcile_period: Duration,
+    /// What opens the metrics to askers on other hosts.
+    pub metrics_token: Option<Secret>,
     /// What is watched on the broker.
     pub monitor: monitor::MonitorSettings,
     /// How long it waits for others. No source sets this: it is here for tests, which are less patient.
@@ -239,6 +241,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
         patience: Patience::default(),
         backup: backup::backup(&mut read),
+        metrics_token: read.optional("METRICS_TOKEN", parse::token),
         monitor: monitor::monitor(&mut read),
     };
     listen::check_proxy(&settings, values, report);

@@ -39,6 +39,24 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All codes.
+    pub const CODES: [&str; 14] = [
+        "not-allowed",
+        "unknown-address",
+        "blocked",
+        "pinned",
+        "no-name",
+        "several-names",
+        "invalid-name",
+        "no-address",
+        "several-addresses",
+        "other-address",
+        "aliases",
+        "disagreement",
+        "unanswered",
+        "too-long",
+    ];
+
     /// One word for tables and filters. It never changes.
     pub fn code(&self) -> &'static str {
         match self {

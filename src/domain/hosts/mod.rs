@@ -28,6 +28,7 @@ use lookup::Lookups;
 use record::Visit;
 
 use crate::base::audit::{Actor, Note};
+use crate::base::meter::Counter;
 use crate::base::rate::RateLimit;
 use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret, Timestamp};
 use crate::domain::notices::Notices;
@@ -40,7 +41,7 @@ use crate::store::{Lent, Store};
 /// What a machine hears, whatever the cause.
 const REFUSAL: &str = "Remote IP not allowed";
 /// Its code on the wire.
-const REFUSAL_CODE: &str = "IPNotAllowed";
+pub const REFUSAL_CODE: &str = "IPNotAllowed";
 
 /// What hosts get.
 #[derive(Clone, Debug)]
@@ -94,6 +95,7 @@ pub struct Hosts {
     rules: Arc<Rules>,
     limit: Arc<RateLimit<IpAddr>>,
     counts: Arc<Counts>,
+    refusals: Arc<[Counter; Cause::CODES.len()]>,
     lookups: Arc<Lookups>,
     authority: Option<Authority>,
     decided: Arc<rules::Cached>,
@@ -111,8 +113,8 @@ impl Hosts {
     ) -> Self {
         let limit = RateLimit::new(rules.per_minute).into();
         let lookups = Lookups::new(dns, rules.agree, rules.fresh_max, clock.clone()).into();
-        let (counts, decided) = Default::default();
-        Self { store, notices, clock, rules: rules.into(), limit, counts, lookups, authority, decided }
+        let (counts, refusals, decided) = Default::default();
+        Self { store, notices, clock, rules: rules.into(), limit, counts, refusals, lookups, authority, decided }
     }
 
     /// Temporary credentials for the host that asks: its own client id, and the one scope that is its name.
@@ -204,8 +206,16 @@ impl Hosts {
         lent
     }
 
+    /// How many requests were refused since the start, by the code of the cause.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Cause::CODES.into_iter().zip(self.refusals.iter().map(Counter::count))
+    }
+
     /// Remembers a refusal and makes the error that its machine hears.
     async fn refuse(&self, asker: Asker<'_>, cause: Cause, answers: &[Answer]) -> Error {
+        if let Some(index) = Cause::CODES.iter().position(|code| *code == cause.code()) {
+            self.refusals[index].one();
+        }
         let refusal = Error::forbidden(REFUSAL).with_code(REFUSAL_CODE);
         let (this, address) = (self.clone(), asker.address);
         let (answers, request_id) = (answers.to_vec(), asker.request_id.to_owned());

@@ -76,6 +76,9 @@ struct State {
     due: Option<Timestamp>,
     last_run: Option<Timestamp>,
     last_success: Option<Timestamp>,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    last_took_ms: u64,
     last_report: String,
     last_error: String,
     /// Runs in a row that failed.
@@ -107,6 +110,8 @@ pub struct Status {
     pub last_run: Option<Timestamp>,
     /// When it ran last without an error.
     pub last_success: Option<Timestamp>,
+    /// How long the last run took, in milliseconds.
+    pub last_took_ms: u64,
     /// Runs in a row that failed.
     pub failures: u32,
     /// What the last run did.
@@ -285,6 +290,8 @@ impl Loops {
         let _running = entry.running.lock().await;
         // What is wanted from here on is not in this run.
         let mut unended = Unended { entry, was_wanted: entry.wanted.swap(false, Ordering::SeqCst) };
+        let clock = self.store.clock();
+        let begun = clock.elapsed();
         let outcome = match self.is_braked(entry).await {
             Ok(false) => AssertUnwindSafe((entry.each.run)()).catch_unwind().await,
             Ok(true) => {
@@ -294,6 +301,7 @@ impl Loops {
         };
         unended.was_wanted = false;
         let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("running the loop", "it panicked")));
+        let took_ms = u64::try_from((clock.elapsed() - begun).as_millis()).unwrap_or(u64::MAX);
         let (name, period) = (entry.each.name, entry.each.period);
         match &outcome {
             Ok(report) if report.is_empty() => {}
@@ -309,7 +317,7 @@ impl Loops {
                 let now = tx.now();
                 let mut state = tx.get(&LOOPS, &name.to_owned())?.unwrap_or_default();
                 state.last_run = Some(now);
-                state.last_error = error;
+                (state.last_error, state.last_took_ms) = (error, took_ms);
                 match report {
                     Some(report) => {
                         (state.last_success, state.failures, state.last_report) = (Some(now), 0, report);
@@ -362,6 +370,7 @@ fn status(each: &Loop, state: State, now: Timestamp) -> Status {
         due,
         last_run: state.last_run,
         last_success: state.last_success,
+        last_took_ms: state.last_took_ms,
         failures: state.failures,
         last_report: state.last_report,
         last_error: state.last_error,

@@ -49,17 +49,17 @@ impl Vitals {
             })
             .collect();
         findings.push(self.host_settings());
-        if self.hosts.missing().is_empty() {
+        if self.parts.hosts.missing().is_empty() {
             findings.push(self.host_scopes().await);
             findings.push(self.dns());
         }
-        findings.extend(self.premises.findings(self.clock.now()));
+        findings.extend(self.parts.premises.findings(self.parts.clock.now()));
         findings
     }
 
     fn host_settings(&self) -> Finding {
         let about = "host credentials";
-        match self.hosts.missing() {
+        match self.parts.hosts.missing() {
             [] => Finding::new(about, Grade::Well, "machines are lent credentials"),
             missing => Finding::new(
                 about,
@@ -71,7 +71,7 @@ impl Vitals {
 
     async fn host_scopes(&self) -> Finding {
         let about = "host scopes";
-        match self.hosts.lacking().await {
+        match self.parts.hosts.lacking().await {
             Ok(None) => Finding::new(about, Grade::Well, "not checked, for there is no TASKCLUSTER_ROOT_URL"),
             Ok(Some(lacking)) if lacking.is_empty() => {
                 Finding::new(about, Grade::Well, "TASKCLUSTER_CLIENT_ID holds what it signs for")
@@ -94,7 +94,7 @@ impl Vitals {
     }
 
     fn dns(&self) -> Finding {
-        let servers = self.hosts.servers();
+        let servers = self.parts.hosts.servers();
         if servers.is_empty() {
             let text = "there is no DNS server to ask: see DNS_SERVERS and /etc/resolv.conf";
             return Finding::new("dns", Grade::Problem, text);

@@ -1,27 +1,41 @@
-//! Can the appliance do its work: figures for health checks, metrics and the console. Changes nothing.
+//! Can the appliance do its work: figures for health checks, metrics and the console. Changes nothing
+//! but its own mark in the store.
 
 mod diagnosis;
+mod figures;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 pub use diagnosis::{CertificateFile, Finding, Grade, Premises};
+pub use figures::{Figures, Tallies};
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, Administrator, TAG};
+use super::auth::Auth;
 use super::hosts::Hosts;
+use super::loops::Loops;
 use super::namespaces::Namespaces;
+use super::notices::Notices;
 use crate::base::{Clock, Error, Kind, Result, Timestamp, VhostName};
-use crate::store::Store;
+use crate::store::{Store, Table};
 
 /// How long an answer about the broker is believed, so that a load balancer's checks do not become its load.
 const BROKER_FRESH: Duration = Duration::from_secs(2);
 /// A health check answers within this time whatever the broker does.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(4);
-/// The tag without which a broker user can do nothing for us (rabbitmq.md 2.1).
-const ADMINISTRATOR: &str = "administrator";
+/// The same of the store: what is written for it is written no more often.
+const STORE_FRESH: Duration = Duration::from_secs(3);
+/// A commit takes milliseconds; a disk that hangs must not hang the health check.
+const STORE_TIMEOUT: Duration = Duration::from_secs(4);
+/// What a health check writes: when it last could.
+const HEALTH: Table<String, Timestamp> = Table::plain("health");
+/// The one key of that table.
+const WRITTEN: &str = "written";
 /// The clock is wrong when it shows an earlier moment than this program's writing.
 const CLOCK_MIN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
@@ -34,55 +48,66 @@ pub struct Vital {
     pub state: std::result::Result<String, String>,
 }
 
-/// Figures for metrics and the console.
-#[derive(Clone, Copy, Debug)]
-pub struct Figures {
-    /// Namespaces in the store.
-    pub namespaces: u64,
-    /// Broker users we answer for.
-    pub accounts: u64,
-    /// Of these, how many the broker is not known to have as wished.
-    pub accounts_unsettled: u64,
-    /// Addresses of machines that asked for credentials.
-    pub hosts: u64,
-    /// Seconds since the start.
-    pub uptime_seconds: f64,
+/// Where things lie, for the doctor.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The directory of the store.
+    pub data_dir: PathBuf,
+    /// The file of the key that seals secrets; `None` for a passphrase.
+    pub key_file: Option<PathBuf>,
+}
+
+/// What is looked at.
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// Broker users.
+    pub accounts: Accounts,
+    /// Who we are to the broker.
+    pub administrator: Administrator,
+    /// Who is asking.
+    pub auth: Auth,
+    /// What is lent on the message bus.
+    pub namespaces: Namespaces,
+    /// What is lent to machines.
+    pub hosts: Hosts,
+    /// What people should hear.
+    pub notices: Notices,
+    /// What became of it.
+    pub tallies: Arc<Tallies>,
+    /// What runs by itself.
+    pub loops: Loops,
+    /// Where users are lent.
+    pub vhost: VhostName,
+    /// Where things lie.
+    pub places: Places,
+    /// Where it is at work.
+    pub premises: Premises,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// The state of the appliance. Cheap to clone.
 #[derive(Clone)]
 pub struct Vitals {
-    store: Store,
-    accounts: Accounts,
-    namespaces: Namespaces,
-    hosts: Hosts,
-    vhost: VhostName,
-    premises: Arc<Premises>,
-    clock: Clock,
-    started: tokio::time::Instant,
-    broker: Arc<Mutex<Option<(tokio::time::Instant, Vital)>>>,
+    parts: Arc<Parts>,
+    started: Instant,
+    started_at: Timestamp,
+    broker: Arc<Mutex<Option<(Instant, Vital)>>>,
+    store: Arc<Mutex<Option<(Instant, Vital)>>>,
 }
 
 impl Vitals {
     /// Begins to count the uptime.
-    pub fn new(
-        store: Store,
-        accounts: Accounts,
-        namespaces: Namespaces,
-        hosts: Hosts,
-        vhost: VhostName,
-        premises: Premises,
-        clock: Clock,
-    ) -> Self {
-        let started = tokio::time::Instant::now();
-        let premises = Arc::new(premises);
-        Self { store, accounts, namespaces, hosts, vhost, premises, clock, started, broker: Arc::default() }
+    pub fn new(parts: Parts) -> Self {
+        let started_at = parts.clock.now();
+        Self { parts: parts.into(), started: Instant::now(), started_at, broker: Arc::default(), store: Arc::default() }
     }
 
     /// Takes down where it listens, for the doctor.
     pub fn listens_on(&self, address: SocketAddr) {
         // It listens once in its life.
-        let _ = self.premises.listens.set(address);
+        let _ = self.parts.premises.listens.set(address);
     }
 
     /// Time since the start.
@@ -95,23 +120,28 @@ impl Vitals {
         vec![self.store().await, self.broker().await, self.clock()]
     }
 
-    /// The figures.
-    pub fn figures(&self) -> Result<Figures> {
-        let (accounts, accounts_unsettled) = self.accounts.counts()?;
-        let uptime_seconds = self.uptime().as_secs_f64();
-        let (namespaces, hosts) = (self.namespaces.count()?, self.hosts.count_known()?);
-        Ok(Figures { namespaces, accounts, accounts_unsettled, hosts, uptime_seconds })
-    }
-
-    /// A disk that once refused a write is read on, so that only an attempt to write tells.
+    /// Only an attempt to write tells whether claims could be audited, and only one that reaches the disk: so a small
+    /// record is committed as they are, at most every few seconds, by one asker at a time.
     async fn store(&self) -> Vital {
-        let writable = self.store.write(|_| Ok(())).await;
-        let counted = writable.and_then(|()| self.namespaces.count());
-        Vital { name: "store", state: counted.map(|n| format!("{n} namespaces")).map_err(|e| e.message().to_owned()) }
+        let mut last = self.store.lock().await;
+        if let Some((_, vital)) = last.as_ref().filter(|(at, _)| at.elapsed() < STORE_FRESH) {
+            return vital.clone();
+        }
+        let written = self.parts.store.write(|tx| {
+            let now = tx.now();
+            tx.put(&HEALTH, &WRITTEN.to_owned(), &now)
+        });
+        let written = timeout(STORE_TIMEOUT, written).await;
+        let written = written.unwrap_or_else(|_| Err(Error::unavailable("the store cannot be written in time")));
+        let state = written.and_then(|()| self.parts.namespaces.count());
+        let state = state.map(|n| format!("{n} namespaces")).map_err(|e| e.message().to_owned());
+        let vital = Vital { name: "store", state };
+        *last = Some((Instant::now(), vital.clone()));
+        vital
     }
 
     fn clock(&self) -> Vital {
-        let now = self.clock.now();
+        let now = self.parts.clock.now();
         let state = match now >= CLOCK_MIN {
             true => Ok(now.to_string()),
             false => Err(format!("it shows {now}, which is past: set the clock of this host")),
@@ -125,22 +155,22 @@ impl Vitals {
         if let Some((_, vital)) = last.as_ref().filter(|(at, _)| at.elapsed() < BROKER_FRESH) {
             return vital.clone();
         }
-        let asked = tokio::time::timeout(BROKER_TIMEOUT, self.ask_broker()).await;
+        let asked = timeout(BROKER_TIMEOUT, self.ask_broker()).await;
         let state = asked.unwrap_or_else(|_| Err(Error::unavailable("the broker does not answer in time")));
         let before = last.as_ref().map(|(_, vital)| &vital.state);
         let vital = Vital { name: "broker", state: told(state, before) };
-        *last = Some((tokio::time::Instant::now(), vital.clone()));
+        *last = Some((Instant::now(), vital.clone()));
         vital
     }
 
     async fn ask_broker(&self) -> Result<String> {
-        let broker = self.accounts.broker()?;
+        let broker = self.parts.accounts.broker()?;
         let overview = broker.overview().await?;
         let us = broker.whoami().await?;
-        if !us.tags.iter().any(|tag| tag == ADMINISTRATOR) {
+        if !us.tags.iter().any(|tag| tag == TAG) {
             return Err(Error::new(Kind::Unavailable, "our broker user is not an administrator"));
         }
-        if !broker.vhost_exists(&self.vhost).await? {
+        if !broker.vhost_exists(&self.parts.vhost).await? {
             return Err(Error::new(Kind::Unavailable, "the broker has no such vhost: see TASKCLUSTER_AMQP_VHOST"));
         }
         Ok(format!("RabbitMQ {}", overview.version))

@@ -8,9 +8,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url, redirect};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
 
+use super::calls::Calls;
 use super::logins::{Logins, OurLogin};
 use super::{ManagementSettings, advice, require_reachable, versions};
 use crate::base::{Error, Result};
@@ -160,6 +161,7 @@ pub(super) struct Http {
     has_certificate: bool,
     writes: Semaphore,
     pub(super) logins: Logins,
+    pub(super) calls: Calls,
 }
 
 impl Http {
@@ -188,6 +190,7 @@ impl Http {
             has_certificate: settings.tls.identity.is_some(),
             writes: Semaphore::new(WRITES_MAX),
             logins: Logins::new(OurLogin::new(&settings.username, &settings.password)?),
+            calls: Calls::default(),
         })
     }
 
@@ -197,11 +200,14 @@ impl Http {
             Method::GET => None,
             _ => Some(self.writes.acquire().await.map_err(|e| Error::internal("waiting to ask the broker", e))?),
         };
-        let answer = self.within(&call, self.attempts(&call)).await?;
-        match answer.is_for_the_call(&call) {
-            true => Ok(answer),
-            false => Err(advice::unexpected(&answer)),
-        }
+        let begun = Instant::now();
+        let outcome =
+            self.within(&call, self.attempts(&call)).await.and_then(|answer| match answer.is_for_the_call(&call) {
+                true => Ok(answer),
+                false => Err(advice::unexpected(&answer)),
+            });
+        self.calls.count_answer(&outcome, begun.elapsed());
+        outcome
     }
 
     /// Asks something as somebody else. `None` when that login is refused.

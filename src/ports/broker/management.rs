@@ -12,7 +12,7 @@ use super::http::{Answer, Call, Http, segment};
 use super::logins::OurLogin;
 use super::wire::{self, ConnectionRow, ExchangeRow, OverviewRow, PermissionRow, QueueRow, UserBody, UserRow};
 use super::{
-    Access, Acting, Alarm, Broker, Connection, Credentials, Exchange, Overview, Permission, Proven, Queue, User,
+    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Overview, Permission, Proven, Queue, User,
     UserWish, advice, require_deletable_exchange, versions,
 };
 use crate::base::{AccountName, Error, Result, Secret, VhostName};
@@ -118,6 +118,10 @@ impl Broker for ManagementBroker {
     fn act_as(&self, login: Option<Credentials>) -> Result<()> {
         self.http.logins.give(login.as_ref().map(our_login).transpose()?);
         Ok(())
+    }
+
+    fn counts(&self) -> &Calls {
+        &self.http.calls
     }
 
     fn acting(&self) -> Acting {

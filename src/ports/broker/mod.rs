@@ -4,6 +4,7 @@
 //! to RabbitMQ's management API, [`MemoryBroker`] is a model for hermetic tests.
 
 mod advice;
+mod calls;
 mod http;
 mod logins;
 mod management;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 
+pub use calls::Calls;
 pub use management::{ManagementBroker, ManagementSettings};
 pub use memory::MemoryBroker;
 pub use password::PasswordHash;
@@ -192,6 +194,9 @@ pub trait Broker: Send + Sync {
 
     /// What a login is good for, without becoming it. `None` when the broker refuses it.
     async fn prove(&self, login: &Credentials, vhost: &VhostName) -> Result<Option<Proven>>;
+
+    /// How our calls went so far.
+    fn counts(&self) -> &Calls;
 
     /// Whether there is such a vhost.
     async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool>;

@@ -1,6 +1,7 @@
 //! Stories about the store: atomic, audited, chained, sealed, and clear when it cannot open.
 
 mod backup;
+#[expect(dead_code, reason = "stories about the store need less of it than those about the appliance")]
 #[path = "../../../tests/support/disk.rs"]
 mod disk;
 mod exported;

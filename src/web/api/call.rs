@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -73,6 +73,9 @@ where
     F: Future<Output = Result<Reply>>,
 {
     let (mut parts, body) = request.into_parts();
+    if let (Some(origin), Some(path)) = (parts.extensions.get::<Origin>(), parts.extensions.get::<MatchedPath>()) {
+        app.meters.note_route(&origin.trace.route, path.as_str());
+    }
     let params = match RawPathParams::from_request_parts(&mut parts, &()).await {
         Ok(params) => params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         Err(_) => return page::error(StatusCode::BAD_REQUEST, "Failed to decode the path"),
@@ -85,7 +88,7 @@ where
         Err(Unreadable { status, message }) => return page::error(status, message),
     };
     let shown = if endpoint.hides_input { Arc::new(body::nothing()) } else { body.shown() };
-    let request_id = origin.id.clone();
+    let trace = origin.trace.clone();
     let outcome = async {
         let caller = admit(&app, endpoint, &params, &parts, &origin, &body).await?;
         let argument = arguments(&app, &params).map_err(|error| bad_argument(error, &params))?;
@@ -99,7 +102,8 @@ where
     match outcome.await {
         Ok(reply) => reply.into_response(StatusCode::OK, &parts.method, &parts.headers),
         Err(error) => {
-            let message = report(&error, endpoint.name, &request_id);
+            app.meters.count_refusal(error.kind(), error.code());
+            let message = report(&error, endpoint.name, &trace.id);
             let time = app.clock.now();
             let request_info = RequestInfo { method: endpoint.name, params: &params, payload: &shown, time };
             error_response(&error, message, request_info, &parts.method)
@@ -120,13 +124,13 @@ async fn admit(
         return Err(Error::invalid(message.clone()).with_code("MalformedPayload"));
     }
     if let Some(user) = &origin.peer.local {
-        return Ok(Caller::local(user, &origin.id));
+        return Ok(Caller::local(user, &origin.trace.id));
     }
     let Some(scope) = endpoint.scope else {
         if !origin.peer.is_on_host {
             app.auth.admit_stranger(origin.peer.address)?;
         }
-        return Ok(Caller::nobody(&origin.id));
+        return Ok(Caller::nobody(&origin.trace.id));
     };
     let authority = signed_authority(&parts.headers, &origin.target, origin.tls);
     let authority = authority.as_ref().map(|(host, port)| (*host, *port)).map_err(|error| error.message());
@@ -144,9 +148,13 @@ async fn admit(
         address: origin.peer.address,
         is_on_host: origin.peer.is_on_host,
         is_private: origin.peer.is_private,
-        request_id: &origin.id,
+        request_id: &origin.trace.id,
     };
-    let caller = app.auth.authenticate(&presented).await?;
+    let caller = app.auth.authenticate(&presented).await.inspect_err(|error| {
+        if error.kind() == Kind::Unauthenticated {
+            app.meters.count_failure(presented.authorization);
+        }
+    })?;
     let scope = params.iter().fold(scope.to_owned(), |scope, (name, value)| scope.replace(&format!("<{name}>"), value));
     caller.require(&Expression::AllOf(vec![Expression::Scope(scope)]))?;
     Ok(caller)

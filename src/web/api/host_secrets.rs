@@ -12,6 +12,7 @@ use super::{Call, Endpoint, QueryParameter, Reply, Routes, call, hosts, nothing,
 use crate::base::Result;
 use crate::domain::hosts::Asker;
 use crate::proto::tempcred::Credentials;
+use crate::web::metrics::Lend;
 use crate::web::state::App;
 
 /// All methods, in the order of the reference document.
@@ -72,8 +73,9 @@ struct WireCredentials<'a> {
 
 async fn credentials(app: App, call: Call, (): ()) -> Result<Reply> {
     let peer = &call.origin.peer;
-    let asker = Asker { address: peer.address, is_sure: peer.is_sure, request_id: &call.origin.id };
-    let Credentials { client_id, access_token, certificate } = app.hosts.credentials(asker).await?.into_inner();
+    let asker = Asker { address: peer.address, is_sure: peer.is_sure, request_id: &call.origin.trace.id };
+    let lent = app.meters.lent(Lend::HostCredentials, app.hosts.credentials(asker).await)?;
+    let Credentials { client_id, access_token, certificate } = lent.into_inner();
     Reply::json(&Wire {
         credentials: WireCredentials {
             client_id: client_id.as_str(),

@@ -11,6 +11,7 @@ use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, opti
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::namespaces::{Claim, Claimed, PAGE_LEN_MAX, Times};
 use crate::proto::formats::{self, NotATime};
+use crate::web::metrics::Lend;
 use crate::web::state::App;
 
 /// All methods, in the order of the reference document.
@@ -156,8 +157,9 @@ struct Lent<'a> {
 
 async fn claim(app: App, call: Call, namespace: NamespaceName) -> Result<Reply> {
     let claim = read_claim(&call.payload)?;
+    let lent = app.namespaces.claim(&call.caller, &namespace, claim).await;
     let Claimed { namespace, times, connection_string, reclaim_at } =
-        app.namespaces.claim(&call.caller, &namespace, claim).await?.into_inner();
+        app.meters.lent(Lend::Namespace, lent)?.into_inner();
     Reply::json(&Lent {
         namespace,
         created: times.created,

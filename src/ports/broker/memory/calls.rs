@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Acting, Alarm, Broker, Connection, Credentials, Exchange, Overview, Permission, Proven, Queue, User,
+    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Overview, Permission, Proven, Queue, User,
     UserWish, require_deletable_exchange, require_reachable, versions,
 };
 use super::{ADMINISTRATOR, Account, MemoryBroker};
@@ -31,6 +31,10 @@ impl Broker for MemoryBroker {
         let mut state = self.lock();
         (state.given, state.is_refused) = (login, false);
         Ok(())
+    }
+
+    fn counts(&self) -> &Calls {
+        &self.calls
     }
 
     fn acting(&self) -> Acting {

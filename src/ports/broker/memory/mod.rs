@@ -7,8 +7,9 @@ mod calls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::{Access, Alarm, Connection, Credentials, Exchange, Login, PasswordHash, Queue};
+use super::{Access, Alarm, Calls, Connection, Credentials, Exchange, Login, PasswordHash, Queue};
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 
 /// Who we are to it by the settings.
@@ -20,6 +21,7 @@ const SETTINGS_PASSWORD: &str = "settings";
 #[derive(Clone, Default)]
 pub struct MemoryBroker {
     state: Arc<Mutex<State>>,
+    calls: Arc<Calls>,
 }
 
 struct State {
@@ -145,6 +147,12 @@ impl MemoryBroker {
 
     /// The same, whoever we are.
     fn reach<T>(&self, call: String, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let outcome = self.take(call, effect);
+        self.calls.count(&outcome, Duration::ZERO);
+        outcome
+    }
+
+    fn take<T>(&self, call: String, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.lock();
         state.calls.push(call);
         match &mut state.answers_left {

@@ -1,0 +1,94 @@
+//! Figures for metrics and the console.
+
+use super::Vitals;
+use crate::base::meter::Counter;
+use crate::base::{Result, Timestamp};
+use crate::domain::loops::Status;
+use crate::ports::broker::Calls;
+use crate::ports::host::{self, Process};
+use crate::store::{Entry, Filter};
+
+/// What became of deliveries since the start. The loop `deliver` counts here.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    /// Taken by their receivers.
+    pub sent: Counter,
+    /// Failed, to be tried again.
+    pub retried: Counter,
+    /// Given up.
+    pub dead: Counter,
+}
+
+/// Figures at one moment.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Namespaces in the store.
+    pub namespaces: u64,
+    /// Broker users we answer for.
+    pub accounts: u64,
+    /// Of these, how many the broker is not known to have as wished.
+    pub accounts_unsettled: u64,
+    /// Addresses of machines that asked for credentials.
+    pub hosts: u64,
+    /// Deliveries of notices that wait.
+    pub outbox_waiting: u64,
+    /// The last entry of the audit log.
+    pub audit_sequence: u64,
+    /// When it was committed; absent while the log is empty.
+    pub audit_last: Option<Timestamp>,
+    /// Bytes of the store's file; absent for one in memory.
+    pub store_bytes: Option<u64>,
+    /// What the process takes.
+    pub process: Process,
+    /// When it started.
+    pub started: Timestamp,
+    /// Seconds since then.
+    pub uptime_seconds: f64,
+    /// How the loops stand.
+    pub loops: Vec<Status>,
+    /// Whether the broker refused our administrator; absent while no broker is configured.
+    pub administrator_refused: Option<bool>,
+}
+
+impl Vitals {
+    /// The figures.
+    pub fn figures(&self) -> Result<Figures> {
+        let parts = &self.parts;
+        let (accounts, accounts_unsettled) = parts.accounts.counts()?;
+        let (audit_sequence, audit_last) = self.last_entry()?;
+        let store = host::file(&parts.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
+        Ok(Figures {
+            namespaces: parts.namespaces.count()?,
+            accounts,
+            accounts_unsettled,
+            hosts: parts.hosts.count_known()?,
+            outbox_waiting: parts.notices.waiting()?,
+            audit_sequence,
+            audit_last,
+            store_bytes: store.map(|store| store.len),
+            process: Process::now(),
+            started: self.started_at,
+            uptime_seconds: self.uptime().as_secs_f64(),
+            loops: parts.loops.list()?,
+            administrator_refused: parts.accounts.broker().ok().map(|broker| broker.acting().is_refused),
+        })
+    }
+
+    /// What became of notices since the start.
+    pub fn tallies(&self) -> &Tallies {
+        &self.parts.tallies
+    }
+
+    /// How the calls of the broker went; `None` while none is configured.
+    pub fn broker_calls(&self) -> Option<&Calls> {
+        self.parts.accounts.broker().ok().map(|broker| broker.counts())
+    }
+
+    fn last_entry(&self) -> Result<(u64, Option<Timestamp>)> {
+        self.parts.store.read(|tx| {
+            let seq = tx.search(u64::MAX, &Filter::default())?.seen;
+            let last = tx.entries(seq, 1)?.pop().and_then(|(_, bytes)| serde_json::from_slice::<Entry>(&bytes).ok());
+            Ok((seq, last.map(|entry| entry.time)))
+        })
+    }
+}
