@@ -119,6 +119,15 @@ impl Authority {
         }
     }
 
+    /// Whether it answers at all. A request that nobody signed is a question, too.
+    pub async fn reach(&self) -> Result<()> {
+        let question = Question { method: "GET", resource: "/", host: "localhost", port: 443, authorization: None };
+        match self.authenticate_hawk(&question, IpAddr::V4(Ipv4Addr::LOCALHOST)).await {
+            Err(error) if error.kind() != crate::base::Kind::Unauthenticated => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// What a client may do, by the question whose a request of its own would be. `Unauthenticated` when the authority
     /// does not believe it.
     pub async fn scopes_of(&self, id: &ClientId, access_token: &Secret, now: Timestamp) -> Result<Vec<Scope>> {

@@ -182,6 +182,12 @@ impl Dns {
         self.servers.iter().map(|server| server.address)
     }
 
+    /// Whether each server answers at all, whatever it says; the error says why it seems not to.
+    pub async fn answering(&self) -> Vec<(SocketAddr, std::result::Result<(), String>)> {
+        let asked = self.servers.iter().map(|server| async { (server.address, server.answers().await) });
+        futures_util::future::join_all(asked).await
+    }
+
     /// What the hosts file says, if it says anything.
     pub async fn ask_hosts_file(&self, question: &Question) -> Option<Answer> {
         self.hosts.as_ref()?.ask(question).await
@@ -221,6 +227,24 @@ impl Server {
             }
         };
         Ok(Self { address, handle, dnssec, timeout: settings.timeout })
+    }
+
+    /// Whether it answers at all, whatever it says.
+    async fn answers(&self) -> std::result::Result<(), String> {
+        // Every server has a word on the root, if only that it is none of its business.
+        let query = Query::query(Name::root(), RecordType::NS);
+        let options = DnsRequestOptions::default();
+        let asked = async {
+            match &self.handle {
+                Handle::Plain(handle) => handle.lookup(query, options).first_answer().await.map(drop),
+                Handle::Validating(handle) => handle.lookup(query, options).first_answer().await.map(drop),
+            }
+        };
+        match tokio::time::timeout(self.timeout, asked).await {
+            Err(_) | Ok(Err(NetError::Timeout)) => Err("no answer in time".into()),
+            Ok(Err(error @ (NetError::Io(_) | NetError::NoConnections))) => Err(error.to_string()),
+            Ok(_) => Ok(()),
+        }
     }
 
     async fn ask(&self, question: &Question) -> Answer {

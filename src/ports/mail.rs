@@ -24,6 +24,8 @@ use crate::base::{Error, MailAddress, Result, Secret, Timestamp};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For all of a mail. Some servers think for a while before they take one.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// For a greeting alone, with somebody waiting.
+const GREET_TIMEOUT: Duration = Duration::from_secs(15);
 /// Who writes, in the mail programs of the readers.
 const SENDER_NAME: &str = "Keylender";
 
@@ -122,7 +124,32 @@ impl Smtp {
         sending.await.unwrap_or_else(|_| Err(Error::unavailable("the mail server took too long")))
     }
 
+    /// Speaks to the server as far as a mail would, login included, and sends none.
+    pub async fn greet(&self) -> Result<()> {
+        let greeting = async {
+            let mut connection = self.connect().await?;
+            drop(connection.quit().await);
+            Ok(())
+        };
+        tokio::time::timeout(GREET_TIMEOUT, greeting)
+            .await
+            .unwrap_or_else(|_| Err(Error::unavailable("the mail server took too long")))
+    }
+
     async fn converse(&self, envelope: &Envelope, text: &[u8]) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let sent = connection.send(envelope, text).await;
+        sent.map_err(|e| match e.is_permanent() {
+            true => Error::invalid(format!("the mail server refused the mail{}", code(&e))),
+            false => fault("did not take the mail", &e),
+        })?;
+        // It has the mail; whether it says goodbye as well is its affair.
+        drop(connection.quit().await);
+        Ok(())
+    }
+
+    /// A connection over which mail may be sent.
+    async fn connect(&self) -> Result<AsyncSmtpConnection> {
         let SmtpSettings { security, host, port, login, .. } = &self.0.settings;
         let hello = HelloName::default();
         let ips = self.0.resolver.addresses(host).await?;
@@ -148,14 +175,7 @@ impl Smtp {
             let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             login.map_err(|e| fault("refuses our login", &e))?;
         }
-        let sent = connection.send(envelope, text).await;
-        sent.map_err(|e| match e.is_permanent() {
-            true => Error::invalid(format!("the mail server refused the mail{}", code(&e))),
-            false => fault("did not take the mail", &e),
-        })?;
-        // It has the mail; whether it says goodbye as well is its affair.
-        drop(connection.quit().await);
-        Ok(())
+        Ok(connection)
     }
 
     /// The connection goes to an address; the certificate must be the name's.

@@ -26,6 +26,14 @@ impl Spool {
         Self { dir, from }
     }
 
+    /// How many mails lie in it, and their bytes together.
+    pub async fn lying(&self) -> Result<(usize, u64)> {
+        let dir = self.dir.clone();
+        let counted = tokio::task::spawn_blocking(move || count(&dir)).await;
+        let fault = |e: io::Error| Error::unavailable("the spool directory cannot be read").because(e);
+        counted.map_err(|e| Error::internal("counting mails", e))?.map_err(fault)
+    }
+
     /// Writes a mail to `<id>.eml`. A mail that was written before is written again, as the same file.
     ///
     /// **Invariant:** whoever sees the file sees all of it, also after a power cut.
@@ -46,6 +54,17 @@ fn write(dir: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, dir.join(name))?;
     fs::File::open(dir)?.sync_all()
+}
+
+fn count(dir: &Path) -> io::Result<(usize, u64)> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        entries => entries?,
+    };
+    // One more than are ever kept, and the temporary one.
+    let lens =
+        entries.take(2 * MAILS_MAX).map(|entry| Ok(entry?.metadata()?.len())).collect::<io::Result<Vec<u64>>>()?;
+    Ok((lens.len(), lens.iter().sum()))
 }
 
 /// Removes the oldest mails above the limit. Names begin with the number of the notice, so they sort by age.

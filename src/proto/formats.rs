@@ -83,6 +83,12 @@ fn civil([year, month, day, hour, minute, second]: [i16; 6], millisecond: i32) -
     DateTime::new(year, month, day, small(hour)?, small(minute)?, small(second)?, millisecond * 1_000_000).ok()
 }
 
+/// The moment of a `Date` header (RFC 9110, 5.6.7), in the one form that is still written.
+pub fn http_date(text: &str) -> Result<Timestamp, NotATime> {
+    let parsed = DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text);
+    parsed.map(Timestamp::from_civil).map_err(|_| NotATime::Malformed)
+}
+
 /// Whether a text is a mail address as the claim schema means it: ASCII, no quotes, a domain with a dot.
 pub fn email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@').filter(|_| text.len() <= EMAIL_LEN_MAX) else { return false };
@@ -116,6 +122,15 @@ mod tests {
             ["2018-10-16TéZ", "é", "T", "TZ", "2018-10-16T12:00:00é", "2018-10-16T-1:00:00Z", "+018-10-16T12:00:00Z"];
         for text in texts.into_iter().chain(["٢018-10-16T12:00:00Z", "2018-10-16T12:00:00Z+00:00", &long]) {
             assert_eq!(date_time(text), Err(NotATime::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_header_is_a_moment() {
+        let date = http_date("Mon, 15 Oct 2018 12:00:00 GMT").unwrap();
+        assert_eq!(date.to_string(), "2018-10-15T12:00:00.000Z");
+        for text in ["", "Tue, 15 Oct 2018 12:00:00 GMT", "2018-10-15T12:00:00Z", "Mon, 15 Oct 2018 12:00:00 CET"] {
+            assert_eq!(http_date(text), Err(NotATime::Malformed), "{text}");
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::appliance::Appliance;
 use crate::node::node;
+use crate::operate::keylender;
 use crate::servers::{Fate, Gate};
 
 /// Far more requests than a rotation makes.
@@ -96,6 +97,28 @@ async fn a_rotation_whose_answers_are_lost_from_anywhere_on_locks_nobody_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_that_is_abandoned_anywhere_locks_nobody_out() {
     broken_off_everywhere("administrator.abandoned", Fate::Hangs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_replaces_the_administrator_and_the_doctor_is_content() {
+    let appliance = Appliance::by_hand("administrator.operate", |_| {}).await;
+    for each in appliance.running.appliance.loops.names() {
+        appliance.running.appliance.loops.pause(&Caller::local("story", "r"), each, false).await.unwrap();
+    }
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&appliance.settings.data_dir, private).unwrap();
+    let (code, said) = keylender(&appliance, "broker rotate").await;
+    assert_eq!((code, said.starts_with("the administrator is keylender-admin-")), (0, true), "{said}");
+    let shown = keylender(&appliance, "broker show").await.1;
+    assert!(shown.contains("known from     store") && shown.contains("broker         RabbitMQ "), "{shown}");
+    let (code, said) = keylender(&appliance, "doctor").await;
+    // Its clock is the story's, not that of the broker.
+    assert!(said.contains("problem  broker clock"), "{said}");
+    assert_eq!((code, said.matches("problem  ").count()), (1, 1), "{said}");
+    // Other stories have administrators of their own on this broker.
+    for line in ["well     broker rights", "well     broker alarms"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

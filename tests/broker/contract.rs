@@ -98,6 +98,8 @@ pub async fn tells_what_it_is(world: &dyn World) {
     assert!(broker.overview().await.unwrap().version.contains('.'));
     assert_eq!(broker.whoami().await.unwrap().tags, ["administrator"]);
     assert_eq!(broker.alarms().await.unwrap(), []);
+    let nodes = broker.nodes().await.unwrap();
+    assert!(nodes.len() == 1 && nodes[0].is_running && nodes[0].partitions.is_empty(), "{nodes:?}");
     assert!(broker.vhost_exists(world.vhost()).await.unwrap());
 }
 
@@ -116,6 +118,8 @@ pub async fn a_login_is_proven_without_becoming_it(world: &dyn World) {
     let proven = broker.prove(&login, world.vhost()).await.unwrap().unwrap();
     assert_eq!((proven.user.name.as_str(), proven.user.tags.len()), (login.user.as_str(), 1));
     assert_eq!(proven.access, Some(everything()));
+    assert_eq!(broker.access(world.vhost(), &login.user).await.unwrap(), Some(everything()));
+    assert_eq!(broker.access(world.vhost(), &account(world, "stranger")).await.unwrap(), None);
     let wrong = Credentials { password: Secret::new("another"), ..login.clone() };
     assert_eq!(broker.prove(&wrong, world.vhost()).await.unwrap(), None);
     broker.delete_permission(world.vhost(), &login.user).await.unwrap();

@@ -14,7 +14,7 @@ const NAMESPACE: &str = "taskcluster-a";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a command of the built binary came to: its exit code and what it printed.
-async fn keylender(appliance: &Appliance, command: &str) -> (i32, String) {
+pub async fn keylender(appliance: &Appliance, command: &str) -> (i32, String) {
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_keylender"));
     program.args(command.split(' ')).arg("--data-dir").arg(&appliance.settings.data_dir).env_clear();
     let settings = appliance.settings.data_dir.join("empty.conf");

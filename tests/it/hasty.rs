@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use keylender::base::{AccountName, Result, VhostName};
 use keylender::ports::broker::{
-    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Login, MemoryBroker, Overview, Permission,
-    Proven, Queue, User, UserWish,
+    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Login, MemoryBroker, Node, Overview,
+    Permission, Proven, Queue, User, UserWish,
 };
 
 /// What a user was told to be.
@@ -64,6 +64,12 @@ impl Broker for Hasty {
     }
     async fn alarms(&self) -> Result<Vec<Alarm>> {
         self.memory.alarms().await
+    }
+    async fn nodes(&self) -> Result<Vec<Node>> {
+        self.memory.nodes().await
+    }
+    async fn access(&self, vhost: &VhostName, user: &AccountName) -> Result<Option<Access>> {
+        self.memory.access(vhost, user).await
     }
     async fn delete_user(&self, name: &AccountName) -> Result<bool> {
         self.memory.delete_user(name).await

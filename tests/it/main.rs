@@ -15,6 +15,7 @@ mod disk;
 #[path = "../support/dns.rs"]
 mod dns;
 mod dnssec;
+mod doctor;
 mod hasty;
 mod host_rules;
 mod hosts;

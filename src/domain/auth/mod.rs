@@ -188,6 +188,14 @@ impl Auth {
         self.remote.is_some()
     }
 
+    /// Whether the authority answers; `None` without one.
+    pub async fn reach(&self) -> Option<Result<()>> {
+        match &self.remote {
+            Some(remote) => Some(remote.reach().await),
+            None => None,
+        }
+    }
+
     /// When a client ends that was made without saying: a thousand years are for ever, and have a text form.
     pub fn never(now: Timestamp) -> Timestamp {
         now.plus(std::time::Duration::from_secs(1000 * 365 * 86_400))

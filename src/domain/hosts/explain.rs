@@ -1,6 +1,6 @@
 //! Why an address gets what it gets, in full, for operators; and whether lending to hosts is set up well.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Cause, Hosts, Lending, Verdict};
 use crate::base::{ClientId, HostName, Result, Scope};
@@ -72,6 +72,11 @@ impl Hosts {
     /// The DNS servers that verify hosts.
     pub fn servers(&self) -> Vec<IpAddr> {
         self.lookups.dns().servers().map(|server| server.ip()).collect()
+    }
+
+    /// How many servers must agree, and whether each answers at all.
+    pub async fn answering(&self) -> (usize, Vec<(SocketAddr, std::result::Result<(), String>)>) {
+        (self.rules.agree, self.lookups.dns().answering().await)
     }
 
     /// Scopes that the issuer needs and does not hold: without them, what it signs is refused (taskcluster.md 2.3).

@@ -23,7 +23,7 @@ use record::{BRIEFS, Brief, Delivery, NOTICES, OUTBOX, Place, Record, Waiting};
 pub use deliver::Delivered;
 pub use letters::{Filter, Letter, Listed, State};
 pub use record::{Channel, End, NoticeId};
-pub use ways::{MailWay, Ways};
+pub use ways::{MailWay, WayState, Ways};
 
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "deliver";
@@ -118,6 +118,11 @@ impl Notices {
             let newest = rows.into_iter().rev().take(limit.min(letters::PAGE_LEN_MAX));
             newest.map(|(id, brief)| letters::listed(tx, id, brief)).collect()
         })
+    }
+
+    /// How the way of mail is, without sending any; and whether there is a webhook.
+    pub async fn look(&self) -> (WayState, bool) {
+        (self.ways.mail.look().await, self.ways.webhook.is_some())
     }
 
     /// How many deliveries wait.

@@ -57,7 +57,25 @@ impl Ways {
     }
 }
 
+/// How the way of mail is, looked at without sending any.
+pub enum WayState {
+    /// It goes through the notify service, which is not asked.
+    Notify,
+    /// Whether the mail server takes us.
+    Smtp(Result<()>),
+    /// How many mails lie in the directory, and their bytes.
+    Spool(Result<(usize, u64)>),
+}
+
 impl MailWay {
+    pub(super) async fn look(&self) -> WayState {
+        match self {
+            Self::Notify(_) => WayState::Notify,
+            Self::Smtp(smtp) => WayState::Smtp(smtp.greet().await),
+            Self::Spool(spool) => WayState::Spool(spool.lying().await),
+        }
+    }
+
     async fn send(&self, letter: &Letter, now: Timestamp) -> Result<&'static str> {
         match self {
             Self::Notify(notify) => notify.send(letter, now).await.map(|()| "notify"),

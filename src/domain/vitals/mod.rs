@@ -93,6 +93,7 @@ pub struct Vitals {
     parts: Arc<Parts>,
     started: Instant,
     started_at: Timestamp,
+    begun: Duration,
     broker: Arc<Mutex<Option<(Instant, Vital)>>>,
     store: Arc<Mutex<Option<(Instant, Vital)>>>,
 }
@@ -100,8 +101,20 @@ pub struct Vitals {
 impl Vitals {
     /// Begins to count the uptime.
     pub fn new(parts: Parts) -> Self {
-        let started_at = parts.clock.now();
-        Self { parts: parts.into(), started: Instant::now(), started_at, broker: Arc::default(), store: Arc::default() }
+        let (started_at, begun) = (parts.clock.now(), parts.clock.elapsed());
+        Self {
+            parts: parts.into(),
+            started: Instant::now(),
+            started_at,
+            begun,
+            broker: Arc::default(),
+            store: Arc::default(),
+        }
+    }
+
+    /// The same by the clock that the loops run by.
+    fn runs_for(&self) -> Duration {
+        self.parts.clock.elapsed().saturating_sub(self.begun)
     }
 
     /// Takes down where it listens, for the doctor.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url, redirect};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 use super::calls::Calls;
 use super::logins::{Logins, OurLogin};
 use super::{ManagementSettings, advice, require_reachable, versions};
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, Timestamp};
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{Tls, install_crypto};
+use crate::proto::formats;
 
 /// For a connection to be made. A black hole shows itself in the first seconds or never.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -114,6 +115,8 @@ impl Call {
 /// An answer that the call may interpret: a success, a 400 or a 404 of the broker's own, or what it asked for.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// What time it is at the other end.
+    pub(super) time: Option<Timestamp>,
     pub(super) body: Vec<u8>,
 }
 
@@ -273,6 +276,8 @@ impl Http {
         }
         let mut response = request.send().await?;
         let status = response.status();
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let time = date.and_then(|date| formats::http_date(date).ok());
         let is_error = !status.is_success();
         let len_max = if is_error { ERROR_LEN_MAX } else { call.answer_len_max };
         let mut body = Vec::new();
@@ -288,7 +293,7 @@ impl Http {
         if is_error {
             body = login.redact(&body);
         }
-        Ok(Answer { status, body })
+        Ok(Answer { status, time, body })
     }
 }
 

@@ -10,10 +10,10 @@ use tracing::warn;
 
 use super::http::{Answer, Call, Http, segment};
 use super::logins::OurLogin;
-use super::wire::{self, ConnectionRow, ExchangeRow, OverviewRow, PermissionRow, QueueRow, UserBody, UserRow};
+use super::wire::{self, ConnectionRow, ExchangeRow, NodeRow, OverviewRow, PermissionRow, QueueRow, UserBody, UserRow};
 use super::{
-    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Overview, Permission, Proven, Queue, User,
-    UserWish, advice, require_deletable_exchange, versions,
+    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Node, Overview, Permission, Proven, Queue,
+    User, UserWish, advice, require_deletable_exchange, versions,
 };
 use crate::base::{AccountName, Error, Result, Secret, VhostName};
 use crate::ports::resolve::Resolver;
@@ -108,7 +108,7 @@ impl ManagementBroker {
 impl Broker for ManagementBroker {
     async fn overview(&self) -> Result<Overview> {
         let answer = self.http.send(Call::get("overview?columns=rabbitmq_version,cluster_name")).await?;
-        parse_one::<OverviewRow, _>(&answer)
+        Ok(Overview { time: answer.time, ..parse_one::<OverviewRow, _>(&answer)? })
     }
 
     async fn whoami(&self) -> Result<User> {
@@ -152,6 +152,15 @@ impl Broker for ManagementBroker {
         }
         let nodes = self.list::<Value, Value>("nodes?columns=name,mem_alarm,disk_free_alarm").await?;
         Ok(versions::alarms_of_nodes(&nodes))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>> {
+        self.list::<NodeRow, _>("nodes?columns=name,running,partitions").await
+    }
+
+    async fn access(&self, vhost: &VhostName, user: &AccountName) -> Result<Option<Access>> {
+        let permission = self.one::<PermissionRow, Permission>(permission_path(vhost, user)?).await?;
+        Ok(permission.map(|permission| permission.access))
     }
 
     async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {

@@ -21,6 +21,7 @@ pub use calls::Calls;
 pub use management::{ManagementBroker, ManagementSettings};
 pub use memory::MemoryBroker;
 pub use password::PasswordHash;
+pub use versions::Support;
 
 /// The version and name of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,26 @@ pub struct Overview {
     pub version: String,
     /// The cluster's name. Not an identity: it defaults to a host name (rabbitmq.md 2.7).
     pub cluster_name: String,
+    /// What time it is there, in whole seconds, if it says.
+    pub time: Option<Timestamp>,
+}
+
+impl Overview {
+    /// What is known of this version.
+    pub fn support(&self) -> Support {
+        versions::support(&self.version)
+    }
+}
+
+/// A node of the broker's cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Node {
+    /// Its name, such as `rabbit@a`.
+    pub name: String,
+    /// Whether it runs.
+    pub is_running: bool,
+    /// Nodes that it lost sight of; both sides may have gone on alone.
+    pub partitions: Vec<String>,
 }
 
 /// A user as the broker tells it. Its password hash is never read (rabbitmq.md, fact 10).
@@ -203,6 +224,12 @@ pub trait Broker: Send + Sync {
 
     /// The alarms in force; empty when all is well.
     async fn alarms(&self) -> Result<Vec<Alarm>>;
+
+    /// The nodes of its cluster.
+    async fn nodes(&self) -> Result<Vec<Node>>;
+
+    /// What a user may do in a vhost; `None` when it may not enter, or there is no such user.
+    async fn access(&self, vhost: &VhostName, user: &AccountName) -> Result<Option<Access>>;
 
     /// Makes a user what it should be, whatever it was. Not in one step: on failure the user may have its login
     /// without its permissions. `Conflict` when the broker protects the user.

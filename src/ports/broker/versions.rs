@@ -6,6 +6,36 @@ use serde_json::Value;
 use super::Alarm;
 use crate::base::{Error, Result, Timestamp};
 
+/// What is known of a version of the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// We know it, and its makers do not say that it is over.
+    Known,
+    /// We know it; its makers mend nothing in it any more.
+    EndOfLife,
+    /// Older than anything we speak to.
+    TooOld,
+    /// Newer than anything we were tried with, or no version at all.
+    Untried,
+}
+
+/// The first series that we speak to, the first that is not at its end, and the last that we know.
+const FIRST_SERIES: (u32, u32) = (3, 6);
+const FIRST_ALIVE: (u32, u32) = (4, 0);
+const LAST_SERIES: (u32, u32) = (4, 3);
+
+/// What is known of a version such as `3.10.8`. Its makers ended the community's support of every 3.x.
+pub(super) fn support(version: &str) -> Support {
+    let mut parts = version.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
+    let (Some(major), Some(minor)) = (parts.next(), parts.next()) else { return Support::Untried };
+    match (major, minor) {
+        series if series < FIRST_SERIES => Support::TooOld,
+        series if series < FIRST_ALIVE => Support::EndOfLife,
+        series if series <= LAST_SERIES => Support::Known,
+        _ => Support::Untried,
+    }
+}
+
 /// The question for a list of queues. From 3.8.10 on the counts come from the queues themselves, at a tenth of
 /// the cost and never stale; older brokers ignore what they do not know and answer from their statistics.
 pub(super) const QUEUE_LIST_QUERY: &str =
@@ -122,6 +152,21 @@ mod tests {
 
     fn texts(tags: &[&str]) -> Vec<String> {
         tags.iter().map(|&tag| tag.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_version_is_too_old_at_its_end_known_or_untried() {
+        for (version, known) in [
+            ("3.5.8", Support::TooOld),
+            ("3.6.0", Support::EndOfLife),
+            ("3.13.7", Support::EndOfLife),
+            ("4.0.2-rc.1", Support::Known),
+            ("4.3.0+dirty", Support::Known),
+            ("4.4.0", Support::Untried),
+            ("latest", Support::Untried),
+        ] {
+            assert_eq!(support(version), known, "{version}");
+        }
     }
 
     #[test]

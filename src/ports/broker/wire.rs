@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::password::ALGORITHM;
-use super::{Access, Connection, Exchange, Login, Overview, Permission, Queue, User, UserWish, versions};
+use super::{Access, Connection, Exchange, Login, Node, Overview, Permission, Queue, User, UserWish, versions};
 use crate::base::Result;
 
 /// The body that makes a user what it should be. **Invariant:** it always carries tags, hash and algorithm, for
@@ -66,7 +66,24 @@ pub(super) struct OverviewRow {
 
 impl From<OverviewRow> for Overview {
     fn from(row: OverviewRow) -> Self {
-        Self { version: row.rabbitmq_version, cluster_name: row.cluster_name.unwrap_or_default() }
+        Self { version: row.rabbitmq_version, cluster_name: row.cluster_name.unwrap_or_default(), time: None }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct NodeRow {
+    name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    running: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    partitions: Option<Vec<String>>,
+}
+
+impl From<NodeRow> for Node {
+    fn from(row: NodeRow) -> Self {
+        // A broker that does not say has no trouble to tell of.
+        let (is_running, partitions) = (row.running.unwrap_or(true), row.partitions.unwrap_or_default());
+        Self { name: row.name, is_running, partitions }
     }
 }
 

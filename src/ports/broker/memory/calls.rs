@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Overview, Permission, Proven, Queue, User,
-    UserWish, require_deletable_exchange, require_reachable, versions,
+    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Node, Overview, Permission, Proven, Queue,
+    User, UserWish, require_deletable_exchange, require_reachable, versions,
 };
-use super::{ADMINISTRATOR, Account, MemoryBroker};
+use super::{ADMINISTRATOR, Account, MemoryBroker, NODE};
 use crate::base::{AccountName, Error, Result, VhostName};
 
 #[async_trait]
 impl Broker for MemoryBroker {
     async fn overview(&self) -> Result<Overview> {
-        self.request("GET overview".to_owned(), |_| {
-            Ok(Overview { version: "3.10.8".to_owned(), cluster_name: "memory".to_owned() })
+        self.request("GET overview".to_owned(), |state| {
+            Ok(Overview { version: "3.10.8".to_owned(), cluster_name: "memory".to_owned(), time: state.time })
         })
     }
 
@@ -62,6 +62,18 @@ impl Broker for MemoryBroker {
 
     async fn alarms(&self) -> Result<Vec<Alarm>> {
         self.request("GET alarms".to_owned(), |state| Ok(state.alarms.clone()))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>> {
+        self.request("GET nodes".to_owned(), |state| {
+            Ok(vec![Node { name: NODE.to_owned(), is_running: true, partitions: state.partitions.clone() }])
+        })
+    }
+
+    async fn access(&self, vhost: &VhostName, user: &AccountName) -> Result<Option<Access>> {
+        self.request(format!("GET permission {vhost} {user}"), |state| {
+            Ok(state.permissions.get(&(vhost.to_string(), user.to_string())).cloned())
+        })
     }
 
     async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {

@@ -12,6 +12,8 @@ use std::time::Duration;
 use super::{Access, Alarm, Calls, Connection, Credentials, Exchange, Login, PasswordHash, Queue};
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 
+/// Its one node.
+const NODE: &str = "memory@localhost";
 /// Who we are to it by the settings.
 const ADMINISTRATOR: &str = "administrator";
 /// The password that the settings have for it.
@@ -33,6 +35,10 @@ struct State {
     connections: BTreeMap<String, Connection>,
     closed: Vec<(String, String)>,
     alarms: Vec<Alarm>,
+    /// Nodes that its own one lost sight of.
+    partitions: Vec<String>,
+    /// What time it says it is.
+    time: Option<Timestamp>,
     /// The login that we were given, and whether it was refused since.
     given: Option<Credentials>,
     is_refused: bool,
@@ -65,6 +71,8 @@ impl Default for State {
             connections: BTreeMap::new(),
             closed: Vec::new(),
             alarms: Vec::new(),
+            partitions: Vec::new(),
+            time: None,
             given: None,
             is_refused: false,
             calls: Vec::new(),
@@ -281,6 +289,16 @@ impl MemoryBroker {
         self.lock().exchanges.insert((vhost.to_string(), exchange.name.clone()), exchange);
     }
 
+    /// It says what time it is; by itself it does not.
+    pub fn set_time(&self, time: Timestamp) {
+        self.lock().time = Some(time);
+    }
+
+    /// Its node loses sight of these; none mends it.
+    pub fn partition(&self, from: Vec<String>) {
+        self.lock().partitions = from;
+    }
+
     /// Raises these alarms; none clears them.
     pub fn raise_alarms(&self, alarms: Vec<Alarm>) {
         self.lock().alarms = alarms;
@@ -299,7 +317,7 @@ impl MemoryBroker {
             name: format!("127.0.0.1:{} -> 127.0.0.1:5672", state.connections_made),
             user: user.to_owned(),
             vhost: Some(vhost.to_string()),
-            node: Some("memory@localhost".to_owned()),
+            node: Some(NODE.to_owned()),
             connected_at: Some(at),
             client_name: None,
             peer_host: Some("127.0.0.1".to_owned()),

@@ -1,60 +1,38 @@
-//! A closer look than health checks take: is everything set up so that it will work. For operators.
+//! What machines get: settings, the scopes of the issuer, DNS.
 
-mod premises;
-
-pub use premises::{CertificateFile, Premises};
-
-use super::Vitals;
+use super::{Finding, Grade};
 use crate::base::Kind;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grade {
-    /// As it should be.
-    Well,
-    /// It works, and an operator should know.
-    Warning,
-    /// Something does not work.
-    Problem,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What: `store`, `broker`, `clock`, `host credentials`, `host scopes`, `dns`, `certificate`, `port`,
-    /// `open files`.
-    pub about: &'static str,
-    /// How bad.
-    pub grade: Grade,
-    /// What was found, and what to do.
-    pub text: String,
-}
-
-impl Finding {
-    fn new(about: &'static str, grade: Grade, text: impl Into<String>) -> Self {
-        Self { about, grade, text: text.into() }
-    }
-}
+use crate::domain::vitals::Vitals;
 
 impl Vitals {
-    /// Everything, looked at now.
-    pub async fn diagnose(&self) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = self
-            .check()
-            .await
-            .into_iter()
-            .map(|vital| match vital.state {
-                Ok(remark) => Finding::new(vital.name, Grade::Well, remark),
-                Err(problem) => Finding::new(vital.name, Grade::Problem, problem),
-            })
-            .collect();
-        findings.push(self.host_settings());
+    /// Everything about machines.
+    pub(super) async fn host_findings(&self) -> Vec<Finding> {
+        let mut findings = vec![self.host_settings()];
         if self.parts.hosts.missing().is_empty() {
             findings.push(self.host_scopes().await);
             findings.push(self.dns());
+            findings.extend(self.dns_answers().await);
         }
-        findings.extend(self.parts.premises.findings(self.parts.clock.now()));
         findings
+    }
+
+    /// Whether every DNS server answers.
+    async fn dns_answers(&self) -> Option<Finding> {
+        let (agree, servers) = self.parts.hosts.answering().await;
+        let silent: Vec<String> = servers
+            .iter()
+            .filter_map(|(server, answers)| answers.as_ref().err().map(|why| format!("{server} ({why})")))
+            .collect();
+        let (count, silent_count) = (servers.len(), silent.len());
+        (count > 0).then(|| match silent_count {
+            0 => Finding::new("dns servers", Grade::Well, format!("all {count} answer")),
+            _ => {
+                let grade = if count - silent_count < agree { Grade::Problem } else { Grade::Warning };
+                let list = silent.join(", ");
+                let text = format!("{silent_count} of {count} do not answer, {agree} must: {list}; see DNS_SERVERS");
+                Finding::new("dns servers", grade, text)
+            }
+        })
     }
 
     fn host_settings(&self) -> Finding {

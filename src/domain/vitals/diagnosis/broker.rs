@@ -1,0 +1,214 @@
+//! The broker: its version, its clock, its alarms, and what we may do there.
+
+use std::time::Duration;
+
+use super::{Finding, Grade};
+use crate::base::{AccountName, Error, Result, Timestamp};
+use crate::domain::accounts::NAME_PREFIX;
+use crate::domain::vitals::Vitals;
+use crate::ports::broker::{Access, Alarm, Broker, Node, Overview, Support};
+
+/// For all questions of one finding: a list of users may take long on a large broker.
+const ASK_TIMEOUT: Duration = Duration::from_secs(20);
+/// Clocks that differ by more deserve a look: NTP keeps them within milliseconds.
+const SKEW_WARNING: Duration = Duration::from_secs(5);
+/// By more, people who compare logs of both conclude nonsense, and ages of connections are wrong.
+const SKEW_PROBLEM: Duration = Duration::from_secs(60);
+/// The broker tells whole seconds.
+const SKEW_UNSEEN: Duration = Duration::from_secs(1);
+
+impl Vitals {
+    /// Nothing but who we are while it is away: that it is away is a finding of its own.
+    pub(super) async fn broker_findings(&self, is_well: bool) -> Vec<Finding> {
+        let Ok(broker) = self.parts.accounts.broker().cloned() else { return Vec::new() };
+        if !is_well {
+            return Vec::from_iter(self.administrator(None));
+        }
+        let overview = within(broker.overview());
+        let rights = within(self.rights(&*broker));
+        let alarms = within(broker.alarms());
+        let nodes = within(broker.nodes());
+        let strangers = within(self.strangers(&*broker));
+        let (overview, rights, alarms, nodes, strangers) = tokio::join!(overview, rights, alarms, nodes, strangers);
+        let mut findings = Vec::new();
+        match overview {
+            Ok(overview) => {
+                findings.push(version(&overview));
+                findings.extend(overview.time.map(|theirs| skew(self.parts.clock.now(), theirs)));
+            }
+            Err(error) => findings.push(unasked("broker version", &error)),
+        }
+        findings.push(rights.unwrap_or_else(|error| unasked("broker rights", &error)));
+        findings.push(match (alarms, nodes) {
+            (Ok(alarms), Ok(nodes)) => trouble(&alarms, &nodes),
+            (Err(error), _) | (_, Err(error)) => unasked("broker alarms", &error),
+        });
+        findings.extend(self.administrator(strangers.ok()));
+        findings
+    }
+
+    /// What we may do in the vhost ourselves: queues and exchanges are deleted by that.
+    async fn rights(&self, broker: &dyn Broker) -> Result<Finding> {
+        let us = broker.whoami().await?.name;
+        let access = broker.access(&self.parts.vhost, &AccountName::parse(&us)?).await?;
+        Ok(rights(&us, self.parts.vhost.as_str(), access.as_ref()))
+    }
+
+    /// Administrators that look like ours and are not.
+    async fn strangers(&self, broker: &dyn Broker) -> Result<Vec<String>> {
+        let shown = self.parts.administrator.show()?;
+        let ours = |name: &str| shown.accounts.iter().any(|standing| standing.account.as_str() == name);
+        let users = broker.users().await?.into_iter().map(|user| user.name);
+        Ok(users.filter(|name| name.starts_with(NAME_PREFIX) && !ours(name)).collect())
+    }
+
+    fn administrator(&self, strangers: Option<Vec<String>>) -> Option<Finding> {
+        let about = "administrator";
+        let shown = self.parts.administrator.show().ok()?;
+        let strangers = strangers.unwrap_or_default();
+        let (grade, text) = match (&shown.active, shown.rotated) {
+            _ if shown.is_refused => (
+                Grade::Problem,
+                "the broker refuses the one of the store, and the login of the settings stands in: see `keylender loop run \
+                 reconcile`"
+                    .to_owned(),
+            ),
+            _ if shown.incoming.is_some() => (
+                Grade::Warning,
+                "a rotation began and has not ended: `keylender loop run reconcile` finishes it".to_owned(),
+            ),
+            _ if !strangers.is_empty() => (
+                Grade::Warning,
+                format!(
+                    "users of another appliance, or of a store that was lost: {}; delete those that nobody uses",
+                    strangers.join(", ")
+                ),
+            ),
+            (Some(active), Some(rotated)) => (Grade::Well, format!("`{active}` since {rotated}")),
+            _ => (
+                Grade::Well,
+                "RABBIT_USERNAME, with the password of the settings; `keylender broker rotate` replaces it".to_owned(),
+            ),
+        };
+        Some(Finding::new(about, grade, text))
+    }
+}
+
+async fn within<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = || Error::unavailable("the broker does not answer in time");
+    tokio::time::timeout(ASK_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn unasked(about: &'static str, error: &Error) -> Finding {
+    Finding::new(about, Grade::Warning, format!("it could not be asked: {}", error.message()))
+}
+
+fn version(overview: &Overview) -> Finding {
+    let version = &overview.version;
+    let (grade, text) = match overview.support() {
+        Support::Known => (Grade::Well, format!("RabbitMQ {version}")),
+        Support::EndOfLife => (
+            Grade::Warning,
+            format!("RabbitMQ {version} works, and its makers mend nothing in it any more: plan an upgrade"),
+        ),
+        Support::TooOld => (Grade::Problem, format!("RabbitMQ {version} is older than 3.6: upgrade it")),
+        Support::Untried => {
+            (Grade::Warning, format!("RabbitMQ {version} is newer than what this Keylender was tried with"))
+        }
+    };
+    Finding::new("broker version", grade, text)
+}
+
+fn skew(ours: Timestamp, theirs: Timestamp) -> Finding {
+    let about = "broker clock";
+    let differs = ours.since(theirs).max(theirs.since(ours)).saturating_sub(SKEW_UNSEEN);
+    let which = if ours > theirs { "behind" } else { "ahead of" };
+    let text = |what: &str| format!("the broker's clock is {} s {which} ours: {what}", differs.as_secs());
+    match differs {
+        differs if differs >= SKEW_PROBLEM => Finding::new(about, Grade::Problem, text("set the one that is wrong")),
+        differs if differs >= SKEW_WARNING => {
+            Finding::new(about, Grade::Warning, text("see that both hosts are kept by NTP"))
+        }
+        _ => Finding::new(about, Grade::Well, "it shows the same time as ours"),
+    }
+}
+
+fn rights(us: &str, vhost: &str, access: Option<&Access>) -> Finding {
+    let about = "broker rights";
+    let command = format!("rabbitmqctl set_permissions -p {vhost} {us} '.*' '.*' '.*'");
+    match access {
+        None => {
+            let text = format!("`{us}` may not enter the vhost {vhost}, so that no queue can be deleted: {command}");
+            Finding::new(about, Grade::Problem, text)
+        }
+        Some(Access { configure, write, read }) if [configure, write, read].iter().any(|part| *part != ".*") => {
+            let text = format!("`{us}` may not do everything in the vhost {vhost}: {command}");
+            Finding::new(about, Grade::Warning, text)
+        }
+        Some(_) => {
+            Finding::new(about, Grade::Well, format!("`{us}` is an administrator and may do everything in {vhost}"))
+        }
+    }
+}
+
+fn trouble(alarms: &[Alarm], nodes: &[Node]) -> Finding {
+    let about = "broker alarms";
+    let alarmed = alarms
+        .iter()
+        .map(|alarm| format!("{} is short on {}: publishers are blocked; make room there", alarm.resource, alarm.node));
+    let split = nodes.iter().filter(|node| !node.partitions.is_empty()).map(|node| {
+        let lost = node.partitions.join(", ");
+        format!("{} lost sight of {lost}: the cluster is split; restart the side that is to give way", node.name)
+    });
+    let problems: Vec<String> = alarmed.chain(split).collect();
+    let stopped: Vec<&str> = nodes.iter().filter(|node| !node.is_running).map(|node| node.name.as_str()).collect();
+    match (problems.as_slice(), stopped.as_slice()) {
+        ([], []) => Finding::new(about, Grade::Well, "none"),
+        ([], stopped) => Finding::new(about, Grade::Warning, format!("nodes do not run: {}", stopped.join(", "))),
+        (problems, _) => Finding::new(about, Grade::Problem, problems.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_differ_are_a_warning_from_five_seconds_and_a_problem_from_sixty() {
+        let ours = Timestamp::from_millis(1_800_000_000_000);
+        for (seconds, grade) in
+            [(0, Grade::Well), (5, Grade::Well), (6, Grade::Warning), (60, Grade::Warning), (61, Grade::Problem)]
+        {
+            let apart = Duration::from_secs(seconds);
+            assert_eq!(skew(ours, ours.plus(apart)).grade, grade, "{seconds} s ahead");
+            assert_eq!(skew(ours, ours.minus(apart)).grade, grade, "{seconds} s behind");
+        }
+        assert!(
+            skew(ours, ours.minus(Duration::from_secs(9))).text.starts_with("the broker's clock is 8 s behind ours")
+        );
+    }
+
+    #[test]
+    fn every_alarm_and_every_split_is_named() {
+        let node = |partitions: &[&str], is_running| Node {
+            name: "rabbit@a".into(),
+            is_running,
+            partitions: partitions.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        assert_eq!(trouble(&[], &[node(&[], true)]).grade, Grade::Well);
+        assert_eq!(trouble(&[], &[node(&[], false)]).grade, Grade::Warning);
+        let alarm = Alarm { node: "rabbit@a".into(), resource: "memory".into() };
+        let found = trouble(&[alarm], &[node(&["rabbit@b"], true)]);
+        assert!(found.grade == Grade::Problem && found.text.contains("memory") && found.text.contains("rabbit@b"));
+    }
+
+    #[test]
+    fn rights_that_lack_something_say_the_command() {
+        assert_eq!(rights("u", "/", None).grade, Grade::Problem);
+        let all = || ".*".to_owned();
+        let some = Access { configure: all(), write: all(), read: "^$".into() };
+        let found = rights("u", "/", Some(&some));
+        assert!(found.grade == Grade::Warning && found.text.contains("rabbitmqctl set_permissions -p / u"));
+        assert_eq!(rights("u", "/", Some(&Access { read: all(), ..some })).grade, Grade::Well);
+    }
+}

@@ -1,0 +1,65 @@
+//! A closer look than health checks take: is everything set up so that it will work. For operators; a file for each group.
+
+mod broker;
+mod files;
+mod hosts;
+mod loops;
+mod outside;
+mod premises;
+
+pub use premises::{CertificateFile, Premises};
+
+use super::Vitals;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// As it should be.
+    Well,
+    /// It works, and an operator should know.
+    Warning,
+    /// Something does not work.
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What: `store`, `broker`, `broker clock`, `disk`, `key`, `mail`, `loops`, `dns`, `certificate`, `port`, ….
+    pub about: &'static str,
+    /// How bad.
+    pub grade: Grade,
+    /// What was found, and what to do.
+    pub text: String,
+}
+
+impl Finding {
+    fn new(about: &'static str, grade: Grade, text: impl Into<String>) -> Self {
+        Self { about, grade, text: text.into() }
+    }
+}
+
+impl Vitals {
+    /// Everything, looked at now. Neighbours are asked side by side, each within its own deadline.
+    pub async fn diagnose(&self) -> Vec<Finding> {
+        let vitals = self.check().await;
+        let broker_is_well = vitals.iter().any(|vital| vital.name == "broker" && vital.state.is_ok());
+        let mut findings: Vec<Finding> = vitals
+            .into_iter()
+            .map(|vital| match vital.state {
+                Ok(remark) => Finding::new(vital.name, Grade::Well, remark),
+                Err(problem) => Finding::new(vital.name, Grade::Problem, problem),
+            })
+            .collect();
+        let neighbours = async {
+            let mut findings = self.host_findings().await;
+            findings.extend(self.outside_findings().await);
+            findings
+        };
+        let (files, broker, neighbours) =
+            tokio::join!(self.file_findings(), self.broker_findings(broker_is_well), neighbours);
+        let premises = self.parts.premises.findings(self.parts.clock.now());
+        findings.extend([files, premises, broker, self.loop_findings(), neighbours].into_iter().flatten());
+        findings
+    }
+}

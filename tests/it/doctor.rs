@@ -1,0 +1,128 @@
+//! The doctor: each thing that is not as it should be is a finding that says what to do, while it runs and while it rests.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use keylender::app::settings::{SmtpSecurity, SmtpSettings};
+use keylender::ports::broker::Alarm;
+use serde_json::Value;
+
+use crate::world::World;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn findings(world: &World) -> Vec<(String, String, String)> {
+    let document = world.operate("GET", "/doctor", None).await;
+    let text = |finding: &Value, member: &str| finding[member].as_str().unwrap().to_owned();
+    let all = document["findings"].as_array().unwrap();
+    all.iter().map(|each| (text(each, "about"), text(each, "grade"), text(each, "text"))).collect()
+}
+
+/// Grade and text of what was found about something.
+async fn about(world: &World, about: &str) -> (String, String) {
+    let found = findings(world).await.into_iter().find(|(name, ..)| name == about);
+    found.map(|(_, grade, text)| (grade, text)).unwrap_or_else(|| panic!("nothing about {about}"))
+}
+
+/// A world in which an operator has set up everything that the doctor looks at, as far as a test can.
+async fn well() -> World {
+    let world = World::start().await;
+    fs::set_permissions(&world.settings.data_dir, fs::Permissions::from_mode(0o700)).unwrap();
+    world.operate("POST", "/broker/rotate", None).await;
+    for each in ["rotate", "expire", "reconcile", "monitor", "deliver", "hosts"] {
+        world.operate("POST", &format!("/loops/{each}/run"), None).await;
+    }
+    world
+}
+
+#[tokio::test]
+async fn an_appliance_that_is_well_has_no_problems() {
+    let world = well().await;
+    world.broker.set_time(world.clock.now());
+    let problems: Vec<_> = findings(&world).await.into_iter().filter(|(_, grade, _)| grade == "problem").collect();
+    assert!(problems.is_empty(), "{problems:?}");
+    for name in ["store", "broker", "clock", "data directory", "disk", "broker clock", "broker rights", "administrator"]
+    {
+        assert_eq!(about(&world, name).await.0, "well", "{name}");
+    }
+    let (grade, text) = about(&world, "key").await;
+    assert!(grade == "warning" && text.contains("KEY_PASSPHRASE"), "{text}");
+    let (grade, text) = about(&world, "broker version").await;
+    assert!(grade == "warning" && text.contains("3.10.8"), "{text}");
+    assert_eq!(about(&world, "loops").await, ("well".into(), "all 6 run in time".into()));
+    assert!(about(&world, "mail").await.1.starts_with("none is sent: 0 mails"));
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_the_broker_is_found() {
+    let world = World::start().await;
+    let (grade, text) = about(&world, "broker rights").await;
+    assert!(grade == "problem" && text.contains("rabbitmqctl set_permissions"), "{text}");
+    assert!(about(&world, "administrator").await.1.contains("keylender broker rotate"));
+    world.broker.set_time(world.clock.now().plus(HOUR));
+    assert_eq!(about(&world, "broker clock").await.0, "problem");
+    world.broker.raise_alarms(vec![Alarm { node: "rabbit@a".into(), resource: "disk".into() }]);
+    assert!(about(&world, "broker alarms").await.1.contains("disk is short on rabbit@a"));
+    world.broker.raise_alarms(Vec::new());
+    world.broker.partition(vec!["rabbit@b".into()]);
+    assert!(about(&world, "broker alarms").await.1.contains("lost sight of rabbit@b"));
+
+    let world = well().await;
+    world.broker.wipe();
+    world.operate("GET", "/broker", None).await;
+    let (grade, text) = about(&world, "administrator").await;
+    assert!(grade == "problem" && text.contains("keylender loop run reconcile"), "{text}");
+}
+
+#[tokio::test]
+async fn files_that_others_may_read_are_found() {
+    let world = well().await;
+    fs::set_permissions(world.settings.data_dir.join("key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (grade, text) = about(&world, "data directory").await;
+    assert!(grade == "problem" && text.contains("chmod 600"), "{text}");
+    assert_eq!(about(&world, "key").await.0, "problem");
+}
+
+#[tokio::test]
+async fn loops_that_do_not_run_and_brakes_that_hold_are_found() {
+    let world = well().await;
+    world.operate("POST", "/loops/rotate/pause", None).await;
+    assert!(about(&world, "loops").await.1.contains("keylender loop resume rotate"));
+    for each in ["expire", "reconcile", "monitor", "deliver"] {
+        world.operate("POST", &format!("/loops/{each}/pause"), None).await;
+    }
+    world.operate("POST", "/loops/rotate/resume", None).await;
+    let rotate = async |world: &World| {
+        let found = findings(world).await.into_iter().find(|(_, _, text)| text.contains("rotate"));
+        found.map(|(_, grade, text)| (grade, text))
+    };
+    // A clock that was set makes the brake hold.
+    world.clock.set(world.clock.now().plus(4 * HOUR));
+    let ran = keylender::app::operate::Operator::connect(&world.settings).unwrap();
+    ran.call("POST", "/loops/rotate/run", None).await.unwrap_err();
+    let (grade, text) = rotate(&world).await.unwrap();
+    assert!(grade == "problem" && text.contains("keylender loop release rotate"), "{text}");
+}
+
+#[tokio::test]
+async fn a_mail_server_that_is_away_is_found_without_sending_anything() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let world = World::with(|settings| {
+        let (security, host, port) = (SmtpSecurity::Plain, nobody.ip().to_string(), nobody.port());
+        settings.notices.smtp = Some(SmtpSettings { security, host, port, login: None });
+    })
+    .await;
+    let (grade, text) = about(&world, "mail").await;
+    assert!(grade == "problem" && text.contains("SMTP_URL"), "{text}");
+}
+
+#[tokio::test]
+async fn the_doctor_comes_while_the_appliance_rests() {
+    let mut world = well().await;
+    world.stop().await;
+    // Through the store itself. The broker of the settings is none, and loops do not run: that is no problem of theirs.
+    assert_eq!(about(&world, "data directory").await.0, "well");
+    assert_eq!(about(&world, "loops").await.0, "well");
+    assert_eq!(about(&world, "broker").await.0, "problem");
+}
