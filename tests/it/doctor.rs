@@ -40,10 +40,11 @@ async fn well() -> World {
 async fn an_appliance_that_is_well_has_no_problems() {
     let world = well().await;
     world.broker.set_time(world.clock.now());
-    let problems: Vec<_> = findings(&world).await.into_iter().filter(|(_, grade, _)| grade == "problem").collect();
+    // The disk is that of the machine which runs the test.
+    let is_problem = |(about, grade, _): &(String, String, String)| grade == "problem" && about != "disk";
+    let problems: Vec<_> = findings(&world).await.into_iter().filter(is_problem).collect();
     assert!(problems.is_empty(), "{problems:?}");
-    for name in ["store", "broker", "clock", "data directory", "disk", "broker clock", "broker rights", "administrator"]
-    {
+    for name in ["store", "broker", "clock", "data directory", "broker clock", "broker rights", "administrator"] {
         assert_eq!(about(&world, name).await.0, "well", "{name}");
     }
     let (grade, text) = about(&world, "key").await;
