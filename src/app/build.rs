@@ -74,68 +74,25 @@ impl Appliance {
 
     /// The same on a store that is open already.
     pub fn on(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
-        let probe = if settings.namespaces.verify_logins { Some(amqp_door(settings)?) } else { None };
-        let accounts = Accounts::new(store.clone(), broker, probe);
-        let rules = rules(settings);
-        let vhost = rules.amqp.vhost.clone();
-        let administrator = Administrator::new(accounts.clone(), vhost.clone())?;
-        let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
-        let notices = Notices::new(store.clone(), outbox::ways(settings)?);
-        let dns = Dns::new(&settings.hosts.dns)?;
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
-        let rules = host_rules(settings);
-        let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote.clone(), rules);
-        let lent = namespaces.clone();
-        let guard = Guard::new(
-            store.clone(),
-            accounts.clone(),
-            namespaces.clone(),
-            notices.clone(),
-            clock.clone(),
-            guard_rules(settings),
-        );
-        let work = loops::Parts {
-            accounts: accounts.clone(),
-            administrator: administrator.clone(),
-            namespaces: namespaces.clone(),
-            hosts: hosts.clone(),
-            guard: guard.clone(),
-            notices: notices.clone(),
-            audit: Audit::new(store.clone()),
-            backups: Backups::new(store.clone(), backup_rules(settings)),
-            tallies: Arc::default(),
-        };
-        let backups = work.backups.clone();
+        let work = work(&store, settings, &clock, broker, remote.clone())?;
         let keys = SealingKey::new(store.clone());
         let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
         let limits = settings.listen.limits;
         let rates = auth::Limits { requests: limits.per_minute, failures: limits.failures_per_minute };
         let auth = Auth::new(store.clone(), remote, rates, clock.clone())?;
-        let vitals = Vitals::new(vitals::Parts {
-            store: store.clone(),
-            accounts: accounts.clone(),
-            administrator: administrator.clone(),
-            auth: auth.clone(),
-            namespaces: namespaces.clone(),
-            hosts: hosts.clone(),
-            notices: notices.clone(),
-            tallies: work.tallies,
-            loops: loops.clone(),
-            vhost,
-            places: places(settings),
-            premises: premises::premises(settings),
-            clock: clock.clone(),
-        });
+        let vitals = vitals(&store, settings, &clock, &work, &auth, &loops);
+        let loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, .. } = work;
         let app = App::new(Parts {
             auth,
             administrator: administrator.clone(),
-            namespaces,
+            namespaces: namespaces.clone(),
             hosts: hosts.clone(),
             guard: guard.clone(),
             loops: loops.clone(),
             vitals: vitals.clone(),
             store: store.clone(),
-            audit: work.audit.clone(),
+            audit,
             backups: backups.clone(),
             keys: keys.clone(),
             clock,
@@ -151,7 +108,6 @@ impl Appliance {
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());
-        let namespaces = lent;
         Ok(Self {
             store,
             accounts,
@@ -168,6 +124,60 @@ impl Appliance {
             router,
         })
     }
+}
+
+/// What the loops work on, and most others, too.
+fn work(
+    store: &Store,
+    settings: &Settings,
+    clock: &Clock,
+    broker: Option<Arc<dyn Broker>>,
+    remote: Option<Authority>,
+) -> Result<loops::Parts> {
+    let probe = if settings.namespaces.verify_logins { Some(amqp_door(settings)?) } else { None };
+    let accounts = Accounts::new(store.clone(), broker, probe);
+    let administrator = Administrator::new(accounts.clone(), settings.amqp.vhost.clone())?;
+    let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules(settings));
+    let notices = Notices::new(store.clone(), outbox::ways(settings)?);
+    let dns = Dns::new(&settings.hosts.dns)?;
+    let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote, host_rules(settings));
+    let guard = Guard::new(
+        store.clone(),
+        accounts.clone(),
+        namespaces.clone(),
+        notices.clone(),
+        clock.clone(),
+        guard_rules(settings),
+    );
+    let audit = Audit::new(store.clone());
+    let backups = Backups::new(store.clone(), backup_rules(settings));
+    let tallies = Arc::default();
+    Ok(loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, tallies })
+}
+
+fn vitals(
+    store: &Store,
+    settings: &Settings,
+    clock: &Clock,
+    work: &loops::Parts,
+    auth: &Auth,
+    loops: &Loops,
+) -> Vitals {
+    Vitals::new(vitals::Parts {
+        store: store.clone(),
+        accounts: work.accounts.clone(),
+        administrator: work.administrator.clone(),
+        auth: auth.clone(),
+        namespaces: work.namespaces.clone(),
+        hosts: work.hosts.clone(),
+        notices: work.notices.clone(),
+        tallies: work.tallies.clone(),
+        loops: loops.clone(),
+        vhost: settings.amqp.vhost.clone(),
+        places: places(settings),
+        premises: premises::premises(settings),
+        clock: clock.clone(),
+    })
 }
 
 fn places(settings: &Settings) -> vitals::Places {

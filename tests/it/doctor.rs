@@ -51,7 +51,8 @@ async fn an_appliance_that_is_well_has_no_problems() {
     assert!(grade == "warning" && text.contains("KEY_PASSPHRASE"), "{text}");
     let (grade, text) = about(&world, "broker version").await;
     assert!(grade == "warning" && text.contains("3.10.8"), "{text}");
-    assert_eq!(about(&world, "loops").await, ("well".into(), "all 6 run in time".into()));
+    let (grade, text) = about(&world, "loops").await;
+    assert!(grade == "well" && text.ends_with("run in time"), "{text}");
     assert!(about(&world, "mail").await.1.starts_with("none is sent: 0 mails"));
 }
 
