@@ -112,7 +112,7 @@ async fn answer(app: &App, origin: Origin, mut request: Request, next: Next) -> 
         }
         None => {
             request.extensions_mut().insert(origin.clone());
-            guarded(&app, next, request, &origin).await
+            guarded(app, next, request, &origin).await
         }
     };
     if response.status() == StatusCode::NOT_FOUND {

@@ -64,6 +64,8 @@ struct Done {
 }
 
 async fn rotate(app: App, call: Call, (): ()) -> Result<Reply> {
+    // That there is no broker at all is said in its own words.
+    app.administrator.show()?;
     let administrator = app.administrator.clone();
     let work = async move { administrator.rotate(&call.caller).await.map_err(unfinished) };
     let rotated = detached(&app.tasks, work).await.inspect_err(|_| app.loops.nudge("reconcile"))?;
