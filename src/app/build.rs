@@ -18,10 +18,12 @@ use crate::domain::backups::{self, Backups};
 use crate::domain::guard::{self, Guard, Prefixes};
 use crate::domain::hosts::{self, Hosts};
 use crate::domain::keys::SealingKey;
+use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
 use crate::domain::vitals::{self, Vitals};
+use crate::domain::wraps::Wraps;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
 use crate::ports::broker::{Access, Broker, ManagementBroker, ManagementSettings};
@@ -75,16 +77,20 @@ impl Appliance {
     /// The same on a store that is open already.
     pub fn on(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
-        let work = work(&store, settings, &clock, broker, remote.clone())?;
-        let keys = SealingKey::new(store.clone());
-        let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
         let limits = settings.listen.limits;
         let rates = auth::Limits { requests: limits.per_minute, failures: limits.failures_per_minute };
-        let auth = Auth::new(store.clone(), remote, rates, clock.clone())?;
+        let auth = Auth::new(store.clone(), remote.clone(), rates, clock.clone())?;
+        let work = work(&store, settings, &clock, broker, remote, &auth)?;
+        let keys = SealingKey::new(store.clone());
+        let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
         let vitals = vitals(&store, settings, &clock, &work, &auth, &loops);
-        let loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, .. } = work;
+        let loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, wraps, .. } =
+            work;
+        let leases = Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone());
         let app = App::new(Parts {
             auth,
+            leases,
+            wraps,
             administrator: administrator.clone(),
             namespaces: namespaces.clone(),
             hosts: hosts.clone(),
@@ -133,6 +139,7 @@ fn work(
     clock: &Clock,
     broker: Option<Arc<dyn Broker>>,
     remote: Option<Authority>,
+    auth: &Auth,
 ) -> Result<loops::Parts> {
     let probe = if settings.namespaces.verify_logins { Some(amqp_door(settings)?) } else { None };
     let accounts = Accounts::new(store.clone(), broker, probe);
@@ -152,7 +159,8 @@ fn work(
     let audit = Audit::new(store.clone());
     let backups = Backups::new(store.clone(), backup_rules(settings));
     let tallies = Arc::default();
-    Ok(loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, tallies })
+    let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
+    Ok(loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, tallies, wraps })
 }
 
 fn vitals(

@@ -16,6 +16,7 @@ use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
 use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
 use crate::domain::vitals::Tallies;
+use crate::domain::wraps::Wraps;
 use crate::store::Contents;
 
 /// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
@@ -57,6 +58,8 @@ pub struct Parts {
     pub backups: Backups,
     /// What became of it.
     pub tallies: Arc<Tallies>,
+    /// Hand-over links.
+    pub wraps: Wraps,
 }
 
 /// The loops of an appliance.
@@ -228,6 +231,7 @@ async fn plan_expiry(work: Parts) -> Result<String> {
 
 async fn expire(work: Parts) -> Result<String> {
     let Expired { removed, failed } = work.namespaces.expire_over().await?;
+    work.wraps.forget_over().await?;
     told(format!("{removed} namespaces were removed, {failed} could not be"), removed, failed)
 }
 

@@ -64,9 +64,23 @@ impl Operator {
         self.call_within("POST", path, input, WORK_TIMEOUT).await
     }
 
+    /// The same with an input.
+    pub async fn work_on(&self, path: &str, input: Value) -> Result<Value> {
+        self.call_within("POST", path, Some(input), WORK_TIMEOUT).await
+    }
+
     /// The very bytes of what a GET answers.
     pub async fn fetch(&self, path: &str) -> Result<Vec<u8>> {
-        let answer = self.ask("GET", path, None, CALL_TIMEOUT).await?;
+        self.fetch_within(path, CALL_TIMEOUT).await
+    }
+
+    /// The same of one that may work for long.
+    pub async fn fetch_at_length(&self, path: &str) -> Result<Vec<u8>> {
+        self.fetch_within(path, WORK_TIMEOUT).await
+    }
+
+    async fn fetch_within(&self, path: &str, timeout: Duration) -> Result<Vec<u8>> {
+        let answer = self.ask("GET", path, None, timeout).await?;
         match is_well(&answer) {
             true => Ok(answer.body),
             false => Err(refusal(&answer)),

@@ -1,6 +1,7 @@
 //! `keylender audit`: the log, entry by entry, checked as a whole, and in a file.
 
 mod file;
+mod held;
 mod pages;
 
 use std::io::{self, IsTerminal as _, Read as _};
@@ -10,11 +11,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Outcome, output};
+use super::{Outcome, moment, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
-use crate::base::{Clock, Error, Result, Span, Timestamp};
-use crate::proto::formats;
+use crate::base::{Error, Result, Timestamp};
 use pages::Query;
 
 /// Bytes of a secret on standard input. Any that is lent is far shorter.
@@ -41,6 +41,13 @@ pub(super) enum Audit {
     #[command(after_help = "Examples:\n  keylender audit prune --before '365 days'\n  \
                             keylender audit prune --before 2025-01-01T00:00:00Z --yes")]
     Prune(Prune),
+    /// Who held what at a moment, as the log tells it
+    #[command(after_help = "Example:\n  keylender audit at 2026-11-20T14:03Z --object taskcluster-builds")]
+    At(held::At),
+    /// What somebody held, or who held a thing, and from when until when
+    #[command(after_help = "Examples:\n  keylender audit held --holder builds --since '30 days'\n  \
+                            keylender audit held --object taskcluster-builds-1")]
+    Held(held::Held),
     /// Shows the entries about the secret on standard input
     #[command(after_help = "Example:\n  keylender audit find-secret <found-password.txt")]
     FindSecret {
@@ -137,6 +144,8 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
             }
         }
         Audit::Export { file } => file::export(&Operator::connect(settings)?, file.as_deref()).await?,
+        Audit::At(command) => held::at(&Operator::connect(settings)?, command).await?,
+        Audit::Held(command) => held::over_time(&Operator::connect(settings)?, command).await?,
         Audit::FindSecret { json } => {
             let secret = secret_on_stdin()?;
             let operator = Operator::connect(settings)?;
@@ -169,17 +178,6 @@ fn query(show: &Show) -> Query {
         ("since", show.since.map(|moment| moment.to_string())),
         ("until", show.until.map(|moment| moment.to_string())),
     ])
-}
-
-/// A moment, or how long ago it was.
-fn moment(text: &str) -> Result<Timestamp> {
-    if let Ok(moment) = formats::date_time(text) {
-        return Ok(moment);
-    }
-    let span: Span = text
-        .parse()
-        .map_err(|_| Error::invalid("neither a time like 2026-11-20T14:03:00Z nor a span like `2 hours`"))?;
-    Ok(Clock::system().now().minus(span.size()))
 }
 
 /// The secret without the end of its line. Not from the arguments, which every user of the host can read, nor from a

@@ -17,6 +17,7 @@ use crate::proto::hawk::{Header, Target};
 
 pub(super) const EXAMPLES: &str = "Examples:
   TASKCLUSTER_CLIENT_ID=builds TASKCLUSTER_ACCESS_TOKEN=… keylender claim taskcluster-builds
+  keylender claim taskcluster-builds --wrap --for '20 minutes'
   keylender claim taskcluster-builds --url https://keylender.example --exec ./consumer --verbose
 
 The command of --exec finds KEYLENDER_NAMESPACE, KEYLENDER_CONNECTION_STRING and KEYLENDER_RECLAIM_AT in its environment.";
@@ -40,6 +41,12 @@ pub(super) struct Claim {
     /// Whom to tell about queues that grow
     #[arg(long, value_name = "EMAIL")]
     contact: Option<String>,
+    /// Print a link instead, by which somebody else gets the credentials once
+    #[arg(long, conflicts_with_all = ["env", "exec"])]
+    wrap: bool,
+    /// How long the link can be opened, such as `20 minutes`; at most 7 days [default: 1 hour]
+    #[arg(long = "for", value_name = "SPAN", requires = "wrap")]
+    wrap_for: Option<Span>,
     /// Print the answer as JSON
     #[arg(long, conflicts_with_all = ["env", "exec"])]
     json: bool,
@@ -71,11 +78,19 @@ pub(super) async fn run(
         format!("{here}:{}", settings.listen.port)
     });
     let door = ApplianceDoor::network(&url)?;
-    let path = format!("/v1/namespace/{}", output::segment(&command.namespace));
+    let name = output::segment(&command.namespace);
+    let path = match command.wrap {
+        true => format!("/api/keylender/v1/wraps/{name}"),
+        false => format!("/v1/namespace/{name}"),
+    };
     let authorization = sign(&credentials, "POST", &door.url(&path))?;
     let answer =
         door.call("POST", &path, Some(&authorization), Some(input(&command).to_string()), CALL_TIMEOUT).await?;
     let claimed = read(&answer)?;
+    if command.wrap {
+        show_link(claimed, &door, command.json);
+        return Ok(());
+    }
     let variables =
         [("NAMESPACE", "namespace"), ("CONNECTION_STRING", "connectionString"), ("RECLAIM_AT", "reclaimAt")]
             .map(|(name, member)| (format!("KEYLENDER_{name}"), output::text(&claimed, member)));
@@ -101,8 +116,23 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// A link, below the address that we asked when the appliance does not know its own.
+fn show_link(mut made: Value, door: &ApplianceDoor, json: bool) {
+    if made["url"].is_null() {
+        made["url"] = door.url(&output::text(&made, "path")).into();
+    }
+    if json {
+        return output::json(&made);
+    }
+    output::line(&output::text(&made, "url"));
+    eprintln!("It opens once, until {}: in a browser, or with `curl -X POST`.", output::text(&made, "until"));
+}
+
 fn input(command: &Claim) -> Value {
     let mut input = Map::new();
+    if let Some(lasts) = command.wrap_for {
+        input.insert("lastsSeconds".into(), lasts.size().as_secs().into());
+    }
     if let Some(lasts) = command.lasts {
         input.insert("expires".into(), Clock::system().now().plus(lasts.size()).to_string().into());
     }

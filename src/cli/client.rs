@@ -33,8 +33,14 @@ pub(super) enum Client {
         format: Format,
     },
     /// Lists the clients
-    #[command(after_help = "Example:\n  keylender client list --json")]
-    List(Format),
+    #[command(after_help = "Example:\n  keylender client list --unused '90 days'")]
+    List {
+        /// Only those that were made that long ago and not used within
+        #[arg(long, value_name = "SPAN")]
+        unused: Option<Span>,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Gives a client a new access token; the old one ends at once
     #[command(after_help = "Example:\n  keylender client reset builds")]
     Reset {
@@ -95,13 +101,22 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             let issued = operator.call("POST", &path(&id, "/reset"), None).await?;
             show_token(&issued, format.json);
         }
-        Client::List(format) => {
-            let list = operator.call("GET", "/clients", None).await?;
+        Client::List { unused, format } => {
+            let mut list = operator.call("GET", "/clients", None).await?;
+            if let Some(span) = unused {
+                output::retain_unused(&mut list["clients"], span, |client, earliest| {
+                    output::is_before(client, "created", earliest) && output::is_before(client, "lastUsed", earliest)
+                });
+            }
             match format.json {
                 true => output::json(&list),
                 false => output::table(
-                    &["CLIENT", "EXPIRES", "DISABLED", "CERTIFICATE", "SCOPES"],
-                    &output::rows(&list, "clients", &["clientId", "expires", "disabled", "certificateName", "scopes"]),
+                    &["CLIENT", "EXPIRES", "DISABLED", "LAST USED", "CERTIFICATE", "SCOPES"],
+                    &output::rows(
+                        &list,
+                        "clients",
+                        &["clientId", "expires", "disabled", "lastUsed", "certificateName", "scopes"],
+                    ),
                 ),
             }
         }

@@ -9,6 +9,7 @@ mod config;
 mod doctor;
 mod host;
 mod key;
+mod lease;
 mod loops;
 mod namespace;
 mod output;
@@ -26,7 +27,8 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parse
 
 use crate::app::hardening::{self, Before};
 use crate::app::settings::{self, Loaded, Sources};
-use crate::base::{Error, Kind};
+use crate::base::{Clock, Error, Kind, Span, Timestamp};
+use crate::proto::formats;
 use crate::store::OPENER;
 
 /// It failed.
@@ -76,6 +78,9 @@ enum Commands {
     /// Claims a namespace as a client would and prints the connection string
     #[command(after_help = claim::EXAMPLES)]
     Claim(claim::Claim),
+    /// Everything that is lent now, and taking it back
+    #[command(subcommand, after_help = "Example:\n  keylender lease list --holder builds")]
+    Lease(lease::Lease),
     /// Shows, rotates and removes namespaces
     #[command(subcommand, after_help = "Example:\n  keylender namespace show taskcluster-builds")]
     Namespace(namespace::Namespace),
@@ -180,6 +185,7 @@ async fn run(
         Commands::Client(command) => client::run(command, &settings).await,
         Commands::Role(command) => role::run(command, &settings).await,
         Commands::Claim(command) => claim::run(command, &settings, &sources.environment, before).await,
+        Commands::Lease(command) => lease::run(command, &settings).await,
         Commands::Namespace(command) => namespace::run(command, &settings).await,
         Commands::Broker(command) => broker::run(command, &settings).await,
         Commands::Loop(command) => loops::run(command, &settings).await,
@@ -229,6 +235,19 @@ fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
     all.retain(|(name, _)| below.iter().all(|(other, _)| other != name));
     all.extend(below);
     all
+}
+
+/// A moment, or how long ago it was.
+fn moment(text: &str) -> crate::base::Result<Timestamp> {
+    // People leave the seconds out.
+    let minutes = text.strip_suffix(['Z', 'z']).map(|text| format!("{text}:00Z")).unwrap_or_default();
+    if let Ok(moment) = formats::date_time(text).or_else(|_| formats::date_time(&minutes)) {
+        return Ok(moment);
+    }
+    let span: Span = text
+        .parse()
+        .map_err(|_| Error::invalid("neither a time like 2026-11-20T14:03:00Z nor a span like `2 hours`"))?;
+    Ok(Clock::system().now().minus(span.size()))
 }
 
 fn fail(failure: &Failure) -> ExitCode {

@@ -6,13 +6,19 @@ use serde_json::{Value, json};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, Span};
 
 #[derive(Subcommand)]
 pub(super) enum Namespace {
     /// Lists all namespaces
-    #[command(after_help = "Example:\n  keylender namespace list")]
-    List(Format),
+    #[command(after_help = "Example:\n  keylender namespace list --unused '30 days'")]
+    List {
+        /// Only those that were made that long ago and whose users were not seen connected within
+        #[arg(long, value_name = "SPAN")]
+        unused: Option<Span>,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Shows one namespace with its broker users
     #[command(after_help = "Example:\n  keylender namespace show taskcluster-builds")]
     Show {
@@ -67,13 +73,19 @@ pub(super) struct Rotated {
 pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
     match command {
-        Namespace::List(format) => {
-            let all = all(&operator).await?;
+        Namespace::List { unused, format } => {
+            let mut all = all(&operator).await?;
+            if let Some(span) = unused {
+                output::retain_unused(&mut all["namespaces"], span, |namespace, earliest| {
+                    output::is_before(namespace, "created", earliest)
+                        && output::is_before(namespace, "lastConnected", earliest)
+                });
+            }
             match format.json {
                 true => output::json(&all["namespaces"]),
                 false => output::table(
-                    &["NAMESPACE", "CREATED", "EXPIRES", "CONTACT"],
-                    &output::rows(&all, "namespaces", &["namespace", "created", "expires", "contact"]),
+                    &["NAMESPACE", "CREATED", "EXPIRES", "LAST CONNECTED", "CONTACT"],
+                    &output::rows(&all, "namespaces", &["namespace", "created", "expires", "lastConnected", "contact"]),
                 ),
             }
         }
@@ -147,6 +159,7 @@ fn show(namespace: &Value) {
         ("owners", "owners"),
         ("active slot", "activeSlot"),
         ("next rotation", "nextRotation"),
+        ("last connected", "lastConnected"),
     ] {
         output::line(&format!("{label:14} {}", output::text(namespace, member)));
     }

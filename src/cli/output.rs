@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::base::{Clock, Span, Timestamp};
+
 /// What needs no escape inside one segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -50,6 +52,19 @@ pub(super) fn text(document: &Value, member: &str) -> String {
 pub(super) fn rows(document: &Value, list: &str, members: &[&str]) -> Vec<Vec<String>> {
     let items = document[list].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().map(|item| members.iter().map(|member| text(item, member)).collect()).collect()
+}
+
+/// Keeps the rows of a list that were idle for that long; `is_idle` hears the moment that long ago.
+pub(super) fn retain_unused(list: &mut Value, span: Span, is_idle: impl Fn(&Value, Timestamp) -> bool) {
+    let earliest = Clock::system().now().minus(span.size());
+    if let Some(rows) = list.as_array_mut() {
+        rows.retain(|row| is_idle(row, earliest));
+    }
+}
+
+/// Whether a time in a document is that early, or not there.
+pub(super) fn is_before(document: &Value, member: &str, moment: Timestamp) -> bool {
+    document[member].as_str().and_then(|text| text.parse::<Timestamp>().ok()).is_none_or(|time| time <= moment)
 }
 
 /// A name as one segment of a path.

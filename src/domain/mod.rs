@@ -2,17 +2,21 @@
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
-//! `loops → auth` · `vitals → accounts, auth, hosts, loops, namespaces, notices`. Of `auth` the others use only `Caller`, the proof of who asks;
-//! `vitals` only reads.
+//! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` ·
+//! `vitals → accounts, auth, hosts, loops, namespaces, notices`. Of `auth` the others use `Caller`, the proof of who asks; those that take
+//! back and hand over also its clients. `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill
 pub mod guard; // queues that grow, things nobody owns, connections that stay too long
+pub mod held; // who had what and when, told by the audit log
 pub mod hosts; // machines known by their DNS names: verify, lend, remember
 pub mod keys; // the key that seals secrets at rest
+pub mod leases; // everything that is lent now, and taking it back
 pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod vitals; // figures for health, metrics and the console
+pub mod wraps; // hand-over links that open once

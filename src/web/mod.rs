@@ -12,6 +12,7 @@ pub mod metrics;
 mod page;
 pub mod peer;
 pub mod state;
+mod wraps;
 
 pub use axum::Router;
 use axum::extract::Request;
@@ -53,6 +54,7 @@ fn pages() -> Router<App> {
         .route("/", get(console::overview))
         .route("/hosts", get(console::hosts))
         .route("/hosts/{address}", get(console::host))
+        .route("/wraps/{token}", get(wraps::look).post(wraps::open))
         .route("/static/{*name}", get(assets::asset))
         .route("/robots.txt", get(robots))
         // Machines that watch.

@@ -19,9 +19,11 @@ use crate::domain::backups::Backups;
 use crate::domain::guard::Guard;
 use crate::domain::hosts::Hosts;
 use crate::domain::keys::SealingKey;
+use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::vitals::Vitals;
+use crate::domain::wraps::Wraps;
 use crate::store::Store;
 
 /// Everything behind the routes. Cheap to clone.
@@ -36,6 +38,10 @@ pub struct Parts {
     pub administrator: Administrator,
     /// The namespaces.
     pub namespaces: Namespaces,
+    /// All that is lent.
+    pub leases: Leases,
+    /// Hand-over links.
+    pub wraps: Wraps,
     /// The machines.
     pub hosts: Hosts,
     /// What keeps the broker from overflowing.

@@ -28,6 +28,10 @@ impl Query {
         }
         Self(query.finish())
     }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A page as the appliance answers it.

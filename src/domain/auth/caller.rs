@@ -1,9 +1,11 @@
 //! `Caller`: the proof that somebody was asked who they are. Domain methods that need rights take one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Presented;
 use crate::base::audit::{Actor, Note};
 use crate::base::{ClientId, Error, Result, Scope};
 use crate::proto::scopes::{Expression, covers};
@@ -15,6 +17,8 @@ pub struct Caller {
     scopes: Arc<[Scope]>,
     /// The request they came with; a loop comes with none.
     request_id: Option<Arc<str>>,
+    /// Where that came from; nowhere for users of this host and for loops.
+    address: Option<IpAddr>,
     /// Marks the signed request, so that a restart still knows it (see `replay`).
     mark: Option<String>,
     /// The fingerprint of the certificate that they were known by, if it was one.
@@ -24,12 +28,18 @@ pub struct Caller {
 impl Caller {
     /// Somebody who showed no credentials: without any scope.
     pub fn nobody(request_id: &str) -> Self {
-        Self::new(Actor::Anonymous, Arc::default(), Some(request_id.into()))
+        Self { request_id: Some(request_id.into()), ..Self::acting(Actor::Anonymous) }
     }
 
-    pub(super) fn client(id: Option<ClientId>, scopes: Vec<Scope>, request_id: &str, mark: Option<String>) -> Self {
+    pub(super) fn client(
+        id: Option<ClientId>,
+        scopes: Vec<Scope>,
+        presented: &Presented<'_>,
+        mark: Option<String>,
+    ) -> Self {
         let actor = id.map_or(Actor::Anonymous, Actor::Client);
-        Self { mark, ..Self::new(actor, scopes.into(), Some(request_id.into())) }
+        let (request_id, address) = (Some(presented.request_id.into()), Some(presented.address));
+        Self { scopes: scopes.into(), request_id, address, mark, ..Self::acting(actor) }
     }
 
     /// The same, known by the certificate with this fingerprint.
@@ -37,20 +47,26 @@ impl Caller {
         Self { certificate: Some(fingerprint.into()), ..self }
     }
 
-    fn new(actor: Actor, scopes: Arc<[Scope]>, request_id: Option<Arc<str>>) -> Self {
-        Self { actor, scopes, request_id, mark: None, certificate: None }
+    /// Somebody who shows what this actor gave them, and acts in the actor's name: without any scope.
+    pub fn in_the_name_of(actor: Actor, request_id: &str, address: IpAddr) -> Self {
+        Self { request_id: Some(request_id.into()), address: Some(address), ..Self::acting(actor) }
+    }
+
+    fn acting(actor: Actor) -> Self {
+        Self { actor, scopes: Arc::default(), request_id: None, address: None, mark: None, certificate: None }
     }
 
     /// A user of this host who reached the control socket or the store itself: the file's mode is the proof, and
     /// there is nothing they may not do.
     pub fn local(user: &str, request_id: &str) -> Self {
         let everything = Scope::parse("*").into_iter().collect();
-        Self::new(Actor::Local(user.into()), everything, Some(request_id.into()))
+        let request_id = Some(request_id.into());
+        Self { scopes: everything, request_id, ..Self::acting(Actor::Local(user.into())) }
     }
 
     /// A loop of this appliance, which acts by what the store says.
     pub fn of_loop(name: &str) -> Self {
-        Self::new(Actor::Loop(name.into()), Arc::default(), None)
+        Self::acting(Actor::Loop(name.into()))
     }
 
     /// As the audit log names them.
@@ -61,6 +77,21 @@ impl Caller {
     /// The id of the request they came with; empty for a loop.
     pub fn request_id(&self) -> &str {
         self.request_id.as_deref().unwrap_or_default()
+    }
+
+    /// Where their request came from; nowhere for users of this host and for loops.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Begins an audit entry of something they are lent: it says to which address, so that what one machine got can be
+    /// found.
+    pub fn lend_note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
+        let note = self.note(action, object);
+        match self.address {
+            Some(address) => note.with("address", address.to_string()),
+            None => note,
+        }
     }
 
     /// Begins an audit entry of something they did.

@@ -1,10 +1,11 @@
 //! API clients of the own store: made, listed, reset, disabled, deleted. A new token is shown once.
 
+use std::net::IpAddr;
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Auth, Caller};
+use super::{Auth, Caller, Use, uses};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::store::{Lent, ReadTx, Sealed, Table, WriteTx};
 
@@ -29,6 +30,26 @@ pub(super) struct Client {
     created: Timestamp,
     #[serde(default)]
     certificate_name: Option<CertificateName>,
+    /// To whom its access token was shown; unknown for one of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lent: Option<LentTo>,
+}
+
+/// To whom an access token was shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LentTo {
+    /// Who asked for it, as the audit log names them.
+    pub by: String,
+    /// Where they were; nowhere for a user of this host.
+    pub from: Option<IpAddr>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl LentTo {
+    fn now(tx: &WriteTx<'_, '_>, caller: &Caller) -> Option<Self> {
+        Some(Self { by: caller.actor().to_string(), from: caller.address(), at: tx.now() })
+    }
 }
 
 /// What a new client is to be.
@@ -61,6 +82,10 @@ pub struct Shown {
     pub created: Timestamp,
     /// The name in certificates by which it is known, too.
     pub certificate_name: Option<CertificateName>,
+    /// To whom its present access token was shown, where that is known.
+    pub lent: Option<LentTo>,
+    /// From where it was used, the latest first.
+    pub uses: Vec<Use>,
 }
 
 impl Auth {
@@ -92,11 +117,12 @@ impl Auth {
                     description: new.description,
                     created: tx.now(),
                     certificate_name: new.certificate_name,
+                    lent: LentTo::now(tx, &caller),
                 };
                 take_name(tx, &id, None, client.certificate_name.as_ref())?;
                 tx.put(&CLIENTS, &id, &client)?;
                 let scopes: Vec<&str> = client.scopes.iter().map(Scope::as_str).collect();
-                let mut note = caller.note("client.create", &id).about(&token).with("scopes", scopes);
+                let mut note = caller.lend_note("client.create", &id).about(&token).with("scopes", scopes);
                 if let Some(name) = &client.certificate_name {
                     note = note.with("certificate_name", name.as_str());
                 }
@@ -115,8 +141,9 @@ impl Auth {
                 caller.require_all(&client.scopes)?;
                 let token = Secret::generate_long();
                 client.token = tx.seal(&CLIENTS, &id, &token)?;
+                client.lent = LentTo::now(tx, &caller);
                 tx.put(&CLIENTS, &id, &client)?;
-                Ok(tx.lend(caller.note("client.reset", &id).about(&token), token))
+                Ok(tx.lend(caller.lend_note("client.reset", &id).about(&token), token))
             })
             .await
     }
@@ -165,6 +192,7 @@ impl Auth {
                 let client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
                 take_name(tx, &id, client.certificate_name.as_ref(), None)?;
                 tx.delete(&CLIENTS, &id);
+                uses::forget(tx, &id);
                 tx.audit(caller.note("client.delete", &id));
                 Ok(())
             })
@@ -173,14 +201,27 @@ impl Auth {
 
     /// All clients, by id.
     pub fn clients(&self) -> Result<Vec<Shown>> {
-        let rows = self.store.read(|tx| tx.scan(&CLIENTS, Bound::Unbounded, CLIENTS_MAX))?;
-        Ok(rows.into_iter().map(|(client_id, client)| shown(client_id, client)).collect())
+        self.store.read(|tx| {
+            let (rows, mut seen) = (tx.scan(&CLIENTS, Bound::Unbounded, CLIENTS_MAX)?, uses::all(tx)?);
+            let shown = |(id, client)| shown(seen.remove(&id).unwrap_or_default(), id, client);
+            Ok(rows.into_iter().map(shown).collect())
+        })
+    }
+
+    /// Whether a client may sign now; `None` when there is no such client in the own store.
+    pub fn is_usable(&self, id: &ClientId) -> Result<Option<bool>> {
+        self.store.read(|tx| {
+            let client = tx.get(&CLIENTS, id)?;
+            Ok(client.map(|client| !client.disabled && client.expires >= tx.now()))
+        })
     }
 
     /// One client.
     pub fn client(&self, id: &ClientId) -> Result<Shown> {
-        let client = self.store.read(|tx| tx.get(&CLIENTS, id))?.ok_or_else(|| no_such(id))?;
-        Ok(shown(id.clone(), client))
+        self.store.read(|tx| {
+            let client = tx.get(&CLIENTS, id)?.ok_or_else(|| no_such(id))?;
+            Ok(shown(uses::of(tx, id)?, id.clone(), client))
+        })
     }
 }
 
@@ -228,9 +269,9 @@ pub(super) fn refuse_double_star(scopes: &[Scope]) -> Result<()> {
     }
 }
 
-fn shown(client_id: ClientId, client: Client) -> Shown {
-    let Client { token: _, scopes, expires, disabled, description, created, certificate_name } = client;
-    Shown { client_id, scopes, expires, disabled, description, created, certificate_name }
+fn shown(uses: Vec<Use>, client_id: ClientId, client: Client) -> Shown {
+    let Client { token: _, scopes, expires, disabled, description, created, certificate_name, lent } = client;
+    Shown { client_id, scopes, expires, disabled, description, created, certificate_name, lent, uses }
 }
 
 fn no_such(id: &ClientId) -> Error {

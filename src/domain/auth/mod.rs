@@ -3,18 +3,22 @@
 mod caller;
 mod clients;
 mod replay;
+mod revoked;
 mod roles;
 mod throttle;
+mod uses;
 pub mod verify;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use caller::Caller;
-pub use clients::{NewClient, Shown as ShownClient};
+pub use clients::{LentTo, NewClient, Shown as ShownClient};
 use replay::Replay;
 pub use throttle::Limits;
 use throttle::Throttle;
+pub use uses::Use;
+use uses::Uses;
 use verify::{Party, Success};
 
 use crate::base::{CertificateName, ClientId, Clock, Error, Result, Secret, Timestamp};
@@ -56,6 +60,7 @@ pub struct Auth {
     roles: Arc<roles::Cached>,
     replay: Arc<Replay>,
     throttle: Arc<Throttle>,
+    uses: Arc<Uses>,
 }
 
 impl Auth {
@@ -63,7 +68,7 @@ impl Auth {
     pub fn new(store: Store, remote: Option<Authority>, limits: Limits, clock: Clock) -> Result<Self> {
         let replay = Arc::new(Replay::after_restart(&store)?);
         let throttle = Throttle::new(limits, clock).into();
-        Ok(Self { store, remote, roles: Arc::default(), replay, throttle })
+        Ok(Self { store, remote, roles: Arc::default(), replay, throttle, uses: Arc::default() })
     }
 
     /// Finds out who is asking. No credentials is nobody, without scopes; bad ones are `Unauthenticated`. `Limited` for
@@ -80,7 +85,7 @@ impl Auth {
 
     async fn identify(&self, presented: &Presented<'_>) -> Result<Caller> {
         match (presented.authorization, bewit::is_in(presented.resource)) {
-            (None, false) => return self.by_certificate(presented),
+            (None, false) => return self.by_certificate(presented).await,
             (Some(_), true) => {
                 return Err(refuse(
                     "Cannot use two authentication schemes at once this request has both bewit in querystring and \
@@ -90,7 +95,9 @@ impl Auth {
             _ => {}
         }
         if let Some(token) = presented.authorization.and_then(bearer) {
-            return self.bearer(presented, token);
+            let (caller, id) = self.bearer(presented, token)?;
+            self.note_use(id, presented.address).await;
+            return Ok(caller);
         }
         let (host, port) = presented.authority.map_err(refuse)?;
         let question = Question {
@@ -101,20 +108,27 @@ impl Auth {
             authorization: presented.authorization,
         };
         match &self.remote {
-            None => self.local(presented, &question),
+            None => {
+                let (caller, id) = self.local(presented, &question)?;
+                self.note_use(id, presented.address).await;
+                Ok(caller)
+            }
             Some(remote) => {
                 let answer = remote.authenticate_hawk(&question, presented.address).await?;
                 check_payload(presented, answer.hash.as_deref())?;
-                Ok(Caller::client(answer.client_id, answer.scopes, presented.request_id, None))
+                Ok(Caller::client(answer.client_id, answer.scopes, presented, None))
             }
         }
     }
 
-    fn local(&self, presented: &Presented<'_>, question: &Question<'_>) -> Result<Caller> {
+    /// Who signed by the own store, and the client of that store whose access token it goes back to.
+    fn local(&self, presented: &Presented<'_>, question: &Question<'_>) -> Result<(Caller, ClientId)> {
         let roles = self.roles.current(&self.store)?;
+        let mut holder = None;
         let (now, success) = self.store.read(|tx| {
             let party = |id: &str| {
                 let Ok(id) = ClientId::parse(id) else { return Ok(None) };
+                holder = Some(id.clone());
                 Ok(clients::look_up(tx, &id)?.map(|(client, access_token)| Party {
                     access_token,
                     scopes: client.scopes,
@@ -122,16 +136,19 @@ impl Auth {
                     disabled: client.disabled,
                 }))
             };
-            Ok((tx.now(), verify::verify(question, party, &roles, tx.now())?))
+            let success = verify::verify(question, party, &roles, tx.now())?;
+            revoked::refuse(tx, &success)?;
+            Ok((tx.now(), success))
         })?;
         let Success { client_id, scopes, hash, replay_key, .. } = success;
         check_payload(presented, hash.as_deref())?;
         let mark = replay_key.map(|key| self.replay.admit(&key, now)).transpose()?;
-        Ok(Caller::client(Some(client_id), scopes, presented.request_id, mark))
+        let holder = holder.unwrap_or_else(|| client_id.clone());
+        Ok((Caller::client(Some(client_id), scopes, presented, mark), holder))
     }
 
     /// `Authorization: Bearer <clientId>/<accessToken>`: enough for `curl`, and only where nobody can listen.
-    fn bearer(&self, presented: &Presented<'_>, token: &str) -> Result<Caller> {
+    fn bearer(&self, presented: &Presented<'_>, token: &str) -> Result<(Caller, ClientId)> {
         if self.remote.is_some() {
             return Err(refuse("Bearer tokens are for clients in Keylender's own store; sign the request with Hawk"));
         }
@@ -151,12 +168,12 @@ impl Auth {
                 false => Err(refuse("unknown client or wrong access token")),
             }
         })?;
-        Ok(Caller::client(Some(id), roles.expand(&client.scopes), presented.request_id, None))
+        Ok((Caller::client(Some(id.clone()), roles.expand(&client.scopes), presented, None), id))
     }
 
     /// The client that goes by a name of the certificate; without a certificate, nobody. The clients of a remote
     /// authority have none.
-    fn by_certificate(&self, presented: &Presented<'_>) -> Result<Caller> {
+    async fn by_certificate(&self, presented: &Presented<'_>) -> Result<Caller> {
         let (Some(certificate), None) = (presented.certificate, &self.remote) else {
             return Ok(Caller::nobody(presented.request_id));
         };
@@ -176,7 +193,8 @@ impl Auth {
                 ))),
             }
         })?;
-        let caller = Caller::client(Some(id), roles.expand(&client.scopes), presented.request_id, None);
+        self.note_use(id.clone(), presented.address).await;
+        let caller = Caller::client(Some(id), roles.expand(&client.scopes), presented, None);
         Ok(caller.known_by(&certificate.fingerprint))
     }
 }

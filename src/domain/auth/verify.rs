@@ -39,6 +39,8 @@ pub struct Success {
     pub hash: Option<String>,
     /// What must not come twice; `None` for a signed URL, which is meant to be used again.
     pub replay_key: Option<ReplayKey>,
+    /// Of named temporary credentials: who issued them, and from when they are valid, in milliseconds since 1970.
+    pub issued: Option<(String, i64)>,
 }
 
 /// What one signer says only once.
@@ -210,7 +212,8 @@ impl Signer {
     /// What is believed: all scopes, or those that the request restricts itself to (taskcluster.md 2.4).
     fn success(self, ext: &Ext, roles: &Roles) -> Result<Success, Refusal> {
         let held = self.held(roles)?;
-        let Self { client_id, expires, .. } = self;
+        let Self { client_id, expires, certificate, .. } = self;
+        let issued = certificate.and_then(|certificate| Some((certificate.issuer?, certificate.start_ms)));
         let scopes = match ext.authorized_scopes()? {
             None => held,
             Some(authorized) if covers_all(&held, &authorized) => roles.expand(&authorized),
@@ -223,7 +226,7 @@ impl Signer {
                 )));
             }
         };
-        Ok(Success { client_id, scopes, expires, hash: None, replay_key: None })
+        Ok(Success { client_id, scopes, expires, hash: None, replay_key: None, issued })
     }
 }
 

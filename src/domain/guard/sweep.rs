@@ -64,6 +64,10 @@ impl Guard {
     /// One pass. It visits every item even when some fail; it may run at any time any number of times.
     pub async fn run(&self) -> Result<Report> {
         let look = self.look().await?;
+        if let Err(error) = self.namespaces.note_connected(&look.connections).await {
+            // Who was seen is for operators; the pass is for the broker.
+            tracing::warn!("could not note who is connected: {}", error.chain());
+        }
         let (verdict, causes) = {
             let mut recent = self.recent();
             self.judge(&look, &mut recent.samples)

@@ -7,6 +7,7 @@
 mod cause;
 mod counts;
 mod explain;
+mod leases;
 mod lookup;
 mod record;
 mod rules;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use cause::Cause;
 pub use explain::Explanation;
+pub use leases::HostLease;
 pub use lookup::Checked;
 pub use record::{Known, PAGE_LEN_MAX};
 pub use rules::{HostRule, Names, Ruled};
@@ -25,7 +27,7 @@ pub use verify::{Step, Verdict, judge};
 
 use counts::Counts;
 use lookup::Lookups;
-use record::Visit;
+use record::{NAMES, Visit};
 
 use crate::base::audit::{Actor, Note};
 use crate::base::meter::Counter;
@@ -185,6 +187,7 @@ impl Hosts {
                 let (verdict, answers) = (Ok(&name), &*checked.answers);
                 this.remember(tx, &Visit { address, verdict, answers, request_id: &request_id })?;
                 let Issued { credentials, scope, expiry } = issued;
+                leases::note_lease(tx, &name, address, &credentials.client_id, expiry)?;
                 let note = Note::done(Actor::Host(name.clone()), "host.lend", &name)
                     .request(request_id)
                     .about(&credentials.access_token)

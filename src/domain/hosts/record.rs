@@ -39,7 +39,7 @@ static SEEN: Table<IpAddr, Seen> = Table::plain("hosts_seen");
 /// The DNS answers of the last change.
 static ANSWERS: Table<IpAddr, Vec<Answer>> = Table::plain("hosts_answers");
 /// Where a name was last seen.
-static NAMES: Table<HostName, Places> = Table::plain("hosts_names");
+pub(super) static NAMES: Table<HostName, Places> = Table::plain("hosts_names");
 
 /// What is known of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +66,9 @@ struct Seen {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Places {
-    v4: Option<Ipv4Addr>,
-    v6: Option<Ipv6Addr>,
+pub(super) struct Places {
+    pub v4: Option<Ipv4Addr>,
+    pub v6: Option<Ipv6Addr>,
 }
 
 /// An address that asked, as operators see it.
@@ -295,6 +295,7 @@ impl Hosts {
     /// Forgets them. Returns how many there were.
     pub async fn forget_stale(&self) -> Result<usize> {
         self.write_counts().await?;
+        self.forget_leases().await?;
         let stale = self.stale()?;
         if stale.is_empty() {
             return Ok(0);

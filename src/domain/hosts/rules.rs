@@ -52,6 +52,11 @@ pub struct Ruled {
 }
 
 impl Names {
+    /// This name only.
+    pub fn only(name: HostName) -> Self {
+        Self { below: false, name }
+    }
+
     fn include(&self, name: &HostName) -> bool {
         match self.below {
             false => self.name == *name,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NAMESPACES, Namespace, Namespaces, Slot, Times};
+use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::{Lent, WriteTx};
@@ -151,9 +151,10 @@ impl Namespaces {
         let account = namespace.account(namespace.active).clone();
         let Some((password, vhost)) = self.accounts.settled_login(tx, &account)? else { return Ok(None) };
         self.promise(tx, name, &mut namespace)?;
+        leases::note_holder(tx, &account, caller)?;
         let reclaim_at = namespace.promised_until;
         let note = caller
-            .note("namespace.claim", name)
+            .lend_note("namespace.claim", name)
             .about(&password)
             .with("account", account.as_str())
             .with("reclaim_at", reclaim_at.to_string());

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use futures_util::StreamExt;
 
-use super::{NAMESPACES, Namespace, Namespaces, WORKERS};
+use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
 use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
@@ -214,6 +214,7 @@ impl Namespaces {
         }
         for account in &what.1 {
             self.accounts.remove(tx, account)?;
+            leases::forget(tx, account);
         }
         namespace.ending = true;
         tx.put(&NAMESPACES, name, &namespace)?;

@@ -1,6 +1,6 @@
 //! Who moved: which connections still use a user of a namespace, and the early end of a password nobody uses.
 
-use super::{NAMESPACES, Namespaces, Slot};
+use super::{NAMESPACES, Namespaces, Slot, leases};
 use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Connection;
@@ -56,6 +56,7 @@ impl Namespaces {
                 record.resting_until = tx.now();
                 tx.put(&NAMESPACES, &namespace, &record)?;
                 this.accounts.wish(tx, &account, &this.rules.wish(&namespace, None))?;
+                leases::forget_holders(tx, &account);
                 tx.audit(by.note("namespace.finish", &namespace).with("account", account.as_str()));
                 Ok(())
             })

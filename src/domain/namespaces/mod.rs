@@ -5,7 +5,9 @@ mod claim;
 mod connection_string;
 mod expire;
 mod holders;
+mod leases;
 mod owners;
+mod revoke;
 mod rotate;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
 pub use expire::{Expired, Which};
 pub use holders::Holder;
+pub use leases::{Connected, HeldBy, NamespaceLease};
 pub use owners::OWNERS_MAX;
 pub use rotate::{Rotated, When};
 pub use watch::Watched;
@@ -216,6 +219,8 @@ pub struct Detail {
     pub next_rotation: Timestamp,
     /// The two users.
     pub accounts: Vec<Standing>,
+    /// When one of them was last seen connected, less up to ten minutes.
+    pub last_connected: Option<Timestamp>,
 }
 
 /// One page of the list for operators.
@@ -301,6 +306,7 @@ impl Namespaces {
             active: namespace.active,
             next_rotation: namespace.next_rotation,
             accounts,
+            last_connected: leases::last_connected(tx, &namespace.accounts)?,
         })
     }
 

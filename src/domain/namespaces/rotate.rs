@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
-use super::{NAMESPACES, Namespace, Namespaces, WORKERS};
+use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
@@ -149,6 +149,7 @@ impl Namespaces {
             return Ok(Begun::Promised(namespace.resting_until));
         }
         let password = Secret::generate();
+        leases::forget_holders(tx, &account);
         tx.audit(caller.note("namespace.renew", name).about(&password).with("account", account.as_str()));
         self.accounts.wish(tx, &account, &self.rules.wish(name, Some(password)))?;
         namespace.incoming = true;
@@ -178,7 +179,7 @@ impl Namespaces {
 
     /// An interval from now, less up to a tenth that depends on name and time: many namespaces that were rotated in
     /// one pass spread over the next ones, and a test repeats.
-    fn next_rotation(&self, name: &NamespaceName, now: Timestamp) -> Timestamp {
+    pub(super) fn next_rotation(&self, name: &NamespaceName, now: Timestamp) -> Timestamp {
         use sha2::{Digest, Sha256};
         let digest: [u8; 32] =
             Sha256::new().chain_update(name.as_str()).chain_update(now.as_millis().to_be_bytes()).finalize().into();

@@ -2,8 +2,9 @@
 
 use std::ops::Bound;
 
-use super::{NAMESPACES, Namespaces};
+use super::{NAMESPACES, Namespace, Namespaces};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
+use crate::store::WriteTx;
 
 /// Namespaces decoded at once, so that memory stays flat while most of a record is dropped.
 const CHUNK: usize = 250;
@@ -34,11 +35,7 @@ impl Namespaces {
                     all.push(Watched {
                         resting: namespace.resting().clone(),
                         resting_until: namespace.resting_until,
-                        receivers: namespace
-                            .contact
-                            .into_iter()
-                            .chain(namespace.owners.iter().map(ToString::to_string))
-                            .collect(),
+                        receivers: receivers(namespace),
                         name,
                     });
                 }
@@ -46,8 +43,17 @@ impl Namespaces {
         })
     }
 
+    /// Whom to tell of a namespace: the contact of its claims, then its owners. Nobody for one that there is not.
+    pub fn receivers(&self, tx: &WriteTx<'_, '_>, name: &NamespaceName) -> Result<Vec<String>> {
+        Ok(tx.get(&NAMESPACES, name)?.map(receivers).unwrap_or_default())
+    }
+
     /// Whether there is such a namespace now.
     pub fn exists(&self, name: &NamespaceName) -> Result<bool> {
         self.store.read(|tx| Ok(tx.get(&NAMESPACES, name)?.is_some()))
     }
+}
+
+fn receivers(namespace: Namespace) -> Vec<String> {
+    namespace.contact.into_iter().chain(namespace.owners.iter().map(ToString::to_string)).collect()
 }

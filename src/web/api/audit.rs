@@ -200,5 +200,15 @@ async fn reference(app: App, call: Call, (): ()) -> Result<Reply> {
         Some(Some(serde_json::Value::String(secret))) if !secret.is_empty() => Secret::new(secret.as_str()),
         _ => return Err(Error::invalid("expected {\"secret\": a text}").with_code("InputValidationError")),
     };
-    Reply::json(&Referenced { reference: app.store.references(&secret).join(",") })
+    let reference = app.store.references(&secret).join(",");
+    // Who may ask can try passwords out, so it is written down who asked. The reference stands in a detail, not among
+    // the secrets of the entry: else the question would be an answer to the next one.
+    let note = call.caller.note("audit.find_secret", "audit").with("reference", reference.as_str());
+    app.store
+        .write(move |tx| {
+            tx.audit(note);
+            Ok(())
+        })
+        .await?;
+    Reply::json(&Referenced { reference })
 }

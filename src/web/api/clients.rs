@@ -1,5 +1,7 @@
 //! Our own API: clients of the own store.
 
+use std::net::IpAddr;
+
 use axum::Router;
 use axum::routing::MethodFilter;
 use serde::{Deserialize, Serialize};
@@ -79,12 +81,20 @@ struct Shown {
     description: String,
     created: Timestamp,
     certificate_name: Option<CertificateName>,
+    /// When it was last believed; never, or before an upgrade, when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used: Option<Timestamp>,
+    /// From which addresses, the latest first.
+    used_from: Vec<IpAddr>,
 }
 
 impl From<ShownClient> for Shown {
     fn from(client: ShownClient) -> Self {
-        let ShownClient { client_id, scopes, expires, disabled, description, created, certificate_name } = client;
-        Self { client_id, scopes, expires, disabled, description, created, certificate_name }
+        let ShownClient { client_id, scopes, expires, disabled, description, created, certificate_name, uses, lent: _ } =
+            client;
+        let last_used = uses.first().map(|each| each.last);
+        let used_from = uses.into_iter().map(|each| each.from).collect();
+        Self { client_id, scopes, expires, disabled, description, created, certificate_name, last_used, used_from }
     }
 }
 

@@ -7,9 +7,11 @@ mod broker;
 mod call;
 mod clients;
 mod doctor;
+mod held;
 pub mod host_secrets;
 mod hosts;
 mod key;
+mod leases;
 mod loops;
 mod namespaces;
 pub mod pulse;
@@ -130,10 +132,12 @@ pub fn own() -> Routes {
         .merge(queues::routes())
         .merge(hosts::routes())
         .merge(broker::routes())
+        .merge(leases::routes())
         .merge(doctor::routes())
         .merge(audit::routes())
         .merge(key::routes())
         .merge(backups::routes())
+        .merge(held::routes())
 }
 
 #[cfg(test)]

@@ -88,6 +88,9 @@ struct Shown {
     active_slot: u8,
     next_rotation: Timestamp,
     accounts: Vec<Standing>,
+    /// When one of them was last seen connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_connected: Option<Timestamp>,
     /// Who is connected, when the broker was asked and answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<Vec<Connected>>,
@@ -122,6 +125,7 @@ impl From<Detail> for Shown {
             active_slot: detail.active.into(),
             next_rotation: detail.next_rotation,
             accounts: detail.accounts,
+            last_connected: detail.last_connected,
             connections: None,
         }
     }

@@ -1,0 +1,291 @@
+//! From entries to intervals. Pure: entries come in the order of the chain, and nothing else is asked.
+//!
+//! A password of a namespace is held from the claim until the broker has another one for that user: from the entry of
+//! the change (`namespace.renew`, `.finish`, `.revoke`, `.expire`) the next `account.settle` or `account.delete` of the
+//! user is that moment. Credentials of a host end with their time. An access token ends when it is reset, disabled,
+//! deleted, or over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::base::Timestamp;
+use crate::base::audit::{Actor, Outcome};
+
+/// Held at once, of what is asked for. Far above what one appliance lends, and what an answer may cost in memory.
+const OPEN_MAX: usize = 200_000;
+/// Held at once before it is looked for those whose time is over.
+const TIDY_MIN: usize = 1000;
+/// Intervals that are over, of what is asked for.
+const OVER_MAX: usize = 10_000;
+
+/// What kind of thing is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A password of a namespace.
+    Namespace,
+    /// Temporary credentials of a host.
+    Host,
+    /// An access token.
+    Client,
+}
+
+/// Why somebody does not hold something any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was replaced by another one.
+    Replaced,
+    /// It was removed, or refused.
+    Removed,
+    /// Its time was over.
+    Over,
+}
+
+/// That somebody held something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// The namespace, host or client.
+    pub object: String,
+    /// The broker user, or the client id of a host's credentials.
+    pub part: String,
+    /// Who, as the audit log names them.
+    pub holder: String,
+    /// At which address; unknown for users of this host, and in entries of earlier versions.
+    pub from: Option<String>,
+    /// From when.
+    pub since: Timestamp,
+    /// When it was lent last.
+    pub last: Timestamp,
+    /// Until when, and why no longer; `None` while it is held.
+    pub until: Option<(Timestamp, End)>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Of this thing: namespace, broker user, host, client or client id.
+    pub object: Option<String>,
+    /// Of this holder: `client builds`, or the name alone.
+    pub holder: Option<String>,
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// Until this moment, inclusive. What comes later is not looked at.
+    pub until: Option<Timestamp>,
+}
+
+/// What is known of an entry that matters here. Other members are not looked at, so that entries of any version do.
+#[derive(Deserialize)]
+struct Looked {
+    time: Timestamp,
+    actor: Actor,
+    action: String,
+    object: String,
+    outcome: Outcome,
+    #[serde(default)]
+    details: Map<String, Value>,
+}
+
+/// Who holds a thing, and where.
+type Held = (String, Option<String>);
+
+/// The state between two entries.
+#[derive(Debug, Default)]
+pub struct Fold {
+    wanted: Wanted,
+    /// By kind and thing (a broker user, a host, a client) who holds it.
+    open: BTreeMap<(Kind, String), BTreeMap<Held, Holding>>,
+    len: usize,
+    /// When there are so many, those whose time is over are put away.
+    tidy_at: usize,
+    /// Broker users that get another password, or none, as soon as the broker is told.
+    leaving: BTreeSet<String>,
+    /// When the time of things is over, for those that have one.
+    ends: BTreeMap<(Kind, String), Timestamp>,
+    over: Vec<Holding>,
+    more: bool,
+}
+
+/// When an entry was written, if it can be read.
+pub(super) fn time_of(bytes: &[u8]) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Timed {
+        time: Timestamp,
+    }
+    serde_json::from_slice::<Timed>(bytes).ok().map(|entry| entry.time)
+}
+
+impl Fold {
+    /// Nothing is held.
+    pub fn new(wanted: Wanted) -> Self {
+        Self { wanted, tidy_at: TIDY_MIN, ..Self::default() }
+    }
+
+    /// Takes an entry up; false when it cannot be read.
+    pub fn read(&mut self, bytes: &[u8]) -> bool {
+        let Ok(entry) = serde_json::from_slice::<Looked>(bytes) else { return false };
+        if entry.outcome == Outcome::Done && self.wanted.until.is_none_or(|until| entry.time <= until) {
+            self.take(&entry);
+            if self.len > self.tidy_at {
+                self.end_all_in_time(entry.time);
+                self.tidy_at = (2 * self.len).max(TIDY_MIN);
+            }
+        }
+        true
+    }
+
+    /// Whether more is held than fits into memory.
+    pub fn is_too_much(&self) -> bool {
+        self.len > OPEN_MAX
+    }
+
+    /// What was held, and whether some of it is left out. What is over was only kept when it was asked for by time.
+    pub fn finish(mut self) -> (Vec<Holding>, bool) {
+        self.end_all_in_time(self.wanted.until.unwrap_or(Timestamp::MAX));
+        let open = std::mem::take(&mut self.open).into_values().flat_map(BTreeMap::into_values);
+        let mut holdings: Vec<Holding> = self.over.into_iter().chain(open).collect();
+        holdings.sort_by(|one, other| (one.since, &one.object).cmp(&(other.since, &other.object)));
+        (holdings, self.more)
+    }
+
+    fn take(&mut self, entry: &Looked) {
+        let (object, time) = (entry.object.as_str(), entry.time);
+        let detail = |name: &str| entry.details.get(name).and_then(Value::as_str);
+        match entry.action.as_str() {
+            "namespace.claim" => {
+                // Which of its users it was is missing in no known version; then only the removal ends it.
+                let account = detail("account").unwrap_or(object).to_owned();
+                self.begin((Kind::Namespace, account), entry, object, None);
+            }
+            "namespace.renew" | "namespace.finish" => self.leaving.extend(detail("account").map(str::to_owned)),
+            "namespace.revoke" => {
+                let accounts = entry.details.get("accounts").and_then(Value::as_array).into_iter().flatten();
+                self.leaving.extend(accounts.filter_map(|account| account.as_str().map(str::to_owned)));
+            }
+            "account.settle" if self.leaving.remove(object) => {
+                self.end(&(Kind::Namespace, object.to_owned()), time, End::Replaced);
+            }
+            "account.delete" => self.end(&(Kind::Namespace, object.to_owned()), time, End::Removed),
+            "namespace.delete" => self.end_all_of(Kind::Namespace, object, time),
+            "host.lend" => {
+                let until = detail("expiry").and_then(|until| until.parse().ok());
+                // Each address has its own, which end at their own time.
+                let place = format!("{object} {}", detail("address").unwrap_or_default());
+                self.begin((Kind::Host, place), entry, detail("client_id").unwrap_or(object), until);
+            }
+            "host.revoke" if entry.details.get("is_refused") == Some(&Value::Bool(true)) => {
+                self.end_all_of(Kind::Host, object, time);
+            }
+            "client.create" | "client.reset" | "client.enable" => {
+                let thing = (Kind::Client, object.to_owned());
+                let until = detail("expires").and_then(|until| until.parse().ok()).or(self.ends.get(&thing).copied());
+                if entry.action == "client.reset" {
+                    self.end(&thing, time, End::Replaced);
+                }
+                self.begin(thing, entry, object, until);
+            }
+            "client.disable" => self.end(&(Kind::Client, object.to_owned()), time, End::Removed),
+            "client.delete" => {
+                let thing = (Kind::Client, object.to_owned());
+                self.end(&thing, time, End::Removed);
+                self.ends.remove(&thing);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody holds a thing from this entry on, or goes on to.
+    fn begin(&mut self, thing: (Kind, String), entry: &Looked, part: &str, until: Option<Timestamp>) {
+        let kind = thing.0;
+        let (object, part, holder) = match kind {
+            Kind::Namespace => (part, thing.1.as_str(), entry.actor.to_string()),
+            Kind::Host => (entry.object.as_str(), part, entry.actor.to_string()),
+            // Whoever was shown the token: the client is who it is for.
+            Kind::Client => (part, part, format!("client {part}")),
+        };
+        let from = entry.details.get("address").and_then(Value::as_str).map(str::to_owned);
+        let holding = Holding {
+            kind,
+            object: object.to_owned(),
+            part: part.to_owned(),
+            holder,
+            from,
+            since: entry.time,
+            last: entry.time,
+            until: None,
+        };
+        if !self.is_wanted(&holding) {
+            return;
+        }
+        self.end_in_time(&thing, entry.time);
+        if let Some(until) = until {
+            let end = self.ends.entry(thing.clone()).or_insert(until);
+            *end = if kind == Kind::Host { until.max(*end) } else { until };
+        }
+        let held = (holding.holder.clone(), holding.from.clone());
+        let holders = self.open.entry(thing).or_default();
+        match holders.get_mut(&held) {
+            Some(before) => before.last = before.last.max(entry.time),
+            None => {
+                self.len += 1;
+                holders.insert(held, holding);
+            }
+        }
+    }
+
+    /// Ends what was over before this moment by its own time.
+    fn end_in_time(&mut self, thing: &(Kind, String), now: Timestamp) {
+        if let Some(end) = self.ends.get(thing).copied().filter(|end| *end <= now) {
+            self.end(thing, end, End::Over);
+        }
+    }
+
+    fn end_all_in_time(&mut self, now: Timestamp) {
+        let over: Vec<(Kind, String)> =
+            self.ends.iter().filter(|(_, end)| **end <= now).map(|(thing, _)| thing.clone()).collect();
+        over.iter().for_each(|thing| self.end_in_time(thing, now));
+    }
+
+    fn end(&mut self, thing: &(Kind, String), time: Timestamp, why: End) {
+        let over = self.ends.get(thing).copied().filter(|end| *end < time);
+        // A client keeps its end when it is disabled or reset.
+        if thing.0 == Kind::Host {
+            self.ends.remove(thing);
+        }
+        let until = over.map_or((time, why), |end| (end, End::Over));
+        for (_, holding) in self.open.remove(thing).into_iter().flatten() {
+            self.len -= 1;
+            self.keep(Holding { until: Some((until.0.max(holding.since), until.1)), ..holding });
+        }
+    }
+
+    fn end_all_of(&mut self, kind: Kind, object: &str, time: Timestamp) {
+        let of_it = |holders: &BTreeMap<Held, Holding>| holders.values().any(|holding| holding.object == object);
+        let things = self.open.iter().filter(|(thing, holders)| thing.0 == kind && of_it(holders));
+        let things: Vec<(Kind, String)> = things.map(|(thing, _)| thing.clone()).collect();
+        things.iter().for_each(|thing| self.end(thing, time, End::Removed));
+    }
+
+    /// Keeps an interval that is over, if it reaches into the time that is asked for.
+    fn keep(&mut self, holding: Holding) {
+        let ended = holding.until.map_or(Timestamp::MAX, |(until, _)| until);
+        if self.wanted.since.is_some_and(|since| ended <= since) {
+            return;
+        }
+        match self.over.len() < OVER_MAX {
+            true => self.over.push(holding),
+            false => self.more = true,
+        }
+    }
+
+    fn is_wanted(&self, holding: &Holding) -> bool {
+        let Wanted { object, holder, .. } = &self.wanted;
+        let is_holder = |wanted: &String| {
+            *wanted == holding.holder || holding.holder.split_once(' ').is_some_and(|(_, name)| name == wanted)
+        };
+        object.as_ref().is_none_or(|wanted| *wanted == holding.object || *wanted == holding.part)
+            && holder.as_ref().is_none_or(is_holder)
+    }
+}

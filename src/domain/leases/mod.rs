@@ -1,0 +1,228 @@
+//! Leases: everything that is lent now, whoever lends it, and taking it back.
+//!
+//! A lease is one credential that somebody holds: a password of a namespace, the temporary credentials of a host, the
+//! access token of an API client, a hand-over link that was not opened.
+
+mod filter;
+mod revoke;
+
+use std::net::IpAddr;
+
+pub use filter::{Filter, Place};
+pub use revoke::{Planned, Revocation, Revoked};
+
+use crate::base::{ClientId, HostName, NamespaceName, Result, Timestamp};
+use crate::domain::auth::{Auth, ShownClient};
+use crate::domain::hosts::{HostLease, Hosts};
+use crate::domain::namespaces::{NamespaceLease, Namespaces};
+use crate::domain::wraps::{Shown as Wrap, WrapId, Wraps};
+use crate::store::Store;
+
+/// What kind of thing is lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A password of a namespace.
+    Namespace,
+    /// Temporary credentials of a host.
+    Host,
+    /// An access token of a client of the own store.
+    Client,
+    /// A hand-over link.
+    Wrap,
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::Host => "host",
+            Self::Client => "client",
+            Self::Wrap => "wrap",
+        }
+    }
+
+    /// The kind that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Namespace, Self::Host, Self::Client, Self::Wrap].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What is taken back as one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Both users of a namespace.
+    Namespace(NamespaceName),
+    /// All that a host has.
+    Host(HostName),
+    /// A client.
+    Client(ClientId),
+    /// A link.
+    Wrap(WrapId),
+}
+
+impl Target {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Namespace(_) => Kind::Namespace,
+            Self::Host(_) => Kind::Host,
+            Self::Client(_) => Kind::Client,
+            Self::Wrap(_) => Kind::Wrap,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Namespace(name) => name.to_string(),
+            Self::Host(name) => name.to_string(),
+            Self::Client(id) => id.to_string(),
+            Self::Wrap(id) => id.to_string(),
+        }
+    }
+}
+
+/// One credential that somebody holds.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// What would be taken back.
+    pub target: Target,
+    /// Which one of it: the broker user of a password, the namespace of a link.
+    pub part: Option<String>,
+    /// Who was lent it, as the audit log names them; unknown for what an earlier version lent.
+    pub holder: Option<String>,
+    /// Where they asked from; nowhere for users of this host.
+    pub from: Option<IpAddr>,
+    /// When it was lent first.
+    pub since: Timestamp,
+    /// When it was lent last.
+    pub last: Timestamp,
+    /// Until when it was promised, or is accepted.
+    pub until: Timestamp,
+    /// When it was last seen in use, where that can be known.
+    pub last_used: Option<Timestamp>,
+    /// From where it was used, as far as it is known.
+    pub used_from: Vec<(IpAddr, Timestamp)>,
+}
+
+/// All that is lent. Cheap to clone.
+#[derive(Clone)]
+pub struct Leases {
+    store: Store,
+    auth: Auth,
+    hosts: Hosts,
+    namespaces: Namespaces,
+    wraps: Wraps,
+}
+
+impl Leases {
+    /// Over what these lend.
+    pub fn new(store: Store, auth: Auth, hosts: Hosts, namespaces: Namespaces, wraps: Wraps) -> Self {
+        Self { store, auth, hosts, namespaces, wraps }
+    }
+
+    /// The leases that fit, by kind and name. As many as there are: the tables that they come from are bounded.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Lease>> {
+        let filter = &filter.ready(&self.hosts, self.store.clock().now())?;
+        let mut leases = Vec::new();
+        let mut look = |lease: Lease| {
+            if filter.fits(&lease) {
+                leases.push(lease);
+            }
+        };
+        if filter.is_about(Kind::Namespace) {
+            self.namespaces.leases(|lease| of_namespace(lease).into_iter().for_each(&mut look))?;
+        }
+        if filter.is_about(Kind::Host) {
+            self.hosts.leases(|name, address, lease| {
+                // What our own verification refuses is over for us. An authority elsewhere does not know.
+                if lease.revoked.is_none() || self.auth.is_remote() {
+                    look(of_host(name, address, lease));
+                }
+            })?;
+        }
+        if filter.is_about(Kind::Client) {
+            let now = self.store.clock().now();
+            let clients = self.auth.clients()?.into_iter();
+            clients.filter(|client| !client.disabled && client.expires >= now).map(of_client).for_each(&mut look);
+        }
+        if filter.is_about(Kind::Wrap) {
+            self.wraps.open_ones()?.into_iter().map(of_wrap).for_each(&mut look);
+        }
+        Ok(leases)
+    }
+}
+
+fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
+    let NamespaceLease { namespace, account, created, until, holders, connected, .. } = lease;
+    let connected_from =
+        connected.as_ref().and_then(|connected| Some((connected.from.as_ref()?.parse().ok()?, connected.last)));
+    let lease = Lease {
+        target: Target::Namespace(namespace),
+        part: Some(account.to_string()),
+        holder: None,
+        from: None,
+        since: created,
+        last: created,
+        until,
+        last_used: connected.map(|connected| connected.last),
+        used_from: connected_from.into_iter().collect(),
+    };
+    if holders.is_empty() {
+        return vec![lease];
+    }
+    let of = |held: crate::domain::namespaces::HeldBy| Lease {
+        holder: Some(held.holder),
+        from: held.from,
+        since: held.since,
+        last: held.last,
+        ..lease.clone()
+    };
+    holders.into_iter().map(of).collect()
+}
+
+fn of_host(name: HostName, address: IpAddr, lease: HostLease) -> Lease {
+    Lease {
+        holder: Some(format!("host {name}")),
+        target: Target::Host(name),
+        part: Some(lease.client_id.to_string()),
+        from: Some(address),
+        since: lease.since,
+        last: lease.last,
+        until: lease.until,
+        // Whoever takes them does not tell us; a machine that fetches new ones uses them.
+        last_used: Some(lease.last),
+        used_from: Vec::new(),
+    }
+}
+
+fn of_client(client: ShownClient) -> Lease {
+    let ShownClient { client_id, created, expires, lent, uses, .. } = client;
+    let at = lent.as_ref().map_or(created, |lent| lent.at);
+    Lease {
+        target: Target::Client(client_id),
+        part: None,
+        from: lent.as_ref().and_then(|lent| lent.from),
+        holder: lent.map(|lent| lent.by),
+        since: at,
+        last: at,
+        until: expires,
+        last_used: uses.first().map(|each| each.last),
+        used_from: uses.into_iter().map(|each| (each.from, each.last)).collect(),
+    }
+}
+
+fn of_wrap(wrap: Wrap) -> Lease {
+    Lease {
+        target: Target::Wrap(wrap.id),
+        part: Some(wrap.namespace.to_string()),
+        holder: Some(wrap.by),
+        from: wrap.from,
+        since: wrap.made,
+        last: wrap.made,
+        until: wrap.until,
+        last_used: None,
+        used_from: Vec::new(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Taking back: a plan of what would be done, and doing it one by one, each with its entry in the audit log.
+
+use std::collections::BTreeMap;
+
+use super::{Filter, Leases, Target};
+use crate::base::audit::Outcome;
+use crate::base::{Error, Result};
+use crate::domain::auth::Caller;
+use crate::domain::hosts::{HostRule, Names};
+use crate::domain::namespaces::Which;
+
+/// Longest reason, in bytes: it stands in every entry.
+const REASON_LEN_MAX: usize = 1000;
+
+/// How to take back.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// Which leases.
+    pub filter: Filter,
+    /// Whether a filter that lets everything through is meant.
+    pub all: bool,
+    /// Why, for the audit log.
+    pub reason: String,
+    /// Whether to remove namespaces with their queues, instead of replacing their passwords.
+    pub release: bool,
+    /// Whether hosts get no new credentials either.
+    pub block: bool,
+}
+
+/// What would be done.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// To what.
+    pub target: Target,
+    /// In a sentence.
+    pub what: String,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Revoked {
+    /// To what.
+    pub target: Target,
+    /// What else there is to know and to do, or why it failed.
+    pub outcome: Result<String>,
+}
+
+impl Leases {
+    /// What a revocation would do. `Invalid` for one without a filter that does not say that everything is meant, and
+    /// for one without a reason.
+    pub fn plan(&self, revocation: &Revocation) -> Result<Vec<Planned>> {
+        if revocation.filter.is_empty() && !revocation.all {
+            return Err(Error::invalid(
+                "no filter was given: that would revoke everything. Say so if it is meant (`all`)",
+            ));
+        }
+        if revocation.reason.trim().is_empty() || revocation.reason.len() > REASON_LEN_MAX {
+            return Err(Error::invalid(format!("expected a reason of 1 to {REASON_LEN_MAX} bytes")));
+        }
+        let mut holders: BTreeMap<Target, usize> = BTreeMap::new();
+        for lease in self.list(&revocation.filter)? {
+            *holders.entry(lease.target).or_default() += 1;
+        }
+        let planned =
+            holders.into_iter().map(|(target, leases)| Planned { what: words(&target, leases, revocation), target });
+        Ok(planned.collect())
+    }
+
+    /// Takes back what the plan says, one after the other. One that fails does not stop the others. It may be repeated:
+    /// what was taken back is not lent any more, and what failed still is.
+    pub async fn revoke(&self, caller: &Caller, revocation: &Revocation) -> Result<Vec<Revoked>> {
+        let mut revoked = Vec::new();
+        for Planned { target, .. } in self.plan(revocation)? {
+            let outcome = self.revoke_one(caller, &target, revocation).await;
+            let note = caller
+                .note("lease.revoke", target.name())
+                .with("kind", target.kind().as_str())
+                .with("reason", revocation.reason.as_str());
+            let note = match &outcome {
+                Ok(_) => note,
+                Err(error) => {
+                    tracing::warn!("could not revoke {}: {}", target.name(), error.chain());
+                    note.outcome(Outcome::Failed).with("cause", error.message().to_owned())
+                }
+            };
+            let noted = self.store.write(move |tx| {
+                tx.audit(note);
+                Ok(())
+            });
+            let outcome = match (outcome, noted.await) {
+                (Ok(_), Err(error)) => Err(error),
+                (outcome, _) => outcome,
+            };
+            revoked.push(Revoked { target, outcome });
+        }
+        Ok(revoked)
+    }
+
+    async fn revoke_one(&self, caller: &Caller, target: &Target, revocation: &Revocation) -> Result<String> {
+        let reason = revocation.reason.as_str();
+        match target {
+            Target::Namespace(name) if revocation.release => {
+                let removed = self.namespaces.expire(name, caller, Which::Any).await?;
+                Ok(if removed { "removed" } else { "it was claimed anew meanwhile: look again" }.to_owned())
+            }
+            Target::Namespace(name) => {
+                self.namespaces.revoke(name, caller, reason).await?;
+                Ok("both passwords are replaced and their connections closed; all its holders must claim again".into())
+            }
+            Target::Host(name) => {
+                if revocation.block {
+                    let rule = HostRule::BlockNames(Names::only(name.clone()));
+                    self.hosts.set_rule(caller, rule, reason.to_owned()).await?;
+                }
+                self.hosts.revoke(name, &self.auth, caller, reason).await
+            }
+            Target::Client(id) => {
+                self.auth.disable_client(caller, id.clone(), true).await?;
+                Ok("disabled, and with it what it issued; reset and enable it to use it again".into())
+            }
+            Target::Wrap(id) => {
+                self.wraps.revoke(caller, id, reason).await?;
+                Ok("the link cannot be opened any more".into())
+            }
+        }
+    }
+}
+
+fn words(target: &Target, leases: usize, revocation: &Revocation) -> String {
+    match target {
+        Target::Namespace(name) if revocation.release => {
+            format!("remove {name} with its users, queues, exchanges and the messages in them")
+        }
+        Target::Namespace(name) => format!(
+            "replace both passwords of {name} and close their connections ({leases} of its leases fit); everybody who \
+             uses it must claim again"
+        ),
+        Target::Host(name) => {
+            let block = if revocation.block { ", and lend it nothing any more" } else { "" };
+            format!("refuse the temporary credentials of {name}, as far as they can be revoked{block}")
+        }
+        Target::Client(id) => format!("disable client {id}"),
+        Target::Wrap(id) => format!("end link {id}"),
+    }
+}

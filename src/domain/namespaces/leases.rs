@@ -1,0 +1,203 @@
+//! Leases: who was lent the passwords that work now, and when each broker user was last seen connected.
+//!
+//! Bookkeeping beside the audit log, which has every lend: written with the first lend to somebody, then once a minute.
+
+use std::net::IpAddr;
+use std::ops::Bound;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{NAMESPACES, Namespaces, Slot};
+use crate::base::{AccountName, NamespaceName, Result, Timestamp};
+use crate::domain::auth::Caller;
+use crate::ports::broker::Connection;
+use crate::store::{ReadTx, Table, WriteTx};
+
+/// Who was lent the present password of a broker user.
+const HOLDERS: Table<AccountName, Vec<HeldBy>> = Table::plain("namespaces_holders");
+/// When a broker user was last seen connected.
+const CONNECTED: Table<AccountName, Connected> = Table::plain("namespaces_connected");
+/// Holders of one password that are remembered, the last ones; the audit log has all. Every claim reads them.
+const HOLDERS_MAX: usize = 32;
+/// Between two writes for one holder.
+const NOTE_PERIOD: Duration = Duration::from_secs(60);
+/// Between two writes for one user that stays connected: people ask about days.
+const CONNECTED_PERIOD: Duration = Duration::from_secs(600);
+/// Users written in one transaction, and namespaces looked at in one.
+const CHUNK: usize = 250;
+
+/// Somebody who was lent a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBy {
+    /// Who, as the audit log names them: `client builds`.
+    pub holder: String,
+    /// Where they asked from; nowhere for a user of this host.
+    pub from: Option<IpAddr>,
+    /// When first.
+    pub since: Timestamp,
+    /// When last, less up to a minute.
+    pub last: Timestamp,
+}
+
+/// That a broker user was seen connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connected {
+    /// When last, less up to ten minutes.
+    pub last: Timestamp,
+    /// From where, as the broker says.
+    pub from: Option<String>,
+}
+
+/// A password of a namespace that works.
+#[derive(Clone, Debug)]
+pub struct NamespaceLease {
+    /// The namespace.
+    pub namespace: NamespaceName,
+    /// The broker user.
+    pub account: AccountName,
+    /// Whether it is the one that claims get now.
+    pub is_active: bool,
+    /// Since when there is the namespace.
+    pub created: Timestamp,
+    /// Until when it was promised. It works until it is replaced, which may be later.
+    pub until: Timestamp,
+    /// Who got it. Empty when it was lent before an upgrade to the version that writes this down.
+    pub holders: Vec<HeldBy>,
+    /// When it was last seen in use.
+    pub connected: Option<Connected>,
+}
+
+/// Notes that the password of this account is lent to a caller.
+pub(super) fn note_holder(tx: &mut WriteTx<'_, '_>, account: &AccountName, caller: &Caller) -> Result<()> {
+    let (now, from, holder) = (tx.now(), caller.address(), caller.actor().to_string());
+    let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
+    match holders.iter_mut().find(|held| held.from == from && held.holder == holder) {
+        Some(held) if held.last <= now && now < held.last.plus(NOTE_PERIOD) => return Ok(()),
+        Some(held) => held.last = now,
+        None => {
+            if holders.len() >= HOLDERS_MAX {
+                let oldest = holders.iter().enumerate().min_by_key(|(_, held)| held.last).map_or(0, |(place, _)| place);
+                holders.swap_remove(oldest);
+            }
+            holders.push(HeldBy { holder, from, since: now, last: now });
+        }
+    }
+    tx.put(&HOLDERS, account, &holders)
+}
+
+/// Forgets who held the password of an account, because it gets another one.
+pub(super) fn forget_holders(tx: &mut WriteTx<'_, '_>, account: &AccountName) {
+    tx.delete(&HOLDERS, account);
+}
+
+/// Forgets those who held it until a moment: what came later is another password.
+pub(super) fn forget_holders_until(tx: &mut WriteTx<'_, '_>, account: &AccountName, until: Timestamp) -> Result<()> {
+    let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
+    holders.retain(|held| held.last > until);
+    match holders.is_empty() {
+        true => tx.delete(&HOLDERS, account),
+        false => tx.put(&HOLDERS, account, &holders)?,
+    }
+    Ok(())
+}
+
+/// Forgets an account that goes.
+pub(super) fn forget(tx: &mut WriteTx<'_, '_>, account: &AccountName) {
+    tx.delete(&HOLDERS, account);
+    tx.delete(&CONNECTED, account);
+}
+
+/// When one of these users was last seen connected.
+pub(super) fn last_connected(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<Option<Timestamp>> {
+    let seen = accounts.iter().map(|account| Ok(tx.get(&CONNECTED, account)?.map(|connected| connected.last)));
+    Ok(seen.collect::<Result<Vec<_>>>()?.into_iter().flatten().max())
+}
+
+impl Namespaces {
+    /// The passwords that work now, in the order of the namespaces. Those of namespaces that are being removed are over.
+    pub fn leases(&self, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
+        let mut last = None;
+        loop {
+            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let (next, leases) = self.store.read(|tx| {
+                let rows = tx.scan(&NAMESPACES, from, CHUNK)?;
+                let mut leases = Vec::new();
+                for (name, _) in &rows {
+                    leases.extend(self.leases_in(tx, name)?);
+                }
+                Ok((rows.last().map(|(name, _)| name.clone()), leases))
+            })?;
+            leases.into_iter().for_each(&mut look);
+            if next.is_none() {
+                return Ok(());
+            }
+            last = next;
+        }
+    }
+
+    /// The passwords of one namespace that work now.
+    pub fn leases_of(&self, name: &NamespaceName) -> Result<Vec<NamespaceLease>> {
+        self.store.read(|tx| self.leases_in(tx, name))
+    }
+
+    fn leases_in(&self, tx: &ReadTx<'_>, name: &NamespaceName) -> Result<Vec<NamespaceLease>> {
+        let Some(namespace) = tx.get(&NAMESPACES, name)?.filter(|namespace| !namespace.ending) else {
+            return Ok(Vec::new());
+        };
+        let mut leases = Vec::new();
+        for slot in Slot::BOTH {
+            let account = namespace.account(slot).clone();
+            let is_active = slot == namespace.active;
+            // A resting password that is new was not lent yet.
+            let is_fresh = !is_active && namespace.incoming;
+            if is_fresh || !self.accounts.standing(tx, &account)?.is_some_and(|standing| standing.usable) {
+                continue;
+            }
+            leases.push(NamespaceLease {
+                namespace: name.clone(),
+                is_active,
+                created: namespace.created,
+                until: if is_active { namespace.promised_until } else { namespace.resting_until },
+                holders: tx.get(&HOLDERS, &account)?.unwrap_or_default(),
+                connected: tx.get(&CONNECTED, &account)?,
+                account,
+            });
+        }
+        Ok(leases)
+    }
+
+    /// Notes which of our users these connections belong to. What was written in the last ten minutes is not written
+    /// again.
+    pub async fn note_connected(&self, connections: &[Connection]) -> Result<()> {
+        let mut due = Vec::new();
+        self.store.read(|tx| {
+            for connection in connections {
+                let Ok(account) = AccountName::parse(&connection.user) else { continue };
+                let noted = tx.get(&CONNECTED, &account)?;
+                let is_recent =
+                    |noted: &Connected| noted.last <= tx.now() && tx.now() < noted.last.plus(CONNECTED_PERIOD);
+                if !noted.as_ref().is_some_and(is_recent) && self.accounts.standing(tx, &account)?.is_some() {
+                    due.push((account, connection.peer_host.clone()));
+                }
+            }
+            Ok(())
+        })?;
+        due.sort();
+        due.dedup_by(|one, other| one.0 == other.0);
+        for chunk in due.chunks(CHUNK) {
+            let (chunk, accounts) = (chunk.to_vec(), self.accounts.clone());
+            self.store
+                .write(move |tx| {
+                    for (account, from) in chunk {
+                        if accounts.exists(tx, &account)? {
+                            tx.put(&CONNECTED, &account, &Connected { last: tx.now(), from })?;
+                        }
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Revoking: both passwords of a namespace end now, whatever was promised, and so do the connections that use them.
+
+use super::{NAMESPACES, Namespaces, Slot, leases};
+use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
+use crate::domain::auth::Caller;
+use crate::store::WriteTx;
+
+/// What a client that is cut off reads.
+const GOODBYE: &str = "the credentials were revoked: claim the namespace again";
+
+impl Namespaces {
+    /// Ends both passwords of a namespace now: the active user gets a new one, the resting user none, and their
+    /// connections are closed. Queues and exchanges stay, and the next claim gets the new password.
+    ///
+    /// **Invariant:** this is the one place where a promised `reclaimAt` is broken, on purpose and with a reason. It may
+    /// be repeated: after a crash the passwords are brought to the broker by `reconcile`, and who held them is forgotten
+    /// only when the connections are closed, too.
+    pub async fn revoke(&self, name: &NamespaceName, caller: &Caller, reason: &str) -> Result<()> {
+        let (this, namespace, by, why) = (self.clone(), name.clone(), caller.clone(), reason.to_owned());
+        let (began, accounts) = self.store.write(move |tx| this.replace_both(tx, &namespace, &by, why)).await?;
+        self.accounts.settle(&accounts, caller, |_| Ok(())).await?;
+        for account in &accounts {
+            self.accounts.broker()?.close_connections_of(account, GOODBYE).await?;
+        }
+        self.store
+            .write(move |tx| accounts.iter().try_for_each(|account| leases::forget_holders_until(tx, account, began)))
+            .await
+    }
+
+    fn replace_both(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        name: &NamespaceName,
+        caller: &Caller,
+        reason: String,
+    ) -> Result<(Timestamp, Vec<AccountName>)> {
+        let mut namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
+        if namespace.ending {
+            return Err(Error::conflict("the namespace is being removed, which ends its users"));
+        }
+        let password = Secret::generate();
+        for slot in Slot::BOTH {
+            let login = (slot == namespace.active).then(|| password.clone());
+            self.accounts.wish(tx, namespace.account(slot), &self.rules.wish(name, login))?;
+        }
+        namespace.incoming = false;
+        namespace.resting_until = Timestamp::MIN;
+        namespace.next_rotation = self.next_rotation(name, tx.now());
+        namespace.promised_until = namespace.next_rotation.plus(self.rules.grace());
+        tx.put(&NAMESPACES, name, &namespace)?;
+        let accounts = namespace.accounts.to_vec();
+        let names: Vec<&str> = accounts.iter().map(AccountName::as_str).collect();
+        let note = caller.note("namespace.revoke", name).about(&password).with("reason", reason);
+        tx.audit(note.with("accounts", names));
+        Ok((tx.now(), accounts))
+    }
+}

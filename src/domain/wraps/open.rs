@@ -1,0 +1,152 @@
+//! Opening a link: once, and whoever comes second is news to those who should have been the first.
+
+use std::net::IpAddr;
+
+use super::{WRAPS, Wrap, WrapId, Wraps, no_such};
+use crate::base::audit::Outcome;
+use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::auth::Caller;
+use crate::domain::namespaces::{Claim, Claimed};
+use crate::domain::notices::Notice;
+use crate::store::{Lent, WriteTx};
+
+/// Who opens a link: anybody who has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Opener<'a> {
+    /// From where.
+    pub address: IpAddr,
+    /// The id of the request, for the audit log.
+    pub request_id: &'a str,
+}
+
+/// What a link says of itself before it is opened.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// What it hands over.
+    pub namespace: NamespaceName,
+    /// Who made it.
+    pub by: String,
+    /// Until when it can be opened.
+    pub until: Timestamp,
+}
+
+/// What the first step of an opening came to.
+enum Step {
+    Claim(Box<Wrap>),
+    Refused(Error),
+}
+
+impl Wraps {
+    /// What a link would hand over. Changes nothing: programs that look at links do not use them up. `NotFound` for one
+    /// that there is not; `Conflict` for one that is over.
+    pub fn look(&self, token: &str) -> Result<Look> {
+        self.store.read(|tx| {
+            let wrap = tx.get(&WRAPS, &WrapId::of(token))?.ok_or_else(no_such)?;
+            match why_not(&wrap, tx.now()) {
+                Some(error) => Err(error),
+                None => Ok(Look { namespace: wrap.namespace, by: wrap.by.to_string(), until: wrap.until }),
+            }
+        })
+    }
+
+    /// Opens a link: claims its namespace in the name of who made it, and hands out the answer.
+    ///
+    /// **Invariant:** the link is used up, durably, before anything is lent, so two openers never both get something.
+    /// When nothing can be lent, as while the broker is away, the link is given back; a crash in between uses it up.
+    pub async fn open(&self, token: &str, opener: Opener<'_>) -> Result<Lent<Claimed>> {
+        let id = WrapId::of(token);
+        let (this, taken, request_id) = (self.clone(), id.clone(), opener.request_id.to_owned());
+        let step = self.store.write(move |tx| this.take(tx, &taken, opener.address, request_id)).await?;
+        let wrap = match step {
+            Step::Claim(wrap) => wrap,
+            Step::Refused(error) => return Err(error),
+        };
+        match self.claim(&wrap, opener).await {
+            Ok(claimed) => Ok(claimed),
+            Err(error) => {
+                self.give_back(id, opener, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn take(&self, tx: &mut WriteTx<'_, '_>, id: &WrapId, address: IpAddr, request_id: String) -> Result<Step> {
+        let mut wrap = tx.get(&WRAPS, id)?.ok_or_else(no_such)?;
+        let caller = Caller::nobody(&request_id);
+        let note = caller.note("wrap.open", &wrap.namespace).with("wrap", id.to_string());
+        let note = note.with("address", address.to_string()).with("by", wrap.by.to_string());
+        if let Some(error) = why_not(&wrap, tx.now()) {
+            tx.audit(note.outcome(Outcome::Refused).with("cause", error.message().to_owned()));
+            if let (Some(first), false) = (wrap.opened, wrap.told) {
+                self.tell(tx, &wrap, first, address)?;
+                wrap.told = true;
+                tx.put(&WRAPS, id, &wrap)?;
+            }
+            return Ok(Step::Refused(error));
+        }
+        tx.audit(note);
+        wrap.opened = Some((tx.now(), address));
+        tx.put(&WRAPS, id, &wrap)?;
+        Ok(Step::Claim(wrap.into()))
+    }
+
+    async fn claim(&self, wrap: &Wrap, opener: Opener<'_>) -> Result<Lent<Claimed>> {
+        if let Some(client) = &wrap.client
+            && self.auth.is_usable(client)? != Some(true)
+        {
+            return Err(Error::forbidden("whoever made this link may not claim any more"));
+        }
+        let caller = Caller::in_the_name_of(wrap.by.clone(), opener.request_id, opener.address);
+        let claim = Claim { expires: wrap.expires, contact: wrap.contact.clone() };
+        self.namespaces.claim(&caller, &wrap.namespace, claim).await
+    }
+
+    /// Nothing was handed out: the link can be opened as before. When not even that can be written, it is used up.
+    async fn give_back(&self, id: WrapId, opener: Opener<'_>, cause: &Error) {
+        let (address, caller, cause) = (opener.address, Caller::nobody(opener.request_id), cause.message().to_owned());
+        let given = self.store.write(move |tx| {
+            let Some(wrap) = tx.get(&WRAPS, &id)? else { return Ok(()) };
+            let note = caller.note("wrap.open", &wrap.namespace).outcome(Outcome::Failed).with("wrap", id.to_string());
+            tx.audit(note.with("address", address.to_string()).with("cause", cause));
+            tx.put(&WRAPS, &id, &Wrap { opened: None, ..wrap })
+        });
+        if let Err(error) = given.await {
+            tracing::warn!("a link that handed out nothing is used up: {}", error.chain());
+        }
+    }
+
+    /// Somebody else had the link, too: the first one may not have been who was meant.
+    fn tell(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        wrap: &Wrap,
+        (when, first): (Timestamp, IpAddr),
+        second: IpAddr,
+    ) -> Result<()> {
+        let namespace = &wrap.namespace;
+        let mut to = self.namespaces.receivers(tx, namespace)?;
+        to.extend(wrap.contact.clone());
+        let body = format!(
+            "The link that {} made for the namespace {namespace} was opened from {first} at {when}, and again from \
+             {second} at {}. Only the first opening got the credentials.\n\nIf the first one was not who was meant, \
+             take them back: keylender lease revoke --kind namespace --name {namespace} --reason 'link opened by others' \
+             --yes\n",
+            wrap.by,
+            tx.now(),
+        );
+        let subject = format!("a hand-over link for {namespace} was opened twice");
+        self.notices.post(tx, Notice { kind: "wrap.again", about: namespace.to_string(), to, subject, body })
+    }
+}
+
+/// Why a link cannot be opened.
+fn why_not(wrap: &Wrap, now: Timestamp) -> Option<Error> {
+    match wrap.opened {
+        Some((when, _)) => Some(Error::conflict(format!(
+            "this link was opened at {when}, and opens once. If that was not you, tell who sent it to you: somebody \
+             else has the credentials"
+        ))),
+        None if now >= wrap.until => Some(Error::conflict("the time of this link is over: ask for a new one")),
+        None => None,
+    }
+}

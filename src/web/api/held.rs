@@ -1,0 +1,135 @@
+//! Our own API: who had what, at a moment or over time, as the audit log tells it.
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::Serialize;
+
+use super::clients::endpoint;
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing, serve};
+use crate::base::{Error, Result, Timestamp};
+use crate::domain::held::{self, Begins, End, Holding, Kind, Told, Wanted};
+use crate::proto::formats;
+use crate::web::state::App;
+
+/// Rows of one answer. A filter finds the others.
+const HELD_MAX: usize = 10_000;
+
+const OBJECT: QueryParameter = QueryParameter { name: "object", pattern: "/^.+$/", matches: |text| !text.is_empty() };
+const HOLDER: QueryParameter = QueryParameter { name: "holder", pattern: "/^.+$/", matches: |text| !text.is_empty() };
+
+static AT: Endpoint = Endpoint {
+    query: &[
+        QueryParameter { name: "time", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
+        OBJECT,
+        HOLDER,
+    ],
+    ..endpoint("heldAt", MethodFilter::GET, "/audit/at", "keylender:audit:read", false)
+};
+static HELD: Endpoint = Endpoint {
+    query: &[
+        OBJECT,
+        HOLDER,
+        QueryParameter { name: "since", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
+        QueryParameter { name: "until", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
+    ],
+    ..endpoint("held", MethodFilter::GET, "/audit/held", "keylender:audit:read", false)
+};
+
+pub(super) fn routes() -> Routes {
+    Router::new().route("/audit/at", serve(&AT, nothing, at)).route("/audit/held", serve(&HELD, nothing, over_time))
+}
+
+#[derive(Serialize)]
+struct Answer {
+    held: Vec<Row>,
+    /// Whether there is more than is shown.
+    more: bool,
+    /// Whether the log has its beginning, or has one after the time that was asked for.
+    #[serde(rename = "reachesBack")]
+    reaches_back: bool,
+    /// The first entry that is left of the log, when older ones were removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begins: Option<Beginning>,
+    /// Entries that this version cannot read.
+    unreadable: u64,
+}
+
+#[derive(Serialize)]
+struct Beginning {
+    seq: u64,
+    time: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    kind: &'static str,
+    object: String,
+    part: String,
+    holder: String,
+    from: Option<String>,
+    since: Timestamp,
+    last_lent: Timestamp,
+    until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'static str>,
+}
+
+impl From<Holding> for Row {
+    fn from(holding: Holding) -> Self {
+        Self {
+            kind: match holding.kind {
+                Kind::Namespace => "namespace",
+                Kind::Host => "host",
+                Kind::Client => "client",
+            },
+            object: holding.object,
+            part: holding.part,
+            holder: holding.holder,
+            from: holding.from,
+            since: holding.since,
+            last_lent: holding.last,
+            until: holding.until.map(|(until, _)| until),
+            ended: holding.until.map(|(_, why)| match why {
+                End::Replaced => "replaced",
+                End::Removed => "removed",
+                End::Over => "over",
+            }),
+        }
+    }
+}
+
+fn moment(call: &Call, name: &str) -> Option<Timestamp> {
+    call.query(name).and_then(|text| formats::date_time(text).ok())
+}
+
+async fn at(app: App, call: Call, (): ()) -> Result<Reply> {
+    let time = moment(&call, "time").ok_or_else(|| Error::invalid("say which time: ?time=2026-11-20T14:03:00Z"))?;
+    let text = |name| call.query(name).map(str::to_owned);
+    let wanted = Wanted { object: text("object"), holder: text("holder"), since: Some(time), until: Some(time) };
+    answer(app, wanted, time).await
+}
+
+async fn over_time(app: App, call: Call, (): ()) -> Result<Reply> {
+    let text = |name| call.query(name).map(str::to_owned);
+    let (since, until) = (moment(&call, "since"), moment(&call, "until"));
+    let wanted = Wanted { object: text("object"), holder: text("holder"), since, until };
+    if wanted.object.is_none() && wanted.holder.is_none() {
+        return Err(Error::invalid("say of which object or holder: ?object= or ?holder="));
+    }
+    answer(app, wanted, since.unwrap_or(Timestamp::MIN)).await
+}
+
+/// `asked` is the earliest moment that the answer is about.
+async fn answer(app: App, wanted: Wanted, asked: Timestamp) -> Result<Reply> {
+    let told = tokio::task::spawn_blocking(move || held::tell(&app.store, wanted)).await;
+    let Told { holdings, more, begins, unreadable } =
+        told.map_err(|e| Error::internal("telling who had what", e))??;
+    Reply::json(&Answer {
+        more: more || holdings.len() > HELD_MAX,
+        held: holdings.into_iter().take(HELD_MAX).map(Row::from).collect(),
+        reaches_back: begins.is_none_or(|begins| begins.time <= asked),
+        begins: begins.map(|Begins { seq, time }| Beginning { seq, time }),
+        unreadable,
+    })
+}

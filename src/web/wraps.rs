@@ -1,0 +1,148 @@
+//! Hand-over links, for whoever has one: a page that says what it is, and the button that opens it.
+//!
+//! Looking changes nothing, since chat programs look at every link. Only a POST opens it, once.
+
+use askama::Template;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::error::{report, retry_after_seconds, status};
+use super::layers::Origin;
+use super::page;
+use super::state::App;
+use crate::base::{Error, Kind, Result};
+use crate::domain::namespaces::Claimed;
+use crate::domain::wraps::{Look, Opener};
+
+/// No script, no frame, our own style, and a form that goes nowhere else.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// What the log calls an opening: the path of a link is its secret.
+const NAME: &str = "opening a hand-over link";
+
+#[derive(Template)]
+#[template(path = "wraps/look.html")]
+struct LookPage {
+    look: Look,
+}
+
+#[derive(Template)]
+#[template(path = "wraps/opened.html")]
+struct OpenedPage<'a> {
+    namespace: String,
+    connection_string: &'a str,
+    reclaim_at: String,
+}
+
+#[derive(Template)]
+#[template(path = "wraps/over.html")]
+struct OverPage<'a> {
+    message: &'a str,
+}
+
+/// What the link is. It stays unopened.
+pub async fn look(
+    State(app): State<App>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    Path(token): Path<String>,
+) -> Response {
+    match private(&origin).and_then(|()| app.wraps.look(&token)) {
+        Ok(look) if wants_html(&headers) => dressed(page::render(&LookPage { look })),
+        Ok(Look { namespace, by, until }) => answer(
+            StatusCode::OK,
+            &json!({
+                "namespace": namespace, "by": by, "until": until, "open": "send a POST to this address; it works once",
+            }),
+        ),
+        Err(error) => refused(&error, &origin, &headers),
+    }
+}
+
+/// Opens the link: the credentials, once.
+pub async fn open(
+    State(app): State<App>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    Path(token): Path<String>,
+) -> Response {
+    if let Err(error) = private(&origin) {
+        return refused(&error, &origin, &headers);
+    }
+    // It goes on when the client hangs up, so that no opening stays half-done.
+    let (wraps, address, id) = (app.wraps.clone(), origin.peer.address, origin.trace.id.clone());
+    let work = async move { wraps.open(&token, Opener { address, request_id: &id }).await };
+    let opened = app.tasks.spawn(work).await.unwrap_or_else(|e| Err(Error::internal(NAME, e)));
+    match opened {
+        Ok(claimed) => handed_out(&claimed.into_inner(), wants_html(&headers)),
+        Err(error) => refused(&error, &origin, &headers),
+    }
+}
+
+/// The link is a secret, and what it hands out is one, too.
+fn private(origin: &Origin) -> Result<()> {
+    match origin.peer.is_private {
+        true => Ok(()),
+        false => Err(Error::forbidden("hand-over links are refused over plain HTTP from other hosts: use https")),
+    }
+}
+
+fn handed_out(claimed: &Claimed, as_html: bool) -> Response {
+    let connection_string = claimed.connection_string.expose();
+    if as_html {
+        let (namespace, reclaim_at) = (claimed.namespace.to_string(), claimed.reclaim_at.to_string());
+        return dressed(page::render(&OpenedPage { namespace, connection_string, reclaim_at }));
+    }
+    answer(
+        StatusCode::OK,
+        &json!({
+            "namespace": claimed.namespace,
+            "created": claimed.times.created,
+            "expires": claimed.times.expires,
+            "connectionString": connection_string,
+            "reclaimAt": claimed.reclaim_at,
+        }),
+    )
+}
+
+fn refused(error: &Error, origin: &Origin, headers: &HeaderMap) -> Response {
+    let message = report(error, NAME, &origin.trace.id);
+    // It was there, and is no more.
+    let status = if error.kind() == Kind::Conflict { StatusCode::GONE } else { status(error.kind()) };
+    let mut response = match wants_html(headers) {
+        true => {
+            let mut response = dressed(page::render(&OverPage { message: &message }));
+            *response.status_mut() = status;
+            response
+        }
+        false => answer(status, &json!({ "message": message })),
+    };
+    if let Some(seconds) = retry_after_seconds(error) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// A browser asks for HTML by name; `curl` takes anything.
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn answer(status: StatusCode, document: &serde_json::Value) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
+    dressed((status, json, format!("{document:#}\n")).into_response())
+}
+
+/// Nobody keeps a copy, and no other site hears of the address.
+fn dressed(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
