@@ -15,6 +15,7 @@ mod operate;
 mod outage;
 mod proof;
 mod real;
+mod revoke;
 mod rotation;
 mod servers;
 #[expect(dead_code, reason = "stories about the broker need less of it than those about notices")]

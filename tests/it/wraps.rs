@@ -81,11 +81,12 @@ async fn a_second_opening_is_told_to_the_contact_once() {
     let (world, client) = world().await;
     let input = r#"{"contact":"a@example.com","expires":"2030-01-01T00:00:00Z"}"#;
     world.claim(&client, NAMESPACE, input).await;
-    let made = wrap(&world, &client, json!({ "contact": "a@example.com" })).await.json();
-    let link = made["path"].as_str().unwrap();
+    let link = link(&world, &client).await;
     for _ in 0..3 {
-        open(&world, link).await;
+        open(&world, &link).await;
     }
+    let shown = world.operate("GET", &format!("/namespaces/{NAMESPACE}"), None).await;
+    assert_eq!((&shown["contact"], &shown["expires"]), (&json!("a@example.com"), &json!("2030-01-01T00:00:00.000Z")));
     let posted = world.audited("notice.post").await;
     assert_eq!(posted.len(), 1, "{posted:?}");
     assert_eq!(posted[0]["details"]["kind"], "wrap.again");

@@ -169,9 +169,8 @@ fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
         last_used: connected.map(|connected| connected.last),
         used_from: connected_from.into_iter().collect(),
     };
-    if holders.is_empty() {
-        return vec![lease];
-    }
+    // One that an earlier version lent has a holder whom only the audit log knows.
+    let Some(holders) = holders else { return vec![lease] };
     let of = |held: crate::domain::namespaces::HeldBy| Lease {
         holder: Some(held.holder),
         from: held.from,

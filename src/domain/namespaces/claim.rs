@@ -124,6 +124,7 @@ impl Namespaces {
         let accounts = [self.rules.account(name, Slot::First)?, self.rules.account(name, Slot::Second)?];
         self.accounts.wish(tx, &accounts[0], &self.rules.wish(name, Some(Secret::generate())))?;
         self.accounts.wish(tx, &accounts[1], &self.rules.wish(name, None))?;
+        leases::forget_holders(tx, &accounts[0])?;
         let next_rotation = tx.now().plus(self.rules.rotation_interval.size());
         Ok(Namespace {
             accounts,

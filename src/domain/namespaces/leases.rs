@@ -62,8 +62,8 @@ pub struct NamespaceLease {
     pub created: Timestamp,
     /// Until when it was promised. It works until it is replaced, which may be later.
     pub until: Timestamp,
-    /// Who got it. Empty when it was lent before an upgrade to the version that writes this down.
-    pub holders: Vec<HeldBy>,
+    /// Who got it, if anybody did. Unknown for one from before the version that writes this down.
+    pub holders: Option<Vec<HeldBy>>,
     /// When it was last seen in use.
     pub connected: Option<Connected>,
 }
@@ -86,20 +86,16 @@ pub(super) fn note_holder(tx: &mut WriteTx<'_, '_>, account: &AccountName, calle
     tx.put(&HOLDERS, account, &holders)
 }
 
-/// Forgets who held the password of an account, because it gets another one.
-pub(super) fn forget_holders(tx: &mut WriteTx<'_, '_>, account: &AccountName) {
-    tx.delete(&HOLDERS, account);
+/// Notes that nobody was lent the password of an account, because it gets another one.
+pub(super) fn forget_holders(tx: &mut WriteTx<'_, '_>, account: &AccountName) -> Result<()> {
+    tx.put(&HOLDERS, account, &Vec::new())
 }
 
 /// Forgets those who held it until a moment: what came later is another password.
 pub(super) fn forget_holders_until(tx: &mut WriteTx<'_, '_>, account: &AccountName, until: Timestamp) -> Result<()> {
     let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
     holders.retain(|held| held.last > until);
-    match holders.is_empty() {
-        true => tx.delete(&HOLDERS, account),
-        false => tx.put(&HOLDERS, account, &holders)?,
-    }
-    Ok(())
+    tx.put(&HOLDERS, account, &holders)
 }
 
 /// Forgets an account that goes.
@@ -159,7 +155,7 @@ impl Namespaces {
                 is_active,
                 created: namespace.created,
                 until: if is_active { namespace.promised_until } else { namespace.resting_until },
-                holders: tx.get(&HOLDERS, &account)?.unwrap_or_default(),
+                holders: tx.get(&HOLDERS, &account)?,
                 connected: tx.get(&CONNECTED, &account)?,
                 account,
             });

@@ -149,7 +149,7 @@ impl Namespaces {
             return Ok(Begun::Promised(namespace.resting_until));
         }
         let password = Secret::generate();
-        leases::forget_holders(tx, &account);
+        leases::forget_holders(tx, &account)?;
         tx.audit(caller.note("namespace.renew", name).about(&password).with("account", account.as_str()));
         self.accounts.wish(tx, &account, &self.rules.wish(name, Some(password)))?;
         namespace.incoming = true;

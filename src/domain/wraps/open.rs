@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{WRAPS, Wrap, WrapId, Wraps, no_such};
 use crate::base::audit::Outcome;
-use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::base::{Error, Kind, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::{Claim, Claimed};
 use crate::domain::notices::Notice;
@@ -97,8 +97,22 @@ impl Wraps {
             return Err(Error::forbidden("whoever made this link may not claim any more"));
         }
         let caller = Caller::in_the_name_of(wrap.by.clone(), opener.request_id, opener.address);
-        let claim = Claim { expires: wrap.expires, contact: wrap.contact.clone() };
+        let claim = self.claim_of(wrap)?;
         self.namespaces.claim(&caller, &wrap.namespace, claim).await
+    }
+
+    /// What the link leaves out stays as it is: whoever opens it does not know the namespace.
+    fn claim_of(&self, wrap: &Wrap) -> Result<Claim> {
+        let (mut expires, mut contact) = (wrap.expires, wrap.contact.clone());
+        match self.namespaces.detail(&wrap.namespace) {
+            Ok(detail) => {
+                expires = expires.or(Some(detail.times.expires).filter(|end| *end > self.store.clock().now()));
+                contact = contact.or(detail.contact);
+            }
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Claim { expires, contact })
     }
 
     /// Nothing was handed out: the link can be opened as before. When not even that can be written, it is used up.
