@@ -152,3 +152,19 @@ async fn operators_see_namespaces_while_it_runs_and_while_it_rests() {
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0].1.as_array().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn a_wrapped_claim_prints_a_link_that_opens_once() {
+    let claimant = Claimant::new().await;
+    let wrapped = claimant.claim(&[NAMESPACE, "--wrap", "--for", "20 minutes"]).await;
+    assert!(wrapped.stderr.starts_with("It opens once, until "), "{}", wrapped.stderr);
+    let link = wrapped.stdout.trim_end().to_owned();
+    let path = link.strip_prefix(&format!("http://{}", claimant.world.address())).unwrap();
+    let open = async || claimant.world.ask(&crate::wire::Ask::new("POST", path).body("")).await;
+    let opened = open().await.json();
+    assert_eq!(opened["connectionString"], json!(claimant.claim(&[NAMESPACE]).await.well().trim_end()));
+    assert_eq!(open().await.status, 410);
+    assert_eq!(claimant.claim(&["other", "--wrap"]).await.code, 3, "refused like a claim");
+    assert_eq!(claimant.claim(&[NAMESPACE, "--wrap", "--for", "8 days"]).await.code, 1);
+    assert_eq!(claimant.claim(&[NAMESPACE, "--for", "1 hour"]).await.code, 2);
+}

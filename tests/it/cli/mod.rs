@@ -5,6 +5,7 @@ mod backup;
 mod claim;
 mod full_disk;
 mod host;
+mod lease;
 mod log;
 mod operate;
 mod serve;

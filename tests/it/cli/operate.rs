@@ -129,7 +129,7 @@ fn the_audit_log_tells_who_did_what_and_is_whole() {
 #[test]
 fn an_empty_appliance_has_empty_lists() {
     let home = Home::new();
-    assert_eq!(home.run(&["namespace", "list"]).well(), "NAMESPACE  CREATED  EXPIRES  CONTACT\n");
+    assert_eq!(home.run(&["namespace", "list"]).well(), "NAMESPACE  CREATED  EXPIRES  LAST CONNECTED  CONTACT\n");
     assert_eq!(home.run(&["namespace", "list", "--json"]).json(), json!([]));
     assert_eq!(home.run(&["client", "list", "--json"]).json(), json!({"clients": []}));
     assert_eq!(home.run(&["audit", "show"]).well(), "");
