@@ -77,9 +77,7 @@ impl Appliance {
     /// The same on a store that is open already.
     pub fn on(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
         let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
-        let limits = settings.listen.limits;
-        let rates = auth::Limits { requests: limits.per_minute, failures: limits.failures_per_minute };
-        let auth = Auth::new(store.clone(), remote.clone(), rates, clock.clone())?;
+        let auth = Auth::new(store.clone(), remote.clone(), rates(settings), clock.clone())?;
         let work = work(&store, settings, &clock, broker, remote, &auth)?;
         let keys = SealingKey::new(store.clone());
         let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
@@ -107,7 +105,7 @@ impl Appliance {
             metrics_token: settings.metrics_token.clone(),
             meters: Default::default(),
             trust_proxy: trust_proxy(&settings.listen.trust_proxy),
-            in_hand: InHand::new(limits.requests, limits.requests_each),
+            in_hand: InHand::new(settings.listen.limits.requests, settings.listen.limits.requests_each),
             body_timeout: settings.patience.body,
             body_room: Default::default(),
             tasks: Default::default(),
@@ -275,6 +273,12 @@ fn trust_proxy(trust: &settings::TrustProxy) -> TrustProxy {
 fn amqp(settings: &Settings) -> Amqp {
     let settings::AmqpSettings { protocol, hostname, port, vhost } = settings.amqp.clone();
     Amqp { protocol: protocol.as_str().into(), hostname, port, vhost }
+}
+
+/// How often one client may ask, and one address be wrong.
+fn rates(settings: &Settings) -> auth::Limits {
+    let limits = settings.listen.limits;
+    auth::Limits { requests: limits.per_minute, failures: limits.failures_per_minute }
 }
 
 fn guard_rules(settings: &Settings) -> guard::Rules {

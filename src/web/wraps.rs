@@ -49,7 +49,7 @@ pub async fn look(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Response {
-    match private(&origin).and_then(|()| app.wraps.look(&token)) {
+    match admit(&app, &origin).and_then(|()| app.wraps.look(&token)) {
         Ok(look) if wants_html(&headers) => dressed(page::render(&LookPage { look })),
         Ok(Look { namespace, by, until }) => answer(
             StatusCode::OK,
@@ -68,7 +68,7 @@ pub async fn open(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Response {
-    if let Err(error) = private(&origin) {
+    if let Err(error) = admit(&app, &origin) {
         return refused(&error, &origin, &headers);
     }
     // It goes on when the client hangs up, so that no opening stays half-done.
@@ -81,8 +81,10 @@ pub async fn open(
     }
 }
 
-/// The link is a secret, and what it hands out is one, too.
-fn private(origin: &Origin) -> Result<()> {
+/// The link is a secret, and what it hands out is one, too. Whoever has it needs no other credentials, so it counts like
+/// any request without.
+fn admit(app: &App, origin: &Origin) -> Result<()> {
+    app.auth.admit_stranger(origin.peer.address)?;
     match origin.peer.is_private {
         true => Ok(()),
         false => Err(Error::forbidden("hand-over links are refused over plain HTTP from other hosts: use https")),
