@@ -179,6 +179,7 @@ fn vitals(
         notices: work.notices.clone(),
         tallies: work.tallies.clone(),
         loops: loops.clone(),
+        backups: work.backups.clone(),
         vhost: settings.amqp.vhost.clone(),
         places: places(settings),
         premises: premises::premises(settings),
@@ -242,6 +243,7 @@ fn backup_rules(settings: &Settings) -> backups::Rules {
         shelf: Shelf::new(settings.backup.dir.clone()),
         aside: settings.data_dir.join("drill"),
         keep: settings.backup.keep,
+        period: settings.backup.period,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Everything that runs by itself, on one page.
 
+mod upkeep;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use crate::base::{Clock, Error, Result};
 use crate::domain::accounts::{Accounts, Administrator, Reconciled};
 use crate::domain::audit::Audit;
 use crate::domain::auth::Caller;
-use crate::domain::backups::{Backups, Taken};
+use crate::domain::backups::Backups;
 use crate::domain::guard::{Guard, Report};
 use crate::domain::hosts::Hosts;
 use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
@@ -17,25 +19,12 @@ use crate::domain::namespaces::{Expired, Namespaces, Rotated};
 use crate::domain::notices::{Delivered, Notices};
 use crate::domain::vitals::Tallies;
 use crate::domain::wraps::Wraps;
-use crate::store::Contents;
 
 /// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
 /// seen together and can become a digest. No setting: nothing an operator wants depends on it.
 const DELIVER_PERIOD: Duration = Duration::from_secs(10);
 /// How often machines that asked for nothing in a long time are forgotten. No setting: nobody waits for it.
 const FORGET_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often the signed head of the audit log goes to the log. No setting: it is a line.
-const CHECKPOINT_PERIOD: Duration = Duration::from_secs(60 * 60);
-
-/// How often the newest backup is made into a store, on trial. A week: it costs as much as a restoration. No setting: a
-/// backup that nobody tried is none.
-const DRILL_PERIOD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// When a new appliance takes its first backup: what its operator sets up in the first minutes is in it.
-const FIRST_BACKUP: Duration = Duration::from_secs(10 * 60);
-/// When it tries that one.
-const FIRST_DRILL: Duration = Duration::from_secs(60 * 60);
 
 /// What the loops work on.
 #[derive(Clone)]
@@ -70,36 +59,7 @@ pub fn all(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
         all = all.into_iter().map(only_planned).collect();
     }
     // What changes nothing outside runs in any case.
-    all.push(each(
-        "checkpoint",
-        CHECKPOINT_PERIOD,
-        "an hour of the audit log is the most that could be cut off unseen",
-        work,
-        plan_checkpoint,
-        tell_checkpoint,
-    ));
-    all.push(Loop {
-        first: Some(clock.now().plus(FIRST_BACKUP)),
-        ..each(
-            "backup",
-            settings.backup.period,
-            "what is lent and changed since the last one is what a lost disk costs",
-            work,
-            plan_backup,
-            back_up,
-        )
-    });
-    all.push(Loop {
-        first: Some(clock.now().plus(FIRST_DRILL)),
-        ..each(
-            "drill",
-            DRILL_PERIOD,
-            "that the newest backup becomes a store is known before it is needed",
-            work,
-            plan_drill,
-            drill,
-        )
-    });
+    all.extend(upkeep::list(settings, clock, work));
     all
 }
 
@@ -328,41 +288,6 @@ async fn plan_forgetting(work: Parts) -> Result<String> {
 async fn forget(work: Parts) -> Result<String> {
     let forgotten = work.hosts.forget_stale().await?;
     told(format!("{forgotten} machines were forgotten"), forgotten, 0)
-}
-
-async fn plan_checkpoint(_: Parts) -> Result<String> {
-    Ok("write the signed head of the audit log to the log".into())
-}
-
-async fn tell_checkpoint(work: Parts) -> Result<String> {
-    let told = work.audit.tell_head()?;
-    Ok(told.map(|checkpoint| format!("the head of the log is entry {}", checkpoint.seq)).unwrap_or_default())
-}
-
-async fn plan_backup(work: Parts) -> Result<String> {
-    let surplus = work.backups.surplus()?;
-    Ok(lines(
-        std::iter::once("take a backup".to_owned()).chain(surplus.iter().map(|name| format!("remove {name}"))),
-        |line| line,
-    ))
-}
-
-async fn back_up(work: Parts) -> Result<String> {
-    let Taken { name, checked, removed } = work.backups.take(&Caller::of_loop("backup")).await?;
-    let Contents { records, entries } = checked.contents;
-    Ok(format!("{name} holds {records} records and {entries} audit entries; {} old ones were removed", removed.len()))
-}
-
-async fn plan_drill(_: Parts) -> Result<String> {
-    Ok("make a store of the newest backup, aside, and look at it".into())
-}
-
-async fn drill(work: Parts) -> Result<String> {
-    let drilled = work.backups.drill(&Caller::of_loop("drill")).await?;
-    Ok(match drilled {
-        None => String::new(),
-        Some((name, drilled)) => format!("{name} becomes a store with {} records", drilled.contents.records),
-    })
 }
 
 #[cfg(test)]

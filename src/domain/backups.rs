@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,8 @@ pub struct Rules {
     pub aside: PathBuf,
     /// How many are kept.
     pub keep: usize,
+    /// How often one is taken.
+    pub period: Duration,
 }
 
 /// The keeper of the backups. Cheap to clone.
@@ -92,6 +95,11 @@ impl Backups {
                 .map(|pair: Result<_>| pair.map(|(fate, listed)| (listed, fate)))
                 .collect()
         })
+    }
+
+    /// How often one is taken.
+    pub fn period(&self) -> Duration {
+        self.rules.period
     }
 
     /// Names of those beyond as many as are kept, once there is one more.

@@ -163,9 +163,17 @@ async fn a_rotation_that_is_dropped_at_any_moment_is_finished_by_the_loop() {
         let mut rotation = Box::pin(process.administrator.rotate(&caller));
         let mut ended = false;
         for _ in 0..polls {
-            // The writer of the store is a thread of its own: what it was sent is done when the next poll comes.
-            let step = std::future::poll_fn(|cx| std::task::Poll::Ready(rotation.as_mut().poll(cx)));
-            ended = step.await.is_ready();
+            // The writer of the store is a thread of its own. It stands still during a poll, so that this gets no further
+            // than to its next write, however fast the thread is; what it was sent is done when the next poll comes.
+            let (go, gate) = std::sync::mpsc::channel::<()>();
+            let mut standing = Box::pin(process.store.write(move |_| {
+                drop(gate.recv());
+                Ok(())
+            }));
+            assert!(once(&mut standing).await.is_pending());
+            ended = once(&mut rotation).await.is_ready();
+            go.send(()).unwrap();
+            standing.await.unwrap();
             if ended {
                 break;
             }
@@ -181,11 +189,16 @@ async fn a_rotation_that_is_dropped_at_any_moment_is_finished_by_the_loop() {
             site.check(&process, &old, &format!("dropped after {polls} polls")).await;
         }
         if ended {
-            assert!(polls > 1, "the rotation was dropped while it mattered: {polls}");
+            assert!(polls > 3, "the rotation was dropped while it mattered: {polls}");
             return;
         }
     }
     panic!("it never ends");
+}
+
+/// One poll of some work.
+async fn once<F: Future + Unpin>(work: &mut F) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *work).poll(cx))).await
 }
 
 /// A running appliance whose broker has a name in the settings.

@@ -57,6 +57,24 @@ async fn an_appliance_that_is_well_has_no_problems() {
 }
 
 #[tokio::test]
+async fn the_doctor_looks_at_the_way_back() {
+    let world = well().await;
+    let (grade, text) = about(&world, "backups").await;
+    assert!(grade == "warning" && text.contains("keylender backup now"), "{text}");
+    let taken = world.operate("POST", "/backups", None).await;
+    let (grade, text) = about(&world, "backups").await;
+    assert!(grade == "warning" && text.contains("keylender loop run drill"), "{text}");
+    world.operate("POST", "/loops/drill/run", None).await;
+    assert_eq!(about(&world, "backups").await.0, "well");
+    world.clock.advance(Duration::from_secs(49 * 3600));
+    let (grade, text) = about(&world, "backups").await;
+    assert!(grade == "problem" && text.contains("the newest is of"), "{text}");
+    std::fs::write(world.settings.backup.dir.join(taken["name"].as_str().unwrap()), "rotten").unwrap();
+    let (grade, text) = about(&world, "backups").await;
+    assert!(grade == "problem" && text.contains("its label cannot be read"), "{text}");
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_with_the_broker_is_found() {
     let world = World::start().await;
     let (grade, text) = about(&world, "broker rights").await;

@@ -17,6 +17,7 @@ pub use figures::{Figures, Tallies};
 
 use super::accounts::{Accounts, Administrator, TAG};
 use super::auth::Auth;
+use super::backups::Backups;
 use super::hosts::Hosts;
 use super::loops::Loops;
 use super::namespaces::Namespaces;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub tallies: Arc<Tallies>,
     /// What runs by itself.
     pub loops: Loops,
+    /// The way back.
+    pub backups: Backups,
     /// Where users are lent.
     pub vhost: VhostName,
     /// Where things lie.

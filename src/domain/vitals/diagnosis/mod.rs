@@ -1,5 +1,6 @@
 //! A closer look than health checks take: is everything set up so that it will work. For operators; a file for each group.
 
+mod backups;
 mod broker;
 mod files;
 mod hosts;
@@ -56,10 +57,14 @@ impl Vitals {
             findings.extend(self.outside_findings().await);
             findings
         };
-        let (files, broker, neighbours) =
-            tokio::join!(self.file_findings(), self.broker_findings(broker_is_well), neighbours);
+        let (files, backups, broker, neighbours) = tokio::join!(
+            self.file_findings(),
+            self.backup_findings(),
+            self.broker_findings(broker_is_well),
+            neighbours
+        );
         let premises = self.parts.premises.findings(self.parts.clock.now());
-        findings.extend([files, premises, broker, self.loop_findings(), neighbours].into_iter().flatten());
+        findings.extend([files, backups, premises, broker, self.loop_findings(), neighbours].into_iter().flatten());
         findings
     }
 }

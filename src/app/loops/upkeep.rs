@@ -1,0 +1,91 @@
+//! The loops that keep the store and its audit log over the years.
+
+use std::time::Duration;
+
+use super::{Parts, each, lines};
+use crate::app::settings::Settings;
+use crate::base::{Clock, Result};
+use crate::domain::auth::Caller;
+use crate::domain::backups::Taken;
+use crate::domain::loops::Loop;
+use crate::store::Contents;
+
+/// How often the signed head of the audit log goes to the log. No setting: it is a line.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(60 * 60);
+/// How often the newest backup is made into a store, on trial. A week: it costs as much as a restoration. No setting: a
+/// backup that nobody tried is none.
+const DRILL_PERIOD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// When a new appliance takes its first backup: what its operator sets up in the first minutes is in it.
+const FIRST_BACKUP: Duration = Duration::from_secs(10 * 60);
+/// When it tries that one.
+const FIRST_DRILL: Duration = Duration::from_secs(60 * 60);
+
+pub(super) fn list(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
+    vec![
+        each(
+            "checkpoint",
+            CHECKPOINT_PERIOD,
+            "an hour of the audit log is the most that could be cut off unseen",
+            work,
+            plan_checkpoint,
+            tell_checkpoint,
+        ),
+        Loop {
+            first: Some(clock.now().plus(FIRST_BACKUP)),
+            ..each(
+                "backup",
+                settings.backup.period,
+                "what is lent and changed since the last one is what a lost disk costs",
+                work,
+                plan_backup,
+                back_up,
+            )
+        },
+        Loop {
+            first: Some(clock.now().plus(FIRST_DRILL)),
+            ..each(
+                "drill",
+                DRILL_PERIOD,
+                "that the newest backup becomes a store is known before it is needed",
+                work,
+                plan_drill,
+                drill,
+            )
+        },
+    ]
+}
+
+async fn plan_checkpoint(_: Parts) -> Result<String> {
+    Ok("write the signed head of the audit log to the log".into())
+}
+
+async fn tell_checkpoint(work: Parts) -> Result<String> {
+    let told = work.audit.tell_head()?;
+    Ok(told.map(|checkpoint| format!("the head of the log is entry {}", checkpoint.seq)).unwrap_or_default())
+}
+
+async fn plan_backup(work: Parts) -> Result<String> {
+    let surplus = work.backups.surplus()?;
+    Ok(lines(
+        std::iter::once("take a backup".to_owned()).chain(surplus.iter().map(|name| format!("remove {name}"))),
+        |line| line,
+    ))
+}
+
+async fn back_up(work: Parts) -> Result<String> {
+    let Taken { name, checked, removed } = work.backups.take(&Caller::of_loop("backup")).await?;
+    let Contents { records, entries } = checked.contents;
+    Ok(format!("{name} holds {records} records and {entries} audit entries; {} old ones were removed", removed.len()))
+}
+
+async fn plan_drill(_: Parts) -> Result<String> {
+    Ok("make a store of the newest backup, aside, and look at it".into())
+}
+
+async fn drill(work: Parts) -> Result<String> {
+    let drilled = work.backups.drill(&Caller::of_loop("drill")).await?;
+    Ok(match drilled {
+        None => String::new(),
+        Some((name, drilled)) => format!("{name} becomes a store with {} records", drilled.contents.records),
+    })
+}

@@ -1,0 +1,57 @@
+//! The way back: how old the newest backup is, and whether somebody tried it.
+
+use std::time::Duration;
+
+use super::{Finding, Grade};
+use crate::base::Timestamp;
+use crate::domain::backups::Fate;
+use crate::domain::vitals::Vitals;
+use crate::store::Listed;
+
+/// Periods after which the newest backup is too old: one may be late.
+const PERIODS_MAX: u32 = 2;
+/// How old the last restore drill may be: it is a week's loop.
+const DRILL_AGE_MAX: Duration = Duration::from_secs(2 * 7 * 24 * 60 * 60);
+
+impl Vitals {
+    pub(super) async fn backup_findings(&self) -> Vec<Finding> {
+        let (backups, now) = (self.parts.backups.clone(), self.parts.clock.now());
+        // A look into every file.
+        let listed = tokio::task::spawn_blocking(move || backups.list()).await;
+        let finding = match listed {
+            Ok(Ok(backups)) => judge(&backups, self.parts.backups.period(), self.runs_for(), now),
+            Ok(Err(error)) => (Grade::Problem, error.message().to_owned()),
+            Err(_) => (Grade::Problem, "the backups cannot be listed".to_owned()),
+        };
+        vec![Finding::new("backups", finding.0, finding.1)]
+    }
+}
+
+fn judge(backups: &[(Listed, Fate)], period: Duration, runs_for: Duration, now: Timestamp) -> (Grade, String) {
+    let patience = period.saturating_mul(PERIODS_MAX);
+    let damaged = backups.iter().find(|(listed, fate)| listed.label.is_none() || fate.problem.is_some());
+    if let Some((listed, fate)) = damaged {
+        let why = fate.problem.as_deref().unwrap_or("its label cannot be read");
+        return (
+            Grade::Problem,
+            format!("{}: {why}; remove it, and take another one by `keylender backup now`", listed.name),
+        );
+    }
+    let Some((newest, made)) = backups.last().and_then(|(listed, _)| Some((listed, listed.label.as_ref()?.made)))
+    else {
+        let text = "there is none yet: `keylender backup now` takes one".to_owned();
+        return (if runs_for > patience { Grade::Problem } else { Grade::Warning }, text);
+    };
+    if now.since(made) > patience {
+        return (
+            Grade::Problem,
+            format!("the newest is of {made}: see `keylender loop list` for why `backup` does not run"),
+        );
+    }
+    let drilled = backups.iter().filter_map(|(_, fate)| fate.drilled).max();
+    if drilled.is_none_or(|drilled| now.since(drilled) > DRILL_AGE_MAX) {
+        let text = format!("{} is whole, and none was tried lately: `keylender loop run drill` tries it", newest.name);
+        return (Grade::Warning, text);
+    }
+    (Grade::Well, format!("there are {}; the newest is of {made}", backups.len()))
+}
