@@ -64,11 +64,6 @@ impl Operator {
         self.call_within("POST", path, input, WORK_TIMEOUT).await
     }
 
-    /// The same with an input.
-    pub async fn work_on(&self, path: &str, input: Value) -> Result<Value> {
-        self.call_within("POST", path, Some(input), WORK_TIMEOUT).await
-    }
-
     /// The very bytes of what a GET answers.
     pub async fn fetch(&self, path: &str) -> Result<Vec<u8>> {
         self.fetch_within(path, CALL_TIMEOUT).await

@@ -62,8 +62,8 @@ pub(super) struct Revoke {
     #[command(flatten)]
     which: Which,
     /// Why, for the audit log
-    #[arg(long)]
-    reason: String,
+    #[arg(long, required_if_eq("yes", "true"))]
+    reason: Option<String>,
     /// Do it
     #[arg(long)]
     yes: bool,
@@ -133,15 +133,17 @@ fn show(list: &Value) {
 
 async fn revoke(command: Revoke, operator: &Operator) -> Outcome {
     let mut input = command.which.members();
-    input.insert("reason".into(), command.reason.into());
+    input.insert("reason".into(), command.reason.unwrap_or_default().into());
     for (name, value) in
         [("all", command.all), ("release", command.release), ("block", command.block), ("dryRun", !command.yes)]
     {
         input.insert(name.into(), value.into());
     }
-    let answer = operator.work_on("/leases/revoke", Value::Object(input)).await?;
+    let answer = operator.work_with("/leases/revoke", Some(Value::Object(input))).await?;
     if command.json {
         output::json(&answer);
+    } else if command.yes && answer["revoked"].as_array().is_some_and(Vec::is_empty) {
+        output::line("nothing that is lent fits");
     } else if command.yes {
         output::table(
             &["KIND", "NAME", "OUTCOME", "REMARK"],

@@ -46,16 +46,12 @@ pub struct Revoked {
 }
 
 impl Leases {
-    /// What a revocation would do. `Invalid` for one without a filter that does not say that everything is meant, and
-    /// for one without a reason.
+    /// What a revocation would do. `Invalid` for one without a filter that does not say that everything is meant.
     pub fn plan(&self, revocation: &Revocation) -> Result<Vec<Planned>> {
         if revocation.filter.is_empty() && !revocation.all {
             return Err(Error::invalid(
                 "no filter was given: that would revoke everything. Say so if it is meant (`all`)",
             ));
-        }
-        if revocation.reason.trim().is_empty() || revocation.reason.len() > REASON_LEN_MAX {
-            return Err(Error::invalid(format!("expected a reason of 1 to {REASON_LEN_MAX} bytes")));
         }
         let mut holders: BTreeMap<Target, usize> = BTreeMap::new();
         for lease in self.list(&revocation.filter)? {
@@ -67,8 +63,11 @@ impl Leases {
     }
 
     /// Takes back what the plan says, one after the other. One that fails does not stop the others. It may be repeated:
-    /// what was taken back is not lent any more, and what failed still is.
+    /// what was taken back is not lent any more, and what failed still is. `Invalid` without a reason.
     pub async fn revoke(&self, caller: &Caller, revocation: &Revocation) -> Result<Vec<Revoked>> {
+        if revocation.reason.trim().is_empty() || revocation.reason.len() > REASON_LEN_MAX {
+            return Err(Error::invalid(format!("expected a reason of 1 to {REASON_LEN_MAX} bytes")));
+        }
         let mut revoked = Vec::new();
         for Planned { target, .. } in self.plan(revocation)? {
             let outcome = self.revoke_one(caller, &target, revocation).await;

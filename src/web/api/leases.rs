@@ -125,6 +125,7 @@ struct Wanted {
     unused_seconds: Option<u64>,
     #[serde(default)]
     all: bool,
+    #[serde(default)]
     reason: String,
     #[serde(default)]
     release: bool,

@@ -26,11 +26,13 @@ fn what_is_lent_is_listed_and_taken_back_only_when_somebody_says_so() {
         assert!(planned.contains("disable client builds") && planned.contains("nothing was done"), "{planned}");
         assert_eq!(home.run(&["lease", "list", "--json"]).json()["count"], 2);
         assert!(revoke(&["--yes"]).sentence(1).starts_with("no filter was given"));
-        assert_eq!(home.run(&["lease", "revoke", "--holder", "builds"]).code, 2, "it needs a reason");
+        assert_eq!(home.run(&["lease", "revoke", "--holder", "builds", "--yes"]).code, 2, "it needs a reason");
+        assert!(home.run(&["lease", "revoke", "--holder", "builds"]).well().contains("1 would be revoked"));
         let done = revoke(&["--holder", "builds", "--yes", "--json"]).json();
         assert_eq!((&done["revoked"][0]["name"], &done["revoked"][0]["outcome"]), (&"builds".into(), &"done".into()));
         assert_eq!(lines(&["lease", "list"]), 2);
         assert_eq!(lines(&["audit", "show", "--action", "lease.revoke", "--object", "builds"]), 1);
+        assert_eq!(revoke(&["--holder", "builds", "--yes"]).well(), "nothing that is lent fits\n");
     }
 }
 
