@@ -41,11 +41,15 @@ pub(super) enum Client {
         #[command(flatten)]
         format: Format,
     },
-    /// Gives a client a new access token; the old one ends at once
-    #[command(after_help = "Example:\n  keylender client reset builds")]
+    /// Gives a client a new access token; the old one ends at once, or later
+    #[command(after_help = "Examples:\n  keylender client reset builds\n  \
+                            keylender client reset builds --keep-old '1 day'    # until the service has the new one")]
     Reset {
         /// The client id
         id: String,
+        /// How long the old one is good, too; at most `7 days`
+        #[arg(long, value_name = "SPAN")]
+        keep_old: Option<Span>,
         #[command(flatten)]
         format: Format,
     },
@@ -97,8 +101,10 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             let issued = operator.call("PUT", &path(&id, ""), Some(input)).await?;
             show_token(&issued, format.json);
         }
-        Client::Reset { id, format } => {
-            let issued = operator.call("POST", &path(&id, "/reset"), None).await?;
+        Client::Reset { id, keep_old, format } => {
+            let seconds = keep_old.map_or(0, |span| span.size().as_secs());
+            let reset = format!("{}?keepSeconds={seconds}", path(&id, "/reset"));
+            let issued = operator.call("POST", &reset, None).await?;
             show_token(&issued, format.json);
         }
         Client::List { unused, format } => {

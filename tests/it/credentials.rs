@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use keylender::base::ClientId;
+
+use crate::sign::Client;
 use crate::wire::Ask;
 use crate::world::{BEGIN, NAMESPACE, World, token_in};
 
@@ -257,4 +260,35 @@ async fn nobody_takes_or_wakes_a_client_that_may_do_more_than_they() {
     assert_eq!(world.ask_as(&wide, &post("enable")).await.status, 200);
     assert_eq!(world.claim(&builds, NAMESPACE, "{}").await.status, 200);
     assert_eq!(world.ask_as(&wide, &post("reset")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_replaced_access_token_is_good_for_as_long_as_it_is_kept_and_no_longer() {
+    let world = World::start().await;
+    let old = world.client("builds", &SCOPES).await;
+    let reset = async |seconds: u64| {
+        let path = format!("/clients/builds/reset?keepSeconds={seconds}");
+        let issued = world.operate("POST", &path, None).await;
+        Client::new(ClientId::parse("builds").unwrap(), token_in(&issued))
+    };
+    let status = async |client: &Client| world.claim(client, NAMESPACE, "{}").await.status;
+    let new = reset(3600).await;
+    let temporary = old.issue(BEGIN, None, &SCOPES);
+    for client in [&old, &new, &temporary] {
+        assert_eq!(status(client).await, 200);
+    }
+    let bearer = Ask::get("/api/keylender/v1/namespaces").with("authorization", &old.bearer());
+    assert_eq!(world.ask(&bearer).await.status, 403, "known, and without that scope");
+    assert_eq!(status(&old.with_token("x")).await, 401);
+    world.clock.advance(Duration::from_secs(3600));
+    for (client, expected) in [(&old, 401), (&new, 200), (&temporary, 401)] {
+        assert_eq!(status(client).await, expected);
+    }
+    assert_eq!(world.ask(&bearer).await.status, 401);
+
+    let newer = reset(3600).await;
+    let newest = reset(0).await;
+    for (client, expected) in [(&new, 401), (&newer, 401), (&newest, 200)] {
+        assert_eq!(status(client).await, expected, "a reset that keeps nothing ends all before");
+    }
 }

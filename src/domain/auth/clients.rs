@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::Bound;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ const CERTIFICATE_NAMES: Table<CertificateName, ClientId> = Table::audited("clie
 const CLIENTS_MAX: usize = 10_000;
 /// Scopes of one client at most; its requests carry none of them, so this only bounds the record.
 const SCOPES_MAX: usize = 1000;
+/// How long a replaced access token may be kept in force: whoever deploys a new one is done within a week.
+pub const KEEP_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Longest description, in bytes.
 const DESCRIPTION_LEN_MAX: usize = 10_000;
 
@@ -33,6 +36,16 @@ pub(super) struct Client {
     /// To whom its access token was shown; unknown for one of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lent: Option<LentTo>,
+    /// The access token before, while it may still be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former: Option<Former>,
+}
+
+/// An access token that was replaced, and is good for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Former {
+    token: Sealed,
+    until: Timestamp,
 }
 
 /// To whom an access token was shown.
@@ -84,6 +97,8 @@ pub struct Shown {
     pub certificate_name: Option<CertificateName>,
     /// To whom its present access token was shown, where that is known.
     pub lent: Option<LentTo>,
+    /// Until when the access token before is good, too.
+    pub former_until: Option<Timestamp>,
     /// From where it was used, the latest first.
     pub uses: Vec<Use>,
 }
@@ -118,6 +133,7 @@ impl Auth {
                     created: tx.now(),
                     certificate_name: new.certificate_name,
                     lent: LentTo::now(tx, &caller),
+                    former: None,
                 };
                 take_name(tx, &id, None, client.certificate_name.as_ref())?;
                 tx.put(&CLIENTS, &id, &client)?;
@@ -131,19 +147,29 @@ impl Auth {
             .await
     }
 
-    /// Gives a client a new access token; the old one, and temporary credentials made with it, end at once. The caller
-    /// must hold the client's scopes, because whoever has the token does.
-    pub async fn reset_client(&self, caller: &Caller, id: ClientId) -> Result<Lent<Secret>> {
+    /// Gives a client a new access token. The old one, and temporary credentials made with it, end at once, or after
+    /// `keep`, so that a service can be given the new one without a gap. Whatever was kept before ends in any case. The
+    /// caller must hold the client's scopes, because whoever has the token does. `Invalid` for more than [`KEEP_MAX`].
+    pub async fn reset_client(&self, caller: &Caller, id: ClientId, keep: Duration) -> Result<Lent<Secret>> {
+        if keep > KEEP_MAX {
+            return Err(Error::invalid("a replaced access token is kept for 7 days at most"));
+        }
         let caller = caller.clone();
         self.store
             .write(move |tx| {
                 let mut client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
                 caller.require_all(&client.scopes)?;
                 let token = Secret::generate_long();
-                client.token = tx.seal(&CLIENTS, &id, &token)?;
+                let old = std::mem::replace(&mut client.token, tx.seal(&CLIENTS, &id, &token)?);
+                let until = tx.now().plus(keep);
+                client.former = (!keep.is_zero()).then_some(Former { token: old, until });
                 client.lent = LentTo::now(tx, &caller);
                 tx.put(&CLIENTS, &id, &client)?;
-                Ok(tx.lend(caller.lend_note("client.reset", &id).about(&token), token))
+                let mut note = caller.lend_note("client.reset", &id).about(&token);
+                if client.former.is_some() {
+                    note = note.with("former_until", until.to_string());
+                }
+                Ok(tx.lend(note, token))
             })
             .await
     }
@@ -232,6 +258,12 @@ pub(super) fn look_up(tx: &ReadTx<'_>, id: &ClientId) -> Result<Option<(Client, 
     Ok(Some((client, token)))
 }
 
+/// The access token that a client had before, if it is still good.
+pub(super) fn former_token(tx: &ReadTx<'_>, id: &ClientId) -> Result<Option<Secret>> {
+    let former = tx.get(&CLIENTS, id)?.and_then(|client| client.former).filter(|former| tx.now() < former.until);
+    former.map(|former| tx.open(&CLIENTS, id, &former.token)).transpose()
+}
+
 /// The clients that go by one of these names.
 pub(super) fn by_certificate(tx: &ReadTx<'_>, names: &[CertificateName]) -> Result<Vec<(ClientId, Client)>> {
     let mut found: Vec<(ClientId, Client)> = Vec::new();
@@ -270,8 +302,9 @@ pub(super) fn refuse_double_star(scopes: &[Scope]) -> Result<()> {
 }
 
 fn shown(uses: Vec<Use>, client_id: ClientId, client: Client) -> Shown {
-    let Client { token: _, scopes, expires, disabled, description, created, certificate_name, lent } = client;
-    Shown { client_id, scopes, expires, disabled, description, created, certificate_name, lent, uses }
+    let Client { token: _, scopes, expires, disabled, description, created, certificate_name, lent, former } = client;
+    let former_until = former.map(|former| former.until);
+    Shown { client_id, scopes, expires, disabled, description, created, certificate_name, lent, former_until, uses }
 }
 
 fn no_such(id: &ClientId) -> Error {

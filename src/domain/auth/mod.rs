@@ -25,7 +25,8 @@ use crate::base::{CertificateName, ClientId, Clock, Error, Result, Secret, Times
 use crate::ports::authority::Authority;
 use crate::proto::certificates::{Age, Certificate};
 use crate::proto::hawk::{Question, bewit, mac};
-use crate::store::Store;
+use crate::proto::roles::Roles;
+use crate::store::{ReadTx, Store};
 
 /// What a request shows of itself.
 #[derive(Clone, Copy, Debug)]
@@ -124,27 +125,46 @@ impl Auth {
     /// Who signed by the own store, and the client of that store whose access token it goes back to.
     fn local(&self, presented: &Presented<'_>, question: &Question<'_>) -> Result<(Caller, ClientId)> {
         let roles = self.roles.current(&self.store)?;
-        let mut holder = None;
-        let (now, success) = self.store.read(|tx| {
-            let party = |id: &str| {
-                let Ok(id) = ClientId::parse(id) else { return Ok(None) };
-                holder = Some(id.clone());
-                Ok(clients::look_up(tx, &id)?.map(|(client, access_token)| Party {
-                    access_token,
-                    scopes: client.scopes,
-                    expires: client.expires,
-                    disabled: client.disabled,
-                }))
-            };
-            let success = verify::verify(question, party, &roles, tx.now())?;
+        let (now, success, holder) = self.store.read(|tx| {
+            let (success, holder) = self.signed(tx, question, &roles)?;
             revoked::refuse(tx, &success)?;
-            Ok((tx.now(), success))
+            Ok((tx.now(), success, holder))
         })?;
         let Success { client_id, scopes, hash, replay_key, .. } = success;
         check_payload(presented, hash.as_deref())?;
         let mark = replay_key.map(|key| self.replay.admit(&key, now)).transpose()?;
         let holder = holder.unwrap_or_else(|| client_id.clone());
         Ok((Caller::client(Some(client_id), scopes, presented, mark), holder))
+    }
+
+    /// Who signed by the own store, and who holds the access token for that: the present one, or the one before it while
+    /// that is kept.
+    fn signed(&self, tx: &ReadTx<'_>, question: &Question<'_>, roles: &Roles) -> Result<(Success, Option<ClientId>)> {
+        let mut holder = None;
+        let mut verify_by = |is_former: bool| {
+            let party = |id: &str| {
+                let Ok(id) = ClientId::parse(id) else { return Ok(None) };
+                holder = Some(id.clone());
+                let Some((client, present)) = clients::look_up(tx, &id)? else { return Ok(None) };
+                let former = if is_former { clients::former_token(tx, &id)? } else { None };
+                Ok(Some(Party {
+                    access_token: former.unwrap_or(present),
+                    scopes: client.scopes,
+                    expires: client.expires,
+                    disabled: client.disabled,
+                }))
+            };
+            let verified = verify::verify(question, party, roles, tx.now());
+            (verified, holder.clone())
+        };
+        match verify_by(false) {
+            (Ok(success), holder) => Ok((success, holder)),
+            (Err(error), Some(id)) if clients::former_token(tx, &id)?.is_some() => {
+                let (verified, holder) = verify_by(true);
+                verified.map(|success| (success, holder)).map_err(|_| error)
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// `Authorization: Bearer <clientId>/<accessToken>`: enough for `curl`, and only where nobody can listen.
@@ -163,7 +183,8 @@ impl Auth {
                 Err(_) => None,
             };
             let (id, client, right) = found.ok_or_else(|| refuse("unknown client or wrong access token"))?;
-            match right == Secret::new(token) {
+            let given = Secret::new(token);
+            match right == given || clients::former_token(tx, &id)?.is_some_and(|former| former == given) {
                 true => Ok((id, usable(client, tx.now())?)),
                 false => Err(refuse("unknown client or wrong access token")),
             }

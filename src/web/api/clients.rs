@@ -1,12 +1,13 @@
 //! Our own API: clients of the own store.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::MethodFilter;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, serve};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::domain::auth::{Auth, NewClient, ShownClient};
 use crate::proto::formats;
@@ -17,13 +18,20 @@ static CREATE: Endpoint =
     endpoint("createClient", MethodFilter::PUT, "/clients/<clientId>", "keylender:client:create:<clientId>", true);
 static DELETE: Endpoint =
     endpoint("deleteClient", MethodFilter::DELETE, "/clients/<clientId>", "keylender:client:delete:<clientId>", false);
-static RESET: Endpoint = endpoint(
-    "resetClient",
-    MethodFilter::POST,
-    "/clients/<clientId>/reset",
-    "keylender:client:reset:<clientId>",
-    false,
-);
+static RESET: Endpoint = Endpoint {
+    query: &[QueryParameter {
+        name: "keepSeconds",
+        pattern: "/^[0-9]+$/",
+        matches: |text| text.parse::<u32>().is_ok(),
+    }],
+    ..endpoint(
+        "resetClient",
+        MethodFilter::POST,
+        "/clients/<clientId>/reset",
+        "keylender:client:reset:<clientId>",
+        false,
+    )
+};
 static CERTIFICATE: Endpoint = endpoint(
     "nameClientCertificate",
     MethodFilter::PUT,
@@ -86,15 +94,29 @@ struct Shown {
     last_used: Option<Timestamp>,
     /// From which addresses, the latest first.
     used_from: Vec<IpAddr>,
+    /// Until when the access token before is good, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_until: Option<Timestamp>,
 }
 
 impl From<ShownClient> for Shown {
     fn from(client: ShownClient) -> Self {
-        let ShownClient { client_id, scopes, expires, disabled, description, created, certificate_name, uses, lent: _ } =
-            client;
+        let ShownClient { client_id, scopes, expires, disabled, description, created, .. } = client;
+        let (certificate_name, uses, former_until) = (client.certificate_name, client.uses, client.former_until);
         let last_used = uses.first().map(|each| each.last);
         let used_from = uses.into_iter().map(|each| each.from).collect();
-        Self { client_id, scopes, expires, disabled, description, created, certificate_name, last_used, used_from }
+        Self {
+            client_id,
+            scopes,
+            expires,
+            disabled,
+            description,
+            created,
+            certificate_name,
+            last_used,
+            used_from,
+            former_until,
+        }
     }
 }
 
@@ -137,7 +159,8 @@ async fn create(app: App, call: Call, id: ClientId) -> Result<Reply> {
 }
 
 async fn reset(app: App, call: Call, id: ClientId) -> Result<Reply> {
-    issued(&id, &app.auth.reset_client(&call.caller, id.clone()).await?.into_inner())
+    let keep = call.query("keepSeconds").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    issued(&id, &app.auth.reset_client(&call.caller, id.clone(), keep.unwrap_or_default()).await?.into_inner())
 }
 
 fn issued(client_id: &ClientId, token: &Secret) -> Result<Reply> {
