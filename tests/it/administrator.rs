@@ -167,7 +167,7 @@ async fn a_rotation_that_is_dropped_at_any_moment_is_finished_by_the_loop() {
             // than to its next write, however fast the thread is; what it was sent is done when the next poll comes.
             let (go, gate) = std::sync::mpsc::channel::<()>();
             let mut standing = Box::pin(process.store.write(move |_| {
-                drop(gate.recv());
+                let _ = gate.recv();
                 Ok(())
             }));
             assert!(once(&mut standing).await.is_pending());
