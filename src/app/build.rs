@@ -22,6 +22,7 @@ use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
+use crate::domain::operators::Operators;
 use crate::domain::vitals::{self, Vitals};
 use crate::domain::wraps::Wraps;
 use crate::ports::amqp::AmqpDoor;
@@ -55,6 +56,8 @@ pub struct Appliance {
     pub backups: Backups,
     /// The keeper of the sealing key.
     pub keys: SealingKey,
+    /// The people who use the console.
+    pub operators: Operators,
     /// What runs by itself.
     pub loops: Loops,
     /// What people should hear.
@@ -80,6 +83,7 @@ impl Appliance {
         let auth = Auth::new(store.clone(), remote.clone(), rates(settings), clock.clone())?;
         let work = work(&store, settings, &clock, broker, remote, &auth)?;
         let keys = SealingKey::new(store.clone());
+        let operators = Operators::new(store.clone());
         let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
         let vitals = vitals(&store, settings, &clock, &work, &auth, &loops);
         let loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, wraps, .. } =
@@ -99,6 +103,7 @@ impl Appliance {
             audit,
             backups: backups.clone(),
             keys: keys.clone(),
+            operators: operators.clone(),
             clock,
             public_url: settings.listen.public_url.clone(),
             force_ssl: settings.listen.force_ssl,
@@ -122,6 +127,7 @@ impl Appliance {
             notices,
             backups,
             keys,
+            operators,
             loops,
             vitals,
             app,

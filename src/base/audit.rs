@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::names::{ClientId, HostName};
+use super::names::{ClientId, HostName, OperatorName};
 use super::secret::Secret;
 
 /// Who acted. The loops are actors too.
@@ -20,6 +20,8 @@ pub enum Actor {
     Host(HostName),
     /// A user of this host, through the control socket or the store itself.
     Local(String),
+    /// A person who signed in to the console.
+    Operator(OperatorName),
     /// A loop, by its name.
     Loop(String),
     /// The appliance itself: start, migration.
@@ -34,6 +36,7 @@ impl Actor {
             Self::Anonymous => ("anonymous", ""),
             Self::Host(name) => ("host", name.as_str()),
             Self::Local(user) => ("local", user),
+            Self::Operator(name) => ("operator", name.as_str()),
             Self::Loop(name) => ("loop", name),
             Self::Appliance => ("appliance", ""),
         }

@@ -13,7 +13,8 @@ pub mod span;
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};
 pub use names::{
-    AccountName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, RoleId, Scope, VhostName,
+    AccountName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, OperatorName, RoleId, Scope,
+    VhostName,
 };
 pub use secret::Secret;
 pub use span::Span;

@@ -77,6 +77,8 @@ const NAMESPACE_LEN_MAX: usize = 64;
 const SHORT_STRING_LEN_MAX: usize = 255;
 /// Longest client or role id; far above anything in use, so that a table key stays small.
 const ID_LEN_MAX: usize = 255;
+/// Longest name of an operator: it stands in every head of a page.
+const OPERATOR_LEN_MAX: usize = 64;
 /// Longest scope; a Hawk header holds no longer one anyway (taskcluster.md 1.1).
 const SCOPE_LEN_MAX: usize = 4096;
 /// Longest mail address (RFC 5321, 4.5.3.1, less the angle brackets).
@@ -122,6 +124,17 @@ name!(
     |text| (1..=ID_LEN_MAX).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!@/:.+|_-".contains(&b)),
     "1 to 255 of A-Z a-z 0-9 ! @ / : . + | _ -"
+);
+
+name!(
+    /// A person who may use the console. In lower case, so that nobody signs in as two.
+    OperatorName,
+    "operator name",
+    |text| (1..=OPERATOR_LEN_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"@._+-".contains(&b))
+        && text != "."
+        && text != "..",
+    "1 to 64 of a-z 0-9 @ . _ + -"
 );
 
 name!(

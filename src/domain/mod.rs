@@ -2,7 +2,7 @@
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
-//! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` ·
+//! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `operators → auth` ·
 //! `vitals → accounts, auth, backups, hosts, loops, namespaces, notices`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `vitals` only reads.
 
@@ -18,5 +18,6 @@ pub mod leases; // everything that is lent now, and taking it back
 pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
+pub mod operators; // people who use the console: passwords, roles, sessions
 pub mod vitals; // figures for health, metrics and the console
 pub mod wraps; // hand-over links that open once

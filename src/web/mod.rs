@@ -2,7 +2,7 @@
 
 pub mod api;
 mod assets;
-mod console;
+pub mod console;
 pub mod crowd;
 mod error;
 mod health;
@@ -51,9 +51,7 @@ fn pages() -> Router<App> {
     Router::new()
         .merge(api::reference::routes())
         // People.
-        .route("/", get(console::overview))
-        .route("/hosts", get(console::hosts))
-        .route("/hosts/{address}", get(console::host))
+        .merge(console::routes())
         .route("/wraps/{token}", get(wraps::look).post(wraps::open))
         .route("/static/{*name}", get(assets::asset))
         .route("/robots.txt", get(robots))

@@ -22,6 +22,7 @@ use crate::domain::keys::SealingKey;
 use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
+use crate::domain::operators::Operators;
 use crate::domain::vitals::Vitals;
 use crate::domain::wraps::Wraps;
 use crate::store::Store;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub backups: Backups,
     /// The keeper of the sealing key.
     pub keys: SealingKey,
+    /// The people who use the console.
+    pub operators: Operators,
     /// What time it is.
     pub clock: Clock,
     /// What clients are told our address is; from the request when not set.

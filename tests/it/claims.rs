@@ -56,7 +56,7 @@ async fn the_contact_is_nobodys_business() {
             answers.push(world.ask(&Ask::get(&format!("{mount}{path}"))).await);
         }
     }
-    assert!(answers.iter().filter(|answer| answer.status == 200).count() >= 8);
+    assert!(answers.iter().filter(|answer| answer.status == 200).count() >= 7);
     for answer in answers {
         assert!(!answer.text().contains("canary") && !answer.text().contains("contact"), "{}", answer.text());
     }

@@ -8,6 +8,7 @@ mod certificates;
 mod claims;
 mod cli;
 mod connections;
+mod console;
 mod crash;
 mod credentials;
 #[path = "../support/disk.rs"]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keylender::app::operate::Operator;
 use keylender::app::settings::Settings;
-use keylender::app::{self, Running};
+use keylender::app::{self, Appliance, Running};
 use keylender::base::{ClientId, Clock, Secret, Timestamp};
 use keylender::ports::broker::MemoryBroker;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -78,6 +78,11 @@ impl World {
 
     pub fn address(&self) -> SocketAddr {
         self.running.as_ref().unwrap().address
+    }
+
+    /// Its parts, for what has no door of its own.
+    pub fn appliance(&self) -> &Appliance {
+        &self.running.as_ref().unwrap().appliance
     }
 
     /// A text that no other request of this world uses.

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::Presented;
 use crate::base::audit::{Actor, Note};
-use crate::base::{ClientId, Error, Result, Scope};
+use crate::base::{ClientId, Error, OperatorName, Result, Scope};
 use crate::proto::scopes::{Expression, covers};
 
-/// Who is asking, and what they may do. Made only by `Auth` and for the control socket.
+/// Who is asking, and what they may do. Made only by `Auth`, for the control socket and for sessions of
+/// the console.
 #[derive(Clone, Debug)]
 pub struct Caller {
     actor: Actor,
@@ -23,6 +24,8 @@ pub struct Caller {
     mark: Option<String>,
     /// The fingerprint of the certificate that they were known by, if it was one.
     certificate: Option<Arc<str>>,
+    /// Why they do it, in their own words.
+    reason: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -53,7 +56,15 @@ impl Caller {
     }
 
     fn acting(actor: Actor) -> Self {
-        Self { actor, scopes: Arc::default(), request_id: None, address: None, mark: None, certificate: None }
+        Self {
+            actor,
+            scopes: Arc::default(),
+            request_id: None,
+            address: None,
+            mark: None,
+            certificate: None,
+            reason: None,
+        }
     }
 
     /// A user of this host who reached the control socket or the store itself: the file's mode is the proof, and
@@ -62,6 +73,23 @@ impl Caller {
         let everything = Scope::parse("*").into_iter().collect();
         let request_id = Some(request_id.into());
         Self { scopes: everything, request_id, ..Self::acting(Actor::Local(user.into())) }
+    }
+
+    /// A person with a session of the console, and the scopes of their role.
+    pub(in crate::domain) fn operator(
+        name: OperatorName,
+        scopes: Vec<Scope>,
+        request_id: &str,
+        address: IpAddr,
+    ) -> Self {
+        let request_id = Some(request_id.into());
+        Self { scopes: scopes.into(), request_id, address: Some(address), ..Self::acting(Actor::Operator(name)) }
+    }
+
+    /// The same, for a reason that every audit entry of theirs then has.
+    #[must_use]
+    pub fn because(&self, reason: &str) -> Self {
+        Self { reason: Some(reason.into()), ..self.clone() }
     }
 
     /// A loop of this appliance, which acts by what the store says.
@@ -101,10 +129,18 @@ impl Caller {
         if let Some(fingerprint) = &self.certificate {
             note = note.with("certificate", &**fingerprint);
         }
+        if let Some(reason) = &self.reason {
+            note = note.with("reason", &**reason);
+        }
         match &self.mark {
             Some(mark) => note.with(super::replay::DETAIL, mark.clone()),
             None => note,
         }
+    }
+
+    /// Whether they hold a scope: to show what they may do. [`Caller::require`] refuses them what they may not.
+    pub fn holds(&self, scope: &str) -> bool {
+        covers(&self.scopes, scope)
     }
 
     /// Refuses a caller whose scopes do not satisfy the expression, in the ancestor's words

@@ -136,6 +136,13 @@ impl Vitals {
         vec![self.store().await, self.broker().await, self.clock()]
     }
 
+    /// The same without asking a neighbour: of the broker, what was heard last.
+    pub async fn glance(&self) -> Vec<Vital> {
+        // Somebody who is asking it right now will know soon.
+        let broker = self.broker.try_lock().ok().and_then(|last| last.as_ref().map(|(_, vital)| vital.clone()));
+        [Some(self.store().await), broker, Some(self.clock())].into_iter().flatten().collect()
+    }
+
     /// Only an attempt to write tells whether claims could be audited, and only one that reaches the disk: so a small
     /// record is committed as they are, at most every few seconds, by one asker at a time.
     async fn store(&self) -> Vital {

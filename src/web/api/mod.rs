@@ -105,7 +105,7 @@ fn nothing(_: &App, _: &Params) -> Result<()> {
 
 /// Waits for work that goes on when the client hangs up: a request is dropped then, at whatever step it is. The stop of
 /// the appliance awaits the work.
-async fn detached<T: Send + 'static>(
+pub(super) async fn detached<T: Send + 'static>(
     tasks: &TaskTracker,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {

@@ -3,82 +3,176 @@
 use std::net::IpAddr;
 
 use askama::Template;
-use axum::extract::{Extension, OriginalUri, Path, Query, State};
-use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use serde::Deserialize;
 
-use super::page;
-use crate::domain::hosts::Known;
+use super::form::CheckedForm;
+use super::form::Nothing;
+use super::frame::{Frame, page};
+use super::plan::{self, Plan, Same, Weight};
+use super::session::Session;
+use super::table::{Cell, Column, Shown, Table, View, encoded};
+use super::text::{Foreign, Moment, State, Tone};
+use crate::base::{Error, HostName, Result};
+use crate::domain::hosts::{HostRule, Known, PAGE_LEN_MAX};
 use crate::ports::dns::{Answer, Data, Kind, Status};
-use crate::web::layers::Origin;
-use crate::web::page::{error, not_found};
 use crate::web::state::App;
 
-/// Machines on one page.
-const PAGE_LEN: usize = 100;
-/// Who sees these pages while there is no sign-in: DNS answers are nothing for strangers.
-const NOT_HERE: &str = "this page is for people on the appliance's own host";
+/// Machines that one page looks through.
+const HOSTS_MAX: usize = 20_000;
+
+const HOSTS: Table<Known> = Table {
+    name: "hosts",
+    caption: "Machines that asked for credentials",
+    columns: &[
+        Column {
+            name: "address",
+            title: "Address",
+            cell: |host| Cell::text(host.address).to(format!("/hosts/{}", host.address)),
+        },
+        Column {
+            name: "name",
+            title: "Name",
+            cell: |host| Cell::text(host.name.as_ref().map(HostName::as_str).unwrap_or_default()),
+        },
+        Column { name: "verdict", title: "Verdict", cell: |host| Cell::state(tone(host), host.verdict.clone()) },
+        Column { name: "why", title: "Why", cell: |host| Cell::text(&host.why) },
+        Column { name: "first", title: "First seen", cell: |host| Cell::moment(host.first_seen) },
+        Column { name: "last", title: "Last seen", cell: |host| Cell::moment(host.last_seen) },
+        Column { name: "lent", title: "Lent", cell: |host| Cell::number(host.lent) },
+        Column { name: "refused", title: "Refused", cell: |host| Cell::number(host.refused) },
+    ],
+    sort: "-last",
+    select: None,
+    empty: (
+        "No machine has asked so far. A machine asks for its credentials by one request, and is known by its address:",
+        "curl http://this-server/v1/credentials",
+    ),
+};
 
 #[derive(Template)]
 #[template(path = "console/hosts.html")]
 struct Hosts {
+    frame: Frame,
     missing: String,
-    hosts: Vec<Known>,
-    next: Option<IpAddr>,
+    table: View,
 }
 
 #[derive(Template)]
 #[template(path = "console/host.html")]
 struct Host {
+    frame: Frame,
+    name: Option<Foreign<'static>>,
+    verdict: State,
+    why: Foreign<'static>,
+    first_seen: Moment,
+    last_seen: Moment,
+    changed: Moment,
     known: Known,
     answers: Vec<Row>,
+    same: Same,
+    may_block: bool,
 }
 
 /// A question to DNS and one line of what was answered.
 struct Row {
-    server: String,
-    question: String,
-    answer: String,
+    server: Foreign<'static>,
+    question: Foreign<'static>,
+    answer: Foreign<'static>,
 }
 
-/// Where a page begins.
-#[derive(Deserialize)]
-pub struct From {
-    after: Option<IpAddr>,
+fn tone(host: &Known) -> Tone {
+    if host.verdict == "verified" { Tone::Well } else { Tone::Warning }
 }
 
-/// All machines that asked, a page at a time.
-pub async fn hosts(State(app): State<App>, Extension(origin): Extension<Origin>, Query(from): Query<From>) -> Response {
-    if !origin.peer.is_on_host {
-        return error(StatusCode::FORBIDDEN, NOT_HERE);
-    }
-    match app.hosts.list(from.after.as_ref(), PAGE_LEN) {
-        Ok(hosts) => {
-            let next = hosts.last().filter(|_| hosts.len() == PAGE_LEN).map(|last| last.address);
-            page(&Hosts { missing: app.hosts.missing().join(", "), hosts, next })
+/// All machines that asked.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    match HOSTS.show(&session, all(&app)?) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => {
+            let frame = Frame::of(&app, &session, "Hosts").await;
+            Ok(page(&Hosts { frame, missing: app.hosts.missing().join(", "), table }))
         }
-        Err(failure) => error(StatusCode::SERVICE_UNAVAILABLE, failure.message()),
+    }
+}
+
+fn all(app: &App) -> Result<Vec<Known>> {
+    let mut hosts: Vec<Known> = Vec::new();
+    loop {
+        let after = hosts.last().map(|last| last.address);
+        let more = app.hosts.list(after.as_ref(), PAGE_LEN_MAX)?;
+        let is_end = more.len() < PAGE_LEN_MAX || hosts.len() >= HOSTS_MAX;
+        hosts.extend(more);
+        if is_end {
+            return Ok(hosts);
+        }
     }
 }
 
 /// One machine.
-pub async fn host(
-    State(app): State<App>,
-    Extension(origin): Extension<Origin>,
-    method: Method,
-    OriginalUri(target): OriginalUri,
-    Path(address): Path<String>,
-) -> Response {
-    if !origin.peer.is_on_host {
-        return error(StatusCode::FORBIDDEN, NOT_HERE);
-    }
-    let known = address.parse::<IpAddr>().ok().map(|address| app.hosts.known(address.to_canonical()));
-    match known {
-        Some(Ok(Some((known, answers)))) => page(&Host { known, answers: answers.iter().flat_map(rows).collect() }),
-        Some(Err(failure)) => error(StatusCode::SERVICE_UNAVAILABLE, failure.message()),
-        None | Some(Ok(None)) => not_found(&method, &target),
-    }
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let nobody = || Error::not_found("No machine with this address has asked.");
+    let address = session.param("address").parse::<IpAddr>().map_err(|_| nobody())?.to_canonical();
+    let (known, answers) = app.hosts.known(address)?.ok_or_else(nobody)?;
+    let moment = |at| Moment { at, now: session.now };
+    let path = format!("/hosts/{address}/check");
+    let same = Same::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);
+    Ok(page(&Host {
+        frame: Frame::of(&app, &session, address.to_string()).await,
+        name: known.name.as_ref().map(|name| Foreign::of(name.to_string())),
+        verdict: State { tone: tone(&known), word: known.verdict.clone().into() },
+        why: Foreign::of(known.why.clone()),
+        first_seen: moment(known.first_seen),
+        last_seen: moment(known.last_seen),
+        changed: moment(known.changed),
+        known,
+        answers: answers.iter().flat_map(rows).collect(),
+        same,
+        may_block: session.may("keylender:host:rule:*"),
+    }))
+}
+
+/// What blocking a machine would do.
+pub async fn plan_block(app: App, session: Session) -> Result<Response> {
+    let (address, rule) = blocked(&session)?;
+    let rule_text = rule.to_string();
+    let path = format!("/host-rules/{}", encoded(&rule_text));
+    plan::ask(
+        &app,
+        &session,
+        Plan {
+            title: format!("Block {address}"),
+            effects: vec![
+                format!("Requests from {address} get no credentials from now on, whatever DNS says of it."),
+                "What it was lent before works until it ends by itself.".to_owned(),
+            ],
+            weight: Weight::Reasoned,
+            action: format!("/hosts/{address}/block"),
+            fields: Vec::new(),
+            button: "Block now",
+            back: format!("/hosts/{address}"),
+            same: Same::of(
+                &session,
+                "PUT",
+                &path,
+                Some(r#"{"remark":"why"}"#),
+                &["host", "block", &address.to_string(), "--remark", "why"],
+            ),
+        },
+    )
+    .await
+}
+
+/// Blocks a machine.
+pub async fn block(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let (address, rule) = blocked(&session)?;
+    let caller = form.with_reason(&session)?;
+    app.hosts.set_rule(&caller, rule, form.reason().to_owned()).await?;
+    plan::done(&app, &session, &format!("/hosts/{address}"))
+}
+
+fn blocked(session: &Session) -> Result<(IpAddr, HostRule)> {
+    let address = session.param("address").parse::<IpAddr>().map_err(|_| Error::not_found("This is no address."))?;
+    Ok((address.to_canonical(), format!("block {}", address.to_canonical()).parse()?))
 }
 
 fn rows(answer: &Answer) -> Vec<Row> {
@@ -88,9 +182,9 @@ fn rows(answer: &Answer) -> Vec<Row> {
         Kind::Aaaa => "AAAA",
     };
     let row = |said: String| Row {
-        server: answer.server.clone(),
-        question: format!("{kind} {}", answer.question.name),
-        answer: said,
+        server: Foreign::of(answer.server.clone()),
+        question: Foreign::of(format!("{kind} {}", answer.question.name)),
+        answer: Foreign::of(said),
     };
     let records: Vec<Row> = answer
         .records

@@ -1,53 +1,46 @@
-//! The console: pages for people. For now how the appliance is, and the machines that asked for credentials.
+//! The console: pages for people, by the same domain calls and scopes as the API. Every mount is on this screen.
 
+mod form;
+mod frame;
 mod hosts;
+mod login;
+mod mounts;
+mod overview;
+mod plan;
+mod session;
+mod table;
+mod text;
+mod theme;
 
-use askama::Template;
-use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+pub use mounts::{Access, Mount};
 
-use super::page;
+use super::Router;
 use super::state::App;
-use crate::domain::vitals::Vital;
+use mounts::Mounts;
 
-pub use hosts::{host, hosts};
-
-/// No script, no frame, and only our own style.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-
-#[derive(Template)]
-#[template(path = "console/overview.html")]
-struct Overview {
-    version: &'static str,
-    rows: Vec<Row>,
+/// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
+fn table() -> Mounts {
+    Mounts::default()
+        // In and out.
+        .open_get("/login", login::ask)
+        .open_post("/login", login::log_in)
+        .post_signed_in("/logout", login::log_out)
+        .post_signed_in("/theme", theme::choose)
+        // How it is.
+        .get("/", "keylender:doctor:read", overview::show)
+        // Machines.
+        .get("/hosts", "keylender:host:list", hosts::list)
+        .get("/hosts/{address}", "keylender:host:list", hosts::show)
+        .get("/hosts/{address}/block", "keylender:host:rule:*", hosts::plan_block)
+        .post("/hosts/{address}/block", "keylender:host:rule:*", hosts::block)
 }
 
-struct Row {
-    name: &'static str,
-    is_well: bool,
-    text: String,
+/// Serves the pages.
+pub fn routes() -> Router<App> {
+    table().router()
 }
 
-impl From<Vital> for Row {
-    fn from(vital: Vital) -> Self {
-        let is_well = vital.state.is_ok();
-        Self { name: vital.name, is_well, text: vital.state.unwrap_or_else(|problem| problem) }
-    }
-}
-
-/// How the appliance is. Nothing on it is secret: it stands before any sign-in.
-pub async fn overview(State(app): State<App>) -> Response {
-    let rows = app.vitals.check().await.into_iter().map(Row::from).collect();
-    page(&Overview { version: env!("CARGO_PKG_VERSION"), rows })
-}
-
-/// A page of the console, which nobody keeps a copy of.
-fn page(template: &impl Template) -> Response {
-    let mut response = page::render(template);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+/// The table of routes and rights.
+pub fn mounts() -> Vec<Mount> {
+    table().list()
 }

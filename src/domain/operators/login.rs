@@ -1,0 +1,88 @@
+//! Signing in with a password: slow for who guesses, and alike for whatever is wrong.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::sessions::{self, Visitor};
+use super::{OPERATORS, Operators, refusal};
+use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::rate::RateLimit;
+use crate::base::{Clock, Error, OperatorName, Result, Secret};
+use crate::proto::addresses::network;
+use crate::store::Lent;
+
+/// Wrong passwords of one account from one address in a minute: a person who mistypes.
+const PAIR_FAILURES: u32 = 5;
+/// Wrong passwords from one address in a minute, whatever the account.
+const ADDRESS_FAILURES: u32 = 10;
+/// Wrong passwords of one account in a minute, from wherever. Above what one address may, so that a single stranger does
+/// not keep an operator out.
+const ACCOUNT_FAILURES: u32 = 30;
+
+/// Somebody who wants in.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The name as it was typed.
+    pub name: String,
+    /// The password.
+    pub password: Secret,
+    /// Where they are.
+    pub from: Visitor,
+}
+
+/// Counts what was wrong.
+pub(super) struct Throttle {
+    pairs: RateLimit<(OperatorName, IpAddr)>,
+    addresses: RateLimit<IpAddr>,
+    accounts: RateLimit<OperatorName>,
+    clock: Clock,
+}
+
+impl Throttle {
+    pub fn new(clock: Clock) -> Self {
+        let (pairs, addresses) = (RateLimit::new(PAIR_FAILURES), RateLimit::new(ADDRESS_FAILURES));
+        Self { pairs, addresses, accounts: RateLimit::new(ACCOUNT_FAILURES), clock }
+    }
+
+    /// Counts an attempt that may be wrong before it is looked at, so that many at once are not looked at together.
+    fn admit(&self, name: &OperatorName, address: IpAddr) -> Result<()> {
+        let (now, address) = (self.clock.elapsed(), network(address));
+        let wait = |after: Duration| Error::limited("too many attempts to sign in: wait a little", after);
+        self.addresses.admit(address, now).map_err(wait)?;
+        self.pairs.admit((name.clone(), address), now).map_err(wait)?;
+        self.accounts.admit(name.clone(), now).map_err(wait)
+    }
+}
+
+impl Operators {
+    /// Begins a session for who knows the password. `Unauthenticated` alike for whatever is wrong, and `Limited` for who
+    /// tries too often, right or wrong.
+    pub async fn log_in(&self, attempt: Attempt) -> Result<Lent<Secret>> {
+        let Attempt { name, password, from } = attempt;
+        // People write their name as they like; there is one spelling.
+        let name = OperatorName::parse(&name.trim().to_ascii_lowercase()).map_err(|_| refusal())?;
+        self.throttle.admit(&name, from.address)?;
+        let record = self.store.read(|tx| tx.get(&OPERATORS, &name))?;
+        let stored = record.as_ref().and_then(|record| record.password.clone());
+        let fits = self.stretcher.fits(password, stored.clone()).await?;
+        let (known, request_id, address) = (record.is_some(), from.request_id.clone(), from.address);
+        let begun = self.store.write({
+            let name = name.clone();
+            move |tx| {
+                // Between the look and now the password may have become another one.
+                let current = tx.get(&OPERATORS, &name)?;
+                match current.filter(|record| fits && !record.disabled && record.password == stored) {
+                    Some(_) => Ok(Ok(sessions::begin(tx, name, "password", from)?)),
+                    None => {
+                        // A name that nobody has may be a password in the wrong field.
+                        let object = if known { name.as_str() } else { "somebody unknown" };
+                        let note = Note::done(Actor::Anonymous, "operator.login", object).outcome(Outcome::Refused);
+                        tx.audit(note.request(request_id).with("address", address.to_string()));
+                        Ok(Err(refusal()))
+                    }
+                }
+            }
+        });
+        begun.await?
+    }
+}

@@ -1,0 +1,183 @@
+//! People who use the console: who they are, what they may do, and their sessions.
+
+mod login;
+mod password;
+mod role;
+mod sessions;
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use login::Attempt;
+pub use password::LEN_MIN as PASSWORD_LEN_MIN;
+pub use role::Role;
+pub use sessions::{AGE_MAX, IDLE_MAX, ShownSession, SignedIn, Visitor};
+
+use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
+use crate::domain::auth::Caller;
+use crate::store::{Store, Table};
+use login::Throttle;
+use password::{Stretched, Stretcher};
+
+const OPERATORS: Table<OperatorName, Record> = Table::audited("operators");
+/// Operators at most: people, not machines.
+const OPERATORS_MAX: usize = 1000;
+
+/// An operator as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    role: Role,
+    /// None for somebody who is known elsewhere.
+    #[serde(default)]
+    password: Option<Stretched>,
+    #[serde(default)]
+    disabled: bool,
+    created: Timestamp,
+    #[serde(default)]
+    last_login: Option<Timestamp>,
+}
+
+/// An operator, for lists.
+#[derive(Clone, Debug)]
+pub struct ShownOperator {
+    /// The name they sign in with.
+    pub name: OperatorName,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they have a password here.
+    pub has_password: bool,
+    /// Whether they are refused.
+    pub disabled: bool,
+    /// When they were made.
+    pub created: Timestamp,
+    /// When they last signed in.
+    pub last_login: Option<Timestamp>,
+}
+
+/// The people who use the console. Cheap to clone.
+#[derive(Clone)]
+pub struct Operators {
+    store: Store,
+    stretcher: Stretcher,
+    throttle: Arc<Throttle>,
+}
+
+impl Operators {
+    /// The operators of a store.
+    pub fn new(store: Store) -> Self {
+        let throttle = Throttle::new(store.clock()).into();
+        Self { store, stretcher: Stretcher::default(), throttle }
+    }
+
+    /// Makes an operator. The caller must hold the scopes of the role; without a password nobody signs in with one.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        name: OperatorName,
+        role: Role,
+        password: Option<Secret>,
+    ) -> Result<()> {
+        caller.require_all(&role.scopes())?;
+        let password = match password {
+            Some(password) => Some(self.stretcher.stretch(password).await?),
+            None => None,
+        };
+        let caller = caller.clone();
+        self.store
+            .write(move |tx| {
+                if tx.get(&OPERATORS, &name)?.is_some() {
+                    return Err(Error::conflict(format!("operator `{name}` exists: reset or delete them")));
+                }
+                if tx.scan(&OPERATORS, OPERATORS_MAX)?.len() >= OPERATORS_MAX {
+                    return Err(Error::conflict(format!("there are {OPERATORS_MAX} operators already: delete some")));
+                }
+                let record = Record { role, password, disabled: false, created: tx.now(), last_login: None };
+                tx.put(&OPERATORS, &name, &record)?;
+                tx.audit(caller.note("operator.create", &name).with("role", role.name()));
+                Ok(())
+            })
+            .await
+    }
+
+    /// Gives an operator another password; their sessions end at once. The caller must hold what the operator does,
+    /// because whoever has the password does.
+    pub async fn reset(&self, caller: &Caller, name: OperatorName, password: Secret) -> Result<()> {
+        let password = self.stretcher.stretch(password).await?;
+        self.change(caller, name, "operator.reset", move |record| record.password = Some(password)).await
+    }
+
+    /// Gives an operator another role. The caller must hold what the operator had and gets.
+    pub async fn set_role(&self, caller: &Caller, name: OperatorName, role: Role) -> Result<()> {
+        caller.require_all(&role.scopes())?;
+        self.change(caller, name, "operator.role", move |record| record.role = role).await
+    }
+
+    /// Refuses an operator from now on and ends their sessions, or takes that back.
+    pub async fn disable(&self, caller: &Caller, name: OperatorName, disabled: bool) -> Result<()> {
+        let action = if disabled { "operator.disable" } else { "operator.enable" };
+        self.change(caller, name, action, move |record| record.disabled = disabled).await
+    }
+
+    async fn change(
+        &self,
+        caller: &Caller,
+        name: OperatorName,
+        action: &'static str,
+        change: impl FnOnce(&mut Record) + Send + 'static,
+    ) -> Result<()> {
+        let caller = caller.clone();
+        self.store
+            .write(move |tx| {
+                let mut record = tx.get(&OPERATORS, &name)?.ok_or_else(|| no_such(&name))?;
+                caller.require_all(&record.role.scopes())?;
+                change(&mut record);
+                tx.put(&OPERATORS, &name, &record)?;
+                sessions::end_all(tx, &name)?;
+                tx.audit(caller.note(action, &name).with("role", record.role.name()));
+                Ok(())
+            })
+            .await
+    }
+
+    /// Removes an operator and ends their sessions.
+    pub async fn delete(&self, caller: &Caller, name: OperatorName) -> Result<()> {
+        let caller = caller.clone();
+        self.store
+            .write(move |tx| {
+                let record = tx.get(&OPERATORS, &name)?.ok_or_else(|| no_such(&name))?;
+                caller.require_all(&record.role.scopes())?;
+                sessions::end_all(tx, &name)?;
+                tx.delete(&OPERATORS, &name);
+                tx.audit(caller.note("operator.delete", &name));
+                Ok(())
+            })
+            .await
+    }
+
+    /// All operators, by name.
+    pub fn list(&self) -> Result<Vec<ShownOperator>> {
+        let rows = self.store.read(|tx| tx.scan(&OPERATORS, Bound::Unbounded, OPERATORS_MAX))?;
+        Ok(rows.into_iter().map(|(name, record)| shown(name, record)).collect())
+    }
+
+    /// Whether there is any operator: until then the console only offers to make the first one.
+    pub fn exist(&self) -> Result<bool> {
+        self.store.read(|tx| Ok(tx.count(&OPERATORS)? > 0))
+    }
+}
+
+fn shown(name: OperatorName, record: Record) -> ShownOperator {
+    let Record { role, password, disabled, created, last_login } = record;
+    ShownOperator { name, role, has_password: password.is_some(), disabled, created, last_login }
+}
+
+fn no_such(name: &OperatorName) -> Error {
+    Error::not_found(format!("there is no operator `{name}`")).with_code("ResourceNotFound")
+}
+
+/// What everybody hears who is not let in, whatever was wrong.
+fn refusal() -> Error {
+    Error::unauthenticated("the name or the password is wrong, or this account is disabled")
+}

@@ -1,0 +1,145 @@
+//! A change shows its effect first: the page before, and the way back after.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use axum::response::Response;
+
+use super::form::TOKEN_FIELD;
+use super::frame::{ENTRY, Frame, page};
+use super::session::{Session, see_other};
+use super::text::Foreign;
+use crate::base::Result;
+use crate::store::Entry;
+use crate::web::state::App;
+
+/// Audit entries that are looked at for the one of this request. A change of many things writes some thousands.
+const LOOK_BACK: u64 = 5000;
+/// Effects that are listed; of more, the number.
+const EFFECTS_MAX: usize = 100;
+
+/// What a change would do.
+pub struct Plan {
+    /// What it is: `Rotate taskcluster-builds`.
+    pub title: String,
+    /// What will be so afterwards, a sentence each.
+    pub effects: Vec<String>,
+    /// What it takes to do it.
+    pub weight: Weight,
+    /// Where the form goes to; a path of ours.
+    pub action: String,
+    /// What it brings along.
+    pub fields: Vec<(&'static str, String)>,
+    /// What the button says: `Rotate now`.
+    pub button: &'static str,
+    /// Where one is who does not want it; a path of ours.
+    pub back: String,
+    /// The same thing by other means.
+    pub same: Same,
+}
+
+/// What a change takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// A click.
+    Light,
+    /// A reason, which `form.with_reason` reads.
+    Reasoned,
+    /// A reason, and a warning: something is lost that cannot be had back.
+    Destroys,
+}
+
+impl Weight {
+    /// Whether it asks for a reason.
+    pub fn is_reasoned(self) -> bool {
+        self != Self::Light
+    }
+
+    /// Whether something is lost.
+    pub fn destroys(self) -> bool {
+        self == Self::Destroys
+    }
+}
+
+/// The same thing as a call of the API and as a command.
+#[derive(Template)]
+#[template(path = "parts/same.html")]
+pub struct Same {
+    /// A line for `curl`.
+    pub curl: String,
+    /// A command.
+    pub command: String,
+}
+
+impl HtmlSafe for Same {}
+
+impl Same {
+    /// A call of our own API, below its mount, and the words of a command.
+    pub fn of(session: &Session, method: &str, path: &str, body: Option<&str>, command: &[&str]) -> Self {
+        let scheme = if session.origin.peer.is_https { "https" } else { "http" };
+        let url = format!("{scheme}://$KEYLENDER{}/api/keylender/v1{path}", session.root);
+        let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
+        let body = body.map(|body| format!(" -H 'Content-Type: application/json' -d {}", shell(body)));
+        let curl = format!(
+            "curl {method}-H \"Authorization: Bearer $CLIENT_ID/$ACCESS_TOKEN\" \"{url}\"{}",
+            body.unwrap_or_default()
+        );
+        let words: Vec<String> = command.iter().map(|word| shell(word)).collect();
+        Self { curl, command: format!("keylender {}", words.join(" ")) }
+    }
+}
+
+/// A text as one word of a shell.
+fn shell(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/plan.html")]
+struct PlanPage {
+    frame: Frame,
+    effects: Vec<Foreign<'static>>,
+    more: usize,
+    plan: Plan,
+    token_field: &'static str,
+    form_token: String,
+}
+
+/// The page that shows a plan, and the button that carries it out.
+pub async fn ask(app: &App, session: &Session, mut plan: Plan) -> Result<Response> {
+    let frame = Frame::of(app, session, plan.title.clone()).await;
+    let effects = std::mem::take(&mut plan.effects);
+    let more = effects.len().saturating_sub(EFFECTS_MAX);
+    Ok(page(&PlanPage {
+        frame,
+        effects: effects.into_iter().take(EFFECTS_MAX).map(Foreign::of).collect(),
+        more,
+        plan,
+        token_field: TOKEN_FIELD,
+        form_token: session.form_token().expose().to_owned(),
+    }))
+}
+
+/// Goes on to a page after a change, which shows the audit entry that this request made.
+pub fn done(app: &App, session: &Session, back: &str) -> Result<Response> {
+    let id = session.caller.request_id();
+    let seq = app.store.read(|tx| {
+        let last = tx.last_entry()?.unwrap_or(0);
+        let from = (last + 1).saturating_sub(LOOK_BACK);
+        let is_ours = |bytes: &[u8]| {
+            let entry: Option<Entry<'_>> = serde_json::from_slice(bytes).ok();
+            entry.is_some_and(|entry| entry.request_id.as_deref() == Some(id))
+        };
+        let entries = tx.entries(from, usize::try_from(LOOK_BACK).unwrap_or(usize::MAX))?;
+        Ok(entries.iter().rev().find(|(_, bytes)| is_ours(bytes)).map(|(seq, _)| *seq))
+    })?;
+    let (path, query) = back.split_once('?').unwrap_or((back, ""));
+    let entry = seq.map(|seq| format!("{ENTRY}={seq}"));
+    let query: Vec<&str> =
+        [query, entry.as_deref().unwrap_or_default()].into_iter().filter(|q| !q.is_empty()).collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    Ok(see_other(&format!("{}{path}{query}", session.root)))
+}

@@ -1,0 +1,362 @@
+//! Tables: filtered, sorted, paged and exported alike everywhere, by what stands in the address.
+
+use std::cmp::Reverse;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value as Json};
+
+use super::session::Session;
+use super::text::{Foreign, Moment, State, Tone};
+use crate::base::Timestamp;
+
+/// Rows of one page.
+pub const PAGE_LEN: usize = 50;
+/// Words of a filter that are looked at.
+const WORDS_MAX: usize = 10;
+/// Letters by which a spreadsheet takes a text for a formula.
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// What a table shows of rows `R`.
+pub struct Table<R: 'static> {
+    /// Its name in addresses and file names.
+    pub name: &'static str,
+    /// What it lists.
+    pub caption: &'static str,
+    /// Its columns; the first one names the row.
+    pub columns: &'static [Column<R>],
+    /// The column it is sorted by at first, with a minus before it for downwards.
+    pub sort: &'static str,
+    /// What can be done to some rows at once.
+    pub select: Option<Select<R>>,
+    /// What to do next when there is nothing to list, and the command for it, if there is one.
+    pub empty: (&'static str, &'static str),
+}
+
+/// A column.
+pub struct Column<R> {
+    /// Its name in addresses, filters and exports.
+    pub name: &'static str,
+    /// Its head.
+    pub title: &'static str,
+    /// What a row has in it.
+    pub cell: fn(&R) -> Cell,
+}
+
+/// Boxes before the rows, and what can be done to those that are ticked. Each action is a page that shows a plan.
+pub struct Select<R> {
+    /// What the page gets for each row, as `name`.
+    pub key: fn(&R) -> String,
+    /// The actions: label, path, and the scope without which one is not shown.
+    pub actions: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// What stands in a cell.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    value: Value,
+    link: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Text(String),
+    Number(i64),
+    Moment(Option<Timestamp>),
+    State(Tone, String),
+}
+
+/// By what a cell is sorted.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Number(i64),
+    Text(String),
+}
+
+impl Cell {
+    /// A text, of whomever.
+    pub fn text(text: impl ToString) -> Self {
+        Self { value: Value::Text(text.to_string()), link: None }
+    }
+
+    /// A number.
+    pub fn number(number: impl TryInto<i64>) -> Self {
+        Self { value: Value::Number(number.try_into().unwrap_or(i64::MAX)), link: None }
+    }
+
+    /// A moment, or none.
+    pub fn moment(at: impl Into<Option<Timestamp>>) -> Self {
+        Self { value: Value::Moment(at.into()), link: None }
+    }
+
+    /// A state in a word.
+    pub fn state(tone: Tone, word: impl Into<String>) -> Self {
+        Self { value: Value::State(tone, word.into()), link: None }
+    }
+
+    /// The same, with a link to a path of ours.
+    #[must_use]
+    pub fn to(self, path: impl Into<String>) -> Self {
+        Self { link: Some(path.into()), ..self }
+    }
+
+    fn order(&self) -> Order {
+        match &self.value {
+            Value::Text(text) | Value::State(_, text) => Order::Text(text.to_lowercase()),
+            Value::Number(number) => Order::Number(*number),
+            Value::Moment(at) => Order::Number(at.map_or(i64::MIN, Timestamp::as_millis)),
+        }
+    }
+
+    fn plain(&self) -> String {
+        match &self.value {
+            Value::Text(text) | Value::State(_, text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Moment(at) => at.map(|at| at.to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn json(&self) -> Json {
+        match &self.value {
+            Value::Number(number) => (*number).into(),
+            Value::Moment(None) => Json::Null,
+            _ => self.plain().into(),
+        }
+    }
+
+    fn html(&self, now: Timestamp) -> String {
+        match &self.value {
+            Value::Text(text) => Foreign::of(text).to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Moment(at) => at.map(|at| Moment { at, now }.to_string()).unwrap_or_default(),
+            Value::State(tone, word) => State { tone: *tone, word: word.clone().into() }.to_string(),
+        }
+    }
+}
+
+/// What a page does with its table.
+pub enum Shown {
+    /// It shows it.
+    View(View),
+    /// It is a file instead.
+    Export(Response),
+}
+
+/// A table as its page shows it.
+#[derive(Template)]
+#[template(path = "parts/table.html")]
+pub struct View {
+    root: String,
+    name: &'static str,
+    caption: &'static str,
+    filter: String,
+    /// Parameters of the address that are not the table's, and those that a new filter keeps.
+    kept: Vec<(String, String)>,
+    unfiltered: String,
+    heads: Vec<Head>,
+    rows: Vec<Row>,
+    actions: Vec<(&'static str, &'static str)>,
+    total: usize,
+    found: usize,
+    first: usize,
+    last: usize,
+    previous: Option<String>,
+    next: Option<String>,
+    csv: String,
+    json: String,
+    empty: (&'static str, &'static str),
+}
+
+impl HtmlSafe for View {}
+
+struct Head {
+    title: &'static str,
+    address: String,
+    /// `ascending`, `descending` or `none`.
+    sorted: &'static str,
+}
+
+struct Row {
+    key: String,
+    cells: Vec<Drawn>,
+}
+
+struct Drawn {
+    title: &'static str,
+    class: &'static str,
+    link: Option<String>,
+    html: Html,
+}
+
+/// HTML that a cell wrote itself.
+struct Html(String);
+
+impl HtmlSafe for Html {}
+
+impl std::fmt::Display for Html {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<R> Table<R> {
+    /// The rows that the address asks for, to be looked at or as a file.
+    pub fn show(&self, session: &Session, rows: Vec<R>) -> Shown {
+        let total = rows.len();
+        let filter = session.query("q").unwrap_or_default();
+        let mut rows = self.filtered(rows, filter);
+        let sort = session.query("sort").unwrap_or(self.sort);
+        let (sort, is_down) = sort.strip_prefix('-').map_or((sort, false), |sort| (sort, true));
+        if let Some(column) = self.columns.iter().find(|column| column.name == sort) {
+            match is_down {
+                true => rows.sort_by_cached_key(|row| Reverse((column.cell)(row).order())),
+                false => rows.sort_by_cached_key(|row| (column.cell)(row).order()),
+            }
+        }
+        match session.query("export") {
+            Some("csv") => Shown::Export(self.file("csv", "text/csv; charset=utf-8", self.csv(&rows))),
+            Some("json") => Shown::Export(self.file("json", "application/json", self.json(&rows))),
+            _ => Shown::View(self.view(session, &rows, total, (sort, is_down))),
+        }
+    }
+
+    /// The rows that have all words of a filter. `column:word` looks into one column.
+    fn filtered(&self, mut rows: Vec<R>, filter: &str) -> Vec<R> {
+        let words: Vec<String> = filter.split_whitespace().take(WORDS_MAX).map(str::to_lowercase).collect();
+        if words.is_empty() {
+            return rows;
+        }
+        rows.retain(|row| {
+            let cells: Vec<(&str, String)> =
+                self.columns.iter().map(|column| (column.name, (column.cell)(row).plain().to_lowercase())).collect();
+            words.iter().all(|word| {
+                let limited = word.split_once(':').filter(|(name, _)| cells.iter().any(|(column, _)| column == name));
+                match limited {
+                    Some((name, word)) => cells.iter().any(|(column, text)| column == &name && text.contains(word)),
+                    None => cells.iter().any(|(_, text)| text.contains(word)),
+                }
+            })
+        });
+        rows
+    }
+
+    fn view(&self, session: &Session, rows: &[R], total: usize, (sort, is_down): (&str, bool)) -> View {
+        let pages = rows.len().div_ceil(PAGE_LEN).max(1);
+        let page = session.query("page").and_then(|page| page.parse().ok()).unwrap_or(1).clamp(1, pages);
+        let first = (page - 1) * PAGE_LEN;
+        let shown = rows.iter().skip(first).take(PAGE_LEN);
+        let head = |column: &Column<R>| {
+            let is_sorted = column.name == sort;
+            let next = if is_sorted && !is_down { format!("-{}", column.name) } else { column.name.to_owned() };
+            let sorted = match (is_sorted, is_down) {
+                (false, _) => "none",
+                (true, false) => "ascending",
+                (true, true) => "descending",
+            };
+            Head { title: column.title, address: full(session, &[("sort", &next), ("page", "")]), sorted }
+        };
+        let select = self.select.as_ref();
+        let actions = select.map(|select| select.actions).unwrap_or_default();
+        let actions: Vec<_> =
+            actions.iter().filter(|(_, _, scope)| session.may(scope)).map(|(label, path, _)| (*label, *path)).collect();
+        let key = |row: &R| select.filter(|_| !actions.is_empty()).map(|s| (s.key)(row)).unwrap_or_default();
+        let kept = |name: &str| !["q", "page", "export", super::frame::ENTRY].contains(&name);
+        View {
+            root: session.root.clone(),
+            name: self.name,
+            caption: self.caption,
+            filter: session.query("q").unwrap_or_default().to_owned(),
+            kept: session.queries().iter().filter(|(name, _)| kept(name)).cloned().collect(),
+            unfiltered: full(session, &[("q", ""), ("page", "")]),
+            heads: self.columns.iter().map(head).collect(),
+            rows: shown.map(|row| Row { key: key(row), cells: self.drawn(session, row) }).collect(),
+            actions,
+            total,
+            found: rows.len(),
+            first: (first + 1).min(rows.len()),
+            last: (first + PAGE_LEN).min(rows.len()),
+            previous: (page > 1).then(|| full(session, &[("page", &(page - 1).to_string())])),
+            next: (page < pages).then(|| full(session, &[("page", &(page + 1).to_string())])),
+            csv: full(session, &[("export", "csv"), ("page", "")]),
+            json: full(session, &[("export", "json"), ("page", "")]),
+            empty: self.empty,
+        }
+    }
+
+    fn drawn(&self, session: &Session, row: &R) -> Vec<Drawn> {
+        let draw = |column: &Column<R>| {
+            let cell = (column.cell)(row);
+            Drawn {
+                title: column.title,
+                class: if matches!(cell.value, Value::Number(_)) { "number" } else { "text" },
+                link: cell.link.as_ref().map(|path| format!("{}{path}", session.root)),
+                html: Html(cell.html(session.now)),
+            }
+        };
+        self.columns.iter().map(draw).collect()
+    }
+
+    fn csv(&self, rows: &[R]) -> String {
+        let line = |cells: Vec<String>| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n";
+        let cells = |row: &R| self.columns.iter().map(|column| harmless(&(column.cell)(row))).collect();
+        let head = line(self.columns.iter().map(|column| column.name.to_owned()).collect());
+        rows.iter().fold(head, |text, row| text + &line(cells(row)))
+    }
+
+    fn json(&self, rows: &[R]) -> String {
+        let object = |row: &R| -> Map<String, Json> {
+            self.columns.iter().map(|column| (column.name.to_owned(), (column.cell)(row).json())).collect()
+        };
+        let rows: Vec<_> = rows.iter().map(object).collect();
+        serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"
+    }
+
+    fn file(&self, end: &str, kind: &'static str, text: String) -> Response {
+        let name = format!("attachment; filename=\"keylender-{}.{end}\"", self.name);
+        ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)], text).into_response()
+    }
+}
+
+/// The address of this page with some parameters changed; those with an empty value are left out.
+pub(super) fn address(session: &Session, changes: &[(&str, &str)]) -> String {
+    let kept = session.queries().iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    let kept = kept.map(|(name, value)| (name.as_str(), value.as_str()));
+    let pairs: Vec<String> = kept
+        .chain(changes.iter().copied())
+        .filter(|(name, value)| !value.is_empty() && *name != "export")
+        .chain(changes.iter().copied().filter(|(name, value)| !value.is_empty() && *name == "export"))
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+        .collect();
+    match pairs.is_empty() {
+        true => session.path.clone(),
+        false => format!("{}?{}", session.path, pairs.join("&")),
+    }
+}
+
+fn full(session: &Session, changes: &[(&str, &str)]) -> String {
+    format!("{}{}", session.root, address(session, changes))
+}
+
+/// A text as one value in an address.
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// What a spreadsheet does not take for a formula.
+fn harmless(cell: &Cell) -> String {
+    let plain = cell.plain();
+    match (&cell.value, plain.starts_with(FORMULA)) {
+        (Value::Text(_) | Value::State(..), true) => format!("'{plain}"),
+        _ => plain,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    match text.contains(['"', ',', '\r', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}

@@ -1,0 +1,54 @@
+// Freshness and comfort. Every page is complete without this file.
+"use strict";
+
+// The local time of every moment, beside UTC.
+const local = (root) => {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    time.title = format.format(new Date(time.dateTime)) + " (local)";
+  }
+};
+
+// A choice that has a button is sent when it is made.
+const sendItself = () => {
+  for (const form of document.querySelectorAll("form[data-sends-itself]")) {
+    form.querySelector("button").hidden = true;
+    form.addEventListener("change", () => form.requestSubmit());
+  }
+};
+
+// One box that ticks all.
+const tickAll = () => {
+  for (const head of document.querySelectorAll("[data-tick-all]")) {
+    const boxes = () => head.closest("table").querySelectorAll("tbody input[type=checkbox]");
+    const all = document.createElement("input");
+    all.type = "checkbox";
+    all.setAttribute("aria-label", "Choose all of this page");
+    all.addEventListener("change", () => boxes().forEach((box) => { box.checked = all.checked; }));
+    head.replaceWith(all);
+  }
+};
+
+// Parts marked `data-live` are asked for again now and then, while somebody looks and has nothing in hand there.
+const PERIOD_MS = 15000;
+const refresh = async () => {
+  const parts = [...document.querySelectorAll("[data-live]")];
+  const busy = (part) => part.contains(document.activeElement) || part.querySelector("input:checked, details[open]");
+  if (parts.length === 0 || document.hidden || parts.some(busy)) return;
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!answer || !answer.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of parts) {
+    const next = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
+    if (next && next.innerHTML !== part.dataset.seen) {
+      part.innerHTML = next.innerHTML;
+      part.dataset.seen = next.innerHTML;
+      local(part);
+    }
+  }
+};
+
+local(document);
+sendItself();
+tickAll();
+setInterval(refresh, PERIOD_MS);
