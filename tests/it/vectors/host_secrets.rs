@@ -85,7 +85,7 @@ fn expected(id: &str, recorded: &Value, answer: &Answer, mount: &str) -> Value {
     expected["length_varies"] = (expected["body_text"].is_string() && mount != "/v1").into();
     match id {
         // The root is the console's (interface.md, section 2).
-        "hs-http-12" => json!({"status": 200, "headers": headers(answer)}),
+        "hs-http-12" => json!({"status": 303, "headers": headers(answer)}),
         // HEAD has the length and the hash of credentials that nobody sees.
         "hs-http-10" => {
             expected["length_varies"] = true.into();

@@ -41,7 +41,7 @@ async fn pulse_http_tls_vectors() {
             }
             if id == "pulse-tls-07" {
                 // The console is at home there now (interface.md, section 2).
-                assert_eq!(answer.status, 200);
+                assert_eq!(answer.status, 303);
                 let hsts = expected["headers"]["strict-transport-security"].as_str();
                 assert_eq!(answer.header("strict-transport-security"), hsts);
                 continue;
