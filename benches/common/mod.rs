@@ -38,7 +38,9 @@ impl Row<'_> {
         };
         let met = met.map_or("–", |met| if met { "yes" } else { "**no**" });
         let (ours, reference) = (figure(ours), figure(reference));
-        println!("| {what} | {ours} {unit} | {reference} {unit} ({reference_is}) | {ratio:.2}× | {wanted} | {met} |");
+        // Memory that does not grow at all has no ratio.
+        let ratio = if ratio.is_finite() && ratio > 0.0 { format!("{ratio:.2}×") } else { "–".to_owned() };
+        println!("| {what} | {ours} {unit} | {reference} {unit} ({reference_is}) | {ratio} | {wanted} | {met} |");
     }
 }
 

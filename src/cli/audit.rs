@@ -136,8 +136,9 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
             }
         }
         Audit::Prune(Prune { before, yes, json }) => {
+            let operator = Operator::connect(settings)?;
             let input = json!({ "before": before.to_string(), "dryRun": !yes });
-            let pruned = Operator::connect(settings)?.work_with("/audit/prune", Some(input)).await?;
+            let pruned = output::working("pruning", operator.work_with("/audit/prune", Some(input))).await?;
             match json {
                 true => output::json(&pruned),
                 false => output::line(&pruning(&pruned, yes)),

@@ -1,6 +1,6 @@
 //! `keylender backup` and `keylender restore`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Format, Outcome, output};
 use crate::app::operate::{self, Operator};
 use crate::app::settings::Settings;
+use crate::base::{Error, Result};
 use crate::store::Checked;
 
 #[derive(Subcommand)]
@@ -43,7 +44,8 @@ pub(super) struct Restore {
 pub(super) async fn run(command: Backup, settings: &Settings) -> Outcome {
     match command {
         Backup::Now(format) => {
-            let taken = Operator::connect(settings)?.work("/backups").await?;
+            let operator = Operator::connect(settings)?;
+            let taken = output::working("taking a backup", operator.work("/backups")).await?;
             print_whole(&taken, format.json, "was taken and is whole");
         }
         Backup::List(format) => {
@@ -54,7 +56,8 @@ pub(super) async fn run(command: Backup, settings: &Settings) -> Outcome {
             }
         }
         Backup::Verify { backup: Some(path), json } if path.contains('/') => {
-            let checked = operate::check_backup(settings, Path::new(&path))?;
+            let (read, file) = (settings.clone(), PathBuf::from(&path));
+            let checked = blocking("reading the backup", move || operate::check_backup(&read, &file)).await?;
             print_whole(&document(&path, &checked), json, "is whole");
         }
         Backup::Verify { backup, json } => {
@@ -62,7 +65,8 @@ pub(super) async fn run(command: Backup, settings: &Settings) -> Outcome {
                 Some(name) => format!("/backups/{}/verify", output::segment(&name)),
                 None => "/backups/verify".to_owned(),
             };
-            let whole = Operator::connect(settings)?.work(&path).await?;
+            let operator = Operator::connect(settings)?;
+            let whole = output::working("reading the backup", operator.work(&path)).await?;
             print_whole(&whole, json, "is whole");
         }
     }
@@ -70,8 +74,9 @@ pub(super) async fn run(command: Backup, settings: &Settings) -> Outcome {
 }
 
 /// Makes a store of a backup.
-pub(super) fn restore(command: &Restore, settings: &Settings) -> Outcome {
-    let checked = operate::restore(settings, &command.file)?;
+pub(super) async fn restore(command: &Restore, settings: &Settings) -> Outcome {
+    let (into, file) = (settings.clone(), command.file.clone());
+    let checked = blocking("making the store", move || operate::restore(&into, &file)).await?;
     let restored = document(&command.file.display().to_string(), &checked);
     if command.json {
         output::json(&restored);
@@ -84,6 +89,12 @@ pub(super) fn restore(command: &Restore, settings: &Settings) -> Outcome {
         checked.label.made
     ));
     Ok(())
+}
+
+/// Waits for work that keeps a thread.
+async fn blocking(what: &str, work: impl FnOnce() -> Result<Checked> + Send + 'static) -> Result<Checked> {
+    let worked = output::working(what, tokio::task::spawn_blocking(work)).await;
+    worked.map_err(|e| Error::internal("working on a backup", e))?
 }
 
 fn document(name: &str, checked: &Checked) -> Value {

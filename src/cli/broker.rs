@@ -34,7 +34,7 @@ pub(super) async fn run(command: Broker, settings: &Settings) -> Outcome {
             }
         }
         Broker::Rotate(format) => {
-            let rotated = operator.work("/broker/rotate").await?;
+            let rotated = output::working("replacing the administrator", operator.work("/broker/rotate")).await?;
             match format.json {
                 true => output::json(&rotated),
                 false => output::line(&format!("the administrator is {} now", output::text(&rotated, "administrator"))),

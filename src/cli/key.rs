@@ -37,7 +37,8 @@ pub(super) async fn run(command: Key, settings: &Settings) -> Outcome {
                 settings::KeySource::Passphrase(_) => json!({ "passphrase": passphrase()?.as_str() }),
                 settings::KeySource::File(_) => json!({}),
             };
-            let rotated = operator.work_with("/key/rotate", Some(input)).await?;
+            let rotated =
+                output::working("sealing everything anew", operator.work_with("/key/rotate", Some(input))).await?;
             if format.json {
                 output::json(&rotated);
                 return Ok(());

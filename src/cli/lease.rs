@@ -139,7 +139,7 @@ async fn revoke(command: Revoke, operator: &Operator) -> Outcome {
     {
         input.insert(name.into(), value.into());
     }
-    let answer = operator.work_with("/leases/revoke", Some(Value::Object(input))).await?;
+    let answer = output::working("revoking", operator.work_with("/leases/revoke", Some(Value::Object(input)))).await?;
     if command.json {
         output::json(&answer);
     } else if command.yes && answer["revoked"].as_array().is_some_and(Vec::is_empty) {

@@ -63,7 +63,7 @@ pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
             }
         }
         Loop::Plan { name } => report(&operator.call("GET", &path(&name, "plan"), None).await?),
-        Loop::Run { name } => report(&operator.work(&path(&name, "run")).await?),
+        Loop::Run { name } => report(&output::working("running the loop", operator.work(&path(&name, "run"))).await?),
         Loop::Release { name } => report(&operator.call("POST", &path(&name, "release"), None).await?),
         Loop::Pause { name } => drop(operator.call("POST", &path(&name, "pause"), None).await?),
         Loop::Resume { name } => drop(operator.call("POST", &path(&name, "resume"), None).await?),

@@ -192,7 +192,7 @@ async fn run(
         Commands::Queue(command) => queue::run(command, &settings).await,
         Commands::Audit(command) => audit::run(command, &settings).await,
         Commands::Backup(command) => backup::run(command, &settings).await,
-        Commands::Restore(command) => backup::restore(&command, &settings),
+        Commands::Restore(command) => backup::restore(&command, &settings).await,
         Commands::Key(command) => key::run(command, &settings).await,
     }
 }

@@ -1,9 +1,12 @@
 //! Printing: tables for people, JSON for programs. A reader that goes away ends the printing, not with a panic.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::pin::pin;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use tokio::time::{Instant, timeout};
 
 use crate::base::{Clock, Span, Timestamp};
 
@@ -70,4 +73,31 @@ pub(super) fn is_before(document: &Value, member: &str, moment: Timestamp) -> bo
 /// A name as one segment of a path.
 pub(super) fn segment(name: &str) -> String {
     utf8_percent_encode(name, SEGMENT).to_string()
+}
+
+/// How often a terminal hears that work goes on; what is done within is done without a word.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Waits for work that may take long, and says on a terminal how long it has been at it.
+pub(super) async fn working<T>(what: &str, work: impl Future<Output = T>) -> T {
+    if !io::stderr().is_terminal() {
+        return work.await;
+    }
+    let mut work = pin!(work);
+    let begun = Instant::now();
+    let mut is_shown = false;
+    loop {
+        match timeout(TICK, &mut work).await {
+            Ok(done) => {
+                if is_shown {
+                    // Without a terminal to write to there is nobody to tell.
+                    let _ = write!(io::stderr(), "\r\x1b[K");
+                }
+                return done;
+            }
+            Err(_) => {
+                is_shown = write!(io::stderr(), "\r{what}: {} s", begun.elapsed().as_secs()).is_ok();
+            }
+        }
+    }
 }

@@ -125,7 +125,7 @@ impl Expected {
 
 /// Checks the log of an appliance.
 pub(super) async fn verify_live(operator: &Operator, expected: &Expected, json: bool) -> Result<()> {
-    let mut verified = operator.work("/audit/verify").await?;
+    let mut verified = output::working("checking the chain", operator.work("/audit/verify")).await?;
     let last = verified["last"].as_u64().unwrap_or_default();
     expected.check_key(verified["signingKey"].as_str())?;
     expected.check_end(last, &output::text(&verified, "head"))?;

@@ -1,5 +1,6 @@
-//! The log to a syslog server by RFC 5424: over the socket of this host, by datagrams (RFC 5426), or over TCP with
-//! octet counting (RFC 6587).
+//! The log to a syslog server by RFC 5424: by datagrams (RFC 5426), or over TCP with octet counting (RFC 6587). On the
+//! socket of this host lines are as syslog(3) writes them, for that is what rsyslog and journald read there: of RFC 5424
+//! they make a message without a name.
 //!
 //! Whoever logs only puts a line into a queue. One task sends, so a server that is slow or away stops nobody.
 
@@ -93,6 +94,7 @@ pub struct SyslogSettings {
 #[derive(Clone, Debug)]
 pub struct Syslog {
     facility: Facility,
+    is_local: bool,
     host_name: Arc<str>,
     clock: Clock,
     queue: mpsc::Sender<Vec<u8>>,
@@ -110,10 +112,11 @@ impl Syslog {
     pub fn start(settings: SyslogSettings, clock: Clock) -> Result<(Self, Sender)> {
         let (queue, lines) = mpsc::channel(QUEUE_LEN_MAX);
         let (losses, stop) = (Arc::<Losses>::default(), CancellationToken::new());
+        let is_local = matches!(settings.target, Target::Local(_));
         let door = Door { target: settings.target, resolver: Resolver::system()?, losses: losses.clone() };
         let task = tokio::spawn(door.send_all(lines, stop.clone()));
         let host_name = host_name().into();
-        Ok((Self { facility: settings.facility, host_name, clock, queue, losses }, Sender { task, stop }))
+        Ok((Self { facility: settings.facility, is_local, host_name, clock, queue, losses }, Sender { task, stop }))
     }
 
     /// Puts a line into the queue, or counts it as lost when the queue is full.
@@ -131,7 +134,12 @@ impl Syslog {
     fn message(&self, severity: Severity, line: &[u8]) -> Vec<u8> {
         let priority = self.facility.0 * 8 + severity as u8;
         let (now, host, process) = (self.clock.now(), &self.host_name, std::process::id());
-        let mut message = format!("<{priority}>1 {now} {host} keylender {process} {NIL} {NIL} ").into_bytes();
+        let head = match self.is_local {
+            // Who reads it notes the time and the host.
+            true => format!("<{priority}>keylender[{process}]: "),
+            false => format!("<{priority}>1 {now} {host} keylender {process} {NIL} {NIL} "),
+        };
+        let mut message = head.into_bytes();
         message.extend_from_slice(line.trim_ascii());
         if message.len() > LINE_LEN_MAX {
             // Not in the middle of a character, whose bytes go on with 0b10….

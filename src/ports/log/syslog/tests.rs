@@ -48,14 +48,15 @@ fn facilities_have_their_usual_names_and_codes() {
 }
 
 #[tokio::test]
-async fn a_line_reaches_the_socket_of_this_host() {
+async fn a_line_reaches_the_socket_of_this_host_as_its_daemons_read_it() {
     let dir = tempfile::tempdir().unwrap();
     let server = UnixDatagram::bind(dir.path().join("log")).unwrap();
     let (syslog, sender) = start(Target::Local(dir.path().join("log")));
     syslog.write(Severity::Informational, b" keylender: listening\n");
     let mut datagram = [0; LINE_LEN_MAX];
     let len = soon(server.recv(&mut datagram)).await;
-    assert_eq!(String::from_utf8_lossy(&datagram[..len]), expected(30, "keylender: listening"));
+    let expected = format!("<30>keylender[{}]: keylender: listening", std::process::id());
+    assert_eq!(String::from_utf8_lossy(&datagram[..len]), expected, "as syslog(3) writes it");
     sender.close().await;
 }
 
