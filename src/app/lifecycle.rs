@@ -71,6 +71,7 @@ pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hangup = handler(SignalKind::hangup())?;
     let running = start(settings, Clock::system(), build::broker(settings)?).await?;
+    print_setup_link(&running, settings).await?;
     loop {
         tokio::select! {
             _ = hangup.recv() => {
@@ -91,6 +92,24 @@ pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
         _ = terminate.recv() => tracing::warn!("stopped hard at the second signal"),
         _ = interrupt.recv() => tracing::warn!("stopped hard at the second signal"),
     }
+    Ok(())
+}
+
+/// While there is no operator: where the first one is made. It goes to the terminal or the service manager's journal, and
+/// not into the log, which is kept and sent on.
+async fn print_setup_link(running: &Running, settings: &Settings) -> Result<()> {
+    let Some(token) = running.appliance.operators.new_setup_link().await? else { return Ok(()) };
+    let scheme = if running.tls.is_some() { "https" } else { "http" };
+    let host = match running.address.ip() {
+        ip if ip.is_unspecified() => format!("localhost:{}", running.address.port()),
+        _ => running.address.to_string(),
+    };
+    let public = settings.listen.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+    let base = public.unwrap_or_else(|| format!("{scheme}://{host}"));
+    eprintln!(
+        "keylender: there is no operator yet. Make the first one here, once and within a day:\n  {base}/setup?token={}",
+        token.into_inner().expose()
+    );
     Ok(())
 }
 

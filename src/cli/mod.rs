@@ -12,6 +12,7 @@ mod key;
 mod lease;
 mod loops;
 mod namespace;
+mod operator;
 mod output;
 mod queue;
 mod role;
@@ -96,6 +97,9 @@ enum Commands {
     /// Machines that ask for credentials: why they got what they got, and which may not
     #[command(subcommand, after_help = "Example:\n  keylender host check 10.1.2.3")]
     Host(host::Host),
+    /// People who use the console
+    #[command(subcommand, after_help = "Example:\n  keylender operator create ada --role admin")]
+    Operator(operator::Operator),
     /// Shows and checks the audit log
     #[command(subcommand, after_help = "Example:\n  keylender audit verify")]
     Audit(audit::Audit),
@@ -190,6 +194,7 @@ async fn run(
         Commands::Broker(command) => broker::run(command, &settings).await,
         Commands::Loop(command) => loops::run(command, &settings).await,
         Commands::Queue(command) => queue::run(command, &settings).await,
+        Commands::Operator(command) => operator::run(command, &settings).await,
         Commands::Audit(command) => audit::run(command, &settings).await,
         Commands::Backup(command) => backup::run(command, &settings).await,
         Commands::Restore(command) => backup::restore(&command, &settings).await,

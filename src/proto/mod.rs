@@ -10,6 +10,7 @@ pub mod refusal;
 pub mod roles;
 pub mod scopes;
 pub mod tempcred;
+pub mod totp;
 pub mod urls;
 
 pub use refusal::Refusal;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Auth, Caller, Use, uses};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
+use crate::proto::scopes::satisfies;
 use crate::store::{Lent, ReadTx, Sealed, Table, WriteTx};
 
 const CLIENTS: Table<ClientId, Client> = Table::audited("clients");
@@ -239,6 +240,27 @@ impl Auth {
         self.store.read(|tx| {
             let client = tx.get(&CLIENTS, id)?;
             Ok(client.map(|client| !client.disabled && client.expires >= tx.now()))
+        })
+    }
+
+    /// Whether a client could do what needs a scope, and why: for operators who wonder.
+    pub fn would(&self, id: &ClientId, scope: &str) -> Result<(bool, String)> {
+        let client = self.client(id)?;
+        let now = self.store.clock().now();
+        if client.disabled {
+            return Ok((false, "the client is disabled".to_owned()));
+        }
+        if client.expires < now {
+            return Ok((false, format!("the client ended at {}", client.expires)));
+        }
+        let granting = |held: &[Scope]| held.iter().find(|held| satisfies(held, scope)).cloned();
+        if let Some(held) = granting(&client.scopes) {
+            return Ok((true, format!("it holds the scope {held}")));
+        }
+        let expanded = self.roles.current(&self.store)?.expand(&client.scopes);
+        Ok(match granting(&expanded) {
+            Some(held) => (true, format!("a role that it holds has the scope {held}")),
+            None => (false, format!("none of its scopes, nor of its roles, grants {scope}")),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::second::{self, Shown};
 use super::sessions::{self, Visitor};
 use super::{OPERATORS, Operators, refusal};
 use crate::base::audit::{Actor, Note, Outcome};
@@ -26,6 +27,8 @@ pub struct Attempt {
     pub name: String,
     /// The password.
     pub password: Secret,
+    /// A code of the second factor; empty for who has none.
+    pub code: String,
     /// Where they are.
     pub from: Visitor,
 }
@@ -45,11 +48,13 @@ impl Throttle {
     }
 
     /// Counts an attempt that may be wrong before it is looked at, so that many at once are not looked at together.
-    fn admit(&self, name: &OperatorName, address: IpAddr) -> Result<()> {
-        let (now, address) = (self.clock.elapsed(), network(address));
-        let wait = |after: Duration| Error::limited("too many attempts to sign in: wait a little", after);
-        self.addresses.admit(address, now).map_err(wait)?;
-        self.pairs.admit((name.clone(), address), now).map_err(wait)?;
+    pub(super) fn admit(&self, name: &OperatorName, address: Option<IpAddr>) -> Result<()> {
+        let now = self.clock.elapsed();
+        let wait = |after: Duration| Error::limited("too many attempts: wait a little", after);
+        if let Some(address) = address.map(network) {
+            self.addresses.admit(address, now).map_err(wait)?;
+            self.pairs.admit((name.clone(), address), now).map_err(wait)?;
+        }
         self.accounts.admit(name.clone(), now).map_err(wait)
     }
 }
@@ -58,10 +63,10 @@ impl Operators {
     /// Begins a session for who knows the password. `Unauthenticated` alike for whatever is wrong, and `Limited` for who
     /// tries too often, right or wrong.
     pub async fn log_in(&self, attempt: Attempt) -> Result<Lent<Secret>> {
-        let Attempt { name, password, from } = attempt;
+        let Attempt { name, password, code, from } = attempt;
         // People write their name as they like; there is one spelling.
         let name = OperatorName::parse(&name.trim().to_ascii_lowercase()).map_err(|_| refusal())?;
-        self.throttle.admit(&name, from.address)?;
+        self.throttle.admit(&name, Some(from.address))?;
         let record = self.store.read(|tx| tx.get(&OPERATORS, &name))?;
         let stored = record.as_ref().and_then(|record| record.password.clone());
         let fits = self.stretcher.fits(password, stored.clone()).await?;
@@ -71,16 +76,28 @@ impl Operators {
             move |tx| {
                 // Between the look and now the password may have become another one.
                 let current = tx.get(&OPERATORS, &name)?;
-                match current.filter(|record| fits && !record.disabled && record.password == stored) {
-                    Some(_) => Ok(Ok(sessions::begin(tx, name, "password", from)?)),
-                    None => {
+                let current = current.filter(|record| fits && !record.disabled && record.password == stored);
+                let shown = match current {
+                    Some(mut record) => {
+                        let shown = second::check(tx, &name, &mut record, &code)?;
+                        tx.put(&OPERATORS, &name, &record)?;
+                        shown
+                    }
+                    None => Shown::Wrong,
+                };
+                let by = match shown {
+                    Shown::NotNeeded => "password",
+                    Shown::Code => "password and code",
+                    Shown::Recovery => "password and recovery code",
+                    Shown::Wrong => {
                         // A name that nobody has may be a password in the wrong field.
                         let object = if known { name.as_str() } else { "somebody unknown" };
                         let note = Note::done(Actor::Anonymous, "operator.login", object).outcome(Outcome::Refused);
                         tx.audit(note.request(request_id).with("address", address.to_string()));
-                        Ok(Err(refusal()))
+                        return Ok(Err(refusal()));
                     }
-                }
+                };
+                Ok(Ok(sessions::begin(tx, name, by, from)?))
             }
         });
         begun.await?

@@ -3,7 +3,9 @@
 mod login;
 mod password;
 mod role;
+mod second;
 mod sessions;
+mod setup;
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use login::Attempt;
 pub use password::LEN_MIN as PASSWORD_LEN_MIN;
 pub use role::Role;
+pub use second::Enrolment;
 pub use sessions::{AGE_MAX, IDLE_MAX, ShownSession, SignedIn, Visitor};
 
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
@@ -20,6 +23,7 @@ use crate::domain::auth::Caller;
 use crate::store::{Store, Table};
 use login::Throttle;
 use password::{Stretched, Stretcher};
+use second::Second;
 
 const OPERATORS: Table<OperatorName, Record> = Table::audited("operators");
 /// Operators at most: people, not machines.
@@ -37,6 +41,15 @@ struct Record {
     created: Timestamp,
     #[serde(default)]
     last_login: Option<Timestamp>,
+    #[serde(default)]
+    second: Option<Second>,
+}
+
+impl Record {
+    /// Somebody who cannot sign in with a password yet.
+    fn new(role: Role, created: Timestamp) -> Self {
+        Self { role, password: None, disabled: false, created, last_login: None, second: None }
+    }
 }
 
 /// An operator, for lists.
@@ -48,6 +61,10 @@ pub struct ShownOperator {
     pub role: Role,
     /// Whether they have a password here.
     pub has_password: bool,
+    /// Whether they show a second factor, too.
+    pub has_second: bool,
+    /// Recovery codes that they have not used.
+    pub recovery_left: usize,
     /// Whether they are refused.
     pub disabled: bool,
     /// When they were made.
@@ -93,7 +110,7 @@ impl Operators {
                 if tx.scan(&OPERATORS, OPERATORS_MAX)?.len() >= OPERATORS_MAX {
                     return Err(Error::conflict(format!("there are {OPERATORS_MAX} operators already: delete some")));
                 }
-                let record = Record { role, password, disabled: false, created: tx.now(), last_login: None };
+                let record = Record { password, ..Record::new(role, tx.now()) };
                 tx.put(&OPERATORS, &name, &record)?;
                 tx.audit(caller.note("operator.create", &name).with("role", role.name()));
                 Ok(())
@@ -101,11 +118,15 @@ impl Operators {
             .await
     }
 
-    /// Gives an operator another password; their sessions end at once. The caller must hold what the operator does,
+    /// Gives an operator another password and takes the second factor away, for both may be lost; their sessions end at once. The caller must hold what the operator does,
     /// because whoever has the password does.
     pub async fn reset(&self, caller: &Caller, name: OperatorName, password: Secret) -> Result<()> {
         let password = self.stretcher.stretch(password).await?;
-        self.change(caller, name, "operator.reset", move |record| record.password = Some(password)).await
+        self.change(caller, name, "operator.reset", move |record| {
+            record.password = Some(password);
+            record.second = None;
+        })
+        .await
     }
 
     /// Gives an operator another role. The caller must hold what the operator had and gets.
@@ -134,7 +155,7 @@ impl Operators {
                 caller.require_all(&record.role.scopes())?;
                 change(&mut record);
                 tx.put(&OPERATORS, &name, &record)?;
-                sessions::end_all(tx, &name)?;
+                sessions::end_all_but(tx, &name, None)?;
                 tx.audit(caller.note(action, &name).with("role", record.role.name()));
                 Ok(())
             })
@@ -148,7 +169,7 @@ impl Operators {
             .write(move |tx| {
                 let record = tx.get(&OPERATORS, &name)?.ok_or_else(|| no_such(&name))?;
                 caller.require_all(&record.role.scopes())?;
-                sessions::end_all(tx, &name)?;
+                sessions::end_all_but(tx, &name, None)?;
                 tx.delete(&OPERATORS, &name);
                 tx.audit(caller.note("operator.delete", &name));
                 Ok(())
@@ -162,6 +183,34 @@ impl Operators {
         Ok(rows.into_iter().map(|(name, record)| shown(name, record)).collect())
     }
 
+    /// One operator.
+    pub fn operator(&self, name: &OperatorName) -> Result<ShownOperator> {
+        let record = self.store.read(|tx| tx.get(&OPERATORS, name))?.ok_or_else(|| no_such(name))?;
+        Ok(shown(name.clone(), record))
+    }
+
+    /// Gives who is signed in another password, by the one so far. Their other sessions end.
+    pub async fn change_password(&self, who: &SignedIn, current: Secret, new: Secret) -> Result<()> {
+        let (name, own) = (who.operator.clone(), who.session.clone());
+        self.throttle.admit(&name, who.caller.address())?;
+        let stored = self.store.read(|tx| tx.get(&OPERATORS, &name))?.and_then(|record| record.password);
+        if !self.stretcher.fits(current, stored.clone()).await? {
+            return Err(Error::invalid("the password so far is another one"));
+        }
+        let (new, caller) = (self.stretcher.stretch(new).await?, who.caller.clone());
+        self.store
+            .write(move |tx| {
+                let record = tx.get(&OPERATORS, &name)?.filter(|record| record.password == stored);
+                let mut record = record.ok_or_else(|| Error::conflict("the password was changed meanwhile"))?;
+                record.password = Some(new);
+                tx.put(&OPERATORS, &name, &record)?;
+                sessions::end_all_but(tx, &name, Some(&own))?;
+                tx.audit(caller.note("operator.password", &name));
+                Ok(())
+            })
+            .await
+    }
+
     /// Whether there is any operator: until then the console only offers to make the first one.
     pub fn exist(&self) -> Result<bool> {
         self.store.read(|tx| Ok(tx.count(&OPERATORS)? > 0))
@@ -169,8 +218,19 @@ impl Operators {
 }
 
 fn shown(name: OperatorName, record: Record) -> ShownOperator {
-    let Record { role, password, disabled, created, last_login } = record;
-    ShownOperator { name, role, has_password: password.is_some(), disabled, created, last_login }
+    let Record { role, password, disabled, created, last_login, second } = record;
+    let recovery_left = second.as_ref().map_or(0, Second::recovery_left);
+    let has_second = second.is_some_and(|second| second.is_on());
+    ShownOperator {
+        name,
+        role,
+        has_password: password.is_some(),
+        has_second,
+        recovery_left,
+        disabled,
+        created,
+        last_login,
+    }
 }
 
 fn no_such(name: &OperatorName) -> Error {
@@ -179,5 +239,5 @@ fn no_such(name: &OperatorName) -> Error {
 
 /// What everybody hears who is not let in, whatever was wrong.
 fn refusal() -> Error {
-    Error::unauthenticated("the name or the password is wrong, or this account is disabled")
+    Error::unauthenticated("the name, the password or the code is wrong, or this account is disabled")
 }

@@ -48,7 +48,7 @@ const WORK: &[&str] = &[
     "keylender:connection:close:*",
     "keylender:host:explain",
     "keylender:host:rule:*",
-    "keylender:lease:revoke:*",
+    "keylender:lease:revoke",
     "keylender:loop:pause:*",
     "keylender:loop:release:*",
     "keylender:loop:run:*",

@@ -96,7 +96,7 @@ fn form_token(id: &Secret) -> Secret {
     Secret::new(hex(&Sha256::new().chain_update(b"keylender form token 1\0").chain_update(id.expose()).finalize()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -231,10 +231,12 @@ fn make_room(tx: &mut WriteTx<'_, '_>, operator: &OperatorName) -> Result<()> {
     Ok(())
 }
 
-/// Ends all sessions of an operator.
-pub(super) fn end_all(tx: &mut WriteTx<'_, '_>, operator: &OperatorName) -> Result<()> {
-    for (id, _) in tx.scan(&SESSIONS, SESSIONS_MAX)?.into_iter().filter(|(_, stored)| stored.operator == *operator) {
-        tx.delete(&SESSIONS, &id);
+/// Ends all sessions of an operator, or all but one.
+pub(super) fn end_all_but(tx: &mut WriteTx<'_, '_>, operator: &OperatorName, kept: Option<&str>) -> Result<()> {
+    for (id, stored) in tx.scan(&SESSIONS, SESSIONS_MAX)? {
+        if stored.operator == *operator && kept != Some(&*id) {
+            tx.delete(&SESSIONS, &id);
+        }
     }
     Ok(())
 }

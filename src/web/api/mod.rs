@@ -14,6 +14,7 @@ mod key;
 mod leases;
 mod loops;
 mod namespaces;
+mod operators;
 pub mod pulse;
 mod queues;
 pub mod reference;
@@ -127,6 +128,7 @@ pub fn own() -> Routes {
     Router::new()
         .merge(clients::routes())
         .merge(roles::routes())
+        .merge(operators::routes())
         .merge(namespaces::routes())
         .merge(loops::routes())
         .merge(queues::routes())

@@ -14,9 +14,15 @@ use crate::web::layers::Origin;
 use crate::web::page::render;
 use crate::web::state::App;
 
+/// The name of a page, its path, and the scope without which it is not shown.
+type Listed = (&'static str, &'static str, &'static str);
+
 /// Where one can go: by group, the name of the page, its path, and the scope without which it is not shown.
-const PLACES: &[(&str, &[(&str, &str, &str)])] =
-    &[("", &[("Overview", "/", "keylender:doctor:read")]), ("Machines", &[("Hosts", "/hosts", "keylender:host:list")])];
+const PLACES: &[(&str, &[Listed])] = &[
+    ("", &[("Overview", "/", "keylender:doctor:read")]),
+    ("Machines", &[("Hosts", "/hosts", "keylender:host:list")]),
+    ("Trust", &[("Access", "/access", "keylender:operator:list")]),
+];
 
 /// Name of the query parameter that says which audit entry was just made.
 pub(super) const ENTRY: &str = "entry";
@@ -112,7 +118,7 @@ impl Frame {
 }
 
 fn who(session: &Session) -> Who {
-    let place = |(name, path, scope): &(&'static str, &'static str, &'static str)| {
+    let place = |(name, path, scope): &Listed| {
         let is_below = session.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_here = is_below && (*path != "/" || session.path == "/");
         session.may(scope).then_some(Place { name, path, is_here })

@@ -31,6 +31,8 @@ pub struct Input {
     name: String,
     password: String,
     #[serde(default)]
+    code: String,
+    #[serde(default)]
     to: String,
 }
 
@@ -48,10 +50,10 @@ pub async fn ask(app: App, origin: Origin, request: Request) -> Response {
 
 /// Begins a session, and goes on to where one wanted to go.
 pub async fn log_in(app: App, origin: Origin, form_in: OpenForm<Input>) -> Response {
-    let OpenForm { input: Input { name, password, to }, headers } = form_in;
+    let OpenForm { input: Input { name, password, code, to }, headers } = form_in;
     let to = own_place(&to).unwrap_or("/").to_owned();
     let from = visitor(&headers, &origin);
-    let attempt = Attempt { name: name.clone(), password: Secret::new(password), from };
+    let attempt = Attempt { name: name.clone(), password: Secret::new(password), code, from };
     match app.operators.log_in(attempt).await {
         Ok(id) => {
             let cookie = set_cookie(&origin, Some(&id.into_inner()));

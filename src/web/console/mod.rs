@@ -1,5 +1,7 @@
 //! The console: pages for people, by the same domain calls and scopes as the API. Every mount is on this screen.
 
+mod access;
+mod account;
 mod form;
 mod frame;
 mod hosts;
@@ -8,6 +10,7 @@ mod mounts;
 mod overview;
 mod plan;
 mod session;
+mod setup;
 mod table;
 mod text;
 mod theme;
@@ -24,8 +27,28 @@ fn table() -> Mounts {
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
+        .open_get("/setup", setup::ask)
+        .open_post("/setup", setup::set_up)
         .post_signed_in("/logout", login::log_out)
         .post_signed_in("/theme", theme::choose)
+        // One's own account.
+        .get_signed_in("/account", account::show)
+        .post_signed_in("/account/password", account::change_password)
+        .post_signed_in("/account/second", account::enrol)
+        .post_signed_in("/account/second/confirm", account::confirm)
+        .post_signed_in("/account/second/remove", account::remove)
+        // Who may do what.
+        .get("/access", "keylender:operator:list", access::operators)
+        .get("/access/sessions", "keylender:session:list", access::sessions)
+        .get("/access/sessions/{session}/revoke", "keylender:session:revoke", access::plan_revoke)
+        .post("/access/sessions/{session}/revoke", "keylender:session:revoke", access::revoke)
+        .get("/access/clients", "keylender:client:list", access::clients)
+        .get("/access/test", "keylender:operator:list", access::test)
+        .get("/access/new", "keylender:operator:create:*", access::ask_new)
+        .post("/access/new", "keylender:operator:create:*", access::create)
+        .get("/access/operators/{operator}", "keylender:operator:list", access::operator)
+        .get("/access/operators/{operator}/{deed}", "keylender:operator:*", access::plan_deed)
+        .post("/access/operators/{operator}/{deed}", "keylender:operator:*", access::do_deed)
         // How it is.
         .get("/", "keylender:doctor:read", overview::show)
         // Machines.

@@ -138,6 +138,7 @@ impl Cell {
 }
 
 /// What a page does with its table.
+#[expect(clippy::large_enum_variant, reason = "one for a page, and taken apart at once")]
 pub enum Shown {
     /// It shows it.
     View(View),

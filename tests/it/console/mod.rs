@@ -1,5 +1,6 @@
 //! The console at its door: who may come where, and what a form must bring along.
 
+mod access;
 mod browser;
 mod pages;
 mod sessions;

@@ -14,7 +14,7 @@ async fn a_page_says_who_is_signed_in_where_to_go_and_what_is_unwell() {
     for part in [
         "<html lang=\"en\" data-theme=\"auto\">",
         "<a class=\"skip\" href=\"#main\">",
-        "<strong>auditor</strong>",
+        "<strong>auditor</strong></a>",
         "aria-current=\"page\">Hosts</a>",
         "<h1>Hosts</h1>",
         "No machine has asked so far.",

@@ -1,0 +1,218 @@
+//! Our own API: people who use the console, and their sessions. A password that was made here is shown once.
+
+use axum::Router;
+use axum::routing::MethodFilter;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::clients::{done, endpoint};
+use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
+use crate::domain::operators::{Role, ShownOperator};
+use crate::web::state::App;
+
+static LIST: Endpoint = endpoint("listOperators", MethodFilter::GET, "/operators", "keylender:operator:list", false);
+static CREATE: Endpoint = Endpoint {
+    hides_input: true,
+    ..endpoint(
+        "createOperator",
+        MethodFilter::PUT,
+        "/operators/<operator>",
+        "keylender:operator:create:<operator>",
+        true,
+    )
+};
+static RESET: Endpoint = Endpoint {
+    hides_input: true,
+    ..endpoint(
+        "resetOperator",
+        MethodFilter::POST,
+        "/operators/<operator>/reset",
+        "keylender:operator:reset:<operator>",
+        true,
+    )
+};
+static ROLE: Endpoint = endpoint(
+    "setOperatorRole",
+    MethodFilter::PUT,
+    "/operators/<operator>/role",
+    "keylender:operator:role:<operator>",
+    true,
+);
+static DISABLE: Endpoint = endpoint(
+    "disableOperator",
+    MethodFilter::POST,
+    "/operators/<operator>/disable",
+    "keylender:operator:disable:<operator>",
+    false,
+);
+static ENABLE: Endpoint = endpoint(
+    "enableOperator",
+    MethodFilter::POST,
+    "/operators/<operator>/enable",
+    "keylender:operator:disable:<operator>",
+    false,
+);
+static DELETE: Endpoint = endpoint(
+    "deleteOperator",
+    MethodFilter::DELETE,
+    "/operators/<operator>",
+    "keylender:operator:delete:<operator>",
+    false,
+);
+static SESSIONS: Endpoint = endpoint("listSessions", MethodFilter::GET, "/sessions", "keylender:session:list", false);
+static REVOKE: Endpoint =
+    endpoint("revokeSession", MethodFilter::DELETE, "/sessions/<session>", "keylender:session:revoke", false);
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/operators", serve(&LIST, nothing, list))
+        .route("/operators/{operator}", serve(&CREATE, name, create).merge(serve(&DELETE, name, delete)))
+        .route("/operators/{operator}/reset", serve(&RESET, name, reset))
+        .route("/operators/{operator}/role", serve(&ROLE, name, set_role))
+        .route("/operators/{operator}/disable", serve(&DISABLE, name, disable))
+        .route("/operators/{operator}/enable", serve(&ENABLE, name, enable))
+        .route("/sessions", serve(&SESSIONS, nothing, sessions))
+        .route("/sessions/{session}", serve(&REVOKE, session, revoke))
+}
+
+fn name(_: &App, params: &Params) -> Result<OperatorName> {
+    OperatorName::parse(params.get("operator").map_or("", String::as_str))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
+fn session(_: &App, params: &Params) -> Result<String> {
+    Ok(params.get("session").cloned().unwrap_or_default())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    operator: OperatorName,
+    role: Role,
+    disabled: bool,
+    has_second_factor: bool,
+    created: Timestamp,
+    last_login: Option<Timestamp>,
+}
+
+impl From<ShownOperator> for Listed {
+    fn from(shown: ShownOperator) -> Self {
+        let ShownOperator { name, role, has_second, disabled, created, last_login, .. } = shown;
+        Self { operator: name, role, disabled, has_second_factor: has_second, created, last_login }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    operators: Vec<Listed>,
+}
+
+async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
+    Reply::json(&List { operators: app.operators.list()?.into_iter().map(Listed::from).collect() })
+}
+
+/// A text of the input. By hand, because what serde says of a wrong document repeats parts of it.
+fn text(input: &Value, member: &str) -> Result<Option<String>> {
+    match input.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(wrong(format!("{member} is not a text"))),
+    }
+}
+
+fn only(input: &Value, members: &[&str]) -> Result<()> {
+    let surplus = input.as_object().and_then(|input| input.keys().find(|name| !members.contains(&name.as_str())));
+    match (input.is_object(), surplus) {
+        (true, None) => Ok(()),
+        _ => Err(wrong(format!("expected an object with {}", members.join(", ")))),
+    }
+}
+
+fn wrong(message: String) -> Error {
+    Error::invalid(message).with_code("InputValidationError")
+}
+
+/// An operator, with the password that was made for them.
+#[derive(Serialize)]
+struct Made<'a> {
+    operator: &'a OperatorName,
+    role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+}
+
+async fn create(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
+    only(&call.payload, &["role", "password"])?;
+    let role: Role = text(&call.payload, "role")?.unwrap_or_default().parse()?;
+    let given = text(&call.payload, "password")?.map(Secret::new);
+    let password = given.clone().unwrap_or_else(Secret::generate);
+    app.operators.create(&call.caller, operator.clone(), role, Some(password.clone())).await?;
+    let made = given.is_none().then(|| password.expose());
+    Reply::json(&Made { operator: &operator, role, password: made })
+}
+
+async fn reset(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
+    only(&call.payload, &["password"])?;
+    let given = text(&call.payload, "password")?.map(Secret::new);
+    let password = given.clone().unwrap_or_else(Secret::generate);
+    app.operators.reset(&call.caller, operator.clone(), password.clone()).await?;
+    let role = app.operators.operator(&operator)?.role;
+    let made = given.is_none().then(|| password.expose());
+    Reply::json(&Made { operator: &operator, role, password: made })
+}
+
+async fn set_role(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
+    only(&call.payload, &["role"])?;
+    let role: Role = text(&call.payload, "role")?.unwrap_or_default().parse()?;
+    app.operators.set_role(&call.caller, operator, role).await?;
+    done()
+}
+
+async fn disable(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
+    app.operators.disable(&call.caller, operator, true).await?;
+    done()
+}
+
+async fn enable(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
+    app.operators.disable(&call.caller, operator, false).await?;
+    done()
+}
+
+async fn delete(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
+    app.operators.delete(&call.caller, operator).await?;
+    done()
+}
+
+#[derive(Serialize)]
+struct Session {
+    session: String,
+    operator: OperatorName,
+    started: Timestamp,
+    seen: Timestamp,
+    address: std::net::IpAddr,
+    agent: String,
+}
+
+#[derive(Serialize)]
+struct Sessions {
+    sessions: Vec<Session>,
+}
+
+async fn sessions(app: App, _: Call, (): ()) -> Result<Reply> {
+    let sessions = app.operators.sessions()?.into_iter();
+    let sessions = sessions.map(|shown| Session {
+        session: shown.id,
+        operator: shown.operator,
+        started: shown.started,
+        seen: shown.seen,
+        address: shown.address,
+        agent: shown.agent,
+    });
+    Reply::json(&Sessions { sessions: sessions.collect() })
+}
+
+async fn revoke(app: App, call: Call, session: String) -> Result<Reply> {
+    app.operators.revoke_session(&call.caller, session).await?;
+    done()
+}
