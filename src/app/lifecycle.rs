@@ -183,7 +183,10 @@ async fn finish_what_was_left(appliance: Appliance) {
     }
     match appliance.keys.finish().await {
         Ok(false) => {}
-        Ok(true) => tracing::info!("the change of the sealing key, which had been broken off, is done"),
+        Ok(true) => tracing::warn!(
+            "the change of the sealing key, which had been broken off, is done: a KEY_PASSPHRASE has to be the new one \
+             before the next start"
+        ),
         Err(error) => tracing::error!("the change of the sealing key waits: {}", error.chain()),
     }
     if let Err(error) = appliance.administrator.adopt_rules().await {

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use super::build::check_backup;
 use super::build::{self, Appliance};
-pub use super::build::{check_backup, restore};
 use super::lifecycle::CONTROL_SOCKET;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Kind, Result};
 use crate::ports::appliance::{Answer, ApplianceDoor, CALL_TIMEOUT, WORK_TIMEOUT};
+use crate::store::{Checked, FILE_NAME};
 use crate::web::{Router, local};
 
 /// The mount of our own API.
@@ -94,6 +95,16 @@ impl Operator {
             Way::Resting(router) => local::call(router.clone(), method, &path, body).await,
         }
     }
+}
+
+/// Makes the store of a backup in the data directory, which must have none, nor an appliance that runs on one that was
+/// moved away.
+pub fn restore(settings: &Settings, backup: &Path) -> Result<Checked> {
+    let has_store = settings.data_dir.join(FILE_NAME).exists();
+    if !has_store && answers(&settings.data_dir.join(CONTROL_SOCKET))? {
+        return Err(Error::conflict("keylender runs in this data directory: stop it first"));
+    }
+    build::restore(settings, backup)
 }
 
 /// Whether somebody serves this control socket. That we may not open it is an error of its own: the store would

@@ -41,7 +41,8 @@ impl SealingKey {
         let note = caller.note(ACTION, "key");
         let begun = caller.note(ACTION, "key").with("state", "begun").with("former", former.clone());
         self.change(passphrase, begun, note.with("state", "done")).await?;
-        Ok(Changed { former, current: self.store.key_id() })
+        // After one that was broken off, the key that it came from.
+        Ok(Changed { former: self.store.former_key_id().unwrap_or(former), current: self.store.key_id() })
     }
 
     /// Carries a change through that was broken off, if there is one.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Error as IoError, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
 use redb::{Builder, Database, DatabaseError, StorageBackend};
@@ -31,6 +31,9 @@ pub(super) struct Device {
     file: Option<Arc<File>>,
     /// How often the storage was opened; only the last opening may touch it.
     openings: Arc<AtomicU64>,
+    /// How long the storage was before it was tried, until a trial is through. What a trial writes lies behind that, so
+    /// that it does not grow by each one that fails.
+    len_before_trial: Mutex<Option<u64>>,
     db: RwLock<Option<Arc<Database>>>,
 }
 
@@ -47,7 +50,8 @@ impl Device {
     }
 
     fn open(storage: Arc<dyn StorageBackend>, file: Option<Arc<File>>) -> Result<Self> {
-        let device = Self { storage, file, openings: Arc::default(), db: RwLock::new(None) };
+        let device =
+            Self { storage, file, openings: Arc::default(), len_before_trial: Mutex::default(), db: RwLock::new(None) };
         device.open_database()?;
         Ok(device)
     }
@@ -78,7 +82,12 @@ impl Device {
     /// that nothing is being written meanwhile. Readers that are not done get an error.
     pub(super) fn reopen(&self) -> Result<()> {
         let failed = |e: IoError| fault("trying the disk", redb::Error::Io(e));
-        let len = self.storage.len().map_err(failed)?;
+        let mut before = self.len_before_trial.lock().unwrap_or_else(PoisonError::into_inner);
+        let len = match *before {
+            Some(len) => len,
+            None => self.storage.len().map_err(failed)?,
+        };
+        *before = Some(len);
         let trial = || {
             self.storage.set_len(len + TRIAL_LEN as u64)?;
             self.storage.write(len, &[0; TRIAL_LEN])?;
@@ -87,6 +96,7 @@ impl Device {
             self.storage.sync_data()
         };
         trial().map_err(failed)?;
+        *before = None;
         self.open_database()
     }
 

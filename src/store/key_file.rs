@@ -22,6 +22,11 @@ pub enum KeySource {
     Given([u8; KEY_LEN]),
 }
 
+/// Whether a passphrase is the one that a change to this key was begun with.
+pub(super) fn is_passphrase_of(passphrase: &Secret, salt: &[u8], keys: &Keys) -> Result<bool> {
+    Ok(stretch(passphrase, salt)? == keys.copy_master())
+}
+
 /// The master key. `fresh` says that there is no store yet, so that a missing key file may be made; with an
 /// existing store a missing file is an error, because a new key could never open what is sealed.
 pub(super) fn master_key(source: &KeySource, salt: &[u8], fresh: bool) -> Result<Master> {
@@ -77,17 +82,21 @@ pub(super) fn make_next(source: &KeySource, passphrase: Option<&Secret>, salt: &
     }
 }
 
-/// Ends a change: the next key file takes the name, and the old one is kept under its key's id, for old backups need
-/// it. May be repeated.
-pub(super) fn adopt_next(source: &KeySource, current: &Keys, former_id: &str) -> Result<()> {
+/// Ends a change: the current key takes the name of the key file, and the one before is kept under its key's id, for old
+/// backups need it. May be repeated; nothing happens while the file holds the current key.
+pub(super) fn adopt_next(source: &KeySource, current: &Keys) -> Result<()> {
     let KeySource::File(path) = source else { return Ok(()) };
-    let next = next_path(path);
-    // One that is left over from a change that never began is no key of this store.
-    if !next.exists() || read_key_file(&next)? != current.copy_master() {
+    let former = Keys::derive(read_key_file(path)?)?;
+    if former.id() == current.id() {
         return Ok(());
     }
+    let next = next_path(path);
+    // Whatever lies there: once this process is gone, nothing but a file opens the store.
+    if read_key_file(&next).ok() != Some(current.copy_master()) {
+        write_key_file(&next, &current.copy_master())?;
+    }
     let adopt = || {
-        match fs::hard_link(path, path.with_extension(former_id)) {
+        match fs::hard_link(path, path.with_extension(former.id())) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
             _ => {}
         }

@@ -60,6 +60,12 @@ pub(super) fn read_meta(tx: &redb::ReadTransaction, key: &str) -> Result<Option<
     }
 }
 
+/// The salt of the passphrase that a key came from: while the key changes, that of the next one.
+pub(super) fn salt_of(tx: &redb::ReadTransaction, keyring: &Keyring) -> Result<Vec<u8>> {
+    let next = if keyring.is_changing { read_meta(tx, "next_salt")? } else { None };
+    next.map_or_else(|| Ok(read_meta(tx, "salt")?.unwrap_or_default()), Ok)
+}
+
 /// The schema of a database; none of a fresh one.
 pub(super) fn schema(db: &Database) -> Result<Option<u64>> {
     let tx = db.begin_read().map_err(|e| fault("reading the store", e))?;
@@ -93,8 +99,8 @@ pub(super) fn prepare(tx: &WriteTransaction, source: &KeySource) -> Result<Keyri
         meta.put("schema", SCHEMA.to_string().as_bytes())?;
     }
     let keyring = complete(&meta, current, is_changing)?;
-    if let (false, Some(former)) = (is_changing, keyring.former.first()) {
-        key_file::adopt_next(source, &keyring.current, former.id())?;
+    if !is_changing {
+        key_file::adopt_next(source, &keyring.current)?;
     }
     Ok(keyring)
 }

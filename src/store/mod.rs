@@ -54,6 +54,8 @@ pub struct Store {
     device: Arc<Device>,
     keyring: Arc<Shared>,
     key_source: KeySource,
+    /// Held while the key changes.
+    changing_key: Arc<tokio::sync::Mutex<()>>,
     clock: Clock,
     writer: Arc<Writer>,
 }

@@ -71,7 +71,7 @@ impl Store {
         tx.commit().map_err(|e| fault("opening the store", e))?;
         let device = Arc::new(device);
         let writer = Arc::new(Writer::start(device.clone(), keyring.clone(), clock.clone())?);
-        Ok(Self { device, keyring, key_source: key.clone(), clock, writer })
+        Ok(Self { device, keyring, key_source: key.clone(), changing_key: Arc::default(), clock, writer })
     }
 }
 

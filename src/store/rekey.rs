@@ -4,15 +4,15 @@
 use redb::{ReadableTable, TableHandle, WriteTransaction};
 use serde_json::Value;
 
-use super::key_file::{adopt_next, make_next};
+use super::key_file::{adopt_next, is_passphrase_of, make_next};
 use super::keyring::Keyring;
-use super::migrate::{Meta, SALT_LEN, begin_change, end_change};
+use super::migrate::{Meta, SALT_LEN, begin_change, end_change, salt_of};
 use super::seal::{Keys, Sealed, random_bytes};
 use super::table::{decode, encode};
 use super::tx::definition;
 use super::{Store, fault};
 use crate::base::audit::Note;
-use crate::base::{Result, Secret};
+use crate::base::{Error, Result, Secret};
 
 /// Records sealed anew in one commit: few enough that other writers hardly wait.
 const CHUNK_LEN: usize = if cfg!(test) { 4 } else { 250 };
@@ -35,12 +35,18 @@ impl Store {
         self.keyring.get().current.id().to_owned()
     }
 
+    /// The public name of the key before it; none when there was none.
+    pub fn former_key_id(&self) -> Option<String> {
+        self.keyring.get().former.first().map(|keys| keys.id().to_owned())
+    }
+
     /// Changes the sealing key, or carries a change through that was broken off. `progress` hears how many records are
-    /// sealed anew. `passphrase` is the next one when the key comes from a passphrase.
+    /// sealed anew. `passphrase` is the next one when the key comes from a passphrase. One change at a time: a second one
+    /// waits for the first.
     ///
     /// # Errors
-    /// [`crate::base::Kind::Invalid`] for a passphrase that is missing or of no use. After any other error the store
-    /// works on, and the same call goes on.
+    /// [`crate::base::Kind::Invalid`] for a passphrase that is missing or of no use, or not the one of the change that
+    /// was broken off. After any other error the store works on, and the same call goes on.
     pub async fn change_key(
         &self,
         passphrase: Option<Secret>,
@@ -48,16 +54,10 @@ impl Store {
         ended: Note,
         progress: impl Fn(usize),
     ) -> Result<()> {
-        if !self.is_changing_key() {
-            let salt = random_bytes::<SALT_LEN>();
-            let next = Keys::derive(make_next(&self.key_source, passphrase.as_ref(), &salt)?)?;
-            self.write(move |tx| {
-                tx.audit(begun);
-                let next = tx.beneath(|db, old| begin_change(&mut Meta::open(db)?, old, next, &salt))?;
-                tx.replace_keyring(next);
-                Ok(())
-            })
-            .await?;
+        let _one_at_a_time = self.changing_key.lock().await;
+        match self.is_changing_key() {
+            true => self.check_resumed(passphrase.as_ref())?,
+            false => self.begin_key_change(passphrase.as_ref(), begun).await?,
         }
         let mut done = 0;
         for _ in 0..PASSES {
@@ -80,10 +80,33 @@ impl Store {
             Ok(())
         })
         .await?;
-        let keyring = self.keyring.get();
-        match keyring.former.first() {
-            Some(former) => adopt_next(&self.key_source, &keyring.current, former.id()),
-            None => Ok(()),
+        adopt_next(&self.key_source, &self.keyring.get().current)
+    }
+
+    pub(super) async fn begin_key_change(&self, passphrase: Option<&Secret>, begun: Note) -> Result<()> {
+        // The file of the next key may be the only one with the key in use, if an earlier change could not end it.
+        adopt_next(&self.key_source, &self.keyring.get().current)?;
+        let salt = random_bytes::<SALT_LEN>();
+        let next = Keys::derive(make_next(&self.key_source, passphrase, &salt)?)?;
+        self.write(move |tx| {
+            tx.audit(begun);
+            let next = tx.beneath(|db, old| begin_change(&mut Meta::open(db)?, old, next, &salt))?;
+            tx.replace_keyring(next);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whoever hands in a passphrase believes that it opens the store from then on.
+    fn check_resumed(&self, passphrase: Option<&Secret>) -> Result<()> {
+        let Some(passphrase) = passphrase else { return Ok(()) };
+        let salt = self.read(|tx| salt_of(&tx.tx, tx.keyring))?;
+        match is_passphrase_of(passphrase, &salt, &self.keyring.get().current)? {
+            true => Ok(()),
+            false => Err(Error::invalid(
+                "a change to another passphrase was broken off: hand in that one, or restart keylender, which ends that \
+                 change, and then change it to this one",
+            )),
         }
     }
 }

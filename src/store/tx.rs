@@ -218,10 +218,18 @@ impl WriteTx<'_, '_> {
         self.batch.tables.borrow_mut().clear();
         self.batch.log = None;
         self.batch.is_changed_beneath = true;
-        act(self.batch.tx, self.batch.keyring).map_err(|error| {
-            self.batch.broken = Some(error);
-            Error::unavailable("the store cannot be written")
-        })
+        // Until it is through: whatever leaves it before, a panic too, leaves half of it.
+        let before = self.batch.broken.replace(Error::internal("changing the store", "it panicked"));
+        match act(self.batch.tx, self.batch.keyring) {
+            Ok(value) => {
+                self.batch.broken = before;
+                Ok(value)
+            }
+            Err(error) => {
+                self.batch.broken = Some(error);
+                Err(Error::unavailable("the store cannot be written"))
+            }
+        }
     }
 
     pub(super) fn replace_keyring(&mut self, keyring: Keyring) {

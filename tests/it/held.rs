@@ -84,3 +84,52 @@ async fn asking_whether_a_secret_was_lent_leaves_an_entry_without_the_secret() {
     let path = format!("/audit?reference={}", found["reference"].as_str().unwrap());
     assert!(world.operate("GET", &path, None).await["entries"].as_array().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_pruned_log_tells_what_is_left_and_says_that_it_is_not_all() {
+    let world = World::start().await;
+    let client = world.client("builds", &["pulse:namespace:taskcluster-*"]).await;
+    let day = Duration::from_secs(24 * 3600);
+    let claim = async || world.ask_as(&client, &Ask::claim(NAMESPACE, r#"{"expires":"2030-01-01T00:00:00Z"}"#)).await;
+    for _ in 0..4 {
+        assert_eq!(claim().await.status, 200);
+        world.clock.advance(day);
+        world.operate("POST", "/loops/rotate/run", None).await;
+    }
+    let told = async |what: &str| world.operate("GET", &format!("/audit/{what}"), None).await;
+    let at = "at?time=2026-11-23T00:00:00Z";
+    let (before, all) = (told(at).await, told(&format!("held?object={NAMESPACE}")).await);
+    let parts = |told: &Value| texts(told["held"].as_array().unwrap(), &["part", "since"]);
+    assert_eq!((before["held"].as_array().unwrap().len(), parts(&all).len()), (3, 4), "{before} {all}");
+
+    let prune = json!({ "before": "2026-11-22T00:00:00Z" });
+    let pruned = world.operate("POST", "/audit/prune", Some(prune)).await;
+    assert!(pruned["entries"].as_u64().unwrap() > 3, "{pruned}");
+    world.operate("POST", "/audit/verify", None).await;
+
+    let begins = pruned["through"].as_u64().unwrap() + 1;
+    let old = told("at?time=2026-11-20T18:00:00Z").await;
+    assert_eq!((&old["reachesBack"], &old["begins"]["seq"]), (&json!(false), &json!(begins)));
+    assert_eq!(parts(&old), Vec::<String>::new());
+    // What was lent before the beginning and not since is missing, whatever time is asked for: `begins` says so.
+    let later = told(at).await;
+    assert_eq!((&later["reachesBack"], &later["begins"]["seq"]), (&json!(true), &json!(begins)));
+    assert_eq!(parts(&later), parts(&before)[2..]);
+    let rest = told(&format!("held?object={NAMESPACE}")).await;
+    assert_eq!(parts(&rest), parts(&all)[2..]);
+    assert_eq!(rest["reachesBack"], false);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_lent_under_a_former_key_is_found() {
+    let world = World::start().await;
+    let client = world.client("builds", &["a"]).await;
+    let question = || Some(json!({ "secret": client.token.expose() }));
+    let before = world.operate("POST", "/audit/reference", question()).await;
+    world.operate("POST", "/key/rotate", Some(json!({}))).await;
+    let after = world.operate("POST", "/audit/reference", question()).await;
+    let reference = after["reference"].as_str().unwrap();
+    assert_eq!(reference.split(',').nth(1), before["reference"].as_str());
+    let found = world.operate("GET", &format!("/audit?reference={reference}"), None).await;
+    assert_eq!(found["entries"][0]["object"], "builds", "{found}");
+}

@@ -47,8 +47,9 @@ async fn write_pages(operator: &Operator, out: &mut impl Write) -> Result<u64> {
     let mut entries: u64 = 0;
     let mut next = Some(1);
     let mut last = 0;
-    let base = operator.call("GET", "/audit/checkpoint", None).await?;
-    if let Some(base) = base.get("base") {
+    let begin = operator.call("GET", "/audit/checkpoint", None).await?;
+    let base = begin.get("base");
+    if let Some(base) = base {
         writeln!(out, "{}", json!({ "checkpoint": base })).map_err(unwritable)?;
     }
     while let Some(from) = next {
@@ -61,6 +62,11 @@ async fn write_pages(operator: &Operator, out: &mut impl Write) -> Result<u64> {
         (next, last) = (page.next, page.seen);
     }
     let end = operator.call("GET", &format!("/audit/checkpoint?at={last}"), None).await?;
+    if end.get("base") != base {
+        return Err(Error::conflict(
+            "the log was pruned while it was exported, so the file would have a gap: export again",
+        ));
+    }
     writeln!(out, "{}", json!({ "checkpoint": end["checkpoint"] })).map_err(unwritable)?;
     out.flush().map_err(unwritable)?;
     Ok(entries)

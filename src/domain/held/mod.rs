@@ -37,9 +37,10 @@ pub struct Begins {
     pub time: Timestamp,
 }
 
-/// Folds the whole log. It takes about a second for a million entries: not for a thread that answers others.
+/// Folds the whole log, as it is at one moment: what is pruned meanwhile is still read. How long that takes grows with
+/// the log: not for a thread that answers others.
 pub fn tell(store: &Store, wanted: Wanted) -> Result<Told> {
-    tell_of(|from| store.read(|tx| tx.entries(from, CHUNK)), wanted)
+    store.read(|tx| tell_of(|from| tx.entries(from, CHUNK), wanted))
 }
 
 /// The same of a log that comes in pages, each from a number upwards; an empty one is its end.

@@ -23,7 +23,7 @@ pub use shelf::{Listed, Shelf};
 
 use super::chain::Head;
 use super::key_file::{KeySource, candidates};
-use super::migrate::SCHEMA;
+use super::migrate::{SCHEMA, salt_of};
 use super::seal::{Keys, hex, random_bytes, unhex};
 use super::tx::{ReadTx, definition};
 use super::{AUDIT, Store, fault};
@@ -87,7 +87,7 @@ impl Store {
             };
             let current = &tx.keyring.current;
             let prefix = random_bytes::<PREFIX_LEN>();
-            let salt = super::migrate::read_meta(&tx.tx, "salt")?.unwrap_or_default();
+            let salt = salt_of(&tx.tx, tx.keyring)?;
             let label = Label {
                 format: FORMAT.into(),
                 schema: SCHEMA,

@@ -1,6 +1,7 @@
 //! From a backup back to a store: in an empty directory, whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -57,15 +58,18 @@ impl Store {
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| cannot_open(data_dir, e))?;
         let unfinished = data_dir.join("keylender.redb.new");
+        refuse_another(&unfinished)?;
         let made = make(backup, &unfinished, key, clock);
         let moved = made.and_then(|checked| {
-            let moved = fs::rename(&unfinished, &path).and_then(|()| File::open(data_dir)?.sync_all());
-            moved.map(|()| checked).map_err(|e| cannot_open(data_dir, e))
+            // A link and no renaming: a store that came meanwhile is not written over.
+            let moved = fs::hard_link(&unfinished, &path).and_then(|()| File::open(data_dir)?.sync_all());
+            moved.map(|()| checked).map_err(|e| match e.kind() {
+                ErrorKind::AlreadyExists => occupied(backup, data_dir, key, clock),
+                _ => cannot_open(data_dir, e),
+            })
         });
-        if moved.is_err() {
-            // The first error is the one to hear of.
-            let _ = fs::remove_file(&unfinished);
-        }
+        // The first error is the one to hear of, and what stays is written over by the next one.
+        let _ = fs::remove_file(&unfinished);
         moved
     }
 
@@ -73,7 +77,7 @@ impl Store {
     pub fn drill(&self, backup: &Path, aside: &Path) -> Result<Drilled> {
         let cleared = |e| Error::unavailable("the directory of the restore drill cannot be used").because(e);
         let clear = || match fs::remove_dir_all(aside) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(cleared(e)),
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(cleared(e)),
             _ => Ok(()),
         };
         // What a crash left of the last drill.
@@ -109,6 +113,14 @@ impl Store {
     /// Says that everybody who has to know of the restoration does.
     pub async fn forget_restored(&self) -> Result<()> {
         self.write(|tx| tx.beneath(|db, _| Meta::open(db)?.remove(RESTORED))).await
+    }
+}
+
+/// Leaves the file of another restoration alone while that has it locked.
+fn refuse_another(unfinished: &Path) -> Result<()> {
+    match File::open(unfinished).map(|file| file.try_lock()) {
+        Ok(Err(TryLockError::WouldBlock)) => Err(Error::conflict("another restoration is at work in this directory")),
+        _ => Ok(()),
     }
 }
 

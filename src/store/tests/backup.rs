@@ -181,6 +181,24 @@ async fn a_backup_is_refused_for_one_sentence_of_reasons() {
 }
 
 #[tokio::test]
+async fn of_two_restorations_at_once_one_is_refused() {
+    let [home, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let bytes = backup_of(&filled(home.path()).await);
+    let key = KeySource::File(home.path().join("key"));
+    let data = other.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let unfinished = fs::File::create(data.join("keylender.redb.new")).unwrap();
+    unfinished.lock().unwrap();
+    let refused = restore(&bytes, other.path(), &key).unwrap_err();
+    assert_eq!(refused.message(), "another restoration is at work in this directory");
+    assert!(data.join("keylender.redb.new").exists(), "it is the other one's");
+    // What a crash left belongs to nobody.
+    drop(unfinished);
+    restore(&bytes, other.path(), &key).unwrap();
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn a_backup_that_breaks_off_anywhere_is_none() {
     let home = tempfile::tempdir().unwrap();
     let store = filled(home.path()).await;

@@ -124,3 +124,42 @@ async fn a_panic_while_committing_is_an_answer_and_the_writer_works_on() {
     drop(store);
     put(&open(&disk).unwrap(), "b", 1).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_disk_that_is_tried_for_long_does_not_grow() {
+    let disk = Disk::default();
+    let store = open(&disk).unwrap();
+    put(&store, "a", 1).await.unwrap();
+    disk.break_after(0, Fault::Fails);
+    put(&store, "b", 2).await.unwrap_err();
+    // The file gets longer, and nothing can be written to it: as on a disk that lost a part.
+    let mut lengths = Vec::new();
+    for _ in 0..5 {
+        disk.break_after(1, Fault::Fails);
+        put(&store, "c", 3).await.unwrap_err();
+        lengths.push(redb::StorageBackend::len(&disk).unwrap());
+    }
+    assert!(lengths.iter().all(|len| *len == lengths[0]), "{lengths:?}");
+    disk.repair();
+    put(&store, "d", 4).await.unwrap();
+    drop(store);
+    assert_eq!(open(&disk).unwrap().read(|tx| tx.count(&THINGS)).unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_panic_beneath_a_closure_leaves_nothing_of_it() {
+    let store = store();
+    let panicking = store.write(|tx| {
+        tx.audit(note("a"));
+        tx.beneath(|db, _| {
+            let mut meta = migrate::Meta::open(db)?;
+            meta.put("half", b"done")?;
+            panic!("on purpose");
+        })
+    });
+    let other = put(&store, "b", 1);
+    let (panicked, _): (Result<()>, _) = tokio::join!(panicking, other);
+    panicked.unwrap_err();
+    assert!(store.read(|tx| migrate::read_meta(&tx.tx, "half")).unwrap().is_none());
+    put(&store, "c", 1).await.unwrap();
+}

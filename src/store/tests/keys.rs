@@ -178,6 +178,111 @@ async fn who_reads_and_writes_during_a_change_notices_nothing() {
     opens(&store, MANY);
 }
 
+/// That a former key is kept under its name: backups may need it.
+fn holds(dir: &Path, id: &str) {
+    let text = fs::read_to_string(dir.join(format!("key.{id}"))).unwrap();
+    assert_eq!(seal::Keys::derive(seal::unhex(text.trim()).unwrap().into()).unwrap().id(), id);
+}
+
+/// Begins a change of the key, and leaves it there.
+async fn begin(store: &Store, passphrase: Option<&str>) {
+    store.begin_key_change(passphrase.map(Secret::new).as_ref(), note("begun")).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_one_waits_and_each_former_key_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = on_disk(dir.path()).unwrap();
+    fill(&store, MANY).await;
+    let first = store.key_id();
+    let (one, other) = tokio::join!(change(&store), change(&store));
+    (one.unwrap(), other.unwrap());
+    opens(&store, MANY);
+    let former: Vec<String> = store.keyring.get().former.iter().map(|keys| keys.id().to_owned()).collect();
+    assert_eq!((former.len(), &former[1]), (2, &first));
+    for id in former {
+        holds(dir.path(), &id);
+    }
+    drop(store);
+    opens(&on_disk(dir.path()).unwrap(), MANY);
+}
+
+#[tokio::test]
+async fn a_change_leaves_a_file_with_the_key_whatever_became_of_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = on_disk(dir.path()).unwrap();
+    fill(&store, 3).await;
+    let old = fs::read(dir.path().join("key")).unwrap();
+    let old_id = store.key_id();
+    let next = dir.path().join("key.next");
+    store.change_key(None, note("begun"), note("done"), |_| drop(fs::remove_file(&next))).await.unwrap();
+    drop(store);
+    opens(&on_disk(dir.path()).unwrap(), 3);
+    assert_eq!(fs::read(dir.path().join(format!("key.{old_id}"))).unwrap(), old);
+}
+
+#[tokio::test]
+async fn a_key_file_that_could_not_take_its_place_does_so_before_the_next_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = on_disk(dir.path()).unwrap();
+    fill(&store, 3).await;
+    let (key, next) = (dir.path().join("key"), dir.path().join("key.next"));
+    let old = fs::read(&key).unwrap();
+    change(&store).await.unwrap();
+    // As it lies when the store has ended the change and the files could not follow.
+    fs::copy(&key, &next).unwrap();
+    fs::write(&key, &old).unwrap();
+    let second = store.key_id();
+
+    change(&store).await.unwrap();
+
+    holds(dir.path(), &second);
+    drop(store);
+    opens(&on_disk(dir.path()).unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_change_to_one_passphrase_is_not_ended_in_the_name_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |text: &str| Store::open(dir.path(), &KeySource::Passphrase(Secret::new(text)), Clock::system());
+    let store = open("one").unwrap();
+    fill(&store, 2).await;
+    begin(&store, Some("two")).await;
+    let go_on = |text| store.change_key(Some(Secret::new(text)), note("a"), note("b"), |_| ());
+    let refused = go_on("three").await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.message().contains("to another passphrase was broken off"), "{}", refused.message());
+    go_on("two").await.unwrap();
+    drop(store);
+    opens(&open("two").unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_backup_from_the_middle_of_a_change_is_a_way_back() {
+    for passphrase in [None, Some("two")] {
+        let [home, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let key = match passphrase {
+            None => KeySource::File(home.path().join("key")),
+            Some(_) => KeySource::Passphrase(Secret::new("one")),
+        };
+        let store = Store::open(home.path(), &key, Clock::system()).unwrap();
+        fill(&store, 3).await;
+        begin(&store, passphrase).await;
+        let (name, _) = Shelf::new(home.path().join("backups")).take(&store).unwrap();
+        let backup = home.path().join("backups").join(name);
+        store.drill(&backup, &home.path().join("drill")).unwrap();
+        store.change_key(passphrase.map(Secret::new), note("a"), note("b"), |_| ()).await.unwrap();
+
+        let key = passphrase.map_or(key, |text| KeySource::Passphrase(Secret::new(text)));
+        Store::restore(&backup, other.path(), &key, &Clock::system()).unwrap();
+        let restored = Store::open(other.path(), &key, Clock::system()).unwrap();
+        opens(&restored, 3);
+        change(&restored).await.unwrap();
+        drop(restored);
+        opens(&Store::open(other.path(), &key, Clock::system()).unwrap(), 3);
+    }
+}
+
 /// A data directory as keylender left it at schema 1.
 fn of_schema_1(dir: &Path) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stores");

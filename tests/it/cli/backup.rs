@@ -41,6 +41,16 @@ fn a_backup_is_taken_checked_and_restored_while_it_runs_and_while_it_rests() {
         home.run(&["backup", "verify", path.to_str().unwrap()]).well();
         let refused = home.run(&["restore", path.to_str().unwrap()]).sentence(1);
         assert!(refused.starts_with("the data directory holds a store"), "{refused}");
+        if served.is_some() {
+            // Its store was moved away, and it was not stopped: it works on with the moved one.
+            let (store, moved) =
+                (home.data_dir().join("keylender.redb"), home.data_dir().join("keylender.redb.before"));
+            std::fs::rename(&store, &moved).unwrap();
+            let refused = home.run(&["restore", path.to_str().unwrap()]).sentence(1);
+            assert_eq!(refused, "keylender runs in this data directory: stop it first");
+            assert!(!store.exists());
+            std::fs::rename(&moved, &store).unwrap();
+        }
         drop(served);
     }
     assert_eq!(
