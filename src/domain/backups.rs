@@ -81,7 +81,7 @@ impl Backups {
             .with("entries", checked.contents.entries)
             .with("head", checked.label.head.clone());
         self.remember(name.clone(), note, |fate, now| (fate.verified, fate.problem) = (Some(now), None)).await?;
-        let removed = self.remove_oldest(caller).await?;
+        let removed = self.remove_oldest(caller, &name).await?;
         Ok(Taken { name, checked, removed })
     }
 
@@ -178,11 +178,12 @@ impl Backups {
         }
     }
 
-    async fn remove_oldest(&self, caller: &Caller) -> Result<Vec<String>> {
+    /// Not the one just taken: after a clock was set back, others may seem to be newer.
+    async fn remove_oldest(&self, caller: &Caller, taken: &str) -> Result<Vec<String>> {
         let names: Vec<String> = self.rules.shelf.list()?.into_iter().map(|listed| listed.name).collect();
         let surplus = names.len().saturating_sub(self.rules.keep);
         let mut removed = Vec::new();
-        for name in names.into_iter().take(surplus) {
+        for name in names.into_iter().filter(|name| name != taken).take(surplus) {
             self.rules.shelf.remove(&name)?;
             let note = caller.note("backup.delete", &name);
             let gone = name.clone();

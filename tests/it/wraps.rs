@@ -142,6 +142,22 @@ async fn a_link_that_could_not_hand_out_anything_can_be_opened_later() {
 }
 
 #[tokio::test]
+async fn who_came_while_a_link_handed_out_nothing_does_not_hide_a_second_opening() {
+    let (world, client) = world().await;
+    let link = wrap(&world, &client, json!({ "contact": "a@example.com" })).await.json();
+    let link = link["path"].as_str().unwrap();
+    world.broker.go_away();
+    let (one, other) = tokio::join!(open(&world, link), open(&world, link));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    world.broker.come_back();
+    let before = world.audited("notice.post").await.len();
+    assert_eq!(open(&world, link).await.status, 200, "{statuses:?}");
+    assert_eq!(open(&world, link).await.status, 410);
+    assert_eq!(world.audited("notice.post").await.len(), before + 1, "{statuses:?}");
+}
+
+#[tokio::test]
 async fn a_link_is_made_by_those_who_may_claim_within_limits_and_opened_in_private() {
     let (world, client) = world().await;
     let other = world.client("other", &["pulse:namespace:other-*"]).await;

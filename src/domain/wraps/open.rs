@@ -115,14 +115,15 @@ impl Wraps {
         Ok(Claim { expires, contact })
     }
 
-    /// Nothing was handed out: the link can be opened as before. When not even that can be written, it is used up.
+    /// Nothing was handed out: the link can be opened as before, and a second opening is news again, even if somebody
+    /// came meanwhile. When not even that can be written, it is used up.
     async fn give_back(&self, id: WrapId, opener: Opener<'_>, cause: &Error) {
         let (address, caller, cause) = (opener.address, Caller::nobody(opener.request_id), cause.message().to_owned());
         let given = self.store.write(move |tx| {
             let Some(wrap) = tx.get(&WRAPS, &id)? else { return Ok(()) };
             let note = caller.note("wrap.open", &wrap.namespace).outcome(Outcome::Failed).with("wrap", id.to_string());
             tx.audit(note.with("address", address.to_string()).with("cause", cause));
-            tx.put(&WRAPS, &id, &Wrap { opened: None, ..wrap })
+            tx.put(&WRAPS, &id, &Wrap { opened: None, told: false, ..wrap })
         });
         if let Err(error) = given.await {
             tracing::warn!("a link that handed out nothing is used up: {}", error.chain());

@@ -110,6 +110,20 @@ fn the_loops_take_backups_keep_the_newest_and_try_one() {
 }
 
 #[test]
+fn a_backup_just_taken_stays_even_if_a_clock_that_ran_ahead_left_later_ones() {
+    let home = home(1);
+    home.write_settings("BACKUP_KEEP=2\n");
+    let shelf = home.data_dir().join("backups");
+    std::fs::create_dir_all(&shelf).unwrap();
+    for year in [2998, 2999] {
+        std::fs::write(shelf.join(format!("keylender-{year}0101T000000.000Z.backup")), "of a clock that ran").unwrap();
+    }
+    let taken = home.run(&["backup", "now"]).well();
+    assert!(shelf.join(taken.split(' ').next().unwrap()).exists(), "{taken}");
+    assert_eq!(names(&home).len(), 2);
+}
+
+#[test]
 fn being_killed_while_a_backup_is_taken_or_restored_loses_nothing() {
     let home = home(3);
     let before = entries(&home);
