@@ -153,8 +153,12 @@ fn complete(meta: &Meta, current: Keys, is_changing: bool) -> Result<Keyring> {
 /// Former keys that a store remembers: with a change each month, those of two years.
 const FORMER_MAX: usize = 24;
 
-/// Begins a change to another key. From the commit on, either key opens the store.
+/// Begins a change to another key. From the commit on, either key opens the store. One that lies on the disk already is
+/// taken up instead: its commit was answered with an error and is there all the same.
 pub(super) fn begin_change(meta: &mut Meta, old: &Keyring, next: Keys, salt: &[u8]) -> Result<Keyring> {
+    if let Some(begun) = meta.sealed("next_key")? {
+        return complete(meta, Keys::derive(old.current.open_master("next_key", &begun)?)?, true);
+    }
     meta.put_sealed(&old.current, "next_key", &next.master())?;
     meta.put("next_salt", salt)?;
     meta.put_sealed(&next, "next_key_check", &Secret::new(KEY_CHECK))?;

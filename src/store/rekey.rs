@@ -55,10 +55,11 @@ impl Store {
         progress: impl Fn(usize),
     ) -> Result<()> {
         let _one_at_a_time = self.changing_key.lock().await;
-        match self.is_changing_key() {
-            true => self.check_resumed(passphrase.as_ref())?,
-            false => self.begin_key_change(passphrase.as_ref(), begun).await?,
+        if !self.is_changing_key() {
+            self.begin_key_change(passphrase.as_ref(), begun).await?;
         }
+        // It may be one that was begun before, to another passphrase.
+        self.check_passphrase(passphrase.as_ref())?;
         let mut done = 0;
         for _ in 0..PASSES {
             let mut from = None;
@@ -98,7 +99,7 @@ impl Store {
     }
 
     /// Whoever hands in a passphrase believes that it opens the store from then on.
-    fn check_resumed(&self, passphrase: Option<&Secret>) -> Result<()> {
+    fn check_passphrase(&self, passphrase: Option<&Secret>) -> Result<()> {
         let Some(passphrase) = passphrase else { return Ok(()) };
         let salt = self.read(|tx| salt_of(&tx.tx, tx.keyring))?;
         match is_passphrase_of(passphrase, &salt, &self.keyring.get().current)? {

@@ -190,6 +190,32 @@ async fn begin(store: &Store, passphrase: Option<&str>) {
 }
 
 #[tokio::test]
+async fn a_change_that_the_disk_broke_off_goes_on_in_the_same_process() {
+    for fault in Fault::ALL {
+        for operations in 0.. {
+            let disk = Disk::default();
+            let open = |key: [u8; 32]| Store::with_backend(disk.clone(), &KeySource::Given(key), Clock::system());
+            let store = open([7; 32]).unwrap();
+            fill(&store, 9).await;
+            disk.break_after(operations, fault);
+            let changed = change(&store).await.is_ok();
+            disk.repair();
+            if let Err(error) = change(&store).await {
+                panic!("{fault:?} after {operations}: {}", error.chain());
+            }
+            opens(&store, 9);
+            let current: [u8; 32] = store.keyring.get().current.copy_master().as_slice().try_into().unwrap();
+            drop(store);
+            opens(&open(current).unwrap(), 9);
+            if changed {
+                assert!(operations > 10, "the faults came while it mattered");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn of_two_changes_at_once_one_waits_and_each_former_key_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = on_disk(dir.path()).unwrap();
