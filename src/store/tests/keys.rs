@@ -222,7 +222,8 @@ async fn of_two_changes_at_once_one_waits_and_each_former_key_is_kept() {
     fill(&store, MANY).await;
     let first = store.key_id();
     let (one, other) = tokio::join!(change(&store), change(&store));
-    (one.unwrap(), other.unwrap());
+    one.unwrap();
+    other.unwrap();
     opens(&store, MANY);
     let former: Vec<String> = store.keyring.get().former.iter().map(|keys| keys.id().to_owned()).collect();
     assert_eq!((former.len(), &former[1]), (2, &first));
