@@ -6,12 +6,11 @@ mod http;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::MethodFilter;
 use common::{Row, Target, alternate};
 use http::Bench;
 use keylender::ports::broker::MemoryBroker;
-use keylender::web::api::{Endpoint, Reply, serve};
+use keylender::web::api::{Endpoint, Reply, Routes};
 use serde_json::json;
 
 const NAMESPACES: usize = 100;
@@ -20,13 +19,9 @@ const REQUESTS: usize = 30_000;
 
 /// What a claim requires, and not what it does.
 static CONSTANT: Endpoint = Endpoint {
-    name: "constant",
-    method: MethodFilter::POST,
-    route: "/constant/<namespace>",
-    query: &[],
     scope: Some("pulse:namespace:<namespace>"),
-    has_input: true,
-    hides_input: false,
+    ..Endpoint::public("constant", MethodFilter::POST, "/v1/constant/<namespace>", "Answers always the same.")
+        .takes::<()>()
 };
 
 fn main() {
@@ -38,12 +33,12 @@ fn main() {
         "reclaimAt": "2026-11-21T10:00:00.000Z",
     }))
     .unwrap();
-    let constant = serve(
+    let more = Routes::default().serve(
         &CONSTANT,
         |app, params| app.namespaces.parse(&params["namespace"]),
         move |_, _, _| std::future::ready(Ok(answer.clone())),
     );
-    let more = Router::new().route("/v1/constant/{namespace}", constant);
+    let more = more.into_router();
     let mut bench = Bench::start(Arc::new(MemoryBroker::default()), more);
     let first = claims(&mut bench, "namespace", NAMESPACES);
     bench.rate(1, first);

@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::routing::MethodFilter;
 use common::{Row, Target, alternate};
 use http::Bench;
@@ -21,7 +20,7 @@ use keylender::ports::broker::MemoryBroker;
 use keylender::proto::addresses::AddressList;
 use keylender::proto::hawk::mac;
 use keylender::proto::tempcred::{self, Grant};
-use keylender::web::api::{Endpoint, Reply, serve};
+use keylender::web::api::{Endpoint, Reply, Routes};
 use serde_json::json;
 
 const CONNECTIONS: usize = 64;
@@ -36,15 +35,7 @@ const PER_SECOND: usize = 5_000;
 const WARM_SECONDS: u64 = 10;
 
 /// What the method requires, and not what it does.
-static CONSTANT: Endpoint = Endpoint {
-    name: "constant",
-    method: MethodFilter::GET,
-    route: "/constant",
-    query: &[],
-    scope: None,
-    has_input: false,
-    hides_input: false,
-};
+static CONSTANT: Endpoint = Endpoint::public("constant", MethodFilter::GET, "/v1/constant", "Answers always the same.");
 
 fn main() {
     let seconds = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(WATCH_SECONDS);
@@ -57,8 +48,8 @@ fn main() {
             \"signature\":\"sKx8ebPnRdWpSeoRWE/6/Qhu5YeZCuf3X7bEaIv/UZM=\",\"issuer\":\"project/releng/hosts\"}",
     } }))
     .unwrap();
-    let constant = serve(&CONSTANT, |_, _| Ok(()), move |_, _, ()| std::future::ready(Ok(answer.clone())));
-    let more = Router::new().route("/v1/constant", constant);
+    let handler = move |_, _, ()| std::future::ready(Ok(answer.clone()));
+    let more = Routes::default().serve(&CONSTANT, |_, _| Ok(()), handler).into_router();
     let bench = Bench::start_with(Arc::new(MemoryBroker::default()), more, set_up);
     bench.rate(1, asks("credentials", 1));
     throughput(&bench);

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Head;
@@ -13,7 +14,7 @@ use crate::base::{Error, Result, Secret, Timestamp};
 const PURPOSE: &str = "keylender checkpoint 1";
 
 /// A signed head of the audit chain. Whoever kept one somewhere else sees that the log was cut off before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     /// Number of the last entry.

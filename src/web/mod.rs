@@ -31,12 +31,14 @@ pub fn router(app: App) -> Router {
 
 /// The same with more routes behind the same layers: benches put the constant answers there that they compare with.
 pub fn router_with(app: App, more: Router<App>) -> Router {
-    let inner = Router::new()
-        // The two ancestors' APIs, and ours. Their methods note their routes themselves.
-        .nest("/v1", api::pulse::routes().merge(api::host_secrets::credentials_routes()))
-        .nest("/api/host-secrets/v1", api::host_secrets::routes())
-        .nest("/api/pulse/v1", api::pulse::routes())
-        .nest("/api/keylender/v1", api::own())
+    let public_url = app.public_url.as_ref();
+    // The two ancestors' APIs, and ours. Their methods note their routes themselves.
+    let inner = api::openapi::mounted(Router::new())
+        .nest("/v1", api::legacy().into_router())
+        .merge(
+            api::openapi::routes(public_url)
+                .route_layer(middleware::from_fn_with_state(app.clone(), layers::note_route)),
+        )
         .merge(pages().route_layer(middleware::from_fn_with_state(app.clone(), layers::note_route)))
         .merge(more)
         .fallback(nowhere)

@@ -13,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::openapi;
 use crate::sign::Client;
 use crate::wire::{Answer, Ask, exchange};
 
@@ -105,9 +106,13 @@ impl World {
         self.ask_as(client, &Ask::claim(namespace, json)).await
     }
 
-    /// Calls a method of the own API as the operator of this host.
+    /// Calls a method of the own API as the operator of this host. Whatever it answers must be as the OpenAPI document
+    /// says.
     pub async fn operate(&self, method: &str, path: &str, input: Option<Value>) -> Value {
-        Operator::connect(&self.settings).unwrap().call(method, path, input).await.unwrap()
+        let operator = Operator::connect(&self.settings).unwrap();
+        let answer = operator.call(method, path, input.clone()).await.unwrap();
+        openapi::check(method, path, input.as_ref(), &answer);
+        answer
     }
 
     /// Makes a client in the own store.

@@ -10,6 +10,7 @@ mod turns;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountName, Error, Result, Secret, VhostName};
@@ -86,7 +87,7 @@ pub struct Wish {
 }
 
 /// How an account stands, for operators.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Standing {
     /// The broker user.
     pub account: AccountName,

@@ -1,12 +1,12 @@
 //! Our own API: the audit log, entry by entry and checked as a whole.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::clients::{endpoint, read_input};
-use super::{Call, Endpoint, QueryParameter, Reply, Routes, detached, nothing, serve};
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, detached, nothing};
 use crate::base::audit::Outcome;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::audit;
@@ -33,30 +33,67 @@ static SHOW: Endpoint = Endpoint {
         QueryParameter { name: "until", pattern: RFC_3339, matches: |text| moment(text).is_some() },
         QueryParameter { name: "reference", pattern: "/^[0-9a-f]+(,[0-9a-f]+)*$/", matches: are_references },
     ],
-    ..endpoint("showAudit", MethodFilter::GET, "/audit", "keylender:audit:read", false)
+    ..endpoint(
+        "showAudit",
+        MethodFilter::GET,
+        "/audit",
+        "keylender:audit:read",
+        "Shows entries of the audit log that fit a filter, a page at a time.",
+    )
+    .answers::<Page>()
 };
-static VERIFY: Endpoint = endpoint("verifyAudit", MethodFilter::POST, "/audit/verify", "keylender:audit:read", false);
+static VERIFY: Endpoint = endpoint(
+    "verifyAudit",
+    MethodFilter::POST,
+    "/audit/verify",
+    "keylender:audit:read",
+    "Walks the whole chain of the audit log.",
+)
+.answers::<Verified>();
 static CHECKPOINT: Endpoint = Endpoint {
     query: &[QueryParameter { name: "at", pattern: "/^[0-9]+$/", matches: |number| number.parse::<u64>().is_ok() }],
-    ..endpoint("auditCheckpoint", MethodFilter::GET, "/audit/checkpoint", "keylender:audit:read", false)
+    ..endpoint(
+        "auditCheckpoint",
+        MethodFilter::GET,
+        "/audit/checkpoint",
+        "keylender:audit:read",
+        "Signs the head of the audit chain, or an earlier entry.",
+    )
+    .answers::<Checkpoints>()
 };
-static PRUNE: Endpoint = endpoint("pruneAudit", MethodFilter::POST, "/audit/prune", "keylender:audit:prune", true);
+static PRUNE: Endpoint = endpoint(
+    "pruneAudit",
+    MethodFilter::POST,
+    "/audit/prune",
+    "keylender:audit:prune",
+    "Removes entries before a time, and leaves a checkpoint for them.",
+)
+.takes::<Prune>()
+.answers::<Pruned>();
 /// A scope of its own: who may read the log may not therefore try out passwords on it.
 static REFERENCE: Endpoint = Endpoint {
     hides_input: true,
-    ..endpoint("referenceSecret", MethodFilter::POST, "/audit/reference", "keylender:audit:find-secret", true)
+    ..endpoint(
+        "referenceSecret",
+        MethodFilter::POST,
+        "/audit/reference",
+        "keylender:audit:find-secret",
+        "Says by which references the log knows a secret.",
+    )
+    .takes_as(secret_schema)
+    .answers::<Referenced>()
 };
 
 /// How a time must look, for the message.
 const RFC_3339: &str = "/^YYYY-MM-DDTHH:MM:SS(.mmm)?Z$/";
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/audit", serve(&SHOW, nothing, show))
-        .route("/audit/verify", serve(&VERIFY, nothing, verify))
-        .route("/audit/checkpoint", serve(&CHECKPOINT, nothing, checkpoint))
-        .route("/audit/prune", serve(&PRUNE, nothing, prune))
-        .route("/audit/reference", serve(&REFERENCE, nothing, reference))
+    Routes::default()
+        .serve(&SHOW, nothing, show)
+        .serve(&VERIFY, nothing, verify)
+        .serve(&CHECKPOINT, nothing, checkpoint)
+        .serve(&PRUNE, nothing, prune)
+        .serve(&REFERENCE, nothing, reference)
 }
 
 fn moment(text: &str) -> Option<Timestamp> {
@@ -78,9 +115,10 @@ fn outcome_of(text: &str) -> Option<Outcome> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Page {
     /// The very bytes that the chain is over.
+    #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     entries: Vec<Box<RawValue>>,
     /// Number of the next page's first entry.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,7 +152,7 @@ fn raw(seq: u64, bytes: Vec<u8>) -> Result<Box<RawValue>> {
     RawValue::from_string(text).map_err(|e| unreadable().because(e))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Verified {
     /// Entries in the log.
@@ -146,7 +184,7 @@ async fn verify(app: App, _: Call, (): ()) -> Result<Reply> {
 }
 
 /// A checkpoint, and the one that stands for what was pruned: the last and the first line of an export.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Checkpoints {
     checkpoint: Checkpoint,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,7 +196,7 @@ async fn checkpoint(app: App, call: Call, (): ()) -> Result<Reply> {
     Reply::json(&Checkpoints { checkpoint: app.store.checkpoint(seq)?, base: app.store.read(|tx| tx.audit_base())? })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Prune {
     before: Timestamp,
@@ -167,7 +205,7 @@ struct Prune {
     dry_run: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Pruned {
     through: u64,
     entries: u64,
@@ -189,7 +227,16 @@ async fn prune(app: App, call: Call, (): ()) -> Result<Reply> {
     Reply::json(&Pruned { through, entries, checkpoint })
 }
 
-#[derive(Serialize)]
+fn secret_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { "secret": { "type": "string", "minLength": 1, "writeOnly": true } },
+        "required": ["secret"],
+        "additionalProperties": false,
+    })
+}
+
+#[derive(Serialize, JsonSchema)]
 struct Referenced {
     reference: String,
 }

@@ -1,28 +1,55 @@
 //! Our own API: backups.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::clients::endpoint;
-use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing, serve};
+use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::backups::{Fate, Taken};
 use crate::store::{Checked, Contents};
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint("listBackups", MethodFilter::GET, "/backups", "keylender:backup:list", false);
-static TAKE: Endpoint = endpoint("takeBackup", MethodFilter::POST, "/backups", "keylender:backup:take", false);
-static VERIFY: Endpoint =
-    endpoint("verifyBackup", MethodFilter::POST, "/backups/<backup>/verify", "keylender:backup:verify", false);
-static VERIFY_NEWEST: Endpoint =
-    endpoint("verifyNewestBackup", MethodFilter::POST, "/backups/verify", "keylender:backup:verify", false);
+static LIST: Endpoint = endpoint(
+    "listBackups",
+    MethodFilter::GET,
+    "/backups",
+    "keylender:backup:list",
+    "Lists backups, and what is known of each.",
+)
+.answers::<List>();
+static TAKE: Endpoint = endpoint(
+    "takeBackup",
+    MethodFilter::POST,
+    "/backups",
+    "keylender:backup:take",
+    "Takes a backup now, and reads it again.",
+)
+.answers::<Whole>();
+static VERIFY: Endpoint = endpoint(
+    "verifyBackup",
+    MethodFilter::POST,
+    "/backups/<backup>/verify",
+    "keylender:backup:verify",
+    "Reads a backup again, whole.",
+)
+.answers::<Whole>();
+static VERIFY_NEWEST: Endpoint = endpoint(
+    "verifyNewestBackup",
+    MethodFilter::POST,
+    "/backups/verify",
+    "keylender:backup:verify",
+    "Reads the newest backup again, whole.",
+)
+.answers::<Whole>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/backups", serve(&LIST, nothing, list).merge(serve(&TAKE, nothing, take)))
-        .route("/backups/verify", serve(&VERIFY_NEWEST, newest, verify))
-        .route("/backups/{backup}/verify", serve(&VERIFY, name, verify))
+    Routes::default()
+        .serve(&LIST, nothing, list)
+        .serve(&TAKE, nothing, take)
+        .serve(&VERIFY_NEWEST, newest, verify)
+        .serve(&VERIFY, name, verify)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
@@ -35,7 +62,7 @@ fn name(_: &App, params: &Params) -> Result<Option<String>> {
     Ok(params.get("backup").cloned())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Backup {
     name: String,
@@ -56,7 +83,7 @@ struct Backup {
     problem: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     backups: Vec<Backup>,
 }
@@ -83,7 +110,7 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
 }
 
 /// A backup that is whole.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Whole {
     name: String,

@@ -1,24 +1,37 @@
 //! Our own API: the broker, and who we are to it.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::clients::endpoint;
-use super::{Call, Endpoint, Reply, Routes, detached, nothing, serve};
+use super::{Call, Endpoint, Reply, Routes, detached, nothing};
 use crate::base::{AccountName, Error, Result, Timestamp};
 use crate::domain::accounts::{Rotated, Shown, Standing};
 use crate::web::state::App;
 
-static SHOW: Endpoint = endpoint("broker", MethodFilter::GET, "/broker", "keylender:broker:read", false);
-static ROTATE: Endpoint =
-    endpoint("rotateBroker", MethodFilter::POST, "/broker/rotate", "keylender:broker:rotate", false);
+static SHOW: Endpoint = endpoint(
+    "broker",
+    MethodFilter::GET,
+    "/broker",
+    "keylender:broker:read",
+    "Shows how the broker is, and who we are to it.",
+)
+.answers::<Document>();
+static ROTATE: Endpoint = endpoint(
+    "rotateBroker",
+    MethodFilter::POST,
+    "/broker/rotate",
+    "keylender:broker:rotate",
+    "Replaces our own administrator of the broker.",
+)
+.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
-    Router::new().route("/broker", serve(&SHOW, nothing, show)).route("/broker/rotate", serve(&ROTATE, nothing, rotate))
+    Routes::default().serve(&SHOW, nothing, show).serve(&ROTATE, nothing, rotate)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Document {
     /// What `/__heartbeat__` says of it: its version, or what is wrong.
@@ -55,7 +68,7 @@ async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
     })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Done {
     administrator: AccountName,

@@ -8,6 +8,7 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -44,15 +45,15 @@ impl Call {
 }
 
 /// The error body (taskcluster.md 5.2).
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ErrorBody<'a> {
     code: &'a str,
     message: String,
     #[serde(rename = "requestInfo")]
     request_info: RequestInfo<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RequestInfo<'a> {
     method: &'a str,
     params: &'a Params,
@@ -193,7 +194,7 @@ fn checked_query(endpoint: &Endpoint, query: &str) -> Result<Vec<(String, String
 }
 
 fn check_input(endpoint: &Endpoint, headers: &axum::http::HeaderMap, body: &ReadBody) -> Result<()> {
-    if !endpoint.has_input {
+    if endpoint.input.is_none() {
         return Ok(());
     }
     if body.is_present && body::is_json(headers) {

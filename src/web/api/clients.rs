@@ -3,21 +3,41 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, serve};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::domain::auth::{Auth, NewClient, ShownClient};
 use crate::proto::formats;
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint("listClients", MethodFilter::GET, "/clients", "keylender:client:list", false);
-static CREATE: Endpoint =
-    endpoint("createClient", MethodFilter::PUT, "/clients/<clientId>", "keylender:client:create:<clientId>", true);
-static DELETE: Endpoint =
-    endpoint("deleteClient", MethodFilter::DELETE, "/clients/<clientId>", "keylender:client:delete:<clientId>", false);
+static LIST: Endpoint = endpoint(
+    "listClients",
+    MethodFilter::GET,
+    "/clients",
+    "keylender:client:list",
+    "Lists the clients of the own store.",
+)
+.answers::<List>();
+static CREATE: Endpoint = endpoint(
+    "createClient",
+    MethodFilter::PUT,
+    "/clients/<clientId>",
+    "keylender:client:create:<clientId>",
+    "Makes a client, and shows its token this once.",
+)
+.takes::<Input>()
+.answers::<Issued<'_>>();
+static DELETE: Endpoint = endpoint(
+    "deleteClient",
+    MethodFilter::DELETE,
+    "/clients/<clientId>",
+    "keylender:client:delete:<clientId>",
+    "Deletes a client: its token is refused from now on.",
+)
+.answers::<Done>();
 static RESET: Endpoint = Endpoint {
     query: &[QueryParameter {
         name: "keepSeconds",
@@ -29,57 +49,63 @@ static RESET: Endpoint = Endpoint {
         MethodFilter::POST,
         "/clients/<clientId>/reset",
         "keylender:client:reset:<clientId>",
-        false,
+        "Gives a client a new token, and shows it this once.",
     )
+    .answers::<Issued<'_>>()
 };
 static CERTIFICATE: Endpoint = endpoint(
     "nameClientCertificate",
     MethodFilter::PUT,
     "/clients/<clientId>/certificate",
     "keylender:client:certificate:<clientId>",
-    true,
-);
+    "Says by which certificates a client is known.",
+)
+.takes::<CertificateInput>()
+.answers::<Done>();
 static DISABLE: Endpoint = endpoint(
     "disableClient",
     MethodFilter::POST,
     "/clients/<clientId>/disable",
     "keylender:client:disable:<clientId>",
-    false,
-);
+    "Refuses a client until it is enabled again.",
+)
+.answers::<Done>();
 static ENABLE: Endpoint = endpoint(
     "enableClient",
     MethodFilter::POST,
     "/clients/<clientId>/enable",
     "keylender:client:disable:<clientId>",
-    false,
-);
+    "Believes a client again that was disabled.",
+)
+.answers::<Done>();
 
-/// An endpoint of our own API: always with a scope, never with a query or an input that nobody may see.
+/// An endpoint of our own API: always with a scope.
 pub(super) const fn endpoint(
     name: &'static str,
     method: MethodFilter,
     route: &'static str,
     scope: &'static str,
-    has_input: bool,
+    summary: &'static str,
 ) -> Endpoint {
-    Endpoint { name, method, route, query: &[], scope: Some(scope), has_input, hides_input: false }
+    Endpoint { scope: Some(scope), ..Endpoint::public(name, method, route, summary) }
 }
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/clients", serve(&LIST, nothing, list))
-        .route("/clients/{clientId}", serve(&CREATE, client_id, create).merge(serve(&DELETE, client_id, delete)))
-        .route("/clients/{clientId}/reset", serve(&RESET, client_id, reset))
-        .route("/clients/{clientId}/certificate", serve(&CERTIFICATE, client_id, certificate))
-        .route("/clients/{clientId}/disable", serve(&DISABLE, client_id, disable))
-        .route("/clients/{clientId}/enable", serve(&ENABLE, client_id, enable))
+    Routes::default()
+        .serve(&LIST, nothing, list)
+        .serve(&CREATE, client_id, create)
+        .serve(&DELETE, client_id, delete)
+        .serve(&RESET, client_id, reset)
+        .serve(&CERTIFICATE, client_id, certificate)
+        .serve(&DISABLE, client_id, disable)
+        .serve(&ENABLE, client_id, enable)
 }
 
 fn client_id(_: &App, params: &Params) -> Result<ClientId> {
     ClientId::parse(params.get("clientId").map_or("", String::as_str))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     client_id: ClientId,
@@ -120,7 +146,7 @@ impl From<ShownClient> for Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     clients: Vec<Shown>,
 }
@@ -129,7 +155,7 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
     Reply::json(&List { clients: app.auth.clients()?.into_iter().map(Shown::from).collect() })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Input {
     scopes: Vec<Scope>,
@@ -141,7 +167,7 @@ struct Input {
 }
 
 /// A client together with its new token.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Issued<'a> {
     client_id: &'a ClientId,
@@ -168,7 +194,7 @@ fn issued(client_id: &ClientId, token: &Secret) -> Result<Reply> {
 }
 
 /// The answer to a change that leaves nothing to say.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Done {
     done: bool,
 }
@@ -178,8 +204,9 @@ pub(super) fn done() -> Result<Reply> {
 }
 
 /// By what certificates a client is known; null is by none.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("required" = ["certificateName"]))]
 struct CertificateInput {
     #[serde(deserialize_with = "present")]
     certificate_name: Option<CertificateName>,

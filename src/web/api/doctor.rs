@@ -1,22 +1,29 @@
 //! Our own API: a closer look at everything, for operators.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::clients::endpoint;
-use super::{Call, Endpoint, Reply, Routes, nothing, serve};
+use super::{Call, Endpoint, Reply, Routes, nothing};
 use crate::base::Result;
 use crate::domain::vitals::{Finding, Grade};
 use crate::web::state::App;
 
-static DOCTOR: Endpoint = endpoint("doctor", MethodFilter::GET, "/doctor", "keylender:doctor:read", false);
+static DOCTOR: Endpoint = endpoint(
+    "doctor",
+    MethodFilter::GET,
+    "/doctor",
+    "keylender:doctor:read",
+    "Looks at everything closely, and says what to do.",
+)
+.answers::<Findings>();
 
 pub(super) fn routes() -> Routes {
-    Router::new().route("/doctor", serve(&DOCTOR, nothing, doctor))
+    Routes::default().serve(&DOCTOR, nothing, doctor)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Shown {
     about: &'static str,
     /// `well`, `warning` or `problem`.
@@ -35,7 +42,7 @@ impl From<Finding> for Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Findings {
     findings: Vec<Shown>,
 }

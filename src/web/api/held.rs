@@ -1,11 +1,11 @@
 //! Our own API: who had what, at a moment or over time, as the audit log tells it.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::clients::endpoint;
-use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing, serve};
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::held::{self, Begins, End, Holding, Kind, Told, Wanted};
 use crate::proto::formats;
@@ -23,7 +23,8 @@ static AT: Endpoint = Endpoint {
         OBJECT,
         HOLDER,
     ],
-    ..endpoint("heldAt", MethodFilter::GET, "/audit/at", "keylender:audit:read", false)
+    ..endpoint("heldAt", MethodFilter::GET, "/audit/at", "keylender:audit:read", "Says who had what at a time.")
+        .answers::<Answer>()
 };
 static HELD: Endpoint = Endpoint {
     query: &[
@@ -32,14 +33,21 @@ static HELD: Endpoint = Endpoint {
         QueryParameter { name: "since", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
         QueryParameter { name: "until", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
     ],
-    ..endpoint("held", MethodFilter::GET, "/audit/held", "keylender:audit:read", false)
+    ..endpoint(
+        "held",
+        MethodFilter::GET,
+        "/audit/held",
+        "keylender:audit:read",
+        "Says who had something over time, or what somebody had.",
+    )
+    .answers::<Answer>()
 };
 
 pub(super) fn routes() -> Routes {
-    Router::new().route("/audit/at", serve(&AT, nothing, at)).route("/audit/held", serve(&HELD, nothing, over_time))
+    Routes::default().serve(&AT, nothing, at).serve(&HELD, nothing, over_time)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Answer {
     held: Vec<Row>,
     /// Whether there is more than is shown.
@@ -54,13 +62,13 @@ struct Answer {
     unreadable: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Beginning {
     seq: u64,
     time: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Row {
     kind: &'static str,

@@ -1,14 +1,14 @@
 //! The host-secrets API: ping, and credentials for the machine that asks (taskcluster.md 6.3; vector group
 //! `host_secrets_http`).
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, get};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pulse::{PING, ping};
-use super::{Call, Endpoint, QueryParameter, Reply, Routes, call, hosts, nothing, options, serve};
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, call, hosts, nothing};
 use crate::base::Result;
 use crate::domain::hosts::Asker;
 use crate::proto::tempcred::Credentials;
@@ -18,35 +18,29 @@ use crate::web::state::App;
 /// All methods, in the order of the reference document.
 pub static ENDPOINTS: [&Endpoint; 2] = [&CREDENTIALS, &PING];
 
-static CREDENTIALS: Endpoint = Endpoint {
-    name: "credentials",
-    method: MethodFilter::GET,
-    route: "/credentials",
-    query: &[],
-    scope: None,
-    has_input: false,
-    hides_input: false,
-};
+static CREDENTIALS: Endpoint = Endpoint::public(
+    "credentials",
+    MethodFilter::GET,
+    "/credentials",
+    "Lends temporary credentials to the machine that asks, which is known by its address and DNS name.",
+)
+.answers::<Wire<'_>>();
 
 /// The same path with `?explain=1`, for operators: what the asker would get and why. It lends nothing.
 static EXPLAIN: Endpoint = Endpoint {
-    name: "credentials",
-    method: MethodFilter::GET,
-    route: "/credentials",
     query: &[QueryParameter { name: "explain", pattern: "/^1$/", matches: |value| value == "1" }],
     scope: Some("keylender:host:explain"),
-    has_input: false,
-    hides_input: false,
+    ..Endpoint::public("credentials", MethodFilter::GET, "/credentials", "Says what the asker would get, and why.")
 };
 
 /// The routes below the mount.
 pub fn routes() -> Routes {
-    credentials_routes().route("/ping", serve(&PING, nothing, ping).options(options("GET,HEAD")))
+    credentials_routes().serve(&PING, nothing, ping).options(&PING, "GET,HEAD")
 }
 
 /// The routes that the other ancestor's mount has not already.
 pub fn credentials_routes() -> Routes {
-    Router::new().route("/credentials", get(answer).options(options("GET,HEAD")))
+    Routes::default().serve_by(&CREDENTIALS, get(answer)).options(&CREDENTIALS, "GET,HEAD")
 }
 
 async fn answer(State(app): State<App>, request: Request) -> Response {
@@ -57,12 +51,12 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Wire<'a> {
     credentials: WireCredentials<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct WireCredentials<'a> {
     client_id: &'a str,

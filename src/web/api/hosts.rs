@@ -2,42 +2,73 @@
 
 use std::net::IpAddr;
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clients::{done, endpoint, read_input};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, serve};
+use super::clients::{Done, done, endpoint, read_input};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{ClientId, Error, HostName, Result, Scope, Timestamp};
 use crate::domain::hosts::{Explanation, HostRule, Known, PAGE_LEN_MAX};
 use crate::ports::dns::Answer;
 use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
-    name: "listHosts",
-    method: MethodFilter::GET,
-    route: "/hosts",
     query: &[QueryParameter { name: "after", pattern: "an address", matches: |text| text.parse::<IpAddr>().is_ok() }],
-    scope: Some("keylender:host:list"),
-    has_input: false,
-    hides_input: false,
+    ..endpoint(
+        "listHosts",
+        MethodFilter::GET,
+        "/hosts",
+        "keylender:host:list",
+        "Lists machines that asked for credentials, a page at a time.",
+    )
+    .answers::<List>()
 };
-static SHOW: Endpoint = endpoint("host", MethodFilter::GET, "/hosts/<address>", "keylender:host:list", false);
-static CHECK: Endpoint =
-    endpoint("checkHost", MethodFilter::GET, "/hosts/<address>/check", "keylender:host:explain", false);
-static RULES: Endpoint = endpoint("listHostRules", MethodFilter::GET, "/host-rules", "keylender:host:rules", false);
-static SET: Endpoint =
-    endpoint("setHostRule", MethodFilter::PUT, "/host-rules/<rule>", "keylender:host:rule:<rule>", true);
-static REMOVE: Endpoint =
-    endpoint("removeHostRule", MethodFilter::DELETE, "/host-rules/<rule>", "keylender:host:rule:<rule>", false);
+static SHOW: Endpoint = endpoint(
+    "host",
+    MethodFilter::GET,
+    "/hosts/<address>",
+    "keylender:host:list",
+    "Shows a machine that asked, with the DNS answers that decided.",
+)
+.answers::<Shown>();
+static CHECK: Endpoint = endpoint(
+    "checkHost",
+    MethodFilter::GET,
+    "/hosts/<address>/check",
+    "keylender:host:explain",
+    "Says what an address would get now, and why. It lends nothing.",
+)
+.answers::<Explained<'_>>();
+static RULES: Endpoint =
+    endpoint("listHostRules", MethodFilter::GET, "/host-rules", "keylender:host:rules", "Lists pins and blocks.")
+        .answers::<Rules>();
+static SET: Endpoint = endpoint(
+    "setHostRule",
+    MethodFilter::PUT,
+    "/host-rules/<rule>",
+    "keylender:host:rule:<rule>",
+    "Pins a name to an address, or blocks a network or name.",
+)
+.takes::<Remark>()
+.answers::<Done>();
+static REMOVE: Endpoint = endpoint(
+    "removeHostRule",
+    MethodFilter::DELETE,
+    "/host-rules/<rule>",
+    "keylender:host:rule:<rule>",
+    "Removes a pin or block.",
+)
+.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/hosts", serve(&LIST, nothing, list))
-        .route("/hosts/{address}", serve(&SHOW, address, show))
-        .route("/hosts/{address}/check", serve(&CHECK, address, check))
-        .route("/host-rules", serve(&RULES, nothing, rules))
-        .route("/host-rules/{rule}", serve(&SET, rule, set).merge(serve(&REMOVE, rule, remove)))
+    Routes::default()
+        .serve(&LIST, nothing, list)
+        .serve(&SHOW, address, show)
+        .serve(&CHECK, address, check)
+        .serve(&RULES, nothing, rules)
+        .serve(&SET, rule, set)
+        .serve(&REMOVE, rule, remove)
 }
 
 fn address(_: &App, params: &Params) -> Result<IpAddr> {
@@ -57,7 +88,7 @@ fn rule(_: &App, params: &Params) -> Result<HostRule> {
 }
 
 /// A machine that asked.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
     address: IpAddr,
@@ -80,7 +111,7 @@ impl From<Known> for Listed {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     hosts: Vec<Listed>,
     /// What `after` says for the next page.
@@ -95,7 +126,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     Reply::json(&List { hosts, next })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Shown {
     #[serde(flatten)]
     listed: Listed,
@@ -112,7 +143,7 @@ async fn check(app: App, _: Call, address: IpAddr) -> Result<Reply> {
     explanation(&app.hosts.explain(address, true).await?)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Explained<'a> {
     address: IpAddr,
@@ -146,7 +177,7 @@ pub(super) fn explanation(explanation: &Explanation) -> Result<Reply> {
     })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Rule {
     rule: String,
     since: Timestamp,
@@ -154,7 +185,7 @@ struct Rule {
     remark: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Rules {
     rules: Vec<Rule>,
 }
@@ -168,7 +199,7 @@ async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
     Reply::json(&Rules { rules: rules.collect() })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Remark {
     #[serde(default)]

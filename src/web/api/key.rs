@@ -1,27 +1,37 @@
 //! Our own API: the key that seals secrets at rest.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::clients::endpoint;
-use super::{Call, Endpoint, Reply, Routes, detached, nothing, serve};
+use super::{Call, Endpoint, Reply, Routes, detached, nothing};
 use crate::base::{Error, Result, Secret};
 use crate::domain::keys::Changed;
 use crate::web::state::App;
 
-static SHOW: Endpoint = endpoint("showKey", MethodFilter::GET, "/key", "keylender:key:show", false);
+static SHOW: Endpoint =
+    endpoint("showKey", MethodFilter::GET, "/key", "keylender:key:show", "Shows which key seals secrets at rest.")
+        .answers::<Shown>();
 static ROTATE: Endpoint = Endpoint {
     hides_input: true,
-    ..endpoint("rotateKey", MethodFilter::POST, "/key/rotate", "keylender:key:rotate", true)
+    ..endpoint(
+        "rotateKey",
+        MethodFilter::POST,
+        "/key/rotate",
+        "keylender:key:rotate",
+        "Seals all secrets under a new key.",
+    )
+    .takes_as(passphrase_schema)
+    .answers::<Rotated>()
 };
 
 pub(super) fn routes() -> Routes {
-    Router::new().route("/key", serve(&SHOW, nothing, show)).route("/key/rotate", serve(&ROTATE, nothing, rotate))
+    Routes::default().serve(&SHOW, nothing, show).serve(&ROTATE, nothing, rotate)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     key_id: String,
@@ -33,7 +43,15 @@ async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
     Reply::json(&Shown { key_id, is_changing })
 }
 
-#[derive(Serialize)]
+fn passphrase_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { "passphrase": { "type": "string", "minLength": 1, "writeOnly": true } },
+        "additionalProperties": false,
+    })
+}
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Rotated {
     former_key_id: String,

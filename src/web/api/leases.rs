@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clients::{endpoint, read_input};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, nothing, serve};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, nothing};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::leases::{Filter, Kind, Lease, Place, Planned, Revocation, Revoked};
 use crate::domain::namespaces::Claim;
@@ -37,26 +37,38 @@ static LIST: Endpoint = Endpoint {
         QueryParameter { name: "since", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
         QueryParameter { name: "unusedSeconds", pattern: "/^[0-9]+$/", matches: |text| text.parse::<u64>().is_ok() },
     ],
-    ..endpoint("listLeases", MethodFilter::GET, "/leases", "keylender:lease:list", false)
+    ..endpoint("listLeases", MethodFilter::GET, "/leases", "keylender:lease:list", "Lists everything that is lent now.")
+        .answers::<List>()
 };
-static REVOKE: Endpoint =
-    endpoint("revokeLeases", MethodFilter::POST, "/leases/revoke", "keylender:lease:revoke", true);
+static REVOKE: Endpoint = endpoint(
+    "revokeLeases",
+    MethodFilter::POST,
+    "/leases/revoke",
+    "keylender:lease:revoke",
+    "Takes back what is lent. Only with `dryRun: false` something is done.",
+)
+.takes::<Wanted>()
+.answers::<Outcome>();
 /// Whoever may claim may hand on what a claim would give.
-static WRAP: Endpoint =
-    endpoint("wrapNamespace", MethodFilter::POST, "/wraps/<namespace>", "pulse:namespace:<namespace>", true);
+static WRAP: Endpoint = endpoint(
+    "wrapNamespace",
+    MethodFilter::POST,
+    "/wraps/<namespace>",
+    "pulse:namespace:<namespace>",
+    "Makes a link that hands out a namespace's credentials once.",
+)
+.takes::<Link>()
+.answers::<Made>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/leases", serve(&LIST, nothing, list))
-        .route("/leases/revoke", serve(&REVOKE, nothing, revoke))
-        .route("/wraps/{namespace}", serve(&WRAP, namespace, wrap))
+    Routes::default().serve(&LIST, nothing, list).serve(&REVOKE, nothing, revoke).serve(&WRAP, namespace, wrap)
 }
 
 fn namespace(app: &App, params: &Params) -> Result<NamespaceName> {
     app.namespaces.parse(params.get("namespace").map_or("", String::as_str))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     kind: &'static str,
@@ -89,7 +101,7 @@ impl From<Lease> for Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     leases: Vec<Shown>,
     /// How many fit. More than are shown: narrow the filter.
@@ -113,7 +125,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     Reply::json(&List { count: found.len(), leases: found.into_iter().take(LEASES_MAX).map(Shown::from).collect() })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
     kind: Option<String>,
@@ -158,12 +170,20 @@ impl Wanted {
     }
 }
 
-#[derive(Serialize)]
+/// What would be done, or what was.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Outcome {
+    Planned(Plan),
+    Revoked(Done),
+}
+
+#[derive(Serialize, JsonSchema)]
 struct Plan {
     planned: Vec<Step>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Step {
     kind: &'static str,
     name: String,
@@ -176,13 +196,13 @@ impl From<Planned> for Step {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Done {
     revoked: Vec<Ended>,
     failed: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Ended {
     kind: &'static str,
     name: String,
@@ -205,7 +225,8 @@ async fn revoke(app: App, call: Call, (): ()) -> Result<Reply> {
     let dry_run = wanted.dry_run;
     let revocation = wanted.revocation()?;
     if dry_run {
-        return Reply::json(&Plan { planned: app.leases.plan(&revocation)?.into_iter().map(Step::from).collect() });
+        let planned = app.leases.plan(&revocation)?.into_iter().map(Step::from).collect();
+        return Reply::json(&Outcome::Planned(Plan { planned }));
     }
     let leases = app.leases.clone();
     let revoked = detached(&app.tasks, async move { leases.revoke(&call.caller, &revocation).await }).await?;
@@ -214,10 +235,11 @@ async fn revoke(app: App, call: Call, (): ()) -> Result<Reply> {
         // What the store wishes and the broker does not have yet need not wait.
         app.loops.nudge("reconcile");
     }
-    Reply::json(&Done { revoked: revoked.into_iter().map(Ended::from).collect(), failed })
+    let revoked = revoked.into_iter().map(Ended::from).collect();
+    Reply::json(&Outcome::Revoked(Done { revoked, failed }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Link {
     /// How long it can be opened.
@@ -226,7 +248,7 @@ struct Link {
     contact: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Made {
     id: String,
     /// The link, where the settings say what we are called.

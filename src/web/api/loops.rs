@@ -1,34 +1,67 @@
 //! Our own API: the loops that run by themselves.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::{done, endpoint};
-use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing, serve};
+use super::clients::{Done, done, endpoint};
+use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing};
 use crate::base::Result;
 use crate::domain::loops::Status;
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint("listLoops", MethodFilter::GET, "/loops", "keylender:loop:list", false);
-static PLAN: Endpoint =
-    endpoint("planLoop", MethodFilter::GET, "/loops/<loop>/plan", "keylender:loop:plan:<loop>", false);
-static RUN: Endpoint = endpoint("runLoop", MethodFilter::POST, "/loops/<loop>/run", "keylender:loop:run:<loop>", false);
-static PAUSE: Endpoint =
-    endpoint("pauseLoop", MethodFilter::POST, "/loops/<loop>/pause", "keylender:loop:pause:<loop>", false);
-static RELEASE: Endpoint =
-    endpoint("releaseLoop", MethodFilter::POST, "/loops/<loop>/release", "keylender:loop:release:<loop>", false);
-static RESUME: Endpoint =
-    endpoint("resumeLoop", MethodFilter::POST, "/loops/<loop>/resume", "keylender:loop:pause:<loop>", false);
+static LIST: Endpoint = endpoint(
+    "listLoops",
+    MethodFilter::GET,
+    "/loops",
+    "keylender:loop:list",
+    "Lists what runs by itself, and how it went.",
+)
+.answers::<List>();
+static PLAN: Endpoint = endpoint(
+    "planLoop",
+    MethodFilter::GET,
+    "/loops/<loop>/plan",
+    "keylender:loop:plan:<loop>",
+    "Says what a run of a loop would do now. It changes nothing.",
+)
+.answers::<Report>();
+static RUN: Endpoint =
+    endpoint("runLoop", MethodFilter::POST, "/loops/<loop>/run", "keylender:loop:run:<loop>", "Runs a loop now.")
+        .answers::<Report>();
+static PAUSE: Endpoint = endpoint(
+    "pauseLoop",
+    MethodFilter::POST,
+    "/loops/<loop>/pause",
+    "keylender:loop:pause:<loop>",
+    "Keeps a loop from running by itself.",
+)
+.answers::<Done>();
+static RELEASE: Endpoint = endpoint(
+    "releaseLoop",
+    MethodFilter::POST,
+    "/loops/<loop>/release",
+    "keylender:loop:release:<loop>",
+    "Releases the brake of a loop for one run.",
+)
+.answers::<Report>();
+static RESUME: Endpoint = endpoint(
+    "resumeLoop",
+    MethodFilter::POST,
+    "/loops/<loop>/resume",
+    "keylender:loop:pause:<loop>",
+    "Lets a paused loop run by itself again.",
+)
+.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/loops", serve(&LIST, nothing, list))
-        .route("/loops/{loop}/plan", serve(&PLAN, name, plan))
-        .route("/loops/{loop}/run", serve(&RUN, name, run))
-        .route("/loops/{loop}/pause", serve(&PAUSE, name, pause))
-        .route("/loops/{loop}/release", serve(&RELEASE, name, release))
-        .route("/loops/{loop}/resume", serve(&RESUME, name, resume))
+    Routes::default()
+        .serve(&LIST, nothing, list)
+        .serve(&PLAN, name, plan)
+        .serve(&RUN, name, run)
+        .serve(&PAUSE, name, pause)
+        .serve(&RELEASE, name, release)
+        .serve(&RESUME, name, resume)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
@@ -36,13 +69,13 @@ fn name(_: &App, params: &Params) -> Result<String> {
     Ok(params.get("loop").cloned().unwrap_or_default())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     loops: Vec<Status>,
 }
 
 /// What a loop did, or would do, in words; empty for nothing.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Report {
     report: String,
 }

@@ -14,6 +14,7 @@ mod key;
 mod leases;
 mod loops;
 mod namespaces;
+pub mod openapi;
 mod operators;
 pub mod pulse;
 mod queues;
@@ -21,6 +22,7 @@ pub mod reference;
 mod reply;
 mod roles;
 mod room;
+mod shapes;
 
 use std::future::Future;
 
@@ -29,11 +31,13 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use schemars::JsonSchema;
 use tokio_util::task::TaskTracker;
 
 pub use call::{Call, Params};
 pub use reply::{Reply, etag, knows};
 pub use room::BodyRoom;
+pub use shapes::Shape;
 
 use super::state::App;
 use crate::base::{Error, Result};
@@ -50,8 +54,12 @@ pub struct Endpoint {
     pub query: &'static [QueryParameter],
     /// The one scope a caller needs, with `<arguments>`. `None`: public, credentials are not even looked at.
     pub scope: Option<&'static str>,
-    /// Whether a JSON body is required.
-    pub has_input: bool,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// The JSON body that is required; `None`: none is read.
+    pub input: Option<Shape>,
+    /// What it answers with.
+    pub answer: Shape,
     /// Whether errors leave out the body, which they repeat otherwise: it is a secret.
     pub hides_input: bool,
 }
@@ -67,6 +75,32 @@ pub struct QueryParameter {
 }
 
 impl Endpoint {
+    /// An endpoint that anybody may call. What it answers with is still to be said.
+    pub const fn public(name: &'static str, method: MethodFilter, route: &'static str, summary: &'static str) -> Self {
+        let answer = shapes::of::<()>;
+        Self { name, method, route, query: &[], scope: None, summary, input: None, answer, hides_input: false }
+    }
+
+    /// With a JSON body of this type.
+    pub const fn takes<T: JsonSchema>(self) -> Self {
+        self.takes_as(shapes::of::<T>)
+    }
+
+    /// With a JSON body that is read by hand.
+    pub const fn takes_as(self, input: Shape) -> Self {
+        Self { input: Some(input), ..self }
+    }
+
+    /// With an answer of this type.
+    pub const fn answers<T: JsonSchema>(self) -> Self {
+        Self { answer: shapes::of::<T>, ..self }
+    }
+
+    /// The route below the mount, with `{arguments}`.
+    pub fn path(&self) -> String {
+        self.route.replace('<', "{").replace('>', "}")
+    }
+
     /// The method in lower case, as reference documents have it.
     pub fn method_name(&self) -> &'static str {
         match self.method {
@@ -78,24 +112,55 @@ impl Endpoint {
     }
 }
 
-/// The routes of one API.
-pub type Routes = Router<App>;
+/// The methods of one API with their handlers. What is served and what documents say of it come from the same list.
+#[derive(Default)]
+pub struct Routes {
+    router: Router<App>,
+    endpoints: Vec<&'static Endpoint>,
+}
 
-/// Serves an endpoint by a handler. `arguments` reads the route's arguments, after the caller was let in
-/// (taskcluster.md 5.4).
-pub fn serve<A, H, F>(
-    endpoint: &'static Endpoint,
-    arguments: fn(&App, &Params) -> Result<A>,
-    handler: H,
-) -> MethodRouter<App>
-where
-    A: Send + 'static,
-    H: Fn(App, Call, A) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Reply>> + Send + 'static,
-{
-    on(endpoint.method, move |State(app): State<App>, request: Request| {
-        call::answer(app, endpoint, arguments, handler, request)
-    })
+impl Routes {
+    /// Serves an endpoint by a handler. `arguments` reads the route's arguments, after the caller was let in
+    /// (taskcluster.md 5.4).
+    pub fn serve<A, H, F>(
+        self,
+        endpoint: &'static Endpoint,
+        arguments: fn(&App, &Params) -> Result<A>,
+        handler: H,
+    ) -> Self
+    where
+        A: Send + 'static,
+        H: Fn(App, Call, A) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Reply>> + Send + 'static,
+    {
+        let methods = on(endpoint.method, move |State(app): State<App>, request: Request| {
+            call::answer(app, endpoint, arguments, handler, request)
+        });
+        self.serve_by(endpoint, methods)
+    }
+
+    /// Serves an endpoint in another way.
+    fn serve_by(mut self, endpoint: &'static Endpoint, methods: MethodRouter<App>) -> Self {
+        self.endpoints.push(endpoint);
+        Self { router: self.router.route(&endpoint.path(), methods), ..self }
+    }
+
+    /// Answers OPTIONS for the route of an endpoint, as the ancestors did.
+    fn options(self, endpoint: &'static Endpoint, allow: &'static str) -> Self {
+        let methods = on(MethodFilter::OPTIONS, options(allow));
+        Self { router: self.router.route(&endpoint.path(), methods), ..self }
+    }
+
+    /// With all of the other's.
+    fn merge(mut self, other: Self) -> Self {
+        self.endpoints.extend(other.endpoints);
+        Self { router: self.router.merge(other.router), ..self }
+    }
+
+    /// The router, to be mounted.
+    pub fn into_router(self) -> Router<App> {
+        self.router
+    }
 }
 
 /// For routes without arguments.
@@ -114,7 +179,7 @@ pub(super) async fn detached<T: Send + 'static>(
 }
 
 /// The answer to OPTIONS: which methods a route has (vectors `pulse-http-05`, `-06`).
-pub fn options(allow: &'static str) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + 'static {
+fn options(allow: &'static str) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + 'static {
     move || {
         let etag = reply::etag(allow.as_bytes());
         let html = "text/html; charset=utf-8".to_owned();
@@ -123,9 +188,14 @@ pub fn options(allow: &'static str) -> impl Fn() -> std::future::Ready<Response>
     }
 }
 
+/// The two ancestors' APIs in one, where they were.
+pub fn legacy() -> Routes {
+    pulse::routes().merge(host_secrets::credentials_routes())
+}
+
 /// Our own API. Everything the command line does to a running appliance goes through it.
 pub fn own() -> Routes {
-    Router::new()
+    Routes::default()
         .merge(clients::routes())
         .merge(roles::routes())
         .merge(operators::routes())

@@ -1,11 +1,11 @@
 //! Our own API: namespaces as operators see them, with their users.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::{done, endpoint};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, serve};
+use super::clients::{Done, done, endpoint};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, When, Which};
@@ -17,56 +17,75 @@ static LIST: Endpoint = Endpoint {
         pattern: "a namespace",
         matches: |name| NamespaceName::parse(name).is_ok(),
     }],
-    ..endpoint("listNamespaces", MethodFilter::GET, "/namespaces", "keylender:namespace:list", false)
+    ..endpoint(
+        "listNamespaces",
+        MethodFilter::GET,
+        "/namespaces",
+        "keylender:namespace:list",
+        "Lists namespaces with their users, a page at a time.",
+    )
+    .answers::<List>()
 };
-static GET: Endpoint =
-    endpoint("namespace", MethodFilter::GET, "/namespaces/<namespace>", "keylender:namespace:show:<namespace>", false);
+static GET: Endpoint = endpoint(
+    "namespace",
+    MethodFilter::GET,
+    "/namespaces/<namespace>",
+    "keylender:namespace:show:<namespace>",
+    "Shows a namespace, and who is connected.",
+)
+.answers::<Shown>();
 
 static ROTATE: Endpoint = endpoint(
     "rotateNamespace",
     MethodFilter::POST,
     "/namespaces/<namespace>/rotate",
     "keylender:namespace:rotate:<namespace>",
-    false,
-);
+    "Gives the resting user a new password and makes it the active one.",
+)
+.answers::<Done>();
 static FINISH: Endpoint = endpoint(
     "finishRotation",
     MethodFilter::POST,
     "/namespaces/<namespace>/finish",
     "keylender:namespace:rotate:<namespace>",
-    false,
-);
+    "Ends the former password and its connections before their time.",
+)
+.answers::<Done>();
 static EXPIRE: Endpoint = endpoint(
     "expireNamespace",
     MethodFilter::POST,
     "/namespaces/<namespace>/expire",
     "keylender:namespace:expire:<namespace>",
-    false,
-);
+    "Removes a namespace with its users, queues and exchanges.",
+)
+.answers::<Done>();
 
 static OWN: Endpoint = endpoint(
     "ownNamespace",
     MethodFilter::PUT,
     "/namespaces/<namespace>/owners/<address>",
     "keylender:namespace:owners:<namespace>",
-    false,
-);
+    "Adds an owner, who hears of the namespace by mail.",
+)
+.answers::<Done>();
 static DISOWN: Endpoint = endpoint(
     "disownNamespace",
     MethodFilter::DELETE,
     "/namespaces/<namespace>/owners/<address>",
     "keylender:namespace:owners:<namespace>",
-    false,
-);
+    "Takes an owner away.",
+)
+.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/namespaces", serve(&LIST, super::nothing, list))
-        .route("/namespaces/{namespace}", serve(&GET, name, get))
-        .route("/namespaces/{namespace}/rotate", serve(&ROTATE, name, rotate))
-        .route("/namespaces/{namespace}/finish", serve(&FINISH, name, finish))
-        .route("/namespaces/{namespace}/expire", serve(&EXPIRE, name, expire))
-        .route("/namespaces/{namespace}/owners/{address}", serve(&OWN, owner, own).merge(serve(&DISOWN, owner, disown)))
+    Routes::default()
+        .serve(&LIST, super::nothing, list)
+        .serve(&GET, name, get)
+        .serve(&ROTATE, name, rotate)
+        .serve(&FINISH, name, finish)
+        .serve(&EXPIRE, name, expire)
+        .serve(&OWN, owner, own)
+        .serve(&DISOWN, owner, disown)
 }
 
 fn name(_: &App, params: &Params) -> Result<NamespaceName> {
@@ -77,7 +96,7 @@ fn owner(app: &App, params: &Params) -> Result<(NamespaceName, MailAddress)> {
     Ok((name(app, params)?, MailAddress::parse(params.get("address").map_or("", String::as_str))?))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     namespace: NamespaceName,
@@ -97,7 +116,7 @@ struct Shown {
 }
 
 /// A connection of one of the two users.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Connected {
     account: AccountName,
@@ -131,7 +150,7 @@ impl From<Detail> for Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     namespaces: Vec<Shown>,
     /// Where the next page begins.

@@ -1,17 +1,24 @@
 //! Our own API: people who use the console, and their sessions. A password that was made here is shown once.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::clients::{done, endpoint};
-use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use super::clients::{Done, done, endpoint};
+use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::operators::{Role, ShownOperator};
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint("listOperators", MethodFilter::GET, "/operators", "keylender:operator:list", false);
+static LIST: Endpoint = endpoint(
+    "listOperators",
+    MethodFilter::GET,
+    "/operators",
+    "keylender:operator:list",
+    "Lists people who may use the console.",
+)
+.answers::<List>();
 static CREATE: Endpoint = Endpoint {
     hides_input: true,
     ..endpoint(
@@ -19,8 +26,10 @@ static CREATE: Endpoint = Endpoint {
         MethodFilter::PUT,
         "/operators/<operator>",
         "keylender:operator:create:<operator>",
-        true,
+        "Makes an operator, and shows the password that was made this once.",
     )
+    .takes_as(create_schema)
+    .answers::<Made<'_>>()
 };
 static RESET: Endpoint = Endpoint {
     hides_input: true,
@@ -29,51 +38,72 @@ static RESET: Endpoint = Endpoint {
         MethodFilter::POST,
         "/operators/<operator>/reset",
         "keylender:operator:reset:<operator>",
-        true,
+        "Gives an operator another password, and shows one that was made this once.",
     )
+    .takes_as(reset_schema)
+    .answers::<Made<'_>>()
 };
 static ROLE: Endpoint = endpoint(
     "setOperatorRole",
     MethodFilter::PUT,
     "/operators/<operator>/role",
     "keylender:operator:role:<operator>",
-    true,
-);
+    "Gives an operator another role.",
+)
+.takes_as(role_schema)
+.answers::<Done>();
 static DISABLE: Endpoint = endpoint(
     "disableOperator",
     MethodFilter::POST,
     "/operators/<operator>/disable",
     "keylender:operator:disable:<operator>",
-    false,
-);
+    "Refuses an operator until they are enabled again.",
+)
+.answers::<Done>();
 static ENABLE: Endpoint = endpoint(
     "enableOperator",
     MethodFilter::POST,
     "/operators/<operator>/enable",
     "keylender:operator:disable:<operator>",
-    false,
-);
+    "Lets an operator in again who was disabled.",
+)
+.answers::<Done>();
 static DELETE: Endpoint = endpoint(
     "deleteOperator",
     MethodFilter::DELETE,
     "/operators/<operator>",
     "keylender:operator:delete:<operator>",
-    false,
-);
-static SESSIONS: Endpoint = endpoint("listSessions", MethodFilter::GET, "/sessions", "keylender:session:list", false);
-static REVOKE: Endpoint =
-    endpoint("revokeSession", MethodFilter::DELETE, "/sessions/<session>", "keylender:session:revoke", false);
+    "Deletes an operator, and ends their sessions.",
+)
+.answers::<Done>();
+static SESSIONS: Endpoint = endpoint(
+    "listSessions",
+    MethodFilter::GET,
+    "/sessions",
+    "keylender:session:list",
+    "Lists sessions of the console.",
+)
+.answers::<Sessions>();
+static REVOKE: Endpoint = endpoint(
+    "revokeSession",
+    MethodFilter::DELETE,
+    "/sessions/<session>",
+    "keylender:session:revoke",
+    "Ends a session of the console.",
+)
+.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/operators", serve(&LIST, nothing, list))
-        .route("/operators/{operator}", serve(&CREATE, name, create).merge(serve(&DELETE, name, delete)))
-        .route("/operators/{operator}/reset", serve(&RESET, name, reset))
-        .route("/operators/{operator}/role", serve(&ROLE, name, set_role))
-        .route("/operators/{operator}/disable", serve(&DISABLE, name, disable))
-        .route("/operators/{operator}/enable", serve(&ENABLE, name, enable))
-        .route("/sessions", serve(&SESSIONS, nothing, sessions))
-        .route("/sessions/{session}", serve(&REVOKE, session, revoke))
+    Routes::default()
+        .serve(&LIST, nothing, list)
+        .serve(&CREATE, name, create)
+        .serve(&DELETE, name, delete)
+        .serve(&RESET, name, reset)
+        .serve(&ROLE, name, set_role)
+        .serve(&DISABLE, name, disable)
+        .serve(&ENABLE, name, enable)
+        .serve(&SESSIONS, nothing, sessions)
+        .serve(&REVOKE, session, revoke)
 }
 
 fn name(_: &App, params: &Params) -> Result<OperatorName> {
@@ -85,7 +115,7 @@ fn session(_: &App, params: &Params) -> Result<String> {
     Ok(params.get("session").cloned().unwrap_or_default())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
     operator: OperatorName,
@@ -103,7 +133,7 @@ impl From<ShownOperator> for Listed {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     operators: Vec<Listed>,
 }
@@ -129,12 +159,42 @@ fn only(input: &Value, members: &[&str]) -> Result<()> {
     }
 }
 
+fn create_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { "role": Role::json_schema(generator), "password": password_schema() },
+        "required": ["role"],
+        "additionalProperties": false,
+    })
+}
+
+fn reset_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { "password": password_schema() },
+        "additionalProperties": false,
+    })
+}
+
+fn role_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { "role": Role::json_schema(generator) },
+        "required": ["role"],
+        "additionalProperties": false,
+    })
+}
+
+fn password_schema() -> Schema {
+    json_schema!({ "type": ["string", "null"], "writeOnly": true, "description": "One is made when there is none." })
+}
+
 fn wrong(message: String) -> Error {
     Error::invalid(message).with_code("InputValidationError")
 }
 
 /// An operator, with the password that was made for them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Made<'a> {
     operator: &'a OperatorName,
     role: Role,
@@ -184,7 +244,7 @@ async fn delete(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
     done()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Session {
     session: String,
     operator: OperatorName,
@@ -194,7 +254,7 @@ struct Session {
     agent: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Sessions {
     sessions: Vec<Session>,
 }

@@ -2,12 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing, options, serve};
+use super::clients::endpoint;
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::namespaces::{Claim, Claimed, PAGE_LEN_MAX, Times};
 use crate::proto::formats::{self, NotATime};
@@ -18,20 +19,10 @@ use crate::web::state::App;
 pub static ENDPOINTS: [&Endpoint; 4] = [&PING, &LIST, &GET, &CLAIM];
 
 /// Whether it is up; both ancestors have it.
-pub(super) static PING: Endpoint = Endpoint {
-    name: "ping",
-    method: MethodFilter::GET,
-    route: "/ping",
-    query: &[],
-    scope: None,
-    has_input: false,
-    hides_input: false,
-};
+pub(super) static PING: Endpoint =
+    Endpoint::public("ping", MethodFilter::GET, "/ping", "Says that the service is up.").answers::<Ping>();
 
 static LIST: Endpoint = Endpoint {
-    name: "listNamespaces",
-    method: MethodFilter::GET,
-    route: "/namespaces",
     query: &[
         // The ancestor's pattern was not anchored, so that `a1` and `0` passed (taskcluster.md 5.6).
         QueryParameter { name: "limit", pattern: "/^[1-9][0-9]*$/", matches: is_limit },
@@ -41,51 +32,49 @@ static LIST: Endpoint = Endpoint {
             matches: |token| read_token(token).is_some(),
         },
     ],
-    scope: None,
-    has_input: false,
-    hides_input: false,
+    ..Endpoint::public("listNamespaces", MethodFilter::GET, "/namespaces", "Lists namespaces, a page at a time.")
+        .answers::<List>()
 };
 
-static GET: Endpoint = Endpoint {
-    name: "namespace",
-    method: MethodFilter::GET,
-    route: "/namespace/<namespace>",
-    query: &[],
-    scope: None,
-    has_input: false,
-    hides_input: false,
-};
+static GET: Endpoint = Endpoint::public(
+    "namespace",
+    MethodFilter::GET,
+    "/namespace/<namespace>",
+    "Says what everybody may know of a namespace.",
+)
+.answers::<Listed>();
 
-static CLAIM: Endpoint = Endpoint {
-    name: "claimNamespace",
-    method: MethodFilter::POST,
-    route: "/namespace/<namespace>",
-    query: &[],
-    scope: Some("pulse:namespace:<namespace>"),
-    has_input: true,
-    hides_input: false,
-};
+static CLAIM: Endpoint = endpoint(
+    "claimNamespace",
+    MethodFilter::POST,
+    "/namespace/<namespace>",
+    "pulse:namespace:<namespace>",
+    "Lends the credentials of a namespace. What is left out of the request is reset to its default.",
+)
+.takes_as(claim_schema)
+.answers::<Lent<'_>>();
 
 /// What stands after the `~` of a continuation token, as the ancestor's table had it.
 const TOKEN_ROW: &str = "namespace";
 
 /// The routes below a mount.
 pub fn routes() -> Routes {
-    Router::new()
-        .route("/ping", serve(&PING, nothing, ping).options(options("GET,HEAD")))
-        .route("/namespaces", serve(&LIST, nothing, list).options(options("GET,HEAD")))
-        .route(
-            "/namespace/{namespace}",
-            serve(&GET, namespace, get).merge(serve(&CLAIM, namespace, claim)).options(options("GET,HEAD,POST")),
-        )
+    Routes::default()
+        .serve(&PING, nothing, ping)
+        .options(&PING, "GET,HEAD")
+        .serve(&LIST, nothing, list)
+        .options(&LIST, "GET,HEAD")
+        .serve(&GET, namespace, get)
+        .serve(&CLAIM, namespace, claim)
+        .options(&GET, "GET,HEAD,POST")
 }
 
 fn namespace(app: &App, params: &Params) -> Result<NamespaceName> {
     app.namespaces.parse(params.get("namespace").map_or("", String::as_str))
 }
 
-#[derive(Serialize)]
-struct Ping {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ping {
     alive: bool,
     uptime: f64,
 }
@@ -95,7 +84,7 @@ pub(super) async fn ping(app: App, _: Call, (): ()) -> Result<Reply> {
 }
 
 /// What everybody may know of a namespace. The contact is nobody's business.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Listed {
     namespace: NamespaceName,
     created: Timestamp,
@@ -108,7 +97,7 @@ impl From<(NamespaceName, Times)> for Listed {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     namespaces: Vec<Listed>,
     #[serde(rename = "continuationToken", skip_serializing_if = "Option::is_none")]
@@ -145,7 +134,7 @@ async fn get(app: App, _: Call, namespace: NamespaceName) -> Result<Reply> {
     Reply::json(&Listed::from((namespace, times)))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Lent<'a> {
     namespace: NamespaceName,
@@ -166,6 +155,17 @@ async fn claim(app: App, call: Call, namespace: NamespaceName) -> Result<Reply> 
         expires: times.expires,
         connection_string: connection_string.expose(),
         reclaim_at,
+    })
+}
+
+fn claim_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "expires": { "type": "string", "format": "date-time", "description": "When the namespace ends unless it is claimed again." },
+            "contact": { "type": "string", "format": "email", "description": "Who hears of its queues." },
+        },
+        "additionalProperties": false,
     })
 }
 

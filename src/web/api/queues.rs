@@ -1,33 +1,55 @@
 //! Our own API: the rules that operators set for queues, and where a queue is going.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clients::{done, endpoint, read_input};
-use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use super::clients::{Done, done, endpoint, read_input};
+use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Result, Timestamp};
 use crate::domain::guard::{Forecast, Pattern, QueueRule};
 use crate::web::state::App;
 
-static RULES: Endpoint = endpoint("listQueueRules", MethodFilter::GET, "/queues/rules", "keylender:queue:rules", false);
-static SET: Endpoint =
-    endpoint("setQueueRule", MethodFilter::PUT, "/queues/rules/<pattern>", "keylender:queue:rule:<pattern>", true);
+static RULES: Endpoint = endpoint(
+    "listQueueRules",
+    MethodFilter::GET,
+    "/queues/rules",
+    "keylender:queue:rules",
+    "Lists the rules that operators set for queues.",
+)
+.answers::<List>();
+static SET: Endpoint = endpoint(
+    "setQueueRule",
+    MethodFilter::PUT,
+    "/queues/rules/<pattern>",
+    "keylender:queue:rule:<pattern>",
+    "Sets the rule for the queues of a pattern.",
+)
+.takes::<Rule>()
+.answers::<Done>();
 static REMOVE: Endpoint = endpoint(
     "removeQueueRule",
     MethodFilter::DELETE,
     "/queues/rules/<pattern>",
     "keylender:queue:rule:<pattern>",
-    false,
-);
-static FORECAST: Endpoint =
-    endpoint("queueForecast", MethodFilter::GET, "/queues/<queue>/forecast", "keylender:queue:show:<queue>", false);
+    "Removes a rule: the settings hold again.",
+)
+.answers::<Done>();
+static FORECAST: Endpoint = endpoint(
+    "queueForecast",
+    MethodFilter::GET,
+    "/queues/<queue>/forecast",
+    "keylender:queue:show:<queue>",
+    "Says when a queue will be warned about and deleted at the present rate.",
+)
+.answers::<Shown>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/queues/rules", serve(&RULES, nothing, rules))
-        .route("/queues/rules/{pattern}", serve(&SET, pattern, set).merge(serve(&REMOVE, pattern, remove)))
-        .route("/queues/{queue}/forecast", serve(&FORECAST, queue, forecast))
+    Routes::default()
+        .serve(&RULES, nothing, rules)
+        .serve(&SET, pattern, set)
+        .serve(&REMOVE, pattern, remove)
+        .serve(&FORECAST, queue, forecast)
 }
 
 fn pattern(_: &App, params: &Params) -> Result<Pattern> {
@@ -40,7 +62,7 @@ fn queue(_: &App, params: &Params) -> Result<String> {
 }
 
 /// A rule on the wire. What it leaves out is as in the settings.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Rule {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,14 +113,15 @@ impl From<Rule> for QueueRule {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Listed {
+    #[schemars(with = "String")]
     pattern: Pattern,
     #[serde(flatten)]
     rule: Rule,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     rules: Vec<Listed>,
 }
@@ -120,7 +143,7 @@ async fn remove(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
 }
 
 /// Where a queue is going.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Going {
     per_hour: f64,
@@ -135,7 +158,7 @@ impl From<Forecast> for Going {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Shown {
     queue: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,43 +1,56 @@
 //! Our own API: roles of the own store.
 
-use axum::Router;
 use axum::routing::MethodFilter;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clients::{done, endpoint, read_input};
-use super::{Call, Endpoint, Params, Reply, Routes, nothing, serve};
+use super::clients::{Done, done, endpoint, read_input};
+use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Result, RoleId, Scope};
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint("listRoles", MethodFilter::GET, "/roles", "keylender:role:list", false);
-static CREATE: Endpoint =
-    endpoint("createRole", MethodFilter::PUT, "/roles/<roleId>", "keylender:role:create:<roleId>", true);
-static DELETE: Endpoint =
-    endpoint("deleteRole", MethodFilter::DELETE, "/roles/<roleId>", "keylender:role:delete:<roleId>", false);
+static LIST: Endpoint =
+    endpoint("listRoles", MethodFilter::GET, "/roles", "keylender:role:list", "Lists the roles of the own store.")
+        .answers::<List>();
+static CREATE: Endpoint = endpoint(
+    "createRole",
+    MethodFilter::PUT,
+    "/roles/<roleId>",
+    "keylender:role:create:<roleId>",
+    "Makes a role, or gives one other scopes.",
+)
+.takes::<Input>()
+.answers::<Done>();
+static DELETE: Endpoint = endpoint(
+    "deleteRole",
+    MethodFilter::DELETE,
+    "/roles/<roleId>",
+    "keylender:role:delete:<roleId>",
+    "Deletes a role: who has it loses its scopes.",
+)
+.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
-    Router::new()
-        .route("/roles", serve(&LIST, nothing, list))
-        .route("/roles/{roleId}", serve(&CREATE, role_id, create).merge(serve(&DELETE, role_id, delete)))
+    Routes::default().serve(&LIST, nothing, list).serve(&CREATE, role_id, create).serve(&DELETE, role_id, delete)
 }
 
 fn role_id(_: &App, params: &Params) -> Result<RoleId> {
     RoleId::parse(params.get("roleId").map_or("", String::as_str))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     role_id: RoleId,
     scopes: Vec<Scope>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct List {
     roles: Vec<Shown>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
     scopes: Vec<Scope>,
