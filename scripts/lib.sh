@@ -81,6 +81,12 @@ need_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv python3-pip
 }
 
+# A browser and the program that drives it, for the tests of pages; and letters for it to write with.
+need_chromium() {
+    need chromedriver "chromium chromium-driver fonts-dejavu-core" "chromium chromedriver dejavu-sans-fonts"
+    have chromium || have chromium-browser || fail "chromium is still missing after installing its package"
+}
+
 # RabbitMQ's programs; never its system service.
 need_rabbitmq() {
     have rabbitmq-server && return

@@ -15,7 +15,7 @@ pub mod state;
 mod wraps;
 
 pub use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -64,11 +64,16 @@ fn pages() -> Router<App> {
         .route("/metrics", get(metrics::metrics))
 }
 
-/// Any other path or method: 404, never 405.
-async fn nowhere(request: Request) -> Response {
+/// Any other path or method: 404, never 405. Pages are for people; below the APIs' mounts it is the ancestors' answer.
+async fn nowhere(State(app): State<App>, request: Request) -> Response {
     let target =
         request.extensions().get::<Origin>().map_or_else(|| request.uri().clone(), |origin| origin.target.clone());
-    page::not_found(request.method(), &target)
+    let path = request.uri().path();
+    let is_api = ["/v1", "/api"].iter().any(|mount| path == *mount || path.starts_with(&format!("{mount}/")));
+    match page::is_wanted(request.headers()) && !is_api {
+        true => page::lost(app.public_url.as_ref(), &target),
+        false => page::not_found(request.method(), &target),
+    }
 }
 
 async fn robots() -> Response {

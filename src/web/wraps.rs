@@ -12,7 +12,7 @@ use super::error::{report, retry_after_seconds, status};
 use super::layers::Origin;
 use super::page;
 use super::state::App;
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Kind, Result, Timestamp};
 use crate::domain::namespaces::Claimed;
 use crate::domain::wraps::{Look, Opener};
 
@@ -26,6 +26,7 @@ const NAME: &str = "opening a hand-over link";
 #[template(path = "wraps/look.html")]
 struct LookPage {
     look: Look,
+    until: String,
 }
 
 #[derive(Template)]
@@ -33,13 +34,35 @@ struct LookPage {
 struct OpenedPage<'a> {
     namespace: String,
     connection_string: &'a str,
-    reclaim_at: String,
+    reclaim_at: Timestamp,
+    until: String,
 }
 
 #[derive(Template)]
 #[template(path = "wraps/over.html")]
-struct OverPage<'a> {
-    message: &'a str,
+struct OverPage {
+    heading: &'static str,
+    message: String,
+    advice: &'static str,
+    may_repeat: bool,
+}
+
+impl OverPage {
+    fn new(kind: Kind, message: &str) -> Self {
+        let (heading, advice) = match kind {
+            // The message says what to do.
+            Kind::Conflict => ("This link is over", ""),
+            Kind::NotFound => {
+                ("There is no such link", "Look whether its address is complete, or ask whoever sent it for a new one.")
+            }
+            Kind::Limited | Kind::Busy | Kind::Unavailable => {
+                ("It cannot be opened just now", "The link is not used up. Try again in a minute.")
+            }
+            _ => ("This link cannot be opened", "Tell whoever sent it what stands here."),
+        };
+        let may_repeat = matches!(kind, Kind::Limited | Kind::Busy | Kind::Unavailable);
+        Self { heading, message: sentence(message), advice, may_repeat }
+    }
 }
 
 /// What the link is. It stays unopened.
@@ -50,7 +73,10 @@ pub async fn look(
     Path(token): Path<String>,
 ) -> Response {
     match admit(&app, &origin).and_then(|()| app.wraps.look(&token)) {
-        Ok(look) if wants_html(&headers) => dressed(page::render(&LookPage { look })),
+        Ok(look) if page::is_wanted(&headers) => {
+            let until = minute(look.until);
+            dressed(page::render(&LookPage { look, until }))
+        }
         Ok(Look { namespace, by, until }) => answer(
             StatusCode::OK,
             &json!({
@@ -76,7 +102,7 @@ pub async fn open(
     let work = async move { wraps.open(&token, Opener { address, request_id: &id }).await };
     let opened = app.tasks.spawn(work).await.unwrap_or_else(|e| Err(Error::internal(NAME, e)));
     match opened {
-        Ok(claimed) => handed_out(&claimed.into_inner(), wants_html(&headers)),
+        Ok(claimed) => handed_out(&claimed.into_inner(), page::is_wanted(&headers)),
         Err(error) => refused(&error, &origin, &headers),
     }
 }
@@ -94,8 +120,9 @@ fn admit(app: &App, origin: &Origin) -> Result<()> {
 fn handed_out(claimed: &Claimed, as_html: bool) -> Response {
     let connection_string = claimed.connection_string.expose();
     if as_html {
-        let (namespace, reclaim_at) = (claimed.namespace.to_string(), claimed.reclaim_at.to_string());
-        return dressed(page::render(&OpenedPage { namespace, connection_string, reclaim_at }));
+        let (namespace, reclaim_at) = (claimed.namespace.to_string(), claimed.reclaim_at);
+        let until = minute(reclaim_at);
+        return dressed(page::render(&OpenedPage { namespace, connection_string, reclaim_at, until }));
     }
     answer(
         StatusCode::OK,
@@ -113,9 +140,9 @@ fn refused(error: &Error, origin: &Origin, headers: &HeaderMap) -> Response {
     let message = report(error, NAME, &origin.trace.id);
     // It was there, and is no more.
     let status = if error.kind() == Kind::Conflict { StatusCode::GONE } else { status(error.kind()) };
-    let mut response = match wants_html(headers) {
+    let mut response = match page::is_wanted(headers) {
         true => {
-            let mut response = dressed(page::render(&OverPage { message: &message }));
+            let mut response = dressed(page::render(&OverPage::new(error.kind(), &message)));
             *response.status_mut() = status;
             response
         }
@@ -127,12 +154,18 @@ fn refused(error: &Error, origin: &Origin, headers: &HeaderMap) -> Response {
     response
 }
 
-/// A browser asks for HTML by name; `curl` takes anything.
-fn wants_html(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"))
+/// A message of an error as a sentence.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// A moment as people read it, to the minute.
+fn minute(moment: Timestamp) -> String {
+    let text = moment.to_string();
+    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {} UTC", time.get(..5).unwrap_or(time))
 }
 
 fn answer(status: StatusCode, document: &serde_json::Value) -> Response {

@@ -1,0 +1,127 @@
+//! A browser as a person sits before it, who sees pages at several widths and in two sets of colours.
+
+use std::path::Path;
+
+use fantoccini::Locator;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::driver::Driver;
+
+const AXE: &str = include_str!("axe/axe.min.js");
+const AXE_README: &str = include_str!("axe/README.md");
+/// All rules of axe. What it is not sure of stands in another list, and is not looked at.
+const RUN_AXE: &str = "return axe.run(document, { resultTypes: ['violations'], preload: false })";
+
+/// How a page is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    width: u32,
+    colours: &'static str,
+}
+
+/// A desk and the smallest telephone, by day and by night.
+const LOOKS: [Look; 4] = [
+    Look { width: 1280, colours: "light" },
+    Look { width: 1280, colours: "dark" },
+    Look { width: 360, colours: "light" },
+    Look { width: 360, colours: "dark" },
+];
+const HEIGHT: u32 = 800;
+
+pub struct Browser {
+    driver: Driver,
+    scripts: bool,
+}
+
+impl Browser {
+    pub async fn start() -> Self {
+        Self { driver: Driver::start().await, scripts: true }
+    }
+
+    /// One that runs no scripts of pages.
+    pub async fn without_scripts() -> Self {
+        let driver = Driver::start().await;
+        let browser = Self { driver, scripts: false };
+        browser.run_scripts(false).await;
+        browser
+    }
+
+    async fn run_scripts(&self, scripts: bool) {
+        self.driver.tell("Emulation.setScriptExecutionDisabled", json!({ "value": !scripts })).await.unwrap();
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.driver.client.goto(url).await.unwrap();
+    }
+
+    /// The text that is seen of the element.
+    pub async fn text(&self, css: &str) -> String {
+        let element = self.driver.client.wait().for_element(Locator::Css(css)).await;
+        element.unwrap_or_else(|error| panic!("{css}: {error}")).text().await.unwrap()
+    }
+
+    pub async fn press(&self, css: &str) {
+        self.driver.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    /// Sends keys to whatever has the focus.
+    pub async fn keys(&self, keys: &str) {
+        self.driver.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// Looks at the page in every way: leaves a picture, and asserts that nothing is cut off and nobody shut out.
+    pub async fn check(&self, name: &str) {
+        for look in LOOKS {
+            self.look(look).await;
+            let picture = format!("{name}-{}-{}{}", look.width, look.colours, if self.scripts { "" } else { "-plain" });
+            self.keep_picture(&picture).await;
+            let widths = "return [document.documentElement.scrollWidth, window.innerWidth]";
+            let widths = self.driver.client.execute(widths, Vec::new()).await.unwrap();
+            assert!(widths[0].as_u64() <= widths[1].as_u64(), "{picture} is wider than the screen: {widths}");
+            let found = self.violations().await;
+            assert!(found.is_empty(), "{picture} shuts people out:\n{}", found.join("\n"));
+        }
+    }
+
+    async fn look(&self, look: Look) {
+        let size = json!({ "width": look.width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": false });
+        self.driver.tell("Emulation.setDeviceMetricsOverride", size).await.unwrap();
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": look.colours }] });
+        self.driver.tell("Emulation.setEmulatedMedia", media).await.unwrap();
+    }
+
+    /// The whole page, also what is below the screen.
+    async fn keep_picture(&self, name: &str) {
+        use base64::Engine;
+        let picture =
+            self.driver.tell("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await.unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join(format!("{name}.png")), bytes).unwrap();
+    }
+
+    /// What axe finds: the rule, how bad it is, and the elements. It is a script itself; those of a page that was opened
+    /// without scripts do not run later.
+    async fn violations(&self) -> Vec<String> {
+        let script = format!("if (!window.axe) {{ {AXE} }}\n{RUN_AXE}");
+        self.run_scripts(true).await;
+        let results = self.driver.client.execute(&script, Vec::new()).await.unwrap();
+        self.run_scripts(self.scripts).await;
+        assert!(results["testEngine"]["name"] == "axe-core", "axe ran: {results}");
+        results["violations"].as_array().unwrap().iter().map(violation).collect()
+    }
+}
+
+fn violation(found: &Value) -> String {
+    let nodes = found["nodes"].as_array().unwrap().iter();
+    let nodes: Vec<String> = nodes.map(|node| format!("  {}: {}", node["html"], node["failureSummary"])).collect();
+    format!("{} ({}): {}\n{}", found["id"], found["impact"], found["help"], nodes.join("\n"))
+}
+
+#[test]
+fn axe_is_the_one_that_its_readme_names() {
+    let sum: String = Sha256::digest(AXE.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(AXE_README.contains(&format!("SHA-256: {sum}\n")), "tests/browser/axe/axe.min.js has the checksum {sum}");
+}
