@@ -9,7 +9,7 @@ use url::Url;
 use super::loops;
 use super::outbox;
 use super::premises;
-use super::settings::{self, Settings};
+use super::settings::{self, Effective, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::{Accounts, Administrator};
 use crate::domain::audit::Audit;
@@ -35,7 +35,7 @@ use crate::proto::urls::RootUrl;
 use crate::store::{Checked, KeySource, Shelf, Store, check_backup_file};
 use crate::web::Router;
 use crate::web::peer::TrustProxy;
-use crate::web::state::{App, InHand, Parts};
+use crate::web::state::{App, InHand, Parts, ShownSetting};
 
 /// All parts of an appliance, at rest: nothing listens and no loop runs.
 #[derive(Clone)]
@@ -104,6 +104,7 @@ impl Appliance {
             backups: backups.clone(),
             keys: keys.clone(),
             operators: operators.clone(),
+            settings: shown_settings(settings),
             clock,
             public_url: settings.listen.public_url.clone(),
             force_ssl: settings.listen.force_ssl,
@@ -134,6 +135,11 @@ impl Appliance {
             router,
         })
     }
+}
+
+fn shown_settings(settings: &Settings) -> Vec<ShownSetting> {
+    let shown = |Effective { name, value, source, help }| ShownSetting { name, value, source, help };
+    settings.effective.iter().cloned().map(shown).collect()
 }
 
 /// What the loops work on, and most others, too.

@@ -138,6 +138,36 @@ impl ReadTx<'_> {
     }
 }
 
+impl ReadTx<'_> {
+    /// The entries before number `before` that fit, newest first, at most `len` of them. `next` is what to say as `before`
+    /// for older ones; none at the beginning of the log. Bounded as [`ReadTx::search`] is.
+    pub fn search_back(&self, before: u64, len: usize, filter: &Filter) -> Result<Page> {
+        let failed = |e: redb::StorageError| fault("reading the audit log", e);
+        let open = match self.tx.open_table(AUDIT) {
+            Ok(open) => open,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Page::default()),
+            Err(e) => return Err(fault("reading the audit log", e)),
+        };
+        let mut page = Page { seen: before, ..Page::default() };
+        let mut bytes_seen = 0;
+        for (looked, row) in open.range(..before).map_err(failed)?.rev().enumerate() {
+            let (seq, bytes) = row.map_err(failed)?;
+            let (seq, bytes) = (seq.value(), bytes.value());
+            bytes_seen += bytes.len();
+            let is_full = looked == SCAN_LEN_MAX || page.entries.len() >= len || bytes_seen > SCAN_BYTES_MAX;
+            if looked > 0 && is_full {
+                page.next = Some(seq + 1);
+                break;
+            }
+            page.seen = seq;
+            if filter.fits(&look(seq, bytes)?) {
+                page.entries.push((seq, bytes.to_vec()));
+            }
+        }
+        Ok(page)
+    }
+}
+
 fn look(seq: u64, bytes: &[u8]) -> Result<Looked<'_>> {
     serde_json::from_slice(bytes).map_err(|e| Error::conflict(format!("audit entry {seq} cannot be read")).because(e))
 }

@@ -27,6 +27,19 @@ use crate::domain::vitals::Vitals;
 use crate::domain::wraps::Wraps;
 use crate::store::Store;
 
+/// The value in force of one setting, for people. Secrets are masked.
+#[derive(Clone, Debug)]
+pub struct ShownSetting {
+    /// The name.
+    pub name: &'static str,
+    /// The value as it was written.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: String,
+    /// One line of help.
+    pub help: &'static str,
+}
+
 /// Everything behind the routes. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -61,6 +74,8 @@ pub struct Parts {
     pub keys: SealingKey,
     /// The people who use the console.
     pub operators: Operators,
+    /// The settings, for people.
+    pub settings: Vec<ShownSetting>,
     /// What time it is.
     pub clock: Clock,
     /// What clients are told our address is; from the request when not set.

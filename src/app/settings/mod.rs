@@ -103,7 +103,8 @@ pub struct Effective {
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut report = Report::default();
     let values = values::gather(sources, &mut report);
-    let settings = typed::build(&values, &mut report);
-    let effective = TABLE.iter().map(|setting| values.effective(setting)).collect();
+    let mut settings = typed::build(&values, &mut report);
+    let effective: Vec<_> = TABLE.iter().map(|setting| values.effective(setting)).collect();
+    settings.effective.clone_from(&effective);
     report.finish().map(|warnings| Loaded { settings, effective, warnings })
 }

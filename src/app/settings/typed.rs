@@ -7,7 +7,7 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Sources, backup, hosts, listen, load, log, monitor, outbox, parse};
+use super::{Effective, Sources, backup, hosts, listen, load, log, monitor, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
@@ -35,6 +35,8 @@ const NEEDS: [(&str, &str); 17] = [
 /// The settings of an appliance.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What people see of all settings; secrets are masked.
+    pub effective: Vec<Effective>,
     /// What it runs for (`NODE_ENV`).
     pub mode: Mode,
     /// The listener.
@@ -219,6 +221,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
     let mut read = Reader { values, report };
     read.check_needs();
     let settings = Settings {
+        effective: Vec::new(),
         mode: read.required("NODE_ENV", parse::mode),
         listen: listen::listen(&mut read),
         data_dir: read.required("DATA_DIR", parse::path),

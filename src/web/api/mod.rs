@@ -22,6 +22,7 @@ pub mod reference;
 mod reply;
 mod roles;
 mod room;
+mod settings;
 mod shapes;
 
 use std::future::Future;
@@ -199,6 +200,7 @@ pub fn own() -> Routes {
         .merge(clients::routes())
         .merge(roles::routes())
         .merge(operators::routes())
+        .merge(settings::routes())
         .merge(namespaces::routes())
         .merge(loops::routes())
         .merge(queues::routes())

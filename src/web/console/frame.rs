@@ -21,7 +21,15 @@ type Listed = (&'static str, &'static str, &'static str);
 const PLACES: &[(&str, &[Listed])] = &[
     ("", &[("Overview", "/", "keylender:doctor:read")]),
     ("Machines", &[("Hosts", "/hosts", "keylender:host:list")]),
-    ("Trust", &[("Access", "/access", "keylender:operator:list")]),
+    (
+        "Trust",
+        &[
+            ("Audit log", "/audit", "keylender:audit:read"),
+            ("Who had what", "/held", "keylender:audit:read"),
+            ("Access", "/access", "keylender:operator:list"),
+        ],
+    ),
+    ("Appliance", &[("Settings", "/settings", "keylender:setting:list")]),
 ];
 
 /// Name of the query parameter that says which audit entry was just made.

@@ -2,14 +2,17 @@
 
 mod access;
 mod account;
+mod audit;
 mod form;
 mod frame;
+mod held;
 mod hosts;
 mod login;
 mod mounts;
 mod overview;
 mod plan;
 mod session;
+mod settings;
 mod setup;
 mod table;
 mod text;
@@ -37,6 +40,16 @@ fn table() -> Mounts {
         .post_signed_in("/account/second", account::enrol)
         .post_signed_in("/account/second/confirm", account::confirm)
         .post_signed_in("/account/second/remove", account::remove)
+        // What was done, and who had what.
+        .get("/audit", "keylender:audit:read", audit::list)
+        .get("/audit/{seq}", "keylender:audit:read", audit::show)
+        .post("/audit/verify", "keylender:audit:read", audit::verify)
+        .get("/audit/secret", "keylender:audit:find-secret", audit::ask_secret)
+        .post("/audit/secret", "keylender:audit:find-secret", audit::find_secret)
+        .get("/held", "keylender:audit:read", held::list)
+        // How it is set up.
+        .get("/settings", "keylender:setting:list", settings::list)
+        .get("/settings/support", "keylender:setting:list", settings::support)
         // Who may do what.
         .get("/access", "keylender:operator:list", access::operators)
         .get("/access/sessions", "keylender:session:list", access::sessions)

@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod evidence;
 mod pages;
 mod sessions;
 

@@ -1,0 +1,46 @@
+//! Our own API: the settings in force, secrets masked.
+
+use axum::routing::MethodFilter;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::clients::endpoint;
+use super::{Call, Endpoint, Reply, Routes, nothing};
+use crate::base::Result;
+use crate::web::state::App;
+
+static LIST: Endpoint = endpoint(
+    "listSettings",
+    MethodFilter::GET,
+    "/settings",
+    "keylender:setting:list",
+    "Lists the settings in force and where each comes from; secrets are masked.",
+)
+.answers::<List>();
+
+pub(super) fn routes() -> Routes {
+    Routes::default().serve(&LIST, nothing, list)
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Shown<'a> {
+    name: &'a str,
+    value: Option<&'a str>,
+    source: &'a str,
+    help: &'a str,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct List<'a> {
+    settings: Vec<Shown<'a>>,
+}
+
+async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
+    let shown = app.settings.iter().map(|setting| Shown {
+        name: setting.name,
+        value: setting.value.as_deref(),
+        source: &setting.source,
+        help: setting.help,
+    });
+    Reply::json(&List { settings: shown.collect() })
+}
