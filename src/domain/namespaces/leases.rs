@@ -104,6 +104,11 @@ pub(super) fn forget(tx: &mut WriteTx<'_, '_>, account: &AccountName) {
     tx.delete(&CONNECTED, account);
 }
 
+/// Who was lent the present password of an account last.
+pub(super) fn last_holder(tx: &ReadTx<'_>, account: &AccountName) -> Result<Option<HeldBy>> {
+    Ok(tx.get(&HOLDERS, account)?.unwrap_or_default().into_iter().max_by_key(|held| held.last))
+}
+
 /// When one of these users was last seen connected.
 pub(super) fn last_connected(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<Option<Timestamp>> {
     let seen = accounts.iter().map(|account| Ok(tx.get(&CONNECTED, account)?.map(|connected| connected.last)));

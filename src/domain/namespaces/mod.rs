@@ -9,6 +9,7 @@ mod leases;
 mod owners;
 mod revoke;
 mod rotate;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -31,6 +32,7 @@ pub use holders::Holder;
 pub use leases::{Connected, HeldBy, NamespaceLease};
 pub use owners::OWNERS_MAX;
 pub use rotate::{Rotated, When};
+pub use summary::{Phase, Summary};
 pub use watch::Watched;
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
@@ -213,10 +215,16 @@ pub struct Detail {
     pub contact: Option<String>,
     /// Whom else to tell, as operators settled it.
     pub owners: Vec<MailAddress>,
+    /// Where it is in its life.
+    pub phase: Phase,
     /// The slot whose password is lent now.
     pub active: Slot,
     /// When the slots change places.
     pub next_rotation: Timestamp,
+    /// Until when the active password was promised to work.
+    pub promised_until: Timestamp,
+    /// The same for the resting one; [`Timestamp::MIN`] when it never was.
+    pub resting_until: Timestamp,
     /// The two users.
     pub accounts: Vec<Standing>,
     /// When one of them was last seen connected, less up to ten minutes.
@@ -300,11 +308,14 @@ impl Namespaces {
         }
         Ok(Detail {
             namespace: name,
+            phase: summary::phase(&namespace, tx.now()),
             times: Times { created: namespace.created, expires: namespace.expires },
             contact: namespace.contact,
             owners: namespace.owners,
             active: namespace.active,
             next_rotation: namespace.next_rotation,
+            promised_until: namespace.promised_until,
+            resting_until: namespace.resting_until,
             accounts,
             last_connected: leases::last_connected(tx, &namespace.accounts)?,
         })

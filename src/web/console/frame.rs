@@ -20,6 +20,7 @@ type Listed = (&'static str, &'static str, &'static str);
 /// Where one can go: by group, the name of the page, its path, and the scope without which it is not shown.
 const PLACES: &[(&str, &[Listed])] = &[
     ("", &[("Overview", "/", "keylender:doctor:read")]),
+    ("Message bus", &[("Namespaces", "/namespaces", "keylender:namespace:list")]),
     ("Machines", &[("Hosts", "/hosts", "keylender:host:list")]),
     (
         "Trust",

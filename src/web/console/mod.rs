@@ -3,12 +3,14 @@
 mod access;
 mod account;
 mod audit;
+mod cell;
 mod form;
 mod frame;
 mod held;
 mod hosts;
 mod login;
 mod mounts;
+mod namespaces;
 mod overview;
 mod plan;
 mod session;
@@ -17,6 +19,7 @@ mod setup;
 mod table;
 mod text;
 mod theme;
+mod timeline;
 
 pub use mounts::{Access, Mount};
 
@@ -26,7 +29,7 @@ use mounts::Mounts;
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
 fn table() -> Mounts {
-    Mounts::default()
+    bus(Mounts::default())
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
@@ -69,6 +72,24 @@ fn table() -> Mounts {
         .get("/hosts/{address}", "keylender:host:list", hosts::show)
         .get("/hosts/{address}/block", "keylender:host:rule:*", hosts::plan_block)
         .post("/hosts/{address}/block", "keylender:host:rule:*", hosts::block)
+}
+
+/// The message bus.
+fn bus(mounts: Mounts) -> Mounts {
+    mounts
+        .get("/namespaces", "keylender:namespace:list", namespaces::list)
+        .get("/namespaces/{namespace}", "keylender:namespace:show:<namespace>", namespaces::show)
+        .get("/namespaces/{namespace}/rotate", "keylender:namespace:rotate:<namespace>", namespaces::plan_rotate)
+        .post("/namespaces/{namespace}/rotate", "keylender:namespace:rotate:<namespace>", namespaces::rotate)
+        .post("/namespaces/{namespace}/finish", "keylender:namespace:rotate:<namespace>", namespaces::finish)
+        .get("/namespaces/{namespace}/expire", "keylender:namespace:expire:<namespace>", namespaces::plan_expire)
+        .post("/namespaces/{namespace}/expire", "keylender:namespace:expire:<namespace>", namespaces::expire)
+        .get("/namespaces/{namespace}/revoke", "keylender:lease:revoke", namespaces::plan_revoke)
+        .post("/namespaces/{namespace}/revoke", "keylender:lease:revoke", namespaces::revoke)
+        .get("/namespaces/{namespace}/hand-over", "pulse:namespace:<namespace>", namespaces::plan_hand_over)
+        .post("/namespaces/{namespace}/hand-over", "pulse:namespace:<namespace>", namespaces::hand_over)
+        .post("/namespaces/{namespace}/owners", "keylender:namespace:owners:<namespace>", namespaces::own)
+        .post("/namespaces/{namespace}/owners/remove", "keylender:namespace:owners:<namespace>", namespaces::disown)
 }
 
 /// Serves the pages.

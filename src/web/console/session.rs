@@ -16,6 +16,7 @@ use crate::domain::operators::{Role, SignedIn, Visitor};
 use crate::proto::scopes::Expression;
 use crate::web::api::Params;
 use crate::web::layers::Origin;
+use crate::web::peer;
 use crate::web::state::App;
 
 /// The cookie. Over TLS its name makes browsers keep it from plain HTTP and from neighbouring hosts.
@@ -41,6 +42,8 @@ pub struct Session {
     pub now: Timestamp,
     /// What stands before every path of ours in a link; mostly empty.
     pub root: String,
+    /// The host that the browser asked.
+    pub host: String,
     /// The path of this page, without what stands before it.
     pub path: String,
     pub(super) signed_in: SignedIn,
@@ -102,6 +105,7 @@ pub(super) async fn of(app: &App, mount: Mount, parts: &mut Parts) -> Result<Ses
         origin,
         now: app.clock.now(),
         root: root(app),
+        host: peer::host(&parts.headers, &parts.uri).to_owned(),
         path: parts.uri.path().to_owned(),
         theme: Theme::of(&parts.headers),
         signed_in,

@@ -9,16 +9,15 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value as Json};
 
+pub use super::cell::Cell;
+
 use super::session::Session;
-use super::text::{Foreign, Moment, State, Tone};
-use crate::base::Timestamp;
+use crate::base::Result;
 
 /// Rows of one page.
 pub const PAGE_LEN: usize = 50;
 /// Words of a filter that are looked at.
 const WORDS_MAX: usize = 10;
-/// Letters by which a spreadsheet takes a text for a formula.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// What a table shows of rows `R`.
 pub struct Table<R: 'static> {
@@ -52,89 +51,6 @@ pub struct Select<R> {
     pub key: fn(&R) -> String,
     /// The actions: label, path, and the scope without which one is not shown.
     pub actions: &'static [(&'static str, &'static str, &'static str)],
-}
-
-/// What stands in a cell.
-#[derive(Clone, Debug)]
-pub struct Cell {
-    value: Value,
-    link: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-enum Value {
-    Text(String),
-    Number(i64),
-    Moment(Option<Timestamp>),
-    State(Tone, String),
-}
-
-/// By what a cell is sorted.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Order {
-    Number(i64),
-    Text(String),
-}
-
-impl Cell {
-    /// A text, of whomever.
-    pub fn text(text: impl ToString) -> Self {
-        Self { value: Value::Text(text.to_string()), link: None }
-    }
-
-    /// A number.
-    pub fn number(number: impl TryInto<i64>) -> Self {
-        Self { value: Value::Number(number.try_into().unwrap_or(i64::MAX)), link: None }
-    }
-
-    /// A moment, or none.
-    pub fn moment(at: impl Into<Option<Timestamp>>) -> Self {
-        Self { value: Value::Moment(at.into()), link: None }
-    }
-
-    /// A state in a word.
-    pub fn state(tone: Tone, word: impl Into<String>) -> Self {
-        Self { value: Value::State(tone, word.into()), link: None }
-    }
-
-    /// The same, with a link to a path of ours.
-    #[must_use]
-    pub fn to(self, path: impl Into<String>) -> Self {
-        Self { link: Some(path.into()), ..self }
-    }
-
-    fn order(&self) -> Order {
-        match &self.value {
-            Value::Text(text) | Value::State(_, text) => Order::Text(text.to_lowercase()),
-            Value::Number(number) => Order::Number(*number),
-            Value::Moment(at) => Order::Number(at.map_or(i64::MIN, Timestamp::as_millis)),
-        }
-    }
-
-    fn plain(&self) -> String {
-        match &self.value {
-            Value::Text(text) | Value::State(_, text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Moment(at) => at.map(|at| at.to_string()).unwrap_or_default(),
-        }
-    }
-
-    fn json(&self) -> Json {
-        match &self.value {
-            Value::Number(number) => (*number).into(),
-            Value::Moment(None) => Json::Null,
-            _ => self.plain().into(),
-        }
-    }
-
-    fn html(&self, now: Timestamp) -> String {
-        match &self.value {
-            Value::Text(text) => Foreign::of(text).to_string(),
-            Value::Number(number) => number.to_string(),
-            Value::Moment(at) => at.map(|at| Moment { at, now }.to_string()).unwrap_or_default(),
-            Value::State(tone, word) => State { tone: *tone, word: word.clone().into() }.to_string(),
-        }
-    }
 }
 
 /// What a page does with its table.
@@ -207,26 +123,67 @@ impl<R> Table<R> {
     /// The rows that the address asks for, to be looked at or as a file.
     pub fn show(&self, session: &Session, rows: Vec<R>) -> Shown {
         let total = rows.len();
-        let filter = session.query("q").unwrap_or_default();
-        let mut rows = self.filtered(rows, filter);
+        let rows = self.chosen(session, rows);
+        self.shown(session, &rows, total)
+    }
+
+    /// The same of rows that are completed late: those on the page, or all of them where the filter, the sort or an
+    /// export is about one of the columns `late`. So a page reads no more than it shows.
+    pub fn show_late(
+        &self,
+        session: &Session,
+        mut rows: Vec<R>,
+        late: &[&str],
+        complete: impl Fn(&mut [R]) -> Result<()>,
+    ) -> Result<Shown> {
+        let is_early = |name: &str| !late.contains(&name) && self.columns.iter().any(|column| column.name == name);
+        let mut words = words(session.query("q").unwrap_or_default());
+        let needs_all = session.query("export").is_some()
+            || late.contains(&self.order(session).0)
+            || words.any(|word| !word.split_once(':').is_some_and(|(name, _)| is_early(name)));
+        if needs_all {
+            complete(&mut rows)?;
+        }
+        let total = rows.len();
+        let mut rows = self.chosen(session, rows);
+        if !needs_all {
+            let (first, _) = page(session, rows.len());
+            let last = (first + PAGE_LEN).min(rows.len());
+            complete(&mut rows[first..last])?;
+        }
+        Ok(self.shown(session, &rows, total))
+    }
+
+    /// The column to sort by, and whether downwards.
+    fn order<'s>(&'s self, session: &'s Session) -> (&'s str, bool) {
         let sort = session.query("sort").unwrap_or(self.sort);
-        let (sort, is_down) = sort.strip_prefix('-').map_or((sort, false), |sort| (sort, true));
+        sort.strip_prefix('-').map_or((sort, false), |sort| (sort, true))
+    }
+
+    /// The rows that fit, in order.
+    fn chosen(&self, session: &Session, rows: Vec<R>) -> Vec<R> {
+        let mut rows = self.filtered(rows, session.query("q").unwrap_or_default());
+        let (sort, is_down) = self.order(session);
         if let Some(column) = self.columns.iter().find(|column| column.name == sort) {
             match is_down {
                 true => rows.sort_by_cached_key(|row| Reverse((column.cell)(row).order())),
                 false => rows.sort_by_cached_key(|row| (column.cell)(row).order()),
             }
         }
+        rows
+    }
+
+    fn shown(&self, session: &Session, rows: &[R], total: usize) -> Shown {
         match session.query("export") {
-            Some("csv") => Shown::Export(self.file("csv", "text/csv; charset=utf-8", self.csv(&rows))),
-            Some("json") => Shown::Export(self.file("json", "application/json", self.json(&rows))),
-            _ => Shown::View(self.view(session, &rows, total, (sort, is_down))),
+            Some("csv") => Shown::Export(self.file("csv", "text/csv; charset=utf-8", self.csv(rows))),
+            Some("json") => Shown::Export(self.file("json", "application/json", self.json(rows))),
+            _ => Shown::View(self.view(session, rows, total)),
         }
     }
 
     /// The rows that have all words of a filter. `column:word` looks into one column.
     fn filtered(&self, mut rows: Vec<R>, filter: &str) -> Vec<R> {
-        let words: Vec<String> = filter.split_whitespace().take(WORDS_MAX).map(str::to_lowercase).collect();
+        let words: Vec<String> = words(filter).collect();
         if words.is_empty() {
             return rows;
         }
@@ -244,10 +201,10 @@ impl<R> Table<R> {
         rows
     }
 
-    fn view(&self, session: &Session, rows: &[R], total: usize, (sort, is_down): (&str, bool)) -> View {
-        let pages = rows.len().div_ceil(PAGE_LEN).max(1);
-        let page = session.query("page").and_then(|page| page.parse().ok()).unwrap_or(1).clamp(1, pages);
-        let first = (page - 1) * PAGE_LEN;
+    fn view(&self, session: &Session, rows: &[R], total: usize) -> View {
+        let (sort, is_down) = self.order(session);
+        let (first, pages) = page(session, rows.len());
+        let page = first / PAGE_LEN + 1;
         let shown = rows.iter().skip(first).take(PAGE_LEN);
         let head = |column: &Column<R>| {
             let is_sorted = column.name == sort;
@@ -292,8 +249,8 @@ impl<R> Table<R> {
             let cell = (column.cell)(row);
             Drawn {
                 title: column.title,
-                class: if matches!(cell.value, Value::Number(_)) { "number" } else { "text" },
-                link: cell.link.as_ref().map(|path| format!("{}{path}", session.root)),
+                class: if cell.is_number() { "number" } else { "text" },
+                link: cell.link().map(|path| format!("{}{path}", session.root)),
                 html: Html(cell.html(session.now)),
             }
         };
@@ -302,7 +259,7 @@ impl<R> Table<R> {
 
     fn csv(&self, rows: &[R]) -> String {
         let line = |cells: Vec<String>| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n";
-        let cells = |row: &R| self.columns.iter().map(|column| harmless(&(column.cell)(row))).collect();
+        let cells = |row: &R| self.columns.iter().map(|column| (column.cell)(row).harmless()).collect();
         let head = line(self.columns.iter().map(|column| column.name.to_owned()).collect());
         rows.iter().fold(head, |text, row| text + &line(cells(row)))
     }
@@ -319,6 +276,18 @@ impl<R> Table<R> {
         let name = format!("attachment; filename=\"keylender-{}.{end}\"", self.name);
         ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)], text).into_response()
     }
+}
+
+/// The words of a filter.
+fn words(filter: &str) -> impl Iterator<Item = String> {
+    filter.split_whitespace().take(WORDS_MAX).map(str::to_lowercase)
+}
+
+/// The first row of the page that the address asks for, and how many pages there are.
+fn page(session: &Session, rows: usize) -> (usize, usize) {
+    let pages = rows.div_ceil(PAGE_LEN).max(1);
+    let page = session.query("page").and_then(|page| page.parse().ok()).unwrap_or(1).clamp(1, pages);
+    ((page - 1) * PAGE_LEN, pages)
 }
 
 /// The address of this page with some parameters changed; those with an empty value are left out.
@@ -344,15 +313,6 @@ fn full(session: &Session, changes: &[(&str, &str)]) -> String {
 /// A text as one value in an address.
 pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
-/// What a spreadsheet does not take for a formula.
-fn harmless(cell: &Cell) -> String {
-    let plain = cell.plain();
-    match (&cell.value, plain.starts_with(FORMULA)) {
-        (Value::Text(_) | Value::State(..), true) => format!("'{plain}"),
-        _ => plain,
-    }
 }
 
 fn quoted(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod bus;
 mod evidence;
 mod pages;
 mod sessions;

@@ -1,0 +1,242 @@
+//! Namespaces: which there are, who has their passwords, and what happened to one.
+
+mod acts;
+
+pub use acts::{
+    disown, expire, finish, hand_over, own, plan_expire, plan_hand_over, plan_revoke, plan_rotate, revoke, rotate,
+};
+
+use askama::Template;
+use axum::response::Response;
+
+use super::frame::{Frame, page};
+use super::plan::Same;
+use super::session::Session;
+use super::table::{Cell, Column, Shown, Table, View};
+use super::text::{Foreign, Moment, State, Tone};
+use super::timeline::{self, Timeline};
+use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::namespaces::{Detail, HeldBy, Holder, NamespaceLease, Phase, Summary};
+use crate::web::state::App;
+
+/// Connections of one namespace that are shown: a person does not read more.
+const CONNECTIONS_MAX: usize = 200;
+/// Columns that cost a look for each row.
+const LATE: &[&str] = &["claimed", "by", "from"];
+
+const NAMESPACES: Table<Summary> = Table {
+    name: "namespaces",
+    caption: "Namespaces on the message bus",
+    columns: &[
+        Column {
+            name: "name",
+            title: "Name",
+            cell: |each| Cell::text(&each.namespace).to(format!("/namespaces/{}", each.namespace)),
+        },
+        Column { name: "state", title: "State", cell: |each| state(each.phase) },
+        Column {
+            name: "contact",
+            title: "Contact",
+            cell: |each| Cell::text(each.contact.as_deref().unwrap_or_default()),
+        },
+        Column { name: "expires", title: "Expires", cell: |each| Cell::moment(each.expires) },
+        Column { name: "slot", title: "Slot", cell: |each| Cell::number(u8::from(each.active)) },
+        Column { name: "rotation", title: "Next rotation", cell: |each| Cell::moment(each.next_rotation) },
+        Column {
+            name: "claimed",
+            title: "Last claim",
+            cell: |each| Cell::moment(each.last_claim.as_ref().map(|claim| claim.last)),
+        },
+        Column {
+            name: "by",
+            title: "By",
+            cell: |each| Cell::text(each.last_claim.as_ref().map_or("", |claim| &claim.holder)),
+        },
+        Column { name: "from", title: "From", cell: |each| Cell::text(from(each.last_claim.as_ref())) },
+    ],
+    sort: "name",
+    select: None,
+    empty: (
+        "No namespace was claimed so far. A service claims one by one request, with the credentials of a client that may:",
+        "keylender claim taskcluster-example",
+    ),
+};
+
+#[derive(Template)]
+#[template(path = "console/namespaces.html")]
+struct List {
+    frame: Frame,
+    table: View,
+    same: Same,
+}
+
+/// What somebody may do with a namespace.
+#[allow(clippy::struct_excessive_bools, reason = "one for each button")]
+struct May {
+    rotate: bool,
+    expire: bool,
+    revoke: bool,
+    hand_over: bool,
+    own: bool,
+}
+
+#[derive(Template)]
+#[template(path = "console/namespace.html")]
+struct Page {
+    frame: Frame,
+    name: String,
+    state: State,
+    contact: Option<Foreign<'static>>,
+    owners: Vec<String>,
+    created: Moment,
+    expires: Moment,
+    next_rotation: Moment,
+    last_connected: Option<Moment>,
+    slots: Vec<SlotRow>,
+    /// None while the broker does not answer.
+    connections: Option<Vec<Connection>>,
+    more_connections: usize,
+    timeline: Option<Timeline>,
+    may: May,
+    same: Same,
+}
+
+struct SlotRow {
+    account: String,
+    slot: usize,
+    use_: State,
+    at_the_broker: State,
+    promised: Option<Moment>,
+    holders: Vec<(Foreign<'static>, Foreign<'static>, Moment)>,
+}
+
+struct Connection {
+    account: String,
+    is_old: bool,
+    peer: Foreign<'static>,
+    client: Foreign<'static>,
+    since: Option<Moment>,
+}
+
+fn state(phase: Phase) -> Cell {
+    let State { tone, word } = phase_state(phase);
+    Cell::state(tone, word)
+}
+
+fn phase_state(phase: Phase) -> State {
+    let (tone, word) = match phase {
+        Phase::Lent => (Tone::Well, "lent"),
+        Phase::Rotating => (Tone::Quiet, "rotating"),
+        Phase::Over => (Tone::Warning, "expired"),
+        Phase::Ending => (Tone::Warning, "being removed"),
+    };
+    State { tone, word: word.into() }
+}
+
+/// Where somebody asked from.
+fn from(held: Option<&HeldBy>) -> String {
+    match held {
+        Some(HeldBy { from: Some(address), .. }) => address.to_string(),
+        Some(HeldBy { from: None, .. }) => "this host".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// All namespaces.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    let rows = app.namespaces.summaries()?;
+    match NAMESPACES.show_late(&session, rows, LATE, |rows| app.namespaces.note_last_claims(rows))? {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => {
+            let same = Same::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
+            Ok(page(&List { frame: Frame::of(&app, &session, "Namespaces").await, table, same }))
+        }
+    }
+}
+
+/// One namespace.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let name = named(&session)?;
+    let detail = app.namespaces.detail(&name)?;
+    let leases = app.namespaces.leases_of(&name)?;
+    // What the store knows is shown even while the broker is away.
+    let holders = app.namespaces.holders(&name).await.ok();
+    let more_connections = holders.as_ref().map_or(0, |all| all.len().saturating_sub(CONNECTIONS_MAX));
+    let objects: Vec<String> =
+        detail.accounts.iter().map(|each| each.account.to_string()).chain([name.to_string()]).collect();
+    let moment = |at: Timestamp| Moment { at, now: session.now };
+    let same = Same::of(&session, "GET", &format!("/namespaces/{name}"), None, &["namespace", "show", name.as_str()]);
+    Ok(page(&Page {
+        frame: Frame::of(&app, &session, name.to_string()).await,
+        state: phase_state(detail.phase),
+        contact: detail.contact.clone().map(Foreign::of),
+        owners: detail.owners.iter().map(ToString::to_string).collect(),
+        created: moment(detail.times.created),
+        expires: moment(detail.times.expires),
+        next_rotation: moment(detail.next_rotation),
+        last_connected: detail.last_connected.map(moment),
+        slots: slots(&session, &detail, &leases),
+        connections: holders
+            .map(|all| all.into_iter().take(CONNECTIONS_MAX).map(|each| connection(&session, &detail, each)).collect()),
+        more_connections,
+        timeline: timeline::about(&app, &session, &objects)?,
+        may: may(&session, &name),
+        same,
+        name: name.to_string(),
+    }))
+}
+
+fn may(session: &Session, name: &NamespaceName) -> May {
+    May {
+        rotate: session.may(&format!("keylender:namespace:rotate:{name}")),
+        expire: session.may(&format!("keylender:namespace:expire:{name}")),
+        revoke: session.may("keylender:lease:revoke"),
+        hand_over: session.may(&format!("pulse:namespace:{name}")),
+        own: session.may(&format!("keylender:namespace:owners:{name}")),
+    }
+}
+
+/// The namespace that a route names.
+fn named(session: &Session) -> Result<NamespaceName> {
+    NamespaceName::parse(session.param("namespace")).map_err(|_| Error::not_found("No namespace can have this name."))
+}
+
+fn slots(session: &Session, detail: &Detail, leases: &[NamespaceLease]) -> Vec<SlotRow> {
+    let rows = detail.accounts.iter().enumerate().map(|(index, standing)| {
+        let is_active = index + 1 == usize::from(u8::from(detail.active));
+        let until = if is_active { detail.promised_until } else { detail.resting_until };
+        let lease = leases.iter().find(|lease| lease.account == standing.account);
+        let (tone, word) = match (is_active, lease.is_some()) {
+            (true, _) => (Tone::Well, "lent now"),
+            (false, true) => (Tone::Quiet, "replaced, works on"),
+            (false, false) => (Tone::Quiet, "rests"),
+        };
+        let settled = if standing.settled { (Tone::Well, "as wished") } else { (Tone::Warning, "not yet as wished") };
+        let holders = lease.and_then(|lease| lease.holders.clone()).unwrap_or_default();
+        SlotRow {
+            account: standing.account.to_string(),
+            slot: index + 1,
+            use_: State { tone, word: word.into() },
+            at_the_broker: State { tone: settled.0, word: settled.1.into() },
+            promised: lease.filter(|_| until > Timestamp::MIN).map(|_| Moment { at: until, now: session.now }),
+            holders: holders
+                .into_iter()
+                .map(|held| {
+                    let place = from(Some(&held));
+                    (Foreign::of(held.holder), Foreign::of(place), Moment { at: held.last, now: session.now })
+                })
+                .collect(),
+        }
+    });
+    rows.collect()
+}
+
+fn connection(session: &Session, detail: &Detail, holder: Holder) -> Connection {
+    Connection {
+        is_old: holder.slot != detail.active,
+        account: holder.account.to_string(),
+        peer: Foreign::of(holder.peer_host.unwrap_or_default()),
+        client: Foreign::of(holder.client_name.unwrap_or_default()),
+        since: holder.connected_at.map(|at| Moment { at, now: session.now }),
+    }
+}
