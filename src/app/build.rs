@@ -97,6 +97,7 @@ impl Appliance {
             namespaces: namespaces.clone(),
             hosts: hosts.clone(),
             guard: guard.clone(),
+            notices: notices.clone(),
             loops: loops.clone(),
             vitals: vitals.clone(),
             store: store.clone(),

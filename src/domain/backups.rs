@@ -10,7 +10,7 @@ use super::accounts::Accounts;
 use super::auth::Caller;
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{Error, Result, Timestamp};
-use crate::store::{Checked, Drilled, Listed, Shelf, Store, Table};
+use crate::store::{Checked, Drilled, Lent, Listed, Shelf, Store, Table};
 
 /// How backups fared, by their names.
 const FATES: Table<String, Fate> = Table::plain("backups");
@@ -126,6 +126,19 @@ impl Backups {
             }
             Err(error) => Err(self.found_bad(name, note, error).await),
         }
+    }
+
+    /// The sealed file of a backup and its length, for who takes it out of the house.
+    pub async fn hand_out(&self, caller: &Caller, name: String) -> Result<Lent<(std::fs::File, u64)>> {
+        let path = self.rules.shelf.path(&name)?;
+        let opened = self.blocking(move |_, _| {
+            let file = open(&path)?;
+            let meta = file.metadata().map_err(|e| Error::unavailable("the backup cannot be read").because(e))?;
+            Ok((file, meta.len()))
+        });
+        let opened = opened.await?;
+        let note = caller.note("backup.download", &name).with("bytes", opened.1);
+        self.store.write(move |tx| Ok(tx.lend(note, opened))).await
     }
 
     /// Makes a store of the newest backup, aside, opens it and walks its chain: the proof that there is a way back.

@@ -2,7 +2,7 @@
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
-//! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `operators → auth` ·
+//! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
 //! `vitals → accounts, auth, backups, hosts, loops, namespaces, notices`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `vitals` only reads.
 

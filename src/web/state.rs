@@ -22,6 +22,7 @@ use crate::domain::keys::SealingKey;
 use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
+use crate::domain::notices::Notices;
 use crate::domain::operators::Operators;
 use crate::domain::vitals::Vitals;
 use crate::domain::wraps::Wraps;
@@ -60,6 +61,8 @@ pub struct Parts {
     pub hosts: Hosts,
     /// What keeps the broker from overflowing.
     pub guard: Guard,
+    /// What people should hear.
+    pub notices: Notices,
     /// What runs by itself.
     pub loops: Loops,
     /// The state of the appliance.

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use keylender::base::audit::Actor;
 use keylender::base::{Error, Kind};
+use keylender::domain::auth::Caller;
 
 use crate::world::*;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn operator() -> Actor {
-    Actor::Local("tests".into())
+fn operator() -> Caller {
+    Caller::local("tests", "r")
 }
 
 #[tokio::test]
@@ -126,10 +126,10 @@ async fn what_is_tried_for_three_days_is_a_dead_letter_that_can_be_sent_again() 
 
     world.smtp.behave(|manners| manners.away = false);
     let id = world.list()[0].id.clone();
-    assert_eq!(world.notices.resend(&id, operator()).await.unwrap(), 1);
-    assert_eq!(world.notices.resend(&id, operator()).await.unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(world.notices.resend(&id, &operator()).await.unwrap(), 1);
+    assert_eq!(world.notices.resend(&id, &operator()).await.unwrap_err().kind(), Kind::Conflict);
     assert_eq!(world.deliver().await.sent, 1);
-    assert_eq!(world.notices.drop_dead(&id, operator()).await.unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(world.notices.drop_dead(&id, &operator()).await.unwrap_err().kind(), Kind::Conflict);
     assert!(world.audited().contains(&"notice.resend done".into()));
 }
 
@@ -143,9 +143,9 @@ async fn a_refused_mail_is_given_up_at_once_and_the_next_one_goes() {
     let id = world.list()[0].id.clone();
     let State::Over(End::Dead { fault, attempts: 1, .. }) = &world.list()[0].deliveries[0].1 else { panic!() };
     assert_eq!(fault, "the mail server refused the mail: it answered 550");
-    world.notices.drop_dead(&id, operator()).await.unwrap();
+    world.notices.drop_dead(&id, &operator()).await.unwrap();
     assert!(world.list().is_empty());
-    assert_eq!(world.notices.resend(&id, operator()).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(world.notices.resend(&id, &operator()).await.unwrap_err().kind(), Kind::NotFound);
 }
 
 #[tokio::test]

@@ -49,6 +49,11 @@ impl Samples {
         }
     }
 
+    /// The last count, and when it was.
+    pub fn last(&self) -> Option<(Timestamp, u64)> {
+        self.0.back().copied()
+    }
+
     /// Whether the last count is too old to be of use.
     pub fn is_stale(&self, now: Timestamp) -> bool {
         self.0.back().is_none_or(|(last, _)| now.since(*last) > AGE_MAX)

@@ -12,6 +12,7 @@ mod managed;
 mod memory;
 mod plan;
 mod rules;
+mod seen;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use forecast::{Forecast, Samples};
 pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
 pub use plan::{Object, Plan, Step, What};
 pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
+pub use seen::{Health, SeenQueue};
 
 use memory::{BRAKE, ONLY, RULES};
 use rules::REMARK_LEN_MAX;

@@ -1,9 +1,9 @@
 //! Notices as operators see them, and what operators do with dead letters.
 
 use super::record::{Brief, Channel, End, NOTICES, NoticeId, OUTBOX, Place, Waiting};
-use super::{Notices, no_such};
-use crate::base::audit::{Actor, Note};
-use crate::base::{Error, Result, Timestamp};
+use super::{Notice, Notices, no_such};
+use crate::base::{Error, MailAddress, Result, Timestamp};
+use crate::domain::auth::Caller;
 use crate::store::ReadTx;
 
 /// Longest page of a list.
@@ -97,10 +97,28 @@ impl From<Waiting> for State {
 }
 
 impl Notices {
+    /// Sends a notice that says nothing but that notices arrive.
+    pub async fn post_test(&self, caller: &Caller, to: MailAddress) -> Result<NoticeId> {
+        let (this, caller) = (self.clone(), caller.clone());
+        self.store
+            .write(move |tx| {
+                tx.audit(caller.note("notice.test", &to));
+                let notice = Notice {
+                    kind: "notice.test",
+                    about: "keylender".to_owned(),
+                    to: vec![to.to_string()],
+                    subject: "a test of Keylender's notices".to_owned(),
+                    body: format!("{} asked for this test. There is nothing to do.\n", caller.actor()),
+                };
+                this.post_by(tx, caller.actor(), notice)
+            })
+            .await
+    }
+
     /// Tries the dead letters of a notice again, with their old ids. Returns how many there were; a notice without any
     /// is a conflict.
-    pub async fn resend(&self, id: &NoticeId, actor: Actor) -> Result<usize> {
-        let id = id.clone();
+    pub async fn resend(&self, id: &NoticeId, caller: &Caller) -> Result<usize> {
+        let (id, caller) = (id.clone(), caller.clone());
         self.store
             .write(move |tx| {
                 let mut record = tx.get(&NOTICES, &id)?.ok_or_else(|| no_such(&id))?;
@@ -118,15 +136,15 @@ impl Notices {
                     return Err(Error::conflict("this notice has no dead letter"));
                 }
                 tx.put(&NOTICES, &id, &record)?;
-                tx.audit(Note::done(actor, "notice.resend", &id).with("count", count));
+                tx.audit(caller.note("notice.resend", &id).with("count", count));
                 Ok(count)
             })
             .await
     }
 
     /// Forgets a notice with dead letters. One without any, or with a delivery that is still tried, is a conflict.
-    pub async fn drop_dead(&self, id: &NoticeId, actor: Actor) -> Result<()> {
-        let id = id.clone();
+    pub async fn drop_dead(&self, id: &NoticeId, caller: &Caller) -> Result<()> {
+        let (id, caller) = (id.clone(), caller.clone());
         self.store
             .write(move |tx| {
                 let brief = tx.get(&super::BRIEFS, &id)?.ok_or_else(|| no_such(&id))?;
@@ -134,7 +152,7 @@ impl Notices {
                     return Err(Error::conflict("only a notice that was given up can be dropped"));
                 }
                 tx.delete(&NOTICES, &id);
-                tx.audit(Note::done(actor, "notice.drop", &id).with("kind", brief.kind).with("about", brief.about));
+                tx.audit(caller.note("notice.drop", &id).with("kind", brief.kind).with("about", brief.about));
                 Ok(())
             })
             .await

@@ -20,8 +20,16 @@ type Listed = (&'static str, &'static str, &'static str);
 /// Where one can go: by group, the name of the page, its path, and the scope without which it is not shown.
 const PLACES: &[(&str, &[Listed])] = &[
     ("", &[("Overview", "/", "keylender:doctor:read")]),
-    ("Message bus", &[("Namespaces", "/namespaces", "keylender:namespace:list")]),
-    ("Machines", &[("Hosts", "/hosts", "keylender:host:list")]),
+    (
+        "Message bus",
+        &[
+            ("Namespaces", "/namespaces", "keylender:namespace:list"),
+            ("Queues", "/queues", "keylender:queue:list"),
+            ("Queue rules", "/queue-rules", "keylender:queue:rules"),
+            ("Broker", "/broker", "keylender:broker:read"),
+        ],
+    ),
+    ("Machines", &[("Hosts", "/hosts", "keylender:host:list"), ("Leases", "/leases", "keylender:lease:list")]),
     (
         "Trust",
         &[
@@ -30,7 +38,15 @@ const PLACES: &[(&str, &[Listed])] = &[
             ("Access", "/access", "keylender:operator:list"),
         ],
     ),
-    ("Appliance", &[("Settings", "/settings", "keylender:setting:list")]),
+    (
+        "Appliance",
+        &[
+            ("Loops", "/loops", "keylender:loop:list"),
+            ("Notices", "/notices", "keylender:notice:list"),
+            ("Backups", "/backups", "keylender:backup:list"),
+            ("Settings", "/settings", "keylender:setting:list"),
+        ],
+    ),
 ];
 
 /// Name of the query parameter that says which audit entry was just made.

@@ -3,16 +3,22 @@
 mod access;
 mod account;
 mod audit;
+mod backups;
+mod broker;
 mod cell;
 mod form;
 mod frame;
 mod held;
 mod hosts;
+mod leases;
 mod login;
+mod loops;
 mod mounts;
 mod namespaces;
+mod notices;
 mod overview;
 mod plan;
+mod queues;
 mod session;
 mod settings;
 mod setup;
@@ -29,7 +35,7 @@ use mounts::Mounts;
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
 fn table() -> Mounts {
-    bus(Mounts::default())
+    appliance(bus(Mounts::default()))
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
@@ -90,6 +96,41 @@ fn bus(mounts: Mounts) -> Mounts {
         .post("/namespaces/{namespace}/hand-over", "pulse:namespace:<namespace>", namespaces::hand_over)
         .post("/namespaces/{namespace}/owners", "keylender:namespace:owners:<namespace>", namespaces::own)
         .post("/namespaces/{namespace}/owners/remove", "keylender:namespace:owners:<namespace>", namespaces::disown)
+        .get("/leases", "keylender:lease:list", leases::list)
+        .get("/leases/revoke", "keylender:lease:revoke", leases::plan_revoke)
+        .post("/leases/revoke", "keylender:lease:revoke", leases::revoke)
+        .get("/queues", "keylender:queue:list", queues::list)
+        .get("/queue-rules", "keylender:queue:rules", queues::rules)
+        .post("/queue-rules", "keylender:queue:rule:*", queues::set_rule)
+        .get("/queue-rules/{pattern}/remove", "keylender:queue:rule:<pattern>", queues::plan_remove_rule)
+        .post("/queue-rules/{pattern}/remove", "keylender:queue:rule:<pattern>", queues::remove_rule)
+        .get("/broker", "keylender:broker:read", broker::show)
+        .get("/broker/rotate", "keylender:broker:rotate", broker::plan_rotate)
+        .post("/broker/rotate", "keylender:broker:rotate", broker::rotate)
+}
+
+/// What the appliance does by itself and for itself.
+fn appliance(mounts: Mounts) -> Mounts {
+    mounts
+        .get("/loops", "keylender:loop:list", loops::list)
+        .get("/loops/{loop}", "keylender:loop:plan:<loop>", loops::show)
+        .post("/loops/{loop}/run", "keylender:loop:run:<loop>", loops::run)
+        .post("/loops/{loop}/pause", "keylender:loop:pause:<loop>", loops::pause)
+        .post("/loops/{loop}/resume", "keylender:loop:pause:<loop>", loops::resume)
+        .get("/loops/{loop}/release", "keylender:loop:release:<loop>", loops::plan_release)
+        .post("/loops/{loop}/release", "keylender:loop:release:<loop>", loops::release)
+        .get("/notices", "keylender:notice:list", notices::list)
+        .post("/notices", "keylender:notice:test", notices::send_test)
+        .get("/notices/{notice}", "keylender:notice:list", notices::show)
+        .post("/notices/{notice}/resend", "keylender:notice:resend:<notice>", notices::resend)
+        .get("/notices/{notice}/drop", "keylender:notice:drop:<notice>", notices::plan_drop)
+        .post("/notices/{notice}/drop", "keylender:notice:drop:<notice>", notices::discard)
+        .get("/backups", "keylender:backup:list", backups::list)
+        .post("/backups", "keylender:backup:take", backups::take)
+        .get("/backups/{backup}", "keylender:backup:list", backups::show)
+        .post("/backups/{backup}/verify", "keylender:backup:verify", backups::verify)
+        .get("/backups/{backup}/download", "keylender:backup:download", backups::plan_download)
+        .post("/backups/{backup}/download", "keylender:backup:download", backups::download)
 }
 
 /// Serves the pages.

@@ -73,6 +73,11 @@ pub struct Same {
 impl HtmlSafe for Same {}
 
 impl Same {
+    /// For what can be done here only.
+    pub fn none() -> Self {
+        Self { curl: String::new(), command: String::new() }
+    }
+
     /// A call of our own API, below its mount, and the words of a command.
     pub fn of(session: &Session, method: &str, path: &str, body: Option<&str>, command: &[&str]) -> Self {
         let scheme = if session.origin.peer.is_https { "https" } else { "http" };

@@ -91,6 +91,11 @@ pub fn distance(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A span in words: one unit, rounded down.
+pub fn span(span: Duration) -> String {
+    roughly(span).unwrap_or_else(|| "0 s".to_owned())
+}
+
 fn roughly(span: Duration) -> Option<String> {
     let seconds = span.as_secs();
     Some(match seconds {

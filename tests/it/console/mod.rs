@@ -4,6 +4,7 @@ mod access;
 mod browser;
 mod bus;
 mod evidence;
+mod keeping;
 mod pages;
 mod sessions;
 

@@ -41,6 +41,11 @@ impl Finding {
 }
 
 impl Vitals {
+    /// Only what there is to say of the broker, asked now within its deadline.
+    pub async fn diagnose_broker(&self, is_well: bool) -> Vec<Finding> {
+        self.broker_findings(is_well).await
+    }
+
     /// Everything, looked at now. Neighbours are asked side by side, each within its own deadline.
     pub async fn diagnose(&self) -> Vec<Finding> {
         let vitals = self.check().await;

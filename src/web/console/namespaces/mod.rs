@@ -63,7 +63,7 @@ const NAMESPACES: Table<Summary> = Table {
 };
 
 #[derive(Template)]
-#[template(path = "console/namespaces.html")]
+#[template(path = "console/list.html")]
 struct List {
     frame: Frame,
     table: View,

@@ -1,0 +1,78 @@
+//! Queues as the last passes saw them, for people: without asking the broker anything.
+
+use super::rules::Limits;
+use super::{Forecast, Guard, memory};
+use crate::base::{NamespaceName, Result, Timestamp};
+
+/// How a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// In order.
+    Normal,
+    /// Its contact was told that it will soon be deleted if it goes on.
+    Growing,
+    /// Its contact was warned.
+    Warned,
+    /// It is over a limit of deletion, and its grace has not ended.
+    Doomed,
+    /// A rule exempts it.
+    Exempt,
+}
+
+/// A queue of ours.
+#[derive(Clone, Debug)]
+pub struct SeenQueue {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub namespace: NamespaceName,
+    /// Messages in it.
+    pub messages: u64,
+    /// When they were counted.
+    pub counted: Timestamp,
+    /// How it is.
+    pub health: Health,
+    /// What holds for it.
+    pub limits: Limits,
+    /// Where it is going; none until [`Guard::note_forecasts`] has looked, or when it does not grow.
+    pub forecast: Option<Forecast>,
+}
+
+impl Guard {
+    /// The queues that the passes since the start have counted, in no order, without their forecasts. Those of others
+    /// are not among them.
+    pub fn seen_queues(&self) -> Result<Vec<SeenQueue>> {
+        let memory = memory::recall(&self.store)?;
+        let (book, now) = (self.rule_book(memory.rules), self.clock.now());
+        let counted: Vec<(String, (Timestamp, u64))> =
+            self.recent().samples.iter().filter_map(|(name, samples)| Some((name.clone(), samples.last()?))).collect();
+        let seen = counted.into_iter().filter_map(|(name, (counted, messages))| {
+            let namespace = self.rules.prefixes.queue(&name)?.namespace().clone();
+            let limits = book.limits(&name);
+            let remembered = memory.queues.get(&name);
+            let health = match remembered {
+                _ if limits.exempt_until.is_some_and(|until| now < until) => Health::Exempt,
+                Some(queue) if queue.over_since.is_some() => Health::Doomed,
+                Some(queue) if queue.warned.is_some() => Health::Warned,
+                Some(queue) if queue.forecast_told => Health::Growing,
+                _ => Health::Normal,
+            };
+            Some(SeenQueue { namespace, messages, counted, health, limits, forecast: None, name })
+        });
+        Ok(seen.collect())
+    }
+
+    /// Looks up where these are going.
+    pub fn note_forecasts(&self, queues: &mut [SeenQueue]) {
+        let recent = self.recent();
+        for queue in queues {
+            let samples = recent.samples.get(&queue.name);
+            queue.forecast = samples.and_then(|samples| samples.forecast(queue.limits.warn, queue.limits.delete));
+        }
+    }
+
+    /// When the last pass ended; none before the first one.
+    pub fn last_pass(&self) -> Result<Option<Timestamp>> {
+        self.store.read(|tx| Ok(tx.get(&memory::PASS, &memory::ONLY.into())?.map(|pass| pass.at)))
+    }
+}

@@ -1,0 +1,106 @@
+//! The broker: how it is, who we are to it, and another administrator.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::form::{CheckedForm, Nothing};
+use super::frame::{Frame, page};
+use super::plan::{self, Plan, Same, Weight};
+use super::session::Session;
+use super::text::{Foreign, Moment, State, Tone};
+use crate::base::Result;
+use crate::domain::vitals::{Finding, Grade};
+use crate::web::state::App;
+
+#[derive(Template)]
+#[template(path = "console/broker.html")]
+struct Page {
+    frame: Frame,
+    state: State,
+    health: Foreign<'static>,
+    /// Who we are, as far as it is known; nothing without a broker.
+    us: Option<Us>,
+    findings: Vec<Row>,
+    may_rotate: bool,
+    same: Same,
+}
+
+struct Us {
+    acting: Foreign<'static>,
+    is_ours: bool,
+    is_refused: bool,
+    rotated: Option<Moment>,
+    incoming: Option<String>,
+}
+
+/// A finding of the doctor.
+pub(super) struct Row {
+    pub about: &'static str,
+    pub state: State,
+    pub text: Foreign<'static>,
+}
+
+impl From<Finding> for Row {
+    fn from(finding: Finding) -> Self {
+        let (tone, word) = match finding.grade {
+            Grade::Well => (Tone::Well, "well"),
+            Grade::Warning => (Tone::Warning, "look at it"),
+            Grade::Problem => (Tone::Unwell, "unwell"),
+        };
+        Self { about: finding.about, state: State { tone, word: word.into() }, text: Foreign::of(finding.text) }
+    }
+}
+
+/// How the broker is.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let health = app.vitals.broker().await.state;
+    let (tone, word) = if health.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
+    let us = app.administrator.show().ok().map(|shown| Us {
+        is_ours: shown.active.as_ref().is_some_and(|active| active.as_str() == shown.acting),
+        acting: Foreign::of(shown.acting),
+        is_refused: shown.is_refused,
+        rotated: shown.rotated.map(|at| Moment { at, now: session.now }),
+        incoming: shown.incoming.map(|name| name.to_string()),
+    });
+    let findings = app.vitals.diagnose_broker(health.is_ok()).await.into_iter().map(Row::from).collect();
+    Ok(page(&Page {
+        frame: Frame::of(&app, &session, "Broker").await,
+        state: State { tone, word: word.into() },
+        health: Foreign::of(health.unwrap_or_else(|problem| problem)),
+        may_rotate: us.is_some() && session.may("keylender:broker:rotate"),
+        us,
+        findings,
+        same: Same::of(&session, "GET", "/broker", None, &["broker", "show"]),
+    }))
+}
+
+/// What another administrator means.
+pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
+    let shown = app.administrator.show()?;
+    let plan = Plan {
+        title: "Rotate the administrator".to_owned(),
+        effects: vec![
+            "A new administrator with a new password is made at the broker and tried.".to_owned(),
+            format!("From then on Keylender acts as that one, and no more as {}.", shown.acting),
+            "The one before is deleted if Keylender made it. The login of the settings is left as it is.".to_owned(),
+            "Nothing that is lent changes. Broken off anywhere, the one before stays in force.".to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        action: "/broker/rotate".to_owned(),
+        fields: Vec::new(),
+        button: "Rotate now",
+        back: "/broker".to_owned(),
+        same: Same::of(&session, "POST", "/broker/rotate", None, &["broker", "rotate"]),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Becomes another administrator.
+pub async fn rotate(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let caller = form.with_reason(&session)?;
+    let rotated = app.administrator.rotate(&caller).await.inspect_err(|_| app.loops.nudge("reconcile"))?;
+    if !rotated.is_retired {
+        app.loops.nudge("reconcile");
+    }
+    plan::done(&app, &session, "/broker")
+}
