@@ -218,3 +218,33 @@ async fn other_hosts_need_the_token_and_a_private_way() {
     assert_eq!(closed.ask(&from_afar(&right, "https")).await.status, 403);
     assert_eq!(closed.ask(&from_afar("Bearer ", "https")).await.status, 403);
 }
+
+/// Prometheus checks the language; whether there is anything behind the names only we can.
+#[tokio::test]
+async fn the_example_alerts_are_about_figures_that_there_are() {
+    let world = World::start().await;
+    // Some figures begin with the first of their kind: an error, a run.
+    assert_eq!(world.ask(&Ask::get("/v1/credentials")).await.status, 503);
+    world.operate("POST", "/loops/hosts/run", None).await;
+    let scrape = scrape(&world).await;
+    let (mut alerts, mut named) = (0, BTreeSet::new());
+    for line in include_str!("../../docs/alerts.yml").lines() {
+        let Some(rule) = line.trim().strip_prefix("expr: ") else { continue };
+        alerts += 1;
+        for (at, _) in rule.match_indices("keylender_").chain(rule.match_indices("process_")) {
+            let end = rule[at..].find(|c: char| !is_name(&format!("_{c}"), false)).map_or(rule.len(), |len| at + len);
+            let name = &rule[at..end];
+            assert!(scrape.types.contains_key(name), "{rule}: there is no {name}");
+            named.insert(name);
+            let Some((matcher, _)) = rule[end..].strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+                continue;
+            };
+            let (label, value) = matcher.split_once('=').unwrap();
+            // `job` is Prometheus' own.
+            let pair = (label.to_owned(), value.trim_matches('"').to_owned());
+            let is_there = scrape.samples.keys().any(|(sample, labels)| sample == name && labels.contains(&pair));
+            assert!(is_there || label == "job", "{rule}: no {name} has {matcher}");
+        }
+    }
+    assert!(alerts > 10 && named.len() > 10, "{alerts} alerts about {named:?}");
+}
