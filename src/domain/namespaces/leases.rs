@@ -104,9 +104,11 @@ pub(super) fn forget(tx: &mut WriteTx<'_, '_>, account: &AccountName) {
     tx.delete(&CONNECTED, account);
 }
 
-/// Who was lent the present password of an account last.
-pub(super) fn last_holder(tx: &ReadTx<'_>, account: &AccountName) -> Result<Option<HeldBy>> {
-    Ok(tx.get(&HOLDERS, account)?.unwrap_or_default().into_iter().max_by_key(|held| held.last))
+/// Who was lent a present password of these users last.
+pub(super) fn last_holder(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<Option<HeldBy>> {
+    let holders = accounts.iter().map(|account| Ok(tx.get(&HOLDERS, account)?.unwrap_or_default()));
+    let holders = holders.collect::<Result<Vec<_>>>()?;
+    Ok(holders.into_iter().flatten().max_by_key(|held| held.last))
 }
 
 /// When one of these users was last seen connected.

@@ -36,9 +36,9 @@ pub struct Summary {
     pub active: Slot,
     /// When the slots change places.
     pub next_rotation: Timestamp,
-    /// Who was last lent that password; none until [`Namespaces::note_last_claims`] has looked, or when nobody was.
+    /// Who was last lent one of its passwords; none until [`Namespaces::note_last_claims`] has looked, or when nobody was.
     pub last_claim: Option<HeldBy>,
-    account: AccountName,
+    accounts: [AccountName; 2],
 }
 
 impl Namespaces {
@@ -59,7 +59,7 @@ impl Namespaces {
     pub fn note_last_claims(&self, summaries: &mut [Summary]) -> Result<()> {
         self.store.read(|tx| {
             for each in summaries {
-                each.last_claim = leases::last_holder(tx, &each.account)?;
+                each.last_claim = leases::last_holder(tx, &each.accounts)?;
             }
             Ok(())
         })
@@ -79,7 +79,7 @@ fn summary(name: NamespaceName, namespace: Namespace, now: Timestamp) -> Summary
     Summary {
         namespace: name,
         phase: phase(&namespace, now),
-        account: namespace.account(namespace.active).clone(),
+        accounts: namespace.accounts,
         contact: namespace.contact,
         expires: namespace.expires,
         active: namespace.active,

@@ -137,7 +137,7 @@ fn queues(app: &App, cards: &mut Vec<Card>, needs: &mut Vec<Attention>) -> Resul
         path: "/queues",
         figure: queues.len().to_string(),
         remark: match growing + warned + doomed {
-            0 => "in order".to_owned(),
+            0 => "counted, all in order".to_owned(),
             troubled => format!("{troubled} are not in order"),
         },
     });
@@ -161,7 +161,7 @@ async fn backup(app: &App, session: &Session, cards: &mut Vec<Card>, needs: &mut
         name: "Newest backup",
         path: "/backups",
         figure: newest.map_or_else(|| "none".to_owned(), |made| distance(made, session.now)),
-        remark: format!("{} are kept", listed.len()),
+        remark: format!("{} in all", listed.len()),
     });
     let is_old = |made| session.now.since(made) > app.backups.period().saturating_mul(BACKUP_PERIODS_MAX);
     match newest {

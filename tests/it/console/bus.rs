@@ -30,15 +30,18 @@ async fn namespaces_are_listed_found_and_exported() {
     let world = world().await;
     let viewer = Browser::signed_in(&world, Role::Viewer).await;
     let list = viewer.get(&world, "/namespaces").await;
-    has(&list, &[NAMESPACE, "team@example.org", "client builds", "127.0.0.1", "1–1 of 1", "keylender namespace list"]);
-    for (filter, is_found) in [("foo", true), ("by:builds", true), ("from:127", true), ("contact:nobody", false)] {
+    has(
+        &list,
+        &[NAMESPACE, "team@example.org", "client builds from 127.0.0.1", "1–1 of 1", "keylender namespace list"],
+    );
+    for (filter, is_found) in [("foo", true), ("by:builds", true), ("by:127", true), ("contact:nobody", false)] {
         let page = viewer.get(&world, &format!("/namespaces?q={}", filter.replace(':', "%3A"))).await;
         assert_eq!(page.text().contains("client builds"), is_found, "{filter}");
     }
     let csv = viewer.get(&world, "/namespaces?export=csv").await;
     assert!(
         csv.text().contains("taskcluster-foo,lent,team@example.org,")
-            && csv.text().contains(",client builds,127.0.0.1")
+            && csv.text().contains(",client builds from 127.0.0.1")
     );
     let page = viewer.get(&world, &format!("/namespaces/{NAMESPACE}")).await;
     has(&page, &["taskcluster-foo-1", "taskcluster-foo-2", "lent now", "client builds", "does not read the audit log"]);

@@ -22,7 +22,7 @@ use crate::web::state::App;
 /// Connections of one namespace that are shown: a person does not read more.
 const CONNECTIONS_MAX: usize = 200;
 /// Columns that cost a look for each row.
-const LATE: &[&str] = &["claimed", "by", "from"];
+const LATE: &[&str] = &["claimed", "by"];
 
 const NAMESPACES: Table<Summary> = Table {
     name: "namespaces",
@@ -47,12 +47,7 @@ const NAMESPACES: Table<Summary> = Table {
             title: "Last claim",
             cell: |each| Cell::moment(each.last_claim.as_ref().map(|claim| claim.last)),
         },
-        Column {
-            name: "by",
-            title: "By",
-            cell: |each| Cell::text(each.last_claim.as_ref().map_or("", |claim| &claim.holder)),
-        },
-        Column { name: "from", title: "From", cell: |each| Cell::text(from(each.last_claim.as_ref())) },
+        Column { name: "by", title: "By", cell: |each| Cell::text(by(each.last_claim.as_ref())) },
     ],
     sort: "name",
     select: None,
@@ -71,7 +66,6 @@ struct List {
 }
 
 /// What somebody may do with a namespace.
-#[allow(clippy::struct_excessive_bools, reason = "one for each button")]
 struct May {
     rotate: bool,
     expire: bool,
@@ -131,6 +125,11 @@ fn phase_state(phase: Phase) -> State {
         Phase::Ending => (Tone::Warning, "being removed"),
     };
     State { tone, word: word.into() }
+}
+
+/// Who asked, and where from.
+fn by(held: Option<&HeldBy>) -> String {
+    held.map_or_else(String::new, |claim| format!("{} from {}", claim.holder, from(held)))
 }
 
 /// Where somebody asked from.
