@@ -47,6 +47,12 @@ impl Throttle {
         Self { pairs, addresses, accounts: RateLimit::new(ACCOUNT_FAILURES), clock }
     }
 
+    /// The same where no account is named.
+    pub(super) fn admit_stranger(&self, address: IpAddr) -> Result<()> {
+        let wait = |after: Duration| Error::limited("too many attempts: wait a little", after);
+        self.addresses.admit(network(address), self.clock.elapsed()).map_err(wait)
+    }
+
     /// Counts an attempt that may be wrong before it is looked at, so that many at once are not looked at together.
     pub(super) fn admit(&self, name: &OperatorName, address: Option<IpAddr>) -> Result<()> {
         let now = self.clock.elapsed();

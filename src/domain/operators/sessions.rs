@@ -166,6 +166,23 @@ impl Operators {
             .await
     }
 
+    /// Ends all sessions: what the store says of them is of another time.
+    pub async fn end_sessions(&self) -> Result<()> {
+        self.store
+            .write(|tx| {
+                let rows = tx.scan(&SESSIONS, SESSIONS_MAX)?;
+                if !rows.is_empty() {
+                    let note = Note::done(Actor::Appliance, "session.revoke", "all sessions");
+                    tx.audit(note.with("sessions", rows.len()));
+                }
+                for (id, _) in rows {
+                    tx.delete(&SESSIONS, &id);
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// All sessions that are not over, the one that was used last first.
     pub fn sessions(&self) -> Result<Vec<ShownSession>> {
         let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)?)))?;

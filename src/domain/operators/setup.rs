@@ -57,6 +57,8 @@ impl Operators {
         password: Secret,
         from: Visitor,
     ) -> Result<Lent<Secret>> {
+        // Each one that is refused writes an audit entry.
+        self.throttle.admit_stranger(from.address)?;
         if !self.setup_link_works(&token)? {
             self.refuse_setup(&from).await?;
             return Err(over());

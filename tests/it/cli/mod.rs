@@ -8,6 +8,7 @@ mod host;
 mod lease;
 mod log;
 mod operate;
+mod operator;
 mod serve;
 mod settings;
 mod store;

@@ -126,7 +126,12 @@ async fn a_form_needs_the_token_of_its_session_and_an_origin_of_ours() {
         assert_eq!(world.ask(&good.clone().with(name, value)).await.status, 403, "{name}: {value}");
     }
     assert_eq!(world.ask(&good.clone().without("Origin")).await.status, 403, "no browser");
-    for ask in [good.clone(), good.clone().without("Origin").with("Sec-Fetch-Site", "same-origin")] {
+    assert_eq!(world.ask(&good.clone().with("Host", "inner:8080")).await.status, 403);
+    for ask in [
+        good.clone(),
+        good.clone().without("Origin").with("Sec-Fetch-Site", "same-origin"),
+        good.clone().with("Host", "inner:8080").with("Sec-Fetch-Site", "same-origin"),
+    ] {
         let answer = world.ask(&ask).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/hosts")));
         assert!(answer.header("set-cookie").unwrap().starts_with("keylender_theme=dark;"));

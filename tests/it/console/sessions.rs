@@ -151,6 +151,9 @@ async fn a_session_ends_with_its_operator_by_hand_and_at_a_sign_out() {
         }
         assert_eq!(browser.get(&world, "/").await.status, 303, "{role}");
     }
+    let last = Browser::signed_in(&world, Role::Viewer).await;
+    operators.end_sessions().await.unwrap();
+    assert_eq!(last.get(&world, "/").await.status, 303, "as after a restoration");
     let back = operators.disable(&root, "operator".parse().unwrap(), false).await;
     assert!(back.is_ok() && world.audited("operator.enable").await.len() == 1);
 }
