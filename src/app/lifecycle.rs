@@ -108,7 +108,7 @@ async fn print_setup_link(running: &Running, settings: &Settings) -> Result<()> 
     let base = public.unwrap_or_else(|| format!("{scheme}://{host}"));
     eprintln!(
         "keylender: there is no operator yet. Make the first one here, once and within a day:\n  {base}/setup?token={}",
-        token.into_inner().expose()
+        token.expose()
     );
     Ok(())
 }
