@@ -99,8 +99,14 @@ impl Cell {
         }
     }
 
-    pub(super) fn is_number(&self) -> bool {
-        matches!(self.value, Value::Number(_))
+    /// What the style sheet calls it.
+    pub(super) fn class(&self) -> &'static str {
+        match self.value {
+            Value::Text(_) => "text",
+            Value::Number(_) => "number",
+            Value::Moment(_) => "moment",
+            Value::State(..) => "word",
+        }
     }
 
     pub(super) fn link(&self) -> Option<&str> {

@@ -249,7 +249,7 @@ impl<R> Table<R> {
             let cell = (column.cell)(row);
             Drawn {
                 title: column.title,
-                class: if cell.is_number() { "number" } else { "text" },
+                class: cell.class(),
                 link: cell.link().map(|path| format!("{}{path}", session.root)),
                 html: Html(cell.html(session.now)),
             }
