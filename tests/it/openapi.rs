@@ -275,6 +275,7 @@ fn operators_calls() -> Vec<(&'static str, String, Option<Value>)> {
         ("GET", "/broker".into(), None),
         ("POST", "/broker/rotate".into(), None),
         ("GET", "/key".into(), None),
+        ("GET", "/settings".into(), None),
         ("POST", "/key/rotate".into(), Some(json!({}))),
         ("POST", "/backups".into(), None),
         ("POST", "/backups/verify".into(), None),
