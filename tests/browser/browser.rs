@@ -1,8 +1,10 @@
 //! A browser as a person sits before it, who sees pages at several widths and in two sets of colours.
 
 use std::path::Path;
+use std::time::Duration;
 
 use fantoccini::Locator;
+use fantoccini::elements::Element;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -28,6 +30,9 @@ const LOOKS: [Look; 4] = [
     Look { width: 360, colours: "dark" },
 ];
 const HEIGHT: u32 = 800;
+/// How long a page may take to follow another on a busy machine, and how often is looked.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+const PAGE_POLL: Duration = Duration::from_millis(10);
 
 pub struct Browser {
     driver: Driver,
@@ -61,13 +66,32 @@ impl Browser {
         element.unwrap_or_else(|error| panic!("{css}: {error}")).text().await.unwrap()
     }
 
+    /// Presses what leads to another page, and waits until that is there.
     pub async fn press(&self, css: &str) {
+        let page = self.page().await;
         self.driver.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+        self.until_gone(page).await;
     }
 
-    /// Sends keys to whatever has the focus.
+    /// Sends keys that lead to another page to whatever has the focus, and waits until that is there.
     pub async fn keys(&self, keys: &str) {
+        let page = self.page().await;
         self.driver.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+        self.until_gone(page).await;
+    }
+
+    async fn page(&self) -> Element {
+        self.driver.client.find(Locator::Css("html")).await.unwrap()
+    }
+
+    /// A click returns before its page is gone, and what is read then is of the old one, or of none.
+    async fn until_gone(&self, page: Element) {
+        let gone = async {
+            while page.tag_name().await.is_ok() {
+                tokio::time::sleep(PAGE_POLL).await;
+            }
+        };
+        tokio::time::timeout(PAGE_TIMEOUT, gone).await.expect("another page follows");
     }
 
     /// Looks at the page in every way: leaves a picture, and asserts that nothing is cut off and nobody shut out.
