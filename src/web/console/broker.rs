@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::response::Response;
 
+use super::finding::Row;
 use super::form::{CheckedForm, Nothing};
 use super::frame::{Frame, page};
 use super::plan::{self, Plan, Same, Weight};
 use super::session::Session;
 use super::text::{Foreign, Moment, State, Tone};
 use crate::base::Result;
-use crate::domain::vitals::{Finding, Grade};
 use crate::web::state::App;
 
 #[derive(Template)]
@@ -31,24 +31,6 @@ struct Us {
     is_refused: bool,
     rotated: Option<Moment>,
     incoming: Option<String>,
-}
-
-/// A finding of the doctor.
-pub(super) struct Row {
-    pub about: &'static str,
-    pub state: State,
-    pub text: Foreign<'static>,
-}
-
-impl From<Finding> for Row {
-    fn from(finding: Finding) -> Self {
-        let (tone, word) = match finding.grade {
-            Grade::Well => (Tone::Well, "well"),
-            Grade::Warning => (Tone::Warning, "look at it"),
-            Grade::Problem => (Tone::Unwell, "unwell"),
-        };
-        Self { about: finding.about, state: State { tone, word: word.into() }, text: Foreign::of(finding.text) }
-    }
 }
 
 /// How the broker is.

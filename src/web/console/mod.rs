@@ -6,6 +6,7 @@ mod audit;
 mod backups;
 mod broker;
 mod cell;
+mod finding;
 mod form;
 mod frame;
 mod held;

@@ -5,10 +5,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::finding::Row;
 use super::frame::{Frame, page};
 use super::plan::Same;
 use super::session::Session;
-use super::setup::Row;
 use super::table::{Cell, Column, Shown, Table, View};
 use super::text::Tone;
 use crate::base::Result;

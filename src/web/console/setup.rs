@@ -6,14 +6,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::finding::Row;
 use super::form::OpenForm;
 use super::frame::{Frame, failure, page};
 use super::session::{root, see_other, set_cookie, visitor};
-use super::text::{Foreign, State, Tone};
 use super::theme::Theme;
 use crate::base::{Kind, OperatorName, Result, Secret};
 use crate::domain::operators::PASSWORD_LEN_MIN;
-use crate::domain::vitals::{Finding, Grade};
 use crate::web::error::status;
 use crate::web::layers::Origin;
 use crate::web::state::App;
@@ -28,25 +27,6 @@ struct SetUp {
     problem: String,
     findings: Vec<Row>,
     password_len_min: usize,
-}
-
-/// A finding of the doctor.
-pub(super) struct Row {
-    pub about: Foreign<'static>,
-    pub state: State,
-    pub text: Foreign<'static>,
-}
-
-impl From<Finding> for Row {
-    fn from(finding: Finding) -> Self {
-        let (tone, word) = match finding.grade {
-            Grade::Well => (Tone::Well, "well"),
-            Grade::Warning => (Tone::Warning, "look at it"),
-            Grade::Problem => (Tone::Unwell, "does not work"),
-        };
-        let state = State { tone, word: word.into() };
-        Self { about: Foreign::of(finding.about.to_string()), state, text: Foreign::of(finding.text) }
-    }
 }
 
 /// What the form has.
