@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,11 +21,13 @@ use super::tls::TlsDoor;
 use crate::base::{Clock, Error, Result};
 use crate::ports::appliance::WORK_TIMEOUT;
 use crate::ports::broker::Broker;
+use crate::ports::supervisor;
 use crate::web::crowd::Crowd;
 
 /// For requests and loops in hand after the first signal. Init systems wait longer before they kill.
 const SOFT_STOP: Duration = Duration::from_secs(20);
-/// How often it is looked whether lines of the log were lost.
+/// How often it is looked whether lines of the log were lost, and at least how often the service manager, if there is one,
+/// hears that we are alive.
 const LOSSES_PERIOD: Duration = Duration::from_secs(10);
 /// Name of the control socket in the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
@@ -72,17 +74,25 @@ pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
     let mut hangup = handler(SignalKind::hangup())?;
     let running = start(settings, Clock::system(), build::broker(settings)?).await?;
     print_setup_link(&running, settings).await?;
+    supervisor::ready();
+    let mut ticks = interval(supervisor::alive_period().map_or(LOSSES_PERIOD, |period| period.min(LOSSES_PERIOD)));
     loop {
         tokio::select! {
             _ = hangup.recv() => {
+                supervisor::reloading();
                 log.reopen();
                 running.reload();
+                supervisor::ready();
             }
-            () = sleep(LOSSES_PERIOD) => log.tell_losses(),
+            _ = ticks.tick() => {
+                log.tell_losses();
+                supervisor::alive();
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
+    supervisor::stopping();
     tracing::info!("stopping: letting the requests in hand end");
     tokio::select! {
         stopped = running.stop() => match stopped {

@@ -14,5 +14,6 @@ pub mod notify;
 mod post;
 pub mod resolve;
 pub mod spool;
+pub mod supervisor;
 pub mod tls;
 pub mod webhook;

@@ -2,13 +2,14 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use super::Home;
-use crate::wire::{Ask, exchange};
+use crate::wire::{Ask, PATIENCE, exchange};
 
 #[tokio::test]
 async fn it_serves_and_stops_softly_at_a_signal() {
@@ -71,6 +72,30 @@ fn a_hangup_is_no_reason_to_stop() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&served.child), Signal::HUP).unwrap();
     let (code, ..) = served.end(Signal::TERM);
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn systemd_hears_when_it_serves_reads_its_files_again_is_alive_and_stops() {
+    let home = Home::new();
+    let path = home.dir.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = || {
+        let mut message = [0; 100];
+        let len = socket.recv(&mut message).expect("it says something");
+        String::from_utf8_lossy(&message[..len]).lines().next().unwrap().to_owned()
+    };
+    let hear_but_signs_of_life = || std::iter::repeat_with(hear).find(|message| message != "WATCHDOG=1").unwrap();
+    let mut command = home.command(&["serve", "--port", "0"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "20000");
+    let served = home.start(command);
+    assert_eq!(hear(), "READY=1");
+    assert_eq!([hear(), hear(), hear()], ["WATCHDOG=1"; 3]);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&served.child), Signal::HUP).unwrap();
+    assert_eq!(hear_but_signs_of_life(), "RELOADING=1");
+    assert_eq!(hear_but_signs_of_life(), "READY=1");
+    assert_eq!(served.end(Signal::TERM).0, Some(0));
+    assert_eq!(hear_but_signs_of_life(), "STOPPING=1");
 }
 
 #[test]
