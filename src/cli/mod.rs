@@ -11,6 +11,7 @@ mod host;
 mod key;
 mod lease;
 mod loops;
+mod manual;
 mod namespace;
 mod operator;
 mod output;
@@ -54,6 +55,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Commands {
+    #[command(flatten)]
+    OfAppliance(ApplianceCommand),
+    #[command(flatten)]
+    OfProgram(manual::Manual),
+}
+
+/// What works with an appliance, and needs the settings of this host.
+#[derive(Subcommand)]
+enum ApplianceCommand {
     /// Runs the appliance
     #[command(after_help = "Example:\n  export RABBIT_BASE_URL=http://localhost:15672/api\n  \
                             RABBIT_USERNAME=guest RABBIT_PASSWORD=guest keylender serve")]
@@ -179,50 +189,69 @@ async fn run(
     config_file: Option<PathBuf>,
     before: &Before,
 ) -> Outcome {
+    let command = match command {
+        Commands::OfAppliance(command) => command,
+        Commands::OfProgram(command) => return manual::run(&command, with_listed_settings(Cli::command())),
+    };
     let sources = Sources::of_this_process(flags, config_file);
     let Loaded { settings, effective, warnings } = settings::load(&sources)?;
     match command {
-        Commands::Serve => serve::run(&settings, &warnings).await,
-        Commands::Config(format) => config::run(&effective, &warnings, format.json),
-        Commands::Doctor(format) => doctor::run(&format, &settings).await,
-        Commands::Host(command) => host::run(command, &settings).await,
-        Commands::Client(command) => client::run(command, &settings).await,
-        Commands::Role(command) => role::run(command, &settings).await,
-        Commands::Claim(command) => claim::run(command, &settings, &sources.environment, before).await,
-        Commands::Lease(command) => lease::run(command, &settings).await,
-        Commands::Namespace(command) => namespace::run(command, &settings).await,
-        Commands::Broker(command) => broker::run(command, &settings).await,
-        Commands::Loop(command) => loops::run(command, &settings).await,
-        Commands::Queue(command) => queue::run(command, &settings).await,
-        Commands::Operator(command) => operator::run(command, &settings).await,
-        Commands::Audit(command) => audit::run(command, &settings).await,
-        Commands::Backup(command) => backup::run(command, &settings).await,
-        Commands::Restore(command) => backup::restore(&command, &settings).await,
-        Commands::Key(command) => key::run(command, &settings).await,
+        ApplianceCommand::Serve => serve::run(&settings, &warnings).await,
+        ApplianceCommand::Config(format) => config::run(&effective, &warnings, format.json),
+        ApplianceCommand::Doctor(format) => doctor::run(&format, &settings).await,
+        ApplianceCommand::Host(command) => host::run(command, &settings).await,
+        ApplianceCommand::Client(command) => client::run(command, &settings).await,
+        ApplianceCommand::Role(command) => role::run(command, &settings).await,
+        ApplianceCommand::Claim(command) => claim::run(command, &settings, &sources.environment, before).await,
+        ApplianceCommand::Lease(command) => lease::run(command, &settings).await,
+        ApplianceCommand::Namespace(command) => namespace::run(command, &settings).await,
+        ApplianceCommand::Broker(command) => broker::run(command, &settings).await,
+        ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
+        ApplianceCommand::Queue(command) => queue::run(command, &settings).await,
+        ApplianceCommand::Operator(command) => operator::run(command, &settings).await,
+        ApplianceCommand::Audit(command) => audit::run(command, &settings).await,
+        ApplianceCommand::Backup(command) => backup::run(command, &settings).await,
+        ApplianceCommand::Restore(command) => backup::restore(&command, &settings).await,
+        ApplianceCommand::Key(command) => key::run(command, &settings).await,
     }
 }
 
-/// Adds a flag for every setting to a command and all below it, except where the command has a flag of that name
-/// itself (`claim --env`). Only the help of the program and of `serve` lists them.
+/// Adds a flag for every setting to a command and all below it.
 fn with_settings(command: Command) -> Command {
-    let lists_settings = matches!(command.get_name(), "keylender" | "serve");
-    let taken: Vec<String> = command.get_arguments().filter_map(|a| a.get_long().map(str::to_owned)).collect();
-    let arguments = settings::flags().filter(|flag| !taken.iter().any(|long| *long == long_name(flag))).map(|flag| {
+    let flags = setting_flags(&command);
+    command.args(flags).mut_subcommands(with_settings)
+}
+
+/// The same only where the help lists them: a hundred flags at each command would help nobody who reads or completes.
+fn with_listed_settings(command: Command) -> Command {
+    let flags = if lists_settings(&command) { setting_flags(&command) } else { Vec::new() };
+    command.args(flags).mut_subcommands(with_listed_settings)
+}
+
+/// Only the help of the program and of `serve` lists the settings.
+fn lists_settings(command: &Command) -> bool {
+    matches!(command.get_name(), "keylender" | "serve")
+}
+
+/// A flag for every setting, except where the command has a flag of that name itself (`claim --env`).
+fn setting_flags(command: &Command) -> Vec<Arg> {
+    let taken: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+    let free = settings::flags().filter(|flag| !taken.contains(&long_name(flag)));
+    let argument = |flag: settings::Flag| {
         let argument = Arg::new(flag.name)
             .long(long_name(&flag))
             .value_name(if flag.switch { "BOOL" } else { "VALUE" })
             .help(format!("{} [{}]", flag.help, flag.name))
             .help_heading("Settings")
             .hide_short_help(true)
-            .hide_long_help(!lists_settings)
+            .hide_long_help(!lists_settings(command))
             .allow_hyphen_values(true);
         match flag.switch {
             true => argument.num_args(0..=1).default_missing_value("true").require_equals(true),
             false => argument,
         }
-    });
-    let arguments: Vec<Arg> = arguments.collect();
-    command.args(arguments).mut_subcommands(with_settings)
+    };
+    free.map(argument).collect()
 }
 
 fn long_name(flag: &settings::Flag) -> &'static str {

@@ -125,3 +125,22 @@ fn the_help_of_every_command_has_an_example() {
     assert!(seen >= 20, "{seen}");
     assert!(home.run(&["--version"]).well().starts_with("keylender "));
 }
+
+#[test]
+fn pages_and_completions_are_made_of_all_commands_whatever_the_settings() {
+    let home = Home::new();
+    home.write_settings("NO_SUCH_SETTING=1\n");
+    let pages = home.dir.path().join("pages");
+    std::fs::create_dir(&pages).unwrap();
+    assert_eq!(home.run(&["man", pages.to_str().unwrap()]).well(), "");
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("keylender-serve.1").contains("rabbit") && page("keylender.1").contains("audit"));
+    assert!(
+        page("keylender-client-create.1").contains("scope") && !page("keylender-client-create.1").contains("rabbit")
+    );
+    for (shell, part) in [("bash", "complete -F"), ("zsh", "#compdef keylender"), ("fish", "complete -c keylender")] {
+        let printed = home.run(&["completion", shell]).well();
+        assert!(printed.contains(part) && printed.contains("find-secret"), "{shell}");
+    }
+    assert_eq!(home.run(&["completion", "nosuch"]).code, 2);
+}
