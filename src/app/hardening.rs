@@ -1,7 +1,9 @@
 //! What a process that holds secrets does before anything else: it leaves no core dump and makes no file for others.
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
+
+use crate::ports::host;
 
 /// Nothing for the group and for others, whatever mode a file is made with.
 const UMASK: u32 = 0o077;
@@ -10,15 +12,17 @@ const UMASK: u32 = 0o077;
 #[derive(Debug)]
 pub struct Before {
     umask: Mode,
-    core: Rlimit,
+    core: Option<Rlimit>,
 }
 
 /// Turns core dumps off, also those by a debugger of the same user, and takes the rights to new files from others. What
 /// the system refuses of it is left as it was: a command that cannot do it is still the command.
 pub fn harden() -> Before {
-    let core = getrlimit(Resource::Core);
+    let core = host::limit(host::CORE);
     // The greater one stays, so that a program in our place can have its own again.
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..core });
+    if let Some(core) = core {
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..core });
+    }
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     Before { umask: umask(Mode::from_raw_mode(UMASK)), core }
 }
@@ -26,18 +30,20 @@ pub fn harden() -> Before {
 impl Before {
     /// Gives a program that takes our place what it would have had without us.
     pub fn restore(&self) {
-        let _ = setrlimit(Resource::Core, self.core);
+        if let Some(core) = self.core {
+            let _ = setrlimit(Resource::Core, core);
+        }
         umask(self.umask);
     }
 }
 
 /// Lets this process open so many files, as far as its hard limit allows. Returns how many it may open now; `None` is
-/// without a limit.
+/// without a limit, or unknown.
 pub fn allow_files(count: u64) -> Option<u64> {
-    let limit = getrlimit(Resource::Nofile);
+    let limit = host::limit(host::OPEN_FILES)?;
     if limit.current.is_some_and(|current| current < count) {
         let wanted = limit.maximum.map_or(count, |maximum| maximum.min(count));
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
     }
-    getrlimit(Resource::Nofile).current
+    host::limit(host::OPEN_FILES)?.current
 }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::Rlimit;
 
 /// What this process takes. Absent where there is no `/proc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Process {
             resident_bytes: kilobytes.map(|kilobytes| kilobytes * 1024),
             // The directory itself is open while it is read.
             files_open: fs::read_dir("/proc/self/fd").ok().map(|files| (files.count() as u64).saturating_sub(1)),
-            files_max: getrlimit(Resource::Nofile).current,
+            files_max: limit(OPEN_FILES).and_then(|limit| limit.current),
         }
     }
 }
@@ -116,5 +116,22 @@ pub fn cannot_listen(address: SocketAddr) -> Option<String> {
 
 /// How many files this process may open if it asks for more; `None` is without a limit.
 pub fn files_max() -> Option<u64> {
-    getrlimit(Resource::Nofile).maximum
+    limit(OPEN_FILES)?.maximum
+}
+
+/// Name of the limit of open files.
+pub const OPEN_FILES: &str = "Max open files";
+/// Name of the limit of the size of core dumps.
+pub const CORE: &str = "Max core file size";
+
+/// A limit of this process by its name in `/proc/self/limits`; `None` where that cannot be read. The system call for it
+/// (`prlimit64`) came with Linux 2.6.36, and rustix panics without it.
+pub fn limit(name: &str) -> Option<Rlimit> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let mut words = limits.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace();
+    let mut next = || match words.next()? {
+        "unlimited" => Some(None),
+        number => number.parse().ok().map(Some),
+    };
+    Some(Rlimit { current: next()?, maximum: next()? })
 }

@@ -11,6 +11,7 @@ mod heal;
 mod lent;
 mod memory;
 mod node;
+mod old_kernel;
 mod operate;
 mod outage;
 mod proof;
