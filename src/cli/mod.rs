@@ -72,8 +72,8 @@ enum ApplianceCommand {
     #[command(after_help = "Example:\n  keylender config --config /etc/keylender.conf")]
     Config(Format),
     /// Checks that everything is set up so that it will work; each finding says what to do
-    #[command(after_help = "Example:\n  keylender doctor")]
-    Doctor(Format),
+    #[command(after_help = "Example:\n  keylender doctor --install")]
+    Doctor(doctor::Doctor),
     /// Manages API clients in the own store
     #[command(
         subcommand,
@@ -198,7 +198,7 @@ async fn run(
     match command {
         ApplianceCommand::Serve => serve::run(&settings, &warnings).await,
         ApplianceCommand::Config(format) => config::run(&effective, &warnings, format.json),
-        ApplianceCommand::Doctor(format) => doctor::run(&format, &settings).await,
+        ApplianceCommand::Doctor(command) => doctor::run(&command, &settings).await,
         ApplianceCommand::Host(command) => host::run(command, &settings).await,
         ApplianceCommand::Client(command) => client::run(command, &settings).await,
         ApplianceCommand::Role(command) => role::run(command, &settings).await,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-pub use diagnosis::{CertificateFile, Finding, Grade, Premises};
+pub use diagnosis::{CertificateFile, Finding, Grade, Premises, installed};
 pub use figures::{Figures, Tallies};
 
 use super::accounts::{Accounts, Administrator, TAG};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::clients::endpoint;
 use super::{Call, Endpoint, Reply, Routes, nothing};
 use crate::base::Result;
-use crate::domain::vitals::{Finding, Grade};
+use crate::domain::vitals::Finding;
 use crate::web::state::App;
 
 static DOCTOR: Endpoint = endpoint(
@@ -33,12 +33,7 @@ struct Shown {
 
 impl From<Finding> for Shown {
     fn from(finding: Finding) -> Self {
-        let grade = match finding.grade {
-            Grade::Well => "well",
-            Grade::Warning => "warning",
-            Grade::Problem => "problem",
-        };
-        Self { about: finding.about, grade, text: finding.text }
+        Self { about: finding.about, grade: finding.grade.word(), text: finding.text }
     }
 }
 

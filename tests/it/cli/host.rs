@@ -1,5 +1,9 @@
 //! Machines on the command line: what a newcomer sees, and what operators decide.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -72,5 +76,47 @@ async fn what_is_missing_for_machines_is_in_the_log() {
         [("TASKCLUSTER_CLIENT_ID,", true), ("TASKCLUSTER_ALLOWED_IPS", true), ("TASKCLUSTER_SCOPE_BASE", false)]
     {
         assert_eq!(line.contains(name), is_missing, "{name}: {line}");
+    }
+}
+
+/// A file below a root, with its mode.
+fn put(root: &Path, path: &str, content: &str, mode: u32) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, content).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_doctor_looks_at_an_installed_host_and_says_what_is_wrong_there() {
+    let home = Home::new();
+    let root = home.dir.path().join("root");
+    let look = || home.run(&["doctor", "--install", root.to_str().unwrap()]).stdout;
+    let bare = look();
+    for part in ["problem  program", "problem  settings file", "there is no user keylender", "neither a unit nor"] {
+        assert!(bare.contains(part), "{part}: {bare}");
+    }
+    let user = rustix::process::geteuid().as_raw();
+    put(&root, "etc/passwd", &format!("root:x:0:0::/:\nkeylender:x:{user}:9::/:\n"), 0o644);
+    put(&root, "usr/bin/keylender", "", 0o755);
+    put(&root, "etc/keylender.conf", "", 0o644);
+    put(&root, "etc/logrotate.d/keylender", "", 0o644);
+    put(&root, "etc/rc.d/init.d/keylender", "", 0o755);
+    for (directory, mode) in [("var/lib/keylender", 0o700), ("var/log/keylender", 0o750)] {
+        std::fs::create_dir_all(root.join(directory)).unwrap();
+        std::fs::set_permissions(root.join(directory), Permissions::from_mode(mode)).unwrap();
+    }
+    let open = look();
+    assert!(open.contains(&format!("chmod 640 {}/etc/keylender.conf", root.display())), "{open}");
+    assert!(open.contains("it does not start at boot: chkconfig keylender on"), "{open}");
+    put(&root, "etc/keylender.conf", "", 0o640);
+    put(&root, "etc/rc.d/rc3.d/S85keylender", "", 0o755);
+    put(&root, "etc/passwd", &format!("keylender:x:{}:9::/:\n", user + 1), 0o644);
+    let foreign = look();
+    assert!(foreign.contains("chown keylender") && !foreign.contains("chmod"), "{foreign}");
+    put(&root, "etc/passwd", &format!("keylender:x:{user}:9::/:\n"), 0o644);
+    let whole = look();
+    for about in ["program", "settings file", "user", "data directory", "log directory", "service", "log rotation"] {
+        assert!(whole.lines().any(|line| line.starts_with("well") && line.contains(about)), "{about}: {whole}");
     }
 }

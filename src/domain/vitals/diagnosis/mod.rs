@@ -4,10 +4,12 @@ mod backups;
 mod broker;
 mod files;
 mod hosts;
+mod install;
 mod loops;
 mod outside;
 mod premises;
 
+pub use install::installed;
 pub use premises::{CertificateFile, Premises};
 
 use super::Vitals;
@@ -21,6 +23,17 @@ pub enum Grade {
     Warning,
     /// Something does not work.
     Problem,
+}
+
+impl Grade {
+    /// Its word, as the API and commands say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
 }
 
 /// One thing that was looked at.
