@@ -150,7 +150,7 @@ impl Auth {
 
     /// Gives a client a new access token. The old one, and temporary credentials made with it, end at once, or after
     /// `keep`, so that a service can be given the new one without a gap. Whatever was kept before ends in any case. The
-    /// caller must hold the client's scopes, because whoever has the token does. `Invalid` for more than [`KEEP_MAX`].
+    /// caller must hold the client's scopes, because whoever has the token does. `Invalid` for more than a week.
     pub async fn reset_client(&self, caller: &Caller, id: ClientId, keep: Duration) -> Result<Lent<Secret>> {
         if keep > KEEP_MAX {
             return Err(Error::invalid("a replaced access token is kept for 7 days at most"));

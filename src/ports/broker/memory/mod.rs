@@ -19,7 +19,7 @@ const ADMINISTRATOR: &str = "administrator";
 /// The password that the settings have for it.
 const SETTINGS_PASSWORD: &str = "settings";
 
-/// A [`Broker`] in memory. Clones share one state, so a test keeps one to look into and to make trouble.
+/// A [`Broker`](super::Broker) in memory. Clones share one state, so a test keeps one to look into and to make trouble.
 #[derive(Clone, Default)]
 pub struct MemoryBroker {
     state: Arc<Mutex<State>>,
