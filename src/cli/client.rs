@@ -32,6 +32,22 @@ pub(super) enum Client {
         #[command(flatten)]
         format: Format,
     },
+    /// Gives a client other scopes, another end or another description; its access token stays
+    #[command(after_help = "Examples:\n  keylender client change builds --scope 'pulse:namespace:taskcluster-a'\n  \
+                            keylender client change builds --lasts '90 days'")]
+    Change {
+        /// The client id
+        id: String,
+        /// A scope it has from now on, instead of all that it had; may be repeated
+        #[arg(long, value_name = "SCOPE")]
+        scope: Vec<String>,
+        /// After what time from now it ends, such as `90 days`
+        #[arg(long, value_name = "SPAN")]
+        lasts: Option<Span>,
+        /// What it is for
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+    },
     /// Lists the clients
     #[command(after_help = "Example:\n  keylender client list --unused '90 days'")]
     List {
@@ -100,6 +116,19 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             }
             let issued = operator.call("PUT", &path(&id, ""), Some(input)).await?;
             show_token(&issued, format.json);
+        }
+        Client::Change { id, scope, lasts, description } => {
+            let mut input = json!({});
+            if !scope.is_empty() {
+                input["scopes"] = scope.into();
+            }
+            if let Some(lasts) = lasts {
+                input["expires"] = Clock::system().now().plus(lasts.size()).to_string().into();
+            }
+            if let Some(description) = description {
+                input["description"] = description.into();
+            }
+            drop(operator.call("POST", &path(&id, "/change"), Some(input)).await?);
         }
         Client::Reset { id, keep_old, format } => {
             let seconds = keep_old.map_or(0, |span| span.size().as_secs());

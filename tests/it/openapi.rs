@@ -240,6 +240,7 @@ fn operators_calls() -> Vec<(&'static str, String, Option<Value>)> {
         ("PUT", "/clients/c".into(), Some(scopes.clone())),
         ("PUT", "/clients/c/certificate".into(), Some(json!({ "certificateName": "c.example.com" }))),
         ("GET", "/clients".into(), None),
+        ("POST", "/clients/c/change".into(), Some(json!({ "description": "c" }))),
         ("POST", "/clients/c/reset".into(), None),
         ("POST", "/clients/c/disable".into(), None),
         ("POST", "/clients/c/enable".into(), None),

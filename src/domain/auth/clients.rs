@@ -79,6 +79,17 @@ pub struct NewClient {
     pub certificate_name: Option<CertificateName>,
 }
 
+/// What a client is to be from now on; what is `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Its scopes, before roles are expanded.
+    pub scopes: Option<Vec<Scope>>,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
 /// A client, for operators.
 #[derive(Clone, Debug)]
 pub struct Shown {
@@ -109,12 +120,7 @@ impl Auth {
     /// gives away.
     pub async fn create_client(&self, caller: &Caller, id: ClientId, new: NewClient) -> Result<Lent<Secret>> {
         caller.require_all(&new.scopes)?;
-        if new.scopes.len() > SCOPES_MAX || new.description.len() > DESCRIPTION_LEN_MAX {
-            return Err(Error::invalid(format!(
-                "a client has at most {SCOPES_MAX} scopes and {DESCRIPTION_LEN_MAX} bytes of description"
-            )));
-        }
-        refuse_double_star(&new.scopes)?;
+        refuse_too_much(&new.scopes, &new.description)?;
         let caller = caller.clone();
         self.store
             .write(move |tx| {
@@ -144,6 +150,32 @@ impl Auth {
                     note = note.with("certificate_name", name.as_str());
                 }
                 Ok(tx.lend(note.with("expires", client.expires.to_string()), token))
+            })
+            .await
+    }
+
+    /// Gives a client other scopes, another end or another description. The caller must hold the scopes that are new to it,
+    /// and all of them when it is to last longer: to limit a client takes none of its scopes.
+    pub async fn change_client(&self, caller: &Caller, id: ClientId, change: Change) -> Result<()> {
+        let Change { scopes, expires, description } = change;
+        refuse_too_much(scopes.as_deref().unwrap_or_default(), description.as_deref().unwrap_or_default())?;
+        let caller = caller.clone();
+        self.store
+            .write(move |tx| {
+                let mut client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
+                let lasts_longer = expires.is_some_and(|expires| expires > client.expires);
+                let old = std::mem::take(&mut client.scopes);
+                client.scopes = scopes.unwrap_or_else(|| old.clone());
+                let is_new = |scope: &Scope| !old.iter().any(|held| satisfies(held, scope.as_str()));
+                let given: Vec<Scope> =
+                    client.scopes.iter().filter(|scope| lasts_longer || is_new(scope)).cloned().collect();
+                caller.require_all(&given)?;
+                client.expires = expires.unwrap_or(client.expires);
+                client.description = description.unwrap_or(client.description);
+                let listed: Vec<&str> = client.scopes.iter().map(Scope::as_str).collect();
+                let note = caller.note("client.change", &id).with("scopes", listed);
+                tx.audit(note.with("expires", client.expires.to_string()));
+                tx.put(&CLIENTS, &id, &client)
             })
             .await
     }
@@ -313,6 +345,15 @@ fn take_name(
         Some(other) => Err(Error::conflict(format!("client `{other}` goes by certificates with the name `{new}`"))),
         None => tx.put(&CERTIFICATE_NAMES, new, id),
     }
+}
+
+fn refuse_too_much(scopes: &[Scope], description: &str) -> Result<()> {
+    if scopes.len() > SCOPES_MAX || description.len() > DESCRIPTION_LEN_MAX {
+        return Err(Error::invalid(format!(
+            "a client has at most {SCOPES_MAX} scopes and {DESCRIPTION_LEN_MAX} bytes of description"
+        )));
+    }
+    refuse_double_star(scopes)
 }
 
 /// Clients and roles may not be given scopes that end in `**` (taskcluster.md 4.2).

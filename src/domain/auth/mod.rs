@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use caller::Caller;
-pub use clients::{LentTo, NewClient, Shown as ShownClient};
+pub use clients::{Change as ClientChange, LentTo, NewClient, Shown as ShownClient};
 use replay::Replay;
 pub use throttle::Limits;
 use throttle::Throttle;

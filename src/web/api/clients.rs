@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
-use crate::domain::auth::{Auth, NewClient, ShownClient};
+use crate::domain::auth::{Auth, ClientChange, NewClient, ShownClient};
 use crate::proto::formats;
 use crate::web::state::App;
 
@@ -37,6 +37,15 @@ static DELETE: Endpoint = endpoint(
     "keylender:client:delete:<clientId>",
     "Deletes a client: its token is refused from now on.",
 )
+.answers::<Done>();
+static CHANGE: Endpoint = endpoint(
+    "changeClient",
+    MethodFilter::POST,
+    "/clients/<clientId>/change",
+    "keylender:client:change:<clientId>",
+    "Gives a client other scopes, another end or another description; its token stays.",
+)
+.takes::<ChangeInput>()
 .answers::<Done>();
 static RESET: Endpoint = Endpoint {
     query: &[QueryParameter {
@@ -94,6 +103,7 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&LIST, nothing, list)
         .serve(&CREATE, client_id, create)
+        .serve(&CHANGE, client_id, change)
         .serve(&DELETE, client_id, delete)
         .serve(&RESET, client_id, reset)
         .serve(&CERTIFICATE, client_id, certificate)
@@ -166,6 +176,16 @@ struct Input {
     certificate_name: Option<CertificateName>,
 }
 
+/// What is to change; a member that is missing stays as it is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangeInput {
+    scopes: Option<Vec<Scope>>,
+    /// Read as leniently as a claim's.
+    expires: Option<String>,
+    description: Option<String>,
+}
+
 /// A client together with its new token.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -182,6 +202,13 @@ async fn create(app: App, call: Call, id: ClientId) -> Result<Reply> {
     };
     let new = NewClient { scopes, expires, description, certificate_name };
     issued(&id, &app.auth.create_client(&call.caller, id.clone(), new).await?.into_inner())
+}
+
+async fn change(app: App, call: Call, id: ClientId) -> Result<Reply> {
+    let ChangeInput { scopes, expires, description } = read_input(&call.payload)?;
+    let expires = expires.map(|text| formats::date_time(&text).map_err(|_| not_a_time(&text))).transpose()?;
+    app.auth.change_client(&call.caller, id, ClientChange { scopes, expires, description }).await?;
+    done()
 }
 
 async fn reset(app: App, call: Call, id: ClientId) -> Result<Reply> {

@@ -1,4 +1,4 @@
-//! Who may do what: operators, their sessions, API clients, and a tester.
+//! Who may do what: operators, their sessions, and a tester. `clients` and `roles` are beside it.
 
 use askama::Template;
 use axum::response::Response;
@@ -10,8 +10,7 @@ use super::plan::{self, Plan, Same, Weight};
 use super::session::Session;
 use super::table::{Cell, Column, Shown, Table, View, encoded};
 use super::text::{Foreign, State, Tone};
-use crate::base::{ClientId, Error, OperatorName, Result, Scope, Secret};
-use crate::domain::auth::ShownClient;
+use crate::base::{ClientId, Error, OperatorName, Result, Secret};
 use crate::domain::operators::{Role, ShownOperator, ShownSession};
 use crate::proto::scopes::satisfies;
 use crate::web::state::App;
@@ -65,38 +64,13 @@ const SESSIONS: Table<ShownSession> = Table {
     empty: ("Nobody is signed in.", ""),
 };
 
-const CLIENTS: Table<ShownClient> = Table {
-    name: "clients",
-    caption: "API clients",
-    columns: &[
-        Column { name: "client", title: "Client", cell: |shown| Cell::text(&shown.client_id) },
-        Column {
-            name: "state",
-            title: "State",
-            cell: |shown| match shown.disabled {
-                true => Cell::state(Tone::Warning, "disabled"),
-                false => Cell::state(Tone::Well, "enabled"),
-            },
-        },
-        Column { name: "expires", title: "Ends", cell: |shown| Cell::moment(shown.expires) },
-        Column { name: "created", title: "Made", cell: |shown| Cell::moment(shown.created) },
-        Column { name: "scopes", title: "Scopes", cell: |shown| Cell::text(texts(&shown.scopes)) },
-        Column { name: "description", title: "For", cell: |shown| Cell::text(&shown.description) },
-    ],
-    sort: "client",
-    select: None,
-    empty: (
-        "There is no client. Services and programs need one to call the API:",
-        "keylender client create builds --scope 'pulse:namespace:taskcluster-*'",
-    ),
-};
-
 #[derive(Template)]
 #[template(path = "console/access.html")]
 struct Access {
     frame: Frame,
     here: &'static str,
-    may_create: bool,
+    /// The page that makes another one, and its name, for who may.
+    create: Option<(&'static str, &'static str)>,
     table: View,
 }
 
@@ -137,10 +111,6 @@ struct Tester {
     verdict: Option<(State, Foreign<'static>)>,
 }
 
-fn texts(scopes: &[Scope]) -> String {
-    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
-}
-
 fn operator_state(shown: &ShownOperator) -> Cell {
     match (shown.disabled, shown.has_password) {
         (true, _) => Cell::state(Tone::Warning, "disabled"),
@@ -149,12 +119,21 @@ fn operator_state(shown: &ShownOperator) -> Cell {
     }
 }
 
-async fn listed(app: &App, session: &Session, title: &str, here: &'static str, shown: Shown) -> Result<Response> {
+/// One of the tables. `create` is the page that makes another row, its name, and the scope that this needs.
+pub(super) async fn listed(
+    app: &App,
+    session: &Session,
+    title: &str,
+    here: &'static str,
+    create: Option<(&'static str, &'static str, &str)>,
+    shown: Shown,
+) -> Result<Response> {
     match shown {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => {
             let frame = Frame::of(app, session, title).await;
-            Ok(page(&Access { frame, here, may_create: session.may("keylender:operator:create:*"), table }))
+            let create = create.filter(|(_, _, scope)| session.may(scope)).map(|(path, name, _)| (path, name));
+            Ok(page(&Access { frame, here, create, table }))
         }
     }
 }
@@ -162,19 +141,14 @@ async fn listed(app: &App, session: &Session, title: &str, here: &'static str, s
 /// The operators.
 pub async fn operators(app: App, session: Session) -> Result<Response> {
     let shown = OPERATORS.show(&session, app.operators.list()?);
-    listed(&app, &session, "Operators", "operators", shown).await
+    let create = ("/access/new", "New operator", "keylender:operator:create:*");
+    listed(&app, &session, "Operators", "operators", Some(create), shown).await
 }
 
 /// Who is signed in.
 pub async fn sessions(app: App, session: Session) -> Result<Response> {
     let shown = SESSIONS.show(&session, app.operators.sessions()?);
-    listed(&app, &session, "Sessions", "sessions", shown).await
-}
-
-/// The clients of the own store.
-pub async fn clients(app: App, session: Session) -> Result<Response> {
-    let shown = CLIENTS.show(&session, app.auth.clients()?);
-    listed(&app, &session, "API clients", "clients", shown).await
+    listed(&app, &session, "Sessions", "sessions", None, shown).await
 }
 
 /// One operator.
@@ -221,7 +195,7 @@ pub async fn create(app: App, session: Session, form: CheckedForm<New>) -> Resul
 }
 
 async fn made(app: &App, session: &Session, operator: OperatorName, password: &Secret) -> Result<Response> {
-    let frame = Frame::of(app, session, format!("Operator {operator}")).await;
+    let frame = Frame::after(app, session, format!("Operator {operator}")).await?;
     Ok(page(&Made { frame, operator, password: password.expose().to_owned() }))
 }
 

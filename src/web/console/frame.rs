@@ -128,6 +128,15 @@ impl Frame {
         }
     }
 
+    /// The frame of a page that answers a change itself, because it shows a secret once.
+    pub async fn after(app: &App, session: &Session, title: impl Into<String>) -> Result<Self> {
+        let receipt = match super::plan::entry(app, session)? {
+            Some(seq) => receipt_of(app, session, seq)?,
+            None => None,
+        };
+        Ok(Self { receipt, ..Self::of(app, session, title).await })
+    }
+
     /// The frame of a page on the way in. It says nothing of how the appliance is.
     pub(super) fn bare(app: &App, origin: &Origin, theme: Theme, title: impl Into<String>) -> Self {
         Self {
@@ -173,6 +182,10 @@ fn in_the_open(origin: &Origin) -> Option<String> {
 /// The entry that the address names, if it is of this operator: nobody is told by a link that they did something.
 fn receipt(app: &App, session: &Session) -> Result<Option<Receipt>> {
     let Some(seq) = session.query(ENTRY).and_then(|text| text.parse::<u64>().ok()) else { return Ok(None) };
+    receipt_of(app, session, seq)
+}
+
+fn receipt_of(app: &App, session: &Session, seq: u64) -> Result<Option<Receipt>> {
     let rows = app.store.read(|tx| tx.entries(seq, 1))?;
     let Some((_, bytes)) = rows.into_iter().find(|(found, _)| *found == seq) else { return Ok(None) };
     let Ok(entry) = serde_json::from_slice::<Entry<'_>>(&bytes) else { return Ok(None) };

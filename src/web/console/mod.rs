@@ -6,6 +6,7 @@ mod audit;
 mod backups;
 mod broker;
 mod cell;
+mod clients;
 mod finding;
 mod form;
 mod frame;
@@ -20,6 +21,8 @@ mod notices;
 mod overview;
 mod plan;
 mod queues;
+mod roles;
+mod scopes;
 mod session;
 mod settings;
 mod setup;
@@ -36,7 +39,7 @@ use mounts::Mounts;
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
 fn table() -> Mounts {
-    appliance(bus(Mounts::default()))
+    access(appliance(bus(Mounts::default())))
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
@@ -60,18 +63,6 @@ fn table() -> Mounts {
         // How it is set up.
         .get("/settings", "keylender:setting:list", settings::list)
         .get("/settings/support", "keylender:setting:list", settings::support)
-        // Who may do what.
-        .get("/access", "keylender:operator:list", access::operators)
-        .get("/access/sessions", "keylender:session:list", access::sessions)
-        .get("/access/sessions/{session}/revoke", "keylender:session:revoke", access::plan_revoke)
-        .post("/access/sessions/{session}/revoke", "keylender:session:revoke", access::revoke)
-        .get("/access/clients", "keylender:client:list", access::clients)
-        .get("/access/test", "keylender:operator:list", access::test)
-        .get("/access/new", "keylender:operator:create:*", access::ask_new)
-        .post("/access/new", "keylender:operator:create:*", access::create)
-        .get("/access/operators/{operator}", "keylender:operator:list", access::operator)
-        .get("/access/operators/{operator}/{deed}", "keylender:operator:*", access::plan_deed)
-        .post("/access/operators/{operator}/{deed}", "keylender:operator:*", access::do_deed)
         // How it is.
         .get("/", "keylender:doctor:read", overview::show)
         // Machines.
@@ -79,6 +70,43 @@ fn table() -> Mounts {
         .get("/hosts/{address}", "keylender:host:list", hosts::show)
         .get("/hosts/{address}/block", "keylender:host:rule:*", hosts::plan_block)
         .post("/hosts/{address}/block", "keylender:host:rule:*", hosts::block)
+}
+
+/// Who may do what.
+fn access(mounts: Mounts) -> Mounts {
+    mounts
+        .get("/access", "keylender:operator:list", access::operators)
+        .get("/access/sessions", "keylender:session:list", access::sessions)
+        .get("/access/sessions/{session}/revoke", "keylender:session:revoke", access::plan_revoke)
+        .post("/access/sessions/{session}/revoke", "keylender:session:revoke", access::revoke)
+        .get("/access/test", "keylender:operator:list", access::test)
+        .get("/access/new", "keylender:operator:create:*", access::ask_new)
+        .post("/access/new", "keylender:operator:create:*", access::create)
+        .get("/access/operators/{operator}", "keylender:operator:list", access::operator)
+        .get("/access/operators/{operator}/{deed}", "keylender:operator:*", access::plan_deed)
+        .post("/access/operators/{operator}/{deed}", "keylender:operator:*", access::do_deed)
+        .get("/access/clients", "keylender:client:list", clients::list)
+        .get("/access/clients/{client}", "keylender:client:list", clients::show)
+        .get("/access/new-client", "keylender:client:create:*", clients::ask_new)
+        .post("/access/new-client", "keylender:client:create:*", clients::create)
+        .get("/access/clients/{client}/change", "keylender:client:change:<client>", clients::ask_change)
+        .post("/access/clients/{client}/change", "keylender:client:change:<client>", clients::change)
+        .get("/access/clients/{client}/reset", "keylender:client:reset:<client>", clients::plan_reset)
+        .post("/access/clients/{client}/reset", "keylender:client:reset:<client>", clients::reset)
+        .get("/access/clients/{client}/disable", "keylender:client:disable:<client>", clients::plan_disable)
+        .post("/access/clients/{client}/disable", "keylender:client:disable:<client>", clients::disable)
+        .get("/access/clients/{client}/enable", "keylender:client:disable:<client>", clients::plan_enable)
+        .post("/access/clients/{client}/enable", "keylender:client:disable:<client>", clients::enable)
+        .get("/access/clients/{client}/delete", "keylender:client:delete:<client>", clients::plan_delete)
+        .post("/access/clients/{client}/delete", "keylender:client:delete:<client>", clients::delete)
+        .get("/access/roles", "keylender:role:list", roles::list)
+        .get("/access/roles/{role}", "keylender:role:list", roles::show)
+        .get("/access/new-role", "keylender:role:create:*", roles::ask_new)
+        .post("/access/new-role", "keylender:role:create:*", roles::create)
+        .get("/access/roles/{role}/change", "keylender:role:create:<role>", roles::ask_change)
+        .post("/access/roles/{role}/change", "keylender:role:create:<role>", roles::change)
+        .get("/access/roles/{role}/delete", "keylender:role:delete:<role>", roles::plan_delete)
+        .post("/access/roles/{role}/delete", "keylender:role:delete:<role>", roles::delete)
 }
 
 /// The message bus.

@@ -128,10 +128,10 @@ pub async fn ask(app: &App, session: &Session, mut plan: Plan) -> Result<Respons
     }))
 }
 
-/// Goes on to a page after a change, which shows the audit entry that this request made.
-pub fn done(app: &App, session: &Session, back: &str) -> Result<Response> {
+/// The number of the audit entry that this request made.
+pub fn entry(app: &App, session: &Session) -> Result<Option<u64>> {
     let id = session.caller.request_id();
-    let seq = app.store.read(|tx| {
+    app.store.read(|tx| {
         let last = tx.last_entry()?.unwrap_or(0);
         let from = (last + 1).saturating_sub(LOOK_BACK);
         let is_ours = |bytes: &[u8]| {
@@ -140,7 +140,12 @@ pub fn done(app: &App, session: &Session, back: &str) -> Result<Response> {
         };
         let entries = tx.entries(from, usize::try_from(LOOK_BACK).unwrap_or(usize::MAX))?;
         Ok(entries.iter().rev().find(|(_, bytes)| is_ours(bytes)).map(|(seq, _)| *seq))
-    })?;
+    })
+}
+
+/// Goes on to a page after a change, which shows the audit entry that this request made.
+pub fn done(app: &App, session: &Session, back: &str) -> Result<Response> {
+    let seq = entry(app, session)?;
     let (path, query) = back.split_once('?').unwrap_or((back, ""));
     let entry = seq.map(|seq| format!("{ENTRY}={seq}"));
     let query: Vec<&str> =

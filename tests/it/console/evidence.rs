@@ -93,8 +93,16 @@ async fn whatever_others_write_is_shown_harmlessly_on_every_page() {
     let reason = "<script>alert(1)</script>\u{202e}\u{0}";
     assert_eq!(admin.post(&world, "/hosts/192.0.2.7/block", &[("reason", reason)]).await.status, 303);
     let seq = world.audited("host.rule").await[0]["seq"].to_string();
-    for path in ["/access/clients", "/audit", &format!("/audit/{seq}"), "/access", "/access/clients?q=script", "/held"]
-    {
+    for path in [
+        "/access/clients",
+        "/access/clients/hostile",
+        "/access/clients/hostile/change",
+        "/audit",
+        &format!("/audit/{seq}"),
+        "/access",
+        "/access/clients?q=script",
+        "/held",
+    ] {
         let page = admin.get(&world, path).await;
         assert_eq!(page.status, 200, "{path}");
         assert!(!page.text().contains("<script>") && !page.text().contains('\u{202e}'), "{path}: {}", page.text());
@@ -109,7 +117,7 @@ async fn whatever_others_write_is_shown_harmlessly_on_every_page() {
         assert!(page.status < 500 && !page.text().contains("<script>"), "{path}: {}", page.text());
     }
     let csv = admin.get(&world, "/access/clients?export=csv").await;
-    assert!(csv.text().starts_with("client,state,expires,created,scopes,description\r\n"));
+    assert!(csv.text().starts_with("client,state,used,expires,created,scopes,description\r\n"));
     world.operate("PUT", "/clients/formula", Some(json!({"scopes": ["a:b"], "description": "=1+1"}))).await;
     let csv = admin.get(&world, "/access/clients?export=csv&q=formula").await;
     assert!(csv.text().trim_end().ends_with(",'=1+1"), "{}", csv.text());

@@ -3,6 +3,7 @@
 mod access;
 mod browser;
 mod bus;
+mod clients;
 mod evidence;
 mod keeping;
 mod pages;
