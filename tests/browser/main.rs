@@ -4,4 +4,5 @@
 mod browser;
 mod doors;
 mod driver;
+mod pages;
 mod site;

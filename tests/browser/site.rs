@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use keylender::app::operate::Operator;
-use keylender::app::settings::Settings;
+use keylender::app::settings::{Credentials, Settings};
 use keylender::app::{self, Running};
-use keylender::base::{Clock, Timestamp};
-use keylender::ports::broker::MemoryBroker;
+use keylender::base::{ClientId, Clock, MailAddress, NamespaceName, OperatorName, Secret, Timestamp};
+use keylender::domain::auth::Caller;
+use keylender::domain::namespaces::Claim;
+use keylender::domain::operators::{Role, Visitor};
+use keylender::ports::broker::{MemoryBroker, Queue};
+use keylender::proto::addresses::AddressList;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -14,6 +18,8 @@ use tempfile::TempDir;
 const BEGIN: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 /// A namespace that anybody in the stories may have.
 pub const NAMESPACE: &str = "taskcluster-foo";
+/// Text as others may write it, which no page may break on: long, without a place to break, and from right to left.
+const AWKWARD: &str = "an-address-that-somebody-made-up-and-that-does-not-end-for-quite-a-while@builds.example.org";
 
 pub struct Site {
     pub broker: MemoryBroker,
@@ -25,16 +31,83 @@ pub struct Site {
 impl Site {
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings::for_tests(dir.path());
+        let mut settings = Settings::for_tests(dir.path());
+        let client_id = ClientId::parse("project/hosts").unwrap();
+        settings.credentials = Some(Credentials { client_id, access_token: Secret::generate() });
+        let hosts = &mut settings.hosts;
+        (hosts.scope_base, hosts.client_id_base) = (Some("assume:host:".into()), Some("host/".into()));
+        hosts.expires = Some(std::time::Duration::from_secs(12 * 3600));
+        hosts.allowed = Some(AddressList::parse("127.0.0.0/8").unwrap());
         let broker = MemoryBroker::default();
         broker.add_vhost(&settings.amqp.vhost);
         let running = app::start(&settings, Clock::manual(BEGIN), Some(Arc::new(broker.clone()))).await.unwrap();
         Self { broker, settings, running, _dir: dir }
     }
 
+    /// One that has something of everything.
+    pub async fn busy() -> Self {
+        let site = Self::start().await;
+        let (caller, appliance) = (Caller::local("stories", "r"), &site.running.appliance);
+        for (name, contact) in [(NAMESPACE, "team@example.org"), ("taskcluster-a-very-long-name-that-goes-on", AWKWARD)]
+        {
+            let name = NamespaceName::parse(name).unwrap();
+            let claim = Claim { expires: None, contact: Some(contact.into()) };
+            appliance.namespaces.claim(&caller, &name, claim).await.unwrap();
+        }
+        for (name, messages) in [("builds", 12), ("results/of/everything-that-was-ever-built", 5000)] {
+            let name = format!("queue/{NAMESPACE}/{name}");
+            let queue = Queue { name, messages: Some(messages), state: Some("running".into()), ..Queue::default() };
+            site.broker.put_queue(&site.settings.amqp.vhost, queue);
+        }
+        for looked in ["monitor", "rotate", "reconcile"] {
+            appliance.loops.run(looked).await.unwrap();
+        }
+        let client = json!({"scopes": ["pulse:namespace:taskcluster-*"], "description": "for the builds"});
+        site.operate("PUT", "/clients/project%2Fbuilds", Some(client)).await;
+        let role = json!({"scopes": ["assume:project/builds", "pulse:namespace:<..>"]});
+        site.operate("PUT", "/roles/project%2Fbuilds%2F%2A", Some(role)).await;
+        let rule = json!({"warnMessages": 100, "deleteMessages": 9000, "remark": "big messages"});
+        site.operate("PUT", &format!("/queues/rules/queue%2F{NAMESPACE}%2F%2A"), Some(rule)).await;
+        appliance.notices.post_test(&caller, MailAddress::parse("ada@example.org").unwrap()).await.unwrap();
+        site.operate("POST", "/backups", None).await;
+        drop(reqwest::get(site.url("/v1/credentials")).await.unwrap());
+        site
+    }
+
     /// The address of a page.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.address)
+    }
+
+    /// The same with names of what the site has only one of.
+    pub fn page(&self, path: &str) -> String {
+        let appliance = &self.running.appliance;
+        let session = || appliance.operators.sessions().unwrap()[0].id.clone();
+        let backup = || std::fs::read_dir(&self.settings.backup.dir).unwrap().next().unwrap().unwrap().file_name();
+        let notice =
+            || appliance.notices.list(keylender::domain::notices::Filter::All, None, 1).unwrap()[0].id.to_string();
+        let path = match path {
+            _ if path.contains("{session}") => path.replace("{session}", &session()),
+            _ if path.contains("{backup}") => path.replace("{backup}", backup().to_str().unwrap()),
+            _ if path.contains("{notice}") => path.replace("{notice}", &notice()),
+            _ => path.to_owned(),
+        };
+        self.url(&path)
+    }
+
+    /// A new session of the admin ada, as its cookie has it.
+    pub async fn session(&self) -> String {
+        let (ada, operators) = (OperatorName::parse("ada").unwrap(), &self.running.appliance.operators);
+        // A second browser is of the same operator.
+        drop(operators.create(&Caller::local("stories", "r"), ada.clone(), Role::Admin, None).await);
+        let from = Visitor { address: [127, 0, 0, 1].into(), agent: "stories".into(), request_id: "r".into() };
+        operators.begin_session(ada, "stories", from).await.unwrap().into_inner().expose().to_owned()
+    }
+
+    /// Where the first admin is made.
+    pub async fn setup_link(&self) -> String {
+        let token = self.running.appliance.operators.new_setup_link().await.unwrap().unwrap();
+        self.url(&format!("/setup?token={}", token.expose()))
     }
 
     /// Calls a method of the own API as the operator of this host.

@@ -1,0 +1,146 @@
+//! Pages behind the sign-in: each is looked at with nothing in it and with something, by people with and without scripts.
+
+use std::collections::BTreeSet;
+
+use keylender::web::console::mounts;
+
+use crate::browser::Browser;
+use crate::site::{NAMESPACE, Site};
+
+/// A page of the table of routes, the address by which it is opened here, and its picture's name.
+type Page = (&'static str, &'static str, &'static str);
+
+/// `{…}` in an address stands for something of the site that has only one of it.
+const PAGES: [Page; 49] = [
+    ("/", "/", "overview"),
+    ("/account", "/account", "account"),
+    ("/namespaces", "/namespaces", "namespaces"),
+    ("/namespaces/{namespace}", "/namespaces/taskcluster-foo", "namespace"),
+    ("/namespaces/{namespace}/rotate", "/namespaces/taskcluster-foo/rotate", "namespace-rotate"),
+    ("/namespaces/{namespace}/expire", "/namespaces/taskcluster-foo/expire", "namespace-expire"),
+    ("/namespaces/{namespace}/revoke", "/namespaces/taskcluster-foo/revoke", "namespace-revoke"),
+    ("/namespaces/{namespace}/hand-over", "/namespaces/taskcluster-foo/hand-over", "namespace-hand-over"),
+    ("/leases", "/leases", "leases"),
+    ("/leases/revoke", "/leases/revoke?prefix=taskcluster-", "leases-revoke"),
+    ("/queues", "/queues", "queues"),
+    ("/queue-rules", "/queue-rules", "queue-rules"),
+    ("/queue-rules/{pattern}/remove", "/queue-rules/queue%2Ftaskcluster-foo%2F%2A/remove", "queue-rule-remove"),
+    ("/broker", "/broker", "broker"),
+    ("/broker/rotate", "/broker/rotate", "broker-rotate"),
+    ("/hosts", "/hosts", "hosts"),
+    ("/hosts/{address}", "/hosts/127.0.0.1", "host"),
+    ("/hosts/{address}/block", "/hosts/127.0.0.1/block", "host-block"),
+    ("/loops", "/loops", "loops"),
+    ("/loops/{loop}", "/loops/rotate", "loop"),
+    ("/notices", "/notices", "notices"),
+    ("/notices/{notice}", "/notices/{notice}", "notice"),
+    ("/backups", "/backups", "backups"),
+    ("/backups/{backup}", "/backups/{backup}", "backup"),
+    ("/backups/{backup}/download", "/backups/{backup}/download", "backup-download"),
+    ("/audit", "/audit", "audit"),
+    ("/audit/{seq}", "/audit/1", "audit-entry"),
+    ("/audit/secret", "/audit/secret", "audit-secret"),
+    ("/held", "/held", "held"),
+    ("/settings", "/settings", "settings"),
+    ("/access", "/access", "access"),
+    ("/access/sessions", "/access/sessions", "sessions"),
+    ("/access/sessions/{session}/revoke", "/access/sessions/{session}/revoke", "session-revoke"),
+    ("/access/clients", "/access/clients", "clients"),
+    ("/access/clients/{client}", "/access/clients/project%2Fbuilds", "client"),
+    ("/access/new-client", "/access/new-client", "client-new"),
+    ("/access/clients/{client}/change", "/access/clients/project%2Fbuilds/change", "client-change"),
+    ("/access/clients/{client}/reset", "/access/clients/project%2Fbuilds/reset", "client-reset"),
+    ("/access/clients/{client}/disable", "/access/clients/project%2Fbuilds/disable", "client-disable"),
+    ("/access/clients/{client}/delete", "/access/clients/project%2Fbuilds/delete", "client-delete"),
+    ("/access/roles", "/access/roles", "roles"),
+    ("/access/roles/{role}", "/access/roles/project%2Fbuilds%2F%2A", "role"),
+    ("/access/new-role", "/access/new-role", "role-new"),
+    ("/access/roles/{role}/change", "/access/roles/project%2Fbuilds%2F%2A/change", "role-change"),
+    ("/access/roles/{role}/delete", "/access/roles/project%2Fbuilds%2F%2A/delete", "role-delete"),
+    ("/access/test", "/access/test?who=ada&scope=keylender%3Aaudit%3Aread", "tester"),
+    ("/access/new", "/access/new", "operator-new"),
+    ("/access/operators/{operator}", "/access/operators/ada", "operator"),
+    ("/access/operators/{operator}/{deed}", "/access/operators/ada/reset", "operator-reset"),
+];
+/// Routes that are no pages of their own, each with why.
+const OTHERS: [&str; 6] = [
+    "/login",                          // has a story of its own
+    "/setup",                          // that, too
+    "/settings/support",               // a file
+    "/loops/{loop}/release",           // only there while a brake holds: tests/it
+    "/access/clients/{client}/enable", // only there while a client is disabled: tests/it
+    "/notices/{notice}/drop",          // only there while a notice waits: tests/it
+];
+
+#[test]
+fn every_page_of_the_console_is_looked_at() {
+    let known: BTreeSet<&str> = PAGES.iter().map(|(route, ..)| *route).chain(OTHERS).collect();
+    let mounted: BTreeSet<&str> =
+        mounts().iter().filter(|mount| mount.method == "GET").map(|mount| mount.route).collect();
+    assert_eq!(known, mounted, "on the left what is looked at, on the right the table of routes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_with_something_in_it_can_be_read_by_everybody() {
+    let (site, browser) = (Site::busy().await, Browser::start().await);
+    browser.take_session(&site).await;
+    let mut found = Vec::new();
+    for (_, address, name) in PAGES {
+        browser.open(&site.page(address)).await;
+        assert!(!browser.text("h1").await.is_empty(), "{name}");
+        found.extend(browser.found_on(name).await);
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_list_with_nothing_in_it_says_what_to_do() {
+    let (site, browser) = (Site::start().await, Browser::without_scripts().await);
+    browser.take_session(&site).await;
+    for name in ["", "namespaces", "queues", "queue-rules", "hosts", "notices", "backups", "leases", "held"] {
+        browser.open(&site.url(&format!("/{name}"))).await;
+        browser.check(&format!("empty-{}", if name.is_empty() { "overview" } else { name })).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_admin_is_made_by_the_link_and_signs_in_with_a_password() {
+    let (site, browser) = (Site::start().await, Browser::start().await);
+    browser.open(&site.setup_link().await).await;
+    browser.check("setup").await;
+    let password = "correct horse battery staple";
+    for (field, text) in [("#name", "ada"), ("#password", password), ("#again", password)] {
+        browser.fill(field, text).await;
+    }
+    browser.press("main button.primary").await;
+    assert!(browser.text(".who").await.contains("ada"));
+    browser.press(".who button").await;
+    browser.open(&site.url("/namespaces")).await;
+    browser.check("login").await;
+    browser.fill("#name", "ada").await;
+    browser.fill("#password", "a wrong one, surely").await;
+    browser.press("main button.primary").await;
+    browser.check("login-wrong").await;
+    browser.fill("#password", password).await;
+    browser.press("main button.primary").await;
+    assert_eq!(browser.text("h1").await, "Namespaces", "one goes on to where one wanted");
+    browser.open(&site.url("/account")).await;
+    browser.press("form[action$='/account/second'] button").await;
+    browser.check("account-second").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_rotated_from_the_list_with_a_plan_and_a_receipt_with_and_without_scripts() {
+    for browser in [Browser::start().await, Browser::without_scripts().await] {
+        let site = Site::busy().await;
+        browser.take_session(&site).await;
+        browser.open(&site.url("/namespaces")).await;
+        browser.press(&format!("main a[href$='/namespaces/{NAMESPACE}']")).await;
+        browser.press("main a[href$='/rotate']").await;
+        browser.press("main form button.primary").await;
+        assert!(browser.text(".receipt").await.starts_with("Done: namespace.rotate"));
+        browser.check("namespace-rotated").await;
+        browser.press(".receipt a").await;
+        assert!(browser.text("main").await.contains(NAMESPACE));
+    }
+}
