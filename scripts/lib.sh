@@ -81,6 +81,18 @@ need_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv python3-pip
 }
 
+need_rpmbuild() { need rpmbuild rpm rpm-build; }
+need_createrepo() { need createrepo_c createrepo-c createrepo_c; }
+
+# What the test of packages needs: to build, check and install them into a directory that has a shell of its own.
+need_rpm() {
+    need_rpmbuild
+    need_createrepo
+    need dnf dnf dnf
+    need rpmlint rpmlint rpmlint
+    need busybox busybox-static busybox
+}
+
 # A browser and the program that drives it, for the tests of pages; and letters for it to write with.
 need_chromium() {
     need chromedriver "chromium chromium-driver fonts-dejavu-core" "chromium chromedriver dejavu-sans-fonts"

@@ -1,15 +1,30 @@
 //! `keylender config`: the effective value of every setting, its source, its help; secrets are masked.
 
+use clap::Args;
 use serde_json::json;
 
-use super::{Outcome, output};
-use crate::app::settings::Effective;
+use super::{Format, Outcome, output};
+use crate::app::settings::{self, Effective};
 
-pub(super) fn run(effective: &[Effective], warnings: &[String], as_json: bool) -> Outcome {
+#[derive(Args)]
+pub(super) struct Config {
+    /// Print instead a settings file with every setting and its default, as a package brings it
+    #[arg(long, conflicts_with = "json")]
+    pub(super) template: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub(super) fn template() -> Outcome {
+    print!("{}", settings::template());
+    Ok(())
+}
+
+pub(super) fn run(config: &Config, effective: &[Effective], warnings: &[String]) -> Outcome {
     for warning in warnings {
         eprintln!("keylender: warning: {warning}");
     }
-    if as_json {
+    if config.format.json {
         let settings: Vec<_> = effective
             .iter()
             .map(|Effective { name, value, source, help }| {

@@ -15,6 +15,7 @@ mod manual;
 mod namespace;
 mod operator;
 mod output;
+mod ping;
 mod queue;
 mod role;
 mod serve;
@@ -70,7 +71,10 @@ enum ApplianceCommand {
     Serve,
     /// Shows the effective value of every setting and where it comes from
     #[command(after_help = "Example:\n  keylender config --config /etc/keylender.conf")]
-    Config(Format),
+    Config(config::Config),
+    /// Asks whether the appliance of this host answers; for init scripts and the health checks of containers
+    #[command(after_help = "Example:\n  keylender ping --config /etc/keylender.conf")]
+    Ping,
     /// Checks that everything is set up so that it will work; each finding says what to do
     #[command(after_help = "Example:\n  keylender doctor --install")]
     Doctor(doctor::Doctor),
@@ -190,6 +194,8 @@ async fn run(
     before: &Before,
 ) -> Outcome {
     let command = match command {
+        // What holds on this host may be what is wrong.
+        Commands::OfAppliance(ApplianceCommand::Config(config)) if config.template => return config::template(),
         Commands::OfAppliance(command) => command,
         Commands::OfProgram(command) => return manual::run(&command, with_listed_settings(Cli::command())),
     };
@@ -197,7 +203,8 @@ async fn run(
     let Loaded { settings, effective, warnings } = settings::load(&sources)?;
     match command {
         ApplianceCommand::Serve => serve::run(&settings, &warnings).await,
-        ApplianceCommand::Config(format) => config::run(&effective, &warnings, format.json),
+        ApplianceCommand::Config(command) => config::run(&command, &effective, &warnings),
+        ApplianceCommand::Ping => ping::run(&settings).await,
         ApplianceCommand::Doctor(command) => doctor::run(&command, &settings).await,
         ApplianceCommand::Host(command) => host::run(command, &settings).await,
         ApplianceCommand::Client(command) => client::run(command, &settings).await,

@@ -1,5 +1,6 @@
 //! The broker's other door: whether a login works where its users knock, over AMQP.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
@@ -123,7 +124,7 @@ fn lapin_tls(tls: &Tls) -> OwnedTLSConfig {
         pem: identity.certificate.clone().into_bytes(),
         key: identity.key.expose().as_bytes().to_vec(),
     });
-    OwnedTLSConfig { identity, cert_chain: tls.authorities.clone() }
+    OwnedTLSConfig { identity, cert_chain: tls.own_authorities().map(Cow::into_owned) }
 }
 
 /// Whether the broker said no to this user: 403 to the password, 530 to the vhost (rabbitmq.md 2.2).

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::resolve::Resolver;
-use super::tls::install_crypto;
+use super::tls::http_client;
 use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::proto::hawk::{Header, Question, Target};
 use crate::proto::urls::RootUrl;
@@ -78,11 +78,8 @@ enum Failure {
 impl Authority {
     /// The auth service of a deployment.
     pub fn new(root_url: &RootUrl, resolver: Resolver, patience: Patience) -> Result<Self> {
-        install_crypto();
-        let http = reqwest::Client::builder()
+        let http = http_client()
             .dns_resolver(std::sync::Arc::new(resolver))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
             .timeout(patience.try_timeout)
             .build()
             .map_err(|e| Error::internal("making the client of the auth service", e))?;

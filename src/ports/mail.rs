@@ -182,7 +182,7 @@ impl Smtp {
     fn tls(&self) -> Result<TlsParameters> {
         let failed = |e: SmtpError| Error::internal("preparing TLS for mail", e);
         let mut builder = TlsParameters::builder(self.0.settings.host.clone());
-        if let Some(authorities) = &self.0.settings.tls.authorities {
+        if let Some(authorities) = self.0.settings.tls.own_authorities() {
             let certificate = Certificate::from_pem(authorities.as_bytes()).map_err(failed)?;
             builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolve::Resolver;
-use super::tls::install_crypto;
+use super::tls::http_client;
 use crate::base::{Error, Result};
 
 /// For all of a call. Whoever takes a notice puts it aside; what takes longer is stuck, and others wait behind it.
@@ -19,13 +19,10 @@ pub(super) struct Poster {
 }
 
 impl Poster {
-    /// A client that follows no redirect, because a signature is for one place, and asks no proxy.
+    /// A client that waits for an answer so long.
     pub fn new(name: &'static str, resolver: Resolver) -> Result<Self> {
-        install_crypto();
-        let http = reqwest::Client::builder()
+        let http = http_client()
             .dns_resolver(Arc::new(resolver))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
             .timeout(CALL_TIMEOUT)
             .build()
             .map_err(|e| Error::internal("making an HTTP client", e))?;

@@ -1,12 +1,16 @@
 //! What we trust and who we are, when a door to the outside speaks TLS.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 use zeroize::Zeroizing;
 
 use crate::base::{Error, Result, Secret};
@@ -34,6 +38,36 @@ pub struct ClientCertificate {
     pub certificate: String,
     /// The private key, in PEM.
     pub key: Secret,
+}
+
+impl Tls {
+    /// The authorities to trust instead of the system's, in PEM: those that were named, or our own list on a system that
+    /// has none.
+    pub(super) fn own_authorities(&self) -> Option<Cow<'_, str>> {
+        match &self.authorities {
+            Some(authorities) => Some(authorities.into()),
+            None => system_has_none().then(|| TLS_SERVER_ROOT_CERTS.iter().map(|der| pem(der)).collect()),
+        }
+    }
+}
+
+/// What every client of HTTP begins with. It asks no proxy, follows no redirect, because a signature and a password are for
+/// one place, and trusts what the system trusts, or our own list of public authorities on a system that has none.
+pub(super) fn http_client() -> reqwest::ClientBuilder {
+    install_crypto();
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    let own = if system_has_none() { TLS_SERVER_ROOT_CERTS } else { &[] };
+    client.tls_certs_merge(own.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok()))
+}
+
+/// Whether the system trusts nobody: it is a container with nothing but us, or its list is out of reach.
+fn system_has_none() -> bool {
+    rustls_native_certs::load_native_certs().certs.is_empty()
+}
+
+/// A certificate in PEM. Its readers take a line of any length.
+fn pem(der: &CertificateDer<'_>) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64.encode(der))
 }
 
 /// Makes ring the process's cryptography. Every port calls it before it builds a client; once is enough, more is
@@ -84,4 +118,19 @@ fn read(setting: &str, path: &Path, forbidden: u32) -> Result<Zeroizing<Vec<u8>>
 
 fn unfit(setting: &str, path: &Path, cause: &str) -> Error {
     Error::invalid(format!("the file of {setting} cannot be used")).because(format!("{}: {cause}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_public_authority_inside_is_read_by_our_clients() {
+        let text: String = TLS_SERVER_ROOT_CERTS.iter().map(|der| pem(der)).collect();
+        let read: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(read, TLS_SERVER_ROOT_CERTS);
+        let mut store = rustls::RootCertStore::empty();
+        assert_eq!(store.add_parsable_certificates(read), (TLS_SERVER_ROOT_CERTS.len(), 0));
+        assert!(store.len() > 100);
+    }
 }

@@ -4,7 +4,8 @@
 //! the default, also over a weaker source, except where an empty text means something (the prefixes, `USER_TAGS`).
 //!
 //! In the settings file an unknown key is an error that names the nearest known one. A key that the product promises
-//! but that this version does not use yet draws a warning, so that one file can serve two versions.
+//! but that this version does not use yet draws a warning, so that one file can serve two versions. `OPTIONS` holds flags, as
+//! in the files of the ancestors.
 
 mod backup;
 mod file;
@@ -13,11 +14,13 @@ mod listen;
 mod log;
 mod monitor;
 mod nearest;
+mod options;
 mod outbox;
 mod parse;
 mod problems;
 mod setting;
 mod table;
+mod template;
 mod typed;
 mod values;
 
@@ -35,6 +38,7 @@ pub use outbox::{Credentials, NoticeSettings, SmtpSecurity, SmtpSettings, Webhoo
 pub use problems::{Place, Problem, Problems};
 pub use setting::{Fallback, Flag, Setting};
 pub use table::{TABLE, flags};
+pub use template::template;
 pub use typed::{
     AmqpProtocol, AmqpSettings, BrokerSettings, ClientCertificate, KeySource, Mode, NamespaceSettings, Patience,
     Settings,

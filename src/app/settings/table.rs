@@ -7,6 +7,9 @@ use super::values::Values;
 /// Names that the product promises and that this version does not use yet.
 pub(super) const LATER: &[&str] = &["BASE_ROUTE"];
 
+/// Names of the ancestors that stand for nothing here: which part of their own settings files was read.
+const FORMER: &[&str] = &["DEPLOY_ENV"];
+
 /// Every setting of this version, in the order in which people read them.
 pub const TABLE: &[Setting] = &[
     Setting::plain("NODE_ENV", "env", Is("development"), "development, production or test"),
@@ -70,9 +73,10 @@ pub const TABLE: &[Setting] = &[
     Setting::plain(
         "DATA_DIR",
         "data-dir",
-        Follows("./data in development, /var/lib/keylender in production", |values| {
-            values.by_mode("./data", "/var/lib/keylender")
-        }),
+        Follows(
+            "./data in development; in production /var/lib/NAME, as settings are in /etc/NAME.conf",
+            Values::data_dir,
+        ),
         "directory of the store and its key",
     ),
     Setting::plain(
@@ -317,7 +321,7 @@ pub fn flags() -> impl Iterator<Item = Flag> {
     })
 }
 
-/// Whether a later version uses this name.
-pub(super) fn is_later(name: &str) -> bool {
-    LATER.contains(&name)
+/// Whether this name is known and changes nothing.
+pub(super) fn has_no_effect(name: &str) -> bool {
+    LATER.contains(&name) || FORMER.contains(&name)
 }

@@ -3,6 +3,7 @@
 mod hosts;
 mod listen;
 mod log;
+mod packaged;
 mod shell;
 
 use std::collections::HashSet;

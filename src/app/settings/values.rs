@@ -1,10 +1,11 @@
 //! From sources to one text for each setting: the strongest source wins, a secret may come from a file.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::file::{self, Entry};
 use super::nearest::nearest;
+use super::options::{self, OPTIONS};
 use super::problems::{Place, Report};
 use super::setting::{Fallback, Setting};
 use super::table::{self, TABLE};
@@ -15,7 +16,10 @@ use crate::base::Secret;
 const REGEX_SPECIAL: &str = r"\.^$*+?()[]{}|";
 
 /// One text for each setting that was given. Any of them may be a secret, so all are kept as one.
-pub struct Values(HashMap<&'static str, Given>);
+pub struct Values {
+    given: HashMap<&'static str, Given>,
+    instance: String,
+}
 
 /// The text of a setting, and where it was given.
 pub(super) struct Given {
@@ -28,7 +32,7 @@ pub(super) struct Given {
 impl Values {
     /// The text that was given, if any.
     pub(super) fn given(&self, name: &str) -> Option<&Given> {
-        self.0.get(name)
+        self.given.get(name)
     }
 
     /// The text in force, given or by default.
@@ -66,6 +70,11 @@ impl Values {
     pub(super) fn by_mode(&self, elsewhere: &str, production: &str) -> String {
         let in_production = self.text("NODE_ENV").as_deref() == Some("production");
         if in_production { production.to_owned() } else { elsewhere.to_owned() }
+    }
+
+    /// Instances of a host keep apart what their settings files do not.
+    pub(super) fn data_dir(&self) -> String {
+        self.by_mode("./data", &format!("/var/lib/{}", self.instance))
     }
 
     pub(super) fn key_file(&self) -> String {
@@ -109,19 +118,28 @@ impl Values {
 pub(super) fn gather(sources: &Sources, report: &mut Report) -> Values {
     let file = sources.config_file.as_deref().map(|path| file::entries(path, report)).unwrap_or_default();
     warn_of_repetition(&file, report);
+    let options = options::entries(&file, report);
+    let file: Vec<Entry> = file.into_iter().filter(|entry| entry.name != OPTIONS).collect();
     let mut strongest: HashMap<&'static str, Wanted> = HashMap::new();
-    for entries in [file, environment(sources), flags(sources, report)] {
+    for entries in [file, options, environment(sources), flags(sources, report)] {
         strongest.extend(choose(&entries, report));
     }
-    let mut values = Values(HashMap::new());
+    let mut values = Values { given: HashMap::new(), instance: instance(sources.config_file.as_deref()) };
     for setting in TABLE {
-        values.0.extend(strongest.remove(setting.name).and_then(|wanted| {
+        values.given.extend(strongest.remove(setting.name).and_then(|wanted| {
             let given = wanted.fetch(setting, report);
             (setting.may_be_empty() || !given.text.expose().is_empty()).then_some((setting.name, given))
         }));
     }
     debug_means_debug(&mut values);
     values
+}
+
+/// What an appliance is called on its host: `NAME` of its settings file `/etc/NAME.conf`.
+fn instance(config_file: Option<&Path>) -> String {
+    let in_etc = config_file.filter(|path| path.parent() == Some(Path::new("/etc")));
+    let name = in_etc.and_then(|path| path.file_name()?.to_str()?.strip_suffix(".conf"));
+    name.unwrap_or("keylender").to_owned()
 }
 
 fn flags(sources: &Sources, report: &mut Report) -> Vec<Entry> {
@@ -175,7 +193,7 @@ fn choose(entries: &[Entry], report: &mut Report) -> HashMap<&'static str, Wante
     for Entry { name, text, place } in entries {
         let of_file = |setting: &Setting| setting.file_name() == Some(name.as_str());
         let Some(setting) = TABLE.iter().find(|setting| setting.name == name || of_file(setting)) else {
-            match table::is_later(name) {
+            match table::has_no_effect(name) {
                 true => report.warning(format!("{place}: `{name}` has no effect in this version")),
                 false => {
                     let known = nearest(name);
@@ -225,6 +243,6 @@ impl Wanted {
 fn debug_means_debug(values: &mut Values) {
     if let Some(debug) = values.given("DEBUG") {
         let level = Given { text: Secret::new("debug"), place: debug.place.clone(), read_from: None };
-        values.0.insert("LOG_LEVEL", level);
+        values.given.insert("LOG_LEVEL", level);
     }
 }

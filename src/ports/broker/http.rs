@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
@@ -16,7 +16,7 @@ use super::logins::{Logins, OurLogin};
 use super::{ManagementSettings, advice, require_reachable, versions};
 use crate::base::{Error, Result, Timestamp};
 use crate::ports::resolve::Resolver;
-use crate::ports::tls::{Tls, install_crypto};
+use crate::ports::tls::{Tls, http_client};
 use crate::proto::formats;
 
 /// For a connection to be made. A black hole shows itself in the first seconds or never.
@@ -169,17 +169,14 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(settings: &ManagementSettings, resolver: Resolver) -> Result<Self> {
-        install_crypto();
         let url = &settings.url;
         let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
         if !matches!(url.scheme(), "http" | "https") || !is_plain || url.fragment().is_some() {
             return Err(Error::invalid("the broker's address must look like https://host:15671/api, without a login"));
         }
-        let client = Client::builder()
+        let client = http_client()
             .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
             .dns_resolver(resolver)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
             .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -321,7 +318,7 @@ fn with_tls(client: reqwest::ClientBuilder, url: &Url, tls: &Tls) -> Result<reqw
             }
             client.tls_certs_only(authorities)
         }
-        // A plain address needs no trust, and must work on a machine that has no certificates at all.
+        // A plain address needs no trust.
         None if url.scheme() == "http" => client.tls_certs_only([]),
         None => client,
     };

@@ -144,3 +144,13 @@ fn a_second_one_on_the_same_data_is_refused() {
     home.run(&["client", "list"]).well();
     assert_eq!(served.end(Signal::TERM).0, Some(0), "the first one did not notice");
 }
+
+#[test]
+fn ping_tells_whether_the_appliance_answers_and_starts_nothing() {
+    let home = Home::new();
+    assert_eq!(home.run(&["ping"]).sentence(1), "the appliance does not run");
+    assert!(!home.data_dir().exists());
+    let served = home.serve();
+    assert_eq!(home.run(&["ping"]).well(), "keylender answers\n");
+    assert_eq!(served.end(Signal::TERM).0, Some(0));
+}

@@ -144,3 +144,12 @@ fn pages_and_completions_are_made_of_all_commands_whatever_the_settings() {
     }
     assert_eq!(home.run(&["completion", "nosuch"]).code, 2);
 }
+
+#[test]
+fn the_settings_file_of_the_package_is_what_the_program_prints() {
+    let home = Home::new();
+    home.write_settings("this host's own file may be broken");
+    let printed = home.run(&["config", "--template"]).well();
+    let packaged = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/keylender.conf")).unwrap();
+    assert_eq!(printed, packaged, "write it anew: keylender config --template >packaging/keylender.conf");
+}

@@ -106,3 +106,17 @@ fn certificate_and_key_are_set_together_and_clients_are_named_from_the_command_l
     assert_eq!(name(&home), Value::Null);
     assert_eq!(home.run(&["client", "certificate", "builds"]).code, 2);
 }
+
+#[test]
+fn a_system_that_trusts_nobody_has_the_public_authorities_that_are_inside() {
+    let home = Home::new();
+    home.write_settings(
+        "TASKCLUSTER_ROOT_URL=https://localhost:1\nRABBIT_BASE_URL=https://localhost:1/api\n\
+         RABBIT_USERNAME=admin\nRABBIT_PASSWORD=unused\nWEBHOOK_URL=https://localhost:1\n\
+         WEBHOOK_SECRET=0123456789abcdef\n",
+    );
+    let mut command = home.command(&["serve", "--port", "0"]);
+    command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nonexistent");
+    let served = home.start(command);
+    assert_eq!(served.end(Signal::TERM).0, Some(0));
+}
