@@ -160,6 +160,7 @@ impl Drop for Host {
 }
 
 /// The program that is packed: the one just built, or a release to be looked at before it goes out.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings")]
 pub fn program() -> PathBuf {
     std::env::var_os("KEYLENDER_PROGRAM").map_or_else(|| BINARY.into(), PathBuf::from)
 }
