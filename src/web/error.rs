@@ -33,7 +33,12 @@ pub fn status(kind: Kind) -> StatusCode {
 
 /// The code of an error on the wire (taskcluster.md 5.3).
 pub fn code(error: &Error) -> &'static str {
-    error.code().unwrap_or(match error.kind() {
+    error.code().unwrap_or(usual_code(error.kind()))
+}
+
+/// The code of an error that has none of its own.
+pub fn usual_code(kind: Kind) -> &'static str {
+    match kind {
         Kind::Invalid => "InvalidRequestArguments",
         Kind::Unauthenticated => "AuthenticationFailed",
         Kind::Forbidden => "InsufficientScopes",
@@ -42,7 +47,7 @@ pub fn code(error: &Error) -> &'static str {
         Kind::Limited => "TooManyRequests",
         Kind::Busy | Kind::Unavailable => "ServiceUnavailable",
         Kind::Internal => "InternalServerError",
-    })
+    }
 }
 
 /// Logs a failure and returns what the caller may read of it.

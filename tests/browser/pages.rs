@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 49] = [
+const PAGES: [Page; 51] = [
     ("/", "/", "overview"),
     ("/account", "/account", "account"),
     ("/namespaces", "/namespaces", "namespaces"),
@@ -42,6 +42,8 @@ const PAGES: [Page; 49] = [
     ("/audit/secret", "/audit/secret", "audit-secret"),
     ("/held", "/held", "held"),
     ("/settings", "/settings", "settings"),
+    ("/api", "/api", "api"),
+    ("/api/methods/{method}", "/api/methods/keylender_checkHost", "api-method"),
     ("/access", "/access", "access"),
     ("/access/sessions", "/access/sessions", "sessions"),
     ("/access/sessions/{session}/revoke", "/access/sessions/{session}/revoke", "session-revoke"),

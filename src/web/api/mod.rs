@@ -6,6 +6,7 @@ mod body;
 mod broker;
 mod call;
 mod clients;
+mod commands;
 mod doctor;
 mod held;
 pub mod host_secrets;

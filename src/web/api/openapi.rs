@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::call::ErrorBody;
+use super::commands;
 use super::reply::Reply;
 use super::{Endpoint, Routes, host_secrets, own, pulse, shapes};
 use crate::web::page;
@@ -19,7 +20,8 @@ pub const PATH: &str = "/api/openapi.json";
 
 const DESCRIPTION: &str = "Keylender lends short-lived credentials: namespaces of a RabbitMQ to services, and temporary \
     Taskcluster credentials to machines. Arguments in paths are percent-encoded, also their slashes. `x-scopes` of a \
-    method is what a caller needs, all of it; `x-curl` is the call as a command. The methods of `pulse` and \
+    method is what a caller needs, all of it; `x-curl` is the call as a command, and `x-command` does the same on the \
+    host of the appliance. The methods of `pulse` and \
     `host_secrets` are also served under `/v1`, as their ancestors did.";
 
 /// An API with the path that its routes are below.
@@ -142,6 +144,9 @@ impl Writer<'_> {
             "x-scopes": endpoint.scope.iter().collect::<Vec<_>>(),
             "x-curl": self.curl(api, endpoint),
         });
+        if let Some(command) = commands::command(api.name, endpoint.name) {
+            operation["x-command"] = command.into();
+        }
         if let Some(input) = endpoint.input {
             let input = self.name(format!("{id}Input"), shapes::read(input).into());
             operation["requestBody"] = json!({ "required": true, "content": content(input) });

@@ -14,7 +14,7 @@ use crate::web::layers::Origin;
 use crate::web::page::render;
 use crate::web::state::App;
 
-/// The name of a page, its path, and the scope without which it is not shown.
+/// The name of a page, its path, and the scope without which it is not shown; everybody is shown what needs none.
 type Listed = (&'static str, &'static str, &'static str);
 
 /// Where one can go: by group, the name of the page, its path, and the scope without which it is not shown.
@@ -45,6 +45,7 @@ const PLACES: &[(&str, &[Listed])] = &[
             ("Notices", "/notices", "keylender:notice:list"),
             ("Backups", "/backups", "keylender:backup:list"),
             ("Settings", "/settings", "keylender:setting:list"),
+            ("API", "/api", ""),
         ],
     ),
 ];
@@ -155,7 +156,7 @@ fn who(session: &Session) -> Who {
     let place = |(name, path, scope): &Listed| {
         let is_below = session.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_here = is_below && (*path != "/" || session.path == "/");
-        session.may(scope).then_some(Place { name, path, is_here })
+        (scope.is_empty() || session.may(scope)).then_some(Place { name, path, is_here })
     };
     let groups = PLACES.iter().map(|(name, places)| Group { name, places: places.iter().filter_map(place).collect() });
     Who {

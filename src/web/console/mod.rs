@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod api;
 mod audit;
 mod backups;
 mod broker;
@@ -22,6 +23,7 @@ mod overview;
 mod plan;
 mod queues;
 mod roles;
+mod schema;
 mod scopes;
 mod session;
 mod settings;
@@ -63,6 +65,9 @@ fn table() -> Mounts {
         // How it is set up.
         .get("/settings", "keylender:setting:list", settings::list)
         .get("/settings/support", "keylender:setting:list", settings::support)
+        // For programs.
+        .get_signed_in("/api", api::list)
+        .get_signed_in("/api/methods/{method}", api::show)
         // How it is.
         .get("/", "keylender:doctor:read", overview::show)
         // Machines.

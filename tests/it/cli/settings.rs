@@ -127,6 +127,33 @@ fn the_help_of_every_command_has_an_example() {
 }
 
 #[test]
+fn the_commands_that_the_api_is_described_with_are_ours() {
+    let (home, document) = (Home::new(), keylender::web::api::openapi::document(None));
+    let items = document["paths"].as_object().unwrap().values();
+    let operations = items.flat_map(|item| item.as_object().unwrap().values());
+    let commands: Vec<&str> = operations.filter_map(|operation| operation["x-command"].as_str()).collect();
+    assert!(commands.len() > 50, "{}", commands.len());
+    for command in commands {
+        let words = command.strip_prefix("keylender ").unwrap().split(' ');
+        let is_name = |word: &&str| !word.starts_with(['-', '<']);
+        let (names, rest): (Vec<&str>, Vec<&str>) =
+            (words.clone().take_while(is_name).collect(), words.clone().skip_while(is_name).collect());
+        let help = home.run(&[&names[..], &["--help"]].concat()).well();
+        let usage = help.lines().find(|line| line.starts_with("Usage:")).unwrap();
+        assert!(usage.starts_with(&format!("Usage: keylender {}", names.join(" "))), "{command}: {usage}");
+        assert!(!usage.contains("<COMMAND>"), "{command}: {usage}");
+        for option in rest.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")), "{command}: {help}");
+        }
+        // Of what can stand for one another, one is needed.
+        let needed = usage.split('|').next().unwrap().split(' ');
+        let needed = needed.filter(|word| word.starts_with('<') && !word.starts_with("<--")).count();
+        let given = rest.iter().filter(|word| word.starts_with('<')).count();
+        assert!(given >= needed, "{command}: {usage}");
+    }
+}
+
+#[test]
 fn pages_and_completions_are_made_of_all_commands_whatever_the_settings() {
     let home = Home::new();
     home.write_settings("NO_SUCH_SETTING=1\n");

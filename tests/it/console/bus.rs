@@ -3,6 +3,7 @@
 use keylender::domain::operators::Role;
 
 use super::browser::Browser;
+use super::has;
 use crate::wire::Ask;
 use crate::world::{NAMESPACE, World};
 
@@ -13,13 +14,6 @@ async fn world() -> World {
     let claim = world.claim(&client, NAMESPACE, r#"{"contact":"team@example.org"}"#).await;
     assert_eq!(claim.status, 200, "{claim:?}");
     world
-}
-
-fn has(page: &crate::wire::Answer, parts: &[&str]) {
-    assert_eq!(page.status, 200, "{}", page.text());
-    for part in parts {
-        assert!(page.text().contains(part), "{part}: {}", page.text());
-    }
 }
 
 #[tokio::test]

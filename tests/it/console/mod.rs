@@ -1,6 +1,7 @@
 //! The console at its door: who may come where, and what a form must bring along.
 
 mod access;
+mod api;
 mod browser;
 mod bus;
 mod clients;
@@ -14,9 +15,17 @@ pub use browser::Browser;
 use keylender::domain::operators::Role;
 use keylender::web::console::{Access, mounts};
 
-use crate::wire::Ask;
+use crate::wire::{Answer, Ask};
 use crate::world::World;
 use browser::form;
+
+/// That a page came and has these parts.
+fn has(page: &Answer, parts: &[&str]) {
+    assert_eq!(page.status, 200, "{}", page.text());
+    for part in parts {
+        assert!(page.text().contains(part), "{part}: {}", page.text());
+    }
+}
 
 /// A route with something in the place of its arguments.
 fn example(route: &str) -> String {
