@@ -165,6 +165,8 @@ fn show_check(checked: &Value) {
             ("settings missing", "missingSettings"),
         ],
     );
+    output::line("");
+    output::table(&["CHECK", "HOLDS", "WHY"], &output::rows(checked, "checks", &["about", "holds", "why"]));
     show_answers(checked);
 }
 

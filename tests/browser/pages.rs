@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 51] = [
+const PAGES: [Page; 55] = [
     ("/", "/", "overview"),
     ("/account", "/account", "account"),
     ("/namespaces", "/namespaces", "namespaces"),
@@ -30,6 +30,10 @@ const PAGES: [Page; 51] = [
     ("/hosts", "/hosts", "hosts"),
     ("/hosts/{address}", "/hosts/127.0.0.1", "host"),
     ("/hosts/{address}/block", "/hosts/127.0.0.1/block", "host-block"),
+    ("/hosts/{address}/pin", "/hosts/127.0.0.1/pin", "host-pin"),
+    ("/hosts/explain", "/hosts/explain?address=127.0.0.1", "host-explained"),
+    ("/host-rules", "/host-rules", "host-rules"),
+    ("/host-rules/{rule}/remove", "/host-rules/block%20192.0.2.9%2F32/remove", "host-rule-remove"),
     ("/loops", "/loops", "loops"),
     ("/loops/{loop}", "/loops/rotate", "loop"),
     ("/notices", "/notices", "notices"),
@@ -99,7 +103,9 @@ async fn every_page_with_something_in_it_can_be_read_by_everybody() {
 async fn every_list_with_nothing_in_it_says_what_to_do() {
     let (site, browser) = (Site::start().await, Browser::without_scripts().await);
     browser.take_session(&site).await;
-    for name in ["", "namespaces", "queues", "queue-rules", "hosts", "notices", "backups", "leases", "held"] {
+    for name in
+        ["", "namespaces", "queues", "queue-rules", "hosts", "host-rules", "notices", "backups", "leases", "held"]
+    {
         browser.open(&site.url(&format!("/{name}"))).await;
         browser.check(&format!("empty-{}", if name.is_empty() { "overview" } else { name })).await;
     }

@@ -68,6 +68,8 @@ impl Site {
         site.operate("PUT", "/roles/project%2Fbuilds%2F%2A", Some(role)).await;
         let rule = json!({"warnMessages": 100, "deleteMessages": 9000, "remark": "big messages"});
         site.operate("PUT", &format!("/queues/rules/queue%2F{NAMESPACE}%2F%2A"), Some(rule)).await;
+        let block = json!({"remark": "it is sold"});
+        site.operate("PUT", "/host-rules/block%20192.0.2.9%2F32", Some(block)).await;
         appliance.notices.post_test(&caller, MailAddress::parse("ada@example.org").unwrap()).await.unwrap();
         site.operate("POST", "/backups", None).await;
         drop(reqwest::get(site.url("/v1/credentials")).await.unwrap());

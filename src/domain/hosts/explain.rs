@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Cause, Hosts, Lending, Verdict};
 use crate::base::{ClientId, HostName, Result, Scope};
-use crate::ports::dns::Answer;
+use crate::ports::dns::{Answer, Kind};
 use crate::proto::scopes::covers;
 
 /// What an address would get now, and why.
@@ -20,8 +20,19 @@ pub struct Explanation {
     pub identity: Option<(ClientId, Scope)>,
     /// Settings that are missing: without them nobody gets anything.
     pub missing: Vec<&'static str>,
+    /// The checks that lead to it, in their order: the first one that does not hold is the cause.
+    pub checks: Vec<Check>,
     /// All that was asked and answered just now.
     pub answers: Vec<Answer>,
+}
+
+/// One of the checks that an address goes through.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What is looked at.
+    pub about: &'static str,
+    /// What was found, or why the address gets nothing. `None`: what it would be about is not known.
+    pub outcome: Option<std::result::Result<String, Cause>>,
 }
 
 impl Hosts {
@@ -35,33 +46,38 @@ impl Hosts {
             Err(missing) => (None, missing.clone()),
         };
         let identity = lending.zip(name.as_ref()).and_then(|(lending, name)| lending.identity(name).ok());
-        let cause = match is_sure {
-            true => self.refusal(lending, address, &checked.verdict, identity.is_some())?,
-            false => Some(Cause::UnknownAddress),
-        };
+        let mut checks = Vec::new();
+        if !is_sure {
+            checks.push(Check { about: "which address", outcome: Some(Err(Cause::UnknownAddress)) });
+        }
+        checks.push(self.check_allowed(lending, address));
+        checks.push(self.check_blocked(address)?);
+        checks.extend(check_dns(address, &checked.verdict, &checked.answers));
+        checks.push(self.check_rules(address, name.as_ref())?);
+        checks.push(check_identity(lending, name.as_ref(), identity.as_ref()));
+        let cause = checks.iter().find_map(|check| check.outcome.as_ref()?.as_ref().err()).cloned();
         let identity = identity.filter(|_| cause.is_none());
-        Ok(Explanation { address, cause, name, identity, missing, answers: checked.answers.to_vec() })
+        Ok(Explanation { address, cause, name, identity, missing, checks, answers: checked.answers.to_vec() })
     }
 
-    fn refusal(
-        &self,
-        lending: Option<&Lending>,
-        address: IpAddr,
-        verdict: &Verdict,
-        fits: bool,
-    ) -> Result<Option<Cause>> {
-        if lending.is_some_and(|lending| !lending.allowed.includes(address)) {
-            return Ok(Some(Cause::NotAllowed));
-        }
-        if let Some(cause) = self.decided.refuse_address(&self.store, address)? {
-            return Ok(Some(cause));
-        }
-        let name = match verdict {
-            Verdict::Verified(name) => name,
-            Verdict::Refused(cause) => return Ok(Some(cause.clone())),
-        };
-        let refused = self.decided.refuse_host(&self.store, address, name)?;
-        Ok(refused.or_else(|| (lending.is_some() && !fits).then(|| Cause::TooLong(name.clone()))))
+    fn check_allowed(&self, lending: Option<&Lending>, address: IpAddr) -> Check {
+        let outcome = lending.map(|lending| match lending.allowed.includes(address) {
+            true => Ok("it is in the networks of TASKCLUSTER_ALLOWED_IPS".to_owned()),
+            false => Err(Cause::NotAllowed),
+        });
+        Check { about: "allowed networks", outcome }
+    }
+
+    fn check_blocked(&self, address: IpAddr) -> Result<Check> {
+        let refused = self.decided.refuse_address(&self.store, address)?;
+        let outcome = refused.map_or_else(|| Ok("no rule blocks the address".to_owned()), Err);
+        Ok(Check { about: "rules about the address", outcome: Some(outcome) })
+    }
+
+    fn check_rules(&self, address: IpAddr, name: Option<&HostName>) -> Result<Check> {
+        let refused = name.map(|name| self.decided.refuse_host(&self.store, address, name)).transpose()?;
+        let outcome = refused.map(|cause| cause.map_or_else(|| Ok("no rule is against it".to_owned()), Err));
+        Ok(Check { about: "rules about the name", outcome })
     }
 
     /// Settings without which no host gets anything.
@@ -88,4 +104,23 @@ impl Hosts {
         let needed = [format!("{}*", lending.scope_base), client_ids];
         Ok(Some(needed.into_iter().filter(|scope| !covers(&held, scope)).collect()))
     }
+}
+
+/// The address must lead to one name, and the name back to it.
+fn check_dns(address: IpAddr, verdict: &Verdict, answers: &[Answer]) -> [Check; 2] {
+    let is_forward = answers.last().is_some_and(|answer| answer.question.kind != Kind::Ptr);
+    let (name, back) = match verdict {
+        Verdict::Verified(name) => (Some(Ok(format!("it is called {name}"))), Some(Ok(format!("{name} is {address}")))),
+        Verdict::Refused(cause) if is_forward => (Some(Ok("it has one name".to_owned())), Some(Err(cause.clone()))),
+        Verdict::Refused(cause) => (Some(Err(cause.clone())), None),
+    };
+    [Check { about: "name of the address (PTR)", outcome: name }, Check { about: "address of the name", outcome: back }]
+}
+
+fn check_identity(lending: Option<&Lending>, name: Option<&HostName>, identity: Option<&(ClientId, Scope)>) -> Check {
+    let outcome = lending.zip(name).map(|(_, name)| match identity {
+        Some((client_id, _)) => Ok(format!("it is the client {client_id}")),
+        None => Err(Cause::TooLong(name.clone())),
+    });
+    Check { about: "client id", outcome }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use cause::Cause;
-pub use explain::Explanation;
+pub use explain::{Check, Explanation};
 pub use leases::HostLease;
 pub use lookup::Checked;
 pub use record::{Known, PAGE_LEN_MAX};

@@ -83,6 +83,16 @@ impl HostRule {
             }
         }
     }
+
+    /// Whether it decides about a host, for or against it.
+    fn concerns(&self, address: IpAddr, name: Option<&HostName>) -> bool {
+        let includes = |names: &Names| name.is_some_and(|name| names.include(name));
+        match self {
+            Self::BlockNet(net) => net.contains(&address),
+            Self::BlockNames(names) => includes(names),
+            Self::Pin(names, net) => net.contains(&address) || includes(names),
+        }
+    }
 }
 
 /// The rules as of one version of their table.
@@ -115,6 +125,13 @@ impl Hosts {
     /// All rules.
     pub fn rules(&self) -> Result<Vec<(HostRule, Ruled)>> {
         self.store.read(|tx| tx.scan(&RULES, Bound::Unbounded, RULES_MAX))
+    }
+
+    /// The rules that decide about an address or the name that it has.
+    pub fn rules_about(&self, address: IpAddr, name: Option<&HostName>) -> Result<Vec<(HostRule, Ruled)>> {
+        let mut rules = self.rules()?;
+        rules.retain(|(rule, _)| rule.concerns(address, name));
+        Ok(rules)
     }
 
     /// Sets a rule. It holds for every request that comes after.

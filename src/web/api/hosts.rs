@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{ClientId, Error, HostName, Result, Scope, Timestamp};
-use crate::domain::hosts::{Explanation, HostRule, Known, PAGE_LEN_MAX};
+use crate::domain::hosts::{Check, Explanation, HostRule, Known, PAGE_LEN_MAX};
 use crate::ports::dns::Answer;
 use crate::web::state::App;
 
@@ -159,12 +159,35 @@ struct Explained<'a> {
     scope: Option<&'a Scope>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing_settings: &'a [&'static str],
+    /// What was looked at, in order; the first one that does not hold decides.
+    checks: Vec<Checked>,
     answers: &'a [Answer],
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Checked {
+    about: &'static str,
+    /// Absent when nothing could be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds: Option<bool>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    why: String,
+}
+
+impl From<&Check> for Checked {
+    fn from(Check { about, outcome }: &Check) -> Self {
+        let why = match outcome {
+            Some(Ok(found)) => found.clone(),
+            Some(Err(cause)) => cause.to_string(),
+            None => String::new(),
+        };
+        Self { about, holds: outcome.as_ref().map(std::result::Result::is_ok), why }
+    }
 }
 
 /// Why an address gets what it gets, for whoever may know.
 pub(super) fn explanation(explanation: &Explanation) -> Result<Reply> {
-    let Explanation { address, cause, name, identity, missing, answers } = explanation;
+    let Explanation { address, cause, name, identity, missing, checks, answers } = explanation;
     Reply::json(&Explained {
         address: *address,
         verdict: cause.as_ref().map_or("verified", |cause| cause.code()),
@@ -173,6 +196,7 @@ pub(super) fn explanation(explanation: &Explanation) -> Result<Reply> {
         client_id: identity.as_ref().map(|(client_id, _)| client_id),
         scope: identity.as_ref().map(|(_, scope)| scope),
         missing_settings: missing,
+        checks: checks.iter().map(Checked::from).collect(),
         answers,
     })
 }

@@ -72,9 +72,15 @@ fn table() -> Mounts {
         .get("/", "keylender:doctor:read", overview::show)
         // Machines.
         .get("/hosts", "keylender:host:list", hosts::list)
+        .get("/hosts/explain", "keylender:host:explain", hosts::explain)
         .get("/hosts/{address}", "keylender:host:list", hosts::show)
         .get("/hosts/{address}/block", "keylender:host:rule:*", hosts::plan_block)
         .post("/hosts/{address}/block", "keylender:host:rule:*", hosts::block)
+        .get("/hosts/{address}/pin", "keylender:host:rule:*", hosts::plan_pin)
+        .post("/hosts/{address}/pin", "keylender:host:rule:*", hosts::pin)
+        .get("/host-rules", "keylender:host:rules", hosts::rules)
+        .get("/host-rules/{rule}/remove", "keylender:host:rule:<rule>", hosts::plan_remove)
+        .post("/host-rules/{rule}/remove", "keylender:host:rule:<rule>", hosts::remove)
 }
 
 /// Who may do what.

@@ -6,6 +6,7 @@ mod browser;
 mod bus;
 mod clients;
 mod evidence;
+mod hosts;
 mod keeping;
 mod pages;
 mod sessions;

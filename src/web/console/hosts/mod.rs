@@ -1,19 +1,23 @@
 //! The machines that asked for credentials, and why they got what they got.
 
+mod explain;
+mod rules;
+
+pub use explain::explain;
+pub use rules::{block, pin, plan_block, plan_pin, plan_remove, remove, rules};
+
 use std::net::IpAddr;
 
 use askama::Template;
 use axum::response::Response;
 
-use super::form::CheckedForm;
-use super::form::Nothing;
 use super::frame::{Frame, page};
-use super::plan::{self, Plan, Same, Weight};
+use super::plan::Same;
 use super::session::Session;
-use super::table::{Cell, Column, Shown, Table, View, encoded};
+use super::table::{Cell, Column, Shown, Table, View};
 use super::text::{Foreign, Moment, State, Tone};
 use crate::base::{Error, HostName, Result};
-use crate::domain::hosts::{HostRule, Known, PAGE_LEN_MAX};
+use crate::domain::hosts::{Known, PAGE_LEN_MAX};
 use crate::ports::dns::{Answer, Data, Kind, Status};
 use crate::web::state::App;
 
@@ -55,6 +59,8 @@ struct Hosts {
     frame: Frame,
     missing: String,
     table: View,
+    may_explain: bool,
+    may_see_rules: bool,
 }
 
 #[derive(Template)]
@@ -69,8 +75,10 @@ struct Host {
     changed: Moment,
     known: Known,
     answers: Vec<Row>,
+    rules: Vec<rules::Row>,
     same: Same,
     may_block: bool,
+    may_explain: bool,
 }
 
 /// A question to DNS and one line of what was answered.
@@ -90,7 +98,13 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => {
             let frame = Frame::of(&app, &session, "Hosts").await;
-            Ok(page(&Hosts { frame, missing: app.hosts.missing().join(", "), table }))
+            Ok(page(&Hosts {
+                frame,
+                missing: app.hosts.missing().join(", "),
+                table,
+                may_explain: session.may("keylender:host:explain"),
+                may_see_rules: session.may("keylender:host:rules"),
+            }))
         }
     }
 }
@@ -116,6 +130,10 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let moment = |at| Moment { at, now: session.now };
     let path = format!("/hosts/{address}/check");
     let same = Same::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);
+    let rules = match session.may("keylender:host:rules") {
+        true => app.hosts.rules_about(address, known.name.as_ref())?,
+        false => Vec::new(),
+    };
     Ok(page(&Host {
         frame: Frame::of(&app, &session, address.to_string()).await,
         name: known.name.as_ref().map(|name| Foreign::of(name.to_string())),
@@ -126,53 +144,11 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         changed: moment(known.changed),
         known,
         answers: answers.iter().flat_map(rows).collect(),
+        rules: rules.into_iter().map(|rule| rules::row(&session, rule)).collect(),
         same,
         may_block: session.may("keylender:host:rule:*"),
+        may_explain: session.may("keylender:host:explain"),
     }))
-}
-
-/// What blocking a machine would do.
-pub async fn plan_block(app: App, session: Session) -> Result<Response> {
-    let (address, rule) = blocked(&session)?;
-    let rule_text = rule.to_string();
-    let path = format!("/host-rules/{}", encoded(&rule_text));
-    plan::ask(
-        &app,
-        &session,
-        Plan {
-            title: format!("Block {address}"),
-            effects: vec![
-                format!("Requests from {address} get no credentials from now on, whatever DNS says of it."),
-                "What it was lent before works until it ends by itself.".to_owned(),
-            ],
-            weight: Weight::Reasoned,
-            action: format!("/hosts/{address}/block"),
-            fields: Vec::new(),
-            button: "Block now",
-            back: format!("/hosts/{address}"),
-            same: Same::of(
-                &session,
-                "PUT",
-                &path,
-                Some(r#"{"remark":"why"}"#),
-                &["host", "block", &address.to_string(), "--remark", "why"],
-            ),
-        },
-    )
-    .await
-}
-
-/// Blocks a machine.
-pub async fn block(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let (address, rule) = blocked(&session)?;
-    let caller = form.with_reason(&session)?;
-    app.hosts.set_rule(&caller, rule, form.reason().to_owned()).await?;
-    plan::done(&app, &session, &format!("/hosts/{address}"))
-}
-
-fn blocked(session: &Session) -> Result<(IpAddr, HostRule)> {
-    let address = session.param("address").parse::<IpAddr>().map_err(|_| Error::not_found("This is no address."))?;
-    Ok((address.to_canonical(), format!("block {}", address.to_canonical()).parse()?))
 }
 
 fn rows(answer: &Answer) -> Vec<Row> {
