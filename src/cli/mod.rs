@@ -223,10 +223,11 @@ async fn run(
     }
 }
 
-/// Adds a flag for every setting to a command and all below it.
+/// Adds a flag for every setting to a command, and to those below it once they are called: for all of them the flags are
+/// megabytes, which an appliance would hold for good.
 fn with_settings(command: Command) -> Command {
     let flags = setting_flags(&command);
-    command.args(flags).mut_subcommands(with_settings)
+    command.args(flags).mut_subcommands(|below| below.defer(with_settings))
 }
 
 /// The same only where the help lists them: a hundred flags at each command would help nobody who reads or completes.

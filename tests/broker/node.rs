@@ -16,15 +16,20 @@ use serde_json::Value;
 /// Longer than the script itself waits, so that its own message is what we see.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A certificate authority, a server certificate for `localhost`, and a client certificate.
+/// A certificate authority, another one below it as public ones have, whose server certificate is for `localhost` and for a
+/// name that a test's DNS has, and a client certificate.
 const MAKE_CERTIFICATES: &str = "
 key() { openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out $1.key; }
-sign() { openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext -out $1.pem; }
-key ca && key server && key client
-openssl req -x509 -new -key ca.key -subj '/CN=test authority' -days 2 -out ca.pem
-echo 'subjectAltName=DNS:localhost' >server.ext
+sign() {
+    key $2 && openssl req -new -key $2.key -subj /CN=$2 -out $2.csr
+    openssl x509 -req -in $2.csr -CA $1.pem -CAkey $1.key -CAcreateserial -days 2 -extfile $2.ext -out $2.pem
+}
+key ca && openssl req -x509 -new -key ca.key -subj '/CN=test authority' -days 2 -out ca.pem
+echo 'basicConstraints=critical,CA:true' >issuer.ext
+echo 'subjectAltName=DNS:localhost,DNS:broker.test' >server.ext
 echo 'extendedKeyUsage=clientAuth' >client.ext
-for name in server client; do openssl req -new -key $name.key -subj /CN=$name -out $name.csr && sign $name; done
+sign ca issuer && sign issuer server && sign ca client
+cat issuer.pem >>server.pem
 ";
 
 /// TLS on both doors, for clients that show a certificate.

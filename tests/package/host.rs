@@ -8,11 +8,10 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_keylender");
 pub const TOP: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Its first process: takes in those whose parents ended, as an init does.
-const INIT: &str = r#"mount -t proc proc "$0/proc" && echo ready && exec busybox sh -c 'while sleep 1; do :; done'"#;
+const INIT: &str = r#"mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && echo ready && exec busybox sh -c 'while sleep 1; do :; done'"#;
 
 /// What a command came to.
 #[derive(Debug)]
@@ -94,20 +93,8 @@ impl Host {
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "a host has its own processes and mounts");
         let host = Self { dir, keeper };
-        host.libraries();
-        host.outside("mknod").args(["-m", "666"]).arg(host.path("dev/null")).args(["c", "1", "3"]).status().unwrap();
         host.run(&["/bin/busybox", "--install", "-s", "/bin"]).well();
         host
-    }
-
-    /// What the program of a test needs that is not linked statically as the released one is.
-    fn libraries(&self) {
-        let listed = Said::of(Command::new("ldd").arg(program())).text;
-        for library in listed.split_whitespace().filter(|word| word.starts_with('/')) {
-            let place = self.path(library.trim_start_matches('/'));
-            fs::create_dir_all(place.parent().unwrap()).unwrap();
-            fs::copy(library, place).unwrap();
-        }
     }
 
     pub fn root(&self) -> &Path {
@@ -157,12 +144,6 @@ impl Drop for Host {
         drop(self.keeper.kill());
         drop(self.keeper.wait());
     }
-}
-
-/// The program that is packed: the one just built, or a release to be looked at before it goes out.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings")]
-pub fn program() -> PathBuf {
-    std::env::var_os("KEYLENDER_PROGRAM").map_or_else(|| BINARY.into(), PathBuf::from)
 }
 
 /// A port that nobody listens on.

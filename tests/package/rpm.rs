@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Said, TOP, free_port, program};
+use crate::host::{Host, Said, TOP, free_port};
+use crate::static_program::static_program;
 
 /// A system that has what the packages ask for, and the package that one of them replaces.
 const SYSTEM: &str = "
@@ -47,7 +48,6 @@ static BUILT: OnceLock<Built> = OnceLock::new();
 fn built() -> &'static Built {
     BUILT.get_or_init(|| {
         let built = Built { dir: tempfile::tempdir().unwrap() };
-        Said::of(Command::new("strip").arg("-o").arg(built.path("keylender")).arg(program())).well();
         fs::write(built.path("system.spec"), SYSTEM).unwrap();
         let top = format!("_topdir {}", built.path("rpmbuild").display());
         let mut system = Command::new("rpmbuild");
@@ -67,7 +67,7 @@ impl Built {
 
     fn build(&self, release: &str, results: &str) {
         let mut build = Command::new(format!("{TOP}/build-rpm.sh"));
-        build.arg("--binary").arg(self.path("keylender")).args(["--release", release]);
+        build.arg("--binary").arg(static_program()).args(["--release", release]);
         build.arg("--results").arg(self.path(results));
         if results != "again" {
             build.arg("--repo").arg(self.path("repo"));
@@ -150,7 +150,7 @@ fn it_is_installed_upgraded_downgraded_and_removed_and_keeps_what_is_the_operato
     ");
     let verified = Said::of(host.outside("rpm").arg("--root").arg(host.root()).args(["-V", "keylender"]));
     assert_eq!((verified.code, verified.text.as_str()), (0, ""));
-    assert_eq!(fs::read(host.path("usr/bin/keylender")).unwrap(), fs::read(built.path("keylender")).unwrap());
+    assert_eq!(fs::read(host.path("usr/bin/keylender")).unwrap(), fs::read(static_program()).unwrap());
 
     let settings = format!("NODE_ENV=production\nBIND=127.0.0.1\nPORT={}\n", free_port());
     host.write("etc/keylender.conf", &settings);
