@@ -50,8 +50,9 @@ pub fn map(tree: &[Source]) -> Vec<Violation> {
 /// Settings, constants and variables that documents name are those of the code: `RABBIT_BASE_URL`.
 pub fn names(tree: &[Source]) -> Vec<Violation> {
     let is_source = |source: &&Source| [".rs", ".sh"].iter().any(|end| source.path.ends_with(end));
+    let of_scripts = |path: &str| ["scripts/", "packaging/"].iter().any(|folder| path.starts_with(folder));
     let mut known = BTreeSet::new();
-    for source in tree.iter().filter(|source| is_source(source) || source.path.starts_with("scripts/")) {
+    for source in tree.iter().filter(|source| is_source(source) || of_scripts(&source.path)) {
         let later = source.text.find(SETTINGS.1).filter(|_| source.path == SETTINGS.0);
         let later = later.map(|at| at..at + source.text[at..].find("];").unwrap_or(0)).unwrap_or(0..0);
         known.extend(words(&source.text).into_iter().filter(|(at, _)| !later.contains(at)).map(|(_, word)| word));
