@@ -12,6 +12,7 @@ use super::premises;
 use super::settings::{self, Effective, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::{Accounts, Administrator};
+use crate::domain::alarms::Alarms;
 use crate::domain::audit::Audit;
 use crate::domain::auth::{self, Auth};
 use crate::domain::backups::{self, Backups};
@@ -88,6 +89,8 @@ impl Appliance {
         let vitals = vitals(&store, settings, &clock, &work, &auth, &loops);
         let loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, wraps, .. } =
             work;
+        let alarms =
+            Alarms::new(store.clone(), vitals.clone(), guard.clone(), notices.clone(), backups.clone(), clock.clone());
         let leases = Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone());
         let app = App::new(Parts {
             auth,
@@ -98,6 +101,7 @@ impl Appliance {
             hosts: hosts.clone(),
             guard: guard.clone(),
             notices: notices.clone(),
+            alarms,
             loops: loops.clone(),
             vitals: vitals.clone(),
             store: store.clone(),

@@ -19,6 +19,7 @@ use super::settings::{Limits, Settings};
 use super::telemetry::Log;
 use super::tls::TlsDoor;
 use crate::base::{Clock, Error, Result};
+use crate::domain::alarms::WATCH_PERIOD;
 use crate::ports::appliance::WORK_TIMEOUT;
 use crate::ports::broker::Broker;
 use crate::ports::supervisor;
@@ -160,6 +161,7 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("keylender {} listens on {scheme}://{address}", env!("CARGO_PKG_VERSION"));
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
+    tasks.spawn(forget_ended_alarms(appliance.clone(), stop.clone()));
     Ok(Running { address, appliance, tls, control, tasks, stop })
 }
 
@@ -221,6 +223,23 @@ async fn say_how_the_broker_is(appliance: Appliance, stop: CancellationToken) {
         loop {
             appliance.vitals.broker().await;
             sleep(BROKER_WATCH_PERIOD).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watch => {}
+    }
+}
+
+/// Looks now and then whether alarms that were acknowledged are over. No loop of the table: it changes nothing that
+/// anybody waits for, and what it did is in the audit log.
+async fn forget_ended_alarms(appliance: Appliance, stop: CancellationToken) {
+    let watch = async {
+        loop {
+            sleep(WATCH_PERIOD).await;
+            if let Err(error) = appliance.app.alarms.forget_ended().await {
+                tracing::warn!("could not look after acknowledged alarms: {}", error.chain());
+            }
         }
     };
     tokio::select! {

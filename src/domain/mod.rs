@@ -1,12 +1,13 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices` ·
+//! `accounts → auth` · `alarms → auth, backups, guard, loops, notices, vitals` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, tally` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, tally` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
 //! `vitals → accounts, auth, backups, hosts, loops, namespaces, notices`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
+pub mod alarms; // what needs somebody, and what of it an operator has seen
 pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill
@@ -19,5 +20,6 @@ pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions
+pub mod tally; // how much was lent in each of the last hours
 pub mod vitals; // figures for health, metrics and the console
 pub mod wraps; // hand-over links that open once

@@ -13,6 +13,7 @@ use super::metrics::Meters;
 use super::peer::{Peer, TrustProxy};
 use crate::base::{Clock, Secret};
 use crate::domain::accounts::Administrator;
+use crate::domain::alarms::Alarms;
 use crate::domain::audit::Audit;
 use crate::domain::auth::Auth;
 use crate::domain::backups::Backups;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub guard: Guard,
     /// What people should hear.
     pub notices: Notices,
+    /// What needs somebody.
+    pub alarms: Alarms,
     /// What runs by itself.
     pub loops: Loops,
     /// The state of the appliance.

@@ -11,8 +11,9 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 55] = [
+const PAGES: [Page; 56] = [
     ("/", "/", "overview"),
+    ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
     ("/namespaces", "/namespaces", "namespaces"),
     ("/namespaces/{namespace}", "/namespaces/taskcluster-foo", "namespace"),

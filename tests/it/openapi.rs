@@ -272,6 +272,13 @@ fn operators_calls() -> Vec<(&'static str, String, Option<Value>)> {
         ("GET", "/leases".into(), None),
         ("POST", "/leases/revoke".into(), revoke(true)),
         ("POST", "/leases/revoke".into(), revoke(false)),
+        ("GET", "/alarms".into(), None),
+        (
+            "PUT",
+            format!("/alarms/{}/acknowledge", segment("backups none")),
+            Some(json!({ "text": "There is no backup yet", "reason": "new" })),
+        ),
+        ("GET", "/alarms".into(), None),
         ("GET", "/doctor".into(), None),
         ("GET", "/broker".into(), None),
         ("POST", "/broker/rotate".into(), None),

@@ -34,6 +34,7 @@ use crate::base::meter::Counter;
 use crate::base::rate::RateLimit;
 use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret, Timestamp};
 use crate::domain::notices::Notices;
+use crate::domain::tally::{self, What};
 use crate::ports::authority::Authority;
 use crate::ports::dns::{Answer, Dns};
 use crate::proto::addresses::{AddressList, network};
@@ -186,6 +187,7 @@ impl Hosts {
             .write(move |tx| {
                 let (verdict, answers) = (Ok(&name), &*checked.answers);
                 this.remember(tx, &Visit { address, verdict, answers, request_id: &request_id })?;
+                tally::count(tx, What::Host)?;
                 let Issued { credentials, scope, expiry } = issued;
                 leases::note_lease(tx, &name, address, &credentials.client_id, expiry)?;
                 let note = Note::done(Actor::Host(name.clone()), "host.lend", &name)

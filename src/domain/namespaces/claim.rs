@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
+use crate::domain::tally::{self, What};
 use crate::store::{Lent, WriteTx};
 
 /// How long a namespace lasts whose claim does not say (taskcluster.md 6.2).
@@ -153,6 +154,7 @@ impl Namespaces {
         let Some((password, vhost)) = self.accounts.settled_login(tx, &account)? else { return Ok(None) };
         self.promise(tx, name, &mut namespace)?;
         leases::note_holder(tx, &account, caller)?;
+        tally::count(tx, What::Namespace)?;
         let reclaim_at = namespace.promised_until;
         let note = caller
             .lend_note("namespace.claim", name)

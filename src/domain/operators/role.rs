@@ -43,6 +43,7 @@ const LOOK: &[&str] = &[
 ];
 /// What changes what is lent and what is kept, and can be told apart in the audit log.
 const WORK: &[&str] = &[
+    "keylender:alarm:acknowledge",
     "keylender:backup:take",
     "keylender:backup:verify",
     "keylender:broker:test",

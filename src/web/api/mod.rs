@@ -1,5 +1,6 @@
 //! The JSON faces: the ancestors' APIs, wire-exact, and our own, by the same rules.
 
+mod alarms;
 mod audit;
 mod backups;
 mod body;
@@ -209,6 +210,7 @@ pub fn own() -> Routes {
         .merge(broker::routes())
         .merge(leases::routes())
         .merge(doctor::routes())
+        .merge(alarms::routes())
         .merge(audit::routes())
         .merge(key::routes())
         .merge(backups::routes())

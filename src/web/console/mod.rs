@@ -2,11 +2,13 @@
 
 mod access;
 mod account;
+mod alarms;
 mod api;
 mod audit;
 mod backups;
 mod broker;
 mod cell;
+mod chart;
 mod clients;
 mod finding;
 mod form;
@@ -70,6 +72,8 @@ fn table() -> Mounts {
         .get_signed_in("/api/methods/{method}", api::show)
         // How it is.
         .get("/", "keylender:doctor:read", overview::show)
+        .get("/alarms/{alarm}/acknowledge", "keylender:alarm:acknowledge", alarms::plan_acknowledge)
+        .post("/alarms/{alarm}/acknowledge", "keylender:alarm:acknowledge", alarms::acknowledge)
         // Machines.
         .get("/hosts", "keylender:host:list", hosts::list)
         .get("/hosts/explain", "keylender:host:explain", hosts::explain)

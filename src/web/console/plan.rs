@@ -80,6 +80,12 @@ impl Same {
 
     /// A call of our own API, below its mount, and the words of a command.
     pub fn of(session: &Session, method: &str, path: &str, body: Option<&str>, command: &[&str]) -> Self {
+        let words: Vec<String> = command.iter().map(|word| shell(word)).collect();
+        Self { command: format!("keylender {}", words.join(" ")), ..Self::of_call(session, method, path, body) }
+    }
+
+    /// A call that no command makes.
+    pub fn of_call(session: &Session, method: &str, path: &str, body: Option<&str>) -> Self {
         let scheme = if session.origin.peer.is_https { "https" } else { "http" };
         let url = format!("{scheme}://$KEYLENDER{}/api/keylender/v1{path}", session.root);
         let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
@@ -88,8 +94,7 @@ impl Same {
             "curl {method}-H \"Authorization: Bearer $CLIENT_ID/$ACCESS_TOKEN\" \"{url}\"{}",
             body.unwrap_or_default()
         );
-        let words: Vec<String> = command.iter().map(|word| shell(word)).collect();
-        Self { curl, command: format!("keylender {}", words.join(" ")) }
+        Self { curl, command: String::new() }
     }
 }
 

@@ -6,15 +6,9 @@ use keylender::domain::namespaces::Claim;
 use keylender::domain::operators::Role;
 
 use super::browser::Browser;
+use super::has;
 use crate::wire::Answer;
 use crate::world::{NAMESPACE, World};
-
-fn has(page: &Answer, parts: &[&str]) {
-    assert_eq!(page.status, 200, "{}", page.text());
-    for part in parts {
-        assert!(page.text().contains(part), "{part}: {}", page.text());
-    }
-}
 
 /// Where a change goes on to.
 fn goes_to(answer: &Answer, path: &str) {

@@ -1,0 +1,223 @@
+//! What needs somebody, and which of it an operator has seen: an alarm that was acknowledged stays, and is quiet until
+//! its condition ends or changes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::auth::Caller;
+use super::backups::Backups;
+use super::guard::{Guard, Health};
+use super::loops::Status;
+use super::notices::{Filter, Notices};
+use super::vitals::{Figures, Grade, Vitals};
+use crate::base::audit::{Actor, Note};
+use crate::base::{Clock, Error, Result, Timestamp};
+use crate::store::{Store, Table};
+
+/// How often somebody looks whether what was acknowledged is over: whatever comes back later is loud again.
+pub const WATCH_PERIOD: Duration = Duration::from_secs(60);
+/// Periods after which the newest backup is too old: one may be late.
+const BACKUP_PERIODS_MAX: u32 = 2;
+/// Dead letters that are counted.
+const DEAD_MAX: usize = 1000;
+/// Alarms that there can be: one for each loop, and a few more.
+const ALARMS_MAX: usize = 100;
+/// By the key of the alarm.
+static ACKNOWLEDGED: Table<String, Acknowledged> = Table::audited("alarms_acknowledged");
+
+/// Something that needs somebody.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    /// What it is about, of which there is one alarm: `loop rotate`, `backups old`.
+    pub key: String,
+    /// How bad it is.
+    pub grade: Grade,
+    /// What is the matter.
+    pub text: String,
+    /// Who has seen it.
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// That an operator has seen an alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// What it said then. Another text is another alarm.
+    pub text: String,
+    /// By whom, as the audit log names them.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why nothing more needs to be done now.
+    pub reason: String,
+}
+
+/// How everything is, in numbers, and what of it needs somebody.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// What needs somebody, the worst first.
+    pub alarms: Vec<Alarm>,
+    /// The figures of the appliance.
+    pub figures: Figures,
+    /// Queues that were counted, and those that are not in order.
+    pub queues: (usize, usize),
+    /// Backups, and when the newest one was made.
+    pub backups: (usize, Option<Timestamp>),
+}
+
+/// The keeper of the alarms. Cheap to clone.
+#[derive(Clone)]
+pub struct Alarms {
+    store: Store,
+    vitals: Vitals,
+    guard: Guard,
+    notices: Notices,
+    backups: Backups,
+    clock: Clock,
+}
+
+impl Alarms {
+    /// Puts the parts together.
+    pub fn new(store: Store, vitals: Vitals, guard: Guard, notices: Notices, backups: Backups, clock: Clock) -> Self {
+        Self { store, vitals, guard, notices, backups, clock }
+    }
+
+    /// Looks at everything.
+    pub async fn picture(&self) -> Result<Picture> {
+        let figures = self.vitals.figures()?;
+        let mut alarms = of_figures(&figures);
+        let dead = self.notices.list(Filter::Dead, None, DEAD_MAX)?.len();
+        if dead > 0 {
+            alarms.push(alarm(
+                "notices",
+                Grade::Problem,
+                format!("{} given up", counted(dead, "notice was", "notices were")),
+            ));
+        }
+        let queues = self.queues(&mut alarms)?;
+        let backups = self.backups(&mut alarms).await?;
+        self.store.read(|tx| {
+            for alarm in &mut alarms {
+                alarm.acknowledged = tx.get(&ACKNOWLEDGED, &alarm.key)?.filter(|seen| seen.text == alarm.text);
+            }
+            Ok(())
+        })?;
+        alarms.sort_by_key(|alarm| (alarm.acknowledged.is_some(), alarm.grade != Grade::Problem));
+        Ok(Picture { alarms, figures, queues, backups })
+    }
+
+    fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, usize)> {
+        let queues = self.guard.seen_queues()?;
+        let count = |health: Health| queues.iter().filter(|queue| queue.health == health).count();
+        let (growing, doomed) = (count(Health::Growing) + count(Health::Warned), count(Health::Doomed));
+        if doomed > 0 {
+            let text = format!("{} to be deleted", counted(doomed, "queue is", "queues are"));
+            alarms.push(alarm("queues doomed", Grade::Problem, text));
+        }
+        if growing > 0 {
+            let text = counted(growing, "queue grows or is over its warning", "queues grow or are over their warning");
+            alarms.push(alarm("queues growing", Grade::Warning, text));
+        }
+        Ok((queues.len(), growing + doomed))
+    }
+
+    async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {
+        let backups = self.backups.clone();
+        // A look into every file: not on a thread that answers others.
+        let listed = tokio::task::spawn_blocking(move || backups.list()).await;
+        let listed = listed.map_err(|e| Error::internal("listing backups", e))??;
+        let newest = listed.iter().filter_map(|(listed, _)| listed.label.as_ref().map(|label| label.made)).max();
+        let age_max = self.backups.period().saturating_mul(BACKUP_PERIODS_MAX);
+        match newest {
+            None => alarms.push(alarm("backups none", Grade::Warning, "There is no backup yet")),
+            Some(made) if self.clock.now().since(made) > age_max => {
+                alarms.push(alarm(
+                    "backups old",
+                    Grade::Problem,
+                    format!("The newest backup is too old: it is of {made}"),
+                ));
+            }
+            Some(_) => {}
+        }
+        let is_damaged = listed.iter().filter(|(listed, fate)| fate.problem.is_some() || listed.label.is_none());
+        let damaged: Vec<&str> = is_damaged.map(|(listed, _)| listed.name.as_str()).collect();
+        if !damaged.is_empty() {
+            alarms.push(alarm(
+                "backups damaged",
+                Grade::Problem,
+                format!("A backup is damaged: {}", damaged.join(", ")),
+            ));
+        }
+        Ok((listed.len(), newest))
+    }
+
+    /// Notes that an operator has seen an alarm as it is now: `text` is what they were shown.
+    pub async fn acknowledge(&self, caller: &Caller, key: &str, text: &str, reason: &str) -> Result<()> {
+        let alarms = self.picture().await?.alarms.into_iter();
+        let mut about_it = alarms.filter(|alarm| alarm.key == key);
+        let alarm = about_it.next().ok_or_else(|| Error::not_found(format!("there is no alarm `{key}` now")))?;
+        if alarm.text != text {
+            return Err(Error::conflict(format!("the alarm says something else now: {}", alarm.text)));
+        }
+        let (caller, reason) = (caller.because(reason), reason.to_owned());
+        self.store
+            .write(move |tx| {
+                tx.audit(caller.note("alarm.acknowledge", &alarm.key).with("text", alarm.text.clone()));
+                let by = caller.actor().to_string();
+                let seen = Acknowledged { text: alarm.text, by, at: tx.now(), reason };
+                tx.put(&ACKNOWLEDGED, &alarm.key, &seen)
+            })
+            .await
+    }
+
+    /// Forgets what was acknowledged and is over or has changed.
+    pub async fn forget_ended(&self) -> Result<()> {
+        let is_any = !self.store.read(|tx| tx.scan(&ACKNOWLEDGED, std::ops::Bound::Unbounded, 1))?.is_empty();
+        if !is_any {
+            return Ok(());
+        }
+        let alarms = self.picture().await?.alarms;
+        self.store
+            .write(move |tx| {
+                for (key, seen) in tx.scan(&ACKNOWLEDGED, ALARMS_MAX)? {
+                    let holds = alarms.iter().any(|alarm| alarm.key == key && alarm.text == seen.text);
+                    if !holds {
+                        tx.delete(&ACKNOWLEDGED, &key);
+                        tx.audit(Note::done(Actor::Appliance, "alarm.end", &key).with("text", seen.text));
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn alarm(key: impl Into<String>, grade: Grade, text: impl Into<String>) -> Alarm {
+    Alarm { key: key.into(), grade, text: text.into(), acknowledged: None }
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+fn of_figures(figures: &Figures) -> Vec<Alarm> {
+    let mut alarms: Vec<Alarm> = figures.loops.iter().filter_map(of_loop).collect();
+    if figures.administrator_refused == Some(true) {
+        alarms.push(alarm("broker", Grade::Problem, "The broker refuses our administrator"));
+    }
+    if figures.accounts_unsettled > 0 {
+        let text = format!("{} broker users are not yet as wished", figures.accounts_unsettled);
+        alarms.push(alarm("accounts", Grade::Warning, text));
+    }
+    alarms
+}
+
+fn of_loop(each: &Status) -> Option<Alarm> {
+    let (grade, what) = match each {
+        Status { brake: Some(why), .. } => (Grade::Problem, format!("the brake holds it: {why}")),
+        Status { paused: true, .. } => (Grade::Warning, "paused".to_owned()),
+        Status { failures: 1.., last_error, .. } => (Grade::Problem, format!("failing: {last_error}")),
+        _ => return None,
+    };
+    Some(alarm(format!("loop {}", each.name), grade, format!("Loop {}: {what}", each.name)))
+}
