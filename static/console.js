@@ -29,12 +29,13 @@ const tickAll = () => {
   }
 };
 
-// Parts marked `data-live` are asked for again now and then, while somebody looks and has nothing in hand there.
+// Parts marked `data-live` are asked for again when there is news, while somebody looks and has nothing in hand there.
 const PERIOD_MS = 15000;
+const live = () => [...document.querySelectorAll("[data-live]")];
 const refresh = async () => {
-  const parts = [...document.querySelectorAll("[data-live]")];
+  const parts = live();
   const busy = (part) => part.contains(document.activeElement) || part.querySelector("input:checked, details[open]");
-  if (parts.length === 0 || document.hidden || parts.some(busy)) return;
+  if (document.hidden || parts.some(busy)) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
   if (!answer || !answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -48,7 +49,43 @@ const refresh = async () => {
   }
 };
 
+// A stream says when there is news. The server ends it now and then, and the browser opens it again: that is news, too, of
+// what leaves no trace in the audit log. Without a stream the page asks by itself. One that nobody looks at has none.
+const base = document.currentScript.src.replace(/static\/console\.js.*$/, "");
+let stream = null;
+let timer = null;
+const poll = () => { timer ??= setInterval(refresh, PERIOD_MS); };
+const listen = () => {
+  if (stream || document.hidden) return;
+  stream = new EventSource(`${base}live?since=${document.getElementById("main").dataset.entry}`);
+  let isFirst = true;
+  stream.addEventListener("open", () => {
+    clearInterval(timer);
+    timer = null;
+    if (!isFirst) refresh();
+    isFirst = false;
+  });
+  stream.addEventListener("message", (event) => {
+    const main = document.getElementById("main");
+    if (main.dataset.entry === event.data) return;
+    main.dataset.entry = event.data;
+    refresh();
+  });
+  stream.addEventListener("error", () => { if (stream?.readyState === EventSource.CLOSED) poll(); });
+};
+const hush = () => {
+  stream?.close();
+  stream = null;
+};
+
 local(document);
 sendItself();
 tickAll();
-setInterval(refresh, PERIOD_MS);
+if (live().length > 0) {
+  listen();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return hush();
+    listen();
+    refresh();
+  });
+}

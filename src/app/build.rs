@@ -120,6 +120,8 @@ impl Appliance {
             body_timeout: settings.patience.body,
             body_room: Default::default(),
             tasks: Default::default(),
+            stop: Default::default(),
+            streams: crate::web::console::places(),
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());

@@ -143,7 +143,7 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     let address = listener.local_addr().map_err(|e| Error::internal("asking for our own address", e))?;
     let control = settings.data_dir.join(CONTROL_SOCKET);
     let control_listener = listen::bind_control(&control)?;
-    let (tasks, stop) = (appliance.app.tasks.clone(), CancellationToken::new());
+    let (tasks, stop) = (appliance.app.tasks.clone(), appliance.app.stop.clone());
     let door = |work_max, connections_max| Door {
         router: appliance.router.clone(),
         patience: settings.patience.head,

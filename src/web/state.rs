@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::api::BodyRoom;
@@ -102,6 +103,10 @@ pub struct Parts {
     pub body_room: BodyRoom,
     /// Work that outlives the request that asked for it, and whatever else the stop awaits.
     pub tasks: TaskTracker,
+    /// Cancelled when the appliance stops: answers that go on by themselves end then.
+    pub stop: CancellationToken,
+    /// Places of the streams that keep pages fresh.
+    pub streams: Arc<Semaphore>,
     /// The public list of namespaces in its wire form.
     pub list_cache: ListCache,
 }

@@ -70,7 +70,8 @@ const PAGES: [Page; 56] = [
     ("/access/operators/{operator}/{deed}", "/access/operators/ada/reset", "operator-reset"),
 ];
 /// Routes that are no pages of their own, each with why.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
+    "/live",                           // a stream
     "/login",                          // has a story of its own
     "/setup",                          // that, too
     "/settings/support",               // a file
@@ -152,4 +153,16 @@ async fn a_password_is_rotated_from_the_list_with_a_plan_and_a_receipt_with_and_
         browser.press(".receipt a").await;
         assert!(browser.text("main").await.contains(NAMESPACE));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overview_that_somebody_looks_at_becomes_fresh_by_itself() {
+    let (site, browser) = (Site::busy().await, Browser::start().await);
+    browser.take_session(&site).await;
+    browser.open(&site.url("/")).await;
+    assert!(!browser.text("main").await.contains("Loop rotate"));
+    site.operate("POST", "/loops/rotate/pause", None).await;
+    // Sooner than it would ask by itself: by the stream.
+    let shown = async { while !browser.text("main").await.contains("Loop rotate: paused") {} };
+    tokio::time::timeout(std::time::Duration::from_secs(10), shown).await.expect("news in time");
 }

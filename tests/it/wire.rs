@@ -138,6 +138,15 @@ impl Talk {
         tokio::time::timeout(PATIENCE, self.read_answer(method)).await.expect("an answer in time")
     }
 
+    /// Waits until a text has come, and returns all that came since the last one.
+    pub async fn until(&mut self, text: &str) -> String {
+        let came = |received: &[u8]| received.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        while !came(&self.received) {
+            assert!(self.more().await, "it hung up before it said {text:?}");
+        }
+        String::from_utf8(std::mem::take(&mut self.received)).unwrap()
+    }
+
     /// Waits until the other side hangs up, and returns what it said before.
     pub async fn end(mut self) -> Vec<u8> {
         let ended = async { while self.more().await {} };

@@ -124,6 +124,15 @@ impl Operators {
         Ok(Some(SignedIn { operator, role, caller, session, form_token: form_token(id) }))
     }
 
+    /// Whether a session with this public name goes on. To ask that is no use of it.
+    pub fn is_session(&self, session: &str) -> Result<bool> {
+        self.store.read(|tx| {
+            let Some(stored) = tx.get(&SESSIONS, &session.to_owned())? else { return Ok(false) };
+            let is_enabled = tx.get(&OPERATORS, &stored.operator)?.is_some_and(|record| !record.disabled);
+            Ok(is_enabled && !stored.is_over(tx.now()))
+        })
+    }
+
     async fn note_use(&self, session: String) -> Result<()> {
         let noted = self.store.write(move |tx| {
             // One that was ended meanwhile stays ended.

@@ -69,6 +69,8 @@ pub struct Frame {
     pub alarms: Vec<String>,
     /// What was just done.
     pub receipt: Option<Receipt>,
+    /// The last entry of the audit log when the page was made: what comes later is news.
+    pub entry: u64,
 }
 
 /// Who is signed in, and what is only for them.
@@ -126,6 +128,7 @@ impl Frame {
             who: Some(who(session)),
             alarms: alarms(app, &session.origin).await,
             receipt: receipt(app, session).unwrap_or_default(),
+            entry: app.store.read(|tx| tx.last_entry()).ok().flatten().unwrap_or(0),
         }
     }
 
@@ -148,6 +151,7 @@ impl Frame {
             who: None,
             alarms: in_the_open(origin).into_iter().collect(),
             receipt: None,
+            entry: 0,
         }
     }
 }

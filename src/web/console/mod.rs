@@ -16,6 +16,7 @@ mod frame;
 mod held;
 mod hosts;
 mod leases;
+mod live;
 mod login;
 mod loops;
 mod mounts;
@@ -35,6 +36,7 @@ mod text;
 mod theme;
 mod timeline;
 
+pub use live::{STREAMS_MAX, places};
 pub use mounts::{Access, Mount};
 
 use super::Router;
@@ -51,6 +53,7 @@ fn table() -> Mounts {
         .open_post("/setup", setup::set_up)
         .post_signed_in("/logout", login::log_out)
         .post_signed_in("/theme", theme::choose)
+        .get_signed_in("/live", live::stream)
         // One's own account.
         .get_signed_in("/account", account::show)
         .post_signed_in("/account/password", account::change_password)

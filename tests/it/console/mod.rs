@@ -8,6 +8,7 @@ mod clients;
 mod evidence;
 mod hosts;
 mod keeping;
+mod live;
 mod overview;
 mod pages;
 mod sessions;
