@@ -42,6 +42,23 @@ pub(super) enum Namespace {
         /// The namespace
         name: String,
     },
+    /// Lets a namespace end later; the next claim says again when it ends
+    #[command(after_help = "Example:\n  keylender namespace extend taskcluster-builds --until 2026-12-24T00:00:00Z")]
+    Extend {
+        /// The namespace
+        name: String,
+        /// When it ends
+        #[arg(long, value_name = "TIME")]
+        until: String,
+    },
+    /// Sets what operators should know of a namespace; an empty note takes it away
+    #[command(after_help = "Example:\n  keylender namespace note taskcluster-builds 'is moved in spring'")]
+    Note {
+        /// The namespace
+        name: String,
+        /// The note
+        note: String,
+    },
     /// Tells somebody else, too, when something is wrong with a namespace; no claim changes that
     #[command(after_help = "Example:\n  keylender namespace own taskcluster-builds team@example.org")]
     Own(Owner),
@@ -96,6 +113,14 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         }
         Namespace::Expire { name } => {
             drop(operator.work(&format!("/namespaces/{}/expire", output::segment(&name))).await?);
+        }
+        Namespace::Extend { name, until } => {
+            let path = format!("/namespaces/{}/extend", output::segment(&name));
+            drop(operator.call("POST", &path, Some(json!({ "expires": until }))).await?);
+        }
+        Namespace::Note { name, note } => {
+            let path = format!("/namespaces/{}/note", output::segment(&name));
+            drop(operator.call("PUT", &path, Some(json!({ "note": note }))).await?);
         }
         Namespace::Own(owner) => change_owner(&operator, "PUT", &owner).await?,
         Namespace::Disown(owner) => change_owner(&operator, "DELETE", &owner).await?,

@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 56] = [
+const PAGES: [Page; 59] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -21,6 +21,13 @@ const PAGES: [Page; 56] = [
     ("/namespaces/{namespace}/expire", "/namespaces/taskcluster-foo/expire", "namespace-expire"),
     ("/namespaces/{namespace}/revoke", "/namespaces/taskcluster-foo/revoke", "namespace-revoke"),
     ("/namespaces/{namespace}/hand-over", "/namespaces/taskcluster-foo/hand-over", "namespace-hand-over"),
+    (
+        "/namespaces/{namespace}/extend",
+        "/namespaces/taskcluster-foo/extend?expires=2027-01-01T00%3A00%3A00Z",
+        "namespace-extend",
+    ),
+    ("/many/namespaces/rotate", "/many/namespaces/rotate?name=taskcluster-foo", "namespaces-rotate"),
+    ("/many/namespaces/expire", "/many/namespaces/expire?name=taskcluster-foo", "namespaces-expire"),
     ("/leases", "/leases", "leases"),
     ("/leases/revoke", "/leases/revoke?prefix=taskcluster-", "leases-revoke"),
     ("/queues", "/queues", "queues"),

@@ -133,6 +133,7 @@ impl Namespaces {
             expires,
             contact,
             owners: Vec::new(),
+            note: String::new(),
             active: Slot::First,
             next_rotation,
             promised_until: next_rotation.plus(self.rules.grace()),

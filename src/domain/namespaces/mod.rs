@@ -1,6 +1,7 @@
 //! Namespaces on the message bus: who claims one is lent a broker user limited to it.
 
 mod adopt;
+mod amend;
 mod claim;
 mod connection_string;
 mod expire;
@@ -25,6 +26,7 @@ use crate::domain::accounts::{Accounts, Standing, Turns, Wish};
 use crate::ports::broker::Access;
 use crate::store::{ReadTx, Store, Table};
 
+pub use amend::NOTE_LEN_MAX;
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
 pub use expire::{Expired, Which};
@@ -58,6 +60,9 @@ struct Namespace {
     /// Whom else to tell, as operators settled it. No claim resets it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     owners: Vec<MailAddress>,
+    /// What operators should know of it. No claim resets it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    note: String,
     /// The slot whose password is lent now; the other one rests.
     active: Slot,
     /// When the slots change places.
@@ -215,6 +220,8 @@ pub struct Detail {
     pub contact: Option<String>,
     /// Whom else to tell, as operators settled it.
     pub owners: Vec<MailAddress>,
+    /// What operators should know of it.
+    pub note: String,
     /// Where it is in its life.
     pub phase: Phase,
     /// The slot whose password is lent now.
@@ -312,6 +319,7 @@ impl Namespaces {
             times: Times { created: namespace.created, expires: namespace.expires },
             contact: namespace.contact,
             owners: namespace.owners,
+            note: namespace.note,
             active: namespace.active,
             next_rotation: namespace.next_rotation,
             promised_until: namespace.promised_until,

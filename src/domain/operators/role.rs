@@ -55,6 +55,7 @@ const WORK: &[&str] = &[
     "keylender:loop:release:*",
     "keylender:loop:run:*",
     "keylender:namespace:expire:*",
+    "keylender:namespace:extend:*",
     "keylender:namespace:note:*",
     "keylender:namespace:owners:*",
     "keylender:namespace:rotate:*",

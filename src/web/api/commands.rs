@@ -1,7 +1,7 @@
 //! Which command does the same as a method of our own API, with `<arguments>` to be put in.
 
 /// By the name of the method. Methods that are not here have no command of their own.
-const COMMANDS: [(&str, &str); 64] = [
+const COMMANDS: [(&str, &str); 66] = [
     ("auditCheckpoint", "audit verify"),
     ("broker", "broker show"),
     ("changeClient", "client change <clientId> --description <text>"),
@@ -20,6 +20,7 @@ const COMMANDS: [(&str, &str); 64] = [
     ("enableClient", "client enable <clientId>"),
     ("enableOperator", "operator enable <operator>"),
     ("expireNamespace", "namespace expire <namespace>"),
+    ("extendNamespace", "namespace extend <namespace> --until <time>"),
     ("finishRotation", "namespace finish <namespace>"),
     ("held", "audit held --object <object>"),
     ("heldAt", "audit at <time>"),
@@ -38,6 +39,7 @@ const COMMANDS: [(&str, &str); 64] = [
     ("listSettings", "config"),
     ("nameClientCertificate", "client certificate <clientId> <name>"),
     ("namespace", "namespace show <namespace>"),
+    ("noteNamespace", "namespace note <namespace> <note>"),
     ("ownNamespace", "namespace own <namespace> <address>"),
     ("pauseLoop", "loop pause <loop>"),
     ("planLoop", "loop plan <loop>"),

@@ -2,13 +2,14 @@
 
 use axum::routing::MethodFilter;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::clients::{Done, done, endpoint};
+use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, When, Which};
+use crate::proto::formats;
 use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
@@ -60,6 +61,24 @@ static EXPIRE: Endpoint = endpoint(
 )
 .answers::<Done>();
 
+static EXTEND: Endpoint = endpoint(
+    "extendNamespace",
+    MethodFilter::POST,
+    "/namespaces/<namespace>/extend",
+    "keylender:namespace:extend:<namespace>",
+    "Lets a namespace end later, until a claim says otherwise.",
+)
+.takes::<End>()
+.answers::<Done>();
+static NOTE: Endpoint = endpoint(
+    "noteNamespace",
+    MethodFilter::PUT,
+    "/namespaces/<namespace>/note",
+    "keylender:namespace:note:<namespace>",
+    "Sets what operators should know of a namespace; an empty note takes it away.",
+)
+.takes::<Note>()
+.answers::<Done>();
 static OWN: Endpoint = endpoint(
     "ownNamespace",
     MethodFilter::PUT,
@@ -84,6 +103,8 @@ pub(super) fn routes() -> Routes {
         .serve(&ROTATE, name, rotate)
         .serve(&FINISH, name, finish)
         .serve(&EXPIRE, name, expire)
+        .serve(&EXTEND, name, extend)
+        .serve(&NOTE, name, note)
         .serve(&OWN, owner, own)
         .serve(&DISOWN, owner, disown)
 }
@@ -104,6 +125,9 @@ struct Shown {
     expires: Timestamp,
     contact: Option<String>,
     owners: Vec<MailAddress>,
+    /// What operators should know of it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    note: String,
     active_slot: u8,
     next_rotation: Timestamp,
     accounts: Vec<Standing>,
@@ -141,6 +165,7 @@ impl From<Detail> for Shown {
             expires: detail.times.expires,
             contact: detail.contact,
             owners: detail.owners,
+            note: detail.note,
             active_slot: detail.active.into(),
             next_rotation: detail.next_rotation,
             accounts: detail.accounts,
@@ -195,6 +220,33 @@ async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
 /// Done, or why nothing was.
 fn done_if(is_done: bool, why_not: &str) -> Result<Reply> {
     if is_done { done() } else { Err(Error::conflict(why_not)) }
+}
+
+/// Read as leniently as a claim's.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct End {
+    expires: String,
+}
+
+async fn extend(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
+    let End { expires } = read_input(&call.payload)?;
+    let expires = formats::date_time(&expires)
+        .map_err(|_| Error::invalid("expected a time like 2026-11-20T14:03:00Z").with_code("InputValidationError"))?;
+    app.namespaces.extend(&name, expires, &call.caller).await?;
+    done()
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    note: String,
+}
+
+async fn note(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
+    let Note { note } = read_input(&call.payload)?;
+    app.namespaces.note(&name, note, &call.caller).await?;
+    done()
 }
 
 async fn own(app: App, call: Call, (name, address): (NamespaceName, MailAddress)) -> Result<Reply> {

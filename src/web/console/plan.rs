@@ -84,6 +84,14 @@ impl Same {
         Self { command: format!("keylender {}", words.join(" ")), ..Self::of_call(session, method, path, body) }
     }
 
+    /// A call and a command for each of some names, which stand for `$name`.
+    pub fn of_each(session: &Session, names: &[&str], path: &str, command: &str) -> Self {
+        let names: Vec<String> = names.iter().map(|name| shell(name)).collect();
+        let each = |line: &str| format!("for name in {}; do {line}; done", names.join(" "));
+        let Self { curl, .. } = Self::of_call(session, "POST", path, None);
+        Self { curl: each(&curl), command: each(&format!("keylender {command} \"$name\"")) }
+    }
+
     /// A call that no command makes.
     pub fn of_call(session: &Session, method: &str, path: &str, body: Option<&str>) -> Self {
         let scheme = if session.origin.peer.is_https { "https" } else { "http" };

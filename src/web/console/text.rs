@@ -16,12 +16,19 @@ const SHOWN_LEN: usize = 300;
 #[derive(Clone, Debug)]
 pub struct Foreign<'t> {
     text: Cow<'t, str>,
+    len_max: usize,
 }
 
 impl<'t> Foreign<'t> {
     /// Takes the text as it came.
     pub fn of(text: impl Into<Cow<'t, str>>) -> Self {
-        Self { text: text.into() }
+        Self { text: text.into(), len_max: SHOWN_LEN }
+    }
+
+    /// The lines of a text that is short by a rule of ours, none of them cut.
+    pub fn lines(text: &str) -> Vec<Foreign<'static>> {
+        let line = |line: &str| Foreign { text: line.to_owned().into(), len_max: usize::MAX };
+        text.lines().map(line).collect()
     }
 }
 
@@ -31,7 +38,7 @@ impl fmt::Display for Foreign<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<bdi>")?;
         let mut characters = self.text.chars();
-        for c in characters.by_ref().take(SHOWN_LEN) {
+        for c in characters.by_ref().take(self.len_max) {
             match c {
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,

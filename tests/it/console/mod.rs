@@ -9,6 +9,7 @@ mod evidence;
 mod hosts;
 mod keeping;
 mod live;
+mod namespaces;
 mod overview;
 mod pages;
 mod sessions;

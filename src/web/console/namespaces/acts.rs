@@ -5,10 +5,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::named;
-use crate::base::{Error, MailAddress, NamespaceName, Result};
+use crate::base::{Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::leases::{Filter, Kind, Revocation};
 use crate::domain::namespaces::{Claim, When, Which};
 use crate::domain::wraps::LASTS;
+use crate::proto::formats;
 use crate::web::console::form::{CheckedForm, Nothing};
 use crate::web::console::frame::{Frame, page};
 use crate::web::console::plan::{self, Plan, Same, Weight};
@@ -224,5 +225,68 @@ pub async fn own(app: App, session: Session, form: CheckedForm<Owner>) -> Result
 pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
     let name = named(&session)?;
     app.namespaces.disown(&name, MailAddress::parse(&form.input.owner)?, &session.caller).await?;
+    plan::done(&app, &session, &home(&name))
+}
+
+fn moment(text: &str) -> Result<Timestamp> {
+    let wrong = |_| Error::invalid("a moment was expected, such as 2026-12-24T00:00:00Z");
+    formats::date_time(text.trim()).map_err(wrong)
+}
+
+/// What a later end would do.
+pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
+    let name = named(&session)?;
+    let detail = app.namespaces.detail(&name)?;
+    let expires = moment(session.query("expires").unwrap_or_default())?;
+    let path = format!("{}/extend", home(&name));
+    let text = expires.to_string();
+    let plan = Plan {
+        title: format!("Extend {name}"),
+        effects: vec![
+            format!("It ends {expires} instead of {}.", detail.times.expires),
+            "The next claim says again when it ends: services that claim it go on as before.".to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        fields: vec![("expires", text.clone())],
+        button: "Extend it",
+        back: home(&name),
+        same: Same::of(
+            &session,
+            "POST",
+            &path,
+            Some(&format!(r#"{{"expires":"{text}"}}"#)),
+            &["namespace", "extend", name.as_str(), "--until", &text],
+        ),
+        action: path,
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// When it ends.
+#[derive(Deserialize)]
+pub struct End {
+    expires: String,
+}
+
+/// Lets a namespace end later.
+pub async fn extend(app: App, session: Session, form: CheckedForm<End>) -> Result<Response> {
+    let name = named(&session)?;
+    let caller = form.with_reason(&session)?;
+    app.namespaces.extend(&name, moment(&form.input.expires)?, &caller).await?;
+    plan::done(&app, &session, &home(&name))
+}
+
+/// What should be known.
+#[derive(Deserialize)]
+pub struct Noted {
+    note: String,
+}
+
+/// Sets the note of a namespace.
+pub async fn note(app: App, session: Session, form: CheckedForm<Noted>) -> Result<Response> {
+    let name = named(&session)?;
+    // Forms send lines as mail does.
+    let note = form.input.note.replace("\r\n", "\n").trim().to_owned();
+    app.namespaces.note(&name, note, &session.caller).await?;
     plan::done(&app, &session, &home(&name))
 }

@@ -1,10 +1,15 @@
 //! Namespaces: which there are, who has their passwords, and what happened to one.
 
 mod acts;
+mod many;
 
 pub use acts::{
-    disown, expire, finish, hand_over, own, plan_expire, plan_hand_over, plan_revoke, plan_rotate, revoke, rotate,
+    disown, expire, extend, finish, hand_over, note, own, plan_expire, plan_extend, plan_hand_over, plan_revoke,
+    plan_rotate, revoke, rotate,
 };
+pub use many::{expire_many, plan_expire_many, plan_rotate_many, rotate_many};
+
+use std::time::Duration;
 
 use askama::Template;
 use axum::response::Response;
@@ -12,15 +17,17 @@ use axum::response::Response;
 use super::frame::{Frame, page};
 use super::plan::Same;
 use super::session::Session;
-use super::table::{Cell, Column, Shown, Table, View};
+use super::table::{Cell, Column, Select, Shown, Table, View};
 use super::text::{Foreign, Moment, State, Tone};
 use super::timeline::{self, Timeline};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
-use crate::domain::namespaces::{Detail, HeldBy, Holder, NamespaceLease, Phase, Summary};
+use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Summary};
 use crate::web::state::App;
 
 /// Connections of one namespace that are shown: a person does not read more.
 const CONNECTIONS_MAX: usize = 200;
+/// By how much later the field for a later end proposes: a week, in which somebody can look after it.
+const LATER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Columns that cost a look for each row.
 const LATE: &[&str] = &["claimed", "by"];
 
@@ -50,7 +57,13 @@ const NAMESPACES: Table<Summary> = Table {
         Column { name: "by", title: "By", cell: |each| Cell::text(by(each.last_claim.as_ref())) },
     ],
     sort: "name",
-    select: None,
+    select: Some(Select {
+        key: |each| each.namespace.to_string(),
+        actions: &[
+            ("Rotate", "/many/namespaces/rotate", "keylender:namespace:rotate:*"),
+            ("Remove", "/many/namespaces/expire", "keylender:namespace:expire:*"),
+        ],
+    }),
     empty: (
         "No namespace was claimed so far. A service claims one by one request, with the credentials of a client that may:",
         "keylender claim taskcluster-example",
@@ -72,6 +85,8 @@ struct May {
     revoke: bool,
     hand_over: bool,
     own: bool,
+    extend: bool,
+    note: bool,
 }
 
 #[derive(Template)]
@@ -82,6 +97,11 @@ struct Page {
     state: State,
     contact: Option<Foreign<'static>>,
     owners: Vec<String>,
+    note: String,
+    note_lines: Vec<Foreign<'static>>,
+    note_len_max: usize,
+    /// What the field for a later end begins with.
+    later: String,
     created: Moment,
     expires: Moment,
     next_rotation: Moment,
@@ -170,6 +190,10 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         state: phase_state(detail.phase),
         contact: detail.contact.clone().map(Foreign::of),
         owners: detail.owners.iter().map(ToString::to_string).collect(),
+        note_lines: Foreign::lines(&detail.note),
+        note: detail.note.clone(),
+        note_len_max: NOTE_LEN_MAX,
+        later: detail.times.expires.plus(LATER).to_string(),
         created: moment(detail.times.created),
         expires: moment(detail.times.expires),
         next_rotation: moment(detail.next_rotation),
@@ -192,6 +216,8 @@ fn may(session: &Session, name: &NamespaceName) -> May {
         revoke: session.may("keylender:lease:revoke"),
         hand_over: session.may(&format!("pulse:namespace:{name}")),
         own: session.may(&format!("keylender:namespace:owners:{name}")),
+        extend: session.may(&format!("keylender:namespace:extend:{name}")),
+        note: session.may(&format!("keylender:namespace:note:{name}")),
     }
 }
 
