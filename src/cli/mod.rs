@@ -6,6 +6,7 @@ mod broker;
 mod claim;
 mod client;
 mod config;
+mod connection;
 mod doctor;
 mod host;
 mod key;
@@ -108,6 +109,9 @@ enum ApplianceCommand {
     /// Rules for queues, and where a queue is going
     #[command(subcommand, after_help = "Example:\n  keylender queue rules")]
     Queue(queue::Queue),
+    /// Connections and exchanges of namespaces at the broker
+    #[command(subcommand, after_help = "Example:\n  keylender connection list")]
+    Connection(connection::Connection),
     /// Machines that ask for credentials: why they got what they got, and which may not
     #[command(subcommand, after_help = "Example:\n  keylender host check 10.1.2.3")]
     Host(host::Host),
@@ -215,6 +219,7 @@ async fn run(
         ApplianceCommand::Broker(command) => broker::run(command, &settings).await,
         ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
         ApplianceCommand::Queue(command) => queue::run(command, &settings).await,
+        ApplianceCommand::Connection(command) => connection::run(command, &settings).await,
         ApplianceCommand::Operator(command) => operator::run(command, &settings).await,
         ApplianceCommand::Audit(command) => audit::run(command, &settings).await,
         ApplianceCommand::Backup(command) => backup::run(command, &settings).await,

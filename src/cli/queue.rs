@@ -1,4 +1,4 @@
-//! `keylender queue`: rules that operators set for queues, and where a queue is going.
+//! `keylender queue`: how a queue is and where it is going, the rules that operators set, and ending one by hand.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
-use crate::base::{Span, Timestamp};
+use crate::base::{Result, Span, Timestamp};
 
 #[derive(Subcommand)]
 pub(super) enum Queue {
@@ -25,6 +25,22 @@ pub(super) enum Queue {
         /// The pattern
         pattern: String,
     },
+    /// Shows a queue as the broker has it now, and its last counts
+    #[command(after_help = "Example:\n  keylender queue show queue/taskcluster-builds/jobs")]
+    Show {
+        /// The queue
+        name: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Throws away the messages of a queue that wait
+    #[command(after_help = "Example:\n  keylender queue purge queue/taskcluster-builds/jobs --reason 'poisoned'")]
+    Purge(Ended),
+    /// Deletes a queue with its messages
+    #[command(
+        after_help = "Example:\n  keylender queue delete queue/taskcluster-builds/jobs --reason 'nobody reads it'"
+    )]
+    Delete(Ended),
     /// Shows how fast a queue grows, and when it is warned of and deleted at that rate
     #[command(after_help = "Example:\n  keylender queue forecast queue/taskcluster-builds/jobs")]
     Forecast {
@@ -33,6 +49,16 @@ pub(super) enum Queue {
         #[command(flatten)]
         format: Format,
     },
+}
+
+/// A queue that is to lose something.
+#[derive(Args)]
+pub(super) struct Ended {
+    /// The queue
+    name: String,
+    /// Why, for the audit log
+    #[arg(long, value_name = "WHY")]
+    reason: String,
 }
 
 /// A pattern and its rule.
@@ -81,6 +107,15 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
             drop(operator.call("PUT", &path(&ruled.pattern), Some(rule(&ruled))).await?);
         }
         Queue::Unrule { pattern } => drop(operator.call("DELETE", &path(&pattern), None).await?),
+        Queue::Show { name, format } => {
+            let shown = operator.call("GET", &format!("/queues/{}", output::segment(&name)), None).await?;
+            match format.json {
+                true => output::json(&shown),
+                false => show_queue(&shown),
+            }
+        }
+        Queue::Purge(ended) => end(&operator, &ended, "purge").await?,
+        Queue::Delete(ended) => end(&operator, &ended, "delete").await?,
         Queue::Forecast { name, format } => {
             let path = format!("/queues/{}/forecast", output::segment(&name));
             let shown = operator.call("GET", &path, None).await?;
@@ -91,6 +126,11 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
         }
     }
     Ok(())
+}
+
+async fn end(operator: &Operator, ended: &Ended, how: &str) -> Result<()> {
+    let path = format!("/queues/{}/{how}", output::segment(&ended.name));
+    operator.call("POST", &path, Some(json!({ "reason": ended.reason }))).await.map(drop)
 }
 
 fn rule(ruled: &Ruled) -> Value {
@@ -131,6 +171,13 @@ fn show_rules(list: &Value) {
         "remark",
     ];
     output::table(&heading, &output::rows(list, "rules", &members));
+}
+
+fn show_queue(queue: &Value) {
+    for member in ["queue", "namespace", "messages", "bytes", "consumers", "state", "type"] {
+        output::line(&format!("{member:10} {}", output::text(queue, member)));
+    }
+    output::table(&["COUNTED", "MESSAGES"], &output::rows(queue, "counts", &["at", "messages"]));
 }
 
 fn show_forecast(forecast: &Value) {

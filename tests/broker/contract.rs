@@ -299,6 +299,7 @@ pub async fn odd_names_of_queues_and_exchanges_come_back_as_they_were(world: &dy
             [(name, Some(0))]
         );
         assert!(broker.exchanges(vhost).await.unwrap().iter().any(|exchange| exchange.name == name));
+        assert!(broker.purge_queue(vhost, name).await.unwrap(), "{name}");
         assert!(broker.delete_queue(vhost, name).await.unwrap(), "{name}");
         assert!(broker.delete_exchange(vhost, name).await.unwrap(), "{name}");
         assert_eq!(broker.queue(vhost, name).await.unwrap(), None);
@@ -310,6 +311,7 @@ pub async fn names_that_no_url_can_hold_are_refused(world: &dyn World) {
     for name in ["", ".", ".."] {
         assert_eq!(world.broker().queue(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
         assert_eq!(world.broker().delete_queue(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(world.broker().purge_queue(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
         assert_eq!(world.broker().delete_exchange(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
         assert_eq!(world.broker().close_connection(name, "test").await.unwrap_err().kind(), Kind::Invalid);
     }
@@ -328,6 +330,7 @@ pub async fn unknown_things_are_no_failures(world: &dyn World) {
     assert!(!broker.delete_permission(vhost, &nobody).await.unwrap());
     assert_eq!(broker.queue(vhost, "nothing").await.unwrap(), None);
     assert!(!broker.delete_queue(vhost, "nothing").await.unwrap());
+    assert!(!broker.purge_queue(vhost, "nothing").await.unwrap());
     assert!(!broker.delete_exchange(vhost, "nothing").await.unwrap());
     assert!(!broker.close_connection("127.0.0.1:1 -> 127.0.0.1:2", "test").await.unwrap());
     broker.close_connections_of(&nobody, "test").await.unwrap();

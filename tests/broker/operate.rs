@@ -4,6 +4,8 @@ use std::process::Output;
 use std::time::Duration;
 
 use keylender::ports::broker::Broker;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
 use serde_json::{Value, json};
 
 use crate::appliance::Appliance;
@@ -15,8 +17,12 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a command of the built binary came to: its exit code and what it printed.
 pub async fn keylender(appliance: &Appliance, command: &str) -> (i32, String) {
+    run(appliance, &command.split(' ').collect::<Vec<_>>()).await
+}
+
+async fn run(appliance: &Appliance, words: &[&str]) -> (i32, String) {
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_keylender"));
-    program.args(command.split(' ')).arg("--data-dir").arg(&appliance.settings.data_dir).env_clear();
+    program.args(words).arg("--data-dir").arg(&appliance.settings.data_dir).env_clear();
     let settings = appliance.settings.data_dir.join("empty.conf");
     std::fs::write(&settings, "").unwrap();
     let Output { status, stdout, stderr } = program.arg("--config").arg(settings).output().await.unwrap();
@@ -99,4 +105,56 @@ async fn an_operator_plans_runs_pauses_and_resumes_loops() {
         (1, true),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_looks_at_traffic_and_ends_it_by_hand() {
+    let appliance = Appliance::by_hand("operate.traffic", |_| {}).await;
+    let connection = appliance.lent(NAMESPACE).await.connect().await;
+    let channel = connection.create_channel().await.unwrap();
+    let queue = "queue/taskcluster-a/jobs";
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), durable, FieldTable::default()).await.unwrap();
+    let kind = lapin::ExchangeKind::Topic;
+    let exchange = "exchange/taskcluster-a/events";
+    channel.exchange_declare(exchange.into(), kind, Default::default(), FieldTable::default()).await.unwrap();
+    channel
+        .queue_bind(queue.into(), exchange.into(), "#".into(), Default::default(), FieldTable::default())
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let sent =
+            channel.basic_publish(exchange.into(), "k".into(), Default::default(), b"job", Default::default()).await;
+        sent.unwrap().await.unwrap();
+    }
+    let exchanges: Value = well(&appliance, "connection exchanges --json").await.parse().unwrap();
+    assert_eq!(exchanges["exchanges"], json!([{"exchange": exchange, "namespace": NAMESPACE, "type": "topic"}]));
+    let show = format!("queue show {queue} --json");
+    eventually(async || {
+        let shown: Value = well(&appliance, &show).await.parse().unwrap();
+        (shown["messages"] == 3).then_some(())
+    })
+    .await;
+    well(&appliance, &format!("queue purge {queue} --reason poisoned")).await;
+    eventually(async || {
+        let shown: Value = well(&appliance, &show).await.parse().unwrap();
+        (shown["messages"] == 0).then_some(())
+    })
+    .await;
+
+    let listed = eventually(async || {
+        let list: Value = well(&appliance, "connection list --json").await.parse().unwrap();
+        list["connections"].as_array().unwrap().first().cloned()
+    })
+    .await;
+    assert_eq!((&listed["namespace"], &listed["peerHost"]), (&json!(NAMESPACE), &json!("127.0.0.1")), "{listed}");
+    let name = listed["connection"].as_str().unwrap();
+    assert_eq!(run(&appliance, &["connection", "close", name, "--reason", "old password"]).await, (0, String::new()));
+    eventually(async || (!connection.status().connected()).then_some(())).await;
+    well(&appliance, &format!("queue delete {queue} --reason unread")).await;
+    let (code, said) = keylender(&appliance, &show).await;
+    assert_eq!((code, said.as_str()), (1, "keylender: no namespace has a queue of this name now\n"));
+    for (action, object) in [("queue.purge", queue), ("queue.delete", queue), ("connection.close", name)] {
+        assert_eq!(appliance.audited(action, "done")[0]["object"], object, "{action}");
+    }
 }

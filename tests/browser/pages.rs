@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 59] = [
+const PAGES: [Page; 65] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -31,6 +31,16 @@ const PAGES: [Page; 59] = [
     ("/leases", "/leases", "leases"),
     ("/leases/revoke", "/leases/revoke?prefix=taskcluster-", "leases-revoke"),
     ("/queues", "/queues", "queues"),
+    ("/queues/{queue}", "/queues/queue%2Ftaskcluster-foo%2Fbuilds", "queue"),
+    ("/queues/{queue}/purge", "/queues/queue%2Ftaskcluster-foo%2Fbuilds/purge", "queue-purge"),
+    ("/queues/{queue}/delete", "/queues/queue%2Ftaskcluster-foo%2Fbuilds/delete", "queue-delete"),
+    ("/connections", "/connections", "connections"),
+    (
+        "/connections/{connection}/close",
+        "/connections/127.0.0.1%3A1%20-%3E%20127.0.0.1%3A5672/close",
+        "connection-close",
+    ),
+    ("/exchanges", "/exchanges", "exchanges"),
     ("/queue-rules", "/queue-rules", "queue-rules"),
     ("/queue-rules/{pattern}/remove", "/queue-rules/queue%2Ftaskcluster-foo%2F%2A/remove", "queue-rule-remove"),
     ("/broker", "/broker", "broker"),

@@ -9,7 +9,7 @@ use keylender::base::{ClientId, Clock, MailAddress, NamespaceName, OperatorName,
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
 use keylender::domain::operators::{Role, Visitor};
-use keylender::ports::broker::{MemoryBroker, Queue};
+use keylender::ports::broker::{Exchange, MemoryBroker, Queue};
 use keylender::proto::addresses::AddressList;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -52,13 +52,17 @@ impl Site {
         {
             let name = NamespaceName::parse(name).unwrap();
             let claim = Claim { expires: None, contact: Some(contact.into()) };
-            appliance.namespaces.claim(&caller, &name, claim).await.unwrap();
+            let claimed = appliance.namespaces.claim(&caller, &name, claim).await.unwrap().into_inner();
+            let password = Secret::new(claimed.connection_string.expose().split([':', '@']).nth(2).unwrap());
+            site.broker.connect(&format!("{name}-1"), &password, &site.settings.amqp.vhost, BEGIN);
         }
         for (name, messages) in [("builds", 12), ("results/of/everything-that-was-ever-built", 5000)] {
             let name = format!("queue/{NAMESPACE}/{name}");
             let queue = Queue { name, messages: Some(messages), state: Some("running".into()), ..Queue::default() };
             site.broker.put_queue(&site.settings.amqp.vhost, queue);
         }
+        let exchange = Exchange { name: format!("exchange/{NAMESPACE}/events"), kind: Some("topic".into()) };
+        site.broker.put_exchange(&site.settings.amqp.vhost, exchange);
         for looked in ["monitor", "rotate", "reconcile"] {
             appliance.loops.run(looked).await.unwrap();
         }

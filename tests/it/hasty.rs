@@ -98,6 +98,9 @@ impl Broker for Hasty {
     async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
         self.memory.delete_queue(vhost, name).await
     }
+    async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        self.memory.purge_queue(vhost, name).await
+    }
     async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
         self.memory.exchanges(vhost).await
     }

@@ -9,7 +9,7 @@ use keylender::domain::operators::Role;
 use keylender::web::api::openapi;
 use serde_json::{Value, json};
 
-use crate::console::Browser;
+use crate::console::{Browser, traffic};
 use crate::dns::DnsServer;
 use crate::hosts::{HOST, NAME, ask_from, set_up};
 use crate::schema::{problems, resolve};
@@ -196,6 +196,7 @@ async fn every_method_answers_as_the_document_says() {
     call(&world, &mut seen, "POST", &format!("/namespaces/{NAMESPACE}/expire"), None).await;
 
     operators(&mut seen).await;
+    at_the_broker(&mut seen).await;
     // A clock that was set makes a brake hold, and then there is something to release.
     world.clock.set(world.clock.now().plus(Duration::from_secs(4 * 3600)));
     Operator::connect(&world.settings).unwrap().call("POST", "/loops/rotate/run", None).await.unwrap_err();
@@ -207,6 +208,19 @@ async fn every_method_answers_as_the_document_says() {
         .collect();
     let unseen: Vec<_> = all.difference(&seen).collect();
     assert!(unseen.is_empty(), "nobody called {unseen:?}");
+}
+
+/// In a world of its own, which has something at the broker.
+async fn at_the_broker(seen: &mut BTreeSet<String>) {
+    let (world, connection) = traffic::world().await;
+    let (queue, why) = (format!("/queues/{}", segment(traffic::QUEUE)), json!({"reason": "to see"}));
+    for path in ["/connections", "/exchanges", &queue] {
+        call(&world, seen, "GET", path, None).await;
+    }
+    let close = format!("/connections/{}/close", segment(&connection));
+    for path in [close, format!("{queue}/purge"), format!("{queue}/delete")] {
+        call(&world, seen, "POST", &path, Some(why.clone())).await;
+    }
 }
 
 /// In a world of its own: nobody signs in through a proxy that speaks plain HTTP.

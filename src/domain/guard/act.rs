@@ -248,7 +248,7 @@ impl Guard {
         Err(error)
     }
 
-    async fn audit(&self, note: Note) -> Result<()> {
+    pub(super) async fn audit(&self, note: Note) -> Result<()> {
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
             Ok(())

@@ -59,6 +59,11 @@ impl Samples {
         self.0.back().is_none_or(|(last, _)| now.since(*last) > AGE_MAX)
     }
 
+    /// The counts, from the first to the last.
+    pub fn counts(&self) -> Vec<(Timestamp, u64)> {
+        self.0.iter().copied().collect()
+    }
+
     /// Whether the last count is of this moment.
     pub fn is_of(&self, now: Timestamp) -> bool {
         self.0.back().is_some_and(|(last, _)| *last == now)

@@ -16,6 +16,7 @@ mod seen;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod words;
 
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
 pub use plan::{Object, Plan, Step, What};
 pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
 pub use seen::{Health, SeenQueue};
+pub use traffic::{QueueNow, SeenConnection, SeenExchange};
 
 use memory::{BRAKE, ONLY, RULES};
 use rules::REMARK_LEN_MAX;

@@ -58,6 +58,9 @@ pub(super) fn segment(name: &str) -> Result<String> {
     Ok(utf8_percent_encode(name, RESERVED).to_string())
 }
 
+/// The purge of a queue has no JSON, and answers with 406 whoever takes nothing else.
+const ACCEPTED: &str = "application/json, */*;q=0.1";
+
 /// A call. All of ours are idempotent, so all of them may be repeated.
 pub(super) struct Call {
     method: Method,
@@ -175,7 +178,7 @@ impl Http {
             return Err(Error::invalid("the broker's address must look like https://host:15671/api, without a login"));
         }
         let client = http_client()
-            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
+            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(ACCEPTED))]))
             .dns_resolver(resolver)
             .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)

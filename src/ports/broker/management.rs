@@ -233,6 +233,10 @@ impl Broker for ManagementBroker {
         self.delete(Call::delete(path_in("queues", vhost, name)?)).await
     }
 
+    async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        self.delete(Call::delete(format!("{}/contents", path_in("queues", vhost, name)?))).await
+    }
+
     async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
         let path = format!("exchanges/{}?disable_stats=true&columns=name,type", segment(vhost.as_str())?);
         self.list_in::<ExchangeRow, _>(&path).await

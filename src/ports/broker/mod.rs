@@ -268,6 +268,10 @@ pub trait Broker: Send + Sync {
     /// to a connection: close that.
     async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool>;
 
+    /// Throws away the messages of a queue that wait; those that a consumer has in hand stay. False when there is no such
+    /// queue. `Conflict` for one that belongs to a connection.
+    async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool>;
+
     /// The exchanges of a vhost, with those that the broker brings along.
     async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>>;
 

@@ -1,17 +1,19 @@
 //! Which command does the same as a method of our own API, with `<arguments>` to be put in.
 
 /// By the name of the method. Methods that are not here have no command of their own.
-const COMMANDS: [(&str, &str); 66] = [
+const COMMANDS: [(&str, &str); 72] = [
     ("auditCheckpoint", "audit verify"),
     ("broker", "broker show"),
     ("changeClient", "client change <clientId> --description <text>"),
     ("checkHost", "host check <address>"),
     ("claimNamespace", "claim <namespace>"),
+    ("closeConnection", "connection close <connection> --reason <why>"),
     ("createClient", "client create <clientId> --scope <scope>"),
     ("createOperator", "operator create <operator> --role <role>"),
     ("createRole", "role create <roleId> --scope <scope>"),
     ("deleteClient", "client delete <clientId>"),
     ("deleteOperator", "operator delete <operator>"),
+    ("deleteQueue", "queue delete <queue> --reason <why>"),
     ("deleteRole", "role delete <roleId>"),
     ("disableClient", "client disable <clientId>"),
     ("disableOperator", "operator disable <operator>"),
@@ -27,6 +29,8 @@ const COMMANDS: [(&str, &str); 66] = [
     ("host", "host show <address>"),
     ("listBackups", "backup list"),
     ("listClients", "client list"),
+    ("listConnections", "connection list"),
+    ("listExchanges", "connection exchanges"),
     ("listHostRules", "host rules"),
     ("listHosts", "host list"),
     ("listLeases", "lease list"),
@@ -44,6 +48,8 @@ const COMMANDS: [(&str, &str); 66] = [
     ("pauseLoop", "loop pause <loop>"),
     ("planLoop", "loop plan <loop>"),
     ("pruneAudit", "audit prune --before <time>"),
+    ("purgeQueue", "queue purge <queue> --reason <why>"),
+    ("queue", "queue show <queue>"),
     ("queueForecast", "queue forecast <queue>"),
     ("referenceSecret", "audit find-secret"),
     ("releaseLoop", "loop release <loop>"),

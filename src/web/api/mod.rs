@@ -26,6 +26,7 @@ mod roles;
 mod room;
 mod settings;
 mod shapes;
+mod traffic;
 
 use std::future::Future;
 
@@ -206,6 +207,7 @@ pub fn own() -> Routes {
         .merge(namespaces::routes())
         .merge(loops::routes())
         .merge(queues::routes())
+        .merge(traffic::routes())
         .merge(hosts::routes())
         .merge(broker::routes())
         .merge(leases::routes())

@@ -26,6 +26,8 @@ const PLACES: &[(&str, &[Listed])] = &[
             ("Namespaces", "/namespaces", "keylender:namespace:list"),
             ("Queues", "/queues", "keylender:queue:list"),
             ("Queue rules", "/queue-rules", "keylender:queue:rules"),
+            ("Exchanges", "/exchanges", "keylender:exchange:list"),
+            ("Connections", "/connections", "keylender:connection:list"),
             ("Broker", "/broker", "keylender:broker:read"),
         ],
     ),

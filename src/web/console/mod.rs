@@ -24,6 +24,7 @@ mod namespaces;
 mod notices;
 mod overview;
 mod plan;
+mod queue;
 mod queues;
 mod roles;
 mod schema;
@@ -35,6 +36,7 @@ mod table;
 mod text;
 mod theme;
 mod timeline;
+mod traffic;
 
 pub use live::{STREAMS_MAX, places};
 pub use mounts::{Access, Mount};
@@ -154,6 +156,16 @@ fn bus(mounts: Mounts) -> Mounts {
         .get("/leases/revoke", "keylender:lease:revoke", leases::plan_revoke)
         .post("/leases/revoke", "keylender:lease:revoke", leases::revoke)
         .get("/queues", "keylender:queue:list", queues::list)
+        .get("/queues/{queue}", "keylender:queue:show:<queue>", queue::show)
+        .post("/queues/{queue}/exempt", "keylender:queue:rule:<queue>", queue::exempt)
+        .get("/queues/{queue}/purge", "keylender:queue:purge:<queue>", queue::plan_end)
+        .post("/queues/{queue}/purge", "keylender:queue:purge:<queue>", queue::purge)
+        .get("/queues/{queue}/delete", "keylender:queue:delete:<queue>", queue::plan_end)
+        .post("/queues/{queue}/delete", "keylender:queue:delete:<queue>", queue::delete)
+        .get("/connections", "keylender:connection:list", traffic::connections)
+        .get("/connections/{connection}/close", "keylender:connection:close:<connection>", traffic::plan_close)
+        .post("/connections/{connection}/close", "keylender:connection:close:<connection>", traffic::close)
+        .get("/exchanges", "keylender:exchange:list", traffic::exchanges)
         .get("/queue-rules", "keylender:queue:rules", queues::rules)
         .post("/queue-rules", "keylender:queue:rule:*", queues::set_rule)
         .get("/queue-rules/{pattern}/remove", "keylender:queue:rule:<pattern>", queues::plan_remove_rule)

@@ -22,13 +22,24 @@ const QUEUES: Table<SeenQueue> = Table {
     name: "queues",
     caption: "Queues of namespaces",
     columns: &[
-        Column { name: "name", title: "Queue", cell: |queue| Cell::text(&queue.name) },
+        Column {
+            name: "name",
+            title: "Queue",
+            cell: |queue| Cell::text(&queue.name).to(format!("/queues/{}", encoded(&queue.name))),
+        },
         Column {
             name: "namespace",
             title: "Namespace",
             cell: |queue| Cell::text(&queue.namespace).to(format!("/namespaces/{}", queue.namespace)),
         },
-        Column { name: "state", title: "State", cell: |queue| state(queue.health) },
+        Column {
+            name: "state",
+            title: "State",
+            cell: |queue| {
+                let (tone, word) = state(queue.health);
+                Cell::state(tone, word)
+            },
+        },
         Column { name: "messages", title: "Messages", cell: |queue| Cell::number(queue.messages) },
         Column { name: "rate", title: "More per hour", cell: |queue| Cell::text(rate(queue)) },
         Column {
@@ -97,13 +108,14 @@ struct Rules {
     same: Same,
 }
 
-fn state(health: Health) -> Cell {
+/// How a queue is, in a word.
+pub(super) fn state(health: Health) -> (Tone, &'static str) {
     match health {
-        Health::Normal => Cell::state(Tone::Well, "in order"),
-        Health::Growing => Cell::state(Tone::Warning, "growing"),
-        Health::Warned => Cell::state(Tone::Warning, "warned"),
-        Health::Doomed => Cell::state(Tone::Unwell, "to be deleted"),
-        Health::Exempt => Cell::state(Tone::Quiet, "exempt"),
+        Health::Normal => (Tone::Well, "in order"),
+        Health::Growing => (Tone::Warning, "growing"),
+        Health::Warned => (Tone::Warning, "warned"),
+        Health::Doomed => (Tone::Unwell, "to be deleted"),
+        Health::Exempt => (Tone::Quiet, "exempt"),
     }
 }
 

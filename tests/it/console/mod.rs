@@ -13,6 +13,7 @@ mod namespaces;
 mod overview;
 mod pages;
 mod sessions;
+pub mod traffic;
 
 pub use browser::Browser;
 

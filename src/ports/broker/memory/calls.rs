@@ -167,6 +167,23 @@ impl Broker for MemoryBroker {
         })
     }
 
+    async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        require_reachable(name)?;
+        self.request(format!("DELETE contents {vhost} {name}"), |state| {
+            let queue = state.queues.get_mut(&(vhost.to_string(), name.to_owned()));
+            match queue {
+                Some(queue) if queue.exclusive == Some(true) => {
+                    Err(Error::conflict("the broker does not let this be purged"))
+                }
+                Some(queue) => {
+                    queue.messages = queue.messages.map(|_| 0);
+                    Ok(true)
+                }
+                None => Ok(false),
+            }
+        })
+    }
+
     async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
         self.request(format!("GET exchanges {vhost}"), |state| {
             state.require_vhost(vhost)?;

@@ -1,0 +1,160 @@
+//! The traffic of namespaces as the broker tells it now, for people, and what they do to it by hand.
+//!
+//! What they do is in the audit log before it is done, like all that destroys something, and again if it did not work.
+
+use std::future::Future;
+
+use super::{Guard, Pattern, QueueRule, SeenQueue};
+use crate::base::audit::{Note, Outcome};
+use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::auth::Caller;
+use crate::ports::broker::{Connection, Exchange, Queue};
+
+/// A connection of a user of a namespace.
+#[derive(Clone, Debug)]
+pub struct SeenConnection {
+    /// Whose it is.
+    pub namespace: NamespaceName,
+    /// What the broker tells of it.
+    pub told: Connection,
+}
+
+/// An exchange of a namespace.
+#[derive(Clone, Debug)]
+pub struct SeenExchange {
+    /// Whose it is.
+    pub namespace: NamespaceName,
+    /// What the broker tells of it.
+    pub told: Exchange,
+}
+
+/// A queue of a namespace.
+#[derive(Clone, Debug)]
+pub struct QueueNow {
+    /// Whose it is.
+    pub namespace: NamespaceName,
+    /// What the broker tells of it now.
+    pub told: Queue,
+    /// As the last pass of the monitor saw it, with its forecast; none before the first pass that counted it.
+    pub seen: Option<SeenQueue>,
+    /// The last counts of its messages.
+    pub counts: Vec<(Timestamp, u64)>,
+}
+
+impl Guard {
+    /// The connections of the users of all namespaces. New ones may be missing for some seconds (rabbitmq.md 2.4).
+    pub async fn connections(&self) -> Result<Vec<SeenConnection>> {
+        let all = self.accounts.broker()?.connections().await?;
+        let ours = all.into_iter().filter_map(|told| {
+            let namespace = self.rules.prefixes.connection(&told)?.namespace().clone();
+            Some(SeenConnection { namespace, told })
+        });
+        Ok(ours.collect())
+    }
+
+    /// Closes a connection; its client reads the reason. `NotFound` when none of ours has the name.
+    pub async fn close_connection(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
+        let found = self.connections().await?.into_iter().find(|connection| connection.told.name == name);
+        let found = found.ok_or_else(|| gone("connection"))?;
+        let note = || {
+            let note = caller.because(reason).note("connection.close", name);
+            note.with("user", found.told.user.as_str()).with("namespace", found.namespace.as_str())
+        };
+        let broker = self.accounts.broker()?;
+        self.by_hand("connection", note, broker.close_connection(name, reason)).await
+    }
+
+    /// The exchanges of all namespaces.
+    pub async fn exchanges(&self) -> Result<Vec<SeenExchange>> {
+        let all = self.accounts.broker()?.exchanges(&self.rules.vhost).await?;
+        let ours = all.into_iter().filter_map(|told| {
+            let namespace = self.rules.prefixes.exchange(&told.name)?.namespace().clone();
+            Some(SeenExchange { namespace, told })
+        });
+        Ok(ours.collect())
+    }
+
+    /// A queue of a namespace. `NotFound` when there is none of this name.
+    pub async fn queue(&self, name: &str) -> Result<QueueNow> {
+        let namespace = self.owner_of(name)?;
+        let told = self.accounts.broker()?.queue(&self.rules.vhost, name).await?.ok_or_else(|| gone("queue"))?;
+        let mut seen: Vec<SeenQueue> = self.seen_queues()?.into_iter().filter(|queue| queue.name == name).collect();
+        self.note_forecasts(&mut seen);
+        let counts = self.recent().samples.get(name).map(super::Samples::counts).unwrap_or_default();
+        Ok(QueueNow { namespace, told, seen: seen.pop(), counts })
+    }
+
+    /// Throws away the messages of a queue that wait. `NotFound` when no namespace has it.
+    pub async fn purge_queue(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
+        let queue = self.queue(name).await?;
+        let note = || noted(caller, "queue.purge", &queue, reason);
+        let broker = self.accounts.broker()?;
+        self.by_hand("queue", note, broker.purge_queue(&self.rules.vhost, name)).await
+    }
+
+    /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
+    pub async fn delete_queue_by_hand(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
+        let queue = self.queue(name).await?;
+        let note = || noted(caller, "queue.delete", &queue, reason);
+        let broker = self.accounts.broker()?;
+        self.by_hand("queue", note, broker.delete_queue(&self.rules.vhost, name)).await
+    }
+
+    /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
+    /// would mean other queues, too.
+    pub async fn exempt_queue(&self, caller: &Caller, name: &str, until: Timestamp, reason: &str) -> Result<()> {
+        self.owner_of(name)?;
+        if name.contains('*') {
+            return Err(Error::invalid("the name has a `*`, which stands for any text in a rule: set a rule by hand"));
+        }
+        let (rules, pattern) = (self.queue_rules()?, Pattern::parse(name)?);
+        let own = rules.iter().find(|(known, _)| *known == pattern).map(|(_, rule)| rule.clone());
+        let limits = self.rule_book(rules).limits(name);
+        // A rule of its own hides the others that fit: it says what they say.
+        let rule = own.unwrap_or_else(|| QueueRule {
+            warn_messages: Some(limits.warn),
+            delete_messages: Some(limits.delete),
+            warn_bytes: limits.warn_bytes,
+            delete_bytes: limits.delete_bytes,
+            unconsumed_seconds: limits.unconsumed.map(|time| time.as_secs()),
+            grace_seconds: limits.grace.as_secs(),
+            ..QueueRule::default()
+        });
+        let rule = QueueRule { exempt_until: Some(until), remark: reason.to_owned(), ..rule };
+        self.set_queue_rule(&caller.because(reason), pattern, rule).await
+    }
+
+    fn owner_of(&self, queue: &str) -> Result<NamespaceName> {
+        let managed = self.rules.prefixes.queue(queue).ok_or_else(|| gone("queue"))?;
+        Ok(managed.namespace().clone())
+    }
+
+    /// Writes down what is about to be done, does it, and writes down when it did not work.
+    async fn by_hand(
+        &self,
+        what: &str,
+        note: impl Fn() -> Note,
+        deed: impl Future<Output = Result<bool>>,
+    ) -> Result<()> {
+        self.audit(note()).await?;
+        let failed = match deed.await {
+            Ok(true) => return Ok(()),
+            Ok(false) => gone(what),
+            Err(error) => error,
+        };
+        self.audit(note().outcome(Outcome::Failed).with("cause", failed.message())).await?;
+        Err(failed)
+    }
+}
+
+fn noted(caller: &Caller, action: &'static str, queue: &QueueNow, reason: &str) -> Note {
+    let note = caller.because(reason).note(action, &queue.told.name).with("namespace", queue.namespace.as_str());
+    match queue.told.messages {
+        Some(messages) => note.with("messages", messages),
+        None => note,
+    }
+}
+
+fn gone(what: &str) -> Error {
+    Error::not_found(format!("no namespace has a {what} of this name now"))
+}

@@ -1,0 +1,225 @@
+//! Our own API: connections, exchanges and queues of namespaces as the broker tells them now, and ending them by hand.
+
+use axum::routing::MethodFilter;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::clients::{Done, done, endpoint, read_input};
+use super::{Call, Endpoint, Params, Reply, Routes, nothing};
+use crate::base::{Error, Result, Timestamp};
+use crate::domain::guard::{QueueNow, SeenConnection, SeenExchange};
+use crate::web::state::App;
+
+/// Connections or exchanges in one answer. The console has a filter for more.
+const LIST_MAX: usize = 10_000;
+/// Longest reason, in bytes, as on the console: a sentence or two.
+const REASON_LEN_MAX: usize = 500;
+
+static CONNECTIONS: Endpoint = endpoint(
+    "listConnections",
+    MethodFilter::GET,
+    "/connections",
+    "keylender:connection:list",
+    "Lists the connections of the users of namespaces.",
+)
+.answers::<Connections>();
+static CLOSE: Endpoint = endpoint(
+    "closeConnection",
+    MethodFilter::POST,
+    "/connections/<connection>/close",
+    "keylender:connection:close:<connection>",
+    "Closes a connection; its client reads the reason.",
+)
+.takes::<Because>()
+.answers::<Done>();
+static EXCHANGES: Endpoint = endpoint(
+    "listExchanges",
+    MethodFilter::GET,
+    "/exchanges",
+    "keylender:exchange:list",
+    "Lists the exchanges of namespaces.",
+)
+.answers::<Exchanges>();
+static QUEUE: Endpoint = endpoint(
+    "queue",
+    MethodFilter::GET,
+    "/queues/<queue>",
+    "keylender:queue:show:<queue>",
+    "Shows a queue as the broker has it now, with its last counts.",
+)
+.answers::<Queue>();
+static PURGE: Endpoint = endpoint(
+    "purgeQueue",
+    MethodFilter::POST,
+    "/queues/<queue>/purge",
+    "keylender:queue:purge:<queue>",
+    "Throws away the messages of a queue that wait.",
+)
+.takes::<Because>()
+.answers::<Done>();
+static DELETE: Endpoint = endpoint(
+    "deleteQueue",
+    MethodFilter::POST,
+    "/queues/<queue>/delete",
+    "keylender:queue:delete:<queue>",
+    "Deletes a queue with its messages.",
+)
+.takes::<Because>()
+.answers::<Done>();
+
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .serve(&CONNECTIONS, nothing, connections)
+        .serve(&CLOSE, |_, params| named(params, "connection"), close)
+        .serve(&EXCHANGES, nothing, exchanges)
+        .serve(&QUEUE, |_, params| named(params, "queue"), queue)
+        .serve(&PURGE, |_, params| named(params, "queue"), purge)
+        .serve(&DELETE, |_, params| named(params, "queue"), delete)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
+fn named(params: &Params, name: &str) -> Result<String> {
+    Ok(params.get(name).cloned().unwrap_or_default())
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Connection {
+    connection: String,
+    namespace: String,
+    user: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connected_at: Option<Timestamp>,
+}
+
+impl From<SeenConnection> for Connection {
+    fn from(SeenConnection { namespace, told }: SeenConnection) -> Self {
+        Self {
+            connection: told.name,
+            namespace: namespace.to_string(),
+            user: told.user,
+            peer_host: told.peer_host,
+            client_name: told.client_name,
+            connected_at: told.connected_at,
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Connections {
+    connections: Vec<Connection>,
+    /// How many there are, also of those that this list has no room for.
+    count: usize,
+}
+
+async fn connections(app: App, _: Call, (): ()) -> Result<Reply> {
+    let all = app.guard.connections().await?;
+    let count = all.len();
+    Reply::json(&Connections { connections: all.into_iter().take(LIST_MAX).map(Connection::from).collect(), count })
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Exchange {
+    exchange: String,
+    namespace: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+}
+
+impl From<SeenExchange> for Exchange {
+    fn from(SeenExchange { namespace, told }: SeenExchange) -> Self {
+        Self { exchange: told.name, namespace: namespace.to_string(), kind: told.kind }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Exchanges {
+    exchanges: Vec<Exchange>,
+    /// How many there are, also of those that this list has no room for.
+    count: usize,
+}
+
+async fn exchanges(app: App, _: Call, (): ()) -> Result<Reply> {
+    let all = app.guard.exchanges().await?;
+    let count = all.len();
+    Reply::json(&Exchanges { exchanges: all.into_iter().take(LIST_MAX).map(Exchange::from).collect(), count })
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Count {
+    at: Timestamp,
+    messages: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Queue {
+    queue: String,
+    namespace: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumers: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// What the monitor counted last.
+    counts: Vec<Count>,
+}
+
+impl From<QueueNow> for Queue {
+    fn from(QueueNow { namespace, told, counts, .. }: QueueNow) -> Self {
+        Self {
+            queue: told.name,
+            namespace: namespace.to_string(),
+            messages: told.messages,
+            bytes: told.bytes,
+            consumers: told.consumers,
+            state: told.state,
+            kind: told.kind,
+            counts: counts.into_iter().map(|(at, messages)| Count { at, messages }).collect(),
+        }
+    }
+}
+
+async fn queue(app: App, _: Call, name: String) -> Result<Reply> {
+    Reply::json(&Queue::from(app.guard.queue(&name).await?))
+}
+
+/// Why something is ended.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Because {
+    reason: String,
+}
+
+fn reason(call: &Call) -> Result<String> {
+    let Because { reason } = read_input(&call.payload)?;
+    let reason = reason.trim();
+    match (1..=REASON_LEN_MAX).contains(&reason.len()) {
+        true => Ok(reason.to_owned()),
+        false => Err(Error::invalid(format!("the reason, for the audit log, has 1 to {REASON_LEN_MAX} bytes"))
+            .with_code("InputValidationError")),
+    }
+}
+
+async fn close(app: App, call: Call, name: String) -> Result<Reply> {
+    app.guard.close_connection(&call.caller, &name, &reason(&call)?).await?;
+    done()
+}
+
+async fn purge(app: App, call: Call, name: String) -> Result<Reply> {
+    app.guard.purge_queue(&call.caller, &name, &reason(&call)?).await?;
+    done()
+}
+
+async fn delete(app: App, call: Call, name: String) -> Result<Reply> {
+    app.guard.delete_queue_by_hand(&call.caller, &name, &reason(&call)?).await?;
+    done()
+}

@@ -1,0 +1,107 @@
+//! Pages about traffic: who is connected, which exchanges there are, one queue, and what an operator does about it.
+
+use std::time::Duration;
+
+use keylender::base::Secret;
+use keylender::domain::operators::Role;
+use keylender::ports::broker::{Broker, Exchange, Queue};
+use serde_json::json;
+
+use super::browser::Browser;
+use super::has;
+use crate::world::{BEGIN, NAMESPACE, World, segment};
+
+pub const QUEUE: &str = "queue/taskcluster-foo/jobs";
+
+/// A world in which a namespace has a connection, a queue and an exchange, beside those of others.
+pub async fn world() -> (World, String) {
+    let world = World::start().await;
+    let client = world.client("builds", &["pulse:namespace:taskcluster-*"]).await;
+    let claimed = world.claim(&client, NAMESPACE, "{}").await.json();
+    let url = claimed["connectionString"].as_str().unwrap().to_owned();
+    let password = Secret::new(url.split([':', '@']).nth(2).unwrap());
+    let (broker, vhost) = (&world.broker, world.settings.amqp.vhost.clone());
+    let connection = broker.connect("taskcluster-foo-1", &password, &vhost, BEGIN).unwrap();
+    for (name, messages) in [(QUEUE, 12), ("somebody-elses", 3)] {
+        let queue = Queue { name: name.into(), messages: Some(messages), ..Queue::default() };
+        broker.put_queue(&vhost, queue);
+    }
+    for name in ["exchange/taskcluster-foo/events", "events-of-others"] {
+        broker.put_exchange(&vhost, Exchange { name: name.into(), kind: Some("topic".into()) });
+    }
+    (world, connection)
+}
+
+#[tokio::test]
+async fn connections_and_exchanges_of_namespaces_are_listed_and_a_connection_is_closed_with_a_reason() {
+    let (world, connection) = world().await;
+    let (viewer, operator) =
+        (Browser::signed_in(&world, Role::Viewer).await, Browser::signed_in(&world, Role::Operator).await);
+    has(&viewer.get(&world, "/connections").await, &["127.0.0.1:5672", "taskcluster-foo-1"]);
+    let exchanges = viewer.get(&world, "/exchanges").await;
+    has(&exchanges, &["exchange/taskcluster-foo/events", "topic", "keylender connection exchanges"]);
+    assert!(!exchanges.text().contains("events-of-others"), "it belongs to no namespace");
+
+    let close = format!("/connections/{}/close", segment(&connection));
+    assert_eq!(viewer.get(&world, &close).await.status, 403);
+    has(&operator.get(&world, &close).await, &["Its client reads the reason", "keylender connection close"]);
+    assert_eq!(operator.post(&world, &close, &[("reason", "")]).await.status, 400);
+    let closed = operator.post(&world, &close, &[("reason", "old password")]).await;
+    assert!(closed.header("location").unwrap().starts_with("/connections?entry="), "{closed:?}");
+    let entry = world.audited("connection.close").await.pop().unwrap();
+    assert_eq!(
+        (&entry["object"], &entry["details"]["reason"]),
+        (&connection.into(), &"old password".into()),
+        "{entry}"
+    );
+    assert_eq!(entry["details"]["user"], "taskcluster-foo-1");
+    has(&viewer.get(&world, "/connections").await, &["Nobody is connected"]);
+    assert_eq!(operator.post(&world, &close, &[("reason", "again")]).await.status, 404);
+    assert_eq!(world.audited("connection.close").await.len(), 1, "nothing was there to close");
+}
+
+#[tokio::test]
+async fn a_queue_is_shown_exempted_purged_and_deleted_by_hand() {
+    let (world, _) = world().await;
+    let (admin, viewer) =
+        (Browser::signed_in(&world, Role::Admin).await, Browser::signed_in(&world, Role::Viewer).await);
+    let home = format!("/queues/{}", segment(QUEUE));
+    has(&viewer.get(&world, &home).await, &[QUEUE, "Messages", ">12<", "not counted it often enough"]);
+    for _ in 0..3 {
+        world.appliance().loops.run("monitor").await.unwrap();
+        world.clock.advance(Duration::from_secs(60));
+    }
+    let page = admin.get(&world, &home).await;
+    has(&page, &["<polyline", "from 12 to 12 messages in 2 minutes", "in order", "Warned over", "/purge", "/delete"]);
+    assert_eq!(viewer.get(&world, &format!("/queues/{}", segment("somebody-elses"))).await.status, 404);
+
+    let rule = json!({"warnMessages": 5, "deleteMessages": 10, "unconsumedSeconds": 3600});
+    world.operate("PUT", &format!("/queues/rules/{}", segment("queue/*")), Some(rule)).await;
+    let exempted = admin.post(&world, &format!("{home}/exempt"), &[("hours", "24"), ("reason", "release day")]).await;
+    assert!(exempted.header("location").unwrap().starts_with(&home), "{exempted:?}");
+    let rules = world.operate("GET", "/queues/rules", None).await;
+    let own = rules["rules"].as_array().unwrap().iter().find(|rule| rule["pattern"] == QUEUE).unwrap();
+    assert_eq!(
+        (&own["warnMessages"], &own["unconsumedSeconds"]),
+        (&json!(5), &json!(3600)),
+        "what held goes on: {own}"
+    );
+    assert_eq!(own["remark"], "release day");
+    has(&admin.get(&world, &home).await, &["Exempt until", "exempt</"]);
+    assert_eq!(admin.post(&world, &format!("{home}/exempt"), &[("hours", "9"), ("reason", "x")]).await.status, 400);
+
+    has(&admin.get(&world, &format!("{home}/purge")).await, &["12 are in it now", "keylender queue purge"]);
+    assert_eq!(admin.post(&world, &format!("{home}/purge"), &[("reason", "poisoned")]).await.status, 303);
+    assert_eq!(world.broker.queue(&world.settings.amqp.vhost, QUEUE).await.unwrap().unwrap().messages, Some(0));
+    assert_eq!(world.audited("queue.purge").await.pop().unwrap()["details"]["messages"], 12);
+
+    let shown = world.operate("GET", &home, None).await;
+    assert_eq!((&shown["messages"], shown["counts"].as_array().unwrap().len()), (&json!(0), 3), "{shown}");
+    assert_eq!(admin.post(&world, &format!("{home}/delete"), &[("reason", "nobody reads it")]).await.status, 303);
+    assert_eq!(world.broker.queue(&world.settings.amqp.vhost, QUEUE).await.unwrap(), None);
+    assert_eq!(world.audited("queue.delete").await.pop().unwrap()["details"]["reason"], "nobody reads it");
+    assert_eq!(admin.get(&world, &home).await.status, 404);
+    let other = format!("/queues/{}/delete", segment("somebody-elses"));
+    assert_eq!(admin.post(&world, &other, &[("reason", "x")]).await.status, 404, "only what a namespace has");
+    assert!(world.broker.queue(&world.settings.amqp.vhost, "somebody-elses").await.unwrap().is_some());
+}
