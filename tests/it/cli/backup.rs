@@ -167,11 +167,11 @@ fn being_killed_while_the_key_changes_loses_nothing() {
         child.wait().unwrap();
         home.run(&["audit", "verify"]).well();
     }
-    // The next start carries through what was broken off.
+    // The next start carries through what was broken off; the file of the new key goes last.
     let served = home.serve();
     let state = || home.run(&["key", "show", "--json"]).json();
     let begun = std::time::Instant::now();
-    while state()["isChanging"] == true {
+    while state()["isChanging"] == true || home.data_dir().join("key.next").exists() {
         assert!(begun.elapsed() < crate::wire::PATIENCE, "it ends");
         std::thread::sleep(Duration::from_millis(10));
     }
