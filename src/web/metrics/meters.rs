@@ -11,7 +11,7 @@ use crate::base::meter::{Counter, Histogram};
 use crate::base::{Kind, Result};
 
 /// Places for patterns of routes: three times as many as there are routes, so that one is found at once.
-const ROUTES_MAX: usize = 256;
+const ROUTES_MAX: usize = 512;
 /// The place of requests that met no route.
 const NO_ROUTE: usize = 0;
 
