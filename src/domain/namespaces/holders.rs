@@ -8,6 +8,8 @@ use crate::ports::broker::Connection;
 /// A connection of a user of a namespace.
 #[derive(Clone, Debug)]
 pub struct Holder {
+    /// The broker's name for the connection.
+    pub connection: String,
     /// The broker user.
     pub account: AccountName,
     /// Its slot.
@@ -67,6 +69,7 @@ impl Namespaces {
 
 fn holder(account: &AccountName, slot: Slot, connection: &Connection) -> Holder {
     Holder {
+        connection: connection.name.clone(),
         account: account.clone(),
         slot,
         peer_host: connection.peer_host.clone(),

@@ -267,6 +267,11 @@ impl Namespaces {
         }
     }
 
+    /// What the users of a namespace may do in the vhost.
+    pub fn access(&self, name: &NamespaceName) -> Access {
+        self.rules.access(name)
+    }
+
     /// When a namespace was made and when it ends.
     pub fn times(&self, name: &NamespaceName) -> Result<Times> {
         self.store.read(|tx| tx.get(&LISTED, name))?.ok_or_else(|| no_such(name))

@@ -143,6 +143,7 @@ struct Shown {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Connected {
+    connection: String,
     account: AccountName,
     slot: u8,
     peer_host: Option<String>,
@@ -152,8 +153,8 @@ struct Connected {
 
 impl From<Holder> for Connected {
     fn from(holder: Holder) -> Self {
-        let Holder { account, slot, peer_host, client_name, connected_at } = holder;
-        Self { account, slot: slot.into(), peer_host, client_name, connected_at }
+        let Holder { connection, account, slot, peer_host, client_name, connected_at } = holder;
+        Self { connection, account, slot: slot.into(), peer_host, client_name, connected_at }
     }
 }
 

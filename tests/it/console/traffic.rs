@@ -42,6 +42,11 @@ async fn connections_and_exchanges_of_namespaces_are_listed_and_a_connection_is_
     has(&exchanges, &["exchange/taskcluster-foo/events", "topic", "keylender connection exchanges"]);
     assert!(!exchanges.text().contains("events-of-others"), "it belongs to no namespace");
 
+    let page = operator.get(&world, &format!("/namespaces/{NAMESPACE}")).await;
+    has(
+        &page,
+        &["/close\">close</a>", "exchange/taskcluster-foo/events", "What its users may do", "^(queue/taskcluster-foo/"],
+    );
     let close = format!("/connections/{}/close", segment(&connection));
     assert_eq!(viewer.get(&world, &close).await.status, 403);
     has(&operator.get(&world, &close).await, &["Its client reads the reason", "keylender connection close"]);

@@ -2,6 +2,7 @@
 
 mod acts;
 mod many;
+mod things;
 
 pub use acts::{
     disown, expire, extend, finish, hand_over, note, own, plan_expire, plan_extend, plan_hand_over, plan_revoke,
@@ -17,12 +18,13 @@ use axum::response::Response;
 use super::frame::{Frame, page};
 use super::plan::Same;
 use super::session::Session;
-use super::table::{Cell, Column, Select, Shown, Table, View};
+use super::table::{Cell, Column, Select, Shown, Table, View, encoded};
 use super::text::{Foreign, Moment, State, Tone};
 use super::timeline::{self, Timeline};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Summary};
 use crate::web::state::App;
+use things::Things;
 
 /// Connections of one namespace that are shown: a person does not read more.
 const CONNECTIONS_MAX: usize = 200;
@@ -110,6 +112,7 @@ struct Page {
     /// None while the broker does not answer.
     connections: Option<Vec<Connection>>,
     more_connections: usize,
+    things: Things,
     timeline: Option<Timeline>,
     may: May,
     same: Same,
@@ -130,6 +133,8 @@ struct Connection {
     peer: Foreign<'static>,
     client: Foreign<'static>,
     since: Option<Moment>,
+    /// The page that plans to close it, for who may.
+    close: Option<String>,
 }
 
 fn state(phase: Phase) -> Cell {
@@ -202,6 +207,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         connections: holders
             .map(|all| all.into_iter().take(CONNECTIONS_MAX).map(|each| connection(&session, &detail, each)).collect()),
         more_connections,
+        things: Things::of(&app, &session, &name).await?,
         timeline: timeline::about(&app, &session, &objects)?,
         may: may(&session, &name),
         same,
@@ -263,5 +269,8 @@ fn connection(session: &Session, detail: &Detail, holder: Holder) -> Connection 
         peer: Foreign::of(holder.peer_host.unwrap_or_default()),
         client: Foreign::of(holder.client_name.unwrap_or_default()),
         since: holder.connected_at.map(|at| Moment { at, now: session.now }),
+        close: session
+            .may(&format!("keylender:connection:close:{}", holder.connection))
+            .then(|| format!("{}/connections/{}/close", session.root, encoded(&holder.connection))),
     }
 }
