@@ -11,6 +11,7 @@ use keylender::proto::certificates::{Age, Certificate as X509};
 use keylender::proto::ext::{self, Ext};
 use keylender::proto::formats::{date_time, email};
 use keylender::proto::hawk::{Bewit, Header, Target, bewit, host};
+use keylender::proto::oidc;
 use keylender::proto::proxy_header;
 use keylender::proto::roles::{Role, Roles};
 use keylender::proto::scopes::{Expression, Template, covers, normalize};
@@ -21,7 +22,7 @@ use keylender::proto::urls::RootUrl;
 type Check = fn(&str);
 
 /// Every target by name; `fuzz/corpus/` has a folder for each.
-pub const TARGETS: [(&str, Check); 15] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("addresses", read_addresses),
     ("bewit", read_bewit),
     ("certificates", read_certificates),
@@ -31,6 +32,7 @@ pub const TARGETS: [(&str, Check); 15] = [
     ("hawk_header", read_hawk_header),
     ("host", read_host),
     ("host_rules", read_host_rules),
+    ("oidc", read_oidc),
     ("proxy_header", read_proxy_header),
     ("roles", read_roles),
     ("scopes", read_scopes),
@@ -224,6 +226,15 @@ fn read_tempcred(text: &str) {
             assert_eq!(Certificate::read(&again), Ok(certificate));
         }
     }
+}
+
+/// A text as what an issuer says: a document, keys, and a token that nobody signed.
+fn read_oidc(text: &str) {
+    drop(oidc::discovery(text.as_bytes(), "https://id.example"));
+    let keys = oidc::keys(text.as_bytes()).unwrap_or_default();
+    let now = keylender::base::Timestamp::from_millis(1_795_176_000_000);
+    let expected = oidc::Expected { issuer: "https://id.example", client_id: "lend", nonce: "n", now };
+    assert!(oidc::verify(text, &keys, &expected, "groups").is_err());
 }
 
 fn read_urls(text: &str) {

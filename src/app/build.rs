@@ -10,6 +10,7 @@ use super::loops;
 use super::outbox;
 use super::premises;
 use super::settings::{self, Effective, Settings};
+use super::sign_in;
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::accounts::{Accounts, Administrator};
 use crate::domain::alarms::Alarms;
@@ -23,7 +24,7 @@ use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
-use crate::domain::operators::Operators;
+use crate::domain::operators::{Elsewhere, Operators};
 use crate::domain::vitals::{self, Vitals};
 use crate::domain::wraps::Wraps;
 use crate::ports::amqp::AmqpDoor;
@@ -86,7 +87,8 @@ impl Appliance {
         let keys = SealingKey::new(store.clone());
         let operators = Operators::new(store.clone());
         let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
-        let vitals = vitals(&store, settings, &clock, &work, &auth, &loops);
+        let elsewhere = sign_in::elsewhere(settings, &operators, &clock)?;
+        let vitals = vitals(&store, settings, &clock, (&work, &elsewhere), &auth, &loops);
         let loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, wraps, .. } =
             work;
         let alarms =
@@ -109,6 +111,7 @@ impl Appliance {
             backups: backups.clone(),
             keys: keys.clone(),
             operators: operators.clone(),
+            elsewhere,
             settings: shown_settings(settings),
             clock,
             public_url: settings.listen.public_url.clone(),
@@ -184,7 +187,7 @@ fn vitals(
     store: &Store,
     settings: &Settings,
     clock: &Clock,
-    work: &loops::Parts,
+    (work, elsewhere): (&loops::Parts, &Option<Elsewhere>),
     auth: &Auth,
     loops: &Loops,
 ) -> Vitals {
@@ -193,6 +196,7 @@ fn vitals(
         accounts: work.accounts.clone(),
         administrator: work.administrator.clone(),
         auth: auth.clone(),
+        elsewhere: elsewhere.clone(),
         namespaces: work.namespaces.clone(),
         hosts: work.hosts.clone(),
         notices: work.notices.clone(),

@@ -10,6 +10,7 @@ mod outbox;
 mod premises;
 mod scheduler;
 pub mod settings;
+mod sign_in;
 pub mod telemetry;
 mod tls;
 

@@ -3,7 +3,7 @@
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `alarms → auth, backups, guard, loops, notices, vitals` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, tally` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, tally` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
-//! `vitals → accounts, auth, backups, hosts, loops, namespaces, notices`. Of `auth` the others use `Caller`, the proof of who asks; those that take
+//! `vitals → accounts, auth, backups, hosts, loops, namespaces, notices, operators`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift

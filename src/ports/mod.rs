@@ -11,6 +11,7 @@ mod hosts_file;
 pub mod log;
 pub mod mail;
 pub mod notify;
+pub mod oidc;
 mod post;
 pub mod resolve;
 pub mod spool;

@@ -25,7 +25,7 @@ use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
-use crate::domain::operators::Operators;
+use crate::domain::operators::{Elsewhere, Operators};
 use crate::domain::vitals::Vitals;
 use crate::domain::wraps::Wraps;
 use crate::store::Store;
@@ -81,6 +81,8 @@ pub struct Parts {
     pub keys: SealingKey,
     /// The people who use the console.
     pub operators: Operators,
+    /// Their sign-ins by an issuer, if there is one.
+    pub elsewhere: Option<Elsewhere>,
     /// The settings, for people.
     pub settings: Vec<ShownSetting>,
     /// What time it is.

@@ -87,9 +87,11 @@ const PAGES: [Page; 65] = [
     ("/access/operators/{operator}/{deed}", "/access/operators/ada/reset", "operator-reset"),
 ];
 /// Routes that are no pages of their own, each with why.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     "/live",                           // a stream
     "/login",                          // has a story of its own
+    "/login/oidc",                     // leads to another site: tests/it
+    "/login/oidc/back",                // only for who comes from there: tests/it
     "/setup",                          // that, too
     "/settings/support",               // a file
     "/loops/{loop}/release",           // only there while a brake holds: tests/it

@@ -287,6 +287,20 @@ pub const TABLE: &[Setting] = &[
         Nothing,
         "addresses that hear what is no namespace's matter: hosts that changed, brakes that hold",
     ),
+    Setting::plain("OIDC_ISSUER", "oidc-issuer", Nothing, "OpenID Connect issuer by which operators may sign in"),
+    Setting::plain("OIDC_CLIENT_ID", "oidc-client-id", Nothing, "who the console is to that issuer"),
+    Setting::secret(
+        ["OIDC_CLIENT_SECRET", "OIDC_CLIENT_SECRET_FILE"],
+        ["oidc-client-secret", "oidc-client-secret-file"],
+        "the secret of that client",
+    ),
+    Setting::plain(
+        "OIDC_ROLES",
+        "oidc-roles",
+        Nothing,
+        "which role members of a group have, such as `staff=viewer,on call=operator,root=admin`; the highest counts",
+    ),
+    Setting::plain("OIDC_GROUPS_CLAIM", "oidc-groups-claim", Is("groups"), "claim of the ID token that lists groups"),
     Setting::plain("WEBHOOK_URL", "webhook-url", Nothing, "where every notice is posted as signed JSON"),
     Setting::secret(
         ["WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE"],

@@ -7,12 +7,12 @@ use url::Url;
 
 use super::problems::Report;
 use super::values::Values;
-use super::{Effective, Sources, backup, hosts, listen, load, log, monitor, outbox, parse};
+use super::{Effective, Sources, backup, hosts, listen, load, log, monitor, oidc, outbox, parse};
 use crate::base::{Secret, VhostName};
 use crate::ports::authority;
 
 /// What says nothing alone: the first of each pair needs the second.
-const NEEDS: [(&str, &str); 17] = [
+const NEEDS: [(&str, &str); 23] = [
     ("TLS_CERT", "TLS_KEY"),
     ("TLS_KEY", "TLS_CERT"),
     ("TLS_CLIENT_CA", "TLS_CERT"),
@@ -28,6 +28,12 @@ const NEEDS: [(&str, &str); 17] = [
     ("SMTP_URL", "MAIL_FROM"),
     ("WEBHOOK_URL", "WEBHOOK_SECRET"),
     ("WEBHOOK_SECRET", "WEBHOOK_URL"),
+    ("OIDC_ISSUER", "OIDC_CLIENT_ID"),
+    ("OIDC_ISSUER", "OIDC_CLIENT_SECRET"),
+    ("OIDC_ISSUER", "OIDC_ROLES"),
+    ("OIDC_ISSUER", "PUBLIC_URL"),
+    ("OIDC_CLIENT_ID", "OIDC_ISSUER"),
+    ("OIDC_CLIENT_SECRET", "OIDC_ISSUER"),
     ("TASKCLUSTER_CLIENT_ID", "TASKCLUSTER_ACCESS_TOKEN"),
     ("TASKCLUSTER_ACCESS_TOKEN", "TASKCLUSTER_CLIENT_ID"),
 ];
@@ -65,6 +71,8 @@ pub struct Settings {
     pub expire_period: Duration,
     /// How notices leave.
     pub notices: outbox::NoticeSettings,
+    /// The issuer by which operators may sign in.
+    pub oidc: Option<oidc::OidcSettings>,
     /// How often namespaces whose time has come are rotated.
     pub rotate_period: Duration,
     /// How often broker and store are compared.
@@ -240,6 +248,7 @@ pub(super) fn build(values: &Values, report: &mut Report) -> Settings {
         namespaces: namespaces(&mut read),
         expire_period: read.required("EXPIRE_PERIOD", parse::period),
         notices: outbox::notices(&mut read),
+        oidc: oidc::oidc(&mut read),
         rotate_period: read.required("ROTATE_PERIOD", parse::period),
         reconcile_period: read.required("RECONCILE_PERIOD", parse::period),
         patience: Patience::default(),

@@ -1,5 +1,6 @@
 //! People who use the console: who they are, what they may do, and their sessions.
 
+mod elsewhere;
 mod login;
 mod password;
 mod role;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use elsewhere::{Arrival, Brought, Departure, Elsewhere, ElsewhereRules, PENDING_LASTS};
 pub use login::Attempt;
 pub use password::LEN_MIN as PASSWORD_LEN_MIN;
 pub use role::Role;
@@ -21,6 +23,7 @@ pub use sessions::{AGE_MAX, IDLE_MAX, ShownSession, SignedIn, Visitor};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::{Store, Table};
+use elsewhere::Identity;
 use login::Throttle;
 use password::{Stretched, Stretcher};
 use second::Second;
@@ -43,12 +46,15 @@ struct Record {
     last_login: Option<Timestamp>,
     #[serde(default)]
     second: Option<Second>,
+    /// Who they are to an issuer, for somebody who came from there.
+    #[serde(default)]
+    identity: Option<Identity>,
 }
 
 impl Record {
     /// Somebody who cannot sign in with a password yet.
     fn new(role: Role, created: Timestamp) -> Self {
-        Self { role, password: None, disabled: false, created, last_login: None, second: None }
+        Self { role, password: None, disabled: false, created, last_login: None, second: None, identity: None }
     }
 }
 
@@ -218,7 +224,7 @@ impl Operators {
 }
 
 fn shown(name: OperatorName, record: Record) -> ShownOperator {
-    let Record { role, password, disabled, created, last_login, second } = record;
+    let Record { role, password, disabled, created, last_login, second, .. } = record;
     let recovery_left = second.as_ref().map_or(0, Second::recovery_left);
     let has_second = second.is_some_and(|second| second.is_on());
     ShownOperator {

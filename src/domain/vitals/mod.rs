@@ -22,6 +22,7 @@ use super::hosts::Hosts;
 use super::loops::Loops;
 use super::namespaces::Namespaces;
 use super::notices::Notices;
+use super::operators::Elsewhere;
 use crate::base::{Clock, Error, Kind, Result, Timestamp, VhostName};
 use crate::store::{Store, Table};
 
@@ -68,6 +69,8 @@ pub struct Parts {
     pub administrator: Administrator,
     /// Who is asking.
     pub auth: Auth,
+    /// Sign-ins by an issuer, if there is one.
+    pub elsewhere: Option<Elsewhere>,
     /// What is lent on the message bus.
     pub namespaces: Namespaces,
     /// What is lent to machines.

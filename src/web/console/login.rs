@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::form::{CheckedForm, Nothing, OpenForm};
@@ -22,7 +23,11 @@ struct Login {
     frame: Frame,
     name: String,
     to: String,
+    /// The same in a query.
+    to_encoded: String,
     problem: String,
+    /// Whether there is another way in.
+    offers_issuer: bool,
 }
 
 /// What the form has.
@@ -73,7 +78,8 @@ pub async fn log_out(app: App, session: Session, _: CheckedForm<Nothing>) -> Res
     Ok(([away], see_other(&format!("{}/login", session.root))).into_response())
 }
 
-fn form(
+/// The form, with what was wrong.
+pub(super) fn form(
     app: &App,
     origin: &Origin,
     headers: &HeaderMap,
@@ -84,7 +90,9 @@ fn form(
     let frame = Frame::bare(app, origin, Theme::of(headers), "Sign in");
     let said = problem.map(|error| format!("{}.", error.message())).unwrap_or_default();
     let code = problem.map_or(StatusCode::OK, |error| status(error.kind()));
-    let mut response = (code, page(&Login { frame, name, to, problem: said })).into_response();
+    let to_encoded = utf8_percent_encode(&to, NON_ALPHANUMERIC).to_string();
+    let login = Login { frame, name, to, to_encoded, problem: said, offers_issuer: app.elsewhere.is_some() };
+    let mut response = (code, page(&login)).into_response();
     if let Some(seconds) = problem.and_then(retry_after_seconds) {
         response.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.into());
     }

@@ -10,6 +10,7 @@ mod broker;
 mod cell;
 mod chart;
 mod clients;
+mod elsewhere;
 mod finding;
 mod form;
 mod frame;
@@ -51,6 +52,8 @@ fn table() -> Mounts {
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
+        .open_get("/login/oidc", elsewhere::depart)
+        .open_get("/login/oidc/back", elsewhere::arrive)
         .open_get("/setup", setup::ask)
         .open_post("/setup", setup::set_up)
         .post_signed_in("/logout", login::log_out)

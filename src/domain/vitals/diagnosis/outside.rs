@@ -2,6 +2,7 @@
 
 use super::files::bytes;
 use super::{Finding, Grade};
+use crate::base::Result;
 use crate::domain::notices::WayState;
 use crate::domain::vitals::Vitals;
 use crate::ports::spool::MAILS_MAX;
@@ -18,6 +19,9 @@ impl Vitals {
                 format!("{}; see TASKCLUSTER_ROOT_URL and the log", error.message()),
             )),
         }
+        if let Some(elsewhere) = &self.parts.elsewhere {
+            findings.push(issuer(elsewhere.reach().await));
+        }
         let (way, has_webhook) = self.parts.notices.look().await;
         findings.push(mail(&way));
         if has_webhook {
@@ -25,6 +29,14 @@ impl Vitals {
         }
         findings
     }
+}
+
+fn issuer(reached: Result<()>) -> Finding {
+    let (grade, text) = match reached {
+        Ok(()) => (Grade::Well, "its discovery document is as it should be".to_owned()),
+        Err(error) => (Grade::Warning, format!("{}; see OIDC_ISSUER", error.chain())),
+    };
+    Finding::new("OIDC issuer", grade, text)
 }
 
 fn mail(way: &WayState) -> Finding {
