@@ -19,8 +19,10 @@ const STARTED: &str = "started successfully on port ";
 /// A browser that has not ended by then is left to chromedriver's end.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a window and without a word to anybody but us: what Chromium asks of the network by itself is refused here.
-const SWITCHES: [&str; 12] = [
+const SWITCHES: [&str; 13] = [
     "--headless=new",
+    // Pictures are of pages at rest.
+    "--force-prefers-reduced-motion",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
