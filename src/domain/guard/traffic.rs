@@ -1,6 +1,6 @@
 //! The traffic of namespaces as the broker tells it now, for people, and what they do to it by hand.
 //!
-//! What they do is in the audit log before it is done, like all that destroys something, and again if it did not work.
+//! That they are about to is in the audit log before anything is destroyed, and then how it ended.
 
 use std::future::Future;
 
@@ -56,12 +56,18 @@ impl Guard {
     pub async fn close_connection(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
         let found = self.connections().await?.into_iter().find(|connection| connection.told.name == name);
         let found = found.ok_or_else(|| gone("connection"))?;
-        let note = || {
-            let note = caller.because(reason).note("connection.close", name);
+        let note = |action| {
+            let note = caller.because(reason).note(action, name);
             note.with("user", found.told.user.as_str()).with("namespace", found.namespace.as_str())
         };
         let broker = self.accounts.broker()?;
-        self.by_hand("connection", note, broker.close_connection(name, reason)).await
+        self.by_hand(
+            "connection",
+            ["connection.condemn", "connection.close"],
+            note,
+            broker.close_connection(name, reason),
+        )
+        .await
     }
 
     /// The exchanges of all namespaces.
@@ -87,17 +93,18 @@ impl Guard {
     /// Throws away the messages of a queue that wait. `NotFound` when no namespace has it.
     pub async fn purge_queue(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
         let queue = self.queue(name).await?;
-        let note = || noted(caller, "queue.purge", &queue, reason);
+        let note = |action| noted(caller, action, &queue, reason);
         let broker = self.accounts.broker()?;
-        self.by_hand("queue", note, broker.purge_queue(&self.rules.vhost, name)).await
+        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, broker.purge_queue(&self.rules.vhost, name)).await
     }
 
     /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
     pub async fn delete_queue_by_hand(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
         let queue = self.queue(name).await?;
-        let note = || noted(caller, "queue.delete", &queue, reason);
+        let note = |action| noted(caller, action, &queue, reason);
         let broker = self.accounts.broker()?;
-        self.by_hand("queue", note, broker.delete_queue(&self.rules.vhost, name)).await
+        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, broker.delete_queue(&self.rules.vhost, name))
+            .await
     }
 
     /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
@@ -129,20 +136,21 @@ impl Guard {
         Ok(managed.namespace().clone())
     }
 
-    /// Writes down what is about to be done, does it, and writes down when it did not work.
+    /// Writes down what is about to go, so that a crash cannot hide it, does it, and writes down how it ended.
     async fn by_hand(
         &self,
         what: &str,
-        note: impl Fn() -> Note,
+        [condemn, action]: [&'static str; 2],
+        note: impl Fn(&'static str) -> Note,
         deed: impl Future<Output = Result<bool>>,
     ) -> Result<()> {
-        self.audit(note()).await?;
+        self.audit(note(condemn)).await?;
         let failed = match deed.await {
-            Ok(true) => return Ok(()),
+            Ok(true) => return self.audit(note(action)).await,
             Ok(false) => gone(what),
             Err(error) => error,
         };
-        self.audit(note().outcome(Outcome::Failed).with("cause", failed.message())).await?;
+        self.audit(note(action).outcome(Outcome::Failed).with("cause", failed.message())).await?;
         Err(failed)
     }
 }

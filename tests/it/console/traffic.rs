@@ -106,6 +106,14 @@ async fn a_queue_is_shown_exempted_purged_and_deleted_by_hand() {
     assert_eq!(world.broker.queue(&world.settings.amqp.vhost, QUEUE).await.unwrap(), None);
     assert_eq!(world.audited("queue.delete").await.pop().unwrap()["details"]["reason"], "nobody reads it");
     assert_eq!(admin.get(&world, &home).await.status, 404);
+    let mine = "queue/taskcluster-foo/mine";
+    let queue = Queue { name: mine.into(), exclusive: Some(true), ..Queue::default() };
+    world.broker.put_queue(&world.settings.amqp.vhost, queue);
+    let refused = admin.post(&world, &format!("/queues/{}/delete", segment(mine)), &[("reason", "x")]).await;
+    assert_eq!(refused.status, 409, "it belongs to a connection");
+    let entry = world.audited("queue.delete").await.pop().unwrap();
+    assert_eq!((&entry["object"], &entry["outcome"]), (&mine.into(), &"failed".into()), "{entry}");
+    assert_eq!(world.audited("queue.condemn").await.len(), 3, "each was written down before");
     let other = format!("/queues/{}/delete", segment("somebody-elses"));
     assert_eq!(admin.post(&world, &other, &[("reason", "x")]).await.status, 404, "only what a namespace has");
     assert!(world.broker.queue(&world.settings.amqp.vhost, "somebody-elses").await.unwrap().is_some());
