@@ -1,5 +1,6 @@
 //! Subcommands: what a person types. The only readers of argv and stdin.
 
+mod alarm;
 mod audit;
 mod backup;
 mod broker;
@@ -79,6 +80,9 @@ enum ApplianceCommand {
     /// Checks that everything is set up so that it will work; each finding says what to do
     #[command(after_help = "Example:\n  keylender doctor --install")]
     Doctor(doctor::Doctor),
+    /// What needs somebody, and noting that somebody has seen it
+    #[command(subcommand, after_help = "Example:\n  keylender alarm list")]
+    Alarm(alarm::Alarm),
     /// Manages API clients in the own store
     #[command(
         subcommand,
@@ -210,6 +214,7 @@ async fn run(
         ApplianceCommand::Config(command) => config::run(&command, &effective, &warnings),
         ApplianceCommand::Ping => ping::run(&settings).await,
         ApplianceCommand::Doctor(command) => doctor::run(&command, &settings).await,
+        ApplianceCommand::Alarm(command) => alarm::run(command, &settings).await,
         ApplianceCommand::Host(command) => host::run(command, &settings).await,
         ApplianceCommand::Client(command) => client::run(command, &settings).await,
         ApplianceCommand::Role(command) => role::run(command, &settings).await,

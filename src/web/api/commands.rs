@@ -1,7 +1,8 @@
 //! Which command does the same as a method of our own API, with `<arguments>` to be put in.
 
 /// By the name of the method. Methods that are not here have no command of their own.
-const COMMANDS: [(&str, &str); 72] = [
+const COMMANDS: [(&str, &str); 74] = [
+    ("acknowledgeAlarm", "alarm acknowledge <alarm> --reason <why>"),
     ("auditCheckpoint", "audit verify"),
     ("broker", "broker show"),
     ("changeClient", "client change <clientId> --description <text>"),
@@ -27,6 +28,7 @@ const COMMANDS: [(&str, &str); 72] = [
     ("held", "audit held --object <object>"),
     ("heldAt", "audit at <time>"),
     ("host", "host show <address>"),
+    ("listAlarms", "alarm list"),
     ("listBackups", "backup list"),
     ("listClients", "client list"),
     ("listConnections", "connection list"),

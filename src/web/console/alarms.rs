@@ -72,6 +72,8 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
     let alarm = alarm.ok_or_else(|| Error::not_found("There is no such alarm now: what it was about is over."))?;
     let path = format!("/alarms/{}/acknowledge", encoded(key));
     let body = json!({"text": alarm.text, "reason": "why"}).to_string();
+    let command = ["alarm", "acknowledge", key, "--text", alarm.text.as_str(), "--reason", "why"];
+    let same = Same::of(&session, "PUT", &path, Some(&body), &command);
     let plan = Plan {
         title: "Acknowledge an alarm".to_owned(),
         effects: vec![
@@ -84,7 +86,7 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
         fields: vec![("text", alarm.text)],
         button: "Acknowledge",
         back: "/".to_owned(),
-        same: Same::of_call(&session, "PUT", &path, Some(&body)),
+        same,
     };
     plan::ask(&app, &session, plan).await
 }

@@ -108,6 +108,34 @@ fn rules_for_queues_are_set_listed_and_removed() {
 }
 
 #[test]
+fn an_alarm_is_acknowledged_by_its_name_without_typing_what_it_says() {
+    let home = Home::new();
+    assert!(home.run(&["alarm", "list"]).well().starts_with("ALARM  "));
+    for (served, reason) in [(None, "the disk comes tomorrow"), (Some(home.serve()), "the disk is late")] {
+        // One word or two: it is the same alarm.
+        let named: &[&str] = if served.is_some() { &["backups none"] } else { &["backups", "none"] };
+        let acknowledge = |more: &[&str]| home.run(&[&["alarm", "acknowledge"], named, more].concat());
+        let changed = acknowledge(&["--text", "The newest backup is too old", "--reason", reason]).sentence(1);
+        assert_eq!(changed, "the alarm says something else now: There is no backup yet");
+        assert_eq!(acknowledge(&[]).code, 2, "a reason is needed");
+        assert!(acknowledge(&["--reason", " "]).lines(1).contains("say why"));
+        let said = acknowledge(&["--reason", reason]).well();
+        assert_eq!(said, "acknowledged: There is no backup yet\n", "what was taken as seen is printed");
+        let list = home.run(&["alarm", "list", "--json"]).json();
+        let alarms = list["alarms"].as_array().unwrap();
+        let alarm = alarms.iter().find(|alarm| alarm["alarm"] == "backups none").unwrap();
+        assert_eq!(alarm["acknowledged"]["reason"], reason);
+        let shown = home.run(&["alarm", "list"]).well();
+        let line = shown.lines().find(|line| line.starts_with("backups none  warning  ")).unwrap();
+        assert!(line.contains("local uid ") && line.ends_with("  There is no backup yet"), "{shown}");
+        let unknown = home.run(&["alarm", "acknowledge", "backups", "nine", "--reason", "x"]).sentence(1);
+        assert!(unknown.starts_with("there is no alarm `backups nine` now; there are "), "{unknown}");
+        assert!(unknown.contains("backups none"), "{unknown}");
+        drop(served);
+    }
+}
+
+#[test]
 fn the_audit_log_tells_who_did_what_and_is_whole() {
     let home = Home::new();
     home.run(&["client", "create", "builds", "--scope", "a"]).well();

@@ -52,9 +52,11 @@ async fn an_alarm_that_was_acknowledged_stays_and_is_quiet_until_its_condition_e
     let path = "/alarms/backups%20none/acknowledge";
     has(&operator.get(&world, "/").await, &["li class=\"warning\"", "There is no backup yet", "Acknowledge<"]);
     assert!(!viewer.get(&world, "/").await.text().contains("Acknowledge<"));
+    let command =
+        "keylender alarm acknowledge &#39;backups none&#39; --text &#39;There is no backup yet&#39; --reason why";
     has(
         &operator.get(&world, path).await,
-        &["There is no backup yet", "is loud again", "name=\"reason\"", "curl -X PUT"],
+        &["There is no backup yet", "is loud again", "name=\"reason\"", "curl -X PUT", command],
     );
     let form = |text, reason| [("text", text), ("reason", reason)];
     assert_eq!(operator.post(&world, path, &form("There is no backup yet", "")).await.status, 400);

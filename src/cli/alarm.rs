@@ -1,0 +1,76 @@
+//! `keylender alarm`: what needs somebody, and noting that somebody has seen it.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Format, Outcome, output};
+use crate::app::operate::Operator;
+use crate::app::settings::Settings;
+use crate::base::{Error, Result};
+
+#[derive(Subcommand)]
+pub(super) enum Alarm {
+    /// Lists what needs somebody, the worst first, and who has seen it
+    #[command(after_help = "Example:\n  keylender alarm list --json")]
+    List(Format),
+    /// Notes that somebody has seen an alarm, and prints it: it is quiet until its condition ends or changes
+    #[command(after_help = "Example:\n  keylender alarm acknowledge loop rotate --reason 'paused for the move'")]
+    Acknowledge {
+        /// As `alarm list` shows it, such as `loop rotate` or `backups old`
+        #[arg(required = true, num_args = 1.., value_name = "ALARM")]
+        words: Vec<String>,
+        /// Only if it says this; otherwise whatever it says now is taken as seen
+        #[arg(long, value_name = "TEXT")]
+        text: Option<String>,
+        /// Why nothing more needs to be done now, for the audit log
+        #[arg(long, value_name = "WHY")]
+        reason: String,
+    },
+}
+
+pub(super) async fn run(command: Alarm, settings: &Settings) -> Outcome {
+    let operator = Operator::connect(settings)?;
+    match command {
+        Alarm::List(format) => {
+            let list = operator.call("GET", "/alarms", None).await?;
+            match format.json {
+                true => output::json(&list),
+                false => table(&list),
+            }
+        }
+        Alarm::Acknowledge { words, text, reason } => {
+            // The names of alarms have spaces: nobody should have to quote them.
+            let alarm = words.join(" ");
+            let text = match text {
+                Some(text) => text,
+                None => said(&operator.call("GET", "/alarms", None).await?, &alarm)?,
+            };
+            let path = format!("/alarms/{}/acknowledge", output::segment(&alarm));
+            operator.call("PUT", &path, Some(json!({ "text": text, "reason": reason }))).await?;
+            output::line(&format!("acknowledged: {text}"));
+        }
+    }
+    Ok(())
+}
+
+/// What an alarm says now.
+fn said(list: &Value, alarm: &str) -> Result<String> {
+    let alarms = list["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = alarms.iter().find(|each| each["alarm"] == alarm);
+    let names: Vec<&str> = alarms.iter().filter_map(|each| each["alarm"].as_str()).collect();
+    found.map(|found| output::text(found, "text")).ok_or_else(|| {
+        Error::not_found(match names.is_empty() {
+            true => format!("there is no alarm `{alarm}` now, and no other one"),
+            false => format!("there is no alarm `{alarm}` now; there are {}", names.join(", ")),
+        })
+    })
+}
+
+fn table(list: &Value) {
+    let mut rows = output::rows(list, "alarms", &["alarm", "grade", "by", "text"]);
+    let alarms = list["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (row, alarm) in rows.iter_mut().zip(alarms) {
+        row[2] = output::text(&alarm["acknowledged"], "by");
+    }
+    output::table(&["ALARM", "GRADE", "ACKNOWLEDGED BY", "TEXT"], &rows);
+}
