@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use keylender::base::{AccountName, Kind, Secret, VhostName};
-use keylender::ports::broker::{Access, Acting, Broker, Credentials, Login, PasswordHash, Permission, User, UserWish};
+use keylender::ports::broker::{
+    Access, Acting, Binding, Broker, Credentials, Destination, Login, PasswordHash, Permission, User, UserWish,
+};
 
 /// The world around a broker: what other people do with it.
 #[async_trait(?Send)]
@@ -15,6 +17,8 @@ pub trait World {
     async fn declare_queue(&self, name: &str);
     /// Somebody declares an exchange there.
     async fn declare_exchange(&self, name: &str);
+    /// Somebody binds what is there to an exchange that is there.
+    async fn bind(&self, binding: &Binding);
     /// Whether this login works there.
     async fn can_login(&self, user: &AccountName, password: &Secret) -> bool;
     /// A client logs in and stays. Listed once this returns.
@@ -52,6 +56,7 @@ macro_rules! contract {
             permissions_need_user_and_vhost
             odd_names_of_users_come_back_as_they_were
             odd_names_of_queues_and_exchanges_come_back_as_they_were
+            bindings_are_told_until_one_of_their_ends_is_gone
             names_that_no_url_can_hold_are_refused
             the_brokers_own_exchanges_stay
             unknown_things_are_no_failures
@@ -307,6 +312,39 @@ pub async fn odd_names_of_queues_and_exchanges_come_back_as_they_were(world: &dy
     }
 }
 
+pub async fn bindings_are_told_until_one_of_their_ends_is_gone(world: &dyn World) {
+    let (broker, vhost) = (world.broker(), world.vhost());
+    world.declare_queue("q").await;
+    world.declare_exchange("x").await;
+    world.declare_exchange("y").await;
+    assert_eq!(broker.bindings(vhost).await.unwrap(), [], "that of the default exchange to the queue is left out");
+    let binding = |source: &str, destination: &Destination, routing_key: &str| Binding {
+        source: source.to_owned(),
+        destination: destination.clone(),
+        routing_key: routing_key.to_owned(),
+    };
+    let (queue, exchange) = (Destination::Queue("q".into()), Destination::Exchange("y".into()));
+    let keys = ["", "#", "a.*.<b>&'\"/%2F", "\u{202e}ключ 鍵"];
+    let mut all: Vec<Binding> = keys.iter().map(|key| binding("x", &queue, key)).collect();
+    all.extend([binding("x", &exchange, "a.#"), binding("y", &queue, "#")]);
+    for each in all.iter().chain(&all[..1]) {
+        world.bind(each).await;
+    }
+    all.sort();
+    let told = async || {
+        let mut told = broker.bindings(vhost).await.unwrap();
+        told.sort();
+        told
+    };
+    assert_eq!(told().await, all, "each once, and as it was made");
+
+    assert!(broker.delete_exchange(vhost, "y").await.unwrap());
+    all.retain(|each| each.source == "x" && each.destination == queue);
+    assert_eq!(told().await, all, "neither from nor to an exchange that is gone");
+    assert!(broker.delete_queue(vhost, "q").await.unwrap());
+    assert_eq!(told().await, []);
+}
+
 pub async fn names_that_no_url_can_hold_are_refused(world: &dyn World) {
     for name in ["", ".", ".."] {
         assert_eq!(world.broker().queue(world.vhost(), name).await.unwrap_err().kind(), Kind::Invalid);
@@ -339,9 +377,11 @@ pub async fn unknown_things_are_no_failures(world: &dyn World) {
 
 pub async fn an_unknown_vhost_has_no_lists(world: &dyn World) {
     let nowhere = VhostName::parse("nowhere").unwrap();
-    for error in
-        [world.broker().queues(&nowhere).await.unwrap_err(), world.broker().exchanges(&nowhere).await.unwrap_err()]
-    {
+    for error in [
+        world.broker().queues(&nowhere).await.unwrap_err(),
+        world.broker().exchanges(&nowhere).await.unwrap_err(),
+        world.broker().bindings(&nowhere).await.unwrap_err(),
+    ] {
         assert_eq!((error.kind(), error.message()), (Kind::NotFound, "the broker has no such vhost"));
     }
     assert_eq!(world.broker().queues(world.vhost()).await.unwrap(), []);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use keylender::base::{AccountName, Kind, Secret, Timestamp, VhostName};
-use keylender::ports::broker::{Access, Broker, Exchange, Login, MemoryBroker, PasswordHash, Queue, UserWish};
+use keylender::ports::broker::{Access, Binding, Broker, Exchange, Login, MemoryBroker, PasswordHash, Queue, UserWish};
 
 use crate::contract::{Client, World};
 
@@ -37,6 +37,10 @@ impl World for MemoryWorld {
 
     async fn declare_exchange(&self, name: &str) {
         self.broker.put_exchange(&self.vhost, Exchange { name: name.to_owned(), ..Exchange::default() });
+    }
+
+    async fn bind(&self, binding: &Binding) {
+        self.broker.bind(&self.vhost, binding.clone());
     }
 
     async fn can_login(&self, user: &AccountName, password: &Secret) -> bool {

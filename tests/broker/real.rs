@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::{Stream, StreamExt};
 use keylender::base::{AccountName, Kind, Secret, VhostName};
 use keylender::ports::amqp::AmqpDoor;
-use keylender::ports::broker::{Access, Broker, Login, ManagementBroker, PasswordHash, UserWish};
+use keylender::ports::broker::{Access, Binding, Broker, Destination, Login, ManagementBroker, PasswordHash, UserWish};
 use keylender::ports::resolve::Resolver;
 use keylender::ports::tls::Tls;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
@@ -90,6 +90,13 @@ impl World for RealWorld {
     async fn declare_exchange(&self, name: &str) {
         let path = format!("exchanges/{}/{}", self.vhost, encoded(name));
         node().admin("PUT", &path, json!({"type": "topic", "durable": true})).await;
+    }
+
+    async fn bind(&self, Binding { source, destination, routing_key }: &Binding) {
+        let kind = if matches!(destination, Destination::Queue(_)) { "q" } else { "e" };
+        let (from, to) = (encoded(source), encoded(destination.name()));
+        let path = format!("bindings/{}/e/{from}/{kind}/{to}", self.vhost);
+        node().admin("POST", &path, json!({ "routing_key": routing_key })).await;
     }
 
     async fn can_login(&self, user: &AccountName, password: &Secret) -> bool {

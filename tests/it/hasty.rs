@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use keylender::base::{AccountName, Result, VhostName};
 use keylender::ports::broker::{
-    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Login, MemoryBroker, Node, Overview,
-    Permission, Proven, Queue, User, UserWish,
+    Access, Acting, Alarm, Binding, Broker, Calls, Connection, Credentials, Exchange, Login, MemoryBroker, Node,
+    Overview, Permission, Proven, Queue, User, UserWish,
 };
 
 /// What a user was told to be.
@@ -106,6 +106,9 @@ impl Broker for Hasty {
     }
     async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
         self.memory.delete_exchange(vhost, name).await
+    }
+    async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>> {
+        self.memory.bindings(vhost).await
     }
     async fn connections(&self) -> Result<Vec<Connection>> {
         self.memory.connections().await

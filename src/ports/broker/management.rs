@@ -10,10 +10,12 @@ use tracing::warn;
 
 use super::http::{Answer, Call, Http, segment};
 use super::logins::OurLogin;
-use super::wire::{self, ConnectionRow, ExchangeRow, NodeRow, OverviewRow, PermissionRow, QueueRow, UserBody, UserRow};
+use super::wire::{
+    self, BindingRow, ConnectionRow, ExchangeRow, NodeRow, OverviewRow, PermissionRow, QueueRow, UserBody, UserRow,
+};
 use super::{
-    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Node, Overview, Permission, Proven, Queue,
-    User, UserWish, advice, require_deletable_exchange, versions,
+    Access, Acting, Alarm, Binding, Broker, Calls, Connection, Credentials, Exchange, Node, Overview, Permission,
+    Proven, Queue, User, UserWish, advice, require_deletable_exchange, versions,
 };
 use crate::base::{AccountName, Error, Result, Secret, VhostName};
 use crate::ports::resolve::Resolver;
@@ -245,6 +247,14 @@ impl Broker for ManagementBroker {
     async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
         require_deletable_exchange(name)?;
         self.delete(Call::delete(path_in("exchanges", vhost, name)?)).await
+    }
+
+    async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>> {
+        let columns = "source,destination,destination_type,routing_key";
+        let path = format!("bindings/{}?columns={columns}", segment(vhost.as_str())?);
+        let mut bindings: Vec<Binding> = self.list_in::<BindingRow, _>(&path).await?;
+        bindings.retain(|binding| !binding.source.is_empty());
+        Ok(bindings)
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {

@@ -1,4 +1,4 @@
-//! The message broker, as far as we need it: its users, permissions, queues, exchanges and connections.
+//! The message broker, as far as we need it: its users, permissions, queues, exchanges, bindings and connections.
 //!
 //! Two full implementations, held to one contract suite (`tests/broker/contract.rs`): [`ManagementBroker`] speaks
 //! to RabbitMQ's management API, [`MemoryBroker`] is a model for hermetic tests.
@@ -162,6 +162,35 @@ pub struct Exchange {
     pub kind: Option<String>,
 }
 
+/// A rule by which an exchange hands messages on, as the broker tells it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Binding {
+    /// The exchange that hands on.
+    pub source: String,
+    /// Where to.
+    pub destination: Destination,
+    /// Which messages; what it means depends on the type of the exchange.
+    pub routing_key: String,
+}
+
+/// What is bound to an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destination {
+    /// The queue of this name.
+    Queue(String),
+    /// The exchange of this name.
+    Exchange(String),
+}
+
+impl Destination {
+    /// The name of either.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Queue(name) | Self::Exchange(name) => name,
+        }
+    }
+}
+
 /// A connection as the broker tells it. A new one may be missing from the list for five seconds (rabbitmq.md 2.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Connection {
@@ -277,6 +306,9 @@ pub trait Broker: Send + Sync {
 
     /// Deletes an exchange. False when there was none. `Forbidden` for those that the broker brings along.
     async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool>;
+
+    /// The bindings of a vhost, without those by which the default exchange reaches every queue.
+    async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>>;
 
     /// All connections of all users.
     async fn connections(&self) -> Result<Vec<Connection>>;

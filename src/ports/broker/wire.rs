@@ -5,7 +5,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::password::ALGORITHM;
-use super::{Access, Connection, Exchange, Login, Node, Overview, Permission, Queue, User, UserWish, versions};
+use super::{
+    Access, Binding, Connection, Destination, Exchange, Login, Node, Overview, Permission, Queue, User, UserWish,
+    versions,
+};
 use crate::base::Result;
 
 /// The body that makes a user what it should be. **Invariant:** it always carries tags, hash and algorithm, for
@@ -154,6 +157,31 @@ impl From<ExchangeRow> for Exchange {
 }
 
 #[derive(Deserialize)]
+pub(super) struct BindingRow {
+    source: String,
+    destination: String,
+    destination_type: DestinationKind,
+    routing_key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DestinationKind {
+    Queue,
+    Exchange,
+}
+
+impl From<BindingRow> for Binding {
+    fn from(row: BindingRow) -> Self {
+        let destination = match row.destination_type {
+            DestinationKind::Queue => Destination::Queue(row.destination),
+            DestinationKind::Exchange => Destination::Exchange(row.destination),
+        };
+        Self { source: row.source, destination, routing_key: row.routing_key }
+    }
+}
+
+#[derive(Deserialize)]
 pub(super) struct ConnectionRow {
     name: String,
     #[serde(default, deserialize_with = "lenient")]
@@ -232,6 +260,16 @@ mod tests {
         assert_eq!(users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(odd, 2);
         assert!(rows::<UserRow, User>(r#"{"items":[]}"#).is_none());
+    }
+
+    #[test]
+    fn a_binding_that_leads_to_something_unknown_is_left_out() {
+        let text = r#"[{"source":"","destination":"q","destination_type":"queue","routing_key":"q"},
+            {"source":"x","destination":"y","destination_type":"exchange","routing_key":"a.#"},
+            {"source":"x","destination":"s","destination_type":"stream","routing_key":""}]"#;
+        let (bindings, odd) = rows::<BindingRow, Binding>(text).unwrap();
+        assert_eq!((bindings.len(), odd), (2, 1));
+        assert_eq!(bindings[1].destination, Destination::Exchange("y".into()));
     }
 
     #[test]

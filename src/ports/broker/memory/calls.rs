@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Acting, Alarm, Broker, Calls, Connection, Credentials, Exchange, Node, Overview, Permission, Proven, Queue,
-    User, UserWish, require_deletable_exchange, require_reachable, versions,
+    Access, Acting, Alarm, Binding, Broker, Calls, Connection, Credentials, Destination, Exchange, Node, Overview,
+    Permission, Proven, Queue, User, UserWish, require_deletable_exchange, require_reachable, versions,
 };
 use super::{ADMINISTRATOR, Account, MemoryBroker, NODE};
 use crate::base::{AccountName, Error, Result, VhostName};
@@ -162,7 +162,10 @@ impl Broker for MemoryBroker {
             let key = (vhost.to_string(), name.to_owned());
             match state.queues.get(&key).and_then(|queue| queue.exclusive) {
                 Some(true) => Err(Error::conflict("the broker does not let this be deleted")),
-                _ => Ok(state.queues.remove(&key).is_some()),
+                _ => {
+                    state.unbind(vhost, |binding| matches!(&binding.destination, Destination::Queue(to) if to == name));
+                    Ok(state.queues.remove(&key).is_some())
+                }
             }
         })
     }
@@ -194,7 +197,19 @@ impl Broker for MemoryBroker {
     async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
         require_deletable_exchange(name)?;
         self.request(format!("DELETE exchange {vhost} {name}"), |state| {
+            let is_its = |binding: &Binding| {
+                binding.source == name || matches!(&binding.destination, Destination::Exchange(to) if to == name)
+            };
+            state.unbind(vhost, is_its);
             Ok(state.exchanges.remove(&(vhost.to_string(), name.to_owned())).is_some())
+        })
+    }
+
+    async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>> {
+        self.request(format!("GET bindings {vhost}"), |state| {
+            state.require_vhost(vhost)?;
+            let here = state.bindings.iter().filter(|(place, _)| place == vhost.as_str());
+            Ok(here.map(|(_, binding)| binding.clone()).collect())
         })
     }
 

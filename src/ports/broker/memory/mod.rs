@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Access, Alarm, Calls, Connection, Credentials, Exchange, Login, PasswordHash, Queue};
+use super::{Access, Alarm, Binding, Calls, Connection, Credentials, Exchange, Login, PasswordHash, Queue};
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 
 /// Its one node.
@@ -32,6 +32,7 @@ struct State {
     permissions: BTreeMap<(String, String), Access>,
     queues: BTreeMap<(String, String), Queue>,
     exchanges: BTreeMap<(String, String), Exchange>,
+    bindings: BTreeSet<(String, Binding)>,
     connections: BTreeMap<String, Connection>,
     closed: Vec<(String, String)>,
     alarms: Vec<Alarm>,
@@ -68,6 +69,7 @@ impl Default for State {
             permissions: BTreeMap::new(),
             queues: BTreeMap::new(),
             exchanges: BTreeMap::new(),
+            bindings: BTreeSet::new(),
             connections: BTreeMap::new(),
             closed: Vec::new(),
             alarms: Vec::new(),
@@ -123,6 +125,11 @@ impl State {
         self.require_vhost(vhost)?;
         self.permissions.insert((vhost.to_string(), user.to_string()), access.clone());
         Ok(())
+    }
+
+    /// Takes away the bindings of something that is gone.
+    fn unbind(&mut self, vhost: &VhostName, is_meant: impl Fn(&Binding) -> bool) {
+        self.bindings.retain(|(place, binding)| place != vhost.as_str() || !is_meant(binding));
     }
 
     fn close(&mut self, reason: &str, is_meant: impl Fn(&Connection) -> bool) -> usize {
@@ -287,6 +294,11 @@ impl MemoryBroker {
     /// Adds an exchange, or changes one of that name.
     pub fn put_exchange(&self, vhost: &VhostName, exchange: Exchange) {
         self.lock().exchanges.insert((vhost.to_string(), exchange.name.clone()), exchange);
+    }
+
+    /// Binds what is there to an exchange that is there; once more changes nothing.
+    pub fn bind(&self, vhost: &VhostName, binding: Binding) {
+        self.lock().bindings.insert((vhost.to_string(), binding));
     }
 
     /// It says what time it is; by itself it does not.
