@@ -1,4 +1,4 @@
-//! `keylender connection`: who is connected as a user of a namespace, and closing one with a reason.
+//! `keylender connection`: who is connected as a user of a namespace, closing one with a reason, and exchanges.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -23,9 +23,17 @@ pub(super) enum Connection {
         #[arg(long, value_name = "WHY")]
         reason: String,
     },
-    /// Lists the exchanges of namespaces
+    /// Lists the exchanges of namespaces, with how much is bound to each
     #[command(after_help = "Example:\n  keylender connection exchanges")]
     Exchanges(Format),
+    /// Lists what is bound to an exchange: where it hands messages on to
+    #[command(after_help = "Example:\n  keylender connection bindings exchange/taskcluster-builds/events")]
+    Bindings {
+        /// As `connection exchanges` shows it
+        exchange: String,
+        #[command(flatten)]
+        format: Format,
+    },
 }
 
 pub(super) async fn run(command: Connection, settings: &Settings) -> Outcome {
@@ -48,10 +56,18 @@ pub(super) async fn run(command: Connection, settings: &Settings) -> Outcome {
         }
         Connection::Exchanges(format) => {
             let list = operator.call("GET", "/exchanges", None).await?;
-            let rows = output::rows(&list, "exchanges", &["exchange", "type", "namespace"]);
+            let rows = output::rows(&list, "exchanges", &["exchange", "type", "bindings", "namespace"]);
             match format.json {
                 true => output::json(&list),
-                false => output::table(&["EXCHANGE", "TYPE", "NAMESPACE"], &rows),
+                false => output::table(&["EXCHANGE", "TYPE", "BINDINGS", "NAMESPACE"], &rows),
+            }
+        }
+        Connection::Bindings { exchange, format } => {
+            let found = operator.call("GET", &format!("/exchanges/{}", output::segment(&exchange)), None).await?;
+            let rows = output::rows(&found, "bindings", &["destination", "destinationType", "namespace", "routingKey"]);
+            match format.json {
+                true => output::json(&found),
+                false => output::table(&["TO", "KIND", "NAMESPACE", "ROUTING KEY"], &rows),
             }
         }
     }

@@ -113,7 +113,7 @@ enum ApplianceCommand {
     /// Rules for queues, and where a queue is going
     #[command(subcommand, after_help = "Example:\n  keylender queue rules")]
     Queue(queue::Queue),
-    /// Connections and exchanges of namespaces at the broker
+    /// Connections, exchanges and bindings of namespaces at the broker
     #[command(subcommand, after_help = "Example:\n  keylender connection list")]
     Connection(connection::Connection),
     /// Machines that ask for credentials: why they got what they got, and which may not

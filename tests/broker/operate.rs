@@ -128,7 +128,13 @@ async fn an_operator_looks_at_traffic_and_ends_it_by_hand() {
         sent.unwrap().await.unwrap();
     }
     let exchanges: Value = well(&appliance, "connection exchanges --json").await.parse().unwrap();
-    assert_eq!(exchanges["exchanges"], json!([{"exchange": exchange, "namespace": NAMESPACE, "type": "topic"}]));
+    assert_eq!(
+        exchanges["exchanges"],
+        json!([{"exchange": exchange, "namespace": NAMESPACE, "type": "topic", "bindings": 1}])
+    );
+    let bound = well(&appliance, &format!("connection bindings {exchange}")).await;
+    let rows: Vec<Vec<&str>> = bound.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1..], [[queue, "queue", NAMESPACE, "#"]], "{bound}");
     let show = format!("queue show {queue} --json");
     eventually(async || {
         let shown: Value = well(&appliance, &show).await.parse().unwrap();

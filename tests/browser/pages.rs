@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 65] = [
+const PAGES: [Page; 66] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -41,6 +41,7 @@ const PAGES: [Page; 65] = [
         "connection-close",
     ),
     ("/exchanges", "/exchanges", "exchanges"),
+    ("/exchanges/{exchange}", "/exchanges/exchange%2Ftaskcluster-foo%2Fevents", "exchange"),
     ("/queue-rules", "/queue-rules", "queue-rules"),
     ("/queue-rules/{pattern}/remove", "/queue-rules/queue%2Ftaskcluster-foo%2F%2A/remove", "queue-rule-remove"),
     ("/broker", "/broker", "broker"),

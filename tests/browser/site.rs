@@ -9,7 +9,7 @@ use keylender::base::{ClientId, Clock, MailAddress, NamespaceName, OperatorName,
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
 use keylender::domain::operators::{Role, Visitor};
-use keylender::ports::broker::{Exchange, MemoryBroker, Queue};
+use keylender::ports::broker::{Binding, Destination, Exchange, MemoryBroker, Queue};
 use keylender::proto::addresses::AddressList;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -62,7 +62,14 @@ impl Site {
             site.broker.put_queue(&site.settings.amqp.vhost, queue);
         }
         let exchange = Exchange { name: format!("exchange/{NAMESPACE}/events"), kind: Some("topic".into()) };
+        let source = exchange.name.clone();
         site.broker.put_exchange(&site.settings.amqp.vhost, exchange);
+        for (to, routing_key) in [("builds", "primary.*.done"), ("results/of/everything-that-was-ever-built", AWKWARD)]
+        {
+            let (source, destination) = (source.clone(), Destination::Queue(format!("queue/{NAMESPACE}/{to}")));
+            let binding = Binding { source, destination, routing_key: routing_key.into() };
+            site.broker.bind(&site.settings.amqp.vhost, binding);
+        }
         for looked in ["monitor", "rotate", "reconcile"] {
             appliance.loops.run(looked).await.unwrap();
         }

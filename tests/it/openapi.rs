@@ -214,7 +214,8 @@ async fn every_method_answers_as_the_document_says() {
 async fn at_the_broker(seen: &mut BTreeSet<String>) {
     let (world, connection) = traffic::world().await;
     let (queue, why) = (format!("/queues/{}", segment(traffic::QUEUE)), json!({"reason": "to see"}));
-    for path in ["/connections", "/exchanges", &queue] {
+    let exchange = format!("/exchanges/{}", segment(traffic::EXCHANGE));
+    for path in ["/connections", "/exchanges", &exchange, &queue] {
         call(&world, seen, "GET", path, None).await;
     }
     let close = format!("/connections/{}/close", segment(&connection));

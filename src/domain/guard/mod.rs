@@ -37,7 +37,7 @@ pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
 pub use plan::{Object, Plan, Step, What};
 pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
 pub use seen::{Health, SeenQueue};
-pub use traffic::{QueueNow, SeenConnection, SeenExchange};
+pub use traffic::{ExchangeNow, QueueNow, SeenBinding, SeenConnection, SeenExchange};
 
 use memory::{BRAKE, ONLY, RULES};
 use rules::REMARK_LEN_MAX;

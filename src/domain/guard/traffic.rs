@@ -2,13 +2,14 @@
 //!
 //! That they are about to is in the audit log before anything is destroyed, and then how it ended.
 
+use std::collections::HashMap;
 use std::future::Future;
 
 use super::{Guard, Pattern, QueueRule, SeenQueue};
 use crate::base::audit::{Note, Outcome};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
-use crate::ports::broker::{Connection, Exchange, Queue};
+use crate::ports::broker::{Binding, Connection, Destination, Exchange, Queue};
 
 /// A connection of a user of a namespace.
 #[derive(Clone, Debug)]
@@ -26,6 +27,28 @@ pub struct SeenExchange {
     pub namespace: NamespaceName,
     /// What the broker tells of it.
     pub told: Exchange,
+}
+
+/// An exchange of a namespace, with where it hands messages on to.
+#[derive(Clone, Debug)]
+pub struct ExchangeNow {
+    /// Whose it is.
+    pub namespace: NamespaceName,
+    /// What the broker tells of it.
+    pub told: Exchange,
+    /// What is bound to it.
+    pub bindings: Vec<SeenBinding>,
+}
+
+/// A binding to an exchange of a namespace.
+#[derive(Clone, Debug)]
+pub struct SeenBinding {
+    /// Where to.
+    pub destination: Destination,
+    /// Whose that is; nobody's when no namespace has it.
+    pub namespace: Option<NamespaceName>,
+    /// Which messages.
+    pub routing_key: String,
 }
 
 /// A queue of a namespace.
@@ -78,6 +101,34 @@ impl Guard {
             Some(SeenExchange { namespace, told })
         });
         Ok(ours.collect())
+    }
+
+    /// The same with their bindings, which the broker is asked for once for all of them.
+    pub async fn exchanges_now(&self) -> Result<Vec<ExchangeNow>> {
+        let exchanges = self.exchanges().await?;
+        let mut bindings: HashMap<String, Vec<SeenBinding>> = HashMap::new();
+        for Binding { source, destination, routing_key } in self.accounts.broker()?.bindings(&self.rules.vhost).await? {
+            let prefixes = &self.rules.prefixes;
+            let managed = match &destination {
+                Destination::Queue(name) => prefixes.queue(name),
+                Destination::Exchange(name) => prefixes.exchange(name),
+            };
+            let namespace = managed.map(|managed| managed.namespace().clone());
+            bindings.entry(source).or_default().push(SeenBinding { destination, namespace, routing_key });
+        }
+        let with_theirs = exchanges.into_iter().map(|SeenExchange { namespace, told }| {
+            let bindings = bindings.remove(&told.name).unwrap_or_default();
+            ExchangeNow { namespace, told, bindings }
+        });
+        Ok(with_theirs.collect())
+    }
+
+    /// An exchange of a namespace. `NotFound` when there is none of this name.
+    pub async fn exchange(&self, name: &str) -> Result<ExchangeNow> {
+        let all = self.exchanges_now().await?;
+        all.into_iter()
+            .find(|exchange| exchange.told.name == name)
+            .ok_or_else(|| Error::not_found("no namespace has an exchange of this name now"))
     }
 
     /// A queue of a namespace. `NotFound` when there is none of this name.

@@ -29,6 +29,7 @@ const LOOK: &[&str] = &[
     "keylender:connection:list",
     "keylender:doctor:read",
     "keylender:exchange:list",
+    "keylender:exchange:show:*",
     "keylender:host:list",
     "keylender:host:rules",
     "keylender:lease:list",

@@ -189,6 +189,14 @@ impl Destination {
             Self::Queue(name) | Self::Exchange(name) => name,
         }
     }
+
+    /// `queue` or `exchange`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Queue(_) => "queue",
+            Self::Exchange(_) => "exchange",
+        }
+    }
 }
 
 /// A connection as the broker tells it. A new one may be missing from the list for five seconds (rabbitmq.md 2.4).

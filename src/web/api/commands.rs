@@ -1,7 +1,7 @@
 //! Which command does the same as a method of our own API, with `<arguments>` to be put in.
 
 /// By the name of the method. Methods that are not here have no command of their own.
-const COMMANDS: [(&str, &str); 74] = [
+const COMMANDS: [(&str, &str); 75] = [
     ("acknowledgeAlarm", "alarm acknowledge <alarm> --reason <why>"),
     ("auditCheckpoint", "audit verify"),
     ("broker", "broker show"),
@@ -22,6 +22,7 @@ const COMMANDS: [(&str, &str); 74] = [
     ("doctor", "doctor"),
     ("enableClient", "client enable <clientId>"),
     ("enableOperator", "operator enable <operator>"),
+    ("exchange", "connection bindings <exchange>"),
     ("expireNamespace", "namespace expire <namespace>"),
     ("extendNamespace", "namespace extend <namespace> --until <time>"),
     ("finishRotation", "namespace finish <namespace>"),

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Error, Result, Timestamp};
-use crate::domain::guard::{QueueNow, SeenConnection, SeenExchange};
+use crate::domain::guard::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
 use crate::web::state::App;
 
-/// Connections or exchanges in one answer. The console has a filter for more.
+/// Connections, exchanges or bindings in one answer. The console has a filter for more.
 const LIST_MAX: usize = 10_000;
 /// Longest reason, in bytes, as on the console: a sentence or two.
 const REASON_LEN_MAX: usize = 500;
@@ -37,9 +37,17 @@ static EXCHANGES: Endpoint = endpoint(
     MethodFilter::GET,
     "/exchanges",
     "keylender:exchange:list",
-    "Lists the exchanges of namespaces.",
+    "Lists the exchanges of namespaces, with how much is bound to each.",
 )
 .answers::<Exchanges>();
+static EXCHANGE: Endpoint = endpoint(
+    "exchange",
+    MethodFilter::GET,
+    "/exchanges/<exchange>",
+    "keylender:exchange:show:<exchange>",
+    "Shows an exchange with its bindings: where it hands messages on to.",
+)
+.answers::<BoundExchange>();
 static QUEUE: Endpoint = endpoint(
     "queue",
     MethodFilter::GET,
@@ -72,6 +80,7 @@ pub(super) fn routes() -> Routes {
         .serve(&CONNECTIONS, nothing, connections)
         .serve(&CLOSE, |_, params| named(params, "connection"), close)
         .serve(&EXCHANGES, nothing, exchanges)
+        .serve(&EXCHANGE, |_, params| named(params, "exchange"), exchange)
         .serve(&QUEUE, |_, params| named(params, "queue"), queue)
         .serve(&PURGE, |_, params| named(params, "queue"), purge)
         .serve(&DELETE, |_, params| named(params, "queue"), delete)
@@ -128,11 +137,13 @@ struct Exchange {
     namespace: String,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
+    /// How many there are.
+    bindings: usize,
 }
 
-impl From<SeenExchange> for Exchange {
-    fn from(SeenExchange { namespace, told }: SeenExchange) -> Self {
-        Self { exchange: told.name, namespace: namespace.to_string(), kind: told.kind }
+impl From<ExchangeNow> for Exchange {
+    fn from(ExchangeNow { namespace, told, bindings }: ExchangeNow) -> Self {
+        Self { exchange: told.name, namespace: namespace.to_string(), kind: told.kind, bindings: bindings.len() }
     }
 }
 
@@ -144,9 +155,59 @@ struct Exchanges {
 }
 
 async fn exchanges(app: App, _: Call, (): ()) -> Result<Reply> {
-    let all = app.guard.exchanges().await?;
+    let all = app.guard.exchanges_now().await?;
     let count = all.len();
     Reply::json(&Exchanges { exchanges: all.into_iter().take(LIST_MAX).map(Exchange::from).collect(), count })
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Binding {
+    destination: String,
+    /// `queue` or `exchange`.
+    destination_type: &'static str,
+    /// Whose the destination is; not there when no namespace has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+    routing_key: String,
+}
+
+impl From<SeenBinding> for Binding {
+    fn from(SeenBinding { destination, namespace, routing_key }: SeenBinding) -> Self {
+        Self {
+            destination_type: destination.kind(),
+            destination: destination.name().to_owned(),
+            namespace: namespace.map(|namespace| namespace.to_string()),
+            routing_key,
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct BoundExchange {
+    exchange: String,
+    namespace: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    bindings: Vec<Binding>,
+    /// How many there are, also of those that this list has no room for.
+    count: usize,
+}
+
+impl From<ExchangeNow> for BoundExchange {
+    fn from(ExchangeNow { namespace, told, bindings }: ExchangeNow) -> Self {
+        Self {
+            exchange: told.name,
+            namespace: namespace.to_string(),
+            kind: told.kind,
+            count: bindings.len(),
+            bindings: bindings.into_iter().take(LIST_MAX).map(Binding::from).collect(),
+        }
+    }
+}
+
+async fn exchange(app: App, _: Call, name: String) -> Result<Reply> {
+    Reply::json(&BoundExchange::from(app.guard.exchange(&name).await?))
 }
 
 #[derive(Serialize, JsonSchema)]

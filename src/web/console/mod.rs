@@ -11,6 +11,7 @@ mod cell;
 mod chart;
 mod clients;
 mod elsewhere;
+mod exchange;
 mod finding;
 mod form;
 mod frame;
@@ -169,6 +170,7 @@ fn bus(mounts: Mounts) -> Mounts {
         .get("/connections/{connection}/close", "keylender:connection:close:<connection>", traffic::plan_close)
         .post("/connections/{connection}/close", "keylender:connection:close:<connection>", traffic::close)
         .get("/exchanges", "keylender:exchange:list", traffic::exchanges)
+        .get("/exchanges/{exchange}", "keylender:exchange:show:<exchange>", exchange::show)
         .get("/queue-rules", "keylender:queue:rules", queues::rules)
         .post("/queue-rules", "keylender:queue:rule:*", queues::set_rule)
         .get("/queue-rules/{pattern}/remove", "keylender:queue:rule:<pattern>", queues::plan_remove_rule)

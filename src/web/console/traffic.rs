@@ -3,13 +3,14 @@
 use askama::Template;
 use axum::response::Response;
 
+use super::exchange;
 use super::form::{CheckedForm, Nothing};
 use super::frame::{Frame, page};
 use super::plan::{self, Plan, Same, Weight};
 use super::session::Session;
 use super::table::{Cell, Column, Shown, Table, View, encoded};
 use crate::base::{Error, Result};
-use crate::domain::guard::{SeenConnection, SeenExchange};
+use crate::domain::guard::{ExchangeNow, SeenConnection};
 use crate::web::state::App;
 
 const CONNECTIONS: Table<SeenConnection> = Table {
@@ -48,11 +49,15 @@ const CONNECTIONS: Table<SeenConnection> = Table {
     ),
 };
 
-const EXCHANGES: Table<SeenExchange> = Table {
+const EXCHANGES: Table<ExchangeNow> = Table {
     name: "exchanges",
     caption: "Exchanges of namespaces",
     columns: &[
-        Column { name: "exchange", title: "Exchange", cell: |seen| Cell::text(&seen.told.name) },
+        Column {
+            name: "exchange",
+            title: "Exchange",
+            cell: |seen| Cell::text(&seen.told.name).to(exchange::home(&seen.told.name)),
+        },
         Column {
             name: "namespace",
             title: "Namespace",
@@ -63,6 +68,7 @@ const EXCHANGES: Table<SeenExchange> = Table {
             title: "Type",
             cell: |seen| Cell::text(seen.told.kind.as_deref().unwrap_or("not told")),
         },
+        Column { name: "bindings", title: "Bindings", cell: |seen| Cell::number(seen.bindings.len()) },
     ],
     sort: "exchange",
     select: None,
@@ -94,7 +100,7 @@ pub async fn connections(app: App, session: Session) -> Result<Response> {
 
 /// The exchanges of namespaces.
 pub async fn exchanges(app: App, session: Session) -> Result<Response> {
-    match EXCHANGES.show(&session, app.guard.exchanges().await?) {
+    match EXCHANGES.show(&session, app.guard.exchanges_now().await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Exchanges").await,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keylender::base::Secret;
 use keylender::domain::operators::Role;
-use keylender::ports::broker::{Broker, Exchange, Queue};
+use keylender::ports::broker::{Binding, Broker, Destination, Exchange, Queue};
 use serde_json::json;
 
 use super::browser::Browser;
@@ -12,6 +12,7 @@ use super::has;
 use crate::world::{BEGIN, NAMESPACE, World, segment};
 
 pub const QUEUE: &str = "queue/taskcluster-foo/jobs";
+pub const EXCHANGE: &str = "exchange/taskcluster-foo/events";
 
 /// A world in which a namespace has a connection, a queue and an exchange, beside those of others.
 pub async fn world() -> (World, String) {
@@ -26,10 +27,16 @@ pub async fn world() -> (World, String) {
         let queue = Queue { name: name.into(), messages: Some(messages), ..Queue::default() };
         broker.put_queue(&vhost, queue);
     }
-    for name in ["exchange/taskcluster-foo/events", "events-of-others"] {
+    for name in [EXCHANGE, "events-of-others"] {
         broker.put_exchange(&vhost, Exchange { name: name.into(), kind: Some("topic".into()) });
     }
+    bind(&world, EXCHANGE, Destination::Queue(QUEUE.into()), "route.#");
     (world, connection)
+}
+
+fn bind(world: &World, source: &str, destination: Destination, routing_key: &str) {
+    let binding = Binding { source: source.into(), destination, routing_key: routing_key.into() };
+    world.broker.bind(&world.settings.amqp.vhost, binding);
 }
 
 #[tokio::test]
@@ -117,4 +124,56 @@ async fn a_queue_is_shown_exempted_purged_and_deleted_by_hand() {
     let other = format!("/queues/{}/delete", segment("somebody-elses"));
     assert_eq!(admin.post(&world, &other, &[("reason", "x")]).await.status, 404, "only what a namespace has");
     assert!(world.broker.queue(&world.settings.amqp.vhost, "somebody-elses").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_exchange_shows_where_it_hands_messages_on_to() {
+    let (world, _) = world().await;
+    let (vhost, viewer) = (world.settings.amqp.vhost.clone(), Browser::signed_in(&world, Role::Viewer).await);
+    let audit = "exchange/taskcluster-foo/audit";
+    world.broker.put_exchange(&vhost, Exchange { name: audit.into(), kind: None });
+    bind(&world, EXCHANGE, Destination::Exchange(audit.into()), "#");
+    bind(&world, EXCHANGE, Destination::Queue("somebody-elses".into()), "<b>bold</b> \u{202e}evil");
+    bind(&world, "events-of-others", Destination::Queue(QUEUE.into()), "not of this one");
+    let asked = |what: &str| world.broker.calls().iter().filter(|call| call.contains(what)).count();
+    let before = asked("GET bindings");
+    let list = viewer.get(&world, "/exchanges").await;
+    let home = format!("/exchanges/{}", segment(EXCHANGE));
+    has(&list, &[&format!("href=\"{home}\""), "data-title=\"Bindings\">3<", "data-title=\"Bindings\">0<"]);
+    assert_eq!(asked("GET bindings") - before, 1, "once for all rows");
+
+    let page = viewer.get(&world, &home).await;
+    has(&page, &[EXCHANGE, "topic", "route.#", "keylender connection bindings exchange/taskcluster-foo/events"]);
+    for path in [format!("/queues/{}", segment(QUEUE)), format!("/exchanges/{}", segment(audit))] {
+        has(&page, &[&format!("<a href=\"{path}\">")]);
+    }
+    assert!(!page.text().contains(&format!("/queues/{}", segment("somebody-elses"))), "it has no page here");
+    has(&page, &["&lt;b&gt;bold&lt;/b&gt; <span class=\"unseen\">U+202E</span>evil", "somebody-elses"]);
+    assert!(!page.text().contains("not of this one") && !page.text().contains('\u{202e}'));
+    let exchanges = viewer.get(&world, &format!("{home}?q=kind%3Aexchange")).await;
+    has(&exchanges, &["1–1 of 1", "3 without the filter"]);
+    assert!(!exchanges.text().contains("route.#"));
+    let rows = viewer.get(&world, &format!("{home}?export=json&sort=-to")).await.json();
+    assert_eq!(
+        rows[0],
+        json!({"to": "somebody-elses", "kind": "queue", "namespace": "none", "key": "<b>bold</b> \u{202e}evil"})
+    );
+
+    has(&viewer.get(&world, &format!("/exchanges/{}", segment(audit))).await, &["not told", "Nothing is bound to it"]);
+    for none in ["events-of-others", "exchange/taskcluster-foo/none"] {
+        let page = viewer.get(&world, &format!("/exchanges/{}", segment(none))).await;
+        assert_eq!(page.status, 404, "{none}");
+        assert!(page.text().contains("no namespace has an exchange of this name now"), "{}", page.text());
+    }
+    let shown = world.operate("GET", &format!("/exchanges/{}", segment(EXCHANGE)), None).await;
+    let to_queue =
+        json!({"destination": QUEUE, "destinationType": "queue", "namespace": NAMESPACE, "routingKey": "route.#"});
+    assert!(shown["count"] == 3 && shown["bindings"].as_array().unwrap().contains(&to_queue), "{shown}");
+
+    world.broker.go_away();
+    for path in ["/exchanges", &home] {
+        let page = viewer.get(&world, path).await;
+        assert_eq!(page.status, 503, "{path}");
+        assert!(page.text().contains("the broker does not answer"), "{}", page.text());
+    }
 }
