@@ -9,6 +9,7 @@ pub mod rate;
 pub mod secret;
 pub mod slugid;
 pub mod span;
+pub mod unseen;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};

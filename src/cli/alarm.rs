@@ -58,7 +58,7 @@ fn said(list: &Value, alarm: &str) -> Result<String> {
     let alarms = list["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
     let found = alarms.iter().find(|each| each["alarm"] == alarm);
     let names: Vec<&str> = alarms.iter().filter_map(|each| each["alarm"].as_str()).collect();
-    found.map(|found| output::text(found, "text")).ok_or_else(|| {
+    found.map(|found| output::value(found, "text")).ok_or_else(|| {
         Error::not_found(match names.is_empty() {
             true => format!("there is no alarm `{alarm}` now, and no other one"),
             false => format!("there is no alarm `{alarm}` now; there are {}", names.join(", ")),

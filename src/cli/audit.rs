@@ -152,7 +152,7 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
             let operator = Operator::connect(settings)?;
             let input = json!({ "secret": secret.as_str() });
             let found = operator.call("POST", "/audit/reference", Some(input)).await?;
-            let query = Query::of([("reference", Some(output::text(&found, "reference")))]);
+            let query = Query::of([("reference", Some(output::value(&found, "reference")))]);
             pages::show(&operator, 1, &query, json).await?;
         }
     }

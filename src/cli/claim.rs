@@ -93,7 +93,7 @@ pub(super) async fn run(
     }
     let variables =
         [("NAMESPACE", "namespace"), ("CONNECTION_STRING", "connectionString"), ("RECLAIM_AT", "reclaimAt")]
-            .map(|(name, member)| (format!("KEYLENDER_{name}"), output::text(&claimed, member)));
+            .map(|(name, member)| (format!("KEYLENDER_{name}"), output::value(&claimed, member)));
     match command.exec.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
@@ -111,7 +111,7 @@ pub(super) async fn run(
                 output::line(&format!("export {name}='{value}'"));
             }
         }
-        None => output::line(&output::text(&claimed, "connectionString")),
+        None => output::line(&output::value(&claimed, "connectionString")),
     }
     Ok(())
 }
@@ -119,13 +119,16 @@ pub(super) async fn run(
 /// A link, below the address that we asked when the appliance does not know its own.
 fn show_link(mut made: Value, door: &ApplianceDoor, json: bool) {
     if made["url"].is_null() {
-        made["url"] = door.url(&output::text(&made, "path")).into();
+        made["url"] = door.url(&output::value(&made, "path")).into();
     }
     if json {
         return output::json(&made);
     }
-    output::line(&output::text(&made, "url"));
-    eprintln!("It opens once, until {}: in a browser, or with `curl -X POST`.", output::text(&made, "until"));
+    output::line(&output::value(&made, "url"));
+    output::remark(&format!(
+        "It opens once, until {}: in a browser, or with `curl -X POST`.",
+        output::text(&made, "until")
+    ));
 }
 
 fn input(command: &Claim) -> Value {

@@ -16,13 +16,13 @@ pub(super) struct Config {
 }
 
 pub(super) fn template() -> Outcome {
-    print!("{}", settings::template());
+    output::line(settings::template().trim_end_matches('\n'));
     Ok(())
 }
 
 pub(super) fn run(config: &Config, effective: &[Effective], warnings: &[String]) -> Outcome {
     for warning in warnings {
-        eprintln!("keylender: warning: {warning}");
+        output::complain(&format!("warning: {warning}"));
     }
     if config.format.json {
         let settings: Vec<_> = effective

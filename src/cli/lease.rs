@@ -127,7 +127,7 @@ fn show(list: &Value) {
     output::table(&["KIND", "NAME", "PART", "HOLDER", "FROM", "SINCE", "UNTIL", "LAST USED"], &rows);
     let count = list["count"].as_u64().unwrap_or(0);
     if count > rows.len() as u64 {
-        eprintln!("keylender: {count} leases fit, and {} are shown: narrow the filter", rows.len());
+        output::complain(&format!("{count} leases fit, and {} are shown: narrow the filter", rows.len()));
     }
 }
 

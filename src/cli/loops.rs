@@ -72,6 +72,6 @@ pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
 }
 
 fn report(document: &Value) {
-    let report = output::text(document, "report");
+    let report = output::value(document, "report");
     output::line(if report.is_empty() { "nothing to do" } else { &report });
 }

@@ -1,5 +1,8 @@
 //! Subcommands: what a person types. The only readers of argv and stdin.
 
+// What is printed goes through `output`, which makes the texts of others harmless.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod alarm;
 mod audit;
 mod backup;
@@ -305,14 +308,14 @@ fn moment(text: &str) -> crate::base::Result<Timestamp> {
 fn fail(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Error(error) => {
-            eprintln!("keylender: {}", error.chain());
+            output::complain(&error.chain());
             match error.kind() {
                 Kind::Forbidden | Kind::Unauthenticated => ExitCode::from(REFUSED),
                 _ => ExitCode::from(FAILED),
             }
         }
         Failure::Settings(problems) => {
-            eprintln!("keylender: the settings have problems:\n{problems}");
+            output::complain(&format!("the settings have problems:\n{problems}"));
             ExitCode::from(WRONG_USAGE)
         }
     }

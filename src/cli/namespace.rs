@@ -163,9 +163,9 @@ async fn rotate_all(operator: &Operator) -> Result<()> {
     let all = all(operator).await?;
     let mut refused = 0;
     for namespace in all["namespaces"].as_array().into_iter().flatten() {
-        let name = output::text(namespace, "namespace");
+        let name = output::value(namespace, "namespace");
         if let Err(error) = rotate(operator, &name).await {
-            eprintln!("keylender: {name}: {error}");
+            output::complain(&format!("{name}: {error}"));
             refused += 1;
         }
     }

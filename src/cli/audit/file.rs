@@ -134,7 +134,7 @@ pub(super) async fn verify_live(operator: &Operator, expected: &Expected, json: 
     let mut verified = output::working("checking the chain", operator.work("/audit/verify")).await?;
     let last = verified["last"].as_u64().unwrap_or_default();
     expected.check_key(verified["signingKey"].as_str())?;
-    expected.check_end(last, &output::text(&verified, "head"))?;
+    expected.check_end(last, &output::value(&verified, "head"))?;
     if let Some(checkpoint) = &expected.checkpoint {
         let path = format!("/audit/checkpoint?at={}", checkpoint.seq);
         let now = operator.call("GET", &path, None).await?;

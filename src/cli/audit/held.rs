@@ -80,18 +80,18 @@ async fn ask(operator: &Operator, what: &str, query: &Query, json: bool) -> Resu
     );
     // Also when the time asked for is later: what was lent before the beginning may have been held then.
     if told["begins"].is_object() {
-        eprintln!(
-            "keylender: the log begins with entry {} at {}: what was lent before and not since is missing here",
+        output::complain(&format!(
+            "the log begins with entry {} at {}: what was lent before and not since is missing here",
             told["begins"]["seq"],
             output::text(&told["begins"], "time")
-        );
+        ));
     }
     if told["more"] == true {
-        eprintln!("keylender: there is more than is shown: narrow it by --object, --holder, --since and --until");
+        output::complain("there is more than is shown: narrow it by --object, --holder, --since and --until");
     }
     match told["unreadable"].as_u64() {
         None | Some(0) => {}
-        Some(count) => eprintln!("keylender: {count} entries cannot be read by this version and were left out"),
+        Some(count) => output::complain(&format!("{count} entries cannot be read by this version and were left out")),
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ async fn follow_on(operator: &Operator, from: u64, query: &Query, json: bool) ->
             }
             Err(error) if error.kind() == Kind::Unavailable => {
                 if !is_away {
-                    eprintln!("keylender: {}; waiting for it", error.message());
+                    output::complain(&format!("{}; waiting for it", error.message()));
                 }
                 is_away = true;
             }
@@ -119,8 +119,8 @@ fn shorter(end: u64, from: u64) -> Error {
 /// Prints a page, and says whether somebody still reads.
 fn print(page: &Page<'_>, json: bool) -> bool {
     page.entries.iter().all(|entry| match json {
-        true => output::line_is_read(entry.get()),
-        false => output::line_is_read(&sentence(&serde_json::from_str(entry.get()).unwrap_or_default())),
+        true => output::raw_is_read(entry.get()),
+        false => output::entry_is_read(&sentence(&serde_json::from_str(entry.get()).unwrap_or_default())),
     })
 }
 

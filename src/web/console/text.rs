@@ -7,6 +7,7 @@ use std::time::Duration;
 use askama::filters::HtmlSafe;
 
 use crate::base::Timestamp;
+use crate::base::unseen::is_unseen;
 
 /// Characters of a foreign text that are shown.
 const SHOWN_LEN: usize = 300;
@@ -54,14 +55,6 @@ impl fmt::Display for Foreign<'_> {
             more => write!(f, "<span class=\"unseen\">… {more} more</span></bdi>"),
         }
     }
-}
-
-/// Whether a character cannot be seen, or changes how others are shown.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A moment: in UTC, and how far from now it is. `console.js` adds the local time.

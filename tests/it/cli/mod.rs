@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod claim;
 mod full_disk;
+mod harmless;
 mod host;
 mod lease;
 mod log;
