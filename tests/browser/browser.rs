@@ -31,6 +31,8 @@ const LOOKS: [Look; 4] = [
     Look { width: 360, colours: "dark" },
 ];
 const HEIGHT: u32 = 800;
+/// Of A4 within its margins, 186 mm.
+const PAPER_WIDTH: u32 = 703;
 /// How long a page may take to follow another on a busy machine, and how often is looked.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 const PAGE_POLL: Duration = Duration::from_millis(10);
@@ -121,15 +123,20 @@ impl Browser {
             self.look(look).await;
             let picture = format!("{name}-{}-{}{}", look.width, look.colours, if self.scripts { "" } else { "-plain" });
             self.keep_picture(&picture).await;
-            let widths = "return [document.documentElement.scrollWidth, window.innerWidth]";
-            let widths = self.driver.client.execute(widths, Vec::new()).await.unwrap();
-            if widths[0].as_u64() > widths[1].as_u64() {
+            if let Some(widths) = self.is_too_wide().await {
                 all.push(format!("{picture} is wider than the screen: {widths}"));
             }
             let found = self.violations().await;
             all.extend(found.iter().map(|violation| format!("{picture} shuts people out: {violation}")));
         }
         all
+    }
+
+    /// How wide the page and its window are, where something is cut off.
+    pub async fn is_too_wide(&self) -> Option<Value> {
+        let widths = "return [document.documentElement.scrollWidth, window.innerWidth]";
+        let widths = self.driver.client.execute(widths, Vec::new()).await.unwrap();
+        (widths[0].as_u64() > widths[1].as_u64()).then_some(widths)
     }
 
     async fn look(&self, look: Look) {
@@ -141,13 +148,38 @@ impl Browser {
 
     /// The whole page, also what is below the screen.
     async fn keep_picture(&self, name: &str) {
-        use base64::Engine;
         let picture =
             self.driver.tell("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await.unwrap();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join(format!("{name}.png")), bytes).unwrap();
+        keep(&format!("{name}.png"), &picture);
+    }
+
+    /// Shows the page in a window as wide as the text on a sheet of A4, as it is printed, to somebody who likes the dark.
+    pub async fn see_as_paper(&self) {
+        let size = json!({ "width": PAPER_WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": false });
+        self.driver.tell("Emulation.setDeviceMetricsOverride", size).await.unwrap();
+        self.see_as("print").await;
+    }
+
+    pub async fn see_as_screen(&self) {
+        self.see_as("screen").await;
+    }
+
+    async fn see_as(&self, media: &str) {
+        let dark = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        self.driver.tell("Emulation.setEmulatedMedia", json!({ "media": media, "features": dark })).await.unwrap();
+    }
+
+    /// Whether anything of that kind is seen.
+    pub async fn is_shown(&self, css: &str) -> bool {
+        let script = "return [...document.querySelectorAll(arguments[0])].some(one => one.checkVisibility())";
+        self.driver.client.execute(script, vec![css.into()]).await.unwrap() == true
+    }
+
+    /// Leaves the page as it comes out of a printer.
+    pub async fn print(&self, name: &str) {
+        let paper = json!({ "paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": true });
+        let printed = self.driver.tell("Page.printToPDF", paper).await.unwrap();
+        assert!(keep(&format!("{name}.pdf"), &printed).starts_with(b"%PDF"), "{name}");
     }
 
     /// What axe finds: the rule, how bad it is, and the elements. It is a script itself; those of a page that was opened
@@ -160,6 +192,16 @@ impl Browser {
         assert!(results["testEngine"]["name"] == "axe-core", "axe ran: {results}");
         results["violations"].as_array().unwrap().iter().map(violation).collect()
     }
+}
+
+/// Keeps a file that the browser made.
+fn keep(name: &str, made: &Value) -> Vec<u8> {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(made["data"].as_str().unwrap()).unwrap();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join(name), &bytes).unwrap();
+    bytes
 }
 
 fn violation(found: &Value) -> String {

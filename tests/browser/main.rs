@@ -5,4 +5,5 @@ mod browser;
 mod doors;
 mod driver;
 mod pages;
+mod paper;
 mod site;

@@ -13,9 +13,10 @@ use super::session::{Session, see_other};
 use super::table::{address, encoded};
 use super::text::{Foreign, Moment, State, Tone};
 use crate::base::audit::Outcome;
+use crate::base::unseen::is_unseen;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::proto::formats;
-use crate::store::{Entry, Filter, Page};
+use crate::store::{Checkpoint, Entry, Filter, Page};
 use crate::web::state::App;
 
 /// Entries on one page.
@@ -37,6 +38,8 @@ struct Log {
     newest: Option<String>,
     export: String,
     may_find: bool,
+    /// Where the log ended: what is on paper can be compared with a log later.
+    head: Option<Checkpoint>,
     same: Same,
 }
 
@@ -160,6 +163,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         newest: session.query("before").map(|_| here(&[("before", ""), ("entry", "")])),
         export: here(&[("export", "jsonl"), ("entry", "")]),
         may_find: session.may("keylender:audit:find-secret"),
+        // A log whose end cannot be read has pages nevertheless.
+        head: app.store.checkpoint(None).ok(),
         same: Same::of(&session, "GET", "/audit", None, &["audit", "show"]),
     }))
 }
@@ -226,17 +231,16 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     }))
 }
 
-/// JSON escapes control characters; what else changes how a text is shown is escaped here the same way.
+/// What cannot be seen is escaped as JSON escapes it; its lines are ours.
 fn visible(json: String) -> String {
-    let is_hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}');
-    json.chars().fold(String::new(), |text, c| match is_hidden(c) {
-        true => text + &format!("\\u{:04x}", u32::from(c)),
-        false => {
-            let mut text = text;
-            text.push(c);
-            text
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match is_unseen(c) && c != '\n' {
+            true => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+            false => text.push(c),
         }
-    })
+    }
+    text
 }
 
 /// Walks the whole chain.

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 
 use super::session::{self, Session};
-use super::text::Foreign;
+use super::text::{Foreign, Moment};
 use super::theme::Theme;
 use crate::base::audit::Outcome;
 use crate::base::{Error, Kind, Result};
@@ -85,6 +85,12 @@ pub struct Who {
     pub form_token: String,
     /// This page, to come back to it.
     pub here: String,
+    /// The same for paper, where no address stands above it: host and path.
+    pub page: String,
+    /// What the address asks for besides: filters, order, where a list begins.
+    pub asked: Vec<(Foreign<'static>, Foreign<'static>)>,
+    /// When the page was made.
+    pub now: Moment,
     /// Where they can go.
     pub groups: Vec<Group>,
 }
@@ -165,11 +171,15 @@ fn who(session: &Session) -> Who {
         (scope.is_empty() || session.may(scope)).then_some(Place { name, path, is_here })
     };
     let groups = PLACES.iter().map(|(name, places)| Group { name, places: places.iter().filter_map(place).collect() });
+    let asked = session.queries().iter().filter(|(name, value)| name != ENTRY && !value.is_empty());
     Who {
         operator: session.operator.to_string(),
         role: session.role.name(),
         form_token: session.form_token().expose().to_owned(),
         here: super::table::address(session, &[(ENTRY, "")]),
+        page: format!("{}{}{}", session.host, session.root, session.path),
+        asked: asked.map(|(name, value)| (Foreign::of(name.clone()), Foreign::of(value.clone()))).collect(),
+        now: Moment { at: session.now, now: session.now },
         groups: groups.filter(|group| !group.places.is_empty()).collect(),
     }
 }

@@ -31,6 +31,12 @@ async fn the_audit_log_is_filtered_paged_exported_and_verified() {
     assert!(lines.text().lines().count() > 120 && lines.text().starts_with("{\"seq\":1,"));
     let verified = auditor.post(&world, "/audit/verify", &[]).await;
     assert!(verified.text().contains("The chain holds"), "{}", verified.text());
+    // For paper: what was asked for, and where the log ended.
+    let asked = auditor.get(&world, "/audit?object=%3Cscript%3E%E2%80%AE").await;
+    let object = "<bdi>object</bdi>: <bdi>&lt;script&gt;<span class=\"unseen\">U+202E</span></bdi>";
+    assert!(asked.text().contains(object), "{}", asked.text());
+    let (_, head) = asked.text().split_once(", head <code>").expect("a head");
+    assert!(verified.text().contains(&head[..64]), "{}", verified.text());
     for (path, status) in [("/audit/999999", 404), ("/audit/x", 404), ("/audit?since=x", 400), ("/audit?action=X", 400)]
     {
         assert_eq!(auditor.get(&world, path).await.status, status, "{path}");
