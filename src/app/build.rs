@@ -207,6 +207,7 @@ fn vitals(
         places: places(settings),
         premises: premises::premises(settings),
         clock: clock.clone(),
+        log: settings.log.tail.clone(),
     })
 }
 

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::settings::{LogOutput, LogSettings};
 use crate::base::{Clock, Result};
-use crate::ports::log::{LogFile, Sender, Severity, Syslog};
+use crate::ports::log::{LogFile, Sender, Severity, Syslog, Tail};
 
 /// Crates that talk about every packet. They are heard from `warn` up, unless the filter names them.
 const TALKATIVE: [&str; 10] =
@@ -26,7 +26,14 @@ pub struct Log {
     sender: Option<Sender>,
 }
 
-/// Where lines go. Cheap to clone.
+/// Where lines go, and where the last ones are kept. Cheap to clone.
+#[derive(Clone)]
+struct Sink {
+    output: Output,
+    tail: Tail,
+    clock: Clock,
+}
+
 #[derive(Clone)]
 enum Output {
     Stdout,
@@ -36,18 +43,23 @@ enum Output {
 
 /// Starts the log of this process. The first call decides; later ones change nothing, so tests may all call it.
 pub fn init(log: &LogSettings) -> Result<Log> {
-    let (output, sender) = match &log.output {
+    let (output, sender) = output_of(log)?;
+    let ansi = matches!(output, Output::Stdout) && io::stdout().is_terminal();
+    // A second call fails because a log is there already, which is all that is wanted.
+    let sink = Sink { output: output.clone(), tail: log.tail.clone(), clock: Clock::system() };
+    _ = subscriber(log, Clock::system(), ansi, sink).try_init();
+    Ok(Log { output, sender })
+}
+
+fn output_of(log: &LogSettings) -> Result<(Output, Option<Sender>)> {
+    Ok(match &log.output {
         LogOutput::Stdout => (Output::Stdout, None),
         LogOutput::File(path) => (Output::File(LogFile::open(path)?.into()), None),
         LogOutput::Syslog(settings) => {
             let (syslog, sender) = Syslog::start(settings.clone(), Clock::system())?;
             (Output::Syslog(syslog), Some(sender))
         }
-    };
-    let ansi = matches!(output, Output::Stdout) && io::stdout().is_terminal();
-    // A second call fails because a log is there already, which is all that is wanted.
-    _ = subscriber(log, Clock::system(), ansi, output.clone()).try_init();
-    Ok(Log { output, sender })
+    })
 }
 
 impl Log {
@@ -86,30 +98,40 @@ impl Log {
 
 /// Writes one event. It never fails: there is nobody to tell.
 struct Line<'a> {
-    output: &'a Output,
+    sink: &'a Sink,
     level: Level,
 }
 
-impl<'a> MakeWriter<'a> for Output {
+impl<'a> MakeWriter<'a> for Sink {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        Line { output: self, level: Level::INFO }
+        Line { sink: self, level: Level::INFO }
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
-        Line { output: self, level: *metadata.level() }
+        Line { sink: self, level: *metadata.level() }
     }
 }
 
 impl io::Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self.output {
+        let Sink { output, tail, clock } = self.sink;
+        match output {
             // Standard output may be a pipe that nobody reads any more.
             Output::Stdout => _ = io::stdout().write_all(line),
             Output::File(file) => file.write(line),
-            Output::Syslog(syslog) => syslog.write(severity(self.level), line),
+            Output::Syslog(syslog) => {
+                syslog.write(severity(self.level), line);
+                // Its header has what other lines begin with, unless they are JSON.
+                if let Some(bare) = line.strip_prefix(b" ") {
+                    let begin = format!("{} {:>5} ", clock.now(), self.level);
+                    tail.add(&[begin.as_bytes(), bare].concat());
+                    return Ok(line.len());
+                }
+            }
         }
+        tail.add(line);
         Ok(line.len())
     }
 
@@ -167,23 +189,27 @@ mod tests {
     use crate::base::Timestamp;
     use crate::ports::log::{Facility, SyslogSettings, Target};
 
+    fn settings(filter: &str, json: bool) -> LogSettings {
+        LogSettings { filter: filter.into(), json, output: LogOutput::Stdout, tail: Tail::default() }
+    }
+
     /// What is logged by `speak` under these settings.
     fn logged(filter: &str, json: bool, speak: impl FnOnce()) -> String {
-        logged_by(&LogSettings { filter: filter.into(), json, output: LogOutput::Stdout }, speak)
+        logged_by(&settings(filter, json), speak)
     }
 
     fn logged_by(log: &LogSettings, speak: impl FnOnce()) -> String {
         let sink = Arc::new(Mutex::new(Vec::new()));
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_054));
-        let writer = Sink(Arc::clone(&sink));
+        let writer = Heap(Arc::clone(&sink));
         tracing::subscriber::with_default(subscriber(log, clock, false, move || writer.clone()), speak);
         String::from_utf8(sink.lock().unwrap().clone()).unwrap()
     }
 
     #[derive(Clone)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
+    struct Heap(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Sink {
+    impl io::Write for Heap {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -224,9 +250,27 @@ mod tests {
     fn the_text_for_syslog_leaves_time_and_level_to_its_header() {
         let target = Target::Local("/dev/log".into());
         let output = LogOutput::Syslog(SyslogSettings { target, facility: Facility::parse("daemon").unwrap() });
-        let log = LogSettings { filter: "info".into(), json: false, output };
+        let log = LogSettings { filter: "info".into(), json: false, output, tail: Tail::default() };
         let line = logged_by(&log, || tracing::warn!(target: "keylender", port = 80, "listening"));
         assert_eq!(line.trim(), "keylender: listening port=80");
+    }
+
+    #[tokio::test]
+    async fn the_last_lines_are_kept_as_they_would_be_read_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("log");
+        let _server = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+        let syslog = SyslogSettings { target: Target::Local(socket), facility: Facility::parse("daemon").unwrap() };
+        let file = LogOutput::File(dir.path().join("keylender.log"));
+        for output in [file, LogOutput::Syslog(syslog)] {
+            let log = LogSettings { output, ..settings("info", false) };
+            let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_054));
+            let sink = Sink { output: output_of(&log).unwrap().0, tail: log.tail.clone(), clock: clock.clone() };
+            tracing::subscriber::with_default(subscriber(&log, clock, false, sink), || {
+                tracing::info!(target: "keylender", port = 80, "listening");
+            });
+            assert_eq!(log.tail.lines(), ["2018-10-15T12:00:00.054Z  INFO keylender: listening port=80"]);
+        }
     }
 
     #[test]
@@ -237,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_log_may_be_started_twice() {
-        let log = LogSettings { filter: "off".into(), json: false, output: LogOutput::Stdout };
+        let log = settings("off", false);
         init(&log).unwrap();
         init(&log).unwrap();
     }

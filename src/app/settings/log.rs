@@ -7,7 +7,7 @@ use url::Host;
 
 use super::parse;
 use super::typed::Reader;
-use crate::ports::log::{Facility, SyslogSettings, Target};
+use crate::ports::log::{Facility, SyslogSettings, Tail, Target};
 
 /// The socket for datagrams of this host's own syslog server.
 const LOCAL_SOCKET: &str = "/dev/log";
@@ -21,7 +21,7 @@ const MODES: [(&str, &str); 5] = [
 ];
 
 /// What is logged, how, and where it goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LogSettings {
     /// A level, or a list of `target=level`; valid.
     pub filter: String,
@@ -29,6 +29,8 @@ pub struct LogSettings {
     pub json: bool,
     /// Where lines go.
     pub output: LogOutput,
+    /// Where the last lines are kept besides.
+    pub tail: Tail,
 }
 
 /// Where lines of the log go.
@@ -58,6 +60,7 @@ pub(super) fn log(read: &mut Reader) -> LogSettings {
         filter: read.required("LOG_LEVEL", parse::log_filter),
         json: read.required("LOG_FORMAT", parse::log_format),
         output,
+        tail: Tail::default(),
     }
 }
 

@@ -103,7 +103,7 @@ fn without_any_source_the_defaults_of_development_hold() {
     assert_eq!((listen.bind.to_string().as_str(), listen.port, listen.force_ssl), ("127.0.0.1", 8080, false));
     assert_eq!((listen.public_url, listen.trust_proxy), (None, TrustProxy::Nobody));
     assert_eq!(key, KeySource::File("./data/key".into()));
-    assert_eq!(log, LogSettings { filter: "info".into(), json: false, output: LogOutput::Stdout });
+    assert_eq!((log.filter.as_str(), log.json, log.output), ("info", false, LogOutput::Stdout));
     assert_eq!((root_url, credentials, broker), (None, None, None));
     assert_eq!((notices.smtp, notices.webhook, notices.mail_from.as_str()), (None, None, "keylender@localhost"));
     assert_eq!((amqp.protocol.as_str(), amqp.hostname.as_str(), amqp.port), ("amqp://", "localhost", 5672));

@@ -24,6 +24,7 @@ use super::namespaces::Namespaces;
 use super::notices::Notices;
 use super::operators::Elsewhere;
 use crate::base::{Clock, Error, Kind, Result, Timestamp, VhostName};
+use crate::ports::log::Tail;
 use crate::store::{Store, Table};
 
 /// How long an answer about the broker is believed, so that a load balancer's checks do not become its load.
@@ -89,6 +90,8 @@ pub struct Parts {
     pub places: Places,
     /// Where it is at work.
     pub premises: Premises,
+    /// The last lines of the log.
+    pub log: Tail,
     /// What time it is.
     pub clock: Clock,
 }
@@ -132,6 +135,11 @@ impl Vitals {
     /// Time since the start.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// The last lines of the log, the oldest first.
+    pub fn log_tail(&self) -> Vec<String> {
+        self.parts.log.lines()
     }
 
     /// All that must be well.

@@ -3,11 +3,13 @@
 
 mod file;
 mod syslog;
+mod tail;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use file::LogFile;
 pub use syslog::{Facility, Sender, Severity, Syslog, SyslogSettings, Target};
+pub use tail::Tail;
 
 /// Lines that were lost since somebody was told.
 #[derive(Debug, Default)]

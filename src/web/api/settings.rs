@@ -1,4 +1,4 @@
-//! Our own API: the settings in force, secrets masked.
+//! Our own API: the settings in force, secrets masked, and the last lines of the log.
 
 use axum::routing::MethodFilter;
 use schemars::JsonSchema;
@@ -18,8 +18,17 @@ static LIST: Endpoint = endpoint(
 )
 .answers::<List>();
 
+static LOG: Endpoint = endpoint(
+    "showLog",
+    MethodFilter::GET,
+    "/log",
+    "keylender:setting:list",
+    "Shows the last lines of the log, the oldest first.",
+)
+.answers::<Log>();
+
 pub(super) fn routes() -> Routes {
-    Routes::default().serve(&LIST, nothing, list)
+    Routes::default().serve(&LIST, nothing, list).serve(&LOG, nothing, log)
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -35,6 +44,11 @@ struct List<'a> {
     settings: Vec<Shown<'a>>,
 }
 
+#[derive(Serialize, JsonSchema)]
+struct Log {
+    lines: Vec<String>,
+}
+
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
     let shown = app.settings.iter().map(|setting| Shown {
         name: setting.name,
@@ -43,4 +57,8 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
         help: setting.help,
     });
     Reply::json(&List { settings: shown.collect() })
+}
+
+async fn log(app: App, _: Call, (): ()) -> Result<Reply> {
+    Reply::json(&Log { lines: app.vitals.log_tail() })
 }

@@ -10,7 +10,7 @@ use super::frame::{Frame, page};
 use super::plan::Same;
 use super::session::Session;
 use super::table::{Cell, Column, Shown, Table, View};
-use super::text::Tone;
+use super::text::{Foreign, Tone};
 use crate::base::Result;
 use crate::domain::vitals::Grade;
 use crate::web::state::{App, ShownSetting};
@@ -45,6 +45,7 @@ struct Settings {
     is_key_changing: bool,
     signing_key: String,
     certificates: Vec<Row>,
+    log: Vec<Foreign<'static>>,
     table: View,
     same: Same,
 }
@@ -65,6 +66,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         is_key_changing,
         signing_key: app.store.signing_key(),
         certificates: certificates.collect(),
+        log: app.vitals.log_tail().into_iter().map(Foreign::of).collect(),
         table,
         same: Same::of(&session, "GET", "/settings", None, &["config"]),
     }))

@@ -4,6 +4,7 @@ use keylender::domain::operators::Role;
 use serde_json::json;
 
 use super::browser::{Browser, form};
+use super::has;
 use crate::wire::Ask;
 use crate::world::{NAMESPACE, World};
 
@@ -84,6 +85,24 @@ async fn settings_are_shown_with_secrets_masked_and_so_is_the_support_bundle() {
     assert!(bundle.json()["doctor"].as_array().unwrap().len() > 3);
     let listed = world.operate("GET", "/settings", None).await;
     assert_eq!(listed["settings"].as_array().unwrap().len(), bundle.json()["settings"].as_array().unwrap().len());
+}
+
+#[tokio::test]
+async fn the_last_lines_of_the_log_are_on_the_page_of_settings() {
+    let world = World::start().await;
+    let auditor = Browser::signed_in(&world, Role::Auditor).await;
+    has(&auditor.get(&world, "/settings").await, &["Nothing was logged since the start"]);
+    let tail = &world.settings.log.tail;
+    tail.add(b"2026-11-20T14:03:00.000Z  INFO keylender: listening port=8080\n");
+    tail.add("2026-11-20T14:03:01.000Z  WARN keylender: <b>of somebody\u{202e}</b>\n".as_bytes());
+    has(
+        &auditor.get(&world, "/settings").await,
+        &["keylender: listening port=8080", "keylender: &lt;b&gt;of somebody<span class=\"unseen\">U+202E</span>"],
+    );
+    let lines = world.operate("GET", "/log", None).await;
+    assert_eq!(lines["lines"][0], "2026-11-20T14:03:00.000Z  INFO keylender: listening port=8080");
+    let viewer = Browser::signed_in(&world, Role::Viewer).await;
+    assert_eq!(viewer.get(&world, "/settings").await.status, 403);
 }
 
 #[tokio::test]
