@@ -12,7 +12,7 @@ use super::premises;
 use super::settings::{self, Effective, Settings};
 use super::sign_in;
 use crate::base::{Clock, Error, Result, Secret, Span};
-use crate::domain::accounts::{Accounts, Administrator};
+use crate::domain::accounts::{Accounts, Administrator, Probe};
 use crate::domain::alarms::Alarms;
 use crate::domain::audit::Audit;
 use crate::domain::auth::{self, Auth};
@@ -161,7 +161,8 @@ fn work(
     remote: Option<Authority>,
     auth: &Auth,
 ) -> Result<loops::Parts> {
-    let probe = if settings.namespaces.verify_logins { Some(amqp_door(settings)?) } else { None };
+    let always = settings.namespaces.verify_logins;
+    let probe = if broker.is_some() { Some(Probe { door: amqp_door(settings)?, always }) } else { None };
     let accounts = Accounts::new(store.clone(), broker, probe);
     let administrator = Administrator::new(accounts.clone(), settings.amqp.vhost.clone())?;
     let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules(settings));
@@ -206,8 +207,8 @@ fn vitals(
         vhost: settings.amqp.vhost.clone(),
         places: places(settings),
         premises: premises::premises(settings),
-        clock: clock.clone(),
         log: settings.log.tail.clone(),
+        clock: clock.clone(),
     })
 }
 

@@ -205,7 +205,7 @@ async fn finish_what_was_left(appliance: Appliance) {
     if let Err(error) = appliance.administrator.adopt_rules().await {
         tracing::error!("could not take up the settings for the administrator: {}", error.chain());
     }
-    if appliance.accounts.counts().is_ok_and(|(_, unsettled)| unsettled > 0) {
+    if appliance.accounts.stand().is_ok_and(|stand| stand.unsettled > 0) {
         appliance.loops.nudge("reconcile");
     }
     // Nobody can claim a namespace that is half removed.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::Error;
+use super::parsed::parsed;
 
 /// The moment zero. Civil arithmetic, because `jiff::Timestamp` ends before the year 9999 does.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
@@ -99,16 +101,38 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Reads the exact form that `Display` writes. What people and clients send goes through `proto::formats`.
+/// Reads the exact form that `Display` writes, and what means the same. What people and clients send goes through
+/// `proto::formats`.
 impl std::str::FromStr for Timestamp {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        if let Some(moment) = text.as_bytes().try_into().ok().and_then(written) {
+            return Ok(moment);
+        }
         let expected = || Error::invalid("not a time like 2026-11-20T14:03:00.000Z");
         let civil: DateTime =
             text.strip_suffix('Z').ok_or_else(expected)?.parse().map_err(|e: jiff::Error| expected().because(e))?;
         Ok(Self::from_civil(civil))
     }
+}
+
+/// The moment of a text that `Display` wrote. By hand: a list of 10,000 records has 50,000 of these.
+fn written(text: &[u8; 24]) -> Option<Timestamp> {
+    let is_form = text.iter().zip(b"0000-00-00T00:00:00.000Z").all(|(byte, form)| match form {
+        b'0' => byte.is_ascii_digit(),
+        form => byte == form,
+    });
+    if !is_form {
+        return None;
+    }
+    let number =
+        |place: Range<usize>| text[place].iter().fold(0, |number, digit| number * 10 + i16::from(digit - b'0'));
+    let small = |place| i8::try_from(number(place)).unwrap_or(i8::MAX);
+    let nanoseconds = i32::from(number(20..23)) * 1_000_000;
+    let (date, time) = ((number(0..4), small(5..7), small(8..10)), (small(11..13), small(14..16), small(17..19)));
+    let civil = DateTime::new(date.0, date.1, date.2, time.0, time.1, time.2, nanoseconds);
+    civil.ok().map(Timestamp::from_civil)
 }
 
 impl JsonSchema for Timestamp {
@@ -133,8 +157,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        parsed(deserializer)
     }
 }
 
@@ -223,5 +246,11 @@ mod tests {
             assert_eq!(moment.to_string(), text);
             assert_eq!(text.parse::<Timestamp>().unwrap(), moment);
         }
+        for text in ["2018-02-30T12:00:00.054Z", "2018-10-15T25:00:00.054Z", "2018-10-15 12:00:00.05", "x", ""] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+        let moment = Timestamp::from_millis(1_539_604_800_000);
+        assert_eq!("2018-10-15T12:00:00Z".parse::<Timestamp>().unwrap(), moment);
+        assert_eq!(serde_json::from_str::<Timestamp>(r#""2018-10-15T12\u003a00:00.000Z""#).unwrap(), moment);
     }
 }

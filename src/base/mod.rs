@@ -5,6 +5,7 @@ pub mod clock;
 pub mod error;
 pub mod meter;
 pub mod names;
+mod parsed;
 pub mod rate;
 pub mod secret;
 pub mod slugid;

@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::{Error, Result};
+use super::parsed::parsed;
 
 /// Declares a name: an immutable text with one rule. Cloning is cheap.
 macro_rules! name {
@@ -80,7 +81,7 @@ macro_rules! name {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::parse(&Cow::<str>::deserialize(deserializer)?).map_err(de::Error::custom)
+                parsed(deserializer)
             }
         }
     };

@@ -59,6 +59,14 @@ pub(super) enum Namespace {
         /// The note
         note: String,
     },
+    /// Claims a namespace as a service would and logs in to the broker with it; the password goes to nobody
+    #[command(after_help = "Example:\n  keylender namespace test taskcluster-builds")]
+    Test {
+        /// The namespace; one that is not there lasts for an hour
+        name: String,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Tells somebody else, too, when something is wrong with a namespace; no claim changes that
     #[command(after_help = "Example:\n  keylender namespace own taskcluster-builds team@example.org")]
     Own(Owner),
@@ -122,6 +130,14 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
             let path = format!("/namespaces/{}/note", output::segment(&name));
             drop(operator.call("PUT", &path, Some(json!({ "note": note }))).await?);
         }
+        Namespace::Test { name, format } => {
+            let path = format!("/namespaces/{}/test", output::segment(&name));
+            let tested = operator.call("POST", &path, None).await?;
+            if format.json {
+                output::json(&tested);
+            }
+            report(&tested, format.json)?;
+        }
         Namespace::Own(owner) => change_owner(&operator, "PUT", &owner).await?,
         Namespace::Disown(owner) => change_owner(&operator, "DELETE", &owner).await?,
         Namespace::Show { name, format } => {
@@ -133,6 +149,31 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// What a claim for a test came to; an error unless the broker let the user in.
+fn report(tested: &Value, is_printed: bool) -> Result<()> {
+    let text = |member: &str| output::text(tested, member);
+    if !is_printed {
+        output::line(&format!(
+            "claimed as {} in {} ms, until {}",
+            text("account"),
+            text("claimMilliseconds"),
+            text("expires")
+        ));
+    }
+    match tested["loginWorks"].as_bool() {
+        Some(true) if is_printed => Ok(()),
+        Some(true) => {
+            output::line(&format!("the broker at {} let it in", text("address")));
+            Ok(())
+        }
+        Some(false) => Err(Error::conflict(format!("the broker at {} refuses the login", text("address")))),
+        None => {
+            let (address, cause) = (text("address"), text("loginCause"));
+            Err(Error::unavailable(format!("whether {address} lets it in is not known: {cause}")))
+        }
+    }
 }
 
 /// All namespaces, page by page.

@@ -71,7 +71,7 @@ impl Store {
                 break (tx, keyring);
             }
         };
-        closure(&ReadTx { tx, keyring: &keyring, now: self.clock.now() })
+        closure(&ReadTx::new(tx, &keyring, self.clock.now()))
     }
 
     /// Runs a closure that changes things, and answers when its changes and audit entries are on disk.

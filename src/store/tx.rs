@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+
+use serde::de::DeserializeOwned;
 
 use super::chain::{Entry, Head};
 use super::keyring::Keyring;
@@ -19,6 +21,8 @@ use crate::base::{Error, Result, Secret, Timestamp};
 type RawRow = (String, Vec<u8>);
 /// What one closure wants of the records: by table and key the new bytes, or nothing for one that goes.
 type Changes = BTreeMap<&'static str, BTreeMap<String, Option<Vec<u8>>>>;
+/// A table of a read transaction.
+type OpenForReading = ReadOnlyTable<&'static str, &'static [u8]>;
 /// A table of a write transaction.
 type OpenTable<'t> = redb::Table<'t, &'static str, &'static [u8]>;
 
@@ -29,27 +33,58 @@ pub(super) const fn definition(name: &str) -> TableDefinition<'_, &'static str, 
 /// A consistent view of the store. It cannot change anything and sees no commit that comes later.
 pub struct ReadTx<'s> {
     pub(super) tx: ReadTransaction,
+    /// Tables that the closure used: opening one costs more than reading a record of it.
+    tables: RefCell<HashMap<String, OpenForReading>>,
     pub(super) keyring: &'s Keyring,
-    pub(super) now: Timestamp,
+    now: Timestamp,
 }
 
-impl ReadTx<'_> {
+impl<'s> ReadTx<'s> {
+    pub(super) fn new(tx: ReadTransaction, keyring: &'s Keyring, now: Timestamp) -> Self {
+        Self { tx, tables: RefCell::default(), keyring, now }
+    }
+
     /// One moment for the whole closure.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
     /// The record of a key.
-    pub fn get<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+    pub fn get<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
         let Some(open) = self.table(table.name())? else { return Ok(None) };
         let bytes = open.get(key.to_string().as_str()).map_err(|e| fault("reading the store", e))?;
         bytes.map(|bytes| decode(table.name(), bytes.value())).transpose()
     }
 
     /// At most `limit` records in the order of their keys, from a bound upwards.
-    pub fn scan<K: Key, V: Value>(&self, table: &Table<K, V>, from: Bound<&K>, limit: usize) -> Result<Vec<(K, V)>> {
+    pub fn scan<K: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        from: Bound<&K>,
+        limit: usize,
+    ) -> Result<Vec<(K, V)>> {
         let Some(open) = self.table(table.name())? else { return Ok(Vec::new()) };
-        decode_rows(table, rows(&open, from.map(ToString::to_string), limit)?)
+        let mut found = Vec::new();
+        let from = from.map(ToString::to_string);
+        let range = open.range::<&str>((from.as_ref().map(String::as_str), Bound::Unbounded));
+        for row in range.map_err(|e| fault("reading the store", e))?.take(limit) {
+            let (key, value) = row.map_err(|e| fault("reading the store", e))?;
+            found.push((decode_key(table.name(), key.value())?, decode(table.name(), value.value())?));
+        }
+        Ok(found)
+    }
+
+    /// Looks at all records in the order of their keys, one at a time, so that memory stays flat.
+    pub fn each<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, mut look: impl FnMut(K, V)) -> Result<()> {
+        let Some(open) = self.table(table.name())? else { return Ok(()) };
+        let range = open.range::<&str>(..).map_err(|e| fault("reading the store", e))?;
+        // From here on the closure may use the same table.
+        drop(open);
+        for row in range {
+            let (key, value) = row.map_err(|e| fault("reading the store", e))?;
+            look(decode_key(table.name(), key.value())?, decode(table.name(), value.value())?);
+        }
+        Ok(())
     }
 
     /// How many records a table holds.
@@ -89,12 +124,17 @@ impl ReadTx<'_> {
         }
     }
 
-    fn table(&self, name: &str) -> Result<Option<redb::ReadOnlyTable<&'static str, &'static [u8]>>> {
-        match self.tx.open_table(definition(name)) {
-            Ok(open) => Ok(Some(open)),
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(e) => Err(fault("reading the store", e)),
+    /// The table, opened once for the closure.
+    fn table(&self, name: &str) -> Result<Option<RefMut<'_, OpenForReading>>> {
+        let mut tables = self.tables.borrow_mut();
+        if !tables.contains_key(name) {
+            match self.tx.open_table(definition(name)) {
+                Ok(open) => _ = tables.insert(name.to_owned(), open),
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(e) => return Err(fault("reading the store", e)),
+            }
         }
+        Ok(RefMut::filter_map(tables, |tables| tables.get_mut(name)).ok())
     }
 }
 
@@ -112,7 +152,7 @@ fn rows(
         .map_err(|e| fault("reading the store", e))
 }
 
-fn decode_rows<K: Key, V: Value>(table: &Table<K, V>, rows: Vec<RawRow>) -> Result<Vec<(K, V)>> {
+fn decode_rows<K: Key, V: DeserializeOwned>(table: &Table<K, V>, rows: Vec<RawRow>) -> Result<Vec<(K, V)>> {
     rows.into_iter().map(|(key, bytes)| Ok((decode_key(table.name(), &key)?, decode(table.name(), &bytes)?))).collect()
 }
 
@@ -147,7 +187,7 @@ impl WriteTx<'_, '_> {
     }
 
     /// The record of a key.
-    pub fn get<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+    pub fn get<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
         let key = key.to_string();
         if let Some(change) = self.changes.get(table.name()).and_then(|changes| changes.get(&key)) {
             return change.as_ref().map(|bytes| decode(table.name(), bytes)).transpose();
@@ -158,7 +198,7 @@ impl WriteTx<'_, '_> {
     }
 
     /// At most `limit` records in the order of their keys. Without a lower bound: it serves small tables.
-    pub fn scan<K: Key, V: Value>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
+    pub fn scan<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
         let open = self.batch.table(table.name())?;
         let changes = || self.changes.get(table.name()).into_iter().flatten();
         // A row that goes makes room for one behind it.

@@ -3,7 +3,8 @@
 use std::process::Output;
 use std::time::Duration;
 
-use keylender::ports::broker::Broker;
+use keylender::base::Secret;
+use keylender::ports::broker::{Broker, Login, PasswordHash, UserWish};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use serde_json::{Value, json};
@@ -40,6 +41,22 @@ async fn well(appliance: &Appliance, command: &str) -> String {
 async fn listed(appliance: &Appliance, name: &str) -> Value {
     let list: Value = well(appliance, "loop list --json").await.parse().unwrap();
     list["loops"].as_array().unwrap().iter().find(|each| each["name"] == name).unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_for_a_test_logs_in_at_the_broker() {
+    let appliance = Appliance::by_hand("operate.test", |_| {}).await;
+    let said = well(&appliance, "namespace test taskcluster-a").await;
+    assert!(said.contains("taskcluster-a-1 in ") && said.ends_with(" let it in\n"), "{said}");
+    let tested: Value = well(&appliance, "namespace test taskcluster-a --json").await.parse().unwrap();
+    assert_eq!((&tested["loginWorks"], tested.get("connectionString")), (&true.into(), None), "{tested}");
+    // Somebody changed the password at the broker: the claim is answered from the store, and the login tells.
+    let user = appliance.user(NAMESPACE, 1);
+    let login = Login::Hash(PasswordHash::of(&Secret::new("another")));
+    let wish = UserWish { name: &user, login, tags: &[], permissions: &[] };
+    node().broker().put_login(&wish).await.unwrap();
+    let (code, said) = keylender(&appliance, "namespace test taskcluster-a").await;
+    assert!(code == 1 && said.contains("refuses the login"), "{code} {said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,7 +177,14 @@ async fn queues_are_counted_as_they_fill_and_some_stay() {
     })
     .await;
     assert_eq!((queue.name.as_str(), queue.kind.as_deref(), queue.exclusive), ("q", Some("classic"), Some(false)));
+    assert_eq!((queue.ready, queue.unacknowledged), (Some(3), Some(0)));
     assert_eq!(queue.consumers, None, "the list does not tell");
+    let listed = eventually(async || {
+        let queues = world.broker.queues_with_consumers(&world.vhost).await.unwrap();
+        queues.into_iter().find(|queue| queue.name == "q" && queue.consumers.is_some())
+    })
+    .await;
+    assert_eq!(listed.consumers, Some(0));
     let consumers = eventually(async || world.broker.queue(&world.vhost, "q").await.unwrap().unwrap().consumers).await;
     assert_eq!(consumers, 0);
 }

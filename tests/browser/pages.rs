@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 66] = [
+const PAGES: [Page; 67] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -21,6 +21,7 @@ const PAGES: [Page; 66] = [
     ("/namespaces/{namespace}/expire", "/namespaces/taskcluster-foo/expire", "namespace-expire"),
     ("/namespaces/{namespace}/revoke", "/namespaces/taskcluster-foo/revoke", "namespace-revoke"),
     ("/namespaces/{namespace}/hand-over", "/namespaces/taskcluster-foo/hand-over", "namespace-hand-over"),
+    ("/namespaces/{namespace}/test", "/namespaces/taskcluster-foo/test", "namespace-test"),
     (
         "/namespaces/{namespace}/extend",
         "/namespaces/taskcluster-foo/extend?expires=2027-01-01T00%3A00%3A00Z",
@@ -88,8 +89,9 @@ const PAGES: [Page; 66] = [
     ("/access/operators/{operator}/{deed}", "/access/operators/ada/reset", "operator-reset"),
 ];
 /// Routes that are no pages of their own, each with why.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "/live",                           // a stream
+    "/test-claim",                     // leads to the plan of a claim for a test
     "/login",                          // has a story of its own
     "/login/oidc",                     // leads to another site: tests/it
     "/login/oidc/back",                // only for who comes from there: tests/it

@@ -1,6 +1,7 @@
 //! An appliance in this process, with a broker in memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keylender::app::operate::Operator;
 use keylender::app::settings::{Credentials, Settings};
@@ -21,8 +22,13 @@ pub const NAMESPACE: &str = "taskcluster-foo";
 /// Text as others may write it, which no page may break on: long, without a place to break, and from right to left.
 const AWKWARD: &str = "an-address-that-somebody-made-up-and-that-does-not-end-for-quite-a-while@builds.example.org";
 
+/// Passes of the monitor before the stories begin, a minute apart: as many as show where a queue is going.
+const PASSES: [u64; 3] = [4, 8, 12];
+const MINUTE: Duration = Duration::from_secs(60);
+
 pub struct Site {
     pub broker: MemoryBroker,
+    clock: Clock,
     settings: Settings,
     running: Running,
     _dir: TempDir,
@@ -36,12 +42,13 @@ impl Site {
         settings.credentials = Some(Credentials { client_id, access_token: Secret::generate() });
         let hosts = &mut settings.hosts;
         (hosts.scope_base, hosts.client_id_base) = (Some("assume:host:".into()), Some("host/".into()));
-        hosts.expires = Some(std::time::Duration::from_secs(12 * 3600));
+        hosts.expires = Some(Duration::from_secs(12 * 3600));
         hosts.allowed = Some(AddressList::parse("127.0.0.0/8").unwrap());
         let broker = MemoryBroker::default();
         broker.add_vhost(&settings.amqp.vhost);
-        let running = app::start(&settings, Clock::manual(BEGIN), Some(Arc::new(broker.clone()))).await.unwrap();
-        Self { broker, settings, running, _dir: dir }
+        let clock = Clock::manual(BEGIN.minus(3 * MINUTE));
+        let running = app::start(&settings, clock.clone(), Some(Arc::new(broker.clone()))).await.unwrap();
+        Self { broker, clock, settings, running, _dir: dir }
     }
 
     /// One that has something of everything.
@@ -56,10 +63,15 @@ impl Site {
             let password = Secret::new(claimed.connection_string.expose().split([':', '@']).nth(2).unwrap());
             site.broker.connect(&format!("{name}-1"), &password, &site.settings.amqp.vhost, BEGIN);
         }
-        for (name, messages) in [("builds", 12), ("results/of/everything-that-was-ever-built", 5000)] {
-            let name = format!("queue/{NAMESPACE}/{name}");
-            let queue = Queue { name, messages: Some(messages), state: Some("running".into()), ..Queue::default() };
-            site.broker.put_queue(&site.settings.amqp.vhost, queue);
+        for growing in PASSES {
+            for (name, messages) in [("builds", growing), ("results/of/everything-that-was-ever-built", 5000)] {
+                let (name, messages) = (format!("queue/{NAMESPACE}/{name}"), Some(messages));
+                let (ready, state) = (messages, Some("running".into()));
+                let queue = Queue { name, messages, ready, consumers: Some(0), state, ..Queue::default() };
+                site.broker.put_queue(&site.settings.amqp.vhost, queue);
+            }
+            site.clock.advance(MINUTE);
+            appliance.loops.run("monitor").await.unwrap();
         }
         let exchange = Exchange { name: format!("exchange/{NAMESPACE}/events"), kind: Some("topic".into()) };
         let source = exchange.name.clone();
@@ -70,7 +82,7 @@ impl Site {
             let binding = Binding { source, destination, routing_key: routing_key.into() };
             site.broker.bind(&site.settings.amqp.vhost, binding);
         }
-        for looked in ["monitor", "rotate", "reconcile"] {
+        for looked in ["rotate", "reconcile"] {
             appliance.loops.run(looked).await.unwrap();
         }
         let client = json!({"scopes": ["pulse:namespace:taskcluster-*"], "description": "for the builds"});

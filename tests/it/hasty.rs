@@ -89,6 +89,10 @@ impl Broker for Hasty {
     async fn permissions(&self) -> Result<Vec<Permission>> {
         self.memory.permissions().await
     }
+    async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
+        self.memory.queues_with_consumers(vhost).await
+    }
+
     async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
         self.memory.queues(vhost).await
     }

@@ -215,10 +215,11 @@ async fn at_the_broker(seen: &mut BTreeSet<String>) {
     let (world, connection) = traffic::world().await;
     let (queue, why) = (format!("/queues/{}", segment(traffic::QUEUE)), json!({"reason": "to see"}));
     let exchange = format!("/exchanges/{}", segment(traffic::EXCHANGE));
-    for path in ["/connections", "/exchanges", &exchange, &queue] {
+    for path in ["/connections", "/exchanges", &exchange, &queue, "/log"] {
         call(&world, seen, "GET", path, None).await;
     }
     let close = format!("/connections/{}/close", segment(&connection));
+    call(&world, seen, "POST", "/namespaces/taskcluster-foo/test", None).await;
     for path in [close, format!("{queue}/purge"), format!("{queue}/delete")] {
         call(&world, seen, "POST", &path, Some(why.clone())).await;
     }

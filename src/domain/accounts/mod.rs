@@ -8,9 +8,11 @@ mod drift;
 mod settle;
 mod turns;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountName, Error, Result, Secret, VhostName};
@@ -65,12 +67,53 @@ impl Account {
 /// The same records, as far as every claim looks at them: whether the broker has them, and the password.
 const SETTLED: Table<AccountName, Settled> = Table::audited("accounts");
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Settled {
     login: Login,
     vhost: VhostName,
     wish: u64,
     settled: u64,
+}
+
+/// And as far as they are counted.
+const MARKS: Table<AccountName, Marks> = Table::audited("accounts");
+
+#[derive(Deserialize)]
+struct Marks {
+    login: LoginKind,
+    wish: u64,
+    settled: u64,
+}
+
+/// How a user logs in, without the password.
+#[derive(Deserialize)]
+enum LoginKind {
+    Password(IgnoredAny),
+    Locked,
+    Gone,
+}
+
+/// How passwords are proven by a login.
+#[derive(Clone)]
+pub struct Probe {
+    /// Where users log in.
+    pub door: AmqpDoor,
+    /// Whether each new password is proven before it is handed out, because the operator asked for that.
+    pub always: bool,
+}
+
+/// How they stood at a version of their table.
+type KnownStand = (u64, Arc<Stand>);
+
+/// How all accounts stand.
+#[derive(Debug, Default)]
+pub struct Stand {
+    /// How many there are.
+    pub count: u64,
+    /// Of these, how many the broker is not known to have as wished.
+    pub unsettled: u64,
+    /// Those that cannot log in.
+    pub unusable: HashSet<AccountName>,
 }
 
 /// What a broker user should be from now on.
@@ -102,16 +145,17 @@ pub struct Standing {
 pub struct Accounts {
     store: Store,
     broker: Option<Arc<dyn Broker>>,
-    /// Proves a new password by a login before it is handed out, when the operator asked for that.
-    probe: Option<AmqpDoor>,
+    /// None while no broker is configured.
+    probe: Option<Probe>,
     /// Keeps two settlements of one account apart, because the later answer must be the later wish.
     settling: Arc<Turns>,
+    stand: Arc<Mutex<Option<KnownStand>>>,
 }
 
 impl Accounts {
     /// `broker` is `None` while none is configured: wishes are then kept and answered with `Unavailable`.
-    pub fn new(store: Store, broker: Option<Arc<dyn Broker>>, probe: Option<AmqpDoor>) -> Self {
-        Self { store, broker, probe, settling: Arc::default() }
+    pub fn new(store: Store, broker: Option<Arc<dyn Broker>>, probe: Option<Probe>) -> Self {
+        Self { store, broker, probe, settling: Arc::default(), stand: Arc::default() }
     }
 
     /// The broker, for questions.
@@ -196,27 +240,34 @@ impl Accounts {
 
     /// How an account stands; `None` when we do not answer for it.
     pub fn standing(&self, tx: &ReadTx<'_>, name: &AccountName) -> Result<Option<Standing>> {
-        let account = tx.get(&ACCOUNTS, name)?;
+        let account = tx.get(&SETTLED, name)?;
         Ok(account.map(|account| Standing {
             account: name.clone(),
             usable: matches!(account.login, Login::Password(_)),
-            settled: account.is_settled(),
+            settled: account.wish == account.settled,
         }))
     }
 
-    /// How many accounts there are, and how many of them the broker is not known to have as wished.
-    pub fn counts(&self) -> Result<(u64, u64)> {
+    /// How all accounts stand. Read anew when one of them has changed.
+    pub fn stand(&self) -> Result<Arc<Stand>> {
+        // Before the records: one that changes meanwhile is read again next time.
+        let version = self.store.version(&ACCOUNTS);
+        let mut known = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, stand)) = known.as_ref().filter(|(of, _)| *of == version) {
+            return Ok(Arc::clone(stand));
+        }
+        let mut stand = Stand::default();
         self.store.read(|tx| {
-            let (mut all, mut unsettled, mut after) = (0, 0, None);
-            loop {
-                let rows = tx.scan(&ACCOUNTS, drift::beyond(after.as_ref()), drift::CHUNK)?;
-                let Some((last, _)) = rows.last() else { return Ok((all, unsettled)) };
-                after = Some(last.clone());
-                for (_, account) in rows {
-                    all += 1;
-                    unsettled += u64::from(!account.is_settled());
+            tx.each(&MARKS, |name, Marks { login, wish, settled }| {
+                stand.count += 1;
+                stand.unsettled += u64::from(wish != settled);
+                if !matches!(login, LoginKind::Password(_)) {
+                    stand.unusable.insert(name);
                 }
-            }
-        })
+            })
+        })?;
+        let stand = Arc::new(stand);
+        *known = Some((version, Arc::clone(&stand)));
+        Ok(stand)
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
 use super::drift::same_set;
-use super::{ACCOUNTS, Account, Accounts, Login};
+use super::{ACCOUNTS, Account, Accounts, Login, Probe};
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
 use crate::domain::auth::Caller;
@@ -87,12 +87,18 @@ impl Accounts {
             Login::Gone => drop(self.broker()?.delete_user(name).await?),
             Login::Password(_) | Login::Locked => self.put(name, &account, password.as_ref()).await?,
         }
-        if let (Some(probe), Some(password)) = (&self.probe, &password)
-            && !probe.verify_login(name.as_str(), password, PROBE_DEADLINE).await?
+        if let (Some(Probe { door, always: true }), Some(password)) = (&self.probe, &password)
+            && !door.verify_login(name.as_str(), password, PROBE_DEADLINE).await?
         {
             return Err(Error::unavailable("the broker refuses the login that it was just told of"));
         }
         Ok(Some(Carried { name: name.clone(), wish: account.wish }))
+    }
+
+    /// Whether the broker lets a user in over AMQP. `Unavailable` when it does not answer there.
+    pub async fn try_login(&self, user: &str, password: &Secret) -> Result<bool> {
+        let probe = self.probe.as_ref().ok_or_else(|| Error::unavailable("no broker is configured"))?;
+        probe.door.verify_login(user, password, PROBE_DEADLINE).await
     }
 
     /// Keeps a new account from taking over a user that somebody else made, such as our own administrator. One with

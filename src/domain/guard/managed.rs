@@ -3,12 +3,13 @@
 use std::fmt;
 
 use crate::base::{AccountName, NamespaceName};
+use crate::domain::namespaces::Slot;
 use crate::ports::broker::Connection;
 
 /// Exchanges that begin with it are the broker's own, whatever the prefixes say.
 const BROKERS_OWN: &str = "amq.";
 /// What follows the namespace in the names of its two users.
-const SLOTS: [&str; 2] = ["-1", "-2"];
+const SLOTS: [(&str, Slot); 2] = [("-1", Slot::First), ("-2", Slot::Second)];
 
 /// How names of ours begin (interface.md, section 1).
 #[derive(Clone, Debug)]
@@ -48,6 +49,7 @@ pub struct Managed {
 pub struct ManagedConnection {
     name: String,
     user: AccountName,
+    slot: Slot,
     namespace: NamespaceName,
 }
 
@@ -65,11 +67,12 @@ impl Prefixes {
     /// The connection, if its user is ours.
     pub fn connection(&self, connection: &Connection) -> Option<ManagedConnection> {
         let user = connection.user.strip_prefix(self.username.as_str())?;
-        let namespace = SLOTS.iter().find_map(|slot| user.strip_suffix(slot))?;
+        let (namespace, slot) = SLOTS.iter().find_map(|(end, slot)| Some((user.strip_suffix(end)?, *slot)))?;
         Some(ManagedConnection {
             namespace: self.namespace(namespace)?,
             name: connection.name.clone(),
             user: AccountName::parse(&connection.user).ok()?,
+            slot,
         })
     }
 
@@ -111,6 +114,11 @@ impl ManagedConnection {
     /// Who logged in.
     pub fn user(&self) -> &AccountName {
         &self.user
+    }
+
+    /// Which of the two users of its namespace that is.
+    pub fn slot(&self) -> Slot {
+        self.slot
     }
 
     /// Whose it is.

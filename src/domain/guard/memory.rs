@@ -25,9 +25,6 @@ pub const RULES: Table<Pattern, QueueRule> = Table::audited("queue_rules");
 
 /// The key of tables with one record.
 pub const ONLY: &str = "monitor";
-/// Records decoded at once, so that a scan holds no more raw bytes than that.
-const CHUNK: usize = 250;
-
 /// All of it at one moment.
 pub struct Memory {
     /// By name.
@@ -65,11 +62,7 @@ where
     K: std::fmt::Display + std::str::FromStr + std::hash::Hash + Eq + Clone,
     V: serde::Serialize + serde::de::DeserializeOwned,
 {
-    let (mut all, mut last) = (HashMap::new(), None);
-    loop {
-        let rows = tx.scan(table, last.as_ref().map_or(Bound::Unbounded, Bound::Excluded), CHUNK)?;
-        let Some((key, _)) = rows.last() else { return Ok(all) };
-        last = Some(key.clone());
-        all.extend(rows);
-    }
+    let mut all = HashMap::new();
+    tx.each(table, |key, value| drop(all.insert(key, value)))?;
+    Ok(all)
 }

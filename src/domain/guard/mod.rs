@@ -8,6 +8,7 @@ mod act;
 mod brake;
 mod forecast;
 mod judge;
+mod load;
 mod managed;
 mod memory;
 mod plan;
@@ -33,6 +34,7 @@ use crate::store::{Store, WriteTx};
 pub use act::Report;
 pub use brake::{Brake, Cause, Trouble};
 pub use forecast::{Forecast, Samples};
+pub use load::{Load, Loads};
 pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
 pub use plan::{Object, Plan, Step, What};
 pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
@@ -86,6 +88,8 @@ struct Recent {
     samples: HashMap<String, Samples>,
     /// The last pass: its moment, and the clock's counter then.
     pass: Option<(Timestamp, Duration)>,
+    /// What the last look at the broker saw.
+    loads: Option<Arc<Loads>>,
 }
 
 impl Guard {

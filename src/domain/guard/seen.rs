@@ -28,6 +28,12 @@ pub struct SeenQueue {
     pub namespace: NamespaceName,
     /// Messages in it.
     pub messages: u64,
+    /// Those of them that wait, where the last look told.
+    pub ready: Option<u64>,
+    /// Those that a consumer has in hand, where the last look told.
+    pub unacknowledged: Option<u64>,
+    /// Consumers; none until [`Guard::note_consumers`] has asked, or when the broker does not say.
+    pub consumers: Option<u64>,
     /// When they were counted.
     pub counted: Timestamp,
     /// How it is.
@@ -36,16 +42,32 @@ pub struct SeenQueue {
     pub limits: Limits,
     /// Where it is going; none until [`Guard::note_forecasts`] has looked, or when it does not grow.
     pub forecast: Option<Forecast>,
+    /// The last counts, the oldest first; none until [`Guard::note_forecasts`] has looked.
+    pub counts: Vec<(Timestamp, u64)>,
 }
 
 impl Guard {
     /// The queues that the passes since the start have counted, in no order, without their forecasts. Those of others
     /// are not among them.
     pub fn seen_queues(&self) -> Result<Vec<SeenQueue>> {
+        self.seen(|_| true)
+    }
+
+    /// The same of one namespace.
+    pub fn seen_queues_of(&self, namespace: &NamespaceName) -> Result<Vec<SeenQueue>> {
+        let prefix = format!("{}{namespace}/", self.rules.prefixes.queue);
+        self.seen(|name| name.starts_with(&prefix))
+    }
+
+    pub(super) fn seen(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<SeenQueue>> {
         let memory = memory::recall(&self.store)?;
         let (book, now) = (self.rule_book(memory.rules), self.clock.now());
-        let counted: Vec<(String, (Timestamp, u64))> =
-            self.recent().samples.iter().filter_map(|(name, samples)| Some((name.clone(), samples.last()?))).collect();
+        let (counted, loads): (Vec<(String, (Timestamp, u64))>, _) = {
+            let recent = self.recent();
+            let wanted = recent.samples.iter().filter(|(name, _)| is_wanted(name));
+            let counted = wanted.filter_map(|(name, samples)| Some((name.clone(), samples.last()?)));
+            (counted.collect(), recent.loads.clone().unwrap_or_default())
+        };
         let seen = counted.into_iter().filter_map(|(name, (counted, messages))| {
             let namespace = self.rules.prefixes.queue(&name)?.namespace().clone();
             let limits = book.limits(&name);
@@ -57,7 +79,20 @@ impl Guard {
                 Some(queue) if queue.forecast_told => Health::Growing,
                 _ => Health::Normal,
             };
-            Some(SeenQueue { namespace, messages, counted, health, limits, forecast: None, name })
+            let (ready, unacknowledged) = loads.parts(&name);
+            Some(SeenQueue {
+                namespace,
+                messages,
+                ready,
+                unacknowledged,
+                consumers: None,
+                counted,
+                health,
+                limits,
+                forecast: None,
+                counts: Vec::new(),
+                name,
+            })
         });
         Ok(seen.collect())
     }
@@ -67,6 +102,7 @@ impl Guard {
         let recent = self.recent();
         for queue in queues {
             let samples = recent.samples.get(&queue.name);
+            queue.counts = samples.map(super::Samples::counts).unwrap_or_default();
             queue.forecast = samples.and_then(|samples| samples.forecast(queue.limits.warn, queue.limits.delete));
         }
     }

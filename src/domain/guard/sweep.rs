@@ -8,6 +8,7 @@ use super::act::Report;
 use super::brake::{self, Brake, Cause, Pass, Readings};
 use super::forecast::Samples;
 use super::judge::{Sight, Verdict, judge};
+use super::load::Loads;
 use super::memory::{self, BRAKE, GROWING, Memory, ONLY, PASS};
 use super::plan::{Plan, What};
 use super::rules::RuleBook;
@@ -99,6 +100,7 @@ impl Guard {
         let book = self.rule_book(memory.rules.clone());
         let since_last = {
             let mut recent = self.recent();
+            recent.loads = Some(Loads::of(&self.rules.prefixes, &queues, &connections).into());
             if recent.pass.is_none() && recent.samples.is_empty() {
                 let growing = self.store.read(|tx| tx.get(&GROWING, &ONLY.into()))?;
                 recent.samples.extend(growing.into_iter().flatten());

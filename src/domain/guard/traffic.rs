@@ -60,8 +60,6 @@ pub struct QueueNow {
     pub told: Queue,
     /// As the last pass of the monitor saw it, with its forecast; none before the first pass that counted it.
     pub seen: Option<SeenQueue>,
-    /// The last counts of its messages.
-    pub counts: Vec<(Timestamp, u64)>,
 }
 
 impl Guard {
@@ -135,10 +133,9 @@ impl Guard {
     pub async fn queue(&self, name: &str) -> Result<QueueNow> {
         let namespace = self.owner_of(name)?;
         let told = self.accounts.broker()?.queue(&self.rules.vhost, name).await?.ok_or_else(|| gone("queue"))?;
-        let mut seen: Vec<SeenQueue> = self.seen_queues()?.into_iter().filter(|queue| queue.name == name).collect();
+        let mut seen = self.seen(|known| known == name)?;
         self.note_forecasts(&mut seen);
-        let counts = self.recent().samples.get(name).map(super::Samples::counts).unwrap_or_default();
-        Ok(QueueNow { namespace, told, seen: seen.pop(), counts })
+        Ok(QueueNow { namespace, told, seen: seen.pop() })
     }
 
     /// Throws away the messages of a queue that wait. `NotFound` when no namespace has it.

@@ -2,13 +2,13 @@
 //!
 //! Bookkeeping beside the audit log, which has every lend: written with the first lend to somebody, then once a minute.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NAMESPACES, Namespaces, Slot};
+use super::{NAMESPACES, Namespace, Namespaces, Slot};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Connection;
@@ -24,7 +24,7 @@ const HOLDERS_MAX: usize = 32;
 const NOTE_PERIOD: Duration = Duration::from_secs(60);
 /// Between two writes for one user that stays connected: people ask about days.
 const CONNECTED_PERIOD: Duration = Duration::from_secs(600);
-/// Users written in one transaction, and namespaces looked at in one.
+/// Users written in one transaction.
 const CHUNK: usize = 250;
 
 /// Somebody who was lent a password.
@@ -111,63 +111,70 @@ pub(super) fn last_holder(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<O
     Ok(holders.into_iter().flatten().max_by_key(|held| held.last))
 }
 
+/// Who was lent a present password last, by broker user.
+pub(super) fn last_holders(tx: &ReadTx<'_>) -> Result<HashMap<AccountName, HeldBy>> {
+    let mut all = HashMap::new();
+    tx.each(&HOLDERS, |account, holders| {
+        all.extend(holders.into_iter().max_by_key(|held| held.last).map(|held| (account, held)));
+    })?;
+    Ok(all)
+}
+
 /// When one of these users was last seen connected.
 pub(super) fn last_connected(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<Option<Timestamp>> {
     let seen = accounts.iter().map(|account| Ok(tx.get(&CONNECTED, account)?.map(|connected| connected.last)));
     Ok(seen.collect::<Result<Vec<_>>>()?.into_iter().flatten().max())
 }
 
+/// The passwords of a namespace that were lent, if their users can log in.
+fn lent(name: &NamespaceName, namespace: &Namespace) -> impl Iterator<Item = NamespaceLease> {
+    // A resting password that is new was not lent yet.
+    let is_lent = |slot: Slot| !namespace.ending && (slot == namespace.active || !namespace.incoming);
+    let lease = |slot: Slot| {
+        let is_active = slot == namespace.active;
+        NamespaceLease {
+            namespace: name.clone(),
+            account: namespace.account(slot).clone(),
+            is_active,
+            created: namespace.created,
+            until: if is_active { namespace.promised_until } else { namespace.resting_until },
+            holders: None,
+            connected: None,
+        }
+    };
+    Slot::BOTH.into_iter().filter(move |slot| is_lent(*slot)).map(lease)
+}
+
 impl Namespaces {
     /// The passwords that work now, in the order of the namespaces. Those of namespaces that are being removed are over.
     pub fn leases(&self, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
-        let mut last = None;
-        loop {
-            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let (next, leases) = self.store.read(|tx| {
-                let rows = tx.scan(&NAMESPACES, from, CHUNK)?;
-                let mut leases = Vec::new();
-                for (name, _) in &rows {
-                    leases.extend(self.leases_in(tx, name)?);
+        let stand = self.accounts.stand()?;
+        self.store.read(|tx| {
+            let (mut holders, mut connected) = (HashMap::new(), HashMap::new());
+            tx.each(&HOLDERS, |account, held| drop(holders.insert(account, held)))?;
+            tx.each(&CONNECTED, |account: AccountName, seen| drop(connected.insert(account, seen)))?;
+            tx.each(&NAMESPACES, |name, namespace| {
+                for lent in lent(&name, &namespace).filter(|lent| !stand.unusable.contains(&lent.account)) {
+                    let (holders, connected) = (holders.remove(&lent.account), connected.remove(&lent.account));
+                    look(NamespaceLease { holders, connected, ..lent });
                 }
-                Ok((rows.last().map(|(name, _)| name.clone()), leases))
-            })?;
-            leases.into_iter().for_each(&mut look);
-            if next.is_none() {
-                return Ok(());
-            }
-            last = next;
-        }
+            })
+        })
     }
 
     /// The passwords of one namespace that work now.
     pub fn leases_of(&self, name: &NamespaceName) -> Result<Vec<NamespaceLease>> {
-        self.store.read(|tx| self.leases_in(tx, name))
-    }
-
-    fn leases_in(&self, tx: &ReadTx<'_>, name: &NamespaceName) -> Result<Vec<NamespaceLease>> {
-        let Some(namespace) = tx.get(&NAMESPACES, name)?.filter(|namespace| !namespace.ending) else {
-            return Ok(Vec::new());
-        };
-        let mut leases = Vec::new();
-        for slot in Slot::BOTH {
-            let account = namespace.account(slot).clone();
-            let is_active = slot == namespace.active;
-            // A resting password that is new was not lent yet.
-            let is_fresh = !is_active && namespace.incoming;
-            if is_fresh || !self.accounts.standing(tx, &account)?.is_some_and(|standing| standing.usable) {
-                continue;
+        self.store.read(|tx| {
+            let Some(namespace) = tx.get(&NAMESPACES, name)? else { return Ok(Vec::new()) };
+            let mut leases = Vec::new();
+            for lent in lent(name, &namespace) {
+                if self.accounts.standing(tx, &lent.account)?.is_some_and(|standing| standing.usable) {
+                    let (holders, connected) = (tx.get(&HOLDERS, &lent.account)?, tx.get(&CONNECTED, &lent.account)?);
+                    leases.push(NamespaceLease { holders, connected, ..lent });
+                }
             }
-            leases.push(NamespaceLease {
-                namespace: name.clone(),
-                is_active,
-                created: namespace.created,
-                until: if is_active { namespace.promised_until } else { namespace.resting_until },
-                holders: tx.get(&HOLDERS, &account)?,
-                connected: tx.get(&CONNECTED, &account)?,
-                account,
-            });
-        }
-        Ok(leases)
+            Ok(leases)
+        })
     }
 
     /// Notes which of our users these connections belong to. What was written in the last ten minutes is not written

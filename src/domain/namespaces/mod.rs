@@ -13,6 +13,7 @@ mod rotate;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod watch;
 
 use std::ops::Bound;
@@ -34,7 +35,8 @@ pub use holders::Holder;
 pub use leases::{Connected, HeldBy, NamespaceLease};
 pub use owners::OWNERS_MAX;
 pub use rotate::{Rotated, When};
-pub use summary::{Phase, Summary};
+pub use summary::{Outlook, Phase, Summary};
+pub use trial::{TRIAL_LASTS, Trial};
 pub use watch::Watched;
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
@@ -99,7 +101,7 @@ pub struct Times {
 }
 
 /// One of the two users of a namespace. They take turns, so that a replaced password still works for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 pub enum Slot {
     /// `…-1`, active after the first claim.
@@ -252,6 +254,11 @@ impl Namespaces {
         Self { store, accounts, rules: rules.into(), clearing: Arc::default() }
     }
 
+    /// How every namespace begins, as the operator settled.
+    pub fn prefix(&self) -> &str {
+        &self.rules.namespace_prefix
+    }
+
     /// The name, if it is one and begins as the operator settled. The messages are the ancestor's
     /// (vectors `pulse-param-*`).
     pub fn parse(&self, text: &str) -> Result<NamespaceName> {
@@ -320,7 +327,7 @@ impl Namespaces {
         }
         Ok(Detail {
             namespace: name,
-            phase: summary::phase(&namespace, tx.now()),
+            phase: summary::phase(namespace.expires, namespace.incoming, namespace.ending, tx.now()),
             times: Times { created: namespace.created, expires: namespace.expires },
             contact: namespace.contact,
             owners: namespace.owners,

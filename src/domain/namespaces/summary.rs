@@ -1,12 +1,48 @@
 //! Namespaces as a list for people: so little of each that all of them can be read for one page.
 
-use std::ops::Bound;
+use serde::Deserialize;
 
-use super::{HeldBy, NAMESPACES, Namespace, Namespaces, Slot, leases};
+use super::{HeldBy, NAMESPACES, Namespaces, Slot, leases};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
+use crate::store::Table;
 
-/// Namespaces decoded at once, so that memory stays flat while most of a record is dropped.
-const CHUNK: usize = 250;
+/// The same records, as far as a list shows them.
+const BRIEF: Table<NamespaceName, Brief> = Table::audited("namespaces");
+
+/// The same, with their users.
+const WHOLE: Table<NamespaceName, Whole> = Table::audited("namespaces");
+
+/// And as far as it matters when they are due.
+const DUE: Table<String, Due> = Table::audited("namespaces");
+
+#[derive(Deserialize)]
+struct Due {
+    expires: Timestamp,
+    next_rotation: Timestamp,
+    incoming: bool,
+    ending: bool,
+}
+
+#[derive(Deserialize)]
+struct Whole {
+    accounts: [AccountName; 2],
+    expires: Timestamp,
+    contact: Option<String>,
+    active: Slot,
+    next_rotation: Timestamp,
+    incoming: bool,
+    ending: bool,
+}
+
+#[derive(Deserialize)]
+struct Brief {
+    expires: Timestamp,
+    contact: Option<String>,
+    active: Slot,
+    next_rotation: Timestamp,
+    incoming: bool,
+    ending: bool,
+}
 
 /// Where a namespace is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,48 +74,94 @@ pub struct Summary {
     pub next_rotation: Timestamp,
     /// Who was last lent one of its passwords; none until [`Namespaces::note_last_claims`] has looked, or when nobody was.
     pub last_claim: Option<HeldBy>,
-    accounts: [AccountName; 2],
+}
+
+/// What comes next, of all namespaces.
+#[derive(Clone, Debug, Default)]
+pub struct Outlook {
+    /// How many there are.
+    pub count: usize,
+    /// Those whose time is over.
+    pub over: usize,
+    /// Those that change places next, with when.
+    pub next: Vec<(Timestamp, String)>,
 }
 
 impl Namespaces {
     /// All namespaces at one moment, in the order of their names, without their last claims.
     pub fn summaries(&self) -> Result<Vec<Summary>> {
         self.store.read(|tx| {
-            let (mut all, mut last) = (Vec::new(), None);
-            loop {
-                let rows = tx.scan(&NAMESPACES, last.as_ref().map_or(Bound::Unbounded, Bound::Excluded), CHUNK)?;
-                let Some((name, _)) = rows.last() else { return Ok(all) };
-                last = Some(name.clone());
-                all.extend(rows.into_iter().map(|(name, namespace)| summary(name, namespace, tx.now())));
-            }
+            let mut all = Vec::new();
+            tx.each(&BRIEF, |name, namespace| all.push(summary(name, namespace, tx.now())))?;
+            Ok(all)
+        })
+    }
+
+    /// The same with their last claims.
+    pub fn summaries_with_last_claims(&self) -> Result<Vec<Summary>> {
+        self.store.read(|tx| {
+            let (mut holders, mut all) = (leases::last_holders(tx)?, Vec::new());
+            tx.each(&WHOLE, |name, whole| {
+                let Whole { accounts, expires, contact, active, next_rotation, incoming, ending } = whole;
+                let brief = Brief { expires, contact, active, next_rotation, incoming, ending };
+                let held = accounts.iter().filter_map(|account| holders.remove(account));
+                let last_claim = held.max_by_key(|held| held.last);
+                all.push(Summary { last_claim, ..summary(name, brief, tx.now()) });
+            })?;
+            Ok(all)
         })
     }
 
     /// Looks up who was last lent each of these.
-    pub fn note_last_claims(&self, summaries: &mut [Summary]) -> Result<()> {
+    pub fn note_last_claims<'s>(&self, summaries: impl Iterator<Item = &'s mut Summary>) -> Result<()> {
         self.store.read(|tx| {
             for each in summaries {
-                each.last_claim = leases::last_holder(tx, &each.accounts)?;
+                if let Some(namespace) = tx.get(&NAMESPACES, &each.namespace)? {
+                    each.last_claim = leases::last_holder(tx, &namespace.accounts)?;
+                }
             }
             Ok(())
         })
     }
+
+    /// How many there are, how many of them are over, and those that change places next, the soonest first, at most
+    /// `limit`.
+    pub fn outlook(&self, limit: usize) -> Result<Outlook> {
+        self.store.read(|tx| {
+            let mut outlook = Outlook::default();
+            tx.each(&DUE, |name: String, Due { expires, next_rotation, incoming, ending }| {
+                outlook.count += 1;
+                match phase(expires, incoming, ending, tx.now()) {
+                    Phase::Lent | Phase::Rotating => {
+                        let place = outlook.next.partition_point(|(known, _)| *known <= next_rotation);
+                        if place < limit {
+                            outlook.next.truncate(limit - 1);
+                            outlook.next.insert(place, (next_rotation, name));
+                        }
+                    }
+                    Phase::Over => outlook.over += 1,
+                    Phase::Ending => {}
+                }
+            })?;
+            Ok(outlook)
+        })
+    }
 }
 
-pub(super) fn phase(namespace: &Namespace, now: Timestamp) -> Phase {
-    match namespace {
-        Namespace { ending: true, .. } => Phase::Ending,
-        Namespace { expires, .. } if *expires <= now => Phase::Over,
-        Namespace { incoming: true, .. } => Phase::Rotating,
+/// Where a namespace is that expires then, and is being rotated or removed.
+pub(super) fn phase(expires: Timestamp, incoming: bool, ending: bool, now: Timestamp) -> Phase {
+    match (ending, incoming) {
+        (true, _) => Phase::Ending,
+        _ if expires <= now => Phase::Over,
+        (_, true) => Phase::Rotating,
         _ => Phase::Lent,
     }
 }
 
-fn summary(name: NamespaceName, namespace: Namespace, now: Timestamp) -> Summary {
+fn summary(name: NamespaceName, namespace: Brief, now: Timestamp) -> Summary {
     Summary {
         namespace: name,
-        phase: phase(&namespace, now),
-        accounts: namespace.accounts,
+        phase: phase(namespace.expires, namespace.incoming, namespace.ending, now),
         contact: namespace.contact,
         expires: namespace.expires,
         active: namespace.active,

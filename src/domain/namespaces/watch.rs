@@ -1,13 +1,23 @@
 //! What a watcher of the broker must know of the namespaces: whose things lie there, and whom to tell.
 
-use std::ops::Bound;
+use serde::Deserialize;
 
-use super::{NAMESPACES, Namespace, Namespaces};
-use crate::base::{AccountName, NamespaceName, Result, Timestamp};
-use crate::store::WriteTx;
+use super::{NAMESPACES, Namespaces, Slot};
+use crate::base::{AccountName, MailAddress, NamespaceName, Result, Timestamp};
+use crate::store::{Table, WriteTx};
 
-/// Namespaces decoded at once, so that memory stays flat while most of a record is dropped.
-const CHUNK: usize = 250;
+/// The same records, as far as a watcher looks at them.
+const OBSERVED: Table<NamespaceName, Observed> = Table::audited("namespaces");
+
+#[derive(Deserialize)]
+struct Observed {
+    accounts: [AccountName; 2],
+    contact: Option<String>,
+    #[serde(default)]
+    owners: Vec<MailAddress>,
+    active: Slot,
+    resting_until: Timestamp,
+}
 
 /// A namespace, as far as a watcher of the broker needs it.
 #[derive(Clone, Debug)]
@@ -26,26 +36,24 @@ impl Namespaces {
     /// All namespaces at one moment, also those that are being removed, in the order of their names.
     pub fn watched(&self) -> Result<Vec<Watched>> {
         self.store.read(|tx| {
-            let (mut all, mut last) = (Vec::new(), None);
-            loop {
-                let rows = tx.scan(&NAMESPACES, last.as_ref().map_or(Bound::Unbounded, Bound::Excluded), CHUNK)?;
-                let Some((name, _)) = rows.last() else { return Ok(all) };
-                last = Some(name.clone());
-                for (name, namespace) in rows {
-                    all.push(Watched {
-                        resting: namespace.resting().clone(),
-                        resting_until: namespace.resting_until,
-                        receivers: receivers(namespace),
-                        name,
-                    });
-                }
-            }
+            let mut all = Vec::new();
+            tx.each(&OBSERVED, |name, namespace| {
+                let Observed { accounts: [first, second], contact, owners, active, resting_until } = namespace;
+                all.push(Watched {
+                    resting: if active == Slot::First { second } else { first },
+                    resting_until,
+                    receivers: receivers(contact, &owners),
+                    name,
+                });
+            })?;
+            Ok(all)
         })
     }
 
     /// Whom to tell of a namespace: the contact of its claims, then its owners. Nobody for one that there is not.
     pub fn receivers(&self, tx: &WriteTx<'_, '_>, name: &NamespaceName) -> Result<Vec<String>> {
-        Ok(tx.get(&NAMESPACES, name)?.map(receivers).unwrap_or_default())
+        let namespace = tx.get(&NAMESPACES, name)?;
+        Ok(namespace.map(|namespace| receivers(namespace.contact, &namespace.owners)).unwrap_or_default())
     }
 
     /// Whether there is such a namespace now.
@@ -54,6 +62,6 @@ impl Namespaces {
     }
 }
 
-fn receivers(namespace: Namespace) -> Vec<String> {
-    namespace.contact.into_iter().chain(namespace.owners.iter().map(ToString::to_string)).collect()
+fn receivers(contact: Option<String>, owners: &[MailAddress]) -> Vec<String> {
+    contact.into_iter().chain(owners.iter().map(ToString::to_string)).collect()
 }

@@ -54,13 +54,13 @@ impl Vitals {
     /// The figures.
     pub fn figures(&self) -> Result<Figures> {
         let parts = &self.parts;
-        let (accounts, accounts_unsettled) = parts.accounts.counts()?;
+        let stand = parts.accounts.stand()?;
         let (audit_sequence, audit_last) = self.last_entry()?;
         let store = host::file(&parts.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
         Ok(Figures {
             namespaces: parts.namespaces.count()?,
-            accounts,
-            accounts_unsettled,
+            accounts: stand.count,
+            accounts_unsettled: stand.unsettled,
             hosts: parts.hosts.count_known()?,
             outbox_waiting: parts.notices.waiting()?,
             audit_sequence,

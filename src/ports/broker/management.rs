@@ -227,6 +227,11 @@ impl Broker for ManagementBroker {
         self.list_in::<QueueRow, _>(&path).await
     }
 
+    async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
+        let path = format!("queues/{}?columns=name,consumers", segment(vhost.as_str())?);
+        self.list_in::<QueueRow, _>(&path).await
+    }
+
     async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
         self.one::<QueueRow, _>(path_in("queues", vhost, name)?).await
     }

@@ -141,6 +141,10 @@ pub struct Queue {
     pub name: String,
     /// Messages in it, ready and unacknowledged.
     pub messages: Option<u64>,
+    /// Those that wait for a consumer.
+    pub ready: Option<u64>,
+    /// Those that a consumer has in hand.
+    pub unacknowledged: Option<u64>,
     /// Bytes of these messages, without their headers. The broker leaves it out of lists; ask for the single queue.
     pub bytes: Option<u64>,
     /// Consumers. The broker leaves it out of lists; ask for the single queue.
@@ -297,6 +301,10 @@ pub trait Broker: Send + Sync {
 
     /// The queues of a vhost. Absence from one list proves nothing: those of a lost node go missing for a moment.
     async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>>;
+
+    /// The queues of a vhost with what the broker's statistics know of them, which is seconds old: names and consumers. For
+    /// many queues it takes the broker twice as long as [`Broker::queues`].
+    async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>>;
 
     /// One queue. `None` also while its node is down.
     async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>>;

@@ -124,6 +124,10 @@ pub(super) struct QueueRow {
     name: String,
     #[serde(default, deserialize_with = "lenient")]
     messages: Option<u64>,
+    #[serde(default, deserialize_with = "lenient", rename = "messages_ready")]
+    ready: Option<u64>,
+    #[serde(default, deserialize_with = "lenient", rename = "messages_unacknowledged")]
+    unacknowledged: Option<u64>,
     #[serde(default, deserialize_with = "lenient", rename = "message_bytes")]
     bytes: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
@@ -138,8 +142,8 @@ pub(super) struct QueueRow {
 
 impl From<QueueRow> for Queue {
     fn from(row: QueueRow) -> Self {
-        let QueueRow { name, messages, bytes, consumers, state, kind, exclusive } = row;
-        Self { name, messages, bytes, consumers, state, kind, exclusive }
+        let QueueRow { name, messages, ready, unacknowledged, bytes, consumers, state, kind, exclusive } = row;
+        Self { name, messages, ready, unacknowledged, bytes, consumers, state, kind, exclusive }
     }
 }
 

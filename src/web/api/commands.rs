@@ -1,7 +1,7 @@
 //! Which command does the same as a method of our own API, with `<arguments>` to be put in.
 
 /// By the name of the method. Methods that are not here have no command of their own.
-const COMMANDS: [(&str, &str); 75] = [
+const COMMANDS: [(&str, &str); 76] = [
     ("acknowledgeAlarm", "alarm acknowledge <alarm> --reason <why>"),
     ("auditCheckpoint", "audit verify"),
     ("broker", "broker show"),
@@ -73,6 +73,7 @@ const COMMANDS: [(&str, &str); 75] = [
     ("showAudit", "audit show"),
     ("showKey", "key show"),
     ("takeBackup", "backup now"),
+    ("testNamespace", "namespace test <namespace>"),
     ("verifyAudit", "audit verify"),
     ("verifyBackup", "backup verify <backup>"),
     ("verifyNewestBackup", "backup verify"),

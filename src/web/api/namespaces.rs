@@ -8,7 +8,7 @@ use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
-use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, When, Which};
+use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, Trial, When, Which};
 use crate::proto::formats;
 use crate::web::state::App;
 
@@ -79,6 +79,14 @@ static NOTE: Endpoint = endpoint(
 )
 .takes::<Note>()
 .answers::<Done>();
+static TEST: Endpoint = endpoint(
+    "testNamespace",
+    MethodFilter::POST,
+    "/namespaces/<namespace>/test",
+    "pulse:namespace:<namespace>",
+    "Claims a namespace as a service would and logs in to the broker with it; the password goes to nobody.",
+)
+.answers::<Tested>();
 static OWN: Endpoint = endpoint(
     "ownNamespace",
     MethodFilter::PUT,
@@ -105,12 +113,17 @@ pub(super) fn routes() -> Routes {
         .serve(&EXPIRE, name, expire)
         .serve(&EXTEND, name, extend)
         .serve(&NOTE, name, note)
+        .serve(&TEST, claimable, test)
         .serve(&OWN, owner, own)
         .serve(&DISOWN, owner, disown)
 }
 
 fn name(_: &App, params: &Params) -> Result<NamespaceName> {
     NamespaceName::parse(params.get("namespace").map_or("", String::as_str))
+}
+
+fn claimable(app: &App, params: &Params) -> Result<NamespaceName> {
+    app.namespaces.parse(params.get("namespace").map_or("", String::as_str))
 }
 
 fn owner(app: &App, params: &Params) -> Result<(NamespaceName, MailAddress)> {
@@ -248,6 +261,34 @@ async fn note(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
     let Note { note } = read_input(&call.payload)?;
     app.namespaces.note(&name, note, &call.caller).await?;
     done()
+}
+
+/// What a claim for a test came to.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Tested {
+    /// The broker user whose password a service would have got.
+    account: String,
+    /// Where it would have gone with it.
+    address: String,
+    reclaim_at: Timestamp,
+    expires: Timestamp,
+    claim_milliseconds: u64,
+    /// Whether the broker let the user in over AMQP; absent when that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_works: Option<bool>,
+    /// Why it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_cause: Option<String>,
+}
+
+async fn test(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
+    let namespaces = app.namespaces.clone();
+    let work = async move { namespaces.claim_for_a_test(&call.caller, &name).await };
+    let Trial { account, address, reclaim_at, expires, took, login } = detached(&app.tasks, work).await?;
+    let claim_milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let (login_works, login_cause) = (login.as_ref().ok().copied(), login.err());
+    Reply::json(&Tested { account, address, reclaim_at, expires, claim_milliseconds, login_works, login_cause })
 }
 
 async fn own(app: App, call: Call, (name, address): (NamespaceName, MailAddress)) -> Result<Reply> {

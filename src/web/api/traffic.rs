@@ -222,6 +222,12 @@ struct Queue {
     namespace: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<u64>,
+    /// Messages that wait for a consumer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready: Option<u64>,
+    /// Messages that a consumer has in hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unacknowledged: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,11 +241,14 @@ struct Queue {
 }
 
 impl From<QueueNow> for Queue {
-    fn from(QueueNow { namespace, told, counts, .. }: QueueNow) -> Self {
+    fn from(QueueNow { namespace, told, seen }: QueueNow) -> Self {
+        let counts = seen.map(|seen| seen.counts).unwrap_or_default();
         Self {
             queue: told.name,
             namespace: namespace.to_string(),
             messages: told.messages,
+            ready: told.ready,
+            unacknowledged: told.unacknowledged,
             bytes: told.bytes,
             consumers: told.consumers,
             state: told.state,

@@ -2,11 +2,15 @@
 
 use serde_json::Value as Json;
 
+use super::line::Line;
 use super::text::{Foreign, Moment, State, Tone};
 use crate::base::Timestamp;
 
 /// Letters by which a spreadsheet takes a text for a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// Small letters and others of which numbers and moments are made.
+const IN_MOMENTS: &str = "-.0123456789:tz";
 
 /// What stands in a cell.
 #[derive(Clone, Debug)]
@@ -18,9 +22,11 @@ pub struct Cell {
 #[derive(Clone, Debug)]
 enum Value {
     Text(String),
-    Number(i64),
+    Number(Option<i64>),
     Moment(Option<Timestamp>),
     State(Tone, String),
+    /// Counts over time.
+    Line(Vec<(Timestamp, u64)>),
 }
 
 /// By what a cell is sorted.
@@ -36,9 +42,20 @@ impl Cell {
         Self { value: Value::Text(text.to_string()), link: None }
     }
 
+    /// A number, or none where it is not known.
+    pub fn count(number: Option<impl TryInto<i64>>) -> Self {
+        let number = number.map(|number| number.try_into().unwrap_or(i64::MAX));
+        Self { value: Value::Number(number), link: None }
+    }
+
     /// A number.
     pub fn number(number: impl TryInto<i64>) -> Self {
-        Self { value: Value::Number(number.try_into().unwrap_or(i64::MAX)), link: None }
+        Self::count(Some(number))
+    }
+
+    /// Counts over time, the oldest first, as a line.
+    pub fn line(counts: Vec<(Timestamp, u64)>) -> Self {
+        Self { value: Value::Line(counts), link: None }
     }
 
     /// A moment, or none.
@@ -60,7 +77,8 @@ impl Cell {
     pub(super) fn order(&self) -> Order {
         match &self.value {
             Value::Text(text) | Value::State(_, text) => Order::Text(text.to_lowercase()),
-            Value::Number(number) => Order::Number(*number),
+            Value::Number(number) => Order::Number(number.unwrap_or(i64::MIN)),
+            Value::Line(counts) => Order::Number(growth(counts)),
             Value::Moment(at) => Order::Number(at.map_or(i64::MIN, Timestamp::as_millis)),
         }
     }
@@ -68,8 +86,22 @@ impl Cell {
     pub(super) fn plain(&self) -> String {
         match &self.value {
             Value::Text(text) | Value::State(_, text) => text.clone(),
-            Value::Number(number) => number.to_string(),
+            Value::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
             Value::Moment(at) => at.map(|at| at.to_string()).unwrap_or_default(),
+            Value::Line(counts) => {
+                let counts: Vec<String> = counts.iter().map(|(_, count)| count.to_string()).collect();
+                counts.join(" ")
+            }
+        }
+    }
+
+    /// Whether a word in small letters stands in it.
+    pub(super) fn has(&self, word: &str) -> bool {
+        match &self.value {
+            Value::Text(text) | Value::State(_, text) => text.to_lowercase().contains(word),
+            // Most words cannot be in a number or a moment, and a table has many of these.
+            Value::Number(_) | Value::Moment(_) if !word.chars().all(|c| IN_MOMENTS.contains(c)) => false,
+            Value::Number(_) | Value::Moment(_) | Value::Line(_) => self.plain().to_lowercase().contains(word),
         }
     }
 
@@ -77,6 +109,7 @@ impl Cell {
         match &self.value {
             Value::Number(number) => (*number).into(),
             Value::Moment(None) => Json::Null,
+            Value::Line(counts) => counts.iter().map(|(_, count)| *count).collect(),
             _ => self.plain().into(),
         }
     }
@@ -84,7 +117,8 @@ impl Cell {
     pub(super) fn html(&self, now: Timestamp) -> String {
         match &self.value {
             Value::Text(text) => Foreign::of(text).to_string(),
-            Value::Number(number) => number.to_string(),
+            Value::Number(_) => self.plain(),
+            Value::Line(counts) => Line::of(counts).map(|line| line.to_string()).unwrap_or_default(),
             Value::Moment(at) => at.map(|at| Moment { at, now }.to_string()).unwrap_or_default(),
             Value::State(tone, word) => State { tone: *tone, word: word.clone().into() }.to_string(),
         }
@@ -106,10 +140,17 @@ impl Cell {
             Value::Number(_) => "number",
             Value::Moment(_) => "moment",
             Value::State(..) => "word",
+            Value::Line(_) => "line",
         }
     }
 
     pub(super) fn link(&self) -> Option<&str> {
         self.link.as_deref()
     }
+}
+
+/// How much more there is at the end than at the beginning.
+fn growth(counts: &[(Timestamp, u64)]) -> i64 {
+    let ends = counts.first().zip(counts.last());
+    ends.map_or(i64::MIN, |((_, first), (_, last))| i64::try_from(i128::from(*last) - i128::from(*first)).unwrap_or(0))
 }

@@ -18,6 +18,7 @@ mod frame;
 mod held;
 mod hosts;
 mod leases;
+mod line;
 mod live;
 mod login;
 mod loops;
@@ -147,6 +148,9 @@ fn bus(mounts: Mounts) -> Mounts {
         .post("/namespaces/{namespace}/revoke", "keylender:lease:revoke", namespaces::revoke)
         .get("/namespaces/{namespace}/hand-over", "pulse:namespace:<namespace>", namespaces::plan_hand_over)
         .post("/namespaces/{namespace}/hand-over", "pulse:namespace:<namespace>", namespaces::hand_over)
+        .get("/test-claim", "pulse:namespace:*", namespaces::choose_test)
+        .get("/namespaces/{namespace}/test", "pulse:namespace:<namespace>", namespaces::plan_test)
+        .post("/namespaces/{namespace}/test", "pulse:namespace:<namespace>", namespaces::test)
         .post("/namespaces/{namespace}/owners", "keylender:namespace:owners:<namespace>", namespaces::own)
         .post("/namespaces/{namespace}/owners/remove", "keylender:namespace:owners:<namespace>", namespaces::disown)
         .get("/namespaces/{namespace}/extend", "keylender:namespace:extend:<namespace>", namespaces::plan_extend)

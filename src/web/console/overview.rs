@@ -10,7 +10,7 @@ use super::session::Session;
 use super::text::{Foreign, Moment, State, Tone, distance};
 use crate::base::Result;
 use crate::domain::alarms::Picture;
-use crate::domain::namespaces::Phase;
+use crate::domain::namespaces::Outlook;
 use crate::domain::tally;
 use crate::domain::vitals::Vital;
 use crate::web::state::App;
@@ -84,17 +84,13 @@ fn lent(app: &App, session: &Session) -> Result<Chart> {
 
 /// How many there are, and those that rotate next.
 fn namespaces(app: &App, session: &Session) -> Result<(Card, Vec<(String, Moment)>)> {
-    let mut all = app.namespaces.summaries()?;
-    let over = all.iter().filter(|each| each.phase == Phase::Over).count();
+    let Outlook { count, over, next } = app.namespaces.outlook(NEXT_MAX)?;
     let card = Card {
         name: "Namespaces",
         path: "/namespaces",
-        figure: all.len().to_string(),
+        figure: count.to_string(),
         remark: if over > 0 { format!("{over} expired") } else { "lent on the message bus".to_owned() },
     };
-    all.retain(|each| matches!(each.phase, Phase::Lent | Phase::Rotating));
-    all.sort_by_key(|each| each.next_rotation);
-    let next = all.into_iter().take(NEXT_MAX);
-    let next = next.map(|each| (each.namespace.to_string(), Moment { at: each.next_rotation, now: session.now }));
+    let next = next.into_iter().map(|(at, name)| (name, Moment { at, now: session.now }));
     Ok((card, next.collect()))
 }

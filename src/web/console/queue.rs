@@ -8,19 +8,18 @@ use serde::Deserialize;
 
 use super::form::{CheckedForm, Nothing};
 use super::frame::{Frame, page};
+use super::line::Line;
 use super::plan::{self, Plan, Same, Weight};
 use super::queues::state;
 use super::session::Session;
 use super::table::encoded;
 use super::text::{Foreign, Moment, State as Word};
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Error, Result};
 use crate::domain::guard::QueueNow;
 use crate::web::state::App;
 
 /// How long a queue may be exempted from its page; a rule can have any end.
 const EXEMPTIONS: [(&str, &str); 4] = [("1", "1 hour"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days")];
-/// Width and height of the line of counts, in its own units.
-const LINE: (f64, f64) = (300.0, 40.0);
 
 #[derive(Template)]
 #[template(path = "console/queue.html")]
@@ -43,38 +42,6 @@ struct Page {
     same: Same,
 }
 
-/// The last counts as a line, with the words for who cannot see it.
-struct Line {
-    points: String,
-    words: String,
-}
-
-impl Line {
-    fn of(counts: &[(Timestamp, u64)]) -> Option<Self> {
-        let ((begin, first), (end, last)) = (counts.first()?, counts.last()?);
-        let (span, most) = (end.since(*begin), counts.iter().map(|(_, messages)| *messages).max()?);
-        if span.is_zero() {
-            return None;
-        }
-        let point = |(at, messages): &(Timestamp, u64)| {
-            let x = at.since(*begin).as_secs_f64() / span.as_secs_f64() * LINE.0;
-            let y = LINE.1 - share(*messages, most) * LINE.1;
-            format!("{x:.1},{y:.1}")
-        };
-        let points: Vec<String> = counts.iter().map(point).collect();
-        let minutes = span.as_secs() / 60;
-        Some(Self {
-            points: points.join(" "),
-            words: format!("from {first} to {last} messages in {minutes} minutes, at most {most}"),
-        })
-    }
-}
-
-/// Counts of messages are far below 2^52, from where on this would round.
-fn share(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
-}
-
 fn home(name: &str) -> String {
     format!("/queues/{}", encoded(name))
 }
@@ -85,13 +52,15 @@ fn told(count: Option<u64>) -> String {
 
 /// The queue.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let QueueNow { namespace, told: queue, seen, counts } = app.guard.queue(session.param("queue")).await?;
+    let QueueNow { namespace, told: queue, seen } = app.guard.queue(session.param("queue")).await?;
     let name = queue.name.clone();
     let moment = |at| Moment { at, now: session.now };
     let forecast = seen.as_ref().and_then(|seen| Some((seen.counted, seen.forecast?)));
     let limits = seen.as_ref().map(|seen| seen.limits);
     let mut facts = vec![
         ("Messages", told(queue.messages)),
+        ("Ready", told(queue.ready)),
+        ("Unacknowledged", told(queue.unacknowledged)),
         ("Bytes", told(queue.bytes)),
         ("Consumers", told(queue.consumers)),
         ("State at the broker", queue.state.unwrap_or_else(|| "not told".to_owned())),
@@ -118,7 +87,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         warning: forecast.map(|(counted, forecast)| moment(counted.plus(forecast.to_warning))),
         deletion: forecast.map(|(counted, forecast)| moment(counted.plus(forecast.to_deletion))),
         exempt_until: limits.and_then(|limits| limits.exempt_until).filter(|until| session.now < *until).map(moment),
-        line: Line::of(&counts),
+        line: seen.as_ref().and_then(|seen| Line::of(&seen.counts)),
         exemptions: &EXEMPTIONS,
         may_exempt: may("rule"),
         may_purge: may("purge"),

@@ -16,7 +16,7 @@ use crate::proto::formats;
 use crate::web::state::App;
 
 /// Columns that cost a look for each row.
-const LATE: &[&str] = &["rate", "warning", "deletion"];
+const LATE: &[&str] = &["consumers", "lately", "rate", "warning", "deletion"];
 
 const QUEUES: Table<SeenQueue> = Table {
     name: "queues",
@@ -41,7 +41,11 @@ const QUEUES: Table<SeenQueue> = Table {
             },
         },
         Column { name: "messages", title: "Messages", cell: |queue| Cell::number(queue.messages) },
-        Column { name: "rate", title: "More per hour", cell: |queue| Cell::text(rate(queue)) },
+        Column { name: "ready", title: "Ready", cell: |queue| Cell::count(queue.ready) },
+        Column { name: "unacked", title: "Unacked", cell: |queue| Cell::count(queue.unacknowledged) },
+        Column { name: "consumers", title: "Consumers", cell: |queue| Cell::count(queue.consumers) },
+        Column { name: "lately", title: "Lately", cell: |queue| Cell::line(queue.counts.clone()) },
+        Column { name: "rate", title: "More per hour", cell: |queue| Cell::count(rate(queue)) },
         Column {
             name: "warning",
             title: "Warning",
@@ -119,8 +123,9 @@ pub(super) fn state(health: Health) -> (Tone, &'static str) {
     }
 }
 
-fn rate(queue: &SeenQueue) -> String {
-    queue.forecast.map_or_else(String::new, |forecast| format!("{:.0}", forecast.per_hour))
+fn rate(queue: &SeenQueue) -> Option<i64> {
+    // Of whole messages, and far below what an i64 holds.
+    queue.forecast.map(|forecast| forecast.per_hour.round() as i64)
 }
 
 fn count(number: Option<u64>) -> Cell {
@@ -129,11 +134,10 @@ fn count(number: Option<u64>) -> Cell {
 
 /// All queues that were counted.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let shown = QUEUES.show_late(&session, app.guard.seen_queues()?, LATE, |queues| {
-        app.guard.note_forecasts(queues);
-        Ok(())
-    })?;
-    match shown {
+    let mut picked = QUEUES.pick(&session, app.guard.seen_queues()?, LATE);
+    app.guard.note_forecasts(picked.lacking());
+    app.guard.note_consumers(picked.lacking()).await;
+    match picked.show(&session) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Queues").await,

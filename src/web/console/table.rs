@@ -1,6 +1,7 @@
 //! Tables: filtered, sorted, paged and exported alike everywhere, by what stands in the address.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -12,7 +13,6 @@ use serde_json::{Map, Value as Json};
 pub use super::cell::Cell;
 
 use super::session::Session;
-use crate::base::Result;
 
 /// Rows of one page.
 pub const PAGE_LEN: usize = 50;
@@ -62,6 +62,29 @@ pub enum Shown {
     Export(Response),
 }
 
+/// Rows of a table of which some must be completed before they are shown.
+pub struct Picked<'t, R: 'static> {
+    table: &'t Table<R>,
+    rows: Vec<R>,
+    total: usize,
+    lacking: Range<usize>,
+    is_chosen: bool,
+}
+
+impl<R> Picked<'_, R> {
+    /// Those that must be completed.
+    pub fn lacking(&mut self) -> &mut [R] {
+        &mut self.rows[self.lacking.clone()]
+    }
+
+    /// The rows that the address asks for.
+    pub fn show(self, session: &Session) -> Shown {
+        let Self { table, rows, total, is_chosen, .. } = self;
+        let rows = if is_chosen { rows } else { table.chosen(session, rows) };
+        table.shown(session, &rows, total)
+    }
+}
+
 /// A table as its page shows it.
 #[derive(Template)]
 #[template(path = "parts/table.html")]
@@ -91,6 +114,8 @@ impl HtmlSafe for View {}
 
 struct Head {
     title: &'static str,
+    /// What its cells are.
+    class: &'static str,
     address: String,
     /// `ascending`, `descending` or `none`.
     sorted: &'static str,
@@ -127,31 +152,28 @@ impl<R> Table<R> {
         self.shown(session, &rows, total)
     }
 
-    /// The same of rows that are completed late: those on the page, or all of them where the filter, the sort or an
-    /// export is about one of the columns `late`. So a page reads no more than it shows.
-    pub fn show_late(
-        &self,
-        session: &Session,
-        mut rows: Vec<R>,
-        late: &[&str],
-        complete: impl Fn(&mut [R]) -> Result<()>,
-    ) -> Result<Shown> {
+    /// The same of rows that are completed late, because the columns `late` cost a look for each: those on the page, or all
+    /// of them where the filter, the sort or an export is about such a column. So a page reads no more than it shows.
+    pub fn pick(&self, session: &Session, rows: Vec<R>, late: &[&str]) -> Picked<'_, R> {
+        let total = rows.len();
+        match self.needs_all(session, late) {
+            true => Picked { table: self, lacking: 0..total, rows, total, is_chosen: false },
+            false => {
+                let rows = self.chosen(session, rows);
+                let (first, _) = page(session, rows.len());
+                let lacking = first..(first + PAGE_LEN).min(rows.len());
+                Picked { table: self, lacking, rows, total, is_chosen: true }
+            }
+        }
+    }
+
+    /// Whether such columns count for all rows.
+    pub fn needs_all(&self, session: &Session, late: &[&str]) -> bool {
         let is_early = |name: &str| !late.contains(&name) && self.columns.iter().any(|column| column.name == name);
         let mut words = words(session.query("q").unwrap_or_default());
-        let needs_all = session.query("export").is_some()
+        session.query("export").is_some()
             || late.contains(&self.order(session).0)
-            || words.any(|word| !word.split_once(':').is_some_and(|(name, _)| is_early(name)));
-        if needs_all {
-            complete(&mut rows)?;
-        }
-        let total = rows.len();
-        let mut rows = self.chosen(session, rows);
-        if !needs_all {
-            let (first, _) = page(session, rows.len());
-            let last = (first + PAGE_LEN).min(rows.len());
-            complete(&mut rows[first..last])?;
-        }
-        Ok(self.shown(session, &rows, total))
+            || words.any(|word| !word.split_once(':').is_some_and(|(name, _)| is_early(name)))
     }
 
     /// The column to sort by, and whether downwards.
@@ -187,16 +209,20 @@ impl<R> Table<R> {
         if words.is_empty() {
             return rows;
         }
-        rows.retain(|row| {
-            let cells: Vec<(&str, String)> =
-                self.columns.iter().map(|column| (column.name, (column.cell)(row).plain().to_lowercase())).collect();
-            words.iter().all(|word| {
-                let limited = word.split_once(':').filter(|(name, _)| cells.iter().any(|(column, _)| column == name));
-                match limited {
-                    Some((name, word)) => cells.iter().any(|(column, text)| column == &name && text.contains(word)),
-                    None => cells.iter().any(|(_, text)| text.contains(word)),
-                }
+        // Which columns a word is about: one by its name, or all.
+        let words: Vec<(Option<&str>, &str)> = words
+            .iter()
+            .map(|word| match word.split_once(':') {
+                Some((name, word)) if self.columns.iter().any(|column| column.name == name) => (Some(name), word),
+                _ => (None, word.as_str()),
             })
+            .collect();
+        rows.retain(|row| {
+            let has = |(limit, word): &(Option<&str>, &str)| {
+                let mut looked = self.columns.iter().filter(|column| limit.is_none_or(|name| column.name == name));
+                looked.any(|column| (column.cell)(row).has(word))
+            };
+            words.iter().all(has)
         });
         rows
     }
@@ -205,8 +231,9 @@ impl<R> Table<R> {
         let (sort, is_down) = self.order(session);
         let (first, pages) = page(session, rows.len());
         let page = first / PAGE_LEN + 1;
-        let shown = rows.iter().skip(first).take(PAGE_LEN);
+        let shown: Vec<&R> = rows.iter().skip(first).take(PAGE_LEN).collect();
         let head = |column: &Column<R>| {
+            let class = shown.first().map(|row| (column.cell)(row).class()).unwrap_or_default();
             let is_sorted = column.name == sort;
             let next = if is_sorted && !is_down { format!("-{}", column.name) } else { column.name.to_owned() };
             let sorted = match (is_sorted, is_down) {
@@ -214,7 +241,7 @@ impl<R> Table<R> {
                 (true, false) => "ascending",
                 (true, true) => "descending",
             };
-            Head { title: column.title, address: full(session, &[("sort", &next), ("page", "")]), sorted }
+            Head { title: column.title, class, address: full(session, &[("sort", &next), ("page", "")]), sorted }
         };
         let select = self.select.as_ref();
         let actions = select.map(|select| select.actions).unwrap_or_default();
@@ -230,7 +257,7 @@ impl<R> Table<R> {
             kept: session.queries().iter().filter(|(name, _)| kept(name)).cloned().collect(),
             unfiltered: full(session, &[("q", ""), ("page", "")]),
             heads: self.columns.iter().map(head).collect(),
-            rows: shown.map(|row| Row { key: key(row), cells: self.drawn(session, row) }).collect(),
+            rows: shown.iter().map(|row| Row { key: key(row), cells: self.drawn(session, row) }).collect(),
             actions,
             total,
             found: rows.len(),

@@ -74,7 +74,8 @@ impl fmt::Display for Moment {
         let (day, time) = (&text[..10], &text[11..19]);
         write!(
             f,
-            "<time datetime=\"{text}\"><span class=\"date\">{day} {time}</span> <span class=\"zone\">UTC</span> \
+            "<time datetime=\"{text}\"><span class=\"date\"><span>{day}</span> <span>{time}</span></span> \
+             <span class=\"zone\">UTC</span> \
              <span class=\"ago\">{}</span></time>",
             distance(self.at, self.now)
         )
@@ -180,7 +181,9 @@ mod tests {
         assert_eq!(distance(now.minus(Duration::from_secs(400_000)), now), "4 days ago");
         let moment = Moment { at: now, now }.to_string();
         assert!(
-            moment.starts_with("<time datetime=\"2001-09-09T01:46:40.000Z\"><span class=\"date\">2001-09-09 01:46:40<")
+            moment.starts_with(
+                "<time datetime=\"2001-09-09T01:46:40.000Z\"><span class=\"date\"><span>2001-09-09</span> <"
+            )
         );
     }
 }

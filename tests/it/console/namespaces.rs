@@ -108,3 +108,48 @@ async fn a_note_is_kept_whole_shown_harmlessly_and_reset_by_no_claim() {
     assert_eq!(operator.post(&world, &format!("{home}/note"), &[("note", "")]).await.status, 303);
     has(&viewer.get(&world, &home).await, &["There is none.</p>"]);
 }
+
+#[tokio::test]
+async fn a_claim_for_a_test_goes_all_the_way_and_hands_its_password_to_nobody() {
+    // Nobody listens there.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let world = World::with(|settings| {
+        (settings.amqp.hostname, settings.amqp.port) = ("127.0.0.1".into(), closed.port());
+    })
+    .await;
+    let client = world.client("builds", &["pulse:namespace:taskcluster-*"]).await;
+    let input = r#"{"expires":"2026-12-01T00:00:00Z","contact":"builds@example.org"}"#;
+    let lent = world.claim(&client, NAMESPACE, input).await.json();
+    let admin = Browser::signed_in(&world, Role::Admin).await;
+    let operator = Browser::signed_in(&world, Role::Operator).await;
+    has(&admin.get(&world, "/namespaces").await, &["Claim for a test", "value=\"taskcluster-test\""]);
+    assert!(!operator.get(&world, "/namespaces").await.text().contains("Claim for a test"));
+    assert_eq!(operator.get(&world, &format!("/namespaces/{NAMESPACE}/test")).await.status, 403);
+
+    // One that is there stays as it is.
+    let test = format!("/namespaces/{NAMESPACE}/test");
+    has(&admin.get(&world, &test).await, &["stay as they are", "keylender namespace test taskcluster-foo"]);
+    let page = admin.post(&world, &test, &[]).await;
+    has(&page, &["answered</span>", "taskcluster-foo-1", "not known", "Its audit entry", "TASKCLUSTER_AMQP_HOSTNAME"]);
+    let password = lent["connectionString"].as_str().unwrap().split([':', '@']).nth(2).unwrap();
+    assert!(password.len() > 20 && !page.text().contains(password));
+    assert_eq!(world.claim(&client, NAMESPACE, input).await.json(), lent, "the service sees nothing of it");
+    let claims = world.audited("namespace.claim").await;
+    let tested = claims.iter().find(|entry| entry["details"]["reason"] == "a test").expect("an entry of the test");
+    assert!(tested["actor"].to_string().contains("operator"), "{tested}");
+
+    // One that is not there is made, and goes by itself.
+    let chosen = admin.get(&world, "/test-claim?name=taskcluster-test").await;
+    assert_eq!((chosen.status, chosen.header("location")), (303, Some("/namespaces/taskcluster-test/test")));
+    for wrong in ["", "x", "taskcluster-%3Cb%3E", "//elsewhere.example"] {
+        assert_eq!(admin.get(&world, &format!("/test-claim?name={wrong}")).await.status, 400, "{wrong}");
+    }
+    has(&admin.get(&world, "/namespaces/taskcluster-test/test").await, &["goes by itself after 60 minutes"]);
+    has(&admin.post(&world, "/namespaces/taskcluster-test/test", &[]).await, &["taskcluster-test-1"]);
+    let made = world.operate("GET", "/namespaces/taskcluster-test", None).await;
+    assert_eq!((&made["expires"], &made["contact"]), (&"2026-11-20T13:00:00.000Z".into(), &serde_json::Value::Null));
+
+    world.broker.go_away();
+    let failed = admin.post(&world, "/namespaces/taskcluster-other/test", &[]).await;
+    assert!(failed.status == 503 && failed.text().contains("The claim failed"), "{}", failed.text());
+}

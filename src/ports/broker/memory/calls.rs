@@ -149,6 +149,13 @@ impl Broker for MemoryBroker {
         })
     }
 
+    async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
+        self.request(format!("GET queues {vhost} with consumers"), |state| {
+            state.require_vhost(vhost)?;
+            Ok(values_in(&state.queues, vhost))
+        })
+    }
+
     async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
         require_reachable(name)?;
         self.request(format!("GET queue {vhost} {name}"), |state| {
@@ -179,7 +186,8 @@ impl Broker for MemoryBroker {
                     Err(Error::conflict("the broker does not let this be purged"))
                 }
                 Some(queue) => {
-                    queue.messages = queue.messages.map(|_| 0);
+                    queue.ready = queue.ready.map(|_| 0);
+                    queue.messages = queue.messages.map(|_| queue.unacknowledged.unwrap_or(0));
                     Ok(true)
                 }
                 None => Ok(false),

@@ -3,12 +3,14 @@
 mod acts;
 mod many;
 mod things;
+mod trial;
 
 pub use acts::{
     disown, expire, extend, finish, hand_over, note, own, plan_expire, plan_extend, plan_hand_over, plan_revoke,
     plan_rotate, revoke, rotate,
 };
 pub use many::{expire_many, plan_expire_many, plan_rotate_many, rotate_many};
+pub use trial::{choose as choose_test, plan_test, test};
 
 use std::time::Duration;
 
@@ -22,7 +24,8 @@ use super::table::{Cell, Column, Select, Shown, Table, View, encoded};
 use super::text::{Foreign, Moment, State, Tone};
 use super::timeline::{self, Timeline};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
-use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Summary};
+use crate::domain::guard::Load;
+use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Slot, Summary};
 use crate::web::state::App;
 use things::Things;
 
@@ -33,34 +36,40 @@ const LATER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Columns that cost a look for each row.
 const LATE: &[&str] = &["claimed", "by"];
 
-const NAMESPACES: Table<Summary> = Table {
+/// A namespace in the list, with what the monitor saw of it; none before its first look since the start.
+type Listed = (Summary, Option<Load>);
+
+const NAMESPACES: Table<Listed> = Table {
     name: "namespaces",
     caption: "Namespaces on the message bus",
     columns: &[
         Column {
             name: "name",
             title: "Name",
-            cell: |each| Cell::text(&each.namespace).to(format!("/namespaces/{}", each.namespace)),
+            cell: |(each, _)| Cell::text(&each.namespace).to(format!("/namespaces/{}", each.namespace)),
         },
-        Column { name: "state", title: "State", cell: |each| state(each.phase) },
+        Column { name: "state", title: "State", cell: |(each, _)| state(each.phase) },
         Column {
             name: "contact",
             title: "Contact",
-            cell: |each| Cell::text(each.contact.as_deref().unwrap_or_default()),
+            cell: |(each, _)| Cell::text(each.contact.as_deref().unwrap_or_default()),
         },
-        Column { name: "expires", title: "Expires", cell: |each| Cell::moment(each.expires) },
-        Column { name: "slot", title: "Slot", cell: |each| Cell::number(u8::from(each.active)) },
-        Column { name: "rotation", title: "Next rotation", cell: |each| Cell::moment(each.next_rotation) },
+        Column { name: "expires", title: "Expires", cell: |(each, _)| Cell::moment(each.expires) },
+        Column { name: "slot", title: "Slot", cell: |(each, _)| Cell::number(u8::from(each.active)) },
+        Column { name: "rotation", title: "Next rotation", cell: |(each, _)| Cell::moment(each.next_rotation) },
+        Column { name: "first", title: "On slot 1", cell: |(_, load)| connected(load.as_ref(), Slot::First) },
+        Column { name: "second", title: "On slot 2", cell: |(_, load)| connected(load.as_ref(), Slot::Second) },
+        Column { name: "queued", title: "Queued", cell: |(_, load)| Cell::count(load.map(|load| load.messages)) },
         Column {
             name: "claimed",
             title: "Last claim",
-            cell: |each| Cell::moment(each.last_claim.as_ref().map(|claim| claim.last)),
+            cell: |(each, _)| Cell::moment(each.last_claim.as_ref().map(|claim| claim.last)),
         },
-        Column { name: "by", title: "By", cell: |each| Cell::text(by(each.last_claim.as_ref())) },
+        Column { name: "by", title: "By", cell: |(each, _)| Cell::text(by(each.last_claim.as_ref())) },
     ],
     sort: "name",
     select: Some(Select {
-        key: |each| each.namespace.to_string(),
+        key: |(each, _)| each.namespace.to_string(),
         actions: &[
             ("Rotate", "/many/namespaces/rotate", "keylender:namespace:rotate:*"),
             ("Remove", "/many/namespaces/expire", "keylender:namespace:expire:*"),
@@ -73,9 +82,12 @@ const NAMESPACES: Table<Summary> = Table {
 };
 
 #[derive(Template)]
-#[template(path = "console/list.html")]
+#[template(path = "console/namespaces.html")]
 struct List {
     frame: Frame,
+    may_claim: bool,
+    /// A name to claim for a test.
+    example: String,
     table: View,
     same: Same,
 }
@@ -152,6 +164,11 @@ fn phase_state(phase: Phase) -> State {
     State { tone, word: word.into() }
 }
 
+/// Connections with the password of a slot.
+fn connected(load: Option<&Load>, slot: Slot) -> Cell {
+    Cell::count(load.map(|load| load.connections(slot)))
+}
+
 /// Who asked, and where from.
 fn by(held: Option<&HeldBy>) -> String {
     held.map_or_else(String::new, |claim| format!("{} from {}", claim.holder, from(held)))
@@ -168,12 +185,29 @@ fn from(held: Option<&HeldBy>) -> String {
 
 /// All namespaces.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let rows = app.namespaces.summaries()?;
-    match NAMESPACES.show_late(&session, rows, LATE, |rows| app.namespaces.note_last_claims(rows))? {
+    let loads = app.guard.loads();
+    let load = |name: &NamespaceName| loads.as_ref().map(|loads| loads.namespace(name));
+    let is_complete = NAMESPACES.needs_all(&session, LATE);
+    let rows = match is_complete {
+        true => app.namespaces.summaries_with_last_claims()?,
+        false => app.namespaces.summaries()?,
+    };
+    let rows = rows.into_iter().map(|each| (load(&each.namespace), each)).map(|(load, each)| (each, load));
+    let mut picked = NAMESPACES.pick(&session, rows.collect(), LATE);
+    if !is_complete {
+        app.namespaces.note_last_claims(picked.lacking().iter_mut().map(|(each, _)| each))?;
+    }
+    match picked.show(&session) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => {
             let same = Same::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
-            Ok(page(&List { frame: Frame::of(&app, &session, "Namespaces").await, table, same }))
+            Ok(page(&List {
+                frame: Frame::of(&app, &session, "Namespaces").await,
+                may_claim: session.may("pulse:namespace:*"),
+                example: format!("{}test", app.namespaces.prefix()),
+                table,
+                same,
+            }))
         }
     }
 }

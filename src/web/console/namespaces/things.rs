@@ -39,8 +39,7 @@ struct QueueRow {
 impl Things {
     /// The queues are as the monitor counted them last, the exchanges as the broker tells them now.
     pub(super) async fn of(app: &App, session: &Session, name: &NamespaceName) -> Result<Self> {
-        let mut queues = app.guard.seen_queues()?;
-        queues.retain(|queue| queue.namespace == *name);
+        let mut queues = app.guard.seen_queues_of(name)?;
         queues.sort_by(|one, other| other.messages.cmp(&one.messages).then_with(|| one.name.cmp(&other.name)));
         let row = |queue: crate::domain::guard::SeenQueue| {
             let (tone, word) = state(queue.health);

@@ -1,0 +1,59 @@
+//! A claim for a test: all that a service would go through, and its password goes to nobody.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::{Claim, Namespaces};
+use crate::base::{Error, NamespaceName, Result, Secret, Timestamp};
+use crate::domain::auth::Caller;
+
+/// How long a namespace lasts that was made for a test: time to look at it, and then it goes by itself.
+pub const TRIAL_LASTS: Duration = Duration::from_secs(60 * 60);
+/// Why it was claimed, in the audit log.
+const REASON: &str = "a test";
+
+/// What a claim for a test came to.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The broker user whose password a service would have got.
+    pub account: String,
+    /// Where it would have gone with it.
+    pub address: String,
+    /// When it would have had to claim again.
+    pub reclaim_at: Timestamp,
+    /// When the namespace ends.
+    pub expires: Timestamp,
+    /// How long the claim took.
+    pub took: Duration,
+    /// Whether the broker let the user in over AMQP, or why that is not known.
+    pub login: std::result::Result<bool, String>,
+}
+
+impl Namespaces {
+    /// Claims a namespace in the name of an operator who may, and logs in to the broker with what the claim brought. One
+    /// that is there keeps its end and its contact; one that is not there lasts for an hour.
+    pub async fn claim_for_a_test(&self, caller: &Caller, name: &NamespaceName) -> Result<Trial> {
+        let clock = self.store.clock();
+        // What a claim leaves out is reset, so it says what is so.
+        let claim = match self.detail(name) {
+            Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact },
+            Err(_) => Claim { expires: Some(clock.now().plus(TRIAL_LASTS)), contact: None },
+        };
+        let begun = clock.elapsed();
+        let claimed = self.claim(&caller.because(REASON), name, claim).await?.into_inner();
+        let took = clock.elapsed().saturating_sub(begun);
+        let url = Url::parse(claimed.connection_string.expose())
+            .map_err(|e| Error::internal("reading a connection string", e))?;
+        let password = Secret::new(url.password().unwrap_or_default());
+        let login = self.accounts.try_login(url.username(), &password).await;
+        Ok(Trial {
+            account: url.username().to_owned(),
+            address: format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or_default()),
+            reclaim_at: claimed.reclaim_at,
+            expires: claimed.times.expires,
+            took,
+            login: login.map_err(|error| error.chain().to_string()),
+        })
+    }
+}
