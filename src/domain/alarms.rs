@@ -59,8 +59,10 @@ pub struct Picture {
     pub alarms: Vec<Alarm>,
     /// The figures of the appliance.
     pub figures: Figures,
-    /// Queues that were counted, and those that are not in order.
-    pub queues: (usize, usize),
+    /// Notices that were given up, as far as they are counted.
+    pub dead: usize,
+    /// Queues that were counted, by how they are.
+    pub queues: [(Health, usize); 5],
     /// Backups, and when the newest one was made.
     pub backups: (usize, Option<Timestamp>),
 }
@@ -103,12 +105,14 @@ impl Alarms {
             Ok(())
         })?;
         alarms.sort_by_key(|alarm| (alarm.acknowledged.is_some(), alarm.grade != Grade::Problem));
-        Ok(Picture { alarms, figures, queues, backups })
+        Ok(Picture { alarms, figures, dead, queues, backups })
     }
 
-    fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, usize)> {
+    fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<[(Health, usize); 5]> {
         let queues = self.guard.seen_queues()?;
         let count = |health: Health| queues.iter().filter(|queue| queue.health == health).count();
+        let counts = [Health::Doomed, Health::Warned, Health::Growing, Health::Exempt, Health::Normal];
+        let counts = counts.map(|health| (health, count(health)));
         let (growing, doomed) = (count(Health::Growing) + count(Health::Warned), count(Health::Doomed));
         if doomed > 0 {
             let text = format!("{} to be deleted", counted(doomed, "queue is", "queues are"));
@@ -118,7 +122,7 @@ impl Alarms {
             let text = counted(growing, "queue grows or is over its warning", "queues grow or are over their warning");
             alarms.push(alarm("queues growing", Grade::Warning, text));
         }
-        Ok((queues.len(), growing + doomed))
+        Ok(counts)
     }
 
     async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {

@@ -9,6 +9,7 @@ use super::{Guard, Pattern, QueueRule, SeenQueue};
 use crate::base::audit::{Note, Outcome};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
+use crate::domain::namespaces::Slot;
 use crate::ports::broker::{Binding, Connection, Destination, Exchange, Queue};
 
 /// A connection of a user of a namespace.
@@ -16,6 +17,8 @@ use crate::ports::broker::{Binding, Connection, Destination, Exchange, Queue};
 pub struct SeenConnection {
     /// Whose it is.
     pub namespace: NamespaceName,
+    /// With the password of which slot.
+    pub slot: Slot,
     /// What the broker tells of it.
     pub told: Connection,
 }
@@ -67,8 +70,8 @@ impl Guard {
     pub async fn connections(&self) -> Result<Vec<SeenConnection>> {
         let all = self.accounts.broker()?.connections().await?;
         let ours = all.into_iter().filter_map(|told| {
-            let namespace = self.rules.prefixes.connection(&told)?.namespace().clone();
-            Some(SeenConnection { namespace, told })
+            let managed = self.rules.prefixes.connection(&told)?;
+            Some(SeenConnection { namespace: managed.namespace().clone(), slot: managed.slot(), told })
         });
         Ok(ours.collect())
     }

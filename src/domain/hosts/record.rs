@@ -58,6 +58,16 @@ struct Record {
     noticed: Option<Timestamp>,
 }
 
+/// The verdict of an address that is a host; others are codes of causes.
+const VERIFIED: &str = "verified";
+/// The same records, as far as they are counted.
+const VERDICTS: Table<String, Judged> = Table::audited("hosts");
+
+#[derive(Deserialize)]
+struct Judged {
+    verdict: String,
+}
+
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Seen {
     last: Timestamp,
@@ -104,7 +114,7 @@ pub(super) struct Visit<'a> {
 
 impl Visit<'_> {
     fn code(&self) -> &'static str {
-        self.verdict.map_or_else(Cause::code, |_| "verified")
+        self.verdict.map_or_else(Cause::code, |_| VERIFIED)
     }
 
     /// The entry of a verdict, with all DNS answers or without.
@@ -276,6 +286,15 @@ impl Hosts {
         let seen = tx.get(&SEEN, &address)?.unwrap_or(Seen { last: changed, lent: 0, refused: 0 });
         let Seen { last, lent, refused } = seen.plus(self.counts.uncounted(address));
         Ok(Known { address, name, verdict, why, first_seen, last_seen: last, changed, lent, refused })
+    }
+
+    /// How many of the addresses that asked are verified.
+    pub fn count_verified(&self) -> Result<u64> {
+        let mut verified = 0;
+        self.store.read(|tx| {
+            tx.each(&VERDICTS, |_: String, Judged { verdict }| verified += u64::from(verdict == VERIFIED))
+        })?;
+        Ok(verified)
     }
 
     /// How many addresses are remembered.

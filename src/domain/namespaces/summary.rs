@@ -77,12 +77,10 @@ pub struct Summary {
 }
 
 /// What comes next, of all namespaces.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outlook {
-    /// How many there are.
-    pub count: usize,
-    /// Those whose time is over.
-    pub over: usize,
+    /// How many there are, by where they are in their lives.
+    pub phases: [(Phase, usize); 4],
     /// Those that change places next, with when.
     pub next: Vec<(Timestamp, String)>,
 }
@@ -124,26 +122,21 @@ impl Namespaces {
         })
     }
 
-    /// How many there are, how many of them are over, and those that change places next, the soonest first, at most
-    /// `limit`.
+    /// How many there are, and those that change places next, the soonest first, at most `limit`.
     pub fn outlook(&self, limit: usize) -> Result<Outlook> {
         self.store.read(|tx| {
-            let mut outlook = Outlook::default();
-            tx.each(&DUE, |name: String, Due { expires, next_rotation, incoming, ending }| {
-                outlook.count += 1;
-                match phase(expires, incoming, ending, tx.now()) {
-                    Phase::Lent | Phase::Rotating => {
-                        let place = outlook.next.partition_point(|(known, _)| *known <= next_rotation);
-                        if place < limit {
-                            outlook.next.truncate(limit - 1);
-                            outlook.next.insert(place, (next_rotation, name));
-                        }
-                    }
-                    Phase::Over => outlook.over += 1,
-                    Phase::Ending => {}
+            let mut phases = [Phase::Lent, Phase::Rotating, Phase::Over, Phase::Ending].map(|phase| (phase, 0));
+            let mut next: Vec<(Timestamp, String)> = Vec::new();
+            tx.each(&DUE, |name, Due { expires, next_rotation, incoming, ending }| {
+                let phase = phase(expires, incoming, ending, tx.now());
+                phases.iter_mut().filter(|(each, _)| *each == phase).for_each(|(_, count)| *count += 1);
+                let place = next.partition_point(|(known, _)| *known <= next_rotation);
+                if matches!(phase, Phase::Lent | Phase::Rotating) && place < limit {
+                    next.truncate(limit - 1);
+                    next.insert(place, (next_rotation, name));
                 }
             })?;
-            Ok(outlook)
+            Ok(Outlook { phases, next })
         })
     }
 }

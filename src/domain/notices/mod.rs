@@ -125,6 +125,11 @@ impl Notices {
         (self.ways.mail.look().await, self.ways.webhook.is_some())
     }
 
+    /// Where mail goes, in words.
+    pub fn mail_goes_to(&self) -> &'static str {
+        self.ways.mail.name()
+    }
+
     /// How many deliveries wait.
     pub fn waiting(&self) -> Result<u64> {
         self.store.read(|tx| tx.count(&OUTBOX))

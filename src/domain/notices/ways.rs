@@ -68,6 +68,15 @@ pub enum WayState {
 }
 
 impl MailWay {
+    /// What it is, in a word.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Notify(_) => "the notify service",
+            Self::Smtp(_) => "the mail server",
+            Self::Spool(_) => "a directory, from where nobody takes it: see SMTP_URL",
+        }
+    }
+
     pub(super) async fn look(&self) -> WayState {
         match self {
             Self::Notify(_) => WayState::Notify,

@@ -47,7 +47,6 @@ const WORK: &[&str] = &[
     "keylender:alarm:acknowledge",
     "keylender:backup:take",
     "keylender:backup:verify",
-    "keylender:broker:test",
     "keylender:connection:close:*",
     "keylender:host:explain",
     "keylender:host:rule:*",

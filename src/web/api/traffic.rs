@@ -97,6 +97,8 @@ struct Connection {
     connection: String,
     namespace: String,
     user: String,
+    /// With the password of which slot of the namespace.
+    slot: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer_host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,11 +108,12 @@ struct Connection {
 }
 
 impl From<SeenConnection> for Connection {
-    fn from(SeenConnection { namespace, told }: SeenConnection) -> Self {
+    fn from(SeenConnection { namespace, slot, told }: SeenConnection) -> Self {
         Self {
             connection: told.name,
             namespace: namespace.to_string(),
             user: told.user,
+            slot: slot.into(),
             peer_host: told.peer_host,
             client_name: told.client_name,
             connected_at: told.connected_at,

@@ -18,6 +18,8 @@ struct Page {
     frame: Frame,
     state: State,
     health: Foreign<'static>,
+    /// Where it is, by the settings: what, and the value.
+    places: Vec<(&'static str, String)>,
     /// Who we are, as far as it is known; nothing without a broker.
     us: Option<Us>,
     findings: Vec<Row>,
@@ -48,12 +50,29 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     Ok(page(&Page {
         frame: Frame::of(&app, &session, "Broker").await,
         state: State { tone, word: word.into() },
+        places: places(&app),
         health: Foreign::of(health.unwrap_or_else(|problem| problem)),
         may_rotate: us.is_some() && session.may("keylender:broker:rotate"),
         us,
         findings,
         same: Same::of(&session, "GET", "/broker", None, &["broker", "show"]),
     }))
+}
+
+/// Where it is for us and for those to whom we lend, as far as it is set.
+fn places(app: &App) -> Vec<(&'static str, String)> {
+    let value = |name: &str| {
+        let set = app.settings.iter().find(|setting| setting.name == name);
+        set.and_then(|setting| setting.value.clone()).unwrap_or_default()
+    };
+    let url = value("RABBIT_BASE_URL");
+    if url.is_empty() {
+        return Vec::new();
+    }
+    let tls = if url.starts_with("https:") { "yes, verified" } else { "no" };
+    let part = |name| value(&format!("TASKCLUSTER_AMQP_{name}"));
+    let clients = format!("{}{}:{}, vhost {}", part("PROTOCOL"), part("HOSTNAME"), part("PORT"), part("VHOST"));
+    vec![("Its management API", url), ("TLS to it", tls.to_owned()), ("Clients are sent to", clients)]
 }
 
 /// What another administrator means.

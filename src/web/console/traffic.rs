@@ -24,6 +24,7 @@ const CONNECTIONS: Table<SeenConnection> = Table {
             cell: |seen| Cell::text(&seen.namespace).to(format!("/namespaces/{}", seen.namespace)),
         },
         Column { name: "user", title: "User", cell: |seen| Cell::text(&seen.told.user) },
+        Column { name: "slot", title: "Slot", cell: |seen| Cell::number(u8::from(seen.slot)) },
         Column {
             name: "from",
             title: "From",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keylender::domain::operators::Role;
+use keylender::ports::broker::Queue;
 
 use super::browser::Browser;
 use super::has;
@@ -42,6 +43,32 @@ async fn what_was_lent_in_each_hour_of_the_last_day_is_a_chart_with_the_same_in_
     has(&viewer.get(&world, "/").await, &["0 claims of namespaces and 1 credentials of hosts in all"]);
     assert_eq!(world.claim(&client, NAMESPACE, "{}").await.status, 200);
     has(&viewer.get(&world, "/").await, &["1 claims of namespaces and 1 credentials of hosts in all"]);
+}
+
+#[tokio::test]
+async fn everything_is_counted_by_how_it_is() {
+    let dns = DnsServer::start().await;
+    dns.host(HOST, NAME);
+    let world = World::with(|settings| set_up(settings, &[&dns])).await;
+    let viewer = Browser::signed_in(&world, Role::Viewer).await;
+    let page = viewer.get(&world, "/").await;
+    has(&page, &["none so far", "in all", "a directory, from where nobody takes it"]);
+    assert!(!page.text().contains("0 paused") && !page.text().contains("0 waiting"), "what is zero is left out");
+    let client = world.client("builds", &["pulse:namespace:taskcluster-*"]).await;
+    assert_eq!(world.claim(&client, "taskcluster-gone", r#"{"expires":"2026-11-20T12:01:00Z"}"#).await.status, 200);
+    assert_eq!(world.claim(&client, NAMESPACE, "{}").await.status, 200);
+    lent(&ask_from(&world, HOST).await);
+    assert_eq!(ask_from(&world, "192.0.2.99").await.status, 403);
+    let (broker, vhost) = (&world.broker, &world.settings.amqp.vhost);
+    for (name, messages) in [("a", 4001), ("b", 1), ("c", 2)] {
+        let name = format!("queue/{NAMESPACE}/{name}");
+        broker.put_queue(vhost, Queue { name, messages: Some(messages), ..Queue::default() });
+    }
+    world.appliance().loops.run("monitor").await.unwrap();
+    world.operate("POST", "/loops/backup/pause", None).await;
+    world.clock.advance(Duration::from_secs(120));
+    let page = viewer.get(&world, "/").await;
+    has(&page, &["1 lent, 1 expired", "1 verified, 1 refused", "1 warned, 2 in order", "1 paused"]);
 }
 
 #[tokio::test]

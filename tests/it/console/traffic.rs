@@ -47,7 +47,7 @@ async fn connections_and_exchanges_of_namespaces_are_listed_and_a_connection_is_
     let (world, connection) = world().await;
     let (viewer, operator) =
         (Browser::signed_in(&world, Role::Viewer).await, Browser::signed_in(&world, Role::Operator).await);
-    has(&viewer.get(&world, "/connections").await, &["127.0.0.1:5672", "taskcluster-foo-1"]);
+    has(&viewer.get(&world, "/connections").await, &["127.0.0.1:5672", "taskcluster-foo-1", "data-title=\"Slot\">1<"]);
     let exchanges = viewer.get(&world, "/exchanges").await;
     has(&exchanges, &["exchange/taskcluster-foo/events", "topic", "keylender connection exchanges"]);
     assert!(!exchanges.text().contains("events-of-others"), "it belongs to no namespace");

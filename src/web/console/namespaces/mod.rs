@@ -155,13 +155,22 @@ fn state(phase: Phase) -> Cell {
 }
 
 fn phase_state(phase: Phase) -> State {
-    let (tone, word) = match phase {
-        Phase::Lent => (Tone::Well, "lent"),
-        Phase::Rotating => (Tone::Quiet, "rotating"),
-        Phase::Over => (Tone::Warning, "expired"),
-        Phase::Ending => (Tone::Warning, "being removed"),
+    let tone = match phase {
+        Phase::Lent => Tone::Well,
+        Phase::Rotating => Tone::Quiet,
+        Phase::Over | Phase::Ending => Tone::Warning,
     };
-    State { tone, word: word.into() }
+    State { tone, word: phase_word(phase).into() }
+}
+
+/// Where a namespace is in its life, in a word.
+pub fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Lent => "lent",
+        Phase::Rotating => "rotating",
+        Phase::Over => "expired",
+        Phase::Ending => "being removed",
+    }
 }
 
 /// Connections with the password of a slot.
