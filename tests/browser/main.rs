@@ -4,6 +4,7 @@
 mod browser;
 mod doors;
 mod driver;
+mod groups;
 mod pages;
 mod paper;
 mod site;
