@@ -14,7 +14,7 @@ pub use revoke::{Planned, Revocation, Revoked};
 use crate::base::{ClientId, HostName, NamespaceName, Result, Timestamp};
 use crate::domain::auth::{Auth, ShownClient};
 use crate::domain::hosts::{HostLease, Hosts};
-use crate::domain::namespaces::{NamespaceLease, Namespaces};
+use crate::domain::namespaces::{HeldBy, NamespaceLease, Namespaces};
 use crate::domain::wraps::{Shown as Wrap, WrapId, Wraps};
 use crate::store::Store;
 
@@ -170,15 +170,19 @@ fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
         used_from: connected_from.into_iter().collect(),
     };
     // One that an earlier version lent has a holder whom only the audit log knows.
-    let Some(holders) = holders else { return vec![lease] };
-    let of = |held: crate::domain::namespaces::HeldBy| Lease {
+    let Some(mut holders) = holders else { return vec![lease] };
+    let of = |held: HeldBy, lease: Lease| Lease {
         holder: Some(held.holder),
         from: held.from,
         since: held.since,
         last: held.last,
-        ..lease.clone()
+        ..lease
     };
-    holders.into_iter().map(of).collect()
+    // Most have one: it need not be copied.
+    let Some(last) = holders.pop() else { return Vec::new() };
+    let mut leases: Vec<Lease> = holders.into_iter().map(|held| of(held, lease.clone())).collect();
+    leases.push(of(last, lease));
+    leases
 }
 
 fn of_host(name: HostName, address: IpAddr, lease: HostLease) -> Lease {

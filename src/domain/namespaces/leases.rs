@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NAMESPACES, Namespace, Namespaces, Slot};
+use super::{Namespaces, Slot};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Connection;
@@ -26,6 +26,20 @@ const NOTE_PERIOD: Duration = Duration::from_secs(60);
 const CONNECTED_PERIOD: Duration = Duration::from_secs(600);
 /// Users written in one transaction.
 const CHUNK: usize = 250;
+
+/// The records of namespaces, as far as it is about what was lent.
+const LENDINGS: Table<NamespaceName, Lending> = Table::audited("namespaces");
+
+#[derive(Deserialize)]
+struct Lending {
+    accounts: [AccountName; 2],
+    created: Timestamp,
+    active: Slot,
+    promised_until: Timestamp,
+    resting_until: Timestamp,
+    incoming: bool,
+    ending: bool,
+}
 
 /// Somebody who was lent a password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,22 +141,23 @@ pub(super) fn last_connected(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Resul
 }
 
 /// The passwords of a namespace that were lent, if their users can log in.
-fn lent(name: &NamespaceName, namespace: &Namespace) -> impl Iterator<Item = NamespaceLease> {
-    // A resting password that is new was not lent yet.
-    let is_lent = |slot: Slot| !namespace.ending && (slot == namespace.active || !namespace.incoming);
-    let lease = |slot: Slot| {
-        let is_active = slot == namespace.active;
-        NamespaceLease {
+fn lent(name: &NamespaceName, lending: Lending) -> impl Iterator<Item = NamespaceLease> {
+    let Lending { accounts, created, active, promised_until, resting_until, incoming, ending } = lending;
+    let lease = move |(slot, account)| {
+        let is_active = slot == active;
+        // A resting password that is new was not lent yet.
+        let is_lent = !ending && (is_active || !incoming);
+        is_lent.then(|| NamespaceLease {
             namespace: name.clone(),
-            account: namespace.account(slot).clone(),
+            account,
             is_active,
-            created: namespace.created,
-            until: if is_active { namespace.promised_until } else { namespace.resting_until },
+            created,
+            until: if is_active { promised_until } else { resting_until },
             holders: None,
             connected: None,
-        }
+        })
     };
-    Slot::BOTH.into_iter().filter(move |slot| is_lent(*slot)).map(lease)
+    Slot::BOTH.into_iter().zip(accounts).filter_map(lease)
 }
 
 impl Namespaces {
@@ -153,8 +168,8 @@ impl Namespaces {
             let (mut holders, mut connected) = (HashMap::new(), HashMap::new());
             tx.each(&HOLDERS, |account, held| drop(holders.insert(account, held)))?;
             tx.each(&CONNECTED, |account: AccountName, seen| drop(connected.insert(account, seen)))?;
-            tx.each(&NAMESPACES, |name, namespace| {
-                for lent in lent(&name, &namespace).filter(|lent| !stand.unusable.contains(&lent.account)) {
+            tx.each(&LENDINGS, |name, lending| {
+                for lent in lent(&name, lending).filter(|lent| !stand.unusable.contains(&lent.account)) {
                     let (holders, connected) = (holders.remove(&lent.account), connected.remove(&lent.account));
                     look(NamespaceLease { holders, connected, ..lent });
                 }
@@ -165,9 +180,9 @@ impl Namespaces {
     /// The passwords of one namespace that work now.
     pub fn leases_of(&self, name: &NamespaceName) -> Result<Vec<NamespaceLease>> {
         self.store.read(|tx| {
-            let Some(namespace) = tx.get(&NAMESPACES, name)? else { return Ok(Vec::new()) };
+            let Some(lending) = tx.get(&LENDINGS, name)? else { return Ok(Vec::new()) };
             let mut leases = Vec::new();
-            for lent in lent(name, &namespace) {
+            for lent in lent(name, lending) {
                 if self.accounts.standing(tx, &lent.account)?.is_some_and(|standing| standing.usable) {
                     let (holders, connected) = (tx.get(&HOLDERS, &lent.account)?, tx.get(&CONNECTED, &lent.account)?);
                     leases.push(NamespaceLease { holders, connected, ..lent });
