@@ -114,6 +114,20 @@ impl<'s> ReadTx<'s> {
             .map_err(|e| fault("reading the audit log", e))
     }
 
+    /// Looks at all audit entries as they lie in the chain, one at a time and without a copy, until one is refused.
+    pub fn each_entry(&self, mut look: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+        let open = match self.tx.open_table(AUDIT) {
+            Ok(open) => open,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+            Err(e) => return Err(fault("reading the audit log", e)),
+        };
+        for row in open.iter().map_err(|e| fault("reading the audit log", e))? {
+            let (seq, bytes) = row.map_err(|e| fault("reading the audit log", e))?;
+            look(seq.value(), bytes.value())?;
+        }
+        Ok(())
+    }
+
     /// Number of the last audit entry.
     pub fn last_entry(&self) -> Result<Option<u64>> {
         let failed = |e: redb::Error| fault("reading the audit log", e);

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::base::Timestamp;
 use crate::base::audit::{Actor, Outcome};
@@ -117,27 +117,35 @@ struct Read<'e> {
     time: Timestamp,
     object: &'e str,
     actor: Actor,
-    details: Map<String, Value>,
+    details: Details,
+}
+
+/// The details that matter, of whatever sort they are.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    account: Value,
+    accounts: Value,
+    address: Value,
+    client_id: Value,
+    expires: Value,
+    expiry: Value,
+    is_refused: Value,
 }
 
 impl Looked<'_> {
     /// The whole entry; none when it cannot be read.
     fn whole(&self) -> Option<Read<'_>> {
         let actor = serde_json::from_str(self.actor.get()).ok()?;
-        let details = self.details.map_or(Some(Map::new()), |details| serde_json::from_str(details.get()).ok())?;
+        let details =
+            self.details.map_or(Some(Details::default()), |details| serde_json::from_str(details.get()).ok())?;
         Some(Read { time: self.time, object: &self.object, actor, details })
     }
 }
 
-impl Read<'_> {
-    fn detail(&self, name: &str) -> Option<&str> {
-        self.details.get(name).and_then(Value::as_str)
-    }
-
-    /// The moment that a detail names.
-    fn moment(&self, name: &str) -> Option<Timestamp> {
-        self.detail(name).and_then(|until| until.parse().ok())
-    }
+/// The moment that a detail names.
+fn moment(detail: &Value) -> Option<Timestamp> {
+    detail.as_str().and_then(|moment| moment.parse().ok())
 }
 
 /// Who holds a thing, and where.
@@ -147,8 +155,9 @@ type Held = (String, Option<String>);
 #[derive(Debug, Default)]
 pub struct Fold {
     wanted: Wanted,
-    /// By kind and thing (a broker user, a host, a client) who holds it.
-    open: BTreeMap<(Kind, String), BTreeMap<Held, Holding>>,
+    /// By kind and thing (a broker user, a host, a client) who holds it. Boxed, because most things have one holder, and a
+    /// map has room for eleven.
+    open: BTreeMap<(Kind, String), BTreeMap<Held, Box<Holding>>>,
     len: usize,
     /// When there are so many, those whose time is over are put away.
     tidy_at: usize,
@@ -212,7 +221,7 @@ impl Fold {
     /// What was held, and whether some of it is left out. What is over was only kept when it was asked for by time.
     pub fn finish(mut self) -> (Vec<Holding>, bool) {
         self.end_all_in_time(self.wanted.until.unwrap_or(Timestamp::MAX));
-        let open = std::mem::take(&mut self.open).into_values().flat_map(BTreeMap::into_values);
+        let open = std::mem::take(&mut self.open).into_values().flat_map(BTreeMap::into_values).map(|open| *open);
         let mut holdings: Vec<Holding> = self.over.into_iter().chain(open).collect();
         holdings.sort_by(|one, other| (one.since, &one.object).cmp(&(other.since, &other.object)));
         (holdings, self.more)
@@ -225,15 +234,15 @@ impl Fold {
             "namespace.claim" => {
                 let entry = entry.whole()?;
                 // Which of its users it was is missing in no known version; then only the removal ends it.
-                let account = entry.detail("account").unwrap_or(object).to_owned();
+                let account = entry.details.account.as_str().unwrap_or(object).to_owned();
                 self.begin((Kind::Namespace, account), &entry, object, None);
             }
             "namespace.renew" | "namespace.finish" => {
-                self.leaving.extend(entry.whole()?.detail("account").map(str::to_owned));
+                self.leaving.extend(entry.whole()?.details.account.as_str().map(str::to_owned));
             }
             "namespace.revoke" => {
                 let details = entry.whole()?.details;
-                let accounts = details.get("accounts").and_then(Value::as_array).into_iter().flatten();
+                let accounts = details.accounts.as_array().into_iter().flatten();
                 self.leaving.extend(accounts.filter_map(|account| account.as_str().map(str::to_owned)));
             }
             "account.settle" if self.leaving.remove(object) => {
@@ -244,17 +253,17 @@ impl Fold {
             "host.lend" => {
                 let entry = entry.whole()?;
                 // Each address has its own, which end at their own time.
-                let place = format!("{object} {}", entry.detail("address").unwrap_or_default());
-                let part = entry.detail("client_id").unwrap_or(object);
-                self.begin((Kind::Host, place), &entry, part, entry.moment("expiry"));
+                let place = format!("{object} {}", entry.details.address.as_str().unwrap_or_default());
+                let part = entry.details.client_id.as_str().unwrap_or(object);
+                self.begin((Kind::Host, place), &entry, part, moment(&entry.details.expiry));
             }
-            "host.revoke" if entry.whole()?.details.get("is_refused") == Some(&Value::Bool(true)) => {
+            "host.revoke" if entry.whole()?.details.is_refused == Value::Bool(true) => {
                 self.end_all_of(Kind::Host, object, time);
             }
             "client.create" | "client.reset" | "client.enable" => {
                 let whole = entry.whole()?;
                 let thing = (Kind::Client, object.to_owned());
-                let until = whole.moment("expires").or(self.ends.get(&thing).copied());
+                let until = moment(&whole.details.expires).or(self.ends.get(&thing).copied());
                 if entry.action == "client.reset" {
                     self.end(&thing, time, End::Replaced);
                 }
@@ -280,7 +289,7 @@ impl Fold {
             // Whoever was shown the token: the client is who it is for.
             Kind::Client => (part, part, format!("client {part}")),
         };
-        let from = entry.detail("address").map(str::to_owned);
+        let from = entry.details.address.as_str().map(str::to_owned);
         let holding = Holding {
             kind,
             object: object.to_owned(),
@@ -305,7 +314,7 @@ impl Fold {
             Some(before) => before.last = before.last.max(entry.time),
             None => {
                 self.len += 1;
-                holders.insert(held, holding);
+                holders.insert(held, holding.into());
             }
         }
     }
@@ -332,12 +341,12 @@ impl Fold {
         let until = over.map_or((time, why), |end| (end, End::Over));
         for (_, holding) in self.open.remove(thing).into_iter().flatten() {
             self.len -= 1;
-            self.keep(Holding { until: Some((until.0.max(holding.since), until.1)), ..holding });
+            self.keep(Holding { until: Some((until.0.max(holding.since), until.1)), ..*holding });
         }
     }
 
     fn end_all_of(&mut self, kind: Kind, object: &str, time: Timestamp) {
-        let of_it = |holders: &BTreeMap<Held, Holding>| holders.values().any(|holding| holding.object == object);
+        let of_it = |holders: &BTreeMap<Held, Box<Holding>>| holders.values().any(|holding| holding.object == object);
         let things = self.open.iter().filter(|(thing, holders)| thing.0 == kind && of_it(holders));
         let things: Vec<(Kind, String)> = things.map(|(thing, _)| thing.clone()).collect();
         things.iter().for_each(|thing| self.end(thing, time, End::Removed));

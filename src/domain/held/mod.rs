@@ -1,7 +1,7 @@
 //! Who had what, and when: told by the audit log alone, so that it is true for any moment that the log reaches back to.
 //!
-//! The log is read in bounded pages and folded as it comes: in memory is what was held at one moment, and what is
-//! asked for. The log is read to its end, because a clock that was set back makes later entries older.
+//! The log is read entry by entry and folded as it comes: in memory is what was held at one moment, and what is asked
+//! for. The log is read to its end, because a clock that was set back makes later entries older.
 
 mod fold;
 #[cfg(test)]
@@ -11,9 +11,6 @@ pub use fold::{End, Fold, Holding, Kind, Wanted};
 
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Store;
-
-/// Entries read at once, so that memory stays flat.
-const CHUNK: usize = 1000;
 
 /// What the log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,28 +37,41 @@ pub struct Begins {
 /// Folds the whole log, as it is at one moment: what is pruned meanwhile is still read. How long that takes grows with
 /// the log: not for a thread that answers others.
 pub fn tell(store: &Store, wanted: Wanted) -> Result<Told> {
-    store.read(|tx| tell_of(|from| tx.entries(from, CHUNK), wanted))
+    let mut teller = Teller::new(wanted);
+    store.read(|tx| tx.each_entry(|seq, bytes| teller.hear(seq, bytes)))?;
+    Ok(teller.tell())
 }
 
-/// The same of a log that comes in pages, each from a number upwards; an empty one is its end.
-fn tell_of(mut page: impl FnMut(u64) -> Result<Vec<(u64, Vec<u8>)>>, wanted: Wanted) -> Result<Told> {
-    let (mut fold, mut begins, mut next, mut unreadable) = (Fold::new(wanted), None, 1, 0);
-    loop {
-        let entries = page(next)?;
-        let Some((last, _)) = entries.last() else { break };
-        let (first, is_first) = (entries.first().map_or(next, |(seq, _)| *seq), next == 1);
-        next = last + 1;
-        if is_first && first > 1 {
-            let time = entries.iter().find_map(|(_, bytes)| fold::time_of(bytes));
-            begins = Some(Begins { seq: first, time: time.unwrap_or(Timestamp::MIN) });
+/// What takes up one entry after the other.
+struct Teller {
+    fold: Fold,
+    begins: Option<Begins>,
+    is_first: bool,
+    unreadable: u64,
+}
+
+impl Teller {
+    fn new(wanted: Wanted) -> Self {
+        Self { fold: Fold::new(wanted), begins: None, is_first: true, unreadable: 0 }
+    }
+
+    fn hear(&mut self, seq: u64, bytes: &[u8]) -> Result<()> {
+        if std::mem::take(&mut self.is_first) && seq > 1 {
+            self.begins = Some(Begins { seq, time: Timestamp::MIN });
         }
-        for (_, bytes) in &entries {
-            unreadable += u64::from(!fold.read(bytes));
+        // The first one may be one that cannot be read.
+        if let Some(begins) = self.begins.as_mut().filter(|begins| begins.time == Timestamp::MIN) {
+            begins.time = fold::time_of(bytes).unwrap_or(Timestamp::MIN);
         }
-        if fold.is_too_much() {
-            return Err(Error::invalid("too many hold something to tell of all: say of which object or holder"));
+        self.unreadable += u64::from(!self.fold.read(bytes));
+        match self.fold.is_too_much() {
+            true => Err(Error::invalid("too many hold something to tell of all: say of which object or holder")),
+            false => Ok(()),
         }
     }
-    let (holdings, more) = fold.finish();
-    Ok(Told { holdings, more, begins, unreadable })
+
+    fn tell(self) -> Told {
+        let (holdings, more) = self.fold.finish();
+        Told { holdings, more, begins: self.begins, unreadable: self.unreadable }
+    }
 }

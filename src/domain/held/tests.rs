@@ -247,9 +247,11 @@ fn a_log_that_was_pruned_says_where_it_begins() {
     }
     let numbered: Vec<(u64, Vec<u8>)> = (1..).zip(model.entries).collect();
     let tell_from = |first: u64| {
-        let page =
-            |from: u64| Ok(numbered.iter().filter(|(seq, _)| *seq >= from.max(first)).take(1).cloned().collect());
-        tell_of(page, Wanted::default()).unwrap()
+        let mut teller = Teller::new(Wanted::default());
+        for (seq, bytes) in numbered.iter().filter(|(seq, _)| *seq >= first) {
+            teller.hear(*seq, bytes).unwrap();
+        }
+        teller.tell()
     };
     assert_eq!(tell_from(1).begins, None);
     let told = tell_from(3);
