@@ -201,8 +201,8 @@ impl Fold {
         true
     }
 
-    /// Whether an entry need be parsed, which costs most of the time. Its action stands before all that callers wrote; and
-    /// a quotation mark inside of a text has a backslash before it, so none is taken for the other.
+    /// Whether an entry need be parsed, which costs most of the time. Callers wrote only a name before its action, and a
+    /// quotation mark inside of a text has a backslash before it: nothing of theirs is taken for the action.
     fn may_matter(&self, bytes: &[u8]) -> bool {
         let text = str::from_utf8(bytes).ok();
         let action = text.and_then(|text| text.split_once("\"action\":\"")).and_then(|(_, rest)| rest.split_once('"'));

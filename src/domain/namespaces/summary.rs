@@ -1,16 +1,17 @@
 //! Namespaces as a list for people: so little of each that all of them can be read for one page.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{HeldBy, NAMESPACES, Namespaces, Slot, leases};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
 use crate::store::Table;
 
 /// The same records, as far as a list shows them.
-const BRIEF: Table<NamespaceName, Brief> = Table::audited("namespaces");
+const BRIEF: Table<NamespaceName, Brief<IgnoredAny>> = Table::audited("namespaces");
 
 /// The same, with their users.
-const WHOLE: Table<NamespaceName, Whole> = Table::audited("namespaces");
+const WITH_USERS: Table<NamespaceName, Brief<[AccountName; 2]>> = Table::audited("namespaces");
 
 /// And as far as it matters when they are due.
 const DUE: Table<String, Due> = Table::audited("namespaces");
@@ -24,18 +25,8 @@ struct Due {
 }
 
 #[derive(Deserialize)]
-struct Whole {
-    accounts: [AccountName; 2],
-    expires: Timestamp,
-    contact: Option<String>,
-    active: Slot,
-    next_rotation: Timestamp,
-    incoming: bool,
-    ending: bool,
-}
-
-#[derive(Deserialize)]
-struct Brief {
+struct Brief<Accounts> {
+    accounts: Accounts,
     expires: Timestamp,
     contact: Option<String>,
     active: Slot,
@@ -99,10 +90,8 @@ impl Namespaces {
     pub fn summaries_with_last_claims(&self) -> Result<Vec<Summary>> {
         self.store.read(|tx| {
             let (mut holders, mut all) = (leases::last_holders(tx)?, Vec::new());
-            tx.each(&WHOLE, |name, whole| {
-                let Whole { accounts, expires, contact, active, next_rotation, incoming, ending } = whole;
-                let brief = Brief { expires, contact, active, next_rotation, incoming, ending };
-                let held = accounts.iter().filter_map(|account| holders.remove(account));
+            tx.each(&WITH_USERS, |name, brief| {
+                let held = brief.accounts.iter().filter_map(|account| holders.remove(account));
                 let last_claim = held.max_by_key(|held| held.last);
                 all.push(Summary { last_claim, ..summary(name, brief, tx.now()) });
             })?;
@@ -151,7 +140,7 @@ pub(super) fn phase(expires: Timestamp, incoming: bool, ending: bool, now: Times
     }
 }
 
-fn summary(name: NamespaceName, namespace: Brief, now: Timestamp) -> Summary {
+fn summary<Accounts>(name: NamespaceName, namespace: Brief<Accounts>, now: Timestamp) -> Summary {
     Summary {
         namespace: name,
         phase: phase(namespace.expires, namespace.incoming, namespace.ending, now),

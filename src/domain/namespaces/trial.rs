@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{Claim, Namespaces};
-use crate::base::{Error, NamespaceName, Result, Secret, Timestamp};
+use crate::base::{Error, Kind, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 
 /// How long a namespace lasts that was made for a test: time to look at it, and then it goes by itself.
@@ -38,7 +38,10 @@ impl Namespaces {
         // What a claim leaves out is reset, so it says what is so.
         let claim = match self.detail(name) {
             Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact },
-            Err(_) => Claim { expires: Some(clock.now().plus(TRIAL_LASTS)), contact: None },
+            Err(error) if error.kind() == Kind::NotFound => {
+                Claim { expires: Some(clock.now().plus(TRIAL_LASTS)), contact: None }
+            }
+            Err(error) => return Err(error),
         };
         let begun = clock.elapsed();
         let claimed = self.claim(&caller.because(REASON), name, claim).await?.into_inner();
