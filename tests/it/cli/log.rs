@@ -1,6 +1,8 @@
 //! Where the log of the built binary goes.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -57,4 +59,19 @@ fn a_log_file_that_cannot_be_opened_is_said_in_one_sentence() {
     home.write_settings("LOG_MODE=file\nLOG_FILE=/nonexistent/keylender.log\n");
     let said = home.run(&["serve", "--port", "0"]).sentence(1);
     assert!(said.contains("/nonexistent/keylender.log: No such file"), "{said}");
+}
+
+#[test]
+fn the_last_lines_can_be_asked_for() {
+    let home = Home::new();
+    let made = home.run(&["client", "create", "reader", "--scope", "keylender:setting:list"]).well();
+    let token = made.lines().find_map(|line| line.strip_prefix("access token: ")).expect("a token");
+    let served = home.serve();
+    let mut stream = TcpStream::connect(served.address).unwrap();
+    let head = format!("Host: localhost\r\nAuthorization: Bearer reader/{token}\r\nConnection: close");
+    write!(stream, "GET /api/keylender/v1/log HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let listens = format!("listens on http://{}", served.address);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&listens), "{answer}");
 }
