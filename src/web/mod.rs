@@ -1,4 +1,4 @@
-//! Faces of the domain over HTTP: the JSON APIs, the console, health. Every mount is on this screen.
+//! Faces of the domain over HTTP: the JSON APIs, the console, health. Every route is on this screen.
 
 pub mod api;
 mod assets;
@@ -53,7 +53,7 @@ fn pages() -> Router<App> {
     Router::new()
         .merge(api::reference::routes())
         // People.
-        .merge(console::routes())
+        .merge(console::router())
         .route("/wraps/{token}", get(wraps::look).post(wraps::open))
         .route("/static/{*name}", get(assets::asset))
         .route("/robots.txt", get(robots))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keylender::web::console::mounts;
+use keylender::web::console::routes;
 
 use crate::browser::Browser;
 use crate::site::{NAMESPACE, Site};
@@ -105,9 +105,9 @@ const OTHERS: [&str; 10] = [
 #[test]
 fn every_page_of_the_console_is_looked_at() {
     let known: BTreeSet<&str> = PAGES.iter().map(|(route, ..)| *route).chain(OTHERS).collect();
-    let mounted: BTreeSet<&str> =
-        mounts().iter().filter(|mount| mount.method == "GET").map(|mount| mount.route).collect();
-    assert_eq!(known, mounted, "on the left what is looked at, on the right the table of routes");
+    let routed: BTreeSet<&str> =
+        routes().iter().filter(|route| route.method == "GET").map(|route| route.path).collect();
+    assert_eq!(known, routed, "on the left what is looked at, on the right the table of routes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,56 +1,23 @@
-//! The console: pages for people, by the same domain calls and scopes as the API. Every mount is on this screen.
+//! The console: pages for people, by the same domain calls and scopes as the API. Every route is on this screen.
 
-mod access;
-mod account;
-mod alarms;
-mod api;
-mod audit;
-mod backups;
-mod broker;
-mod cell;
-mod chart;
-mod clients;
-mod elsewhere;
-mod exchange;
-mod finding;
-mod form;
-mod frame;
-mod held;
-mod hosts;
-mod leases;
-mod line;
-mod live;
-mod login;
-mod loops;
-mod mounts;
-mod namespaces;
-mod notices;
-mod overview;
-mod plan;
-mod queue;
-mod queues;
-mod roles;
-mod schema;
-mod scopes;
-mod session;
-mod settings;
-mod setup;
-mod table;
-mod text;
-mod theme;
-mod timeline;
-mod traffic;
+mod kit;
+mod pages;
 
-pub use live::{STREAMS_MAX, places};
-pub use mounts::{Access, Mount};
+pub use kit::live::{STREAMS_MAX, places};
+pub use kit::routes::{Access, Route};
 
 use super::Router;
 use super::state::App;
-use mounts::Mounts;
+use kit::routes::Routes;
+use kit::{live, theme};
+use pages::{
+    access, account, alarms, api, audit, backups, broker, clients, elsewhere, exchange, held, hosts, leases, login,
+    loops, namespaces, notices, overview, queue, queues, roles, settings, setup, traffic,
+};
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
-fn table() -> Mounts {
-    access(appliance(bus(Mounts::default())))
+fn table() -> Routes {
+    access(appliance(bus(Routes::default())))
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
@@ -98,8 +65,8 @@ fn table() -> Mounts {
 }
 
 /// Who may do what.
-fn access(mounts: Mounts) -> Mounts {
-    mounts
+fn access(routes: Routes) -> Routes {
+    routes
         .get("/access", "keylender:operator:list", access::operators)
         .get("/access/sessions", "keylender:session:list", access::sessions)
         .get("/access/sessions/{session}/revoke", "keylender:session:revoke", access::plan_revoke)
@@ -135,8 +102,8 @@ fn access(mounts: Mounts) -> Mounts {
 }
 
 /// The message bus.
-fn bus(mounts: Mounts) -> Mounts {
-    mounts
+fn bus(routes: Routes) -> Routes {
+    routes
         .get("/namespaces", "keylender:namespace:list", namespaces::list)
         .get("/namespaces/{namespace}", "keylender:namespace:show:<namespace>", namespaces::show)
         .get("/namespaces/{namespace}/rotate", "keylender:namespace:rotate:<namespace>", namespaces::plan_rotate)
@@ -185,8 +152,8 @@ fn bus(mounts: Mounts) -> Mounts {
 }
 
 /// What the appliance does by itself and for itself.
-fn appliance(mounts: Mounts) -> Mounts {
-    mounts
+fn appliance(routes: Routes) -> Routes {
+    routes
         .get("/loops", "keylender:loop:list", loops::list)
         .get("/loops/{loop}", "keylender:loop:plan:<loop>", loops::show)
         .post("/loops/{loop}/run", "keylender:loop:run:<loop>", loops::run)
@@ -209,11 +176,11 @@ fn appliance(mounts: Mounts) -> Mounts {
 }
 
 /// Serves the pages.
-pub fn routes() -> Router<App> {
+pub fn router() -> Router<App> {
     table().router()
 }
 
 /// The table of routes and rights.
-pub fn mounts() -> Vec<Mount> {
+pub fn routes() -> Vec<Route> {
     table().list()
 }

@@ -20,7 +20,7 @@ pub mod traffic;
 pub use browser::Browser;
 
 use keylender::domain::operators::Role;
-use keylender::web::console::{Access, mounts};
+use keylender::web::console::{Access, routes};
 
 use crate::wire::{Answer, Ask};
 use crate::world::World;
@@ -46,25 +46,25 @@ async fn every_route_is_for_whom_the_table_says_and_for_nobody_else() {
     for role in Role::ALL {
         browsers.push((role, Browser::signed_in(&world, role).await));
     }
-    let table = mounts();
+    let table = routes();
     assert!(table.len() > 5);
-    for mount in table {
-        let path = example(mount.route);
-        let is_way_in = mount.access == Access::Anybody;
-        let nobody = match mount.method {
+    for route in table {
+        let path = example(route.path);
+        let is_way_in = route.access == Access::Anybody;
+        let nobody = match route.method {
             "GET" => world.ask(&Ask::get(&path)).await,
             _ => world.ask(&form(&path, &[])).await,
         };
-        match (mount.method, is_way_in) {
-            (_, true) => assert!(nobody.status < 500 && nobody.status != 403, "{mount:?}: {}", nobody.status),
+        match (route.method, is_way_in) {
+            (_, true) => assert!(nobody.status < 500 && nobody.status != 403, "{route:?}: {}", nobody.status),
             ("GET", false) => {
                 let location = nobody.header("location").unwrap_or_default();
-                assert!(nobody.status == 303 && location.starts_with("/login"), "{mount:?}: {nobody:?}");
+                assert!(nobody.status == 303 && location.starts_with("/login"), "{route:?}: {nobody:?}");
             }
-            (_, false) => assert_eq!(nobody.status, 401, "{mount:?}"),
+            (_, false) => assert_eq!(nobody.status, 401, "{route:?}"),
         }
         for (role, browser) in browsers.iter().filter(|_| !is_way_in) {
-            let may = match mount.access {
+            let may = match route.access {
                 Access::Scope(scope) => {
                     let scope = scope.split('<').next().unwrap();
                     role.scopes().iter().any(|held| keylender::proto::scopes::satisfies(held, scope))
@@ -72,15 +72,15 @@ async fn every_route_is_for_whom_the_table_says_and_for_nobody_else() {
                 _ => true,
             };
             // A form without its token goes no further than that, and so changes nothing here.
-            let answer = match mount.method {
+            let answer = match route.method {
                 "GET" => browser.get(&world, &path).await,
                 _ => world.ask(&browser.form(&path, &[], "wrong")).await,
             };
             let is_lacking = answer.status == 403 && answer.text().contains("does not have the scope");
-            assert_eq!(is_lacking, !may, "{mount:?} as {role}: {}", answer.status);
+            assert_eq!(is_lacking, !may, "{route:?} as {role}: {}", answer.status);
             let is_token_missing = answer.text().contains("not of your present session");
-            assert_eq!(is_token_missing, may && mount.method == "POST", "{mount:?} as {role}: {}", answer.status);
-            assert!(answer.status < 500, "{mount:?} as {role}: {}", answer.text());
+            assert_eq!(is_token_missing, may && route.method == "POST", "{route:?} as {role}: {}", answer.status);
+            assert!(answer.status < 500, "{route:?} as {role}: {}", answer.text());
         }
     }
 }

@@ -1,0 +1,22 @@
+//! A finding of the doctor as pages show it.
+
+use super::text::{Foreign, State, Tone};
+use crate::domain::vitals::{Finding, Grade};
+
+/// A finding of the doctor.
+pub struct Row {
+    pub about: &'static str,
+    pub state: State,
+    pub text: Foreign<'static>,
+}
+
+impl From<Finding> for Row {
+    fn from(finding: Finding) -> Self {
+        let (tone, word) = match finding.grade {
+            Grade::Well => (Tone::Well, "well"),
+            Grade::Warning => (Tone::Warning, "look at it"),
+            Grade::Problem => (Tone::Unwell, "does not work"),
+        };
+        Self { about: finding.about, state: State { tone, word: word.into() }, text: Foreign::of(finding.text) }
+    }
+}

@@ -1,0 +1,256 @@
+//! What stands around every page: where one can go, who is signed in, and a bar when something is unwell.
+
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+
+use super::session::{self, Session};
+use super::text::{Foreign, Moment};
+use super::theme::Theme;
+use crate::base::audit::Outcome;
+use crate::base::{Error, Kind, Result};
+use crate::store::Entry;
+use crate::web::error::{report, retry_after_seconds, status};
+use crate::web::layers::Origin;
+use crate::web::page::render;
+use crate::web::state::App;
+
+/// The name of a page, its path, and the scope without which it is not shown; everybody is shown what needs none.
+type Listed = (&'static str, &'static str, &'static str);
+
+/// Where one can go: by group, the name of the page, its path, and the scope without which it is not shown.
+const PLACES: &[(&str, &[Listed])] = &[
+    ("", &[("Overview", "/", "keylender:doctor:read")]),
+    (
+        "Message bus",
+        &[
+            ("Namespaces", "/namespaces", "keylender:namespace:list"),
+            ("Queues", "/queues", "keylender:queue:list"),
+            ("Queue rules", "/queue-rules", "keylender:queue:rules"),
+            ("Exchanges", "/exchanges", "keylender:exchange:list"),
+            ("Connections", "/connections", "keylender:connection:list"),
+            ("Broker", "/broker", "keylender:broker:read"),
+        ],
+    ),
+    ("Machines", &[("Hosts", "/hosts", "keylender:host:list"), ("Leases", "/leases", "keylender:lease:list")]),
+    (
+        "Trust",
+        &[
+            ("Audit log", "/audit", "keylender:audit:read"),
+            ("Who had what", "/held", "keylender:audit:read"),
+            ("Access", "/access", "keylender:operator:list"),
+        ],
+    ),
+    (
+        "Appliance",
+        &[
+            ("Loops", "/loops", "keylender:loop:list"),
+            ("Notices", "/notices", "keylender:notice:list"),
+            ("Backups", "/backups", "keylender:backup:list"),
+            ("Settings", "/settings", "keylender:setting:list"),
+            ("API", "/api", ""),
+        ],
+    ),
+];
+
+/// Name of the query parameter that says which audit entry was just made.
+pub const ENTRY: &str = "entry";
+
+/// What every page has around it.
+pub struct Frame {
+    /// What stands before every path of ours.
+    pub root: String,
+    /// The name of the page.
+    pub title: String,
+    /// `auto`, `light` or `dark`.
+    pub theme: &'static str,
+    /// Of this program.
+    pub version: &'static str,
+    /// Who is signed in; nobody on the way in.
+    pub who: Option<Who>,
+    /// What is unwell.
+    pub alarms: Vec<String>,
+    /// What was just done.
+    pub receipt: Option<Receipt>,
+    /// The last entry of the audit log when the page was made: what comes later is news.
+    pub entry: u64,
+}
+
+/// Who is signed in, and what is only for them.
+pub struct Who {
+    /// Their name.
+    pub operator: String,
+    /// Their role.
+    pub role: &'static str,
+    /// What every form brings along.
+    pub form_token: String,
+    /// This page, to come back to it.
+    pub here: String,
+    /// The same for paper, where no address stands above it: host and path.
+    pub page: String,
+    /// What the address asks for besides: filters, order, where a list begins.
+    pub asked: Vec<(Foreign<'static>, Foreign<'static>)>,
+    /// When the page was made.
+    pub now: Moment,
+    /// Where they can go.
+    pub groups: Vec<Group>,
+}
+
+/// Some places that belong together.
+pub struct Group {
+    /// What they have in common; may be empty.
+    pub name: &'static str,
+    /// The places.
+    pub places: Vec<Place>,
+}
+
+/// A page one can go to.
+pub struct Place {
+    /// Its name.
+    pub name: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    /// Whether it is this one, or this one is part of it.
+    pub is_here: bool,
+}
+
+/// What was just done, by its audit entry.
+pub struct Receipt {
+    /// The number of the entry.
+    pub seq: u64,
+    /// What was done to what.
+    pub text: Foreign<'static>,
+    /// Whether it ended well.
+    pub is_done: bool,
+    /// Whether the reader may look at the entry.
+    pub may_read: bool,
+}
+
+impl Frame {
+    /// The frame of a page.
+    pub async fn of(app: &App, session: &Session, title: impl Into<String>) -> Self {
+        Self {
+            root: session.root.clone(),
+            title: title.into(),
+            theme: session.theme.name(),
+            version: env!("CARGO_PKG_VERSION"),
+            who: Some(who(session)),
+            alarms: alarms(app, &session.origin).await,
+            receipt: receipt(app, session).unwrap_or_default(),
+            entry: app.store.read(|tx| tx.last_entry()).ok().flatten().unwrap_or(0),
+        }
+    }
+
+    /// The frame of a page that answers a change itself, because it shows a secret once.
+    pub async fn after(app: &App, session: &Session, title: impl Into<String>) -> Result<Self> {
+        let receipt = match super::plan::entry(app, session)? {
+            Some(seq) => receipt_of(app, session, seq)?,
+            None => None,
+        };
+        Ok(Self { receipt, ..Self::of(app, session, title).await })
+    }
+
+    /// The frame of a page on the way in. It says nothing of how the appliance is.
+    pub fn bare(app: &App, origin: &Origin, theme: Theme, title: impl Into<String>) -> Self {
+        Self {
+            root: session::root(app),
+            title: title.into(),
+            theme: theme.name(),
+            version: env!("CARGO_PKG_VERSION"),
+            who: None,
+            alarms: in_the_open(origin).into_iter().collect(),
+            receipt: None,
+            entry: 0,
+        }
+    }
+}
+
+fn who(session: &Session) -> Who {
+    let place = |(name, path, scope): &Listed| {
+        let is_below = session.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_here = is_below && (*path != "/" || session.path == "/");
+        (scope.is_empty() || session.may(scope)).then_some(Place { name, path, is_here })
+    };
+    let groups = PLACES.iter().map(|(name, places)| Group { name, places: places.iter().filter_map(place).collect() });
+    let asked = session.queries().iter().filter(|(name, value)| name != ENTRY && !value.is_empty());
+    Who {
+        operator: session.operator.to_string(),
+        role: session.role.name(),
+        form_token: session.form_token().expose().to_owned(),
+        here: super::table::address(session, &[(ENTRY, "")]),
+        page: format!("{}{}{}", session.host, session.root, session.path),
+        asked: asked.map(|(name, value)| (Foreign::of(name.clone()), Foreign::of(value.clone()))).collect(),
+        now: Moment { at: session.now, now: session.now },
+        groups: groups.filter(|group| !group.places.is_empty()).collect(),
+    }
+}
+
+async fn alarms(app: &App, origin: &Origin) -> Vec<String> {
+    let vitals = app.vitals.glance().await.into_iter();
+    let unwell = vitals.filter_map(|vital| vital.state.err().map(|problem| format!("{}: {problem}", vital.name)));
+    unwell.chain(in_the_open(origin)).collect()
+}
+
+fn in_the_open(origin: &Origin) -> Option<String> {
+    let text =
+        "this connection is not encrypted: passwords and sessions can be read on the way. Set TLS_CERT and TLS_KEY";
+    (!origin.peer.is_private).then(|| text.to_owned())
+}
+
+/// The entry that the address names, if it is of this operator: nobody is told by a link that they did something.
+fn receipt(app: &App, session: &Session) -> Result<Option<Receipt>> {
+    let Some(seq) = session.query(ENTRY).and_then(|text| text.parse::<u64>().ok()) else { return Ok(None) };
+    receipt_of(app, session, seq)
+}
+
+fn receipt_of(app: &App, session: &Session, seq: u64) -> Result<Option<Receipt>> {
+    let rows = app.store.read(|tx| tx.entries(seq, 1))?;
+    let Some((_, bytes)) = rows.into_iter().find(|(found, _)| *found == seq) else { return Ok(None) };
+    let Ok(entry) = serde_json::from_slice::<Entry<'_>>(&bytes) else { return Ok(None) };
+    Ok((entry.actor == session.caller.actor()).then(|| Receipt {
+        seq,
+        text: Foreign::of(format!("{} {}", entry.action, entry.object)),
+        is_done: entry.outcome == Outcome::Done,
+        may_read: session.may("keylender:audit:read"),
+    }))
+}
+
+#[derive(Template)]
+#[template(path = "console/failure.html")]
+struct Failure {
+    frame: Frame,
+    status: u16,
+    message: String,
+    /// Whether signing in would help.
+    offers_sign_in: bool,
+}
+
+/// A page as an answer.
+pub fn page(template: &impl Template) -> Response {
+    render(template)
+}
+
+/// The page that says why there is no other. The log has the cause.
+pub async fn failure(app: &App, session: Option<&Session>, origin: &Origin, error: &Error) -> Response {
+    let status = status(error.kind());
+    let title = match error.kind() {
+        Kind::Invalid => "That cannot be",
+        Kind::Unauthenticated => "Sign in first",
+        Kind::Forbidden => "You may not",
+        Kind::NotFound => "There is no such thing",
+        Kind::Conflict => "Look again",
+        Kind::Busy | Kind::Limited | Kind::Unavailable => "Try again later",
+        Kind::Internal => "This is our fault",
+    };
+    let frame = match session {
+        Some(session) => Frame::of(app, session, title).await,
+        None => Frame::bare(app, origin, Theme::Auto, title),
+    };
+    let message = report(error, origin.target.path(), &origin.trace.id);
+    let offers_sign_in = session.is_none();
+    let mut response =
+        (status, page(&Failure { frame, status: status.as_u16(), message, offers_sign_in })).into_response();
+    if let Some(seconds) = retry_after_seconds(error) {
+        response.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.into());
+    }
+    response
+}

@@ -1,0 +1,337 @@
+//! Who may do what: operators, their sessions, and a tester. `clients` and `roles` are beside it.
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::base::{ClientId, Error, OperatorName, Result, Secret};
+use crate::domain::operators::{Role, ShownOperator, ShownSession};
+use crate::proto::scopes::satisfies;
+use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::text::{Foreign, State, Tone};
+use crate::web::state::App;
+
+const OPERATORS: Table<ShownOperator> = Table {
+    name: "operators",
+    caption: "People who may use the console",
+    columns: &[
+        Column {
+            name: "operator",
+            title: "Operator",
+            cell: |shown| Cell::text(&shown.name).to(format!("/access/operators/{}", encoded(shown.name.as_str()))),
+        },
+        Column { name: "role", title: "Role", cell: |shown| Cell::text(shown.role) },
+        Column { name: "state", title: "State", cell: operator_state },
+        Column {
+            name: "second",
+            title: "Second factor",
+            cell: |shown| {
+                if shown.has_second { Cell::state(Tone::Well, "on") } else { Cell::state(Tone::Quiet, "off") }
+            },
+        },
+        Column { name: "created", title: "Made", cell: |shown| Cell::moment(shown.created) },
+        Column { name: "last", title: "Last sign-in", cell: |shown| Cell::moment(shown.last_login) },
+    ],
+    sort: "operator",
+    select: None,
+    empty: ("There is no operator.", "keylender operator create ada --role admin"),
+};
+
+const SESSIONS: Table<ShownSession> = Table {
+    name: "sessions",
+    caption: "Sessions that are open",
+    columns: &[
+        Column { name: "operator", title: "Operator", cell: |shown| Cell::text(&shown.operator) },
+        Column { name: "seen", title: "Last used", cell: |shown| Cell::moment(shown.seen) },
+        Column { name: "started", title: "Since", cell: |shown| Cell::moment(shown.started) },
+        Column { name: "address", title: "Address", cell: |shown| Cell::text(shown.address) },
+        Column { name: "browser", title: "Browser", cell: |shown| Cell::text(&shown.agent) },
+        Column {
+            name: "session",
+            title: "Session",
+            cell: |shown| {
+                let id = shown.id.get(..12).unwrap_or_default();
+                Cell::text(id).to(format!("/access/sessions/{}/revoke", encoded(&shown.id)))
+            },
+        },
+    ],
+    sort: "-seen",
+    select: None,
+    empty: ("Nobody is signed in.", ""),
+};
+
+#[derive(Template)]
+#[template(path = "console/access.html")]
+struct Access {
+    frame: Frame,
+    here: &'static str,
+    /// The page that makes another one, and its name, for who may.
+    create: Option<(&'static str, &'static str)>,
+    table: View,
+}
+
+#[derive(Template)]
+#[template(path = "console/operator.html")]
+struct OperatorPage {
+    frame: Frame,
+    shown: ShownOperator,
+    purpose: &'static str,
+    scopes: Vec<String>,
+    path: String,
+    may_change: bool,
+}
+
+#[derive(Template)]
+#[template(path = "console/new_operator.html")]
+struct NewOperator {
+    frame: Frame,
+    token_field: &'static str,
+    form_token: String,
+    roles: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Template)]
+#[template(path = "console/made.html")]
+struct Made {
+    frame: Frame,
+    operator: OperatorName,
+    password: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/tester.html")]
+struct Tester {
+    frame: Frame,
+    who: String,
+    scope: String,
+    verdict: Option<(State, Foreign<'static>)>,
+}
+
+fn operator_state(shown: &ShownOperator) -> Cell {
+    match (shown.disabled, shown.has_password) {
+        (true, _) => Cell::state(Tone::Warning, "disabled"),
+        (false, true) => Cell::state(Tone::Well, "enabled"),
+        (false, false) => Cell::state(Tone::Quiet, "no password"),
+    }
+}
+
+/// One of the tables. `create` is the page that makes another row, its name, and the scope that this needs.
+pub(super) async fn listed(
+    app: &App,
+    session: &Session,
+    title: &str,
+    here: &'static str,
+    create: Option<(&'static str, &'static str, &str)>,
+    shown: Shown,
+) -> Result<Response> {
+    match shown {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => {
+            let frame = Frame::of(app, session, title).await;
+            let create = create.filter(|(_, _, scope)| session.may(scope)).map(|(path, name, _)| (path, name));
+            Ok(page(&Access { frame, here, create, table }))
+        }
+    }
+}
+
+/// The operators.
+pub async fn operators(app: App, session: Session) -> Result<Response> {
+    let shown = OPERATORS.show(&session, app.operators.list()?);
+    let create = ("/access/new", "New operator", "keylender:operator:create:*");
+    listed(&app, &session, "Operators", "operators", Some(create), shown).await
+}
+
+/// Who is signed in.
+pub async fn sessions(app: App, session: Session) -> Result<Response> {
+    let shown = SESSIONS.show(&session, app.operators.sessions()?);
+    listed(&app, &session, "Sessions", "sessions", None, shown).await
+}
+
+/// One operator.
+pub async fn operator(app: App, session: Session) -> Result<Response> {
+    let shown = app.operators.operator(&name_of(&session)?)?;
+    Ok(page(&OperatorPage {
+        frame: Frame::of(&app, &session, format!("Operator {}", shown.name)).await,
+        purpose: shown.role.purpose(),
+        scopes: shown.role.scopes().iter().map(ToString::to_string).collect(),
+        path: format!("/access/operators/{}", encoded(shown.name.as_str())),
+        may_change: session.may("keylender:operator:reset:*"),
+        shown,
+    }))
+}
+
+fn name_of(session: &Session) -> Result<OperatorName> {
+    OperatorName::parse(session.param("operator")).map_err(|_| Error::not_found("There is no such operator."))
+}
+
+/// The form for a new one.
+pub async fn ask_new(app: App, session: Session) -> Result<Response> {
+    Ok(page(&NewOperator {
+        frame: Frame::of(&app, &session, "New operator").await,
+        token_field: TOKEN_FIELD,
+        form_token: session.form_token().expose().to_owned(),
+        roles: Role::ALL.iter().map(|role| (role.name(), role.purpose())).collect(),
+    }))
+}
+
+/// A new operator.
+#[derive(Deserialize)]
+pub struct New {
+    name: String,
+    role: Role,
+}
+
+/// Makes one, and shows the password that was made.
+pub async fn create(app: App, session: Session, form: CheckedForm<New>) -> Result<Response> {
+    let New { name, role } = form.input;
+    let operator = OperatorName::parse(name.trim())?;
+    let password = Secret::generate();
+    app.operators.create(&session.caller, operator.clone(), role, Some(password.clone())).await?;
+    made(&app, &session, operator, &password).await
+}
+
+async fn made(app: &App, session: &Session, operator: OperatorName, password: &Secret) -> Result<Response> {
+    let frame = Frame::after(app, session, format!("Operator {operator}")).await?;
+    Ok(page(&Made { frame, operator, password: password.expose().to_owned() }))
+}
+
+/// What can be done to an operator.
+#[derive(Clone, Copy)]
+enum Deed {
+    Reset,
+    Disable,
+    Enable,
+    Delete,
+    Role(Role),
+}
+
+fn deed_of(session: &Session) -> Result<Deed> {
+    Ok(match session.param("deed") {
+        "reset" => Deed::Reset,
+        "disable" => Deed::Disable,
+        "enable" => Deed::Enable,
+        "delete" => Deed::Delete,
+        role => Deed::Role(role.parse().map_err(|_| Error::not_found("There is no such action."))?),
+    })
+}
+
+/// What it would do.
+pub async fn plan_deed(app: App, session: Session) -> Result<Response> {
+    let (name, deed) = (name_of(&session)?, deed_of(&session)?);
+    let shown = app.operators.operator(&name)?;
+    let path = format!("/operators/{}", encoded(name.as_str()));
+    let (title, effect, weight, button) = match deed {
+        Deed::Reset => (
+            format!("Reset {name}"),
+            "They get a new password, which is shown to you once. Their second factor is taken away.".to_owned(),
+            Weight::Reasoned,
+            "Reset now",
+        ),
+        Deed::Disable => {
+            (format!("Disable {name}"), "They cannot sign in.".to_owned(), Weight::Reasoned, "Disable now")
+        }
+        Deed::Enable => (format!("Enable {name}"), "They can sign in again.".to_owned(), Weight::Light, "Enable now"),
+        Deed::Delete => (format!("Delete {name}"), "They are removed.".to_owned(), Weight::Destroys, "Delete now"),
+        Deed::Role(role) => (
+            format!("Make {name} {role}"),
+            format!("Instead of {} they are {role}, who {}.", shown.role, role.purpose()),
+            Weight::Light,
+            "Change it",
+        ),
+    };
+    let word = session.param("deed");
+    let same = match deed {
+        Deed::Delete => Same::of(&session, "DELETE", &path, None, &["operator", word, name.as_str()]),
+        Deed::Role(role) => {
+            let body = format!("{{\"role\":\"{role}\"}}");
+            Same::of(&session, "PUT", &format!("{path}/role"), Some(&body), &["operator", "role", name.as_str(), word])
+        }
+        _ => Same::of(&session, "POST", &format!("{path}/{word}"), Some("{}"), &["operator", word, name.as_str()]),
+    };
+    let place = format!("/access/operators/{}", encoded(name.as_str()));
+    let effects = vec![effect, "Their sessions end at once.".to_owned()];
+    let action = format!("{place}/{word}");
+    let plan = Plan { title, effects, weight, action, fields: Vec::new(), button, back: place, same };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Does it.
+pub async fn do_deed(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let (name, operators) = (name_of(&session)?, &app.operators);
+    let place = format!("/access/operators/{}", encoded(name.as_str()));
+    match deed_of(&session)? {
+        Deed::Reset => {
+            let password = Secret::generate();
+            operators.reset(&form.with_reason(&session)?, name.clone(), password.clone()).await?;
+            return made(&app, &session, name, &password).await;
+        }
+        Deed::Disable => operators.disable(&form.with_reason(&session)?, name, true).await?,
+        Deed::Enable => operators.disable(&session.caller, name, false).await?,
+        Deed::Delete => {
+            operators.delete(&form.with_reason(&session)?, name).await?;
+            return plan::done(&app, &session, "/access");
+        }
+        Deed::Role(role) => operators.set_role(&session.caller, name, role).await?,
+    }
+    plan::done(&app, &session, &place)
+}
+
+/// What ending a session would do.
+pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
+    let id = session.param("session");
+    let found = app.operators.sessions()?.into_iter().find(|shown| shown.id == id);
+    let found = found.ok_or_else(|| Error::not_found("There is no such session: it may be over by now."))?;
+    let plan = Plan {
+        title: format!("End a session of {}", found.operator),
+        effects: vec![format!("The browser at {} is signed out at once.", found.address)],
+        weight: Weight::Light,
+        action: format!("/access/sessions/{}/revoke", encoded(id)),
+        fields: Vec::new(),
+        button: "End it",
+        back: "/access/sessions".to_owned(),
+        same: Same::of(&session, "DELETE", &format!("/sessions/{id}"), None, &["operator", "revoke", id]),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Ends it.
+pub async fn revoke(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    app.operators.revoke_session(&session.caller, session.param("session").to_owned()).await?;
+    plan::done(&app, &session, "/access/sessions")
+}
+
+/// May X do Y?
+pub async fn test(app: App, session: Session) -> Result<Response> {
+    let (who, scope) = (session.query("who").unwrap_or_default(), session.query("scope").unwrap_or_default());
+    let verdict = match who.is_empty() || scope.is_empty() {
+        true => None,
+        false => Some(match would(&app, who, scope) {
+            Ok((true, why)) => (State { tone: Tone::Well, word: "yes".into() }, Foreign::of(why)),
+            Ok((false, why)) => (State { tone: Tone::Warning, word: "no".into() }, Foreign::of(why)),
+            Err(error) => {
+                (State { tone: Tone::Quiet, word: "unknown".into() }, Foreign::of(error.message().to_owned()))
+            }
+        }),
+    };
+    let frame = Frame::of(&app, &session, "May they?").await;
+    Ok(page(&Tester { frame, who: who.to_owned(), scope: scope.to_owned(), verdict }))
+}
+
+/// Operators go before clients of the same name.
+fn would(app: &App, who: &str, scope: &str) -> Result<(bool, String)> {
+    if let Some(shown) = OperatorName::parse(who).ok().and_then(|name| app.operators.operator(&name).ok()) {
+        if shown.disabled {
+            return Ok((false, "the operator is disabled".to_owned()));
+        }
+        let held = shown.role.scopes().into_iter().find(|held| satisfies(held, scope));
+        return Ok(match held {
+            Some(held) => (true, format!("the role {} has the scope {held}", shown.role)),
+            None => (false, format!("no scope of the role {} grants {scope}", shown.role)),
+        });
+    }
+    app.auth.would(&ClientId::parse(who)?, scope)
+}

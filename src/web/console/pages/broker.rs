@@ -1,0 +1,107 @@
+//! The broker: how it is, who we are to it, and another administrator.
+
+use askama::Template;
+use axum::response::Response;
+
+use crate::base::Result;
+use crate::web::console::kit::finding::Row;
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::state::App;
+
+#[derive(Template)]
+#[template(path = "console/broker.html")]
+struct Page {
+    frame: Frame,
+    state: State,
+    health: Foreign<'static>,
+    /// Where it is, by the settings: what, and the value.
+    places: Vec<(&'static str, String)>,
+    /// Who we are, as far as it is known; nothing without a broker.
+    us: Option<Us>,
+    findings: Vec<Row>,
+    may_rotate: bool,
+    same: Same,
+}
+
+struct Us {
+    acting: Foreign<'static>,
+    is_ours: bool,
+    is_refused: bool,
+    rotated: Option<Moment>,
+    incoming: Option<String>,
+}
+
+/// How the broker is.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let health = app.vitals.broker().await.state;
+    let (tone, word) = if health.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
+    let us = app.administrator.show().ok().map(|shown| Us {
+        is_ours: shown.active.as_ref().is_some_and(|active| active.as_str() == shown.acting),
+        acting: Foreign::of(shown.acting),
+        is_refused: shown.is_refused,
+        rotated: shown.rotated.map(|at| Moment { at, now: session.now }),
+        incoming: shown.incoming.map(|name| name.to_string()),
+    });
+    let findings = app.vitals.diagnose_broker(health.is_ok()).await.into_iter().map(Row::from).collect();
+    Ok(page(&Page {
+        frame: Frame::of(&app, &session, "Broker").await,
+        state: State { tone, word: word.into() },
+        places: places(&app),
+        health: Foreign::of(health.unwrap_or_else(|problem| problem)),
+        may_rotate: us.is_some() && session.may("keylender:broker:rotate"),
+        us,
+        findings,
+        same: Same::of(&session, "GET", "/broker", None, &["broker", "show"]),
+    }))
+}
+
+/// Where it is for us and for those to whom we lend, as far as it is set.
+fn places(app: &App) -> Vec<(&'static str, String)> {
+    let value = |name: &str| {
+        let set = app.settings.iter().find(|setting| setting.name == name);
+        set.and_then(|setting| setting.value.clone()).unwrap_or_default()
+    };
+    let url = value("RABBIT_BASE_URL");
+    if url.is_empty() {
+        return Vec::new();
+    }
+    let tls = if url.starts_with("https:") { "yes, verified" } else { "no" };
+    let part = |name| value(&format!("TASKCLUSTER_AMQP_{name}"));
+    let clients = format!("{}{}:{}, vhost {}", part("PROTOCOL"), part("HOSTNAME"), part("PORT"), part("VHOST"));
+    vec![("Its management API", url), ("TLS to it", tls.to_owned()), ("Clients are sent to", clients)]
+}
+
+/// What another administrator means.
+pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
+    let shown = app.administrator.show()?;
+    let plan = Plan {
+        title: "Rotate the administrator".to_owned(),
+        effects: vec![
+            "A new administrator with a new password is made at the broker and tried.".to_owned(),
+            format!("From then on Keylender acts as that one, and no more as {}.", shown.acting),
+            "The one before is deleted if Keylender made it. The login of the settings is left as it is.".to_owned(),
+            "Nothing that is lent changes. Broken off anywhere, the one before stays in force.".to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        action: "/broker/rotate".to_owned(),
+        fields: Vec::new(),
+        button: "Rotate now",
+        back: "/broker".to_owned(),
+        same: Same::of(&session, "POST", "/broker/rotate", None, &["broker", "rotate"]),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Becomes another administrator.
+pub async fn rotate(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let caller = form.with_reason(&session)?;
+    let rotated = app.administrator.rotate(&caller).await.inspect_err(|_| app.loops.nudge("reconcile"))?;
+    if !rotated.is_retired {
+        app.loops.nudge("reconcile");
+    }
+    plan::done(&app, &session, "/broker")
+}

@@ -1,0 +1,274 @@
+//! API clients of the own store: what they may do and when they were used; reset, refused, deleted. `edit` makes and changes them.
+
+mod edit;
+
+pub use edit::{ask_change, ask_new, change, create};
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::base::{ClientId, Error, Result, Secret, Timestamp};
+use crate::domain::auth::ShownClient;
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::scopes;
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Table, encoded};
+use crate::web::console::kit::text::{Foreign, Moment, State, Tone, span};
+use crate::web::console::pages::access::listed;
+use crate::web::state::App;
+
+/// A client that lasts longer than a hundred years was made without an end.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// How long the replaced token works on where one asks for that: until the next day's deployment.
+const KEPT: Duration = Duration::from_secs(86_400);
+
+const CLIENTS: Table<ShownClient> = Table {
+    name: "clients",
+    caption: "API clients",
+    columns: &[
+        Column {
+            name: "client",
+            title: "Client",
+            cell: |shown| Cell::text(&shown.client_id).to(place(&shown.client_id)),
+        },
+        Column {
+            name: "state",
+            title: "State",
+            cell: |shown| match shown.disabled {
+                true => Cell::state(Tone::Warning, "disabled"),
+                false => Cell::state(Tone::Well, "enabled"),
+            },
+        },
+        Column {
+            name: "used",
+            title: "Last used",
+            cell: |shown| Cell::moment(shown.uses.first().map(|each| each.last)),
+        },
+        Column { name: "expires", title: "Ends", cell: |shown| Cell::moment(shown.expires) },
+        Column { name: "created", title: "Made", cell: |shown| Cell::moment(shown.created) },
+        Column { name: "scopes", title: "Scopes", cell: |shown| Cell::text(scopes::line(&shown.scopes)) },
+        Column { name: "description", title: "For", cell: |shown| Cell::text(&shown.description) },
+    ],
+    sort: "client",
+    select: None,
+    empty: (
+        "There is no client. Services and programs need one to call the API:",
+        "keylender client create builds --scope 'pulse:namespace:taskcluster-*'",
+    ),
+};
+
+#[derive(Template)]
+#[template(path = "console/client.html")]
+struct ClientPage {
+    frame: Frame,
+    id: Foreign<'static>,
+    state: State,
+    /// None is never.
+    ends: Option<Moment>,
+    created: Moment,
+    description: Foreign<'static>,
+    certificate: Option<Foreign<'static>>,
+    shown_to: Option<(Foreign<'static>, Moment)>,
+    former_until: Option<Moment>,
+    uses: Vec<(String, Moment)>,
+    scopes: Vec<Foreign<'static>>,
+    audit: Option<String>,
+    /// Label and path of what the reader may do.
+    actions: Vec<(&'static str, String)>,
+    same: Same,
+}
+
+#[derive(Template)]
+#[template(path = "console/token.html")]
+struct TokenPage {
+    frame: Frame,
+    id: String,
+    token: String,
+    back: String,
+}
+
+/// For how long the token before works on.
+#[derive(Deserialize)]
+pub struct Keep {
+    #[serde(default)]
+    keep_seconds: u64,
+}
+
+fn place(id: &ClientId) -> String {
+    format!("/access/clients/{}", encoded(id.as_str()))
+}
+
+/// Below the own API.
+fn api(id: &ClientId, verb: &str) -> String {
+    format!("/clients/{}{verb}", encoded(id.as_str()))
+}
+
+fn id_of(session: &Session) -> Result<ClientId> {
+    ClientId::parse(session.param("client")).map_err(|_| Error::not_found("There is no such client."))
+}
+
+/// The clients of the own store.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    let shown = CLIENTS.show(&session, app.auth.clients()?);
+    let create = ("/access/new-client", "New client", "keylender:client:create:*");
+    listed(&app, &session, "API clients", "clients", Some(create), shown).await
+}
+
+/// One client.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let shown = app.auth.client(&id_of(&session)?)?;
+    let moment = |at| Moment { at, now: session.now };
+    let id = &shown.client_id;
+    let state = match (shown.disabled, shown.expires < session.now) {
+        (true, _) => State { tone: Tone::Warning, word: "disabled".into() },
+        (false, true) => State { tone: Tone::Warning, word: "over".into() },
+        (false, false) => State { tone: Tone::Well, word: "enabled".into() },
+    };
+    let audit = format!("/audit?object={}", encoded(id.as_str()));
+    Ok(page(&ClientPage {
+        frame: Frame::of(&app, &session, format!("Client {id}")).await,
+        id: Foreign::of(id.to_string()),
+        state,
+        ends: (!is_for_ever(&session, shown.expires)).then(|| moment(shown.expires)),
+        created: moment(shown.created),
+        description: Foreign::of(shown.description.clone()),
+        certificate: shown.certificate_name.as_ref().map(|name| Foreign::of(name.to_string())),
+        shown_to: shown.lent.as_ref().map(|lent| (Foreign::of(lent.by.clone()), moment(lent.at))),
+        former_until: shown.former_until.filter(|until| *until > session.now).map(moment),
+        uses: shown.uses.iter().map(|each| (each.from.to_string(), moment(each.last))).collect(),
+        scopes: shown.scopes.iter().map(|scope| Foreign::of(scope.to_string())).collect(),
+        audit: session.may("keylender:audit:read").then_some(audit),
+        actions: actions(&session, &shown),
+        same: Same::of(&session, "GET", "/clients", None, &["client", "list"]),
+    }))
+}
+
+fn actions(session: &Session, shown: &ShownClient) -> Vec<(&'static str, String)> {
+    let (label, turn) = if shown.disabled { ("Enable", "enable") } else { ("Disable", "disable") };
+    let all = [
+        ("Change", "change", "change"),
+        ("Reset the token", "reset", "reset"),
+        (label, turn, "disable"),
+        ("Delete", "delete", "delete"),
+    ];
+    let may = |right: &str| session.may(&format!("keylender:client:{right}:{}", shown.client_id));
+    let path = |verb| format!("{}/{verb}", place(&shown.client_id));
+    all.into_iter().filter(|(_, _, right)| may(right)).map(|(label, verb, _)| (label, path(verb))).collect()
+}
+
+fn is_for_ever(session: &Session, end: Timestamp) -> bool {
+    end.since(session.now) > FOR_EVER
+}
+
+fn end_in_words(session: &Session, end: Timestamp) -> String {
+    if is_for_ever(session, end) { "It has no end.".to_owned() } else { format!("It ends at {end}.") }
+}
+
+async fn token_page(app: &App, session: &Session, id: &ClientId, token: &Secret) -> Result<Response> {
+    let frame = Frame::after(app, session, format!("Token of {id}")).await?;
+    Ok(page(&TokenPage { frame, id: id.to_string(), token: token.expose().to_owned(), back: place(id) }))
+}
+
+fn plan(
+    id: &ClientId,
+    deed: &str,
+    effects: Vec<String>,
+    weight: Weight,
+    verb: &str,
+    button: &'static str,
+    same: Same,
+) -> Plan {
+    let (title, action) = (format!("{deed} {id}"), format!("{}/{verb}", place(id)));
+    Plan { title, effects, weight, action, fields: Vec::new(), button, back: place(id), same }
+}
+
+/// What a new token would do. Who asks with `keep=yes` keeps the one before for a day.
+pub async fn plan_reset(app: App, session: Session) -> Result<Response> {
+    let id = app.auth.client(&id_of(&session)?)?.client_id;
+    let keeps = session.query("keep").is_some();
+    let kept = KEPT.as_secs();
+    let (old, command, verb) = match keeps {
+        true => {
+            let old = format!("The token before, and what was made with it, works for {} more.", span(KEPT));
+            (old, vec!["client", "reset", id.as_str(), "--keep-old", "1 day"], format!("/reset?keepSeconds={kept}"))
+        }
+        false => {
+            let old = "The token before, and temporary credentials made with it, end at once. To have a day for the change, \
+                       reset it with the old one kept.";
+            (old.to_owned(), vec!["client", "reset", id.as_str()], "/reset".to_owned())
+        }
+    };
+    let effects = vec!["It gets a new access token, which is shown to you once.".to_owned(), old];
+    let same = Same::of(&session, "POST", &api(&id, &verb), None, &command);
+    let plan = plan(&id, "Reset the token of", effects, Weight::Reasoned, "reset", "Reset now", same);
+    let fields = if keeps { vec![("keep_seconds", kept.to_string())] } else { Vec::new() };
+    plan::ask(&app, &session, Plan { fields, ..plan }).await
+}
+
+/// Gives it a new one, and shows that.
+pub async fn reset(app: App, session: Session, form: CheckedForm<Keep>) -> Result<Response> {
+    let (id, caller) = (id_of(&session)?, form.with_reason(&session)?);
+    let keep = Duration::from_secs(form.input.keep_seconds);
+    let token = app.auth.reset_client(&caller, id.clone(), keep).await?.into_inner();
+    token_page(&app, &session, &id, &token).await
+}
+
+/// What refusing one would do.
+pub async fn plan_disable(app: App, session: Session) -> Result<Response> {
+    let id = app.auth.client(&id_of(&session)?)?.client_id;
+    let effects = vec![
+        "Its requests are refused from now on, and so are temporary credentials made with its token.".to_owned(),
+        "What it was lent before works until it ends by itself.".to_owned(),
+    ];
+    let same = Same::of(&session, "POST", &api(&id, "/disable"), None, &["client", "disable", id.as_str()]);
+    let plan = plan(&id, "Disable", effects, Weight::Reasoned, "disable", "Disable now", same);
+    plan::ask(&app, &session, plan).await
+}
+
+/// Refuses it.
+pub async fn disable(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let id = id_of(&session)?;
+    app.auth.disable_client(&form.with_reason(&session)?, id.clone(), true).await?;
+    plan::done(&app, &session, &place(&id))
+}
+
+/// What believing one again would do.
+pub async fn plan_enable(app: App, session: Session) -> Result<Response> {
+    let id = app.auth.client(&id_of(&session)?)?.client_id;
+    let effects = vec!["Its requests are answered again, with the token that it had.".to_owned()];
+    let same = Same::of(&session, "POST", &api(&id, "/enable"), None, &["client", "enable", id.as_str()]);
+    let plan = plan(&id, "Enable", effects, Weight::Light, "enable", "Enable now", same);
+    plan::ask(&app, &session, plan).await
+}
+
+/// Believes it again.
+pub async fn enable(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let id = id_of(&session)?;
+    app.auth.disable_client(&session.caller, id.clone(), false).await?;
+    plan::done(&app, &session, &place(&id))
+}
+
+/// What deleting one would do.
+pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
+    let shown = app.auth.client(&id_of(&session)?)?;
+    let id = shown.client_id;
+    let used = match shown.uses.first() {
+        Some(each) => format!("It was last used at {} from {}.", each.last, each.from),
+        None => "It was never used.".to_owned(),
+    };
+    let effects = vec![used, "Its token is refused from now on, and its scopes are forgotten.".to_owned()];
+    let same = Same::of(&session, "DELETE", &api(&id, ""), None, &["client", "delete", id.as_str()]);
+    let plan = plan(&id, "Delete", effects, Weight::Destroys, "delete", "Delete now", same);
+    plan::ask(&app, &session, plan).await
+}
+
+/// Deletes it.
+pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    app.auth.delete_client(&form.with_reason(&session)?, id_of(&session)?).await?;
+    plan::done(&app, &session, "/access/clients")
+}

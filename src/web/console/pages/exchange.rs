@@ -1,0 +1,80 @@
+//! One exchange, as the broker has it now, and where it hands messages on to.
+
+use askama::Template;
+use axum::response::Response;
+
+use crate::base::Result;
+use crate::domain::guard::{ExchangeNow, SeenBinding};
+use crate::ports::broker::Destination;
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::text::Foreign;
+use crate::web::state::App;
+
+const BINDINGS: Table<SeenBinding> = Table {
+    name: "bindings",
+    caption: "What is bound to it",
+    columns: &[
+        Column { name: "to", title: "To", cell: destination },
+        Column { name: "kind", title: "Kind", cell: |seen| Cell::text(seen.destination.kind()) },
+        Column { name: "namespace", title: "Namespace", cell: owner },
+        Column { name: "key", title: "Routing key", cell: |seen| Cell::text(&seen.routing_key) },
+    ],
+    sort: "to",
+    select: None,
+    empty: ("Nothing is bound to it: what is published to it is thrown away, unless it has an alternate exchange.", ""),
+};
+
+#[derive(Template)]
+#[template(path = "console/exchange.html")]
+struct Page {
+    frame: Frame,
+    name: Foreign<'static>,
+    namespace: String,
+    kind: Foreign<'static>,
+    bindings: usize,
+    table: View,
+    same: Same,
+}
+
+/// The page of an exchange.
+pub(super) fn home(name: &str) -> String {
+    format!("/exchanges/{}", encoded(name))
+}
+
+/// Only what a namespace has is shown on a page of its own.
+fn destination(seen: &SeenBinding) -> Cell {
+    let cell = Cell::text(seen.destination.name());
+    match (&seen.namespace, &seen.destination) {
+        (None, _) => cell,
+        (Some(_), Destination::Queue(name)) => cell.to(format!("/queues/{}", encoded(name))),
+        (Some(_), Destination::Exchange(name)) => cell.to(home(name)),
+    }
+}
+
+fn owner(seen: &SeenBinding) -> Cell {
+    match &seen.namespace {
+        Some(namespace) => Cell::text(namespace).to(format!("/namespaces/{namespace}")),
+        None => Cell::text("none"),
+    }
+}
+
+/// The exchange.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let ExchangeNow { namespace, told, bindings } = app.guard.exchange(session.param("exchange")).await?;
+    let count = bindings.len();
+    match BINDINGS.show(&session, bindings) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => Ok(page(&Page {
+            frame: Frame::of(&app, &session, "Exchange").await,
+            namespace: namespace.to_string(),
+            kind: Foreign::of(told.kind.unwrap_or_else(|| "not told".to_owned())),
+            bindings: count,
+            table,
+            same: Same::of(&session, "GET", &home(&told.name), None, &["connection", "bindings", &told.name]),
+            name: Foreign::of(told.name),
+        })),
+    }
+}

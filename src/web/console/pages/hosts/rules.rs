@@ -1,0 +1,198 @@
+//! What operators decide about machines: blocks and pins.
+
+use std::net::IpAddr;
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::base::{Error, Result};
+use crate::domain::hosts::{HostRule, Ruled};
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::text::{Foreign, Moment};
+use crate::web::state::App;
+
+const RULES: Table<(HostRule, Ruled)> = Table {
+    name: "host-rules",
+    caption: "Blocks and pins",
+    columns: &[
+        Column {
+            name: "rule",
+            title: "Rule",
+            cell: |(rule, _)| Cell::text(rule).to(format!("/host-rules/{}/remove", encoded(&rule.to_string()))),
+        },
+        Column { name: "since", title: "Since", cell: |(_, ruled)| Cell::moment(ruled.since) },
+        Column { name: "by", title: "By", cell: |(_, ruled)| Cell::text(&ruled.by) },
+        Column { name: "remark", title: "Remark", cell: |(_, ruled)| Cell::text(&ruled.remark) },
+    ],
+    sort: "rule",
+    select: None,
+    empty: (
+        "Nothing is blocked or pinned. A machine is blocked on its page, and a network by a command:",
+        "keylender host block 10.1.0.0/16",
+    ),
+};
+
+#[derive(Template)]
+#[template(path = "console/list.html")]
+struct List {
+    frame: Frame,
+    table: View,
+    same: Same,
+}
+
+/// A rule about one machine, on its page.
+pub(super) struct Row {
+    pub rule: Foreign<'static>,
+    pub since: Moment,
+    pub by: Foreign<'static>,
+    pub remark: Foreign<'static>,
+    /// Where it is removed, for who may.
+    pub remove: Option<String>,
+}
+
+pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
+    let text = rule.to_string();
+    let may = session.may(&format!("keylender:host:rule:{text}"));
+    Row {
+        since: Moment { at: ruled.since, now: session.now },
+        by: Foreign::of(ruled.by),
+        remark: Foreign::of(ruled.remark),
+        remove: may.then(|| format!("{}/host-rules/{}/remove", session.root, encoded(&text))),
+        rule: Foreign::of(text),
+    }
+}
+
+/// All rules.
+pub async fn rules(app: App, session: Session) -> Result<Response> {
+    match RULES.show(&session, app.hosts.rules()?) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => Ok(page(&List {
+            frame: Frame::of(&app, &session, "Host rules").await,
+            table,
+            same: Same::of(&session, "GET", "/host-rules", None, &["host", "rules"]),
+        })),
+    }
+}
+
+fn address(session: &Session) -> Result<IpAddr> {
+    let address = session.param("address").parse::<IpAddr>().map_err(|_| Error::not_found("This is no address."))?;
+    Ok(address.to_canonical())
+}
+
+/// The same as a command and as a call: `words` are those of the command before its remark.
+fn same(session: &Session, rule: &HostRule, words: &[&str]) -> Same {
+    let path = format!("/host-rules/{}", encoded(&rule.to_string()));
+    let words: Vec<&str> = words.iter().copied().chain(["--remark", "why"]).collect();
+    Same::of(session, "PUT", &path, Some(r#"{"remark":"why"}"#), &words)
+}
+
+/// What blocking a machine would do.
+pub async fn plan_block(app: App, session: Session) -> Result<Response> {
+    let address = address(&session)?;
+    let plan = Plan {
+        title: format!("Block {address}"),
+        effects: vec![
+            format!("Requests from {address} get no credentials from now on, whatever DNS says of it."),
+            "What it was lent before works until it ends by itself.".to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        action: format!("/hosts/{address}/block"),
+        fields: Vec::new(),
+        button: "Block now",
+        back: format!("/hosts/{address}"),
+        same: same(&session, &blocked(address)?, &["host", "block", &address.to_string()]),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Blocks a machine.
+pub async fn block(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let address = address(&session)?;
+    let caller = form.with_reason(&session)?;
+    app.hosts.set_rule(&caller, blocked(address)?, form.reason().to_owned()).await?;
+    plan::done(&app, &session, &format!("/hosts/{address}"))
+}
+
+fn blocked(address: IpAddr) -> Result<HostRule> {
+    format!("block {address}").parse()
+}
+
+/// The pair that is pinned: what the page showed, whatever DNS says when the form comes.
+#[derive(Deserialize)]
+pub struct Pair {
+    name: String,
+}
+
+/// What pinning a machine would do.
+pub async fn plan_pin(app: App, session: Session) -> Result<Response> {
+    let address = address(&session)?;
+    let known = app.hosts.known(address)?.and_then(|(known, _)| known.name);
+    let nameless =
+        || Error::conflict("No name held for this address so far, and a pin is about a name and an address.");
+    let name = known.ok_or_else(nameless)?.to_string();
+    let plan = Plan {
+        title: format!("Pin {name} to {address}"),
+        effects: vec![
+            format!("{name} is believed only from {address}, and {address} only with this name, whatever DNS says."),
+            "Anybody else with this name, and this address with another name, gets nothing from now on.".to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        action: format!("/hosts/{address}/pin"),
+        button: "Pin now",
+        back: format!("/hosts/{address}"),
+        same: same(&session, &pinned(&name, address)?, &["host", "pin", &name, &address.to_string()]),
+        fields: vec![("name", name)],
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Pins a machine.
+pub async fn pin(app: App, session: Session, form: CheckedForm<Pair>) -> Result<Response> {
+    let address = address(&session)?;
+    let caller = form.with_reason(&session)?;
+    app.hosts.set_rule(&caller, pinned(&form.input.name, address)?, form.reason().to_owned()).await?;
+    plan::done(&app, &session, &format!("/hosts/{address}"))
+}
+
+fn pinned(name: &str, address: IpAddr) -> Result<HostRule> {
+    format!("pin {name} {address}").parse()
+}
+
+/// What removing a rule would do.
+pub async fn plan_remove(app: App, session: Session) -> Result<Response> {
+    let rule: HostRule = session.param("rule").parse()?;
+    let missing = || Error::not_found("There is no such rule.");
+    let (rule, ruled) = app.hosts.rules()?.into_iter().find(|(known, _)| *known == rule).ok_or_else(missing)?;
+    let text = rule.to_string();
+    let (what, verb, effect) = match &rule {
+        HostRule::Pin(..) => ("Unpin", "unpin", "The name and the address count again as DNS says."),
+        _ => {
+            ("Unblock", "unblock", "What it blocked is lent credentials again, where DNS and the other rules allow it.")
+        }
+    };
+    let words: Vec<&str> = ["host", verb].into_iter().chain(text.split(' ').skip(1)).collect();
+    let remark = if ruled.remark.is_empty() { String::new() } else { format!(", saying: {}", ruled.remark) };
+    let plan = Plan {
+        title: format!("{what} {}", words[2..].join(" ")),
+        effects: vec![effect.to_owned(), format!("It was decided by {} at {}{remark}.", ruled.by, ruled.since)],
+        weight: Weight::Reasoned,
+        action: format!("/host-rules/{}/remove", encoded(&text)),
+        fields: Vec::new(),
+        button: "Remove the rule",
+        back: "/host-rules".to_owned(),
+        same: Same::of(&session, "DELETE", &format!("/host-rules/{}", encoded(&text)), None, &words),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Removes a rule.
+pub async fn remove(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let caller = form.with_reason(&session)?;
+    app.hosts.remove_rule(&caller, session.param("rule").parse()?).await?;
+    plan::done(&app, &session, "/host-rules")
+}

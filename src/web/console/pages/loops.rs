@@ -1,0 +1,189 @@
+//! What runs by itself: how it went, what it would do now, and the hand on it.
+
+use askama::Template;
+use axum::response::Response;
+
+use crate::base::{Error, Result};
+use crate::domain::loops::Status;
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
+use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::state::App;
+
+/// Lines of a plan that are shown; the command shows them all.
+const LINES_MAX: usize = 100;
+
+const LOOPS: Table<Status> = Table {
+    name: "loops",
+    caption: "What runs by itself",
+    columns: &[
+        Column { name: "name", title: "Loop", cell: |each| Cell::text(each.name).to(format!("/loops/{}", each.name)) },
+        Column {
+            name: "state",
+            title: "State",
+            cell: |each| {
+                let State { tone, word } = state(each);
+                Cell::state(tone, word)
+            },
+        },
+        Column { name: "last", title: "Last run", cell: |each| Cell::moment(each.last_run) },
+        Column { name: "took", title: "Took, ms", cell: |each| Cell::number(each.last_took_ms) },
+        Column { name: "next", title: "Next run", cell: |each| Cell::moment((!each.paused).then_some(each.due)) },
+        Column { name: "said", title: "What it said", cell: |each| Cell::text(said(each)) },
+    ],
+    sort: "",
+    select: None,
+    empty: ("There are no loops.", ""),
+};
+
+#[derive(Template)]
+#[template(path = "console/list.html")]
+struct List {
+    frame: Frame,
+    table: View,
+    same: Same,
+}
+
+#[derive(Template)]
+#[template(path = "console/loop.html")]
+struct Page {
+    frame: Frame,
+    status: Status,
+    state: State,
+    last_run: Option<Moment>,
+    last_success: Option<Moment>,
+    due: Moment,
+    report: Foreign<'static>,
+    error: Option<Foreign<'static>>,
+    brake: Option<Foreign<'static>>,
+    /// What a run would do, line by line; or why that is not known.
+    plan: std::result::Result<Vec<Foreign<'static>>, Foreign<'static>>,
+    may_run: bool,
+    may_pause: bool,
+    may_release: bool,
+    same: Same,
+}
+
+/// How a loop is.
+pub(super) fn state(each: &Status) -> State {
+    let (tone, word) = match each {
+        Status { brake: Some(_), .. } => (Tone::Unwell, "the brake holds it"),
+        Status { paused: true, .. } => (Tone::Warning, "paused"),
+        Status { failures: 1.., .. } => (Tone::Unwell, "failing"),
+        Status { last_run: None, .. } => (Tone::Quiet, "did not run yet"),
+        _ => (Tone::Well, "well"),
+    };
+    State { tone, word: word.into() }
+}
+
+fn said(each: &Status) -> &str {
+    match (&each.brake, each.last_error.is_empty()) {
+        (Some(why), _) => why,
+        (None, false) => &each.last_error,
+        (None, true) => &each.last_report,
+    }
+}
+
+/// All loops.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    match LOOPS.show(&session, app.loops.list()?) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => {
+            let same = Same::of(&session, "GET", "/loops", None, &["loop", "list"]);
+            Ok(page(&List { frame: Frame::of(&app, &session, "Loops").await, table, same }))
+        }
+    }
+}
+
+fn found(app: &App, session: &Session) -> Result<Status> {
+    let name = session.param("loop");
+    let found = app.loops.list()?.into_iter().find(|each| each.name == name);
+    found.ok_or_else(|| Error::not_found("There is no loop of this name."))
+}
+
+/// One loop, and what it would do now.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let status = found(&app, &session)?;
+    let name = status.name;
+    let lines = |text: String| -> Vec<Foreign<'static>> {
+        text.lines().take(LINES_MAX).map(|line| Foreign::of(line.to_owned())).collect()
+    };
+    let plan = app.loops.plan(name).await.map(lines).map_err(|error| Foreign::of(error.message().to_owned()));
+    let moment = |at| Moment { at, now: session.now };
+    let may = |verb: &str| session.may(&format!("keylender:loop:{verb}:{name}"));
+    Ok(page(&Page {
+        frame: Frame::of(&app, &session, format!("Loop {name}")).await,
+        state: state(&status),
+        last_run: status.last_run.map(moment),
+        last_success: status.last_success.map(moment),
+        due: moment(status.due),
+        report: Foreign::of(status.last_report.clone()),
+        error: (!status.last_error.is_empty()).then(|| Foreign::of(status.last_error.clone())),
+        brake: status.brake.clone().map(Foreign::of),
+        plan,
+        may_run: may("run"),
+        may_pause: may("pause"),
+        may_release: may("release"),
+        same: Same::of(&session, "GET", &format!("/loops/{name}/plan"), None, &["loop", "plan", name]),
+        status,
+    }))
+}
+
+fn back(status: &Status) -> String {
+    format!("/loops/{}", status.name)
+}
+
+/// Runs a loop now.
+pub async fn run(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let status = found(&app, &session)?;
+    app.loops.run_for(&session.caller, status.name).await?;
+    plan::done(&app, &session, &back(&status))
+}
+
+/// Keeps a loop from running by itself.
+pub async fn pause(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let status = found(&app, &session)?;
+    app.loops.pause(&session.caller, status.name, true).await?;
+    plan::done(&app, &session, &back(&status))
+}
+
+/// Takes that back.
+pub async fn resume(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let status = found(&app, &session)?;
+    app.loops.pause(&session.caller, status.name, false).await?;
+    plan::done(&app, &session, &back(&status))
+}
+
+/// What the next run does once the brake is released.
+pub async fn plan_release(app: App, session: Session) -> Result<Response> {
+    let status = found(&app, &session)?;
+    let why = status.brake.clone().ok_or_else(|| Error::conflict("The brake of this loop is not on."))?;
+    let name = status.name;
+    let mut effects = vec![format!("The brake holds it because {why}."), format!("The next run of {name} goes ahead:")];
+    match app.loops.plan(name).await {
+        Ok(plan) => effects.extend(plan.lines().map(str::to_owned)),
+        Err(error) => effects.push(format!("What it would do is not known now: {}.", error.message())),
+    }
+    let path = format!("/loops/{name}/release");
+    let plan = Plan {
+        title: format!("Release the brake of {name}"),
+        effects,
+        weight: Weight::Destroys,
+        fields: Vec::new(),
+        button: "Release the brake",
+        back: back(&status),
+        same: Same::of(&session, "POST", &path, None, &["loop", "release", name]),
+        action: path,
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Lets the next run do what the brake stopped.
+pub async fn release(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let status = found(&app, &session)?;
+    app.loops.release(&form.with_reason(&session)?, status.name).await?;
+    plan::done(&app, &session, &back(&status))
+}

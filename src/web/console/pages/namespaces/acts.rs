@@ -1,0 +1,292 @@
+//! What can be done with a namespace. Each is a page that says what will happen, and the form that does it.
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::named;
+use crate::base::{Error, MailAddress, NamespaceName, Result, Timestamp};
+use crate::domain::leases::{Filter, Kind, Revocation};
+use crate::domain::namespaces::{Claim, When, Which};
+use crate::domain::wraps::LASTS;
+use crate::proto::formats;
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::text::Moment;
+use crate::web::state::App;
+
+fn home(name: &NamespaceName) -> String {
+    format!("/namespaces/{name}")
+}
+
+/// What a rotation would do.
+pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
+    let name = named(&session)?;
+    let detail = app.namespaces.detail(&name)?;
+    let effects = vec![
+        "The resting user gets a new password, and claims get that one from now on.".to_owned(),
+        format!(
+            "The present password works on until {}, as it was promised. Nobody is cut off.",
+            detail.promised_until
+        ),
+        format!(
+            "If the other password was promised beyond now (it was until {}), nothing happens.",
+            detail.resting_until
+        ),
+    ];
+    let (path, command) = (format!("{}/rotate", home(&name)), ["namespace", "rotate", name.as_str()]);
+    let plan = Plan {
+        title: format!("Rotate {name}"),
+        effects,
+        weight: Weight::Light,
+        fields: Vec::new(),
+        button: "Rotate now",
+        back: home(&name),
+        same: Same::of(&session, "POST", &path, None, &command),
+        action: path,
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Rotates a namespace.
+pub async fn rotate(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let name = named(&session)?;
+    match app.namespaces.rotate(&name, &session.caller, When::Now).await? {
+        true => plan::done(&app, &session, &home(&name)),
+        false => Err(Error::conflict(
+            "It was not rotated: the other password was promised for longer, or the namespace was rotated or is being \
+             removed.",
+        )),
+    }
+}
+
+/// Ends the password that was replaced, once nobody is connected with it.
+pub async fn finish(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let name = named(&session)?;
+    app.namespaces.finish(&name, &session.caller).await?;
+    plan::done(&app, &session, &home(&name))
+}
+
+/// What removing a namespace would do.
+pub async fn plan_expire(app: App, session: Session) -> Result<Response> {
+    let name = named(&session)?;
+    let detail = app.namespaces.detail(&name)?;
+    let connected = app.namespaces.holders(&name).await.ok().map(|holders| holders.len());
+    let effects = vec![
+        format!("Its {} broker users are deleted, and with them their passwords.", detail.accounts.len()),
+        match connected {
+            Some(count) => format!("{count} connections that use them end."),
+            None => "Connections that use them end. The broker does not answer now: nobody knows how many.".to_owned(),
+        },
+        "Its queues and exchanges are deleted with all messages in them.".to_owned(),
+        format!("It would expire by itself: {}.", detail.times.expires),
+        "Whoever may claim it can claim it again, and begins with nothing.".to_owned(),
+    ];
+    let (path, command) = (format!("{}/expire", home(&name)), ["namespace", "expire", name.as_str()]);
+    let plan = Plan {
+        title: format!("Remove {name}"),
+        effects,
+        weight: Weight::Destroys,
+        fields: Vec::new(),
+        button: "Remove it",
+        back: home(&name),
+        same: Same::of(&session, "POST", &path, None, &command),
+        action: path,
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Removes a namespace.
+pub async fn expire(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let name = named(&session)?;
+    let caller = form.with_reason(&session)?;
+    app.namespaces.detail(&name)?;
+    // The loop finishes what was broken off; until then nobody can claim it.
+    let removed = app.namespaces.expire(&name, &caller, Which::Any).await;
+    match removed.inspect_err(|_| app.loops.nudge("expire"))? {
+        true => plan::done(&app, &session, "/namespaces"),
+        false => Err(Error::conflict("The namespace need not be removed any more: look again.")),
+    }
+}
+
+fn revocation(name: &NamespaceName, reason: &str) -> Revocation {
+    let filter = Filter { kind: Some(Kind::Namespace), name: Some(name.to_string()), ..Filter::default() };
+    Revocation { filter, all: false, reason: reason.to_owned(), release: false, block: false }
+}
+
+/// What revoking would do.
+pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
+    let name = named(&session)?;
+    let planned = app.leases.plan(&revocation(&name, ""))?;
+    let mut effects: Vec<String> = planned.into_iter().map(|step| step.what).collect();
+    effects.push("This breaks the promise of how long the passwords work. Queues and messages stay.".to_owned());
+    let body = format!(r#"{{"kind":"namespace","name":"{name}","reason":"why","dryRun":false}}"#);
+    let command = ["lease", "revoke", "--kind", "namespace", "--name", name.as_str(), "--reason", "why", "--yes"];
+    let plan = Plan {
+        title: format!("Revoke both passwords of {name}"),
+        effects,
+        weight: Weight::Destroys,
+        action: format!("{}/revoke", home(&name)),
+        fields: Vec::new(),
+        button: "Revoke both",
+        back: home(&name),
+        same: Same::of(&session, "POST", "/leases/revoke", Some(&body), &command),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Ends both passwords of a namespace now.
+pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let name = named(&session)?;
+    let caller = form.with_reason(&session)?;
+    let revoked = app.leases.revoke(&caller, &revocation(&name, form.reason())).await?;
+    if revoked.is_empty() {
+        return Err(Error::conflict("Nothing of it is lent: there is nothing to revoke."));
+    }
+    for each in revoked {
+        // What the store wishes and the broker does not have yet need not wait.
+        each.outcome.inspect_err(|_| app.loops.nudge("reconcile"))?;
+    }
+    plan::done(&app, &session, &home(&name))
+}
+
+/// What handing over would do.
+pub async fn plan_hand_over(app: App, session: Session) -> Result<Response> {
+    let name = app.namespaces.parse(session.param("namespace"))?;
+    let minutes = LASTS.as_secs() / 60;
+    let effects = vec![
+        format!(
+            "You get a link that shows the credentials of {name} once, to whoever opens it within {minutes} minutes."
+        ),
+        "Opening it is a claim in your name. The audit log has who made the link, and from where it was opened."
+            .to_owned(),
+        "Expiry and contact of the namespace stay as they are.".to_owned(),
+    ];
+    let plan = Plan {
+        title: format!("Hand over {name}"),
+        effects,
+        weight: Weight::Light,
+        action: format!("{}/hand-over", home(&name)),
+        fields: Vec::new(),
+        button: "Make a link",
+        back: home(&name),
+        same: Same::of(&session, "POST", &format!("/wraps/{name}"), Some("{}"), &["claim", name.as_str(), "--wrap"]),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+#[derive(Template)]
+#[template(path = "console/handed_over.html")]
+struct HandedOver {
+    frame: Frame,
+    name: String,
+    link: String,
+    until: Moment,
+}
+
+/// Makes a link. It is shown here and nowhere else; the store keeps a hash.
+pub async fn hand_over(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let name = app.namespaces.parse(session.param("namespace"))?;
+    // What a claim leaves out is reset, so it says what is so.
+    let claim = match app.namespaces.detail(&name) {
+        Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact },
+        Err(_) => Claim::default(),
+    };
+    let made = app.wraps.wrap(&session.caller, name.clone(), claim, LASTS).await?.into_inner();
+    let path = format!("/wraps/{}", made.token.expose());
+    let origin = match &app.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("{}://{}", if session.origin.peer.is_https { "https" } else { "http" }, session.host),
+    };
+    Ok(page(&HandedOver {
+        frame: Frame::of(&app, &session, format!("Hand over {name}")).await,
+        name: name.to_string(),
+        link: format!("{origin}{path}"),
+        until: Moment { at: made.until, now: session.now },
+    }))
+}
+
+/// Somebody else to tell.
+#[derive(Deserialize)]
+pub struct Owner {
+    owner: String,
+}
+
+/// Adds an owner.
+pub async fn own(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
+    let name = named(&session)?;
+    app.namespaces.own(&name, MailAddress::parse(form.input.owner.trim())?, &session.caller).await?;
+    plan::done(&app, &session, &home(&name))
+}
+
+/// Takes an owner away.
+pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
+    let name = named(&session)?;
+    app.namespaces.disown(&name, MailAddress::parse(&form.input.owner)?, &session.caller).await?;
+    plan::done(&app, &session, &home(&name))
+}
+
+fn moment(text: &str) -> Result<Timestamp> {
+    let wrong = |_| Error::invalid("a moment was expected, such as 2026-12-24T00:00:00Z");
+    formats::date_time(text.trim()).map_err(wrong)
+}
+
+/// What a later end would do.
+pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
+    let name = named(&session)?;
+    let detail = app.namespaces.detail(&name)?;
+    let expires = moment(session.query("expires").unwrap_or_default())?;
+    let path = format!("{}/extend", home(&name));
+    let text = expires.to_string();
+    let plan = Plan {
+        title: format!("Extend {name}"),
+        effects: vec![
+            format!("It ends {expires} instead of {}.", detail.times.expires),
+            "The next claim says again when it ends: services that claim it go on as before.".to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        fields: vec![("expires", text.clone())],
+        button: "Extend it",
+        back: home(&name),
+        same: Same::of(
+            &session,
+            "POST",
+            &path,
+            Some(&format!(r#"{{"expires":"{text}"}}"#)),
+            &["namespace", "extend", name.as_str(), "--until", &text],
+        ),
+        action: path,
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// When it ends.
+#[derive(Deserialize)]
+pub struct End {
+    expires: String,
+}
+
+/// Lets a namespace end later.
+pub async fn extend(app: App, session: Session, form: CheckedForm<End>) -> Result<Response> {
+    let name = named(&session)?;
+    let caller = form.with_reason(&session)?;
+    app.namespaces.extend(&name, moment(&form.input.expires)?, &caller).await?;
+    plan::done(&app, &session, &home(&name))
+}
+
+/// What should be known.
+#[derive(Deserialize)]
+pub struct Noted {
+    note: String,
+}
+
+/// Sets the note of a namespace.
+pub async fn note(app: App, session: Session, form: CheckedForm<Noted>) -> Result<Response> {
+    let name = named(&session)?;
+    // Forms send lines as mail does.
+    let note = form.input.note.replace("\r\n", "\n").trim().to_owned();
+    app.namespaces.note(&name, note, &session.caller).await?;
+    plan::done(&app, &session, &home(&name))
+}

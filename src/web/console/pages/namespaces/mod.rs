@@ -1,0 +1,319 @@
+//! Namespaces: which there are, who has their passwords, and what happened to one.
+
+mod acts;
+mod many;
+mod things;
+mod trial;
+
+pub use acts::{
+    disown, expire, extend, finish, hand_over, note, own, plan_expire, plan_extend, plan_hand_over, plan_revoke,
+    plan_rotate, revoke, rotate,
+};
+pub use many::{expire_many, plan_expire_many, plan_rotate_many, rotate_many};
+pub use trial::{choose as choose_test, plan_test, test};
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::Response;
+
+use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::guard::Load;
+use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Slot, Summary};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Select, Shown, Table, View, encoded};
+use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::timeline::{self, Timeline};
+use crate::web::state::App;
+use things::Things;
+
+/// Connections of one namespace that are shown: a person does not read more.
+const CONNECTIONS_MAX: usize = 200;
+/// By how much later the field for a later end proposes: a week, in which somebody can look after it.
+const LATER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Columns that cost a look for each row.
+const LATE: &[&str] = &["claimed", "by"];
+
+/// A namespace in the list, with what the monitor saw of it; none before its first look since the start.
+type Listed = (Summary, Option<Load>);
+
+const NAMESPACES: Table<Listed> = Table {
+    name: "namespaces",
+    caption: "Namespaces on the message bus",
+    columns: &[
+        Column {
+            name: "name",
+            title: "Name",
+            cell: |(each, _)| Cell::text(&each.namespace).to(format!("/namespaces/{}", each.namespace)),
+        },
+        Column { name: "state", title: "State", cell: |(each, _)| state(each.phase) },
+        Column {
+            name: "contact",
+            title: "Contact",
+            cell: |(each, _)| Cell::text(each.contact.as_deref().unwrap_or_default()),
+        },
+        Column { name: "expires", title: "Expires", cell: |(each, _)| Cell::moment(each.expires) },
+        Column { name: "slot", title: "Slot", cell: |(each, _)| Cell::number(u8::from(each.active)) },
+        Column { name: "rotation", title: "Next rotation", cell: |(each, _)| Cell::moment(each.next_rotation) },
+        Column { name: "first", title: "On slot 1", cell: |(_, load)| connected(load.as_ref(), Slot::First) },
+        Column { name: "second", title: "On slot 2", cell: |(_, load)| connected(load.as_ref(), Slot::Second) },
+        Column { name: "queued", title: "Queued", cell: |(_, load)| Cell::count(load.map(|load| load.messages)) },
+        Column {
+            name: "claimed",
+            title: "Last claim",
+            cell: |(each, _)| Cell::moment(each.last_claim.as_ref().map(|claim| claim.last)),
+        },
+        Column { name: "by", title: "By", cell: |(each, _)| Cell::text(by(each.last_claim.as_ref())) },
+    ],
+    sort: "name",
+    select: Some(Select {
+        key: |(each, _)| each.namespace.to_string(),
+        actions: &[
+            ("Rotate", "/many/namespaces/rotate", "keylender:namespace:rotate:*"),
+            ("Remove", "/many/namespaces/expire", "keylender:namespace:expire:*"),
+        ],
+    }),
+    empty: (
+        "No namespace was claimed so far. A service claims one by one request, with the credentials of a client that may:",
+        "keylender claim taskcluster-example",
+    ),
+};
+
+#[derive(Template)]
+#[template(path = "console/namespaces.html")]
+struct List {
+    frame: Frame,
+    may_claim: bool,
+    /// A name to claim for a test.
+    example: String,
+    table: View,
+    same: Same,
+}
+
+/// What somebody may do with a namespace.
+struct May {
+    rotate: bool,
+    expire: bool,
+    revoke: bool,
+    hand_over: bool,
+    own: bool,
+    extend: bool,
+    note: bool,
+}
+
+#[derive(Template)]
+#[template(path = "console/namespace.html")]
+struct Page {
+    frame: Frame,
+    name: String,
+    state: State,
+    contact: Option<Foreign<'static>>,
+    owners: Vec<String>,
+    note: String,
+    note_lines: Vec<Foreign<'static>>,
+    note_len_max: usize,
+    /// What the field for a later end begins with.
+    later: String,
+    created: Moment,
+    expires: Moment,
+    next_rotation: Moment,
+    last_connected: Option<Moment>,
+    slots: Vec<SlotRow>,
+    /// None while the broker does not answer.
+    connections: Option<Vec<Connection>>,
+    more_connections: usize,
+    things: Things,
+    timeline: Option<Timeline>,
+    may: May,
+    same: Same,
+}
+
+struct SlotRow {
+    account: String,
+    slot: usize,
+    use_: State,
+    at_the_broker: State,
+    promised: Option<Moment>,
+    holders: Vec<(Foreign<'static>, Foreign<'static>, Moment)>,
+}
+
+struct Connection {
+    account: String,
+    is_old: bool,
+    peer: Foreign<'static>,
+    client: Foreign<'static>,
+    since: Option<Moment>,
+    /// The page that plans to close it, for who may.
+    close: Option<String>,
+}
+
+fn state(phase: Phase) -> Cell {
+    let State { tone, word } = phase_state(phase);
+    Cell::state(tone, word)
+}
+
+fn phase_state(phase: Phase) -> State {
+    let tone = match phase {
+        Phase::Lent => Tone::Well,
+        Phase::Rotating => Tone::Quiet,
+        Phase::Over | Phase::Ending => Tone::Warning,
+    };
+    State { tone, word: phase_word(phase).into() }
+}
+
+/// Where a namespace is in its life, in a word.
+pub fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Lent => "lent",
+        Phase::Rotating => "rotating",
+        Phase::Over => "expired",
+        Phase::Ending => "being removed",
+    }
+}
+
+/// Connections with the password of a slot.
+fn connected(load: Option<&Load>, slot: Slot) -> Cell {
+    Cell::count(load.map(|load| load.connections(slot)))
+}
+
+/// Who asked, and where from.
+fn by(held: Option<&HeldBy>) -> String {
+    held.map_or_else(String::new, |claim| format!("{} from {}", claim.holder, from(held)))
+}
+
+/// Where somebody asked from.
+fn from(held: Option<&HeldBy>) -> String {
+    match held {
+        Some(HeldBy { from: Some(address), .. }) => address.to_string(),
+        Some(HeldBy { from: None, .. }) => "this host".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// All namespaces.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    let loads = app.guard.loads();
+    let load = |name: &NamespaceName| loads.as_ref().map(|loads| loads.namespace(name));
+    let is_complete = NAMESPACES.needs_all(&session, LATE);
+    let rows = match is_complete {
+        true => app.namespaces.summaries_with_last_claims()?,
+        false => app.namespaces.summaries()?,
+    };
+    let rows = rows.into_iter().map(|each| (load(&each.namespace), each)).map(|(load, each)| (each, load));
+    let mut picked = NAMESPACES.pick(&session, rows.collect(), LATE);
+    if !is_complete {
+        app.namespaces.note_last_claims(picked.lacking().iter_mut().map(|(each, _)| each))?;
+    }
+    match picked.show(&session) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => {
+            let same = Same::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
+            Ok(page(&List {
+                frame: Frame::of(&app, &session, "Namespaces").await,
+                may_claim: session.may("pulse:namespace:*"),
+                example: format!("{}test", app.namespaces.prefix()),
+                table,
+                same,
+            }))
+        }
+    }
+}
+
+/// One namespace.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let name = named(&session)?;
+    let detail = app.namespaces.detail(&name)?;
+    let leases = app.namespaces.leases_of(&name)?;
+    // What the store knows is shown even while the broker is away.
+    let holders = app.namespaces.holders(&name).await.ok();
+    let more_connections = holders.as_ref().map_or(0, |all| all.len().saturating_sub(CONNECTIONS_MAX));
+    let objects: Vec<String> =
+        detail.accounts.iter().map(|each| each.account.to_string()).chain([name.to_string()]).collect();
+    let moment = |at: Timestamp| Moment { at, now: session.now };
+    let same = Same::of(&session, "GET", &format!("/namespaces/{name}"), None, &["namespace", "show", name.as_str()]);
+    Ok(page(&Page {
+        frame: Frame::of(&app, &session, name.to_string()).await,
+        state: phase_state(detail.phase),
+        contact: detail.contact.clone().map(Foreign::of),
+        owners: detail.owners.iter().map(ToString::to_string).collect(),
+        note_lines: Foreign::lines(&detail.note),
+        note: detail.note.clone(),
+        note_len_max: NOTE_LEN_MAX,
+        later: detail.times.expires.plus(LATER).to_string(),
+        created: moment(detail.times.created),
+        expires: moment(detail.times.expires),
+        next_rotation: moment(detail.next_rotation),
+        last_connected: detail.last_connected.map(moment),
+        slots: slots(&session, &detail, &leases),
+        connections: holders
+            .map(|all| all.into_iter().take(CONNECTIONS_MAX).map(|each| connection(&session, &detail, each)).collect()),
+        more_connections,
+        things: Things::of(&app, &session, &name).await?,
+        timeline: timeline::about(&app, &session, &objects)?,
+        may: may(&session, &name),
+        same,
+        name: name.to_string(),
+    }))
+}
+
+fn may(session: &Session, name: &NamespaceName) -> May {
+    May {
+        rotate: session.may(&format!("keylender:namespace:rotate:{name}")),
+        expire: session.may(&format!("keylender:namespace:expire:{name}")),
+        revoke: session.may("keylender:lease:revoke"),
+        hand_over: session.may(&format!("pulse:namespace:{name}")),
+        own: session.may(&format!("keylender:namespace:owners:{name}")),
+        extend: session.may(&format!("keylender:namespace:extend:{name}")),
+        note: session.may(&format!("keylender:namespace:note:{name}")),
+    }
+}
+
+/// The namespace that a route names.
+fn named(session: &Session) -> Result<NamespaceName> {
+    NamespaceName::parse(session.param("namespace")).map_err(|_| Error::not_found("No namespace can have this name."))
+}
+
+fn slots(session: &Session, detail: &Detail, leases: &[NamespaceLease]) -> Vec<SlotRow> {
+    let rows = detail.accounts.iter().enumerate().map(|(index, standing)| {
+        let is_active = index + 1 == usize::from(u8::from(detail.active));
+        let until = if is_active { detail.promised_until } else { detail.resting_until };
+        let lease = leases.iter().find(|lease| lease.account == standing.account);
+        let (tone, word) = match (is_active, lease.is_some()) {
+            (true, _) => (Tone::Well, "lent now"),
+            (false, true) => (Tone::Quiet, "replaced, works on"),
+            (false, false) => (Tone::Quiet, "rests"),
+        };
+        let settled = if standing.settled { (Tone::Well, "as wished") } else { (Tone::Warning, "not yet as wished") };
+        let holders = lease.and_then(|lease| lease.holders.clone()).unwrap_or_default();
+        SlotRow {
+            account: standing.account.to_string(),
+            slot: index + 1,
+            use_: State { tone, word: word.into() },
+            at_the_broker: State { tone: settled.0, word: settled.1.into() },
+            promised: lease.filter(|_| until > Timestamp::MIN).map(|_| Moment { at: until, now: session.now }),
+            holders: holders
+                .into_iter()
+                .map(|held| {
+                    let place = from(Some(&held));
+                    (Foreign::of(held.holder), Foreign::of(place), Moment { at: held.last, now: session.now })
+                })
+                .collect(),
+        }
+    });
+    rows.collect()
+}
+
+fn connection(session: &Session, detail: &Detail, holder: Holder) -> Connection {
+    Connection {
+        is_old: holder.slot != detail.active,
+        account: holder.account.to_string(),
+        peer: Foreign::of(holder.peer_host.unwrap_or_default()),
+        client: Foreign::of(holder.client_name.unwrap_or_default()),
+        since: holder.connected_at.map(|at| Moment { at, now: session.now }),
+        close: session
+            .may(&format!("keylender:connection:close:{}", holder.connection))
+            .then(|| format!("{}/connections/{}/close", session.root, encoded(&holder.connection))),
+    }
+}

@@ -1,0 +1,76 @@
+//! What a namespace has at the broker: its queues and exchanges, and what its users may do.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use super::super::queues::state;
+use crate::base::{NamespaceName, Result};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::encoded;
+use crate::web::console::kit::text::{Foreign, State};
+use crate::web::state::App;
+
+/// Queues, and exchanges, of one namespace that are shown. The lists of all have a filter for more.
+const SHOWN_MAX: usize = 100;
+
+#[derive(Template)]
+#[template(path = "parts/things.html")]
+pub(super) struct Things {
+    root: String,
+    namespace: String,
+    queues: Vec<QueueRow>,
+    more_queues: usize,
+    /// None while the broker does not answer.
+    exchanges: Option<Vec<(Foreign<'static>, Foreign<'static>)>>,
+    more_exchanges: usize,
+    /// What a permission is about, and its regular expression.
+    permissions: [(&'static str, Foreign<'static>); 3],
+}
+
+impl HtmlSafe for Things {}
+
+struct QueueRow {
+    path: String,
+    name: Foreign<'static>,
+    messages: u64,
+    state: State,
+}
+
+impl Things {
+    /// The queues are as the monitor counted them last, the exchanges as the broker tells them now.
+    pub(super) async fn of(app: &App, session: &Session, name: &NamespaceName) -> Result<Self> {
+        let mut queues = app.guard.seen_queues_of(name)?;
+        queues.sort_by(|one, other| other.messages.cmp(&one.messages).then_with(|| one.name.cmp(&other.name)));
+        let row = |queue: crate::domain::guard::SeenQueue| {
+            let (tone, word) = state(queue.health);
+            QueueRow {
+                path: format!("{}/queues/{}", session.root, encoded(&queue.name)),
+                name: Foreign::of(queue.name),
+                messages: queue.messages,
+                state: State { tone, word: word.into() },
+            }
+        };
+        let exchanges = app.guard.exchanges().await.ok().map(|mut all| {
+            all.retain(|exchange| exchange.namespace == *name);
+            all
+        });
+        let kind = |kind: Option<String>| Foreign::of(kind.unwrap_or_else(|| "not told".to_owned()));
+        let access = app.namespaces.access(name);
+        Ok(Self {
+            root: session.root.clone(),
+            namespace: name.to_string(),
+            more_queues: queues.len().saturating_sub(SHOWN_MAX),
+            queues: queues.into_iter().take(SHOWN_MAX).map(row).collect(),
+            more_exchanges: exchanges.as_ref().map_or(0, |all| all.len().saturating_sub(SHOWN_MAX)),
+            exchanges: exchanges.map(|all| {
+                let shown = all.into_iter().take(SHOWN_MAX);
+                shown.map(|each| (Foreign::of(each.told.name), kind(each.told.kind))).collect()
+            }),
+            permissions: [
+                ("Declare and delete", Foreign::of(access.configure)),
+                ("Publish and bind", Foreign::of(access.write)),
+                ("Consume and bind to", Foreign::of(access.read)),
+            ],
+        })
+    }
+}

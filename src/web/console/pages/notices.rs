@@ -1,0 +1,205 @@
+//! Notices: what people should hear, how far that is, and what to do with what could not be delivered.
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::base::{Error, MailAddress, Result};
+use crate::domain::notices::{End, Filter, Listed, NoticeId, State};
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
+use crate::web::console::kit::text::{Foreign, Moment, State as Word, Tone};
+use crate::web::state::App;
+
+/// Notices that one page looks through, newest first.
+const NOTICES_MAX: usize = 1000;
+
+const NOTICES: Table<Listed> = Table {
+    name: "notices",
+    caption: "The outbox, newest first",
+    columns: &[
+        Column {
+            name: "subject",
+            title: "Subject",
+            cell: |notice| Cell::text(&notice.subject).to(format!("/notices/{}", notice.id)),
+        },
+        Column {
+            name: "state",
+            title: "State",
+            cell: |notice| {
+                let (tone, word) = whole(notice);
+                Cell::state(tone, word)
+            },
+        },
+        Column { name: "about", title: "About", cell: |notice| Cell::text(&notice.about) },
+        Column { name: "kind", title: "Kind", cell: |notice| Cell::text(&notice.kind) },
+        Column {
+            name: "to",
+            title: "To",
+            cell: |notice| {
+                let to: Vec<String> = notice.deliveries.iter().map(|(channel, _)| channel.to_string()).collect();
+                Cell::text(to.join(", "))
+            },
+        },
+        Column { name: "posted", title: "Posted", cell: |notice| Cell::moment(notice.posted) },
+    ],
+    sort: "-posted",
+    select: None,
+    empty: ("There was nothing to tell anybody so far. A test shows whether notices arrive.", ""),
+};
+
+#[derive(Template)]
+#[template(path = "console/notices.html")]
+struct List {
+    frame: Frame,
+    table: View,
+    waiting: u64,
+    may_test: bool,
+}
+
+#[derive(Template)]
+#[template(path = "console/notice.html")]
+struct Page {
+    frame: Frame,
+    id: String,
+    subject: Foreign<'static>,
+    about: Foreign<'static>,
+    kind: Foreign<'static>,
+    posted: Moment,
+    body: Vec<Foreign<'static>>,
+    deliveries: Vec<Delivery>,
+    is_dead: bool,
+    may_resend: bool,
+    may_drop: bool,
+}
+
+struct Delivery {
+    to: Foreign<'static>,
+    state: Word,
+    at: Option<Moment>,
+    remark: Foreign<'static>,
+}
+
+fn word(state: &State) -> (Tone, &'static str) {
+    match state {
+        State::Pending => (Tone::Quiet, "waiting"),
+        State::Retrying { .. } => (Tone::Warning, "retrying"),
+        State::Over(End::Dead { .. }) => (Tone::Unwell, "given up"),
+        State::Over(End::Gathered { .. }) => (Tone::Well, "in a digest"),
+        State::Over(End::Delivered { .. }) => (Tone::Well, "sent"),
+    }
+}
+
+/// The worst of its deliveries.
+fn whole(notice: &Listed) -> (Tone, &'static str) {
+    let weight = |(tone, _): &(Tone, &str)| match tone {
+        Tone::Well => 0,
+        Tone::Quiet => 1,
+        Tone::Warning => 2,
+        Tone::Unwell => 3,
+    };
+    let words = notice.deliveries.iter().map(|(_, state)| word(state));
+    words.max_by_key(weight).unwrap_or((Tone::Quiet, "nobody to tell"))
+}
+
+/// The outbox.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    match NOTICES.show(&session, app.notices.list(Filter::All, None, NOTICES_MAX)?) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => Ok(page(&List {
+            frame: Frame::of(&app, &session, "Notices").await,
+            table,
+            waiting: app.notices.waiting()?,
+            may_test: session.may("keylender:notice:test"),
+        })),
+    }
+}
+
+fn named(session: &Session) -> Result<NoticeId> {
+    session.param("notice").parse().map_err(|_| Error::not_found("There is no notice of this name."))
+}
+
+/// One notice with its text.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let id = named(&session)?;
+    let letter = app.notices.letter(&id)?;
+    let listed = letter.listed;
+    let is_dead = listed.deliveries.iter().any(|(_, state)| matches!(state, State::Over(End::Dead { .. })));
+    let delivery = |(channel, state): &(_, State)| {
+        let moment = |at| Some(Moment { at, now: session.now });
+        let (at, remark) = match state {
+            State::Pending => (None, String::new()),
+            State::Retrying { attempts, due, fault } => (moment(*due), format!("tried {attempts} times: {fault}")),
+            State::Over(End::Delivered { at, by }) => (moment(*at), format!("by {by}")),
+            State::Over(End::Gathered { at, into }) => (moment(*at), format!("in notice {into}")),
+            State::Over(End::Dead { at, attempts, fault }) => (moment(*at), format!("tried {attempts} times: {fault}")),
+        };
+        let (tone, name) = word(state);
+        let to = ToString::to_string(channel as &crate::domain::notices::Channel);
+        Delivery { to: Foreign::of(to), state: Word { tone, word: name.into() }, at, remark: Foreign::of(remark) }
+    };
+    Ok(page(&Page {
+        frame: Frame::of(&app, &session, "Notice").await,
+        may_resend: is_dead && session.may(&format!("keylender:notice:resend:{id}")),
+        may_drop: is_dead && session.may(&format!("keylender:notice:drop:{id}")),
+        id: id.to_string(),
+        deliveries: listed.deliveries.iter().map(delivery).collect(),
+        subject: Foreign::of(listed.subject),
+        about: Foreign::of(listed.about),
+        kind: Foreign::of(listed.kind),
+        posted: Moment { at: listed.posted, now: session.now },
+        body: letter.body.lines().map(|line| Foreign::of(line.to_owned())).collect(),
+        is_dead,
+    }))
+}
+
+/// Whom to send a test.
+#[derive(Deserialize)]
+pub struct Receiver {
+    to: String,
+}
+
+/// Sends a test.
+pub async fn send_test(app: App, session: Session, form: CheckedForm<Receiver>) -> Result<Response> {
+    app.notices.post_test(&session.caller, MailAddress::parse(form.input.to.trim())?).await?;
+    app.loops.nudge("deliver");
+    plan::done(&app, &session, "/notices")
+}
+
+/// Tries the dead letters of a notice again.
+pub async fn resend(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
+    let id = named(&session)?;
+    app.notices.resend(&id, &session.caller).await?;
+    app.loops.nudge("deliver");
+    plan::done(&app, &session, &format!("/notices/{id}"))
+}
+
+/// What dropping a notice means.
+pub async fn plan_drop(app: App, session: Session) -> Result<Response> {
+    let id = named(&session)?;
+    let letter = app.notices.letter(&id)?;
+    let to: Vec<String> = letter.listed.deliveries.iter().map(|(channel, _)| channel.to_string()).collect();
+    let plan = Plan {
+        title: "Drop a notice".to_owned(),
+        effects: vec![
+            format!("\"{}\" is forgotten. It was for {}.", letter.listed.subject, to.join(", ")),
+            "Whoever did not get it will not.".to_owned(),
+        ],
+        weight: Weight::Destroys,
+        action: format!("/notices/{id}/drop"),
+        fields: Vec::new(),
+        button: "Drop it",
+        back: format!("/notices/{id}"),
+        same: Same::none(),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Forgets a notice with dead letters.
+pub async fn discard(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    app.notices.drop_dead(&named(&session)?, &form.with_reason(&session)?).await?;
+    plan::done(&app, &session, "/notices")
+}

@@ -1,0 +1,165 @@
+//! One queue, as the broker has it now, where it is going, and what may be done to it.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::queues::state;
+use crate::base::{Error, Result};
+use crate::domain::guard::QueueNow;
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::line::Line;
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::encoded;
+use crate::web::console::kit::text::{Foreign, Moment, State as Word};
+use crate::web::state::App;
+
+/// How long a queue may be exempted from its page; a rule can have any end.
+const EXEMPTIONS: [(&str, &str); 4] = [("1", "1 hour"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days")];
+
+#[derive(Template)]
+#[template(path = "console/queue.html")]
+struct Page {
+    frame: Frame,
+    name: Foreign<'static>,
+    path: String,
+    namespace: String,
+    facts: Vec<(&'static str, String)>,
+    health: Option<Word>,
+    counted: Option<Moment>,
+    warning: Option<Moment>,
+    deletion: Option<Moment>,
+    exempt_until: Option<Moment>,
+    line: Option<Line>,
+    exemptions: &'static [(&'static str, &'static str)],
+    may_exempt: bool,
+    may_purge: bool,
+    may_delete: bool,
+    same: Same,
+}
+
+fn home(name: &str) -> String {
+    format!("/queues/{}", encoded(name))
+}
+
+fn told(count: Option<u64>) -> String {
+    count.map_or_else(|| "not told".to_owned(), |count| count.to_string())
+}
+
+/// The queue.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let QueueNow { namespace, told: queue, seen } = app.guard.queue(session.param("queue")).await?;
+    let name = queue.name.clone();
+    let moment = |at| Moment { at, now: session.now };
+    let forecast = seen.as_ref().and_then(|seen| Some((seen.counted, seen.forecast?)));
+    let limits = seen.as_ref().map(|seen| seen.limits);
+    let mut facts = vec![
+        ("Messages", told(queue.messages)),
+        ("Ready", told(queue.ready)),
+        ("Unacknowledged", told(queue.unacknowledged)),
+        ("Bytes", told(queue.bytes)),
+        ("Consumers", told(queue.consumers)),
+        ("State at the broker", queue.state.unwrap_or_else(|| "not told".to_owned())),
+        ("Type", queue.kind.unwrap_or_else(|| "not told".to_owned())),
+    ];
+    if let Some(limits) = limits {
+        facts.push(("Warned over", format!("{} messages", limits.warn)));
+        facts.push(("Deleted over", format!("{} messages", limits.delete)));
+    }
+    if let Some((_, forecast)) = forecast {
+        facts.push(("Grows by", format!("{:.0} messages an hour", forecast.per_hour)));
+    }
+    let path = home(&name);
+    let may = |what: &str| session.may(&format!("keylender:queue:{what}:{name}"));
+    Ok(page(&Page {
+        frame: Frame::of(&app, &session, "Queue").await,
+        namespace: namespace.to_string(),
+        facts,
+        health: seen.as_ref().map(|seen| {
+            let (tone, word) = state(seen.health);
+            Word { tone, word: word.into() }
+        }),
+        counted: seen.as_ref().map(|seen| moment(seen.counted)),
+        warning: forecast.map(|(counted, forecast)| moment(counted.plus(forecast.to_warning))),
+        deletion: forecast.map(|(counted, forecast)| moment(counted.plus(forecast.to_deletion))),
+        exempt_until: limits.and_then(|limits| limits.exempt_until).filter(|until| session.now < *until).map(moment),
+        line: seen.as_ref().and_then(|seen| Line::of(&seen.counts)),
+        exemptions: &EXEMPTIONS,
+        may_exempt: may("rule"),
+        may_purge: may("purge"),
+        may_delete: may("delete"),
+        same: Same::of(&session, "GET", &path, None, &["queue", "show", &name]),
+        path,
+        name: Foreign::of(name),
+    }))
+}
+
+/// For how long a form exempts a queue.
+#[derive(Deserialize)]
+pub struct Exemption {
+    hours: String,
+}
+
+/// Exempts the queue, for a time of the list.
+pub async fn exempt(app: App, session: Session, form: CheckedForm<Exemption>) -> Result<Response> {
+    form.with_reason(&session)?;
+    let hours =
+        EXEMPTIONS.iter().find(|(hours, _)| *hours == form.input.hours).and_then(|(hours, _)| hours.parse().ok());
+    let hours: u64 = hours.ok_or_else(|| Error::invalid("this is not one of the times to exempt a queue for"))?;
+    let name = session.param("queue");
+    let until = session.now.plus(Duration::from_secs(hours * 3600));
+    app.guard.exempt_queue(&session.caller, name, until, form.reason()).await?;
+    plan::done(&app, &session, &home(name))
+}
+
+/// What purging or deleting the queue would do.
+pub async fn plan_end(app: App, session: Session) -> Result<Response> {
+    let queue = app.guard.queue(session.param("queue")).await?;
+    let (name, path) = (&queue.told.name, home(&queue.told.name));
+    let messages = told(queue.told.messages);
+    let (title, deed, button, effects) = if session.path.ends_with("/purge") {
+        let effects = vec![
+            format!("The messages of {name} that wait are thrown away: {messages} are in it now."),
+            "Those that a consumer has in hand stay. The queue and its bindings stay.".to_owned(),
+        ];
+        ("Purge a queue", "purge", "Throw them away", effects)
+    } else {
+        let effects = vec![
+            format!("{name} is deleted with its messages and bindings: {messages} are in it now."),
+            "Its consumers are told by the broker. Whoever declares it again gets an empty one.".to_owned(),
+        ];
+        ("Delete a queue", "delete", "Delete it", effects)
+    };
+    let action = format!("{path}/{deed}");
+    let words = ["queue", deed, name.as_str(), "--reason", "why"];
+    let plan = Plan {
+        title: title.to_owned(),
+        effects,
+        weight: Weight::Destroys,
+        same: Same::of(&session, "POST", &action, Some(r#"{"reason":"why"}"#), &words),
+        action,
+        fields: Vec::new(),
+        button,
+        back: path,
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Throws its messages away.
+pub async fn purge(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    form.with_reason(&session)?;
+    let name = session.param("queue");
+    app.guard.purge_queue(&session.caller, name, form.reason()).await?;
+    plan::done(&app, &session, &home(name))
+}
+
+/// Deletes it.
+pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    form.with_reason(&session)?;
+    app.guard.delete_queue_by_hand(&session.caller, session.param("queue"), form.reason()).await?;
+    plan::done(&app, &session, "/queues")
+}

@@ -1,0 +1,231 @@
+//! Queues as the last pass of the monitor saw them, and the rules that hold for them.
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::base::{Error, Result};
+use crate::domain::guard::{Health, Pattern, QueueRule, SeenQueue};
+use crate::proto::formats;
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::text::{Moment, Tone};
+use crate::web::state::App;
+
+/// Columns that cost a look for each row.
+const LATE: &[&str] = &["consumers", "lately", "rate", "warning", "deletion"];
+
+const QUEUES: Table<SeenQueue> = Table {
+    name: "queues",
+    caption: "Queues of namespaces",
+    columns: &[
+        Column {
+            name: "name",
+            title: "Queue",
+            cell: |queue| Cell::text(&queue.name).to(format!("/queues/{}", encoded(&queue.name))),
+        },
+        Column {
+            name: "namespace",
+            title: "Namespace",
+            cell: |queue| Cell::text(&queue.namespace).to(format!("/namespaces/{}", queue.namespace)),
+        },
+        Column {
+            name: "state",
+            title: "State",
+            cell: |queue| {
+                let (tone, word) = state(queue.health);
+                Cell::state(tone, word)
+            },
+        },
+        Column { name: "messages", title: "Messages", cell: |queue| Cell::number(queue.messages) },
+        Column { name: "ready", title: "Ready", cell: |queue| Cell::count(queue.ready) },
+        Column { name: "unacked", title: "Unacked", cell: |queue| Cell::count(queue.unacknowledged) },
+        Column { name: "consumers", title: "Consumers", cell: |queue| Cell::count(queue.consumers) },
+        Column { name: "lately", title: "Lately", cell: |queue| Cell::line(queue.counts.clone()) },
+        Column { name: "rate", title: "More per hour", cell: |queue| Cell::count(rate(queue)) },
+        Column {
+            name: "warning",
+            title: "Warning",
+            cell: |queue| Cell::moment(queue.forecast.map(|forecast| queue.counted.plus(forecast.to_warning))),
+        },
+        Column {
+            name: "deletion",
+            title: "Deletion",
+            cell: |queue| Cell::moment(queue.forecast.map(|forecast| queue.counted.plus(forecast.to_deletion))),
+        },
+        Column { name: "warn", title: "Warned over", cell: |queue| Cell::number(queue.limits.warn) },
+        Column { name: "delete", title: "Deleted over", cell: |queue| Cell::number(queue.limits.delete) },
+    ],
+    sort: "-messages",
+    select: None,
+    empty: (
+        "The monitor has counted no queue of a namespace since the start. It looks by itself; to look now:",
+        "keylender loop run monitor",
+    ),
+};
+
+const RULES: Table<(Pattern, QueueRule)> = Table {
+    name: "queue-rules",
+    caption: "Rules for queues",
+    columns: &[
+        Column { name: "pattern", title: "Pattern", cell: |(pattern, _)| Cell::text(pattern) },
+        Column { name: "warn", title: "Warned over", cell: |(_, rule)| count(rule.warn_messages) },
+        Column { name: "delete", title: "Deleted over", cell: |(_, rule)| count(rule.delete_messages) },
+        Column { name: "unconsumed", title: "Unconsumed, s", cell: |(_, rule)| count(rule.unconsumed_seconds) },
+        Column { name: "grace", title: "Grace, s", cell: |(_, rule)| Cell::number(rule.grace_seconds) },
+        Column { name: "exempt", title: "Exempt until", cell: |(_, rule)| Cell::moment(rule.exempt_until) },
+        Column { name: "remark", title: "Remark", cell: |(_, rule)| Cell::text(&rule.remark) },
+        Column {
+            name: "remove",
+            title: "Remove",
+            cell: |(pattern, _)| {
+                Cell::text("remove").to(format!("/queue-rules/{}/remove", encoded(&pattern.to_string())))
+            },
+        },
+    ],
+    sort: "pattern",
+    select: None,
+    empty: (
+        "There is no rule: all queues are warned of and deleted as the settings say. A rule is made below, or by",
+        "keylender queue rule 'queue/taskcluster-builds/*' --warn 10000 --delete 50000",
+    ),
+};
+
+#[derive(Template)]
+#[template(path = "console/queues.html")]
+struct List {
+    frame: Frame,
+    last_pass: Option<Moment>,
+    table: View,
+    same: Same,
+}
+
+#[derive(Template)]
+#[template(path = "console/queue_rules.html")]
+struct Rules {
+    frame: Frame,
+    table: View,
+    may_set: bool,
+    same: Same,
+}
+
+/// How a queue is, in a word.
+pub(super) fn state(health: Health) -> (Tone, &'static str) {
+    match health {
+        Health::Normal => (Tone::Well, "in order"),
+        Health::Growing => (Tone::Warning, "growing"),
+        Health::Warned => (Tone::Warning, "warned"),
+        Health::Doomed => (Tone::Unwell, "to be deleted"),
+        Health::Exempt => (Tone::Quiet, "exempt"),
+    }
+}
+
+fn rate(queue: &SeenQueue) -> Option<i64> {
+    // Of whole messages, and far below what an i64 holds.
+    queue.forecast.map(|forecast| forecast.per_hour.round() as i64)
+}
+
+fn count(number: Option<u64>) -> Cell {
+    Cell::text(number.map_or_else(|| "as set".to_owned(), |number| number.to_string()))
+}
+
+/// All queues that were counted.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    let mut picked = QUEUES.pick(&session, app.guard.seen_queues()?, LATE);
+    app.guard.note_forecasts(picked.lacking());
+    app.guard.note_consumers(picked.lacking()).await;
+    match picked.show(&session) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => Ok(page(&List {
+            frame: Frame::of(&app, &session, "Queues").await,
+            last_pass: app.guard.last_pass()?.map(|at| Moment { at, now: session.now }),
+            table,
+            same: Same::of(&session, "GET", "/loops/monitor/plan", None, &["loop", "plan", "monitor"]),
+        })),
+    }
+}
+
+/// The rules.
+pub async fn rules(app: App, session: Session) -> Result<Response> {
+    match RULES.show(&session, app.guard.queue_rules()?) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => Ok(page(&Rules {
+            frame: Frame::of(&app, &session, "Queue rules").await,
+            table,
+            may_set: session.may("keylender:queue:rule:*"),
+            same: Same::of(&session, "GET", "/queues/rules", None, &["queue", "rules"]),
+        })),
+    }
+}
+
+/// A rule as a form has it: a field that is left empty is as in the settings.
+#[derive(Deserialize)]
+pub struct Wanted {
+    pattern: String,
+    warn: String,
+    delete: String,
+    exempt: String,
+    reason: String,
+}
+
+/// Sets the rule of a pattern. What a form has no field for stays as it was.
+pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> Result<Response> {
+    let caller = form.with_reason(&session)?;
+    let Wanted { pattern, warn, delete, exempt, reason } = form.input;
+    let number = |text: &str| match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| Error::invalid("a number of messages was expected")),
+    };
+    let exempt = match exempt.trim() {
+        "" => None,
+        text => Some(
+            formats::date_time(text)
+                .map_err(|_| Error::invalid("a moment was expected, such as 2026-12-24T00:00:00Z"))?,
+        ),
+    };
+    let pattern = Pattern::parse(pattern.trim())?;
+    let before = app.guard.queue_rules()?.into_iter().find(|(known, _)| *known == pattern);
+    let rule = QueueRule {
+        warn_messages: number(&warn)?,
+        delete_messages: number(&delete)?,
+        exempt_until: exempt,
+        remark: reason.trim().to_owned(),
+        ..before.map(|(_, rule)| rule).unwrap_or_default()
+    };
+    app.guard.set_queue_rule(&caller, pattern, rule).await?;
+    plan::done(&app, &session, "/queue-rules")
+}
+
+/// What removing a rule would do.
+pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
+    let pattern = Pattern::parse(session.param("pattern"))?;
+    let rules = app.guard.queue_rules()?;
+    let missing = || Error::not_found("There is no rule for this pattern.");
+    rules.iter().find(|(known, _)| *known == pattern).ok_or_else(missing)?;
+    let text = pattern.to_string();
+    let (path, command) = (format!("/queues/rules/{}", encoded(&text)), ["queue", "unrule", text.as_str()]);
+    let plan = Plan {
+        title: format!("Remove the rule of {text}"),
+        effects: vec![
+            "Queues of this pattern count by the next rule that fits them, or as the settings say.".to_owned(),
+            "One that is over that limit is warned of or deleted at the next pass of the monitor.".to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        action: format!("/queue-rules/{}/remove", encoded(&text)),
+        fields: Vec::new(),
+        button: "Remove the rule",
+        back: "/queue-rules".to_owned(),
+        same: Same::of(&session, "DELETE", &path, None, &command),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Removes a rule.
+pub async fn remove_rule(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let caller = form.with_reason(&session)?;
+    app.guard.remove_queue_rule(&caller, Pattern::parse(session.param("pattern"))?).await?;
+    plan::done(&app, &session, "/queue-rules")
+}

@@ -1,0 +1,255 @@
+//! Roles of the own store: what they stand for and who holds them; made, changed, deleted.
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::access::listed;
+use crate::base::{ClientId, Error, Result, RoleId, Scope};
+use crate::proto::roles::Role;
+use crate::proto::scopes::satisfies;
+use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::scopes;
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Table, encoded};
+use crate::web::console::kit::text::Foreign;
+use crate::web::state::App;
+
+const ROLES: Table<Role> = Table {
+    name: "roles",
+    caption: "Names for sets of scopes",
+    columns: &[
+        Column { name: "role", title: "Role", cell: |role| Cell::text(&role.id).to(place(&role.id)) },
+        Column { name: "count", title: "Number of scopes", cell: |role| Cell::number(role.scopes.len()) },
+        Column { name: "scopes", title: "Scopes", cell: |role| Cell::text(scopes::line(&role.scopes)) },
+    ],
+    sort: "role",
+    select: None,
+    empty: (
+        "There is no role. A client that holds assume:<role> holds the scopes of that role:",
+        "keylender role create builds --scope 'pulse:namespace:taskcluster-*'",
+    ),
+};
+
+#[derive(Template)]
+#[template(path = "console/role.html")]
+struct RolePage {
+    frame: Frame,
+    id: Foreign<'static>,
+    scopes: Vec<Foreign<'static>>,
+    holders: Vec<(Foreign<'static>, String)>,
+    /// Label and path of what the reader may do.
+    actions: Vec<(&'static str, String)>,
+    same: Same,
+}
+
+#[derive(Template)]
+#[template(path = "console/role_form.html")]
+struct RoleForm {
+    frame: Frame,
+    token_field: &'static str,
+    form_token: String,
+    action: String,
+    back: String,
+    is_new: bool,
+    problem: String,
+    role: String,
+    scopes: String,
+}
+
+/// What the form has. Without `sure` the answer is the plan, which sends it again.
+#[derive(Deserialize)]
+pub struct Input {
+    #[serde(default)]
+    role: String,
+    scopes: String,
+    #[serde(default)]
+    sure: String,
+}
+
+fn place(id: &RoleId) -> String {
+    format!("/access/roles/{}", encoded(id.as_str()))
+}
+
+/// Below the own API.
+fn api(id: &RoleId) -> String {
+    format!("/roles/{}", encoded(id.as_str()))
+}
+
+fn role_of(app: &App, session: &Session) -> Result<Role> {
+    let found = app.auth.roles()?.into_iter().find(|role| role.id.as_str() == session.param("role"));
+    found.ok_or_else(|| Error::not_found("There is no such role."))
+}
+
+/// The clients that hold a role by themselves, and not by another role.
+fn holders(app: &App, id: &RoleId) -> Result<Vec<ClientId>> {
+    let assume = format!("assume:{id}");
+    // Of a role with a parameter one holds a case: `assume:builds/x` of `builds/*`.
+    let prefix = assume.strip_suffix('*');
+    let is_held =
+        |scope: &Scope| satisfies(scope, &assume) || prefix.is_some_and(|prefix| scope.as_str().starts_with(prefix));
+    let clients = app.auth.clients()?.into_iter().filter(|client| client.scopes.iter().any(is_held));
+    Ok(clients.map(|client| client.client_id).collect())
+}
+
+/// The roles.
+pub async fn list(app: App, session: Session) -> Result<Response> {
+    let shown = ROLES.show(&session, app.auth.roles()?);
+    let create = ("/access/new-role", "New role", "keylender:role:create:*");
+    listed(&app, &session, "Roles", "roles", Some(create), shown).await
+}
+
+/// One role.
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let Role { id, scopes } = role_of(&app, &session)?;
+    let may_list = session.may("keylender:client:list");
+    let holders = if may_list { holders(&app, &id)? } else { Vec::new() };
+    let client = |id: ClientId| (Foreign::of(id.to_string()), format!("/access/clients/{}", encoded(id.as_str())));
+    let actions = [("Change", "change", "create"), ("Delete", "delete", "delete")].into_iter();
+    let actions = actions.filter(|(_, _, right)| session.may(&format!("keylender:role:{right}:{id}")));
+    Ok(page(&RolePage {
+        frame: Frame::of(&app, &session, format!("Role {id}")).await,
+        scopes: scopes.iter().map(|scope| Foreign::of(scope.to_string())).collect(),
+        holders: holders.into_iter().map(client).collect(),
+        actions: actions.map(|(label, verb, _)| (label, format!("{}/{verb}", place(&id)))).collect(),
+        same: Same::of(&session, "GET", "/roles", None, &["role", "list"]),
+        id: Foreign::of(id.to_string()),
+    }))
+}
+
+async fn form(app: &App, session: &Session, id: Option<&RoleId>, input: Input, problem: Option<Error>) -> Response {
+    let path = id.map(place);
+    let title = id.map_or("New role".to_owned(), |id| format!("Change {id}"));
+    page(&RoleForm {
+        frame: Frame::of(app, session, title).await,
+        token_field: TOKEN_FIELD,
+        form_token: session.form_token().expose().to_owned(),
+        action: path.as_ref().map_or("/access/new-role".to_owned(), |path| format!("{path}/change")),
+        back: path.unwrap_or_else(|| "/access/roles".to_owned()),
+        is_new: id.is_none(),
+        problem: problem.map(|error| format!("{}.", error.message())).unwrap_or_default(),
+        role: input.role,
+        scopes: input.scopes,
+    })
+}
+
+/// The form for a new one.
+pub async fn ask_new(app: App, session: Session) -> Result<Response> {
+    let [role, scopes, sure] = Default::default();
+    Ok(form(&app, &session, None, Input { role, scopes, sure }, None).await)
+}
+
+/// Shows what would be made; then makes it.
+pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
+    let input = given.input;
+    let read = || Ok((RoleId::parse(input.role.trim())?, scopes::read(&input.scopes)?));
+    let (id, scopes) = match read() {
+        Ok(read) => read,
+        Err(error) => return Ok(form(&app, &session, None, input, Some(error)).await),
+    };
+    if app.auth.roles()?.iter().any(|role| role.id == id) {
+        let exists = Some(Error::conflict("this role exists: change it on its page"));
+        return Ok(form(&app, &session, None, input, exists).await);
+    }
+    if !input.sure.is_empty() {
+        app.auth.put_role(&session.caller, id.clone(), scopes).await?;
+        return plan::done(&app, &session, &place(&id));
+    }
+    let mut effects = vec![format!("There is a role {id}: who holds assume:{id} holds its scopes.")];
+    effects.extend(scopes::effects(&[], &scopes));
+    let plan = Plan {
+        title: format!("Make the role {id}"),
+        effects,
+        weight: Weight::Light,
+        action: "/access/new-role".to_owned(),
+        fields: [("role", id.to_string())].into_iter().chain(fields(&scopes)).collect(),
+        button: "Make it now",
+        back: "/access/roles".to_owned(),
+        same: same(&session, &id, &scopes),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+fn fields(scopes: &[Scope]) -> [(&'static str, String); 2] {
+    [("scopes", scopes::write(scopes)), ("sure", "yes".to_owned())]
+}
+
+fn same(session: &Session, id: &RoleId, scopes: &[Scope]) -> Same {
+    let mut words = vec!["role", "create", id.as_str()];
+    words.extend(scopes::words(scopes));
+    Same::of(session, "PUT", &api(id), Some(&json!({ "scopes": scopes }).to_string()), &words)
+}
+
+/// The form that changes one.
+pub async fn ask_change(app: App, session: Session) -> Result<Response> {
+    let Role { id, scopes } = role_of(&app, &session)?;
+    let input = Input { role: String::new(), scopes: scopes::write(&scopes), sure: String::new() };
+    Ok(form(&app, &session, Some(&id), input, None).await)
+}
+
+/// Shows what a change would do; then makes it.
+pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
+    let Role { id, scopes: old } = role_of(&app, &session)?;
+    let scopes = match scopes::read(&given.input.scopes) {
+        Ok(scopes) => scopes,
+        Err(error) => return Ok(form(&app, &session, Some(&id), given.input, Some(error)).await),
+    };
+    if !given.input.sure.is_empty() {
+        app.auth.put_role(&given.with_reason(&session)?, id.clone(), scopes).await?;
+        return plan::done(&app, &session, &place(&id));
+    }
+    let mut effects = scopes::effects(&old, &scopes);
+    if effects.is_empty() {
+        let same = Some(Error::invalid("this would change nothing"));
+        return Ok(form(&app, &session, Some(&id), given.input, same).await);
+    }
+    effects.extend(affected(&app, &id)?);
+    let plan = Plan {
+        title: format!("Change the role {id}"),
+        effects,
+        weight: Weight::Reasoned,
+        action: format!("{}/change", place(&id)),
+        fields: fields(&scopes).into_iter().collect(),
+        button: "Change it now",
+        back: place(&id),
+        same: same(&session, &id, &scopes),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Whom a change is about.
+fn affected(app: &App, id: &RoleId) -> Result<Vec<String>> {
+    let holders = holders(app, id)?;
+    Ok(match holders.is_empty() {
+        true => vec!["No client holds it by itself.".to_owned()],
+        false => holders.iter().map(|client| format!("This is so for the client {client} at once.")).collect(),
+    })
+}
+
+/// What deleting one would do.
+pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
+    let Role { id, scopes } = role_of(&app, &session)?;
+    let mut effects = vec![format!("Who holds assume:{id} loses these scopes: {}", scopes::line(&scopes))];
+    effects.extend(affected(&app, &id)?);
+    let plan = Plan {
+        title: format!("Delete the role {id}"),
+        effects,
+        weight: Weight::Destroys,
+        action: format!("{}/delete", place(&id)),
+        fields: Vec::new(),
+        button: "Delete now",
+        back: place(&id),
+        same: Same::of(&session, "DELETE", &api(&id), None, &["role", "delete", id.as_str()]),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Deletes it.
+pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let Role { id, .. } = role_of(&app, &session)?;
+    app.auth.delete_role(&form.with_reason(&session)?, id).await?;
+    plan::done(&app, &session, "/access/roles")
+}

@@ -1,0 +1,143 @@
+//! Connections and exchanges of namespaces, as the broker tells them now.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::exchange;
+use crate::base::{Error, Result};
+use crate::domain::guard::{ExchangeNow, SeenConnection};
+use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::state::App;
+
+const CONNECTIONS: Table<SeenConnection> = Table {
+    name: "connections",
+    caption: "Connections of the users of namespaces",
+    columns: &[
+        Column { name: "connection", title: "Connection", cell: |seen| Cell::text(&seen.told.name) },
+        Column {
+            name: "namespace",
+            title: "Namespace",
+            cell: |seen| Cell::text(&seen.namespace).to(format!("/namespaces/{}", seen.namespace)),
+        },
+        Column { name: "user", title: "User", cell: |seen| Cell::text(&seen.told.user) },
+        Column { name: "slot", title: "Slot", cell: |seen| Cell::number(u8::from(seen.slot)) },
+        Column {
+            name: "from",
+            title: "From",
+            cell: |seen| Cell::text(seen.told.peer_host.as_deref().unwrap_or_default()),
+        },
+        Column {
+            name: "client",
+            title: "Client",
+            cell: |seen| Cell::text(seen.told.client_name.as_deref().unwrap_or_default()),
+        },
+        Column { name: "since", title: "Since", cell: |seen| Cell::moment(seen.told.connected_at) },
+        Column {
+            name: "close",
+            title: "Close",
+            cell: |seen| Cell::text("close").to(format!("/connections/{}/close", encoded(&seen.told.name))),
+        },
+    ],
+    sort: "since",
+    select: None,
+    empty: (
+        "Nobody is connected as a user of a namespace. A connection may be some seconds old before the broker tells of it.",
+        "keylender connection list",
+    ),
+};
+
+const EXCHANGES: Table<ExchangeNow> = Table {
+    name: "exchanges",
+    caption: "Exchanges of namespaces",
+    columns: &[
+        Column {
+            name: "exchange",
+            title: "Exchange",
+            cell: |seen| Cell::text(&seen.told.name).to(exchange::home(&seen.told.name)),
+        },
+        Column {
+            name: "namespace",
+            title: "Namespace",
+            cell: |seen| Cell::text(&seen.namespace).to(format!("/namespaces/{}", seen.namespace)),
+        },
+        Column {
+            name: "type",
+            title: "Type",
+            cell: |seen| Cell::text(seen.told.kind.as_deref().unwrap_or("not told")),
+        },
+        Column { name: "bindings", title: "Bindings", cell: |seen| Cell::number(seen.bindings.len()) },
+    ],
+    sort: "exchange",
+    select: None,
+    empty: (
+        "No namespace has an exchange. Services declare them below `exchange/<namespace>/`.",
+        "keylender connection exchanges",
+    ),
+};
+
+#[derive(Template)]
+#[template(path = "console/traffic.html")]
+struct List {
+    frame: Frame,
+    table: View,
+    same: Same,
+}
+
+/// Who is connected.
+pub async fn connections(app: App, session: Session) -> Result<Response> {
+    match CONNECTIONS.show(&session, app.guard.connections().await?) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => Ok(page(&List {
+            frame: Frame::of(&app, &session, "Connections").await,
+            table,
+            same: Same::of(&session, "GET", "/connections", None, &["connection", "list"]),
+        })),
+    }
+}
+
+/// The exchanges of namespaces.
+pub async fn exchanges(app: App, session: Session) -> Result<Response> {
+    match EXCHANGES.show(&session, app.guard.exchanges_now().await?) {
+        Shown::Export(file) => Ok(file),
+        Shown::View(table) => Ok(page(&List {
+            frame: Frame::of(&app, &session, "Exchanges").await,
+            table,
+            same: Same::of(&session, "GET", "/exchanges", None, &["connection", "exchanges"]),
+        })),
+    }
+}
+
+/// What closing a connection would do.
+pub async fn plan_close(app: App, session: Session) -> Result<Response> {
+    let name = session.param("connection").to_owned();
+    let found = app.guard.connections().await?.into_iter().find(|seen| seen.told.name == name);
+    let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
+    let (path, body) = (format!("/connections/{}/close", encoded(&name)), r#"{"reason":"why"}"#);
+    let plan = Plan {
+        title: "Close a connection".to_owned(),
+        effects: vec![
+            format!("{name} of {} is closed. Its client reads the reason.", found.told.user),
+            "What it took from a queue and did not acknowledge is delivered again.".to_owned(),
+            "Most clients connect again at once, with the password they have: to keep one out, rotate or revoke that."
+                .to_owned(),
+        ],
+        weight: Weight::Reasoned,
+        action: path.clone(),
+        fields: Vec::new(),
+        button: "Close it",
+        back: "/connections".to_owned(),
+        same: Same::of(&session, "POST", &path, Some(body), &["connection", "close", &name, "--reason", "why"]),
+    };
+    plan::ask(&app, &session, plan).await
+}
+
+/// Closes a connection.
+pub async fn close(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    form.with_reason(&session)?;
+    app.guard.close_connection(&session.caller, session.param("connection"), form.reason()).await?;
+    plan::done(&app, &session, "/connections")
+}
