@@ -1,6 +1,8 @@
 //! The vocabulary of the audit log: who did what to what, and how it ended.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -64,6 +66,22 @@ pub enum Outcome {
     Failed,
 }
 
+/// Where the store leaves the number of an entry. Clones share one place, so of several entries the last one counts.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt(Arc<AtomicU64>);
+
+impl Receipt {
+    /// Only the store knows the number. It counts once the write that the entry came with has succeeded.
+    pub(crate) fn fill(&self, seq: u64) {
+        self.0.store(seq, Ordering::Relaxed);
+    }
+
+    /// The number of the entry, if one was written. Numbers begin at 1.
+    pub fn number(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|seq| *seq > 0)
+    }
+}
+
 /// One entry before the store gives it a number, a time and its place in the chain.
 #[derive(Debug)]
 pub struct Note {
@@ -81,6 +99,8 @@ pub struct Note {
     pub secrets: Vec<Secret>,
     /// What else an operator wants to know. Never a secret.
     pub details: Map<String, Value>,
+    /// Who wants to know its number.
+    pub receipt: Option<Receipt>,
 }
 
 impl Note {
@@ -94,6 +114,7 @@ impl Note {
             request_id: None,
             secrets: Vec::new(),
             details: Map::new(),
+            receipt: None,
         }
     }
 

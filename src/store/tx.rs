@@ -348,7 +348,8 @@ impl<'t> Batch<'t> {
                 self.changed.push(name);
             }
         }
-        for note in notes {
+        for mut note in notes {
+            let receipt = note.receipt.take();
             let bytes = self.entry(note)?;
             self.head = self.head.after(&bytes);
             let log = match &mut self.log {
@@ -356,6 +357,9 @@ impl<'t> Batch<'t> {
                 none => none.insert(self.tx.open_table(AUDIT).map_err(|e| fault("writing the audit log", e))?),
             };
             log.insert(self.head.seq, bytes.as_slice()).map_err(|e| fault("writing the audit log", e))?;
+            if let Some(receipt) = receipt {
+                receipt.fill(self.head.seq);
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Presented;
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Actor, Note, Receipt};
 use crate::base::{ClientId, Error, OperatorName, Result, Scope};
 use crate::proto::scopes::{Expression, covers};
 
@@ -26,6 +26,8 @@ pub struct Caller {
     certificate: Option<Arc<str>>,
     /// Why they do it, in their own words.
     reason: Option<Arc<str>>,
+    /// Takes the number of the last audit entry of theirs, for who is shown it.
+    receipt: Option<Receipt>,
 }
 
 impl Caller {
@@ -64,6 +66,7 @@ impl Caller {
             mark: None,
             certificate: None,
             reason: None,
+            receipt: None,
         }
     }
 
@@ -83,7 +86,13 @@ impl Caller {
         address: IpAddr,
     ) -> Self {
         let request_id = Some(request_id.into());
-        Self { scopes: scopes.into(), request_id, address: Some(address), ..Self::acting(Actor::Operator(name)) }
+        Self {
+            scopes: scopes.into(),
+            request_id,
+            address: Some(address),
+            receipt: Some(Receipt::default()),
+            ..Self::acting(Actor::Operator(name))
+        }
     }
 
     /// The same, for a reason that every audit entry of theirs then has.
@@ -112,6 +121,11 @@ impl Caller {
         self.address
     }
 
+    /// The number of the last audit entry of what they did, for an operator.
+    pub fn receipt(&self) -> Option<u64> {
+        self.receipt.as_ref().and_then(Receipt::number)
+    }
+
     /// Begins an audit entry of something they are lent: it says to which address, so that what one machine got can be
     /// found.
     pub fn lend_note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
@@ -126,6 +140,7 @@ impl Caller {
     pub fn note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
         let mut note = Note::done(self.actor(), action, object);
         note.request_id = self.request_id.as_deref().map(str::to_owned);
+        note.receipt = self.receipt.clone();
         if let Some(fingerprint) = &self.certificate {
             note = note.with("certificate", &**fingerprint);
         }

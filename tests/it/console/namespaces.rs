@@ -1,5 +1,6 @@
 //! What operators do with namespaces, one or several: a later end, a note, a rotation, a removal.
 
+use keylender::base::audit::{Actor, Note};
 use keylender::domain::operators::Role;
 
 use super::browser::Browser;
@@ -152,4 +153,28 @@ async fn a_claim_for_a_test_goes_all_the_way_and_hands_its_password_to_nobody() 
     world.broker.go_away();
     let failed = admin.post(&world, "/namespaces/taskcluster-other/test", &[]).await;
     assert!(failed.status == 503 && failed.text().contains("The claim failed"), "{}", failed.text());
+}
+
+#[tokio::test]
+async fn the_receipt_of_a_change_is_there_however_much_was_written_meanwhile() {
+    // The claim is written before the login over AMQP that this one lets wait.
+    let busy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = busy.local_addr().unwrap().port();
+    let world = World::with(|settings| (settings.amqp.hostname, settings.amqp.port) = ("127.0.0.1".into(), port)).await;
+    let admin = Browser::signed_in(&world, Role::Admin).await;
+    let others = async {
+        let (login, _) = busy.accept().await.unwrap();
+        let write = world.appliance().store.write(|tx| {
+            for n in 0..6000 {
+                tx.audit(Note::done(Actor::Appliance, "namespace.note", n));
+            }
+            Ok(())
+        });
+        write.await.unwrap();
+        drop(login);
+    };
+    let test = format!("/namespaces/{NAMESPACE}/test");
+    let (page, ()) = tokio::join!(admin.post(&world, &test, &[]), others);
+    let claims = world.operate("GET", "/audit?action=namespace.claim", None).await;
+    has(&page, &["Its audit entry", &format!("/audit/{}\"", claims["entries"][0]["seq"])]);
 }

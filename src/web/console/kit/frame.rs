@@ -142,7 +142,7 @@ impl Frame {
 
     /// The frame of a page that answers a change itself, because it shows a secret once.
     pub async fn after(app: &App, session: &Session, title: impl Into<String>) -> Result<Self> {
-        let receipt = match super::plan::entry(app, session)? {
+        let receipt = match session.caller.receipt() {
             Some(seq) => receipt_of(app, session, seq)?,
             None => None,
         };

@@ -9,11 +9,8 @@ use super::frame::{ENTRY, Frame, page};
 use super::session::{Session, see_other};
 use super::text::Foreign;
 use crate::base::Result;
-use crate::store::Entry;
 use crate::web::state::App;
 
-/// Audit entries that are looked at for the one of this request. A change of many things writes some thousands.
-const LOOK_BACK: u64 = 5000;
 /// Effects that are listed; of more, the number.
 const EFFECTS_MAX: usize = 100;
 
@@ -141,26 +138,10 @@ pub async fn ask(app: &App, session: &Session, mut plan: Plan) -> Result<Respons
     }))
 }
 
-/// The number of the audit entry that this request made.
-pub fn entry(app: &App, session: &Session) -> Result<Option<u64>> {
-    let id = session.caller.request_id();
-    app.store.read(|tx| {
-        let last = tx.last_entry()?.unwrap_or(0);
-        let from = (last + 1).saturating_sub(LOOK_BACK);
-        let is_ours = |bytes: &[u8]| {
-            let entry: Option<Entry<'_>> = serde_json::from_slice(bytes).ok();
-            entry.is_some_and(|entry| entry.request_id.as_deref() == Some(id))
-        };
-        let entries = tx.entries(from, usize::try_from(LOOK_BACK).unwrap_or(usize::MAX))?;
-        Ok(entries.iter().rev().find(|(_, bytes)| is_ours(bytes)).map(|(seq, _)| *seq))
-    })
-}
-
 /// Goes on to a page after a change, which shows the audit entry that this request made.
-pub fn done(app: &App, session: &Session, back: &str) -> Result<Response> {
-    let seq = entry(app, session)?;
+pub fn done(session: &Session, back: &str) -> Result<Response> {
     let (path, query) = back.split_once('?').unwrap_or((back, ""));
-    let entry = seq.map(|seq| format!("{ENTRY}={seq}"));
+    let entry = session.caller.receipt().map(|seq| format!("{ENTRY}={seq}"));
     let query: Vec<&str> =
         [query, entry.as_deref().unwrap_or_default()].into_iter().filter(|q| !q.is_empty()).collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };

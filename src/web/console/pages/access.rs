@@ -273,11 +273,11 @@ pub async fn do_deed(app: App, session: Session, form: CheckedForm<Nothing>) -> 
         Deed::Enable => operators.disable(&session.caller, name, false).await?,
         Deed::Delete => {
             operators.delete(&form.with_reason(&session)?, name).await?;
-            return plan::done(&app, &session, "/access");
+            return plan::done(&session, "/access");
         }
         Deed::Role(role) => operators.set_role(&session.caller, name, role).await?,
     }
-    plan::done(&app, &session, &place)
+    plan::done(&session, &place)
 }
 
 /// What ending a session would do.
@@ -301,7 +301,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
 /// Ends it.
 pub async fn revoke(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     app.operators.revoke_session(&session.caller, session.param("session").to_owned()).await?;
-    plan::done(&app, &session, "/access/sessions")
+    plan::done(&session, "/access/sessions")
 }
 
 /// May X do Y?

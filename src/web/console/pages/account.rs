@@ -87,7 +87,7 @@ pub async fn change_password(app: App, session: Session, form: CheckedForm<Passw
         return Err(Error::invalid("the two new passwords differ: nothing was changed"));
     }
     app.operators.change_password(&session.signed_in, Secret::new(current), Secret::new(password)).await?;
-    plan::done(&app, &session, "/account")
+    plan::done(&session, "/account")
 }
 
 /// Shows the secret for a new app.
@@ -108,7 +108,7 @@ pub async fn confirm(app: App, session: Session, form: CheckedForm<Code>) -> Res
 /// Removes it.
 pub async fn remove(app: App, session: Session, form: CheckedForm<Code>) -> Result<Response> {
     app.operators.remove_second(&session.caller, session.operator.clone(), form.input.code).await?;
-    plan::done(&app, &session, "/account")
+    plan::done(&session, "/account")
 }
 
 async fn second(app: &App, session: &Session, secret: String, address: String, codes: Vec<String>) -> Result<Response> {

@@ -95,5 +95,5 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
 pub async fn acknowledge(app: App, session: Session, form: CheckedForm<Seen>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     app.alarms.acknowledge(&caller, session.param("alarm"), &form.input.text, form.reason()).await?;
-    plan::done(&app, &session, "/")
+    plan::done(&session, "/")
 }

@@ -156,13 +156,13 @@ async fn found(app: &App, session: &Session) -> Result<Backup> {
 /// Takes a backup now.
 pub async fn take(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     app.backups.take(&session.caller).await?;
-    plan::done(&app, &session, "/backups")
+    plan::done(&session, "/backups")
 }
 
 /// Reads a backup to its end.
 pub async fn verify(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let (name, _) = app.backups.verify(&session.caller, Some(session.param("backup").to_owned())).await?;
-    plan::done(&app, &session, &format!("/backups/{name}"))
+    plan::done(&session, &format!("/backups/{name}"))
 }
 
 /// What a download means.

@@ -103,5 +103,5 @@ pub async fn rotate(app: App, session: Session, form: CheckedForm<Nothing>) -> R
     if !rotated.is_retired {
         app.loops.nudge("reconcile");
     }
-    plan::done(&app, &session, "/broker")
+    plan::done(&session, "/broker")
 }

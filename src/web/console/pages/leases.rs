@@ -214,7 +214,7 @@ pub async fn revoke(
         .filter_map(|each| Some(format!("{}: {}", each.target.name(), each.outcome.as_ref().err()?.message())))
         .collect();
     match failed.first() {
-        None => plan::done(&app, &session, "/leases"),
+        None => plan::done(&session, "/leases"),
         Some(first) => {
             app.loops.nudge("reconcile");
             let (count, all) = (failed.len(), revoked.len());

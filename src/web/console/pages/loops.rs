@@ -140,21 +140,21 @@ fn back(status: &Status) -> String {
 pub async fn run(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let status = found(&app, &session)?;
     app.loops.run_for(&session.caller, status.name).await?;
-    plan::done(&app, &session, &back(&status))
+    plan::done(&session, &back(&status))
 }
 
 /// Keeps a loop from running by itself.
 pub async fn pause(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let status = found(&app, &session)?;
     app.loops.pause(&session.caller, status.name, true).await?;
-    plan::done(&app, &session, &back(&status))
+    plan::done(&session, &back(&status))
 }
 
 /// Takes that back.
 pub async fn resume(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let status = found(&app, &session)?;
     app.loops.pause(&session.caller, status.name, false).await?;
-    plan::done(&app, &session, &back(&status))
+    plan::done(&session, &back(&status))
 }
 
 /// What the next run does once the brake is released.
@@ -185,5 +185,5 @@ pub async fn plan_release(app: App, session: Session) -> Result<Response> {
 pub async fn release(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let status = found(&app, &session)?;
     app.loops.release(&form.with_reason(&session)?, status.name).await?;
-    plan::done(&app, &session, &back(&status))
+    plan::done(&session, &back(&status))
 }

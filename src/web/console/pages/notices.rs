@@ -166,7 +166,7 @@ pub struct Receiver {
 pub async fn send_test(app: App, session: Session, form: CheckedForm<Receiver>) -> Result<Response> {
     app.notices.post_test(&session.caller, MailAddress::parse(form.input.to.trim())?).await?;
     app.loops.nudge("deliver");
-    plan::done(&app, &session, "/notices")
+    plan::done(&session, "/notices")
 }
 
 /// Tries the dead letters of a notice again.
@@ -174,7 +174,7 @@ pub async fn resend(app: App, session: Session, _: CheckedForm<Nothing>) -> Resu
     let id = named(&session)?;
     app.notices.resend(&id, &session.caller).await?;
     app.loops.nudge("deliver");
-    plan::done(&app, &session, &format!("/notices/{id}"))
+    plan::done(&session, &format!("/notices/{id}"))
 }
 
 /// What dropping a notice means.
@@ -201,5 +201,5 @@ pub async fn plan_drop(app: App, session: Session) -> Result<Response> {
 /// Forgets a notice with dead letters.
 pub async fn discard(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     app.notices.drop_dead(&named(&session)?, &form.with_reason(&session)?).await?;
-    plan::done(&app, &session, "/notices")
+    plan::done(&session, "/notices")
 }

@@ -113,7 +113,7 @@ pub async fn exempt(app: App, session: Session, form: CheckedForm<Exemption>) ->
     let name = session.param("queue");
     let until = session.now.plus(Duration::from_secs(hours * 3600));
     app.guard.exempt_queue(&session.caller, name, until, form.reason()).await?;
-    plan::done(&app, &session, &home(name))
+    plan::done(&session, &home(name))
 }
 
 /// What purging or deleting the queue would do.
@@ -154,12 +154,12 @@ pub async fn purge(app: App, session: Session, form: CheckedForm<Nothing>) -> Re
     form.with_reason(&session)?;
     let name = session.param("queue");
     app.guard.purge_queue(&session.caller, name, form.reason()).await?;
-    plan::done(&app, &session, &home(name))
+    plan::done(&session, &home(name))
 }
 
 /// Deletes it.
 pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     form.with_reason(&session)?;
     app.guard.delete_queue_by_hand(&session.caller, session.param("queue"), form.reason()).await?;
-    plan::done(&app, &session, "/queues")
+    plan::done(&session, "/queues")
 }

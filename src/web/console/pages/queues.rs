@@ -196,7 +196,7 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
         ..before.map(|(_, rule)| rule).unwrap_or_default()
     };
     app.guard.set_queue_rule(&caller, pattern, rule).await?;
-    plan::done(&app, &session, "/queue-rules")
+    plan::done(&session, "/queue-rules")
 }
 
 /// What removing a rule would do.
@@ -227,5 +227,5 @@ pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
 pub async fn remove_rule(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     app.guard.remove_queue_rule(&caller, Pattern::parse(session.param("pattern"))?).await?;
-    plan::done(&app, &session, "/queue-rules")
+    plan::done(&session, "/queue-rules")
 }

@@ -156,7 +156,7 @@ pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Re
     }
     if !input.sure.is_empty() {
         app.auth.put_role(&session.caller, id.clone(), scopes).await?;
-        return plan::done(&app, &session, &place(&id));
+        return plan::done(&session, &place(&id));
     }
     let mut effects = vec![format!("There is a role {id}: who holds assume:{id} holds its scopes.")];
     effects.extend(scopes::effects(&[], &scopes));
@@ -199,7 +199,7 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
     };
     if !given.input.sure.is_empty() {
         app.auth.put_role(&given.with_reason(&session)?, id.clone(), scopes).await?;
-        return plan::done(&app, &session, &place(&id));
+        return plan::done(&session, &place(&id));
     }
     let mut effects = scopes::effects(&old, &scopes);
     if effects.is_empty() {
@@ -251,5 +251,5 @@ pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
 pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let Role { id, .. } = role_of(&app, &session)?;
     app.auth.delete_role(&form.with_reason(&session)?, id).await?;
-    plan::done(&app, &session, "/access/roles")
+    plan::done(&session, "/access/roles")
 }

@@ -139,5 +139,5 @@ pub async fn plan_close(app: App, session: Session) -> Result<Response> {
 pub async fn close(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     form.with_reason(&session)?;
     app.guard.close_connection(&session.caller, session.param("connection"), form.reason()).await?;
-    plan::done(&app, &session, "/connections")
+    plan::done(&session, "/connections")
 }

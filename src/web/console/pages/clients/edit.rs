@@ -185,5 +185,5 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
     }
     let change = ClientChange { scopes: Some(scopes), expires: Some(end), description: Some(description.to_owned()) };
     app.auth.change_client(&given.with_reason(&session)?, id.clone(), change).await?;
-    plans::done(&app, &session, &place(&id))
+    plans::done(&session, &place(&id))
 }

@@ -234,7 +234,7 @@ pub async fn plan_disable(app: App, session: Session) -> Result<Response> {
 pub async fn disable(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let id = id_of(&session)?;
     app.auth.disable_client(&form.with_reason(&session)?, id.clone(), true).await?;
-    plan::done(&app, &session, &place(&id))
+    plan::done(&session, &place(&id))
 }
 
 /// What believing one again would do.
@@ -250,7 +250,7 @@ pub async fn plan_enable(app: App, session: Session) -> Result<Response> {
 pub async fn enable(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let id = id_of(&session)?;
     app.auth.disable_client(&session.caller, id.clone(), false).await?;
-    plan::done(&app, &session, &place(&id))
+    plan::done(&session, &place(&id))
 }
 
 /// What deleting one would do.
@@ -270,5 +270,5 @@ pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
 /// Deletes it.
 pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     app.auth.delete_client(&form.with_reason(&session)?, id_of(&session)?).await?;
-    plan::done(&app, &session, "/access/clients")
+    plan::done(&session, "/access/clients")
 }

@@ -115,7 +115,7 @@ pub async fn block(app: App, session: Session, form: CheckedForm<Nothing>) -> Re
     let address = address(&session)?;
     let caller = form.with_reason(&session)?;
     app.hosts.set_rule(&caller, blocked(address)?, form.reason().to_owned()).await?;
-    plan::done(&app, &session, &format!("/hosts/{address}"))
+    plan::done(&session, &format!("/hosts/{address}"))
 }
 
 fn blocked(address: IpAddr) -> Result<HostRule> {
@@ -156,7 +156,7 @@ pub async fn pin(app: App, session: Session, form: CheckedForm<Pair>) -> Result<
     let address = address(&session)?;
     let caller = form.with_reason(&session)?;
     app.hosts.set_rule(&caller, pinned(&form.input.name, address)?, form.reason().to_owned()).await?;
-    plan::done(&app, &session, &format!("/hosts/{address}"))
+    plan::done(&session, &format!("/hosts/{address}"))
 }
 
 fn pinned(name: &str, address: IpAddr) -> Result<HostRule> {
@@ -194,5 +194,5 @@ pub async fn plan_remove(app: App, session: Session) -> Result<Response> {
 pub async fn remove(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     app.hosts.remove_rule(&caller, session.param("rule").parse()?).await?;
-    plan::done(&app, &session, "/host-rules")
+    plan::done(&session, "/host-rules")
 }

@@ -54,7 +54,7 @@ pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
 pub async fn rotate(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let name = named(&session)?;
     match app.namespaces.rotate(&name, &session.caller, When::Now).await? {
-        true => plan::done(&app, &session, &home(&name)),
+        true => plan::done(&session, &home(&name)),
         false => Err(Error::conflict(
             "It was not rotated: the other password was promised for longer, or the namespace was rotated or is being \
              removed.",
@@ -66,7 +66,7 @@ pub async fn rotate(app: App, session: Session, _: CheckedForm<Nothing>) -> Resu
 pub async fn finish(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let name = named(&session)?;
     app.namespaces.finish(&name, &session.caller).await?;
-    plan::done(&app, &session, &home(&name))
+    plan::done(&session, &home(&name))
 }
 
 /// What removing a namespace would do.
@@ -106,7 +106,7 @@ pub async fn expire(app: App, session: Session, form: CheckedForm<Nothing>) -> R
     // The loop finishes what was broken off; until then nobody can claim it.
     let removed = app.namespaces.expire(&name, &caller, Which::Any).await;
     match removed.inspect_err(|_| app.loops.nudge("expire"))? {
-        true => plan::done(&app, &session, "/namespaces"),
+        true => plan::done(&session, "/namespaces"),
         false => Err(Error::conflict("The namespace need not be removed any more: look again.")),
     }
 }
@@ -149,7 +149,7 @@ pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> R
         // What the store wishes and the broker does not have yet need not wait.
         each.outcome.inspect_err(|_| app.loops.nudge("reconcile"))?;
     }
-    plan::done(&app, &session, &home(&name))
+    plan::done(&session, &home(&name))
 }
 
 /// What handing over would do.
@@ -218,14 +218,14 @@ pub struct Owner {
 pub async fn own(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
     let name = named(&session)?;
     app.namespaces.own(&name, MailAddress::parse(form.input.owner.trim())?, &session.caller).await?;
-    plan::done(&app, &session, &home(&name))
+    plan::done(&session, &home(&name))
 }
 
 /// Takes an owner away.
 pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
     let name = named(&session)?;
     app.namespaces.disown(&name, MailAddress::parse(&form.input.owner)?, &session.caller).await?;
-    plan::done(&app, &session, &home(&name))
+    plan::done(&session, &home(&name))
 }
 
 fn moment(text: &str) -> Result<Timestamp> {
@@ -273,7 +273,7 @@ pub async fn extend(app: App, session: Session, form: CheckedForm<End>) -> Resul
     let name = named(&session)?;
     let caller = form.with_reason(&session)?;
     app.namespaces.extend(&name, moment(&form.input.expires)?, &caller).await?;
-    plan::done(&app, &session, &home(&name))
+    plan::done(&session, &home(&name))
 }
 
 /// What should be known.
@@ -288,5 +288,5 @@ pub async fn note(app: App, session: Session, form: CheckedForm<Noted>) -> Resul
     // Forms send lines as mail does.
     let note = form.input.note.replace("\r\n", "\n").trim().to_owned();
     app.namespaces.note(&name, note, &session.caller).await?;
-    plan::done(&app, &session, &home(&name))
+    plan::done(&session, &home(&name))
 }

@@ -80,7 +80,7 @@ pub async fn rotate_many(app: App, session: Session, form: CheckedForm<Nothing>)
             Err(error) => failed.push(format!("{name}: {}", error.message())),
         }
     }
-    end(&app, &session, &names, &failed)
+    end(&session, &names, &failed)
 }
 
 /// What removing them would do.
@@ -122,12 +122,12 @@ pub async fn expire_many(app: App, session: Session, form: CheckedForm<Nothing>)
         // The loop finishes what was broken off; until then nobody can claim it.
         app.loops.nudge("expire");
     }
-    end(&app, &session, &names, &failed)
+    end(&session, &names, &failed)
 }
 
-fn end(app: &App, session: &Session, names: &[NamespaceName], failed: &[String]) -> Result<Response> {
+fn end(session: &Session, names: &[NamespaceName], failed: &[String]) -> Result<Response> {
     if failed.is_empty() {
-        return plan::done(app, session, "/namespaces");
+        return plan::done(session, "/namespaces");
     }
     let mut text = format!("Done for {} of {}.", names.len() - failed.len(), names.len());
     for why in failed.iter().take(TOLD_MAX) {

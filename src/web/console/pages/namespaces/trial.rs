@@ -89,6 +89,6 @@ pub async fn test(app: App, session: Session, _: CheckedForm<Nothing>) -> Result
         cause: login.err().map(Foreign::of),
         reclaim_at: moment(reclaim_at),
         expires: moment(expires),
-        entry: plan::entry(&app, &session)?,
+        entry: session.caller.receipt(),
     }))
 }
