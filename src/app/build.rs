@@ -1,6 +1,7 @@
 //! From settings to an appliance: which part is made of what.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::premises;
 use super::settings::{self, Effective, Settings};
 use super::sign_in;
 use crate::base::{Clock, Error, Result, Secret, Span};
+use crate::domain::Domain;
 use crate::domain::accounts::{Accounts, Administrator, Probe};
 use crate::domain::alarms::Alarms;
 use crate::domain::audit::Audit;
@@ -24,8 +26,9 @@ use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
-use crate::domain::operators::{Elsewhere, Operators};
-use crate::domain::vitals::{self, Vitals};
+use crate::domain::operators::Operators;
+use crate::domain::parts::Parts;
+use crate::domain::vitals::{Around, Places, Vitals};
 use crate::domain::wraps::Wraps;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
@@ -37,35 +40,13 @@ use crate::proto::urls::RootUrl;
 use crate::store::{Checked, KeySource, Shelf, Store, check_backup_file};
 use crate::web::Router;
 use crate::web::peer::TrustProxy;
-use crate::web::state::{App, InHand, Parts, ShownSetting};
+use crate::web::state::{App, InHand, ShownSetting, State};
 
-/// All parts of an appliance, at rest: nothing listens and no loop runs.
+/// An appliance at rest: nothing listens and no loop runs.
 #[derive(Clone)]
 pub struct Appliance {
-    /// What it remembers.
-    pub store: Store,
-    /// The broker users it answers for.
-    pub accounts: Accounts,
-    /// Who it is to the broker.
-    pub administrator: Administrator,
-    /// What it lends on the message bus.
-    pub namespaces: Namespaces,
-    /// What it lends to machines.
-    pub hosts: Hosts,
-    /// What keeps the broker from overflowing.
-    pub guard: Guard,
-    /// The keeper of the backups.
-    pub backups: Backups,
-    /// The keeper of the sealing key.
-    pub keys: SealingKey,
-    /// The people who use the console.
-    pub operators: Operators,
-    /// What runs by itself.
-    pub loops: Loops,
-    /// What people should hear.
-    pub notices: Notices,
-    /// Whether it is well.
-    pub vitals: Vitals,
+    /// All that it does.
+    pub domain: Domain,
     /// What its handlers work with.
     pub app: App,
     /// Everything that it serves.
@@ -81,45 +62,21 @@ impl Appliance {
 
     /// The same on a store that is open already.
     pub fn on(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
-        let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
-        let auth = Auth::new(store.clone(), remote.clone(), rates(settings), clock.clone())?;
-        let work = work(&store, settings, &clock, broker, remote, &auth)?;
-        let keys = SealingKey::new(store.clone());
-        let operators = Operators::new(store.clone());
-        let loops = Loops::new(store.clone(), loops::all(settings, &clock, &work));
-        let elsewhere = sign_in::elsewhere(settings, &operators, &clock)?;
-        let vitals = vitals(&store, settings, &clock, (&work, &elsewhere), &auth, &loops);
-        let loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, wraps, .. } =
-            work;
-        let alarms =
-            Alarms::new(store.clone(), vitals.clone(), guard.clone(), notices.clone(), backups.clone(), clock.clone());
-        let leases = Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone());
-        let app = App::new(Parts {
-            auth,
-            leases,
-            wraps,
-            administrator: administrator.clone(),
-            namespaces: namespaces.clone(),
-            hosts: hosts.clone(),
-            guard: guard.clone(),
-            notices: notices.clone(),
-            alarms,
-            loops: loops.clone(),
-            vitals: vitals.clone(),
-            store: store.clone(),
-            audit,
-            backups: backups.clone(),
-            keys: keys.clone(),
-            operators: operators.clone(),
-            elsewhere,
+        let parts = Arc::new(parts(store, settings, clock, broker)?);
+        let loops = Loops::new(parts.store.clone(), loops::all(settings, &parts));
+        let vitals = Vitals::new(parts.clone(), loops.clone(), around(settings));
+        let alarms = Alarms::new(parts.clone(), vitals.clone());
+        let domain = Domain { parts, loops, vitals, alarms };
+        let listen = &settings.listen;
+        let app = App::new(State {
+            domain: domain.clone(),
             settings: shown_settings(settings),
-            clock,
-            public_url: settings.listen.public_url.clone(),
-            force_ssl: settings.listen.force_ssl,
+            public_url: listen.public_url.clone(),
+            force_ssl: listen.force_ssl,
             metrics_token: settings.metrics_token.clone(),
             meters: Default::default(),
-            trust_proxy: trust_proxy(&settings.listen.trust_proxy),
-            in_hand: InHand::new(settings.listen.limits.requests, settings.listen.limits.requests_each),
+            trust_proxy: trust_proxy(&listen.trust_proxy),
+            in_hand: InHand::new(listen.limits.requests, listen.limits.requests_each),
             body_timeout: settings.patience.body,
             body_room: Default::default(),
             tasks: Default::default(),
@@ -128,22 +85,15 @@ impl Appliance {
             list_cache: Default::default(),
         });
         let router = crate::web::router(app.clone());
-        Ok(Self {
-            store,
-            accounts,
-            administrator,
-            namespaces,
-            hosts,
-            guard,
-            notices,
-            backups,
-            keys,
-            operators,
-            loops,
-            vitals,
-            app,
-            router,
-        })
+        Ok(Self { domain, app, router })
+    }
+}
+
+impl Deref for Appliance {
+    type Target = Domain;
+
+    fn deref(&self) -> &Domain {
+        &self.domain
     }
 }
 
@@ -152,19 +102,12 @@ fn shown_settings(settings: &Settings) -> Vec<ShownSetting> {
     settings.effective.iter().cloned().map(shown).collect()
 }
 
-/// What the loops work on, and most others, too.
-fn work(
-    store: &Store,
-    settings: &Settings,
-    clock: &Clock,
-    broker: Option<Arc<dyn Broker>>,
-    remote: Option<Authority>,
-    auth: &Auth,
-) -> Result<loops::Parts> {
+fn parts(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Parts> {
+    let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
+    let auth = Auth::new(store.clone(), remote.clone(), rates(settings), clock.clone())?;
     let always = settings.namespaces.verify_logins;
     let probe = if broker.is_some() { Some(Probe { door: amqp_door(settings)?, always }) } else { None };
     let accounts = Accounts::new(store.clone(), broker, probe);
-    let administrator = Administrator::new(accounts.clone(), settings.amqp.vhost.clone())?;
     let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules(settings));
     let notices = Notices::new(store.clone(), outbox::ways(settings)?);
     let dns = Dns::new(&settings.hosts.dns)?;
@@ -177,47 +120,43 @@ fn work(
         clock.clone(),
         guard_rules(settings),
     );
-    let audit = Audit::new(store.clone());
-    let backups = Backups::new(store.clone(), backup_rules(settings));
-    let tallies = Arc::default();
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
-    Ok(loops::Parts { accounts, administrator, namespaces, hosts, guard, notices, audit, backups, tallies, wraps })
+    let operators = Operators::new(store.clone());
+    Ok(Parts {
+        administrator: Administrator::new(accounts.clone(), settings.amqp.vhost.clone())?,
+        leases: Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone()),
+        audit: Audit::new(store.clone()),
+        backups: Backups::new(store.clone(), backup_rules(settings)),
+        keys: SealingKey::new(store.clone()),
+        elsewhere: sign_in::elsewhere(settings, &operators, &clock)?,
+        store,
+        clock,
+        auth,
+        accounts,
+        namespaces,
+        hosts,
+        guard,
+        notices,
+        wraps,
+        operators,
+    })
 }
 
-fn vitals(
-    store: &Store,
-    settings: &Settings,
-    clock: &Clock,
-    (work, elsewhere): (&loops::Parts, &Option<Elsewhere>),
-    auth: &Auth,
-    loops: &Loops,
-) -> Vitals {
-    Vitals::new(vitals::Parts {
-        store: store.clone(),
-        accounts: work.accounts.clone(),
-        administrator: work.administrator.clone(),
-        auth: auth.clone(),
-        elsewhere: elsewhere.clone(),
-        namespaces: work.namespaces.clone(),
-        hosts: work.hosts.clone(),
-        notices: work.notices.clone(),
-        tallies: work.tallies.clone(),
-        loops: loops.clone(),
-        backups: work.backups.clone(),
+fn around(settings: &Settings) -> Around {
+    Around {
         vhost: settings.amqp.vhost.clone(),
         places: places(settings),
         premises: premises::premises(settings),
         log: settings.log.tail.clone(),
-        clock: clock.clone(),
-    })
+    }
 }
 
-fn places(settings: &Settings) -> vitals::Places {
+fn places(settings: &Settings) -> Places {
     let key_file = match &settings.key {
         settings::KeySource::File(path) => Some(path.clone()),
         settings::KeySource::Passphrase(_) => None,
     };
-    vitals::Places { data_dir: settings.data_dir.clone(), key_file }
+    Places { data_dir: settings.data_dir.clone(), key_file }
 }
 
 /// The broker of these settings, if they name one. It is not asked anything yet.

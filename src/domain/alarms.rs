@@ -1,19 +1,20 @@
 //! What needs somebody, and which of it an operator has seen: an alarm that was acknowledged stays, and is quiet until
 //! its condition ends or changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
-use super::backups::Backups;
-use super::guard::{Guard, Health};
+use super::guard::Health;
 use super::loops::Status;
-use super::notices::{Filter, Notices};
+use super::notices::Filter;
+use super::parts::Parts;
 use super::vitals::{Figures, Grade, Vitals};
 use crate::base::audit::{Actor, Note};
-use crate::base::{Clock, Error, Result, Timestamp};
-use crate::store::{Store, Table};
+use crate::base::{Error, Result, Timestamp};
+use crate::store::Table;
 
 /// How often somebody looks whether what was acknowledged is over: whatever comes back later is loud again.
 pub const WATCH_PERIOD: Duration = Duration::from_secs(60);
@@ -70,25 +71,21 @@ pub struct Picture {
 /// The keeper of the alarms. Cheap to clone.
 #[derive(Clone)]
 pub struct Alarms {
-    store: Store,
+    parts: Arc<Parts>,
     vitals: Vitals,
-    guard: Guard,
-    notices: Notices,
-    backups: Backups,
-    clock: Clock,
 }
 
 impl Alarms {
-    /// Puts the parts together.
-    pub fn new(store: Store, vitals: Vitals, guard: Guard, notices: Notices, backups: Backups, clock: Clock) -> Self {
-        Self { store, vitals, guard, notices, backups, clock }
+    /// Looks at these parts, through `vitals` at all of them.
+    pub fn new(parts: Arc<Parts>, vitals: Vitals) -> Self {
+        Self { parts, vitals }
     }
 
     /// Looks at everything.
     pub async fn picture(&self) -> Result<Picture> {
         let figures = self.vitals.figures()?;
         let mut alarms = of_figures(&figures);
-        let dead = self.notices.list(Filter::Dead, None, DEAD_MAX)?.len();
+        let dead = self.parts.notices.list(Filter::Dead, None, DEAD_MAX)?.len();
         if dead > 0 {
             alarms.push(alarm(
                 "notices",
@@ -98,7 +95,7 @@ impl Alarms {
         }
         let queues = self.queues(&mut alarms)?;
         let backups = self.backups(&mut alarms).await?;
-        self.store.read(|tx| {
+        self.parts.store.read(|tx| {
             for alarm in &mut alarms {
                 alarm.acknowledged = tx.get(&ACKNOWLEDGED, &alarm.key)?.filter(|seen| seen.text == alarm.text);
             }
@@ -109,7 +106,7 @@ impl Alarms {
     }
 
     fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<[(Health, usize); 5]> {
-        let queues = self.guard.seen_queues()?;
+        let queues = self.parts.guard.seen_queues()?;
         let count = |health: Health| queues.iter().filter(|queue| queue.health == health).count();
         let counts = [Health::Doomed, Health::Warned, Health::Growing, Health::Exempt, Health::Normal];
         let counts = counts.map(|health| (health, count(health)));
@@ -126,15 +123,15 @@ impl Alarms {
     }
 
     async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {
-        let backups = self.backups.clone();
+        let backups = self.parts.backups.clone();
         // A look into every file: not on a thread that answers others.
         let listed = tokio::task::spawn_blocking(move || backups.list()).await;
         let listed = listed.map_err(|e| Error::internal("listing backups", e))??;
         let newest = listed.iter().filter_map(|(listed, _)| listed.label.as_ref().map(|label| label.made)).max();
-        let age_max = self.backups.period().saturating_mul(BACKUP_PERIODS_MAX);
+        let age_max = self.parts.backups.period().saturating_mul(BACKUP_PERIODS_MAX);
         match newest {
             None => alarms.push(alarm("backups none", Grade::Warning, "There is no backup yet")),
-            Some(made) if self.clock.now().since(made) > age_max => {
+            Some(made) if self.parts.clock.now().since(made) > age_max => {
                 alarms.push(alarm(
                     "backups old",
                     Grade::Problem,
@@ -164,7 +161,8 @@ impl Alarms {
             return Err(Error::conflict(format!("the alarm says something else now: {}", alarm.text)));
         }
         let (caller, reason) = (caller.because(reason), reason.to_owned());
-        self.store
+        self.parts
+            .store
             .write(move |tx| {
                 tx.audit(caller.note("alarm.acknowledge", &alarm.key).with("text", alarm.text.clone()));
                 let by = caller.actor().to_string();
@@ -176,12 +174,13 @@ impl Alarms {
 
     /// Forgets what was acknowledged and is over or has changed.
     pub async fn forget_ended(&self) -> Result<()> {
-        let is_any = !self.store.read(|tx| tx.scan(&ACKNOWLEDGED, std::ops::Bound::Unbounded, 1))?.is_empty();
+        let is_any = !self.parts.store.read(|tx| tx.scan(&ACKNOWLEDGED, std::ops::Bound::Unbounded, 1))?.is_empty();
         if !is_any {
             return Ok(());
         }
         let alarms = self.picture().await?.alarms;
-        self.store
+        self.parts
+            .store
             .write(move |tx| {
                 for (key, seen) in tx.scan(&ACKNOWLEDGED, ALARMS_MAX)? {
                     let holds = alarms.iter().any(|alarm| alarm.key == key && alarm.text == seen.text);

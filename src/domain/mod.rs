@@ -1,9 +1,10 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `alarms → auth, backups, guard, loops, notices, vitals` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, tally` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, tally` ·
+//! `accounts → auth` · `alarms → auth, guard, loops, notices, parts, vitals` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, tally` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, tally` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
-//! `vitals → accounts, auth, backups, hosts, loops, namespaces, notices, operators`. Of `auth` the others use `Caller`, the proof of who asks; those that take
+//! `parts → accounts, audit, auth, backups, guard, hosts, keys, leases, namespaces, notices, operators, wraps` ·
+//! `vitals → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `vitals` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
@@ -20,6 +21,28 @@ pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions
+pub mod parts; // the list of all that work when they are asked
 pub mod tally; // how much was lent in each of the last hours
 pub mod vitals; // figures for health, metrics and the console
 pub mod wraps; // hand-over links that open once
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The appliance without its faces: its parts, and what watches over them. Cheap to clone.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each is named like its module, which says what it does")]
+pub struct Domain {
+    pub parts: Arc<parts::Parts>,
+    pub loops: loops::Loops,
+    pub vitals: vitals::Vitals,
+    pub alarms: alarms::Alarms,
+}
+
+impl Deref for Domain {
+    type Target = parts::Parts;
+
+    fn deref(&self) -> &parts::Parts {
+        &self.parts
+    }
+}

@@ -1,5 +1,6 @@
 //! What handlers work with: the domain, and the few settings that are about HTTP.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,23 +13,8 @@ use super::api::pulse::ListCache;
 use super::crowd::{Crowd, Presence};
 use super::metrics::Meters;
 use super::peer::{Peer, TrustProxy};
-use crate::base::{Clock, Secret};
-use crate::domain::accounts::Administrator;
-use crate::domain::alarms::Alarms;
-use crate::domain::audit::Audit;
-use crate::domain::auth::Auth;
-use crate::domain::backups::Backups;
-use crate::domain::guard::Guard;
-use crate::domain::hosts::Hosts;
-use crate::domain::keys::SealingKey;
-use crate::domain::leases::Leases;
-use crate::domain::loops::Loops;
-use crate::domain::namespaces::Namespaces;
-use crate::domain::notices::Notices;
-use crate::domain::operators::{Elsewhere, Operators};
-use crate::domain::vitals::Vitals;
-use crate::domain::wraps::Wraps;
-use crate::store::Store;
+use crate::base::Secret;
+use crate::domain::Domain;
 
 /// The value in force of one setting, for people. Secrets are masked.
 #[derive(Clone, Debug)]
@@ -45,48 +31,14 @@ pub struct ShownSetting {
 
 /// Everything behind the routes. Cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<State>);
 
-/// The parts of an [`App`].
-pub struct Parts {
-    /// The doorkeeper.
-    pub auth: Auth,
-    /// Who we are to the broker.
-    pub administrator: Administrator,
-    /// The namespaces.
-    pub namespaces: Namespaces,
-    /// All that is lent.
-    pub leases: Leases,
-    /// Hand-over links.
-    pub wraps: Wraps,
-    /// The machines.
-    pub hosts: Hosts,
-    /// What keeps the broker from overflowing.
-    pub guard: Guard,
-    /// What people should hear.
-    pub notices: Notices,
-    /// What needs somebody.
-    pub alarms: Alarms,
-    /// What runs by itself.
-    pub loops: Loops,
-    /// The state of the appliance.
-    pub vitals: Vitals,
-    /// The store, for the audit log.
-    pub store: Store,
-    /// The keeper of the audit log.
-    pub audit: Audit,
-    /// The keeper of the backups.
-    pub backups: Backups,
-    /// The keeper of the sealing key.
-    pub keys: SealingKey,
-    /// The people who use the console.
-    pub operators: Operators,
-    /// Their sign-ins by an issuer, if there is one.
-    pub elsewhere: Option<Elsewhere>,
+/// What an [`App`] is made of: the domain, and what is about HTTP.
+pub struct State {
+    /// The appliance without its faces.
+    pub domain: Domain,
     /// The settings, for people.
     pub settings: Vec<ShownSetting>,
-    /// What time it is.
-    pub clock: Clock,
     /// What clients are told our address is; from the request when not set.
     pub public_url: Option<url::Url>,
     /// Whether plain requests are sent to https.
@@ -141,15 +93,23 @@ impl InHand {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(state))
     }
 }
 
-impl std::ops::Deref for App {
-    type Target = Parts;
+impl Deref for App {
+    type Target = State;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &State {
         &self.0
+    }
+}
+
+impl Deref for State {
+    type Target = Domain;
+
+    fn deref(&self) -> &Domain {
+        &self.domain
     }
 }

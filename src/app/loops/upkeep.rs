@@ -1,13 +1,15 @@
 //! The loops that keep the store and its audit log over the years.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Parts, each, lines};
+use super::{each, lines};
 use crate::app::settings::Settings;
-use crate::base::{Clock, Result};
+use crate::base::Result;
 use crate::domain::auth::Caller;
 use crate::domain::backups::Taken;
 use crate::domain::loops::Loop;
+use crate::domain::parts::Parts;
 use crate::store::Contents;
 
 /// How often the signed head of the audit log goes to the log. No setting: it is a line.
@@ -20,34 +22,34 @@ const FIRST_BACKUP: Duration = Duration::from_secs(10 * 60);
 /// When it tries that one.
 const FIRST_DRILL: Duration = Duration::from_secs(60 * 60);
 
-pub(super) fn list(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop> {
+pub(super) fn list(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
     vec![
         each(
             "checkpoint",
             CHECKPOINT_PERIOD,
             "an hour of the audit log is the most that could be cut off unseen",
-            work,
+            parts,
             plan_checkpoint,
             tell_checkpoint,
         ),
         Loop {
-            first: Some(clock.now().plus(FIRST_BACKUP)),
+            first: Some(parts.clock.now().plus(FIRST_BACKUP)),
             ..each(
                 "backup",
                 settings.backup.period,
                 "what is lent and changed since the last one is what a lost disk costs",
-                work,
+                parts,
                 plan_backup,
                 back_up,
             )
         },
         Loop {
-            first: Some(clock.now().plus(FIRST_DRILL)),
+            first: Some(parts.clock.now().plus(FIRST_DRILL)),
             ..each(
                 "drill",
                 DRILL_PERIOD,
                 "that the newest backup becomes a store is known before it is needed",
-                work,
+                parts,
                 plan_drill,
                 drill,
             )
@@ -55,35 +57,35 @@ pub(super) fn list(settings: &Settings, clock: &Clock, work: &Parts) -> Vec<Loop
     ]
 }
 
-async fn plan_checkpoint(_: Parts) -> Result<String> {
+async fn plan_checkpoint(_: Arc<Parts>) -> Result<String> {
     Ok("write the signed head of the audit log to the log".into())
 }
 
-async fn tell_checkpoint(work: Parts) -> Result<String> {
-    let told = work.audit.tell_head()?;
+async fn tell_checkpoint(parts: Arc<Parts>) -> Result<String> {
+    let told = parts.audit.tell_head()?;
     Ok(told.map(|checkpoint| format!("the head of the log is entry {}", checkpoint.seq)).unwrap_or_default())
 }
 
-async fn plan_backup(work: Parts) -> Result<String> {
-    let surplus = work.backups.surplus()?;
+async fn plan_backup(parts: Arc<Parts>) -> Result<String> {
+    let surplus = parts.backups.surplus()?;
     Ok(lines(
         std::iter::once("take a backup".to_owned()).chain(surplus.iter().map(|name| format!("remove {name}"))),
         |line| line,
     ))
 }
 
-async fn back_up(work: Parts) -> Result<String> {
-    let Taken { name, checked, removed } = work.backups.take(&Caller::of_loop("backup")).await?;
+async fn back_up(parts: Arc<Parts>) -> Result<String> {
+    let Taken { name, checked, removed } = parts.backups.take(&Caller::of_loop("backup")).await?;
     let Contents { records, entries } = checked.contents;
     Ok(format!("{name} holds {records} records and {entries} audit entries; {} old ones were removed", removed.len()))
 }
 
-async fn plan_drill(_: Parts) -> Result<String> {
+async fn plan_drill(_: Arc<Parts>) -> Result<String> {
     Ok("make a store of the newest backup, aside, and look at it".into())
 }
 
-async fn drill(work: Parts) -> Result<String> {
-    let drilled = work.backups.drill(&Caller::of_loop("drill")).await?;
+async fn drill(parts: Arc<Parts>) -> Result<String> {
+    let drilled = parts.backups.drill(&Caller::of_loop("drill")).await?;
     Ok(match drilled {
         None => String::new(),
         Some((name, drilled)) => format!("{name} becomes a store with {} records", drilled.contents.records),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::record::{self, Channel, End, NOTICES, OUTBOX, Place, Record, Waiting};
 use super::{LOOP, Notices, cut};
 use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::meter::Counter;
 use crate::base::{Error, Kind, Result, Timestamp};
 
 /// The pause after a first failure; it doubles after each.
@@ -48,6 +49,17 @@ pub struct Delivered {
     pub pruned: usize,
 }
 
+/// What became of deliveries since the start.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    /// Taken by their receivers.
+    pub sent: Counter,
+    /// Failed, to be tried again.
+    pub retried: Counter,
+    /// Given up.
+    pub dead: Counter,
+}
+
 impl Delivered {
     fn add(&mut self, other: Self) {
         self.sent += other.sent;
@@ -83,6 +95,11 @@ impl Notices {
             futures_util::stream::iter(lanes).map(|lane| self.run_lane(lane, until)).buffer_unordered(LANES_MAX);
         while let Some(of_lane) = running.next().await {
             done.add(of_lane);
+        }
+        let tallies = &*self.tallies;
+        for (tally, count) in [(&tallies.sent, done.sent), (&tallies.retried, done.failed), (&tallies.dead, done.dead)]
+        {
+            tally.add(count as u64);
         }
         done.pruned = self.prune().await?;
         Ok(done)

@@ -1,23 +1,11 @@
 //! Figures for metrics and the console.
 
 use super::Vitals;
-use crate::base::meter::Counter;
 use crate::base::{Result, Timestamp};
 use crate::domain::loops::Status;
 use crate::ports::broker::Calls;
 use crate::ports::host::{self, Process};
 use crate::store::{Entry, Filter};
-
-/// What became of deliveries since the start. The loop `deliver` counts here.
-#[derive(Debug, Default)]
-pub struct Tallies {
-    /// Taken by their receivers.
-    pub sent: Counter,
-    /// Failed, to be tried again.
-    pub retried: Counter,
-    /// Given up.
-    pub dead: Counter,
-}
 
 /// Figures at one moment.
 #[derive(Clone, Debug)]
@@ -56,7 +44,7 @@ impl Vitals {
         let parts = &self.parts;
         let stand = parts.accounts.stand()?;
         let (audit_sequence, audit_last) = self.last_entry()?;
-        let store = host::file(&parts.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
+        let store = host::file(&self.around.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
         Ok(Figures {
             namespaces: parts.namespaces.count()?,
             accounts: stand.count,
@@ -69,14 +57,9 @@ impl Vitals {
             process: Process::now(),
             started: self.started_at,
             uptime_seconds: self.uptime().as_secs_f64(),
-            loops: parts.loops.list()?,
+            loops: self.loops.list()?,
             administrator_refused: parts.accounts.broker().ok().map(|broker| broker.acting().is_refused),
         })
-    }
-
-    /// What became of notices since the start.
-    pub fn tallies(&self) -> &Tallies {
-        &self.parts.tallies
     }
 
     /// How the calls of the broker went; `None` while none is configured.

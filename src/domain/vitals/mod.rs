@@ -13,19 +13,14 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 pub use diagnosis::{CertificateFile, Finding, Grade, Premises, installed};
-pub use figures::{Figures, Tallies};
+pub use figures::Figures;
 
-use super::accounts::{Accounts, Administrator, TAG};
-use super::auth::Auth;
-use super::backups::Backups;
-use super::hosts::Hosts;
+use super::accounts::TAG;
 use super::loops::Loops;
-use super::namespaces::Namespaces;
-use super::notices::Notices;
-use super::operators::Elsewhere;
-use crate::base::{Clock, Error, Kind, Result, Timestamp, VhostName};
+use super::parts::Parts;
+use crate::base::{Error, Kind, Result, Timestamp, VhostName};
 use crate::ports::log::Tail;
-use crate::store::{Store, Table};
+use crate::store::Table;
 
 /// How long an answer about the broker is believed, so that a load balancer's checks do not become its load.
 const BROKER_FRESH: Duration = Duration::from_secs(2);
@@ -60,30 +55,8 @@ pub struct Places {
     pub key_file: Option<PathBuf>,
 }
 
-/// What is looked at.
-pub struct Parts {
-    /// The store.
-    pub store: Store,
-    /// Broker users.
-    pub accounts: Accounts,
-    /// Who we are to the broker.
-    pub administrator: Administrator,
-    /// Who is asking.
-    pub auth: Auth,
-    /// Sign-ins by an issuer, if there is one.
-    pub elsewhere: Option<Elsewhere>,
-    /// What is lent on the message bus.
-    pub namespaces: Namespaces,
-    /// What is lent to machines.
-    pub hosts: Hosts,
-    /// What people should hear.
-    pub notices: Notices,
-    /// What became of it.
-    pub tallies: Arc<Tallies>,
-    /// What runs by itself.
-    pub loops: Loops,
-    /// The way back.
-    pub backups: Backups,
+/// What stands around the parts, for the doctor.
+pub struct Around {
     /// Where users are lent.
     pub vhost: VhostName,
     /// Where things lie.
@@ -92,14 +65,14 @@ pub struct Parts {
     pub premises: Premises,
     /// The last lines of the log.
     pub log: Tail,
-    /// What time it is.
-    pub clock: Clock,
 }
 
 /// The state of the appliance. Cheap to clone.
 #[derive(Clone)]
 pub struct Vitals {
     parts: Arc<Parts>,
+    loops: Loops,
+    around: Arc<Around>,
     started: Instant,
     started_at: Timestamp,
     begun: Duration,
@@ -109,10 +82,12 @@ pub struct Vitals {
 
 impl Vitals {
     /// Begins to count the uptime.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Arc<Parts>, loops: Loops, around: Around) -> Self {
         let (started_at, begun) = (parts.clock.now(), parts.clock.elapsed());
         Self {
-            parts: parts.into(),
+            parts,
+            loops,
+            around: around.into(),
             started: Instant::now(),
             started_at,
             begun,
@@ -129,7 +104,7 @@ impl Vitals {
     /// Takes down where it listens, for the doctor.
     pub fn listens_on(&self, address: SocketAddr) {
         // It listens once in its life.
-        let _ = self.parts.premises.listens.set(address);
+        let _ = self.around.premises.listens.set(address);
     }
 
     /// Time since the start.
@@ -139,7 +114,7 @@ impl Vitals {
 
     /// The last lines of the log, the oldest first.
     pub fn log_tail(&self) -> Vec<String> {
-        self.parts.log.lines()
+        self.around.log.lines()
     }
 
     /// All that must be well.
@@ -204,7 +179,7 @@ impl Vitals {
         if !us.tags.iter().any(|tag| tag == TAG) {
             return Err(Error::new(Kind::Unavailable, "our broker user is not an administrator"));
         }
-        if !broker.vhost_exists(&self.parts.vhost).await? {
+        if !broker.vhost_exists(&self.around.vhost).await? {
             return Err(Error::new(Kind::Unavailable, "the broker has no such vhost: see TASKCLUSTER_AMQP_VHOST"));
         }
         Ok(format!("RabbitMQ {}", overview.version))

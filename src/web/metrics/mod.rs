@@ -163,7 +163,7 @@ fn loops(text: &mut Text, loops: &[Status]) {
 }
 
 fn outbox(text: &mut Text, app: &App, figures: &Figures) {
-    let tallies = app.vitals.tallies();
+    let tallies = app.notices.tallies();
     let counts = [("sent", &tallies.sent), ("retried", &tallies.retried), ("dead", &tallies.dead)];
     let counts = counts.map(|(outcome, count)| (vec![("outcome", outcome)], count.count() as f64));
     text.family("keylender_outbox_deliveries_total", Type::Counter, "Attempts to deliver a notice.", counts);

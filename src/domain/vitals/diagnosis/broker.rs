@@ -50,8 +50,8 @@ impl Vitals {
     /// What we may do in the vhost ourselves: queues and exchanges are deleted by that.
     async fn rights(&self, broker: &dyn Broker) -> Result<Finding> {
         let us = broker.whoami().await?.name;
-        let access = broker.access(&self.parts.vhost, &AccountName::parse(&us)?).await?;
-        Ok(rights(&us, self.parts.vhost.as_str(), access.as_ref()))
+        let access = broker.access(&self.around.vhost, &AccountName::parse(&us)?).await?;
+        Ok(rights(&us, self.around.vhost.as_str(), access.as_ref()))
     }
 
     /// Administrators that look like ours and are not.

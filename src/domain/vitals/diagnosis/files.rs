@@ -24,7 +24,7 @@ const ROOT: u32 = 0;
 
 impl Vitals {
     pub(super) async fn file_findings(&self) -> Vec<Finding> {
-        let places = self.parts.places.clone();
+        let places = self.around.places.clone();
         let looked = tokio::task::spawn_blocking(move || look(&places));
         match tokio::time::timeout(LOOK_TIMEOUT, looked).await {
             Ok(Ok(findings)) => findings,

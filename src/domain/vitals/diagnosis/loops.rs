@@ -12,7 +12,7 @@ const PERIODS_MAX: u32 = 3;
 
 impl Vitals {
     pub(super) fn loop_findings(&self) -> Vec<Finding> {
-        let loops = match self.parts.loops.list() {
+        let loops = match self.loops.list() {
             Ok(loops) => loops,
             Err(error) => return vec![Finding::new("loops", Grade::Problem, error.message())],
         };

@@ -81,7 +81,7 @@ impl Vitals {
             self.broker_findings(broker_is_well),
             neighbours
         );
-        let premises = self.parts.premises.findings(self.parts.clock.now());
+        let premises = self.around.premises.findings(self.parts.clock.now());
         findings.extend([files, backups, premises, broker, self.loop_findings(), neighbours].into_iter().flatten());
         findings
     }

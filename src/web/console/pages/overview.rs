@@ -113,7 +113,7 @@ fn loops(all: &[Status]) -> Row {
 
 /// How mail leaves.
 fn mail(app: &App, picture: &Picture) -> Row {
-    let tallies = app.vitals.tallies();
+    let tallies = app.notices.tallies();
     let state = if picture.dead > 0 { (Tone::Unwell, "given up") } else { (Tone::Well, "well") };
     let counts = [
         ("sent since the start", tallies.sent.count()),

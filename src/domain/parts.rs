@@ -1,0 +1,38 @@
+//! All parts of the appliance that work when they are asked, in one list: who needs many of them takes this.
+
+use super::accounts::{Accounts, Administrator};
+use super::audit::Audit;
+use super::auth::Auth;
+use super::backups::Backups;
+use super::guard::Guard;
+use super::hosts::Hosts;
+use super::keys::SealingKey;
+use super::leases::Leases;
+use super::namespaces::Namespaces;
+use super::notices::Notices;
+use super::operators::{Elsewhere, Operators};
+use super::wraps::Wraps;
+use crate::base::Clock;
+use crate::store::Store;
+
+/// Each is a handle with no state of its own beside what its clones share. `app::build` makes this list, once.
+#[expect(missing_docs, reason = "each is named like its module, which says what it does")]
+pub struct Parts {
+    pub store: Store,
+    pub clock: Clock,
+    pub auth: Auth,
+    pub accounts: Accounts,
+    pub administrator: Administrator,
+    pub namespaces: Namespaces,
+    pub hosts: Hosts,
+    pub guard: Guard,
+    pub notices: Notices,
+    pub leases: Leases,
+    pub wraps: Wraps,
+    pub audit: Audit,
+    pub backups: Backups,
+    pub keys: SealingKey,
+    pub operators: Operators,
+    /// `None` while no issuer is configured.
+    pub elsewhere: Option<Elsewhere>,
+}
