@@ -1,4 +1,4 @@
-//! What the fuzz targets do, shared with `tests/corpus.rs`, which replays the corpus. Each target also checks what must
+//! What the fuzz targets do, shared with `tests/it/corpus.rs`, which replays the corpus. Each target also checks what must
 //! hold of whatever was read.
 
 use std::net::IpAddr;

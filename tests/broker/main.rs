@@ -23,7 +23,7 @@ mod revoke;
 mod rotation;
 mod servers;
 #[expect(dead_code, reason = "stories about the broker need less of it than those about notices")]
-#[path = "../notices/smtp.rs"]
+#[path = "../support/smtp.rs"]
 mod smtp;
 #[path = "../support/static_program.rs"]
 mod static_program;

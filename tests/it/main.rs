@@ -9,6 +9,7 @@ mod claims;
 mod cli;
 mod connections;
 mod console;
+mod corpus;
 mod crash;
 mod credentials;
 #[path = "../support/disk.rs"]
@@ -26,6 +27,7 @@ mod limits;
 mod local;
 mod loops;
 mod metrics;
+mod notices;
 mod openapi;
 mod queues;
 mod remote;

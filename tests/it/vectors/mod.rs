@@ -1,6 +1,7 @@
-//! Every recorded vector of the groups that concern the whole appliance (`tests/fixtures/vectors`), at both mounts.
+//! Every recorded vector (`tests/fixtures/vectors`): those of pure functions, and those of the whole appliance, at both mounts.
 
 mod compare;
+mod functions;
 mod host_secrets;
 mod others;
 mod pulse_http;

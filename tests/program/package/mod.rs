@@ -3,5 +3,3 @@
 mod host;
 mod init;
 mod rpm;
-#[path = "../support/static_program.rs"]
-mod static_program;

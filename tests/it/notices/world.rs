@@ -12,8 +12,8 @@ pub use keylender::ports::tls::Tls;
 use keylender::ports::webhook::Webhook;
 use keylender::store::Store;
 
-use crate::http::Receiver;
-use crate::smtp::SmtpServer;
+use super::http::Receiver;
+use super::smtp::SmtpServer;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const WEBHOOK_SECRET: &str = "canary-webhook-secret-41";

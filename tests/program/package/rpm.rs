@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Said, TOP, free_port};
+use super::host::{Host, Said, TOP, free_port};
 use crate::static_program::static_program;
 
 /// A system that has what the packages ask for, and the package that one of them replaces.

@@ -1,9 +1,7 @@
 //! Every recorded vector of the groups that concern pure functions (`tests/fixtures/vectors`). Where a vector records a
 //! defect, the comment names it and the test asks for what taskcluster.md says instead.
 
-#[path = "vectors/hosts.rs"]
 mod hosts;
-#[path = "vectors/words.rs"]
 mod words;
 
 use keylender::base::{ClientId, RoleId, Scope, Secret, Timestamp, slugid};
@@ -17,23 +15,14 @@ use keylender::proto::urls::RootUrl;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-fn group(path: &str) -> Value {
-    let text = include_str!("fixtures/vectors/taskcluster-vectors.json");
-    serde_json::from_str::<Value>(text).unwrap().pointer(path).unwrap_or_else(|| panic!("no group {path}")).clone()
-}
+use super::{group, text, vectors};
 
-/// Runs a check on every vector of a group. `count` is how many were recorded: none can get lost unseen.
+/// Runs a check on every vector of a group.
 fn each(path: &str, count: usize, check: impl Fn(&str, &Value, &Value)) {
-    let vectors: Vec<Value> = read(&group(path));
-    assert_eq!(vectors.len(), count, "{path}");
-    for vector in &vectors {
+    for vector in &vectors(path, count) {
         println!("{}", vector["id"]);
         check(text(&vector["id"]), &vector["input"], &vector["expected"]);
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
 fn read<T: DeserializeOwned>(value: &Value) -> T {

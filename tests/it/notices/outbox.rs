@@ -5,7 +5,7 @@ use std::time::Duration;
 use keylender::base::{Error, Kind};
 use keylender::domain::auth::Caller;
 
-use crate::world::*;
+use super::world::*;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

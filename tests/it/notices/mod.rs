@@ -3,5 +3,6 @@
 mod doors;
 mod http;
 mod outbox;
+#[path = "../../support/smtp.rs"]
 mod smtp;
 mod world;

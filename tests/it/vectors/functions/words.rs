@@ -5,7 +5,7 @@ use keylender::proto::formats::{NotATime, date_time, email};
 use keylender::proto::urls::RootUrl;
 use serde_json::json;
 
-use crate::{bytes, each, text};
+use super::{bytes, each, text};
 
 #[test]
 fn slugid_vectors() {

@@ -1,6 +1,6 @@
 """Uses a running Keylender through one published Python client, unmodified: target/clients/ALIAS/bin/python run.py
 
-ALIAS is one of the PyPI lines of tests/clients/packages; scripts/client-packages has made its virtual environment.
+ALIAS is one of the PyPI lines of tests/program/clients/packages; scripts/client-packages has made its virtual environment.
 The environment says which server:
   KEYLENDER_URL            such as http://127.0.0.1:8080, without a slash at the end
   CLIENT_ID, ACCESS_TOKEN  a permanent client of it that has, for this ALIAS, at least the scopes

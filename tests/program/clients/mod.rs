@@ -45,13 +45,14 @@ struct Runner {
 }
 
 fn javascript(alias: &str) -> Runner {
-    let arguments = vec![in_repository("tests/clients/run.js"), alias.into()];
+    let arguments = vec![in_repository("tests/program/clients/run.js"), alias.into()];
     Runner { program: "node".into(), arguments, package: in_repository("target/clients/node_modules").join(alias) }
 }
 
 fn python(alias: &str) -> Runner {
     let program = in_repository("target/clients").join(alias).join("bin/python");
-    Runner { program: program.clone(), arguments: vec![in_repository("tests/clients/run.py")], package: program }
+    let arguments = vec![in_repository("tests/program/clients/run.py")];
+    Runner { program: program.clone(), arguments, package: program }
 }
 
 fn in_repository(path: &str) -> PathBuf {

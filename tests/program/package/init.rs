@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
-use crate::host::{Host, Said, TOP, free_port};
+use super::host::{Host, Said, TOP, free_port};
 use crate::static_program::static_program;
 
 /// A host where the files of the package lie, and one instance that is set up.

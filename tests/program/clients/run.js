@@ -1,6 +1,6 @@
-// Uses a running Keylender through one published JavaScript client, unmodified: node tests/clients/run.js ALIAS
+// Uses a running Keylender through one published JavaScript client, unmodified: node tests/program/clients/run.js ALIAS
 //
-// ALIAS is one of the npm lines of tests/clients/packages; scripts/client-packages has installed it in target/clients.
+// ALIAS is one of the npm lines of tests/program/clients/packages; scripts/client-packages has installed it in target/clients.
 // The environment says which server:
 //   KEYLENDER_URL            such as http://127.0.0.1:8080, without a slash at the end
 //   CLIENT_ID, ACCESS_TOKEN  a permanent client of it that has, for this ALIAS, at least the scopes

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -19,9 +20,11 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::prelude::*;
 
-use crate::http::Receiver;
-use crate::world::*;
+use super::http::Receiver;
+use super::world::*;
 
 const TOKEN: &str = "canary-access-token-0123456789abcdefghijk-63";
 const PASSWORD: &str = "canary-smtp-password-74";
@@ -228,14 +231,24 @@ impl Write for Log {
     }
 }
 
+/// Whether anybody listens, which other stories of this process need not pay for.
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+impl Log {
+    /// Hears every thread: what a callsite of another test cached would keep one thread from hearing it.
+    fn hear(&self) {
+        let writer = self.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let layer = layer.with_filter(dynamic_filter_fn(|_, _| HEARD.load(Ordering::Relaxed)));
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+        HEARD.store(true, Ordering::Relaxed);
+    }
+}
+
 #[tokio::test]
 async fn no_secret_and_no_text_is_logged_or_kept_as_a_reason_at_any_level() {
-    // For all threads: what a callsite of another test cached would keep this one from hearing it.
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log.hear();
     let login = Some(("lender", PASSWORD));
     let worlds = [
         World::with(|smtp, hook| Ways {
@@ -254,6 +267,7 @@ async fn no_secret_and_no_text_is_logged_or_kept_as_a_reason_at_any_level() {
         world.hook.answer("200 OK");
         assert_eq!(world.deliver_after(MINUTE).await.sent, 2);
     }
+    HEARD.store(false, Ordering::Relaxed);
     let mut said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(said.contains("could not deliver notice") && said.contains("TRACE"), "the log was heard");
     for world in &worlds {

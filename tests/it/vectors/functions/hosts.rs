@@ -5,7 +5,7 @@ use keylender::ports::dns::{Answer, Data, Kind, Question, Record, Status};
 use keylender::proto::addresses::AddressList;
 use serde_json::Value;
 
-use crate::{each, group, read, text};
+use super::{each, group, read, text};
 
 #[test]
 fn host_secrets_ip2name_vectors() {

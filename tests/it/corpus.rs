@@ -1,6 +1,6 @@
 //! Replays the corpus of every fuzz target, so that what was once found stays found.
 
-#[path = "../fuzz/targets.rs"]
+#[path = "../../fuzz/targets.rs"]
 mod targets;
 
 use std::fs;

@@ -66,7 +66,7 @@ impl Host {
         symlink("rc.d/init.d", root.join("etc/init.d")).unwrap();
         fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\n").unwrap();
         fs::write(root.join("etc/group"), "root:x:0:\n").unwrap();
-        let system = Path::new(TOP).join("tests/package/system");
+        let system = Path::new(TOP).join("tests/program/package/system");
         for (file, place) in [
             ("functions", "etc/rc.d/init.d"),
             ("chkconfig", "sbin"),
