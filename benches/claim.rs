@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::routing::MethodFilter;
 use common::{Row, Target, alternate};
 use http::Bench;
+use keylender::domain::auth::scopes;
 use keylender::ports::broker::MemoryBroker;
 use keylender::web::api::{Endpoint, Reply, Routes};
 use serde_json::json;
@@ -19,7 +20,7 @@ const REQUESTS: usize = 30_000;
 
 /// What a claim requires, and not what it does.
 static CONSTANT: Endpoint = Endpoint {
-    scope: Some("pulse:namespace:<namespace>"),
+    scope: Some(scopes::PULSE_NAMESPACE),
     ..Endpoint::public("constant", MethodFilter::POST, "/v1/constant/<namespace>", "Answers always the same.")
         .takes::<()>()
 };

@@ -18,6 +18,7 @@ mod disk;
 mod dns;
 mod dnssec;
 mod doctor;
+mod documents;
 mod hasty;
 mod held;
 mod host_rules;

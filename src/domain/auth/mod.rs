@@ -5,6 +5,7 @@ mod clients;
 mod replay;
 mod revoked;
 mod roles;
+pub mod scopes;
 mod throttle;
 mod uses;
 pub mod verify;

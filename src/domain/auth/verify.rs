@@ -2,6 +2,7 @@
 //! authenticate-hawk (taskcluster.md 2.3, vector group `authenticate_hawk`). Pure: clients come through a function,
 //! time is an argument, and nothing is remembered.
 
+use super::scopes;
 use crate::base::{ClientId, Result, Scope, Secret, Timestamp};
 use crate::proto::Refusal;
 use crate::proto::ext::Ext;
@@ -190,7 +191,7 @@ impl Signer {
         let held = roles.expand(&self.scopes);
         let Some(certificate) = &self.certificate else { return Ok(held) };
         let id = self.client_id.as_str();
-        let create = format!("auth:create-client:{id}");
+        let create = scopes::AUTH_CREATE_CLIENT.on(id);
         if let Some(issuer) = &certificate.issuer
             && !covers(&held, &create)
         {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Cause, Hosts, Lending, Verdict};
 use crate::base::{ClientId, HostName, Result, Scope};
+use crate::domain::auth::scopes;
 use crate::ports::dns::{Answer, Kind};
 use crate::proto::scopes::covers;
 
@@ -100,7 +101,7 @@ impl Hosts {
     pub async fn lacking(&self) -> Result<Option<Vec<String>>> {
         let (Some(authority), Ok(lending)) = (&self.authority, &self.rules.lending) else { return Ok(None) };
         let held = authority.scopes_of(&lending.issuer, &lending.access_token, self.clock.now()).await?;
-        let client_ids = format!("auth:create-client:{}*", lending.client_id_base);
+        let client_ids = format!("{}*", scopes::AUTH_CREATE_CLIENT.on(&lending.client_id_base));
         let needed = [format!("{}*", lending.scope_base), client_ids];
         Ok(Some(needed.into_iter().filter(|scope| !covers(&held, scope)).collect()))
     }

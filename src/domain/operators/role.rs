@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Error, Result, Scope};
+use crate::domain::auth::scopes::{self, RequiredScope};
 
 /// What a person at the console is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -23,65 +24,63 @@ pub enum Role {
 }
 
 /// How things are. Whoever may sign in may see it.
-const LOOK: &[&str] = &[
-    "keylender:backup:list",
-    "keylender:broker:read",
-    "keylender:connection:list",
-    "keylender:doctor:read",
-    "keylender:exchange:list",
-    "keylender:exchange:show:*",
-    "keylender:host:list",
-    "keylender:host:rules",
-    "keylender:lease:list",
-    "keylender:loop:list",
-    "keylender:loop:plan:*",
-    "keylender:namespace:list",
-    "keylender:namespace:show:*",
-    "keylender:notice:list",
-    "keylender:queue:list",
-    "keylender:queue:rules",
-    "keylender:queue:show:*",
+const LOOK: &[RequiredScope] = &[
+    scopes::BACKUP_LIST,
+    scopes::BROKER_READ,
+    scopes::CONNECTION_LIST,
+    scopes::DOCTOR_READ,
+    scopes::EXCHANGE_LIST,
+    scopes::EXCHANGE_SHOW.for_all(),
+    scopes::HOST_LIST,
+    scopes::HOST_RULES,
+    scopes::LEASE_LIST,
+    scopes::LOOP_LIST,
+    scopes::LOOP_PLAN.for_all(),
+    scopes::NAMESPACE_LIST,
+    scopes::NAMESPACE_SHOW.for_all(),
+    scopes::NOTICE_LIST,
+    scopes::QUEUE_LIST,
+    scopes::QUEUE_RULES,
+    scopes::QUEUE_SHOW.for_all(),
 ];
 /// What changes what is lent and what is kept, and can be told apart in the audit log.
-const WORK: &[&str] = &[
-    "keylender:alarm:acknowledge",
-    "keylender:backup:take",
-    "keylender:backup:verify",
-    "keylender:connection:close:*",
-    "keylender:host:explain",
-    "keylender:host:rule:*",
-    "keylender:lease:revoke",
-    "keylender:loop:pause:*",
-    "keylender:loop:release:*",
-    "keylender:loop:run:*",
-    "keylender:namespace:expire:*",
-    "keylender:namespace:extend:*",
-    "keylender:namespace:note:*",
-    "keylender:namespace:owners:*",
-    "keylender:namespace:rotate:*",
-    "keylender:notice:drop:*",
-    "keylender:notice:resend:*",
-    "keylender:notice:test",
-    "keylender:queue:delete:*",
-    "keylender:queue:purge:*",
-    "keylender:queue:rule:*",
+const WORK: &[RequiredScope] = &[
+    scopes::ALARM_ACKNOWLEDGE,
+    scopes::BACKUP_TAKE,
+    scopes::BACKUP_VERIFY,
+    scopes::CONNECTION_CLOSE.for_all(),
+    scopes::HOST_EXPLAIN,
+    scopes::HOST_RULE.for_all(),
+    scopes::LEASE_REVOKE,
+    scopes::LOOP_PAUSE.for_all(),
+    scopes::LOOP_RELEASE.for_all(),
+    scopes::LOOP_RUN.for_all(),
+    scopes::NAMESPACE_EXPIRE.for_all(),
+    scopes::NAMESPACE_EXTEND.for_all(),
+    scopes::NAMESPACE_NOTE.for_all(),
+    scopes::NAMESPACE_OWNERS.for_all(),
+    scopes::NAMESPACE_ROTATE.for_all(),
+    scopes::NOTICE_DROP.for_all(),
+    scopes::NOTICE_RESEND.for_all(),
+    scopes::NOTICE_TEST,
+    scopes::QUEUE_DELETE.for_all(),
+    scopes::QUEUE_PURGE.for_all(),
+    scopes::QUEUE_RULE.for_all(),
 ];
 /// Who did what, and who may.
-const EXAMINE: &[&str] = &[
-    "keylender:audit:find-secret",
-    "keylender:audit:read",
-    "keylender:backup:verify",
-    "keylender:client:list",
-    "keylender:holding:read",
-    "keylender:host:explain",
-    "keylender:key:show",
-    "keylender:operator:list",
-    "keylender:role:list",
-    "keylender:session:list",
-    "keylender:setting:list",
+const EXAMINE: &[RequiredScope] = &[
+    scopes::AUDIT_FIND_SECRET,
+    scopes::AUDIT_READ,
+    scopes::BACKUP_VERIFY,
+    scopes::CLIENT_LIST,
+    scopes::HOLDING_READ,
+    scopes::HOST_EXPLAIN,
+    scopes::KEY_SHOW,
+    scopes::OPERATOR_LIST,
+    scopes::ROLE_LIST,
+    scopes::SESSION_LIST,
+    scopes::SETTING_LIST,
 ];
-/// All that there is.
-const EVERYTHING: &[&str] = &["*"];
 
 impl Role {
     /// All of them, from little to much.
@@ -109,13 +108,13 @@ impl Role {
 
     /// Its scopes: the same that clients of the API need for the same calls.
     pub fn scopes(self) -> Vec<Scope> {
-        let lists: &[&[&str]] = match self {
+        let lists: &[&[RequiredScope]] = match self {
             Self::Viewer => &[LOOK],
             Self::Operator => &[LOOK, WORK],
             Self::Auditor => &[LOOK, EXAMINE],
-            Self::Admin => &[EVERYTHING],
+            Self::Admin => return Scope::parse("*").into_iter().collect(),
         };
-        lists.iter().copied().flatten().filter_map(|scope| Scope::parse(scope).ok()).collect()
+        lists.iter().copied().flatten().filter_map(|scope| Scope::parse(&scope.to_string()).ok()).collect()
     }
 }
 

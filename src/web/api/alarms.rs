@@ -8,13 +8,14 @@ use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::alarms::{Acknowledged, Alarm};
+use crate::domain::auth::scopes;
 use crate::web::state::App;
 
 static LIST: Endpoint = endpoint(
     "listAlarms",
     MethodFilter::GET,
     "/alarms",
-    "keylender:doctor:read",
+    scopes::DOCTOR_READ,
     "Lists what needs somebody, and who has seen it.",
 )
 .answers::<List>();
@@ -22,7 +23,7 @@ static ACKNOWLEDGE: Endpoint = endpoint(
     "acknowledgeAlarm",
     MethodFilter::PUT,
     "/alarms/<alarm>/acknowledge",
-    "keylender:alarm:acknowledge",
+    scopes::ALARM_ACKNOWLEDGE,
     "Notes that somebody has seen an alarm: it is quiet until its condition ends or changes.",
 )
 .takes::<Seen>()

@@ -10,6 +10,7 @@ use super::{Call, Endpoint, QueryParameter, Reply, Routes, detached, nothing};
 use crate::base::audit::Outcome;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::audit;
+use crate::domain::auth::scopes;
 use crate::proto::formats;
 use crate::store::{self, ActionPattern, Checkpoint, Filter};
 use crate::web::state::App;
@@ -37,7 +38,7 @@ static SHOW: Endpoint = Endpoint {
         "showAudit",
         MethodFilter::GET,
         "/audit",
-        "keylender:audit:read",
+        scopes::AUDIT_READ,
         "Shows entries of the audit log that fit a filter, a page at a time.",
     )
     .answers::<Page>()
@@ -46,7 +47,7 @@ static VERIFY: Endpoint = endpoint(
     "verifyAudit",
     MethodFilter::POST,
     "/audit/verify",
-    "keylender:audit:read",
+    scopes::AUDIT_READ,
     "Walks the whole chain of the audit log.",
 )
 .answers::<Verified>();
@@ -56,7 +57,7 @@ static CHECKPOINT: Endpoint = Endpoint {
         "auditCheckpoint",
         MethodFilter::GET,
         "/audit/checkpoint",
-        "keylender:audit:read",
+        scopes::AUDIT_READ,
         "Signs the head of the audit chain, or an earlier entry.",
     )
     .answers::<Checkpoints>()
@@ -65,7 +66,7 @@ static PRUNE: Endpoint = endpoint(
     "pruneAudit",
     MethodFilter::POST,
     "/audit/prune",
-    "keylender:audit:prune",
+    scopes::AUDIT_PRUNE,
     "Removes entries before a time, and leaves a checkpoint for them.",
 )
 .takes::<Prune>()
@@ -77,7 +78,7 @@ static REFERENCE: Endpoint = Endpoint {
         "referenceSecret",
         MethodFilter::POST,
         "/audit/reference",
-        "keylender:audit:find-secret",
+        scopes::AUDIT_FIND_SECRET,
         "Says by which references the log knows a secret.",
     )
     .takes_as(secret_schema)

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::clients::endpoint;
 use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing};
 use crate::base::{Error, Result, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::backups::{Fate, Taken};
 use crate::store::{Checked, Contents};
 use crate::web::state::App;
@@ -15,7 +16,7 @@ static LIST: Endpoint = endpoint(
     "listBackups",
     MethodFilter::GET,
     "/backups",
-    "keylender:backup:list",
+    scopes::BACKUP_LIST,
     "Lists backups, and what is known of each.",
 )
 .answers::<List>();
@@ -23,7 +24,7 @@ static TAKE: Endpoint = endpoint(
     "takeBackup",
     MethodFilter::POST,
     "/backups",
-    "keylender:backup:take",
+    scopes::BACKUP_TAKE,
     "Takes a backup now, and reads it again.",
 )
 .answers::<Whole>();
@@ -31,7 +32,7 @@ static VERIFY: Endpoint = endpoint(
     "verifyBackup",
     MethodFilter::POST,
     "/backups/<backup>/verify",
-    "keylender:backup:verify",
+    scopes::BACKUP_VERIFY,
     "Reads a backup again, whole.",
 )
 .answers::<Whole>();
@@ -39,7 +40,7 @@ static VERIFY_NEWEST: Endpoint = endpoint(
     "verifyNewestBackup",
     MethodFilter::POST,
     "/backups/verify",
-    "keylender:backup:verify",
+    scopes::BACKUP_VERIFY,
     "Reads the newest backup again, whole.",
 )
 .answers::<Whole>();

@@ -8,13 +8,14 @@ use super::clients::endpoint;
 use super::{Call, Endpoint, Reply, Routes, detached, nothing};
 use crate::base::{AccountName, Error, Result, Timestamp};
 use crate::domain::accounts::{Rotated, Shown, Standing};
+use crate::domain::auth::scopes;
 use crate::web::state::App;
 
 static SHOW: Endpoint = endpoint(
     "broker",
     MethodFilter::GET,
     "/broker",
-    "keylender:broker:read",
+    scopes::BROKER_READ,
     "Shows how the broker is, and who we are to it.",
 )
 .answers::<Document>();
@@ -22,7 +23,7 @@ static ROTATE: Endpoint = endpoint(
     "rotateBroker",
     MethodFilter::POST,
     "/broker/rotate",
-    "keylender:broker:rotate",
+    scopes::BROKER_ROTATE,
     "Replaces our own administrator of the broker.",
 )
 .answers::<Done>();

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::body::{self, ReadBody, Unreadable};
 use super::{Endpoint, Reply};
 use crate::base::{Error, Kind, Result, Timestamp};
+use crate::domain::auth::scopes::RequiredScope;
 use crate::domain::auth::{Caller, Presented};
 use crate::proto::scopes::Expression;
 use crate::web::error::{code, report, retry_after_seconds, status};
@@ -25,6 +26,15 @@ use crate::web::state::App;
 
 /// The decoded arguments of a route, by name.
 pub type Params = BTreeMap<String, String>;
+
+/// The scope that a route needs for what its arguments name.
+pub fn required_on(route: &str, params: &Params, scope: RequiredScope) -> String {
+    let first = route.split(['<', '{']).nth(1).and_then(|rest| rest.split(['>', '}']).next());
+    match first.and_then(|name| params.get(name)) {
+        Some(name) if scope.wants_name() => scope.on(name),
+        _ => scope.to_string(),
+    }
+}
 
 /// A call that passed the checks before its handler.
 pub struct Call {
@@ -156,7 +166,7 @@ async fn admit(
             app.meters.count_failure(presented.authorization);
         }
     })?;
-    let scope = params.iter().fold(scope.to_owned(), |scope, (name, value)| scope.replace(&format!("<{name}>"), value));
+    let scope = required_on(endpoint.route, params, scope);
     caller.require(&Expression::AllOf(vec![Expression::Scope(scope)]))?;
     Ok(caller)
 }

@@ -9,23 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
+use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::auth::{Auth, ClientChange, NewClient, ShownClient};
 use crate::proto::formats;
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint(
-    "listClients",
-    MethodFilter::GET,
-    "/clients",
-    "keylender:client:list",
-    "Lists the clients of the own store.",
-)
-.answers::<List>();
+static LIST: Endpoint =
+    endpoint("listClients", MethodFilter::GET, "/clients", scopes::CLIENT_LIST, "Lists the clients of the own store.")
+        .answers::<List>();
 static CREATE: Endpoint = endpoint(
     "createClient",
     MethodFilter::PUT,
     "/clients/<clientId>",
-    "keylender:client:create:<clientId>",
+    scopes::CLIENT_CREATE,
     "Makes a client, and shows its token this once.",
 )
 .takes::<Input>()
@@ -34,7 +30,7 @@ static DELETE: Endpoint = endpoint(
     "deleteClient",
     MethodFilter::DELETE,
     "/clients/<clientId>",
-    "keylender:client:delete:<clientId>",
+    scopes::CLIENT_DELETE,
     "Deletes a client: its token is refused from now on.",
 )
 .answers::<Done>();
@@ -42,7 +38,7 @@ static CHANGE: Endpoint = endpoint(
     "changeClient",
     MethodFilter::POST,
     "/clients/<clientId>/change",
-    "keylender:client:change:<clientId>",
+    scopes::CLIENT_CHANGE,
     "Gives a client other scopes, another end or another description; its token stays.",
 )
 .takes::<ChangeInput>()
@@ -57,7 +53,7 @@ static RESET: Endpoint = Endpoint {
         "resetClient",
         MethodFilter::POST,
         "/clients/<clientId>/reset",
-        "keylender:client:reset:<clientId>",
+        scopes::CLIENT_RESET,
         "Gives a client a new token, and shows it this once.",
     )
     .answers::<Issued<'_>>()
@@ -66,7 +62,7 @@ static CERTIFICATE: Endpoint = endpoint(
     "nameClientCertificate",
     MethodFilter::PUT,
     "/clients/<clientId>/certificate",
-    "keylender:client:certificate:<clientId>",
+    scopes::CLIENT_CERTIFICATE,
     "Says by which certificates a client is known.",
 )
 .takes::<CertificateInput>()
@@ -75,7 +71,7 @@ static DISABLE: Endpoint = endpoint(
     "disableClient",
     MethodFilter::POST,
     "/clients/<clientId>/disable",
-    "keylender:client:disable:<clientId>",
+    scopes::CLIENT_DISABLE,
     "Refuses a client until it is enabled again.",
 )
 .answers::<Done>();
@@ -83,7 +79,7 @@ static ENABLE: Endpoint = endpoint(
     "enableClient",
     MethodFilter::POST,
     "/clients/<clientId>/enable",
-    "keylender:client:disable:<clientId>",
+    scopes::CLIENT_DISABLE,
     "Believes a client again that was disabled.",
 )
 .answers::<Done>();
@@ -93,7 +89,7 @@ pub(super) const fn endpoint(
     name: &'static str,
     method: MethodFilter,
     route: &'static str,
-    scope: &'static str,
+    scope: RequiredScope,
     summary: &'static str,
 ) -> Endpoint {
     Endpoint { scope: Some(scope), ..Endpoint::public(name, method, route, summary) }

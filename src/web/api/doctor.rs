@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::clients::endpoint;
 use super::{Call, Endpoint, Reply, Routes, nothing};
 use crate::base::Result;
+use crate::domain::auth::scopes;
 use crate::domain::vitals::Finding;
 use crate::web::state::App;
 
@@ -14,7 +15,7 @@ static DOCTOR: Endpoint = endpoint(
     "doctor",
     MethodFilter::GET,
     "/doctor",
-    "keylender:doctor:read",
+    scopes::DOCTOR_READ,
     "Looks at everything closely, and says what to do.",
 )
 .answers::<Findings>();

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::clients::endpoint;
 use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing};
 use crate::base::{Error, Result, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::held::{self, Begins, End, Holding, Kind, Told, Wanted};
 use crate::proto::formats;
 use crate::web::state::App;
@@ -23,7 +24,7 @@ static AT: Endpoint = Endpoint {
         OBJECT,
         HOLDER,
     ],
-    ..endpoint("heldAt", MethodFilter::GET, "/audit/at", "keylender:audit:read", "Says who had what at a time.")
+    ..endpoint("heldAt", MethodFilter::GET, "/audit/at", scopes::AUDIT_READ, "Says who had what at a time.")
         .answers::<Answer>()
 };
 static HELD: Endpoint = Endpoint {
@@ -37,7 +38,7 @@ static HELD: Endpoint = Endpoint {
         "held",
         MethodFilter::GET,
         "/audit/held",
-        "keylender:audit:read",
+        scopes::AUDIT_READ,
         "Says who had something over time, or what somebody had.",
     )
     .answers::<Answer>()

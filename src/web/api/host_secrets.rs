@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::pulse::{PING, ping};
 use super::{Call, Endpoint, QueryParameter, Reply, Routes, call, hosts, nothing};
 use crate::base::Result;
+use crate::domain::auth::scopes;
 use crate::domain::hosts::Asker;
 use crate::proto::tempcred::Credentials;
 use crate::web::metrics::Lend;
@@ -29,7 +30,7 @@ static CREDENTIALS: Endpoint = Endpoint::public(
 /// The same path with `?explain=1`, for operators: what the asker would get and why. It lends nothing.
 static EXPLAIN: Endpoint = Endpoint {
     query: &[QueryParameter { name: "explain", pattern: "/^1$/", matches: |value| value == "1" }],
-    scope: Some("keylender:host:explain"),
+    scope: Some(scopes::HOST_EXPLAIN),
     ..Endpoint::public("credentials", MethodFilter::GET, "/credentials", "Says what the asker would get, and why.")
 };
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{ClientId, Error, HostName, Result, Scope, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::hosts::{Check, Explanation, HostRule, Known, PAGE_LEN_MAX};
 use crate::ports::dns::Answer;
 use crate::web::state::App;
@@ -19,7 +20,7 @@ static LIST: Endpoint = Endpoint {
         "listHosts",
         MethodFilter::GET,
         "/hosts",
-        "keylender:host:list",
+        scopes::HOST_LIST,
         "Lists machines that asked for credentials, a page at a time.",
     )
     .answers::<List>()
@@ -28,7 +29,7 @@ static SHOW: Endpoint = endpoint(
     "host",
     MethodFilter::GET,
     "/hosts/<address>",
-    "keylender:host:list",
+    scopes::HOST_LIST,
     "Shows a machine that asked, with the DNS answers that decided.",
 )
 .answers::<Shown>();
@@ -36,18 +37,18 @@ static CHECK: Endpoint = endpoint(
     "checkHost",
     MethodFilter::GET,
     "/hosts/<address>/check",
-    "keylender:host:explain",
+    scopes::HOST_EXPLAIN,
     "Says what an address would get now, and why. It lends nothing.",
 )
 .answers::<Explained<'_>>();
 static RULES: Endpoint =
-    endpoint("listHostRules", MethodFilter::GET, "/host-rules", "keylender:host:rules", "Lists pins and blocks.")
+    endpoint("listHostRules", MethodFilter::GET, "/host-rules", scopes::HOST_RULES, "Lists pins and blocks.")
         .answers::<Rules>();
 static SET: Endpoint = endpoint(
     "setHostRule",
     MethodFilter::PUT,
     "/host-rules/<rule>",
-    "keylender:host:rule:<rule>",
+    scopes::HOST_RULE,
     "Pins a name to an address, or blocks a network or name.",
 )
 .takes::<Remark>()
@@ -56,7 +57,7 @@ static REMOVE: Endpoint = endpoint(
     "removeHostRule",
     MethodFilter::DELETE,
     "/host-rules/<rule>",
-    "keylender:host:rule:<rule>",
+    scopes::HOST_RULE,
     "Removes a pin or block.",
 )
 .answers::<Done>();

@@ -8,23 +8,18 @@ use serde_json::Value;
 use super::clients::endpoint;
 use super::{Call, Endpoint, Reply, Routes, detached, nothing};
 use crate::base::{Error, Result, Secret};
+use crate::domain::auth::scopes;
 use crate::domain::keys::Changed;
 use crate::web::state::App;
 
 static SHOW: Endpoint =
-    endpoint("showKey", MethodFilter::GET, "/key", "keylender:key:show", "Shows which key seals secrets at rest.")
+    endpoint("showKey", MethodFilter::GET, "/key", scopes::KEY_SHOW, "Shows which key seals secrets at rest.")
         .answers::<Shown>();
 static ROTATE: Endpoint = Endpoint {
     hides_input: true,
-    ..endpoint(
-        "rotateKey",
-        MethodFilter::POST,
-        "/key/rotate",
-        "keylender:key:rotate",
-        "Seals all secrets under a new key.",
-    )
-    .takes_as(passphrase_schema)
-    .answers::<Rotated>()
+    ..endpoint("rotateKey", MethodFilter::POST, "/key/rotate", scopes::KEY_ROTATE, "Seals all secrets under a new key.")
+        .takes_as(passphrase_schema)
+        .answers::<Rotated>()
 };
 
 pub(super) fn routes() -> Routes {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, nothing};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::leases::{Filter, Kind, Lease, Place, Planned, Revocation, Revoked};
 use crate::domain::namespaces::Claim;
 use crate::domain::wraps::LASTS;
@@ -37,14 +38,14 @@ static LIST: Endpoint = Endpoint {
         QueryParameter { name: "since", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
         QueryParameter { name: "unusedSeconds", pattern: "/^[0-9]+$/", matches: |text| text.parse::<u64>().is_ok() },
     ],
-    ..endpoint("listLeases", MethodFilter::GET, "/leases", "keylender:lease:list", "Lists everything that is lent now.")
+    ..endpoint("listLeases", MethodFilter::GET, "/leases", scopes::LEASE_LIST, "Lists everything that is lent now.")
         .answers::<List>()
 };
 static REVOKE: Endpoint = endpoint(
     "revokeLeases",
     MethodFilter::POST,
     "/leases/revoke",
-    "keylender:lease:revoke",
+    scopes::LEASE_REVOKE,
     "Takes back what is lent. Only with `dryRun: false` something is done.",
 )
 .takes::<Wanted>()
@@ -54,7 +55,7 @@ static WRAP: Endpoint = endpoint(
     "wrapNamespace",
     MethodFilter::POST,
     "/wraps/<namespace>",
-    "pulse:namespace:<namespace>",
+    scopes::PULSE_NAMESPACE,
     "Makes a link that hands out a namespace's credentials once.",
 )
 .takes::<Link>()

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::clients::{Done, done, endpoint};
 use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing};
 use crate::base::Result;
+use crate::domain::auth::scopes;
 use crate::domain::loops::Status;
 use crate::web::state::App;
 
@@ -14,7 +15,7 @@ static LIST: Endpoint = endpoint(
     "listLoops",
     MethodFilter::GET,
     "/loops",
-    "keylender:loop:list",
+    scopes::LOOP_LIST,
     "Lists what runs by itself, and how it went.",
 )
 .answers::<List>();
@@ -22,18 +23,18 @@ static PLAN: Endpoint = endpoint(
     "planLoop",
     MethodFilter::GET,
     "/loops/<loop>/plan",
-    "keylender:loop:plan:<loop>",
+    scopes::LOOP_PLAN,
     "Says what a run of a loop would do now. It changes nothing.",
 )
 .answers::<Report>();
 static RUN: Endpoint =
-    endpoint("runLoop", MethodFilter::POST, "/loops/<loop>/run", "keylender:loop:run:<loop>", "Runs a loop now.")
+    endpoint("runLoop", MethodFilter::POST, "/loops/<loop>/run", scopes::LOOP_RUN, "Runs a loop now.")
         .answers::<Report>();
 static PAUSE: Endpoint = endpoint(
     "pauseLoop",
     MethodFilter::POST,
     "/loops/<loop>/pause",
-    "keylender:loop:pause:<loop>",
+    scopes::LOOP_PAUSE,
     "Keeps a loop from running by itself.",
 )
 .answers::<Done>();
@@ -41,7 +42,7 @@ static RELEASE: Endpoint = endpoint(
     "releaseLoop",
     MethodFilter::POST,
     "/loops/<loop>/release",
-    "keylender:loop:release:<loop>",
+    scopes::LOOP_RELEASE,
     "Releases the brake of a loop for one run.",
 )
 .answers::<Report>();
@@ -49,7 +50,7 @@ static RESUME: Endpoint = endpoint(
     "resumeLoop",
     MethodFilter::POST,
     "/loops/<loop>/resume",
-    "keylender:loop:pause:<loop>",
+    scopes::LOOP_PAUSE,
     "Lets a paused loop run by itself again.",
 )
 .answers::<Done>();

@@ -38,13 +38,14 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::JsonSchema;
 use tokio_util::task::TaskTracker;
 
-pub use call::{Call, Params};
+pub use call::{Call, Params, required_on};
 pub use reply::{Reply, etag, knows};
 pub use room::BodyRoom;
 pub use shapes::Shape;
 
 use super::state::App;
 use crate::base::{Error, Result};
+use crate::domain::auth::scopes::RequiredScope;
 
 /// A method of an API: what its reference document says of it, and what is checked before its handler runs.
 pub struct Endpoint {
@@ -56,8 +57,9 @@ pub struct Endpoint {
     pub route: &'static str,
     /// Query parameters; others are refused.
     pub query: &'static [QueryParameter],
-    /// The one scope a caller needs, with `<arguments>`. `None`: public, credentials are not even looked at.
-    pub scope: Option<&'static str>,
+    /// The one scope a caller needs. Where it is about one thing, that is the first argument of the route. `None`:
+    /// public, credentials are not even looked at.
+    pub scope: Option<RequiredScope>,
     /// What it does, in a sentence.
     pub summary: &'static str,
     /// The JSON body that is required; `None`: none is read.

@@ -8,6 +8,7 @@ use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
+use crate::domain::auth::scopes;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, Trial, When, Which};
 use crate::proto::formats;
 use crate::web::state::App;
@@ -22,7 +23,7 @@ static LIST: Endpoint = Endpoint {
         "listNamespaces",
         MethodFilter::GET,
         "/namespaces",
-        "keylender:namespace:list",
+        scopes::NAMESPACE_LIST,
         "Lists namespaces with their users, a page at a time.",
     )
     .answers::<List>()
@@ -31,7 +32,7 @@ static GET: Endpoint = endpoint(
     "namespace",
     MethodFilter::GET,
     "/namespaces/<namespace>",
-    "keylender:namespace:show:<namespace>",
+    scopes::NAMESPACE_SHOW,
     "Shows a namespace, and who is connected.",
 )
 .answers::<Shown>();
@@ -40,7 +41,7 @@ static ROTATE: Endpoint = endpoint(
     "rotateNamespace",
     MethodFilter::POST,
     "/namespaces/<namespace>/rotate",
-    "keylender:namespace:rotate:<namespace>",
+    scopes::NAMESPACE_ROTATE,
     "Gives the resting user a new password and makes it the active one.",
 )
 .answers::<Done>();
@@ -48,7 +49,7 @@ static FINISH: Endpoint = endpoint(
     "finishRotation",
     MethodFilter::POST,
     "/namespaces/<namespace>/finish",
-    "keylender:namespace:rotate:<namespace>",
+    scopes::NAMESPACE_ROTATE,
     "Ends the former password and its connections before their time.",
 )
 .answers::<Done>();
@@ -56,7 +57,7 @@ static EXPIRE: Endpoint = endpoint(
     "expireNamespace",
     MethodFilter::POST,
     "/namespaces/<namespace>/expire",
-    "keylender:namespace:expire:<namespace>",
+    scopes::NAMESPACE_EXPIRE,
     "Removes a namespace with its users, queues and exchanges.",
 )
 .answers::<Done>();
@@ -65,7 +66,7 @@ static EXTEND: Endpoint = endpoint(
     "extendNamespace",
     MethodFilter::POST,
     "/namespaces/<namespace>/extend",
-    "keylender:namespace:extend:<namespace>",
+    scopes::NAMESPACE_EXTEND,
     "Lets a namespace end later, until a claim says otherwise.",
 )
 .takes::<End>()
@@ -74,7 +75,7 @@ static NOTE: Endpoint = endpoint(
     "noteNamespace",
     MethodFilter::PUT,
     "/namespaces/<namespace>/note",
-    "keylender:namespace:note:<namespace>",
+    scopes::NAMESPACE_NOTE,
     "Sets what operators should know of a namespace; an empty note takes it away.",
 )
 .takes::<Note>()
@@ -83,7 +84,7 @@ static TEST: Endpoint = endpoint(
     "testNamespace",
     MethodFilter::POST,
     "/namespaces/<namespace>/test",
-    "pulse:namespace:<namespace>",
+    scopes::PULSE_NAMESPACE,
     "Claims a namespace as a service would and logs in to the broker with it; the password goes to nobody.",
 )
 .answers::<Tested>();
@@ -91,7 +92,7 @@ static OWN: Endpoint = endpoint(
     "ownNamespace",
     MethodFilter::PUT,
     "/namespaces/<namespace>/owners/<address>",
-    "keylender:namespace:owners:<namespace>",
+    scopes::NAMESPACE_OWNERS,
     "Adds an owner, who hears of the namespace by mail.",
 )
 .answers::<Done>();
@@ -99,7 +100,7 @@ static DISOWN: Endpoint = endpoint(
     "disownNamespace",
     MethodFilter::DELETE,
     "/namespaces/<namespace>/owners/<address>",
-    "keylender:namespace:owners:<namespace>",
+    scopes::NAMESPACE_OWNERS,
     "Takes an owner away.",
 )
 .answers::<Done>();

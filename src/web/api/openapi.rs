@@ -141,7 +141,7 @@ impl Writer<'_> {
                 "200": { "description": "Done.", "content": content(answer) },
                 "default": { "$ref": "#/components/responses/Error" },
             },
-            "x-scopes": endpoint.scope.iter().collect::<Vec<_>>(),
+            "x-scopes": endpoint.scope.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "x-curl": self.curl(api, endpoint),
         });
         if let Some(command) = commands::command(api.name, endpoint.name) {

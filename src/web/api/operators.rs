@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::clients::{Done, done, endpoint};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::operators::{Role, ShownOperator};
 use crate::web::state::App;
 
@@ -15,7 +16,7 @@ static LIST: Endpoint = endpoint(
     "listOperators",
     MethodFilter::GET,
     "/operators",
-    "keylender:operator:list",
+    scopes::OPERATOR_LIST,
     "Lists people who may use the console.",
 )
 .answers::<List>();
@@ -25,7 +26,7 @@ static CREATE: Endpoint = Endpoint {
         "createOperator",
         MethodFilter::PUT,
         "/operators/<operator>",
-        "keylender:operator:create:<operator>",
+        scopes::OPERATOR_CREATE,
         "Makes an operator, and shows the password that was made this once.",
     )
     .takes_as(create_schema)
@@ -37,7 +38,7 @@ static RESET: Endpoint = Endpoint {
         "resetOperator",
         MethodFilter::POST,
         "/operators/<operator>/reset",
-        "keylender:operator:reset:<operator>",
+        scopes::OPERATOR_RESET,
         "Gives an operator another password, and shows one that was made this once.",
     )
     .takes_as(reset_schema)
@@ -47,7 +48,7 @@ static ROLE: Endpoint = endpoint(
     "setOperatorRole",
     MethodFilter::PUT,
     "/operators/<operator>/role",
-    "keylender:operator:role:<operator>",
+    scopes::OPERATOR_ROLE,
     "Gives an operator another role.",
 )
 .takes_as(role_schema)
@@ -56,7 +57,7 @@ static DISABLE: Endpoint = endpoint(
     "disableOperator",
     MethodFilter::POST,
     "/operators/<operator>/disable",
-    "keylender:operator:disable:<operator>",
+    scopes::OPERATOR_DISABLE,
     "Refuses an operator until they are enabled again.",
 )
 .answers::<Done>();
@@ -64,7 +65,7 @@ static ENABLE: Endpoint = endpoint(
     "enableOperator",
     MethodFilter::POST,
     "/operators/<operator>/enable",
-    "keylender:operator:disable:<operator>",
+    scopes::OPERATOR_DISABLE,
     "Lets an operator in again who was disabled.",
 )
 .answers::<Done>();
@@ -72,23 +73,18 @@ static DELETE: Endpoint = endpoint(
     "deleteOperator",
     MethodFilter::DELETE,
     "/operators/<operator>",
-    "keylender:operator:delete:<operator>",
+    scopes::OPERATOR_DELETE,
     "Deletes an operator, and ends their sessions.",
 )
 .answers::<Done>();
-static SESSIONS: Endpoint = endpoint(
-    "listSessions",
-    MethodFilter::GET,
-    "/sessions",
-    "keylender:session:list",
-    "Lists sessions of the console.",
-)
-.answers::<Sessions>();
+static SESSIONS: Endpoint =
+    endpoint("listSessions", MethodFilter::GET, "/sessions", scopes::SESSION_LIST, "Lists sessions of the console.")
+        .answers::<Sessions>();
 static REVOKE: Endpoint = endpoint(
     "revokeSession",
     MethodFilter::DELETE,
     "/sessions/<session>",
-    "keylender:session:revoke",
+    scopes::SESSION_REVOKE,
     "Ends a session of the console.",
 )
 .answers::<Done>();

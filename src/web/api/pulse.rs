@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::clients::endpoint;
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::namespaces::{Claim, Claimed, PAGE_LEN_MAX, Times};
 use crate::proto::formats::{self, NotATime};
 use crate::web::metrics::Lend;
@@ -48,7 +49,7 @@ static CLAIM: Endpoint = endpoint(
     "claimNamespace",
     MethodFilter::POST,
     "/namespace/<namespace>",
-    "pulse:namespace:<namespace>",
+    scopes::PULSE_NAMESPACE,
     "Lends the credentials of a namespace. What is left out of the request is reset to its default.",
 )
 .takes_as(claim_schema)

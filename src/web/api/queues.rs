@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Result, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::guard::{Forecast, Pattern, QueueRule};
 use crate::web::state::App;
 
@@ -14,7 +15,7 @@ static RULES: Endpoint = endpoint(
     "listQueueRules",
     MethodFilter::GET,
     "/queues/rules",
-    "keylender:queue:rules",
+    scopes::QUEUE_RULES,
     "Lists the rules that operators set for queues.",
 )
 .answers::<List>();
@@ -22,7 +23,7 @@ static SET: Endpoint = endpoint(
     "setQueueRule",
     MethodFilter::PUT,
     "/queues/rules/<pattern>",
-    "keylender:queue:rule:<pattern>",
+    scopes::QUEUE_RULE,
     "Sets the rule for the queues of a pattern.",
 )
 .takes::<Rule>()
@@ -31,7 +32,7 @@ static REMOVE: Endpoint = endpoint(
     "removeQueueRule",
     MethodFilter::DELETE,
     "/queues/rules/<pattern>",
-    "keylender:queue:rule:<pattern>",
+    scopes::QUEUE_RULE,
     "Removes a rule: the settings hold again.",
 )
 .answers::<Done>();
@@ -39,7 +40,7 @@ static FORECAST: Endpoint = endpoint(
     "queueForecast",
     MethodFilter::GET,
     "/queues/<queue>/forecast",
-    "keylender:queue:show:<queue>",
+    scopes::QUEUE_SHOW,
     "Says when a queue will be warned about and deleted at the present rate.",
 )
 .answers::<Shown>();

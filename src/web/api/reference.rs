@@ -127,7 +127,7 @@ fn entry(endpoint: &Endpoint, described: &Described) -> Value {
         }
     }
     if let Some(scope) = endpoint.scope {
-        entry["scopes"] = json!({"AllOf": [scope]});
+        entry["scopes"] = json!({"AllOf": [scope.to_string()]});
     }
     entry
 }

@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Result, RoleId, Scope};
+use crate::domain::auth::scopes;
 use crate::web::state::App;
 
 static LIST: Endpoint =
-    endpoint("listRoles", MethodFilter::GET, "/roles", "keylender:role:list", "Lists the roles of the own store.")
+    endpoint("listRoles", MethodFilter::GET, "/roles", scopes::ROLE_LIST, "Lists the roles of the own store.")
         .answers::<List>();
 static CREATE: Endpoint = endpoint(
     "createRole",
     MethodFilter::PUT,
     "/roles/<roleId>",
-    "keylender:role:create:<roleId>",
+    scopes::ROLE_CREATE,
     "Makes a role, or gives one other scopes.",
 )
 .takes::<Input>()
@@ -25,7 +26,7 @@ static DELETE: Endpoint = endpoint(
     "deleteRole",
     MethodFilter::DELETE,
     "/roles/<roleId>",
-    "keylender:role:delete:<roleId>",
+    scopes::ROLE_DELETE,
     "Deletes a role: who has it loses its scopes.",
 )
 .answers::<Done>();

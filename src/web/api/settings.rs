@@ -7,13 +7,14 @@ use serde::Serialize;
 use super::clients::endpoint;
 use super::{Call, Endpoint, Reply, Routes, nothing};
 use crate::base::Result;
+use crate::domain::auth::scopes;
 use crate::web::state::App;
 
 static LIST: Endpoint = endpoint(
     "listSettings",
     MethodFilter::GET,
     "/settings",
-    "keylender:setting:list",
+    scopes::SETTING_LIST,
     "Lists the settings in force and where each comes from; secrets are masked.",
 )
 .answers::<List>();
@@ -22,7 +23,7 @@ static LOG: Endpoint = endpoint(
     "showLog",
     MethodFilter::GET,
     "/log",
-    "keylender:setting:list",
+    scopes::SETTING_LIST,
     "Shows the last lines of the log, the oldest first.",
 )
 .answers::<Log>();

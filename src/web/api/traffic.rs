@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Error, Result, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::guard::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
 use crate::web::state::App;
 
@@ -19,7 +20,7 @@ static CONNECTIONS: Endpoint = endpoint(
     "listConnections",
     MethodFilter::GET,
     "/connections",
-    "keylender:connection:list",
+    scopes::CONNECTION_LIST,
     "Lists the connections of the users of namespaces.",
 )
 .answers::<Connections>();
@@ -27,7 +28,7 @@ static CLOSE: Endpoint = endpoint(
     "closeConnection",
     MethodFilter::POST,
     "/connections/<connection>/close",
-    "keylender:connection:close:<connection>",
+    scopes::CONNECTION_CLOSE,
     "Closes a connection; its client reads the reason.",
 )
 .takes::<Because>()
@@ -36,7 +37,7 @@ static EXCHANGES: Endpoint = endpoint(
     "listExchanges",
     MethodFilter::GET,
     "/exchanges",
-    "keylender:exchange:list",
+    scopes::EXCHANGE_LIST,
     "Lists the exchanges of namespaces, with how much is bound to each.",
 )
 .answers::<Exchanges>();
@@ -44,7 +45,7 @@ static EXCHANGE: Endpoint = endpoint(
     "exchange",
     MethodFilter::GET,
     "/exchanges/<exchange>",
-    "keylender:exchange:show:<exchange>",
+    scopes::EXCHANGE_SHOW,
     "Shows an exchange with its bindings: where it hands messages on to.",
 )
 .answers::<BoundExchange>();
@@ -52,7 +53,7 @@ static QUEUE: Endpoint = endpoint(
     "queue",
     MethodFilter::GET,
     "/queues/<queue>",
-    "keylender:queue:show:<queue>",
+    scopes::QUEUE_SHOW,
     "Shows a queue as the broker has it now, with its last counts.",
 )
 .answers::<Queue>();
@@ -60,7 +61,7 @@ static PURGE: Endpoint = endpoint(
     "purgeQueue",
     MethodFilter::POST,
     "/queues/<queue>/purge",
-    "keylender:queue:purge:<queue>",
+    scopes::QUEUE_PURGE,
     "Throws away the messages of a queue that wait.",
 )
 .takes::<Because>()
@@ -69,7 +70,7 @@ static DELETE: Endpoint = endpoint(
     "deleteQueue",
     MethodFilter::POST,
     "/queues/<queue>/delete",
-    "keylender:queue:delete:<queue>",
+    scopes::QUEUE_DELETE,
     "Deletes a queue with its messages.",
 )
 .takes::<Because>()

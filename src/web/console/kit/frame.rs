@@ -8,6 +8,7 @@ use super::text::{Foreign, Moment};
 use super::theme::Theme;
 use crate::base::audit::Outcome;
 use crate::base::{Error, Kind, Result};
+use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::store::Entry;
 use crate::web::error::{report, retry_after_seconds, status};
 use crate::web::layers::Origin;
@@ -15,39 +16,39 @@ use crate::web::page::render;
 use crate::web::state::App;
 
 /// The name of a page, its path, and the scope without which it is not shown; everybody is shown what needs none.
-type Listed = (&'static str, &'static str, &'static str);
+type Listed = (&'static str, &'static str, Option<RequiredScope>);
 
 /// Where one can go: by group, the name of the page, its path, and the scope without which it is not shown.
 const PLACES: &[(&str, &[Listed])] = &[
-    ("", &[("Overview", "/", "keylender:doctor:read")]),
+    ("", &[("Overview", "/", Some(scopes::DOCTOR_READ))]),
     (
         "Message bus",
         &[
-            ("Namespaces", "/namespaces", "keylender:namespace:list"),
-            ("Queues", "/queues", "keylender:queue:list"),
-            ("Queue rules", "/queue-rules", "keylender:queue:rules"),
-            ("Exchanges", "/exchanges", "keylender:exchange:list"),
-            ("Connections", "/connections", "keylender:connection:list"),
-            ("Broker", "/broker", "keylender:broker:read"),
+            ("Namespaces", "/namespaces", Some(scopes::NAMESPACE_LIST)),
+            ("Queues", "/queues", Some(scopes::QUEUE_LIST)),
+            ("Queue rules", "/queue-rules", Some(scopes::QUEUE_RULES)),
+            ("Exchanges", "/exchanges", Some(scopes::EXCHANGE_LIST)),
+            ("Connections", "/connections", Some(scopes::CONNECTION_LIST)),
+            ("Broker", "/broker", Some(scopes::BROKER_READ)),
         ],
     ),
-    ("Machines", &[("Hosts", "/hosts", "keylender:host:list"), ("Leases", "/leases", "keylender:lease:list")]),
+    ("Machines", &[("Hosts", "/hosts", Some(scopes::HOST_LIST)), ("Leases", "/leases", Some(scopes::LEASE_LIST))]),
     (
         "Trust",
         &[
-            ("Audit log", "/audit", "keylender:audit:read"),
-            ("Who had what", "/held", "keylender:audit:read"),
-            ("Access", "/access", "keylender:operator:list"),
+            ("Audit log", "/audit", Some(scopes::AUDIT_READ)),
+            ("Who had what", "/held", Some(scopes::AUDIT_READ)),
+            ("Access", "/access", Some(scopes::OPERATOR_LIST)),
         ],
     ),
     (
         "Appliance",
         &[
-            ("Loops", "/loops", "keylender:loop:list"),
-            ("Notices", "/notices", "keylender:notice:list"),
-            ("Backups", "/backups", "keylender:backup:list"),
-            ("Settings", "/settings", "keylender:setting:list"),
-            ("API", "/api", ""),
+            ("Loops", "/loops", Some(scopes::LOOP_LIST)),
+            ("Notices", "/notices", Some(scopes::NOTICE_LIST)),
+            ("Backups", "/backups", Some(scopes::BACKUP_LIST)),
+            ("Settings", "/settings", Some(scopes::SETTING_LIST)),
+            ("API", "/api", None),
         ],
     ),
 ];
@@ -168,7 +169,7 @@ fn who(session: &Session) -> Who {
     let place = |(name, path, scope): &Listed| {
         let is_below = session.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_here = is_below && (*path != "/" || session.path == "/");
-        (scope.is_empty() || session.may(scope)).then_some(Place { name, path, is_here })
+        scope.is_none_or(|scope| session.may(scope)).then_some(Place { name, path, is_here })
     };
     let groups = PLACES.iter().map(|(name, places)| Group { name, places: places.iter().filter_map(place).collect() });
     let asked = session.queries().iter().filter(|(name, value)| name != ENTRY && !value.is_empty());
@@ -210,7 +211,7 @@ fn receipt_of(app: &App, session: &Session, seq: u64) -> Result<Option<Receipt>>
         seq,
         text: Foreign::of(format!("{} {}", entry.action, entry.object)),
         is_done: entry.outcome == Outcome::Done,
-        may_read: session.may("keylender:audit:read"),
+        may_read: session.may(scopes::AUDIT_READ),
     }))
 }
 

@@ -10,7 +10,7 @@ pub mod live;
 pub mod plan;
 pub mod routes;
 pub mod schema;
-pub mod scopes;
+pub mod scope_list;
 pub mod session;
 pub mod table;
 pub mod text;

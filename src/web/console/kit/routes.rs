@@ -13,6 +13,7 @@ use super::form::{self, CheckedForm};
 use super::frame;
 use super::session::{self, Session};
 use crate::base::Result;
+use crate::domain::auth::scopes::RequiredScope;
 use crate::web::layers::Origin;
 use crate::web::state::App;
 
@@ -39,8 +40,8 @@ pub enum Access {
     Anybody,
     /// Every operator.
     SignedIn,
-    /// Operators with this scope, in which `<name>` stands for the argument of the route.
-    Scope(&'static str),
+    /// Operators with this scope. Where it is about one thing, that is the first argument of the route.
+    Scope(RequiredScope),
 }
 
 /// One line of the table.
@@ -63,7 +64,7 @@ pub struct Routes {
 
 impl Routes {
     /// A page that needs a scope.
-    pub fn get<H, F>(self, path: &'static str, scope: &'static str, handler: H) -> Self
+    pub fn get<H, F>(self, path: &'static str, scope: RequiredScope, handler: H) -> Self
     where
         H: Fn(App, Session) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Response>> + Send + 'static,
@@ -81,7 +82,7 @@ impl Routes {
     }
 
     /// A change that needs a scope.
-    pub fn post<T, H, F>(self, path: &'static str, scope: &'static str, handler: H) -> Self
+    pub fn post<T, H, F>(self, path: &'static str, scope: RequiredScope, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
         H: Fn(App, Session, CheckedForm<T>) -> F + Clone + Send + Sync + 'static,

@@ -1,5 +1,7 @@
 //! `Session`: the proof that whoever asks for a page signed in, and may see it.
 
+use std::fmt;
+
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
@@ -14,7 +16,7 @@ use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::operators::{Role, SignedIn, Visitor};
 use crate::proto::scopes::Expression;
-use crate::web::api::Params;
+use crate::web::api::{Params, required_on};
 use crate::web::layers::Origin;
 use crate::web::peer;
 use crate::web::state::App;
@@ -69,8 +71,8 @@ impl Session {
     }
 
     /// Whether they hold a scope: a button that would be refused is not shown.
-    pub fn may(&self, scope: &str) -> bool {
-        self.caller.holds(scope)
+    pub fn may(&self, scope: impl fmt::Display) -> bool {
+        self.caller.holds(&scope.to_string())
     }
 
     /// What forms must bring along.
@@ -113,7 +115,7 @@ pub async fn of(app: &App, route: Route, parts: &mut Parts) -> Result<Session, R
         query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
     };
     if let Access::Scope(scope) = route.access
-        && let Err(error) = require(&session, scope)
+        && let Err(error) = require(&session, required_on(route.path, &session.params, scope))
     {
         return Err(frame::failure(app, Some(&session), &session.origin, &error).await);
     }
@@ -121,9 +123,7 @@ pub async fn of(app: &App, route: Route, parts: &mut Parts) -> Result<Session, R
 }
 
 /// The scopes of a route are those of the API for the same call.
-fn require(session: &Session, scope: &str) -> Result<()> {
-    let fill = |scope: String, (name, value): (&String, &String)| scope.replace(&format!("<{name}>"), value);
-    let scope = session.params.iter().fold(scope.to_owned(), fill);
+fn require(session: &Session, scope: String) -> Result<()> {
     session.caller.require(&Expression::Scope(scope.clone())).map_err(|_| {
         Error::forbidden(format!(
             "Your role, {}, does not have the scope {scope}, which this needs. Somebody who is an admin can do it or \

@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 pub use super::cell::Cell;
 
 use super::session::Session;
+use crate::domain::auth::scopes::RequiredScope;
 
 /// Rows of one page.
 pub const PAGE_LEN: usize = 50;
@@ -50,7 +51,7 @@ pub struct Select<R> {
     /// What the page gets for each row, as `name`.
     pub key: fn(&R) -> String,
     /// The actions: label, path, and the scope without which one is not shown.
-    pub actions: &'static [(&'static str, &'static str, &'static str)],
+    pub actions: &'static [(&'static str, &'static str, RequiredScope)],
 }
 
 /// What a page does with its table.

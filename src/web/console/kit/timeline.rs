@@ -11,6 +11,7 @@ use super::table::address;
 use super::text::{Foreign, Moment, State, Tone};
 use crate::base::Result;
 use crate::base::audit::Outcome;
+use crate::domain::auth::scopes;
 use crate::store::Entry;
 use crate::web::state::App;
 
@@ -56,7 +57,7 @@ struct About<'a> {
 
 /// The entries about these, from where the address says; nothing for who may not read the log.
 pub fn about(app: &App, session: &Session, objects: &[String]) -> Result<Option<Timeline>> {
-    if !session.may("keylender:audit:read") {
+    if !session.may(scopes::AUDIT_READ) {
         return Ok(None);
     }
     let before = session.query(BEFORE).and_then(|text| text.parse::<u64>().ok());

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::{ClientId, Error, OperatorName, Result, Secret};
+use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::operators::{Role, ShownOperator, ShownSession};
 use crate::proto::scopes::satisfies;
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
@@ -125,7 +126,7 @@ pub(super) async fn listed(
     session: &Session,
     title: &str,
     here: &'static str,
-    create: Option<(&'static str, &'static str, &str)>,
+    create: Option<(&'static str, &'static str, RequiredScope)>,
     shown: Shown,
 ) -> Result<Response> {
     match shown {
@@ -141,7 +142,7 @@ pub(super) async fn listed(
 /// The operators.
 pub async fn operators(app: App, session: Session) -> Result<Response> {
     let shown = OPERATORS.show(&session, app.operators.list()?);
-    let create = ("/access/new", "New operator", "keylender:operator:create:*");
+    let create = ("/access/new", "New operator", scopes::OPERATOR_CREATE.for_all());
     listed(&app, &session, "Operators", "operators", Some(create), shown).await
 }
 
@@ -159,7 +160,7 @@ pub async fn operator(app: App, session: Session) -> Result<Response> {
         purpose: shown.role.purpose(),
         scopes: shown.role.scopes().iter().map(ToString::to_string).collect(),
         path: format!("/access/operators/{}", encoded(shown.name.as_str())),
-        may_change: session.may("keylender:operator:reset:*"),
+        may_change: session.may(scopes::OPERATOR_RESET.for_all()),
         shown,
     }))
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::base::{Error, Result};
 use crate::domain::alarms::Alarm;
+use crate::domain::auth::scopes;
 use crate::domain::vitals::Grade;
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::plan::{self, Plan, Same, Weight};
@@ -27,7 +28,7 @@ pub(super) struct Attention {
 
 pub(super) fn attention(session: &Session, alarm: Alarm) -> Attention {
     let Alarm { key, grade, text, acknowledged } = alarm;
-    let may = acknowledged.is_none() && session.may("keylender:alarm:acknowledge");
+    let may = acknowledged.is_none() && session.may(scopes::ALARM_ACKNOWLEDGE);
     let tone = match (&acknowledged, grade) {
         (Some(_), _) => Tone::Quiet,
         (None, Grade::Problem) => Tone::Unwell,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::base::audit::Outcome;
 use crate::base::unseen::is_unseen;
 use crate::base::{Error, Result, Secret, Timestamp};
+use crate::domain::auth::scopes;
 use crate::proto::formats;
 use crate::store::{Checkpoint, Entry, Filter, Page};
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
@@ -162,7 +163,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         older: found.next.map(|next| here(&[("before", &next.to_string()), ("entry", "")])),
         newest: session.query("before").map(|_| here(&[("before", ""), ("entry", "")])),
         export: here(&[("export", "jsonl"), ("entry", "")]),
-        may_find: session.may("keylender:audit:find-secret"),
+        may_find: session.may(scopes::AUDIT_FIND_SECRET),
         // A log whose end cannot be read has pages nevertheless.
         head: app.store.checkpoint(None).ok(),
         same: Same::of(&session, "GET", "/audit", None, &["audit", "show"]),

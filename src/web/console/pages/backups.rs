@@ -8,6 +8,7 @@ use futures_util::stream;
 use tokio::io::AsyncReadExt;
 
 use crate::base::{Error, Result};
+use crate::domain::auth::scopes;
 use crate::domain::backups::Fate;
 use crate::store::Listed;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
@@ -117,7 +118,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
             frame: Frame::of(&app, &session, "Backups").await,
             table,
             every: crate::web::console::kit::text::span(app.backups.period()),
-            may_take: session.may("keylender:backup:take"),
+            may_take: session.may(scopes::BACKUP_TAKE),
             same: Same::of(&session, "POST", "/backups", None, &["backup", "now"]),
         })),
     }
@@ -139,8 +140,8 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         key_id: label.map(|label| label.key_id.clone()).unwrap_or_default(),
         verified: fate.verified.map(moment),
         drilled: fate.drilled.map(moment),
-        may_verify: session.may("keylender:backup:verify"),
-        may_download: session.may("keylender:backup:download"),
+        may_verify: session.may(scopes::BACKUP_VERIFY),
+        may_download: session.may(scopes::BACKUP_DOWNLOAD),
         same: Same::of(&session, "POST", &format!("/backups/{name}/verify"), None, &["backup", "verify", &name]),
         state: state(&(listed, fate)),
         name,

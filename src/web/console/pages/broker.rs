@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::Result;
+use crate::domain::auth::scopes;
 use crate::web::console::kit::finding::Row;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
@@ -52,7 +53,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         state: State { tone, word: word.into() },
         places: places(&app),
         health: Foreign::of(health.unwrap_or_else(|problem| problem)),
-        may_rotate: us.is_some() && session.may("keylender:broker:rotate"),
+        may_rotate: us.is_some() && session.may(scopes::BROKER_ROTATE),
         us,
         findings,
         same: Same::of(&session, "GET", "/broker", None, &["broker", "show"]),

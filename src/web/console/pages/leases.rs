@@ -6,6 +6,7 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::{Error, Result};
+use crate::domain::auth::scopes;
 use crate::domain::leases::{Filter, Kind, Lease, Revocation};
 use crate::proto::formats;
 use crate::web::console::kit::form::CheckedForm;
@@ -154,7 +155,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
                         (*name, *label, *hint, session.query(name).unwrap_or_default().to_owned())
                     })
                     .collect(),
-                revoke: (is_narrow && session.may("keylender:lease:revoke"))
+                revoke: (is_narrow && session.may(scopes::LEASE_REVOKE))
                     .then(|| format!("{}/leases/revoke{}", session.root, query(&given))),
                 left_out,
                 same: Same::of(&session, "GET", path.trim_end_matches('?'), None, &words),

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::{Error, Result};
+use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::loops::Status;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
@@ -113,7 +114,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     };
     let plan = app.loops.plan(name).await.map(lines).map_err(|error| Foreign::of(error.message().to_owned()));
     let moment = |at| Moment { at, now: session.now };
-    let may = |verb: &str| session.may(&format!("keylender:loop:{verb}:{name}"));
+    let may = |scope: RequiredScope| session.may(scope.on(name));
     Ok(page(&Page {
         frame: Frame::of(&app, &session, format!("Loop {name}")).await,
         state: state(&status),
@@ -124,9 +125,9 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         error: (!status.last_error.is_empty()).then(|| Foreign::of(status.last_error.clone())),
         brake: status.brake.clone().map(Foreign::of),
         plan,
-        may_run: may("run"),
-        may_pause: may("pause"),
-        may_release: may("release"),
+        may_run: may(scopes::LOOP_RUN),
+        may_pause: may(scopes::LOOP_PAUSE),
+        may_release: may(scopes::LOOP_RELEASE),
         same: Same::of(&session, "GET", &format!("/loops/{name}/plan"), None, &["loop", "plan", name]),
         status,
     }))

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::{Error, MailAddress, Result};
+use crate::domain::auth::scopes;
 use crate::domain::notices::{End, Filter, Listed, NoticeId, State};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
@@ -113,7 +114,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
             frame: Frame::of(&app, &session, "Notices").await,
             table,
             waiting: app.notices.waiting()?,
-            may_test: session.may("keylender:notice:test"),
+            may_test: session.may(scopes::NOTICE_TEST),
         })),
     }
 }
@@ -143,8 +144,8 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     };
     Ok(page(&Page {
         frame: Frame::of(&app, &session, "Notice").await,
-        may_resend: is_dead && session.may(&format!("keylender:notice:resend:{id}")),
-        may_drop: is_dead && session.may(&format!("keylender:notice:drop:{id}")),
+        may_resend: is_dead && session.may(scopes::NOTICE_RESEND.on(&id)),
+        may_drop: is_dead && session.may(scopes::NOTICE_DROP.on(&id)),
         id: id.to_string(),
         deliveries: listed.deliveries.iter().map(delivery).collect(),
         subject: Foreign::of(listed.subject),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::queues::state;
 use crate::base::{Error, Result};
+use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::guard::QueueNow;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
@@ -74,7 +75,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         facts.push(("Grows by", format!("{:.0} messages an hour", forecast.per_hour)));
     }
     let path = home(&name);
-    let may = |what: &str| session.may(&format!("keylender:queue:{what}:{name}"));
+    let may = |scope: RequiredScope| session.may(scope.on(&name));
     Ok(page(&Page {
         frame: Frame::of(&app, &session, "Queue").await,
         namespace: namespace.to_string(),
@@ -89,9 +90,9 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         exempt_until: limits.and_then(|limits| limits.exempt_until).filter(|until| session.now < *until).map(moment),
         line: seen.as_ref().and_then(|seen| Line::of(&seen.counts)),
         exemptions: &EXEMPTIONS,
-        may_exempt: may("rule"),
-        may_purge: may("purge"),
-        may_delete: may("delete"),
+        may_exempt: may(scopes::QUEUE_RULE),
+        may_purge: may(scopes::QUEUE_PURGE),
+        may_delete: may(scopes::QUEUE_DELETE),
         same: Same::of(&session, "GET", &path, None, &["queue", "show", &name]),
         path,
         name: Foreign::of(name),

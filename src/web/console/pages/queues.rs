@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::{Error, Result};
+use crate::domain::auth::scopes;
 use crate::domain::guard::{Health, Pattern, QueueRule, SeenQueue};
 use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
@@ -155,7 +156,7 @@ pub async fn rules(app: App, session: Session) -> Result<Response> {
         Shown::View(table) => Ok(page(&Rules {
             frame: Frame::of(&app, &session, "Queue rules").await,
             table,
-            may_set: session.may("keylender:queue:rule:*"),
+            may_set: session.may(scopes::QUEUE_RULE.for_all()),
             same: Same::of(&session, "GET", "/queues/rules", None, &["queue", "rules"]),
         })),
     }

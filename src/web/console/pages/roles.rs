@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::access::listed;
 use crate::base::{ClientId, Error, Result, RoleId, Scope};
+use crate::domain::auth::scopes;
 use crate::proto::roles::Role;
 use crate::proto::scopes::satisfies;
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Plan, Same, Weight};
-use crate::web::console::kit::scopes;
+use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, encoded};
 use crate::web::console::kit::text::Foreign;
@@ -24,7 +25,7 @@ const ROLES: Table<Role> = Table {
     columns: &[
         Column { name: "role", title: "Role", cell: |role| Cell::text(&role.id).to(place(&role.id)) },
         Column { name: "count", title: "Number of scopes", cell: |role| Cell::number(role.scopes.len()) },
-        Column { name: "scopes", title: "Scopes", cell: |role| Cell::text(scopes::line(&role.scopes)) },
+        Column { name: "scopes", title: "Scopes", cell: |role| Cell::text(scope_list::line(&role.scopes)) },
     ],
     sort: "role",
     select: None,
@@ -98,18 +99,18 @@ fn holders(app: &App, id: &RoleId) -> Result<Vec<ClientId>> {
 /// The roles.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let shown = ROLES.show(&session, app.auth.roles()?);
-    let create = ("/access/new-role", "New role", "keylender:role:create:*");
+    let create = ("/access/new-role", "New role", scopes::ROLE_CREATE.for_all());
     listed(&app, &session, "Roles", "roles", Some(create), shown).await
 }
 
 /// One role.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let Role { id, scopes } = role_of(&app, &session)?;
-    let may_list = session.may("keylender:client:list");
+    let may_list = session.may(scopes::CLIENT_LIST);
     let holders = if may_list { holders(&app, &id)? } else { Vec::new() };
     let client = |id: ClientId| (Foreign::of(id.to_string()), format!("/access/clients/{}", encoded(id.as_str())));
-    let actions = [("Change", "change", "create"), ("Delete", "delete", "delete")].into_iter();
-    let actions = actions.filter(|(_, _, right)| session.may(&format!("keylender:role:{right}:{id}")));
+    let actions = [("Change", "change", scopes::ROLE_CREATE), ("Delete", "delete", scopes::ROLE_DELETE)].into_iter();
+    let actions = actions.filter(|(_, _, scope)| session.may(scope.on(&id)));
     Ok(page(&RolePage {
         frame: Frame::of(&app, &session, format!("Role {id}")).await,
         scopes: scopes.iter().map(|scope| Foreign::of(scope.to_string())).collect(),
@@ -145,7 +146,7 @@ pub async fn ask_new(app: App, session: Session) -> Result<Response> {
 /// Shows what would be made; then makes it.
 pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
     let input = given.input;
-    let read = || Ok((RoleId::parse(input.role.trim())?, scopes::read(&input.scopes)?));
+    let read = || Ok((RoleId::parse(input.role.trim())?, scope_list::read(&input.scopes)?));
     let (id, scopes) = match read() {
         Ok(read) => read,
         Err(error) => return Ok(form(&app, &session, None, input, Some(error)).await),
@@ -159,7 +160,7 @@ pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Re
         return plan::done(&session, &place(&id));
     }
     let mut effects = vec![format!("There is a role {id}: who holds assume:{id} holds its scopes.")];
-    effects.extend(scopes::effects(&[], &scopes));
+    effects.extend(scope_list::effects(&[], &scopes));
     let plan = Plan {
         title: format!("Make the role {id}"),
         effects,
@@ -174,26 +175,26 @@ pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Re
 }
 
 fn fields(scopes: &[Scope]) -> [(&'static str, String); 2] {
-    [("scopes", scopes::write(scopes)), ("sure", "yes".to_owned())]
+    [("scopes", scope_list::write(scopes)), ("sure", "yes".to_owned())]
 }
 
 fn same(session: &Session, id: &RoleId, scopes: &[Scope]) -> Same {
     let mut words = vec!["role", "create", id.as_str()];
-    words.extend(scopes::words(scopes));
+    words.extend(scope_list::words(scopes));
     Same::of(session, "PUT", &api(id), Some(&json!({ "scopes": scopes }).to_string()), &words)
 }
 
 /// The form that changes one.
 pub async fn ask_change(app: App, session: Session) -> Result<Response> {
     let Role { id, scopes } = role_of(&app, &session)?;
-    let input = Input { role: String::new(), scopes: scopes::write(&scopes), sure: String::new() };
+    let input = Input { role: String::new(), scopes: scope_list::write(&scopes), sure: String::new() };
     Ok(form(&app, &session, Some(&id), input, None).await)
 }
 
 /// Shows what a change would do; then makes it.
 pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
     let Role { id, scopes: old } = role_of(&app, &session)?;
-    let scopes = match scopes::read(&given.input.scopes) {
+    let scopes = match scope_list::read(&given.input.scopes) {
         Ok(scopes) => scopes,
         Err(error) => return Ok(form(&app, &session, Some(&id), given.input, Some(error)).await),
     };
@@ -201,7 +202,7 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         app.auth.put_role(&given.with_reason(&session)?, id.clone(), scopes).await?;
         return plan::done(&session, &place(&id));
     }
-    let mut effects = scopes::effects(&old, &scopes);
+    let mut effects = scope_list::effects(&old, &scopes);
     if effects.is_empty() {
         let same = Some(Error::invalid("this would change nothing"));
         return Ok(form(&app, &session, Some(&id), given.input, same).await);
@@ -232,7 +233,7 @@ fn affected(app: &App, id: &RoleId) -> Result<Vec<String>> {
 /// What deleting one would do.
 pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
     let Role { id, scopes } = role_of(&app, &session)?;
-    let mut effects = vec![format!("Who holds assume:{id} loses these scopes: {}", scopes::line(&scopes))];
+    let mut effects = vec![format!("Who holds assume:{id} loses these scopes: {}", scope_list::line(&scopes))];
     effects.extend(affected(&app, &id)?);
     let plan = Plan {
         title: format!("Delete the role {id}"),

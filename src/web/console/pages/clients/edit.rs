@@ -12,7 +12,7 @@ use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self as plans, Plan, Same, Weight};
-use crate::web::console::kit::scopes;
+use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::state::App;
 
@@ -86,7 +86,7 @@ pub async fn ask_new(app: App, session: Session) -> Result<Response> {
 
 fn new_of(session: &Session, input: &Input) -> Result<(ClientId, NewClient)> {
     let id = ClientId::parse(input.client.trim())?;
-    let (scopes, expires) = (scopes::read(&input.scopes)?, end_of(session, &input.ends)?);
+    let (scopes, expires) = (scope_list::read(&input.scopes)?, end_of(session, &input.ends)?);
     let description = input.description.trim().to_owned();
     Ok((id, NewClient { scopes, expires, description, certificate_name: None }))
 }
@@ -108,10 +108,10 @@ pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Re
 fn plan_new(session: &Session, id: &ClientId, new: &NewClient) -> Plan {
     let mut effects = vec![format!("There is a client {id}. Its access token is shown to you once.")];
     effects.push(end_in_words(session, new.expires));
-    effects.extend(scopes::effects(&[], &new.scopes));
+    effects.extend(scope_list::effects(&[], &new.scopes));
     let body = json!({"scopes": new.scopes, "expires": new.expires, "description": new.description}).to_string();
     let mut words = vec!["client", "create", id.as_str()];
-    words.extend(scopes::words(&new.scopes));
+    words.extend(scope_list::words(&new.scopes));
     let (lasts, description) = (lasts(session, new.expires), new.description.clone());
     words.extend(lasts.iter().flat_map(|lasts| ["--lasts", lasts]));
     if !description.is_empty() {
@@ -134,7 +134,7 @@ fn plan_new(session: &Session, id: &ClientId, new: &NewClient) -> Plan {
 
 /// What a plan brings along to its second sending.
 fn fields(scopes: &[Scope], expires: Timestamp, description: &str) -> [(&'static str, String); 4] {
-    let (scopes, ends) = (scopes::write(scopes), expires.to_string());
+    let (scopes, ends) = (scope_list::write(scopes), expires.to_string());
     [("scopes", scopes), ("ends", ends), ("description", description.to_owned()), ("sure", "yes".to_owned())]
 }
 
@@ -148,7 +148,7 @@ pub async fn ask_change(app: App, session: Session) -> Result<Response> {
     let shown = app.auth.client(&id_of(&session)?)?;
     let ends = if is_for_ever(&session, shown.expires) { String::new() } else { shown.expires.to_string() };
     let (client, sure) = (String::new(), String::new());
-    let input = Input { client, scopes: scopes::write(&shown.scopes), ends, description: shown.description, sure };
+    let input = Input { client, scopes: scope_list::write(&shown.scopes), ends, description: shown.description, sure };
     Ok(form(&app, &session, Some(&shown.client_id), input, None).await)
 }
 
@@ -156,7 +156,7 @@ pub async fn ask_change(app: App, session: Session) -> Result<Response> {
 pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
     let id = id_of(&session)?;
     let (old, input) = (app.auth.client(&id)?, &given.input);
-    let read = || Ok((scopes::read(&input.scopes)?, end_of(&session, &input.ends)?));
+    let read = || Ok((scope_list::read(&input.scopes)?, end_of(&session, &input.ends)?));
     let (scopes, end) = match read() {
         Ok(read) => read,
         Err(error) => return Ok(form(&app, &session, Some(&id), given.input, Some(error)).await),
@@ -165,7 +165,7 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
     // An end that was none stays the same one.
     let end = if is_for_ever(&session, end) && is_for_ever(&session, old.expires) { old.expires } else { end };
     if input.sure.is_empty() {
-        let mut effects = scopes::effects(&old.scopes, &scopes);
+        let mut effects = scope_list::effects(&old.scopes, &scopes);
         effects.extend((end != old.expires).then(|| end_in_words(&session, end)));
         effects.extend((description != old.description).then(|| format!("It is for: {description}")));
         if effects.is_empty() {
@@ -176,7 +176,7 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         let body = json!({"scopes": scopes, "expires": end, "description": description}).to_string();
         let lasts = lasts(&session, end);
         let mut words = vec!["client", "change", id.as_str()];
-        words.extend(scopes::words(&scopes));
+        words.extend(scope_list::words(&scopes));
         words.extend(lasts.iter().flat_map(|lasts| ["--lasts", lasts]));
         let same = Same::of(&session, "POST", &api(&id, "/change"), Some(&body), &words);
         let plan = plan(&id, "Change", effects, Weight::Reasoned, "change", "Change it now", same);

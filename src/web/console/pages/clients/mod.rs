@@ -12,10 +12,11 @@ use serde::Deserialize;
 
 use crate::base::{ClientId, Error, Result, Secret, Timestamp};
 use crate::domain::auth::ShownClient;
+use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Plan, Same, Weight};
-use crate::web::console::kit::scopes;
+use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, encoded};
 use crate::web::console::kit::text::{Foreign, Moment, State, Tone, span};
@@ -51,7 +52,7 @@ const CLIENTS: Table<ShownClient> = Table {
         },
         Column { name: "expires", title: "Ends", cell: |shown| Cell::moment(shown.expires) },
         Column { name: "created", title: "Made", cell: |shown| Cell::moment(shown.created) },
-        Column { name: "scopes", title: "Scopes", cell: |shown| Cell::text(scopes::line(&shown.scopes)) },
+        Column { name: "scopes", title: "Scopes", cell: |shown| Cell::text(scope_list::line(&shown.scopes)) },
         Column { name: "description", title: "For", cell: |shown| Cell::text(&shown.description) },
     ],
     sort: "client",
@@ -115,7 +116,7 @@ fn id_of(session: &Session) -> Result<ClientId> {
 /// The clients of the own store.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let shown = CLIENTS.show(&session, app.auth.clients()?);
-    let create = ("/access/new-client", "New client", "keylender:client:create:*");
+    let create = ("/access/new-client", "New client", scopes::CLIENT_CREATE.for_all());
     listed(&app, &session, "API clients", "clients", Some(create), shown).await
 }
 
@@ -142,7 +143,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         former_until: shown.former_until.filter(|until| *until > session.now).map(moment),
         uses: shown.uses.iter().map(|each| (each.from.to_string(), moment(each.last))).collect(),
         scopes: shown.scopes.iter().map(|scope| Foreign::of(scope.to_string())).collect(),
-        audit: session.may("keylender:audit:read").then_some(audit),
+        audit: session.may(scopes::AUDIT_READ).then_some(audit),
         actions: actions(&session, &shown),
         same: Same::of(&session, "GET", "/clients", None, &["client", "list"]),
     }))
@@ -151,14 +152,14 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 fn actions(session: &Session, shown: &ShownClient) -> Vec<(&'static str, String)> {
     let (label, turn) = if shown.disabled { ("Enable", "enable") } else { ("Disable", "disable") };
     let all = [
-        ("Change", "change", "change"),
-        ("Reset the token", "reset", "reset"),
-        (label, turn, "disable"),
-        ("Delete", "delete", "delete"),
+        ("Change", "change", scopes::CLIENT_CHANGE),
+        ("Reset the token", "reset", scopes::CLIENT_RESET),
+        (label, turn, scopes::CLIENT_DISABLE),
+        ("Delete", "delete", scopes::CLIENT_DELETE),
     ];
-    let may = |right: &str| session.may(&format!("keylender:client:{right}:{}", shown.client_id));
+    let may = |scope: RequiredScope| session.may(scope.on(&shown.client_id));
     let path = |verb| format!("{}/{verb}", place(&shown.client_id));
-    all.into_iter().filter(|(_, _, right)| may(right)).map(|(label, verb, _)| (label, path(verb))).collect()
+    all.into_iter().filter(|(_, _, scope)| may(*scope)).map(|(label, verb, _)| (label, path(verb))).collect()
 }
 
 fn is_for_ever(session: &Session, end: Timestamp) -> bool {

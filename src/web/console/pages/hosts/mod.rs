@@ -12,6 +12,7 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::{Error, HostName, Result};
+use crate::domain::auth::scopes;
 use crate::domain::hosts::{Known, PAGE_LEN_MAX};
 use crate::ports::dns::{Answer, Data, Kind, Status};
 use crate::web::console::kit::frame::{Frame, page};
@@ -102,8 +103,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
                 frame,
                 missing: app.hosts.missing().join(", "),
                 table,
-                may_explain: session.may("keylender:host:explain"),
-                may_see_rules: session.may("keylender:host:rules"),
+                may_explain: session.may(scopes::HOST_EXPLAIN),
+                may_see_rules: session.may(scopes::HOST_RULES),
             }))
         }
     }
@@ -130,7 +131,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let moment = |at| Moment { at, now: session.now };
     let path = format!("/hosts/{address}/check");
     let same = Same::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);
-    let rules = match session.may("keylender:host:rules") {
+    let rules = match session.may(scopes::HOST_RULES) {
         true => app.hosts.rules_about(address, known.name.as_ref())?,
         false => Vec::new(),
     };
@@ -146,8 +147,8 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         answers: answers.iter().flat_map(rows).collect(),
         rules: rules.into_iter().map(|rule| rules::row(&session, rule)).collect(),
         same,
-        may_block: session.may("keylender:host:rule:*"),
-        may_explain: session.may("keylender:host:explain"),
+        may_block: session.may(scopes::HOST_RULE.for_all()),
+        may_explain: session.may(scopes::HOST_EXPLAIN),
     }))
 }
 

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::{Error, Result};
+use crate::domain::auth::scopes;
 use crate::domain::hosts::{HostRule, Ruled};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
@@ -57,7 +58,7 @@ pub(super) struct Row {
 
 pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
     let text = rule.to_string();
-    let may = session.may(&format!("keylender:host:rule:{text}"));
+    let may = session.may(scopes::HOST_RULE.on(&text));
     Row {
         since: Moment { at: ruled.since, now: session.now },
         by: Foreign::of(ruled.by),

@@ -18,6 +18,7 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::auth::scopes;
 use crate::domain::guard::Load;
 use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Slot, Summary};
 use crate::web::console::kit::frame::{Frame, page};
@@ -71,8 +72,8 @@ const NAMESPACES: Table<Listed> = Table {
     select: Some(Select {
         key: |(each, _)| each.namespace.to_string(),
         actions: &[
-            ("Rotate", "/many/namespaces/rotate", "keylender:namespace:rotate:*"),
-            ("Remove", "/many/namespaces/expire", "keylender:namespace:expire:*"),
+            ("Rotate", "/many/namespaces/rotate", scopes::NAMESPACE_ROTATE.for_all()),
+            ("Remove", "/many/namespaces/expire", scopes::NAMESPACE_EXPIRE.for_all()),
         ],
     }),
     empty: (
@@ -212,7 +213,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
             let same = Same::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
             Ok(page(&List {
                 frame: Frame::of(&app, &session, "Namespaces").await,
-                may_claim: session.may("pulse:namespace:*"),
+                may_claim: session.may(scopes::PULSE_NAMESPACE.for_all()),
                 example: format!("{}test", app.namespaces.prefix()),
                 table,
                 same,
@@ -260,13 +261,13 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 
 fn may(session: &Session, name: &NamespaceName) -> May {
     May {
-        rotate: session.may(&format!("keylender:namespace:rotate:{name}")),
-        expire: session.may(&format!("keylender:namespace:expire:{name}")),
-        revoke: session.may("keylender:lease:revoke"),
-        hand_over: session.may(&format!("pulse:namespace:{name}")),
-        own: session.may(&format!("keylender:namespace:owners:{name}")),
-        extend: session.may(&format!("keylender:namespace:extend:{name}")),
-        note: session.may(&format!("keylender:namespace:note:{name}")),
+        rotate: session.may(scopes::NAMESPACE_ROTATE.on(&name)),
+        expire: session.may(scopes::NAMESPACE_EXPIRE.on(&name)),
+        revoke: session.may(scopes::LEASE_REVOKE),
+        hand_over: session.may(scopes::PULSE_NAMESPACE.on(&name)),
+        own: session.may(scopes::NAMESPACE_OWNERS.on(&name)),
+        extend: session.may(scopes::NAMESPACE_EXTEND.on(&name)),
+        note: session.may(scopes::NAMESPACE_NOTE.on(&name)),
     }
 }
 
@@ -313,7 +314,7 @@ fn connection(session: &Session, detail: &Detail, holder: Holder) -> Connection 
         client: Foreign::of(holder.client_name.unwrap_or_default()),
         since: holder.connected_at.map(|at| Moment { at, now: session.now }),
         close: session
-            .may(&format!("keylender:connection:close:{}", holder.connection))
+            .may(scopes::CONNECTION_CLOSE.on(&holder.connection))
             .then(|| format!("{}/connections/{}/close", session.root, encoded(&holder.connection))),
     }
 }
