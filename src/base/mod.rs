@@ -7,6 +7,7 @@ pub mod meter;
 pub mod names;
 mod parsed;
 pub mod rate;
+mod reason;
 pub mod secret;
 pub mod slugid;
 pub mod span;
@@ -18,5 +19,6 @@ pub use names::{
     AccountName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, OperatorName, RoleId, Scope,
     VhostName,
 };
+pub use reason::Reason;
 pub use secret::Secret;
 pub use span::Span;

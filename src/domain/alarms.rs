@@ -153,14 +153,14 @@ impl Alarms {
     }
 
     /// Notes that an operator has seen an alarm as it is now: `text` is what they were shown.
-    pub async fn acknowledge(&self, caller: &Caller, key: &str, text: &str, reason: &str) -> Result<()> {
+    pub async fn acknowledge(&self, caller: &Caller, key: &str, text: &str) -> Result<()> {
         let alarms = self.picture().await?.alarms.into_iter();
         let mut about_it = alarms.filter(|alarm| alarm.key == key);
         let alarm = about_it.next().ok_or_else(|| Error::not_found(format!("there is no alarm `{key}` now")))?;
         if alarm.text != text {
             return Err(Error::conflict(format!("the alarm says something else now: {}", alarm.text)));
         }
-        let (caller, reason) = (caller.because(reason), reason.to_owned());
+        let (caller, reason) = (caller.clone(), caller.reason()?.to_string());
         self.parts
             .store
             .write(move |tx| {

@@ -135,7 +135,9 @@ async fn revoking_a_namespace_ends_both_passwords_and_their_connections_and_nobo
     assert_eq!(world.broker.closed().len(), 2);
     let entry = world.audited("lease.revoke").await.remove(0);
     assert_eq!((&entry["object"], &entry["outcome"]), (&json!("taskcluster-builds"), &json!("done")));
-    assert_eq!(entry["details"]["reason"], "a test");
+    for action in ["lease.revoke", "namespace.revoke"] {
+        assert_eq!(world.audited(action).await[0]["details"]["reason"], "a test", "{action}");
+    }
     let holders = found(&world, "kind=namespace&name=taskcluster-builds").await;
     assert!(holders.is_empty(), "nobody holds the new password: {holders:?}");
 

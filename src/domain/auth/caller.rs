@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Presented;
 use crate::base::audit::{Actor, Note, Receipt};
-use crate::base::{ClientId, Error, OperatorName, Result, Scope};
+use crate::base::{ClientId, Error, OperatorName, Reason, Result, Scope};
 use crate::proto::scopes::{Expression, covers};
 
 /// Who is asking, and what they may do. Made only by `Auth`, for the control socket and for sessions of
@@ -25,7 +25,7 @@ pub struct Caller {
     /// The fingerprint of the certificate that they were known by, if it was one.
     certificate: Option<Arc<str>>,
     /// Why they do it, in their own words.
-    reason: Option<Arc<str>>,
+    reason: Option<Reason>,
     /// Takes the number of the last audit entry of theirs, for who is shown it.
     receipt: Option<Receipt>,
 }
@@ -97,8 +97,13 @@ impl Caller {
 
     /// The same, for a reason that every audit entry of theirs then has.
     #[must_use]
-    pub fn because(&self, reason: &str) -> Self {
-        Self { reason: Some(reason.into()), ..self.clone() }
+    pub fn because(&self, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..self.clone() }
+    }
+
+    /// Why they do it. `Invalid` when they did not say.
+    pub fn reason(&self) -> Result<&Reason> {
+        self.reason.as_ref().ok_or_else(Reason::missing)
     }
 
     /// A loop of this appliance, which acts by what the store says.
@@ -145,7 +150,7 @@ impl Caller {
             note = note.with("certificate", &**fingerprint);
         }
         if let Some(reason) = &self.reason {
-            note = note.with("reason", &**reason);
+            note = note.with("reason", reason.as_str());
         }
         match &self.mark {
             Some(mark) => note.with(super::replay::DETAIL, mark.clone()),

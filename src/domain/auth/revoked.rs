@@ -51,13 +51,7 @@ impl FromStr for Issued {
 
 impl Auth {
     /// Refuses from now on what this issuer gave to this name until now. What it gives later is believed.
-    pub async fn revoke_issued(
-        &self,
-        caller: &Caller,
-        issuer: ClientId,
-        name: ClientId,
-        reason: String,
-    ) -> Result<Timestamp> {
+    pub async fn revoke_issued(&self, caller: &Caller, issuer: ClientId, name: ClientId) -> Result<Timestamp> {
         let caller = caller.clone();
         self.store
             .write(move |tx| {
@@ -73,7 +67,7 @@ impl Auth {
                         )));
                     }
                 }
-                tx.audit(caller.note("issued.revoke", &name).with("issuer", issuer.as_str()).with("reason", reason));
+                tx.audit(caller.note("issued.revoke", &name).with("issuer", issuer.as_str()));
                 tx.put(&REVOKED, &Issued { issuer, name }, &Revoked { until: now })?;
                 Ok(now)
             })

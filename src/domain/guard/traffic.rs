@@ -77,11 +77,12 @@ impl Guard {
     }
 
     /// Closes a connection; its client reads the reason. `NotFound` when none of ours has the name.
-    pub async fn close_connection(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
+    pub async fn close_connection(&self, caller: &Caller, name: &str) -> Result<()> {
+        let reason = caller.reason()?;
         let found = self.connections().await?.into_iter().find(|connection| connection.told.name == name);
         let found = found.ok_or_else(|| gone("connection"))?;
         let note = |action| {
-            let note = caller.because(reason).note(action, name);
+            let note = caller.note(action, name);
             note.with("user", found.told.user.as_str()).with("namespace", found.namespace.as_str())
         };
         let broker = self.accounts.broker()?;
@@ -89,7 +90,7 @@ impl Guard {
             "connection",
             ["connection.condemn", "connection.close"],
             note,
-            broker.close_connection(name, reason),
+            broker.close_connection(name, reason.as_str()),
         )
         .await
     }
@@ -142,17 +143,19 @@ impl Guard {
     }
 
     /// Throws away the messages of a queue that wait. `NotFound` when no namespace has it.
-    pub async fn purge_queue(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
+    pub async fn purge_queue(&self, caller: &Caller, name: &str) -> Result<()> {
+        caller.reason()?;
         let queue = self.queue(name).await?;
-        let note = |action| noted(caller, action, &queue, reason);
+        let note = |action| noted(caller, action, &queue);
         let broker = self.accounts.broker()?;
         self.by_hand("queue", ["queue.condemn", "queue.purge"], note, broker.purge_queue(&self.rules.vhost, name)).await
     }
 
     /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
-    pub async fn delete_queue_by_hand(&self, caller: &Caller, name: &str, reason: &str) -> Result<()> {
+    pub async fn delete_queue_by_hand(&self, caller: &Caller, name: &str) -> Result<()> {
+        caller.reason()?;
         let queue = self.queue(name).await?;
-        let note = |action| noted(caller, action, &queue, reason);
+        let note = |action| noted(caller, action, &queue);
         let broker = self.accounts.broker()?;
         self.by_hand("queue", ["queue.condemn", "queue.delete"], note, broker.delete_queue(&self.rules.vhost, name))
             .await
@@ -160,7 +163,8 @@ impl Guard {
 
     /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
     /// would mean other queues, too.
-    pub async fn exempt_queue(&self, caller: &Caller, name: &str, until: Timestamp, reason: &str) -> Result<()> {
+    pub async fn exempt_queue(&self, caller: &Caller, name: &str, until: Timestamp) -> Result<()> {
+        let reason = caller.reason()?;
         self.owner_of(name)?;
         if name.contains('*') {
             return Err(Error::invalid("the name has a `*`, which stands for any text in a rule: set a rule by hand"));
@@ -178,8 +182,8 @@ impl Guard {
             grace_seconds: limits.grace.as_secs(),
             ..QueueRule::default()
         });
-        let rule = QueueRule { exempt_until: Some(until), remark: reason.to_owned(), ..rule };
-        self.set_queue_rule(&caller.because(reason), pattern, rule).await
+        let rule = QueueRule { exempt_until: Some(until), remark: reason.to_string(), ..rule };
+        self.set_queue_rule(caller, pattern, rule).await
     }
 
     fn owner_of(&self, queue: &str) -> Result<NamespaceName> {
@@ -206,8 +210,8 @@ impl Guard {
     }
 }
 
-fn noted(caller: &Caller, action: &'static str, queue: &QueueNow, reason: &str) -> Note {
-    let note = caller.because(reason).note(action, &queue.told.name).with("namespace", queue.namespace.as_str());
+fn noted(caller: &Caller, action: &'static str, queue: &QueueNow) -> Note {
+    let note = caller.note(action, &queue.told.name).with("namespace", queue.namespace.as_str());
     match queue.told.messages {
         Some(messages) => note.with("messages", messages),
         None => note,

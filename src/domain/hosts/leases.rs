@@ -106,7 +106,7 @@ impl Hosts {
 
     /// Takes back what a host has, as far as that is possible: our own verification refuses it from now on. The answer
     /// says what else an operator has to do.
-    pub async fn revoke(&self, name: &HostName, auth: &Auth, caller: &Caller, reason: &str) -> Result<String> {
+    pub async fn revoke(&self, name: &HostName, auth: &Auth, caller: &Caller) -> Result<String> {
         let mut held = Vec::new();
         self.leases(|host, address, lease| {
             if host == *name {
@@ -117,8 +117,8 @@ impl Hosts {
         let issuer = lending.issuer.clone();
         let until = held.iter().map(|(_, lease)| lease.until).max().unwrap_or(self.clock.now());
         let client_id = lending.identity(name)?.0;
-        let moment = auth.revoke_issued(caller, issuer.clone(), client_id, reason.to_owned()).await?;
-        let note = caller.note("host.revoke", name).with("issuer", issuer.as_str()).with("reason", reason);
+        let moment = auth.revoke_issued(caller, issuer.clone(), client_id).await?;
+        let note = caller.note("host.revoke", name).with("issuer", issuer.as_str());
         let note = note.with("is_refused", !auth.is_remote());
         self.store
             .write(move |tx| {

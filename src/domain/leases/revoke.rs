@@ -9,18 +9,13 @@ use crate::domain::auth::Caller;
 use crate::domain::hosts::{HostRule, Names};
 use crate::domain::namespaces::Which;
 
-/// Longest reason, in bytes: it stands in every entry.
-const REASON_LEN_MAX: usize = 1000;
-
 /// How to take back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Revocation {
     /// Which leases.
     pub filter: Filter,
     /// Whether a filter that lets everything through is meant.
     pub all: bool,
-    /// Why, for the audit log.
-    pub reason: String,
     /// Whether to remove namespaces with their queues, instead of replacing their passwords.
     pub release: bool,
     /// Whether hosts get no new credentials either.
@@ -65,16 +60,11 @@ impl Leases {
     /// Takes back what the plan says, one after the other. One that fails does not stop the others. It may be repeated:
     /// what was taken back is not lent any more, and what failed still is. `Invalid` without a reason.
     pub async fn revoke(&self, caller: &Caller, revocation: &Revocation) -> Result<Vec<Revoked>> {
-        if revocation.reason.trim().is_empty() || revocation.reason.len() > REASON_LEN_MAX {
-            return Err(Error::invalid(format!("expected a reason of 1 to {REASON_LEN_MAX} bytes")));
-        }
+        caller.reason()?;
         let mut revoked = Vec::new();
         for Planned { target, .. } in self.plan(revocation)? {
             let outcome = self.revoke_one(caller, &target, revocation).await;
-            let note = caller
-                .note("lease.revoke", target.name())
-                .with("kind", target.kind().as_str())
-                .with("reason", revocation.reason.as_str());
+            let note = caller.note("lease.revoke", target.name()).with("kind", target.kind().as_str());
             let note = match &outcome {
                 Ok(_) => note,
                 Err(error) => {
@@ -96,29 +86,28 @@ impl Leases {
     }
 
     async fn revoke_one(&self, caller: &Caller, target: &Target, revocation: &Revocation) -> Result<String> {
-        let reason = revocation.reason.as_str();
         match target {
             Target::Namespace(name) if revocation.release => {
                 let removed = self.namespaces.expire(name, caller, Which::Any).await?;
                 Ok(if removed { "removed" } else { "it was claimed anew meanwhile: look again" }.to_owned())
             }
             Target::Namespace(name) => {
-                self.namespaces.revoke(name, caller, reason).await?;
+                self.namespaces.revoke(name, caller).await?;
                 Ok("both passwords are replaced and their connections closed; all its holders must claim again".into())
             }
             Target::Host(name) => {
                 if revocation.block {
                     let rule = HostRule::BlockNames(Names::only(name.clone()));
-                    self.hosts.set_rule(caller, rule, reason.to_owned()).await?;
+                    self.hosts.set_rule(caller, rule, caller.reason()?.to_string()).await?;
                 }
-                self.hosts.revoke(name, &self.auth, caller, reason).await
+                self.hosts.revoke(name, &self.auth, caller).await
             }
             Target::Client(id) => {
                 self.auth.disable_client(caller, id.clone(), true).await?;
                 Ok("disabled, and with it what it issued; reset and enable it to use it again".into())
             }
             Target::Wrap(id) => {
-                self.wraps.revoke(caller, id, reason).await?;
+                self.wraps.revoke(caller, id).await?;
                 Ok("the link cannot be opened any more".into())
             }
         }

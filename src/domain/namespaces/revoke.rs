@@ -15,9 +15,9 @@ impl Namespaces {
     /// **Invariant:** this is the one place where a promised `reclaimAt` is broken, on purpose and with a reason. It may
     /// be repeated: after a crash the passwords are brought to the broker by `reconcile`, and who held them is forgotten
     /// only when the connections are closed, too.
-    pub async fn revoke(&self, name: &NamespaceName, caller: &Caller, reason: &str) -> Result<()> {
-        let (this, namespace, by, why) = (self.clone(), name.clone(), caller.clone(), reason.to_owned());
-        let (began, accounts) = self.store.write(move |tx| this.replace_both(tx, &namespace, &by, why)).await?;
+    pub async fn revoke(&self, name: &NamespaceName, caller: &Caller) -> Result<()> {
+        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
+        let (began, accounts) = self.store.write(move |tx| this.replace_both(tx, &namespace, &by)).await?;
         self.accounts.settle(&accounts, caller, |_| Ok(())).await?;
         for account in &accounts {
             self.accounts.broker()?.close_connections_of(account, GOODBYE).await?;
@@ -32,7 +32,6 @@ impl Namespaces {
         tx: &mut WriteTx<'_, '_>,
         name: &NamespaceName,
         caller: &Caller,
-        reason: String,
     ) -> Result<(Timestamp, Vec<AccountName>)> {
         let mut namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
         if namespace.ending {
@@ -50,7 +49,7 @@ impl Namespaces {
         tx.put(&NAMESPACES, name, &namespace)?;
         let accounts = namespace.accounts.to_vec();
         let names: Vec<&str> = accounts.iter().map(AccountName::as_str).collect();
-        let note = caller.note("namespace.revoke", name).about(&password).with("reason", reason);
+        let note = caller.note("namespace.revoke", name).about(&password);
         tx.audit(note.with("accounts", names));
         Ok((tx.now(), accounts))
     }

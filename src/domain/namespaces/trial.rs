@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{Claim, Namespaces};
-use crate::base::{Error, Kind, NamespaceName, Result, Secret, Timestamp};
+use crate::base::{Error, Kind, NamespaceName, Reason, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 
 /// How long a namespace lasts that was made for a test: time to look at it, and then it goes by itself.
@@ -44,7 +44,7 @@ impl Namespaces {
             Err(error) => return Err(error),
         };
         let begun = clock.elapsed();
-        let claimed = self.claim(&caller.because(REASON), name, claim).await?.into_inner();
+        let claimed = self.claim(&caller.because(Reason::parse(REASON)?), name, claim).await?.into_inner();
         let took = clock.elapsed().saturating_sub(begun);
         let url = Url::parse(claimed.connection_string.expose())
             .map_err(|e| Error::internal("reading a connection string", e))?;

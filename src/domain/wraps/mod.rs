@@ -193,8 +193,8 @@ impl Wraps {
     }
 
     /// Ends a link that nobody opened.
-    pub async fn revoke(&self, caller: &Caller, id: &WrapId, reason: &str) -> Result<()> {
-        let (id, caller, reason) = (id.clone(), caller.clone(), reason.to_owned());
+    pub async fn revoke(&self, caller: &Caller, id: &WrapId) -> Result<()> {
+        let (id, caller) = (id.clone(), caller.clone());
         self.store
             .write(move |tx| {
                 let wrap = tx.get(&WRAPS, &id)?.ok_or_else(no_such)?;
@@ -202,8 +202,7 @@ impl Wraps {
                     return Err(Error::conflict("the link was opened meanwhile: revoke the namespace"));
                 }
                 tx.delete(&WRAPS, &id);
-                let note = caller.note("wrap.revoke", &wrap.namespace).with("wrap", id.to_string());
-                tx.audit(note.with("reason", reason));
+                tx.audit(caller.note("wrap.revoke", &wrap.namespace).with("wrap", id.to_string()));
                 Ok(())
             })
             .await

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Reason, Result, Timestamp};
 use crate::domain::alarms::{Acknowledged, Alarm};
 use crate::domain::auth::scopes;
 use crate::web::state::App;
@@ -83,9 +83,7 @@ struct Seen {
 
 async fn acknowledge(app: App, call: Call, key: String) -> Result<Reply> {
     let Seen { text, reason } = read_input(&call.payload)?;
-    if reason.trim().is_empty() {
-        return Err(Error::invalid("say why: the audit log keeps the reason"));
-    }
-    app.alarms.acknowledge(&call.caller, &key, &text, reason.trim()).await?;
+    let caller = call.caller.because(Reason::parse(&reason)?);
+    app.alarms.acknowledge(&caller, &key, &text).await?;
     done()
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clients::{endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, nothing};
-use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::base::{Error, NamespaceName, Reason, Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::leases::{Filter, Kind, Lease, Place, Planned, Revocation, Revoked};
 use crate::domain::namespaces::Claim;
@@ -167,7 +167,7 @@ impl Wanted {
             since,
             unused: self.unused_seconds.map(Duration::from_secs),
         };
-        Ok(Revocation { filter, all: self.all, reason: self.reason, release: self.release, block: self.block })
+        Ok(Revocation { filter, all: self.all, release: self.release, block: self.block })
     }
 }
 
@@ -223,14 +223,14 @@ impl From<Revoked> for Ended {
 
 async fn revoke(app: App, call: Call, (): ()) -> Result<Reply> {
     let wanted: Wanted = read_input(&call.payload)?;
-    let dry_run = wanted.dry_run;
+    let (dry_run, reason) = (wanted.dry_run, Reason::parse(&wanted.reason));
     let revocation = wanted.revocation()?;
     if dry_run {
         let planned = app.leases.plan(&revocation)?.into_iter().map(Step::from).collect();
         return Reply::json(&Outcome::Planned(Plan { planned }));
     }
-    let leases = app.leases.clone();
-    let revoked = detached(&app.tasks, async move { leases.revoke(&call.caller, &revocation).await }).await?;
+    let (leases, caller) = (app.leases.clone(), call.caller.because(reason?));
+    let revoked = detached(&app.tasks, async move { leases.revoke(&caller, &revocation).await }).await?;
     let failed = revoked.iter().filter(|each| each.outcome.is_err()).count();
     if failed > 0 {
         // What the store wishes and the broker does not have yet need not wait.

@@ -6,15 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
-use crate::base::{Error, Result, Timestamp};
-use crate::domain::auth::scopes;
+use crate::base::{Reason, Result, Timestamp};
+use crate::domain::auth::{Caller, scopes};
 use crate::domain::guard::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
 use crate::web::state::App;
 
 /// Connections, exchanges or bindings in one answer. The console has a filter for more.
 const LIST_MAX: usize = 10_000;
-/// Longest reason, in bytes, as on the console: a sentence or two.
-const REASON_LEN_MAX: usize = 500;
 
 static CONNECTIONS: Endpoint = endpoint(
     "listConnections",
@@ -273,27 +271,24 @@ struct Because {
     reason: String,
 }
 
-fn reason(call: &Call) -> Result<String> {
+/// The caller, with the reason that the call gives.
+fn because(call: &Call) -> Result<Caller> {
     let Because { reason } = read_input(&call.payload)?;
-    let reason = reason.trim();
-    match (1..=REASON_LEN_MAX).contains(&reason.len()) {
-        true => Ok(reason.to_owned()),
-        false => Err(Error::invalid(format!("the reason, for the audit log, has 1 to {REASON_LEN_MAX} bytes"))
-            .with_code("InputValidationError")),
-    }
+    let reason = Reason::parse(&reason).map_err(|error| error.with_code("InputValidationError"))?;
+    Ok(call.caller.because(reason))
 }
 
 async fn close(app: App, call: Call, name: String) -> Result<Reply> {
-    app.guard.close_connection(&call.caller, &name, &reason(&call)?).await?;
+    app.guard.close_connection(&because(&call)?, &name).await?;
     done()
 }
 
 async fn purge(app: App, call: Call, name: String) -> Result<Reply> {
-    app.guard.purge_queue(&call.caller, &name, &reason(&call)?).await?;
+    app.guard.purge_queue(&because(&call)?, &name).await?;
     done()
 }
 
 async fn delete(app: App, call: Call, name: String) -> Result<Reply> {
-    app.guard.delete_queue_by_hand(&call.caller, &name, &reason(&call)?).await?;
+    app.guard.delete_queue_by_hand(&because(&call)?, &name).await?;
     done()
 }

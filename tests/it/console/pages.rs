@@ -73,7 +73,7 @@ async fn a_change_shows_its_effect_asks_why_and_links_its_audit_entry() {
         assert!(plan.text().contains(part), "{part}: {}", plan.text());
     }
     let path = "/hosts/192.0.2.7/block";
-    let why = "x".repeat(501);
+    let why = "x".repeat(1001);
     for reason in ["", " ", &why] {
         assert_eq!(operator.post(&world, path, &[("reason", reason)]).await.status, 400, "{reason}");
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::session::Session;
-use crate::base::{Error, Result, Secret};
+use crate::base::{Error, Reason, Result, Secret};
 use crate::domain::auth::Caller;
 use crate::web::peer;
 use crate::web::state::App;
@@ -19,8 +19,6 @@ const FORM_LEN_MAX: usize = 256 << 10;
 pub const TOKEN_FIELD: &str = "csrf";
 /// Name of the field with the reason.
 const REASON_FIELD: &str = "reason";
-/// Longest reason, in bytes: it goes into the audit log.
-const REASON_LEN_MAX: usize = 500;
 
 /// A form that this session's own page sent. **Invariant:** made only by [`read`].
 #[derive(Debug)]
@@ -36,21 +34,11 @@ impl<T> CheckedForm<T> {
         self.fields.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    /// The reason that the form gives; may be empty.
-    pub fn reason(&self) -> &str {
-        self.all(REASON_FIELD).next().unwrap_or_default().trim()
-    }
-
     /// The caller of the session, with the reason that the form gives: every audit entry of what they do has it.
     /// `Invalid` without one.
     pub fn with_reason(&self, session: &Session) -> Result<Caller> {
-        match self.reason() {
-            "" => Err(Error::invalid("say why: the audit log keeps the reason")),
-            long if long.len() > REASON_LEN_MAX => {
-                Err(Error::invalid(format!("a reason has at most {REASON_LEN_MAX} bytes")))
-            }
-            reason => Ok(session.caller.because(reason)),
-        }
+        let reason = self.all(REASON_FIELD).next().unwrap_or_default();
+        Ok(session.caller.because(Reason::parse(reason)?))
     }
 }
 

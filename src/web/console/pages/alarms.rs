@@ -95,6 +95,6 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
 /// Acknowledges an alarm.
 pub async fn acknowledge(app: App, session: Session, form: CheckedForm<Seen>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
-    app.alarms.acknowledge(&caller, session.param("alarm"), &form.input.text, form.reason()).await?;
+    app.alarms.acknowledge(&caller, session.param("alarm"), &form.input.text).await?;
     plan::done(&session, "/")
 }

@@ -169,7 +169,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let filter = filter(|name| session.query(name))?;
     let given = given(&session);
-    let revocation = Revocation { filter, all: false, reason: String::new(), release: false, block: false };
+    let revocation = Revocation { filter, ..Revocation::default() };
     let leases = app.leases.clone();
     let planned = tokio::task::spawn_blocking(move || leases.plan(&revocation)).await;
     let planned = planned.map_err(|e| Error::internal("planning to revoke", e))??;
@@ -208,7 +208,7 @@ pub async fn revoke(
 ) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     let filter = filter(|name| form.all(name).next().filter(|value| !value.is_empty()))?;
-    let revocation = Revocation { filter, all: false, reason: form.reason().to_owned(), release: false, block: false };
+    let revocation = Revocation { filter, ..Revocation::default() };
     let revoked = app.leases.revoke(&caller, &revocation).await?;
     let failed: Vec<String> = revoked
         .iter()

@@ -107,13 +107,13 @@ pub struct Exemption {
 
 /// Exempts the queue, for a time of the list.
 pub async fn exempt(app: App, session: Session, form: CheckedForm<Exemption>) -> Result<Response> {
-    form.with_reason(&session)?;
+    let caller = form.with_reason(&session)?;
     let hours =
         EXEMPTIONS.iter().find(|(hours, _)| *hours == form.input.hours).and_then(|(hours, _)| hours.parse().ok());
     let hours: u64 = hours.ok_or_else(|| Error::invalid("this is not one of the times to exempt a queue for"))?;
     let name = session.param("queue");
     let until = session.now.plus(Duration::from_secs(hours * 3600));
-    app.guard.exempt_queue(&session.caller, name, until, form.reason()).await?;
+    app.guard.exempt_queue(&caller, name, until).await?;
     plan::done(&session, &home(name))
 }
 
@@ -152,15 +152,13 @@ pub async fn plan_end(app: App, session: Session) -> Result<Response> {
 
 /// Throws its messages away.
 pub async fn purge(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    form.with_reason(&session)?;
     let name = session.param("queue");
-    app.guard.purge_queue(&session.caller, name, form.reason()).await?;
+    app.guard.purge_queue(&form.with_reason(&session)?, name).await?;
     plan::done(&session, &home(name))
 }
 
 /// Deletes it.
 pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    form.with_reason(&session)?;
-    app.guard.delete_queue_by_hand(&session.caller, session.param("queue"), form.reason()).await?;
+    app.guard.delete_queue_by_hand(&form.with_reason(&session)?, session.param("queue")).await?;
     plan::done(&session, "/queues")
 }

@@ -137,7 +137,6 @@ pub async fn plan_close(app: App, session: Session) -> Result<Response> {
 
 /// Closes a connection.
 pub async fn close(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    form.with_reason(&session)?;
-    app.guard.close_connection(&session.caller, session.param("connection"), form.reason()).await?;
+    app.guard.close_connection(&form.with_reason(&session)?, session.param("connection")).await?;
     plan::done(&session, "/connections")
 }

@@ -115,7 +115,7 @@ pub async fn plan_block(app: App, session: Session) -> Result<Response> {
 pub async fn block(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let address = address(&session)?;
     let caller = form.with_reason(&session)?;
-    app.hosts.set_rule(&caller, blocked(address)?, form.reason().to_owned()).await?;
+    app.hosts.set_rule(&caller, blocked(address)?, caller.reason()?.to_string()).await?;
     plan::done(&session, &format!("/hosts/{address}"))
 }
 
@@ -156,7 +156,7 @@ pub async fn plan_pin(app: App, session: Session) -> Result<Response> {
 pub async fn pin(app: App, session: Session, form: CheckedForm<Pair>) -> Result<Response> {
     let address = address(&session)?;
     let caller = form.with_reason(&session)?;
-    app.hosts.set_rule(&caller, pinned(&form.input.name, address)?, form.reason().to_owned()).await?;
+    app.hosts.set_rule(&caller, pinned(&form.input.name, address)?, caller.reason()?.to_string()).await?;
     plan::done(&session, &format!("/hosts/{address}"))
 }
 

@@ -111,15 +111,15 @@ pub async fn expire(app: App, session: Session, form: CheckedForm<Nothing>) -> R
     }
 }
 
-fn revocation(name: &NamespaceName, reason: &str) -> Revocation {
+fn revocation(name: &NamespaceName) -> Revocation {
     let filter = Filter { kind: Some(Kind::Namespace), name: Some(name.to_string()), ..Filter::default() };
-    Revocation { filter, all: false, reason: reason.to_owned(), release: false, block: false }
+    Revocation { filter, ..Revocation::default() }
 }
 
 /// What revoking would do.
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let name = named(&session)?;
-    let planned = app.leases.plan(&revocation(&name, ""))?;
+    let planned = app.leases.plan(&revocation(&name))?;
     let mut effects: Vec<String> = planned.into_iter().map(|step| step.what).collect();
     effects.push("This breaks the promise of how long the passwords work. Queues and messages stay.".to_owned());
     let body = format!(r#"{{"kind":"namespace","name":"{name}","reason":"why","dryRun":false}}"#);
@@ -141,7 +141,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
 pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let name = named(&session)?;
     let caller = form.with_reason(&session)?;
-    let revoked = app.leases.revoke(&caller, &revocation(&name, form.reason())).await?;
+    let revoked = app.leases.revoke(&caller, &revocation(&name)).await?;
     if revoked.is_empty() {
         return Err(Error::conflict("Nothing of it is lent: there is nothing to revoke."));
     }
