@@ -8,10 +8,10 @@ use std::sync::Arc;
 use url::Url;
 
 use super::loops;
+use super::oidc;
 use super::outbox;
 use super::premises;
 use super::settings::{self, Effective, Settings};
-use super::sign_in;
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::Domain;
 use crate::domain::accounts::{Accounts, Administrator, Probe};
@@ -128,7 +128,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), backup_rules(settings)),
         keys: SealingKey::new(store.clone()),
-        elsewhere: sign_in::elsewhere(settings, &operators, &clock)?,
+        oidc: oidc::sign_in(settings, &operators, &clock)?,
         store,
         clock,
         auth,

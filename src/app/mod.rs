@@ -5,12 +5,12 @@ pub mod hardening;
 mod lifecycle;
 mod listen;
 mod loops;
+mod oidc;
 pub mod operate;
 mod outbox;
 mod premises;
 mod scheduler;
 pub mod settings;
-mod sign_in;
 pub mod telemetry;
 mod tls;
 

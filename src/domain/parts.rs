@@ -10,7 +10,7 @@ use super::keys::SealingKey;
 use super::leases::Leases;
 use super::namespaces::Namespaces;
 use super::notices::Notices;
-use super::operators::{Elsewhere, Operators};
+use super::operators::{OidcSignIn, Operators};
 use super::wraps::Wraps;
 use crate::base::Clock;
 use crate::store::Store;
@@ -34,5 +34,5 @@ pub struct Parts {
     pub keys: SealingKey,
     pub operators: Operators,
     /// `None` while no issuer is configured.
-    pub elsewhere: Option<Elsewhere>,
+    pub oidc: Option<OidcSignIn>,
 }

@@ -1,7 +1,7 @@
 //! People who use the console: who they are, what they may do, and their sessions.
 
-mod elsewhere;
 mod login;
+mod oidc;
 mod password;
 mod role;
 mod second;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use elsewhere::{Arrival, Brought, Departure, Elsewhere, ElsewhereRules, PENDING_LASTS};
 pub use login::Attempt;
+pub use oidc::{Authorization, Callback, OidcRules, OidcSession, OidcSignIn, PENDING_LASTS};
 pub use password::LEN_MIN as PASSWORD_LEN_MIN;
 pub use role::Role;
 pub use second::Enrolment;
@@ -23,8 +23,8 @@ pub use sessions::{AGE_MAX, IDLE_MAX, ShownSession, SignedIn, Visitor};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::{Store, Table};
-use elsewhere::Identity;
 use login::Throttle;
+use oidc::Identity;
 use password::{Stretched, Stretcher};
 use second::Second;
 
@@ -36,7 +36,7 @@ const OPERATORS_MAX: usize = 1000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Record {
     role: Role,
-    /// None for somebody who is known elsewhere.
+    /// None for somebody who is known by an issuer.
     #[serde(default)]
     password: Option<Stretched>,
     #[serde(default)]

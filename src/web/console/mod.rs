@@ -12,8 +12,8 @@ use crate::domain::auth::scopes;
 use kit::routes::Routes;
 use kit::{live, theme};
 use pages::{
-    access, account, alarms, api, audit, backups, broker, clients, elsewhere, exchange, held, hosts, leases, login,
-    loops, namespaces, notices, overview, queue, queues, roles, settings, setup, traffic,
+    access, account, alarms, api, audit, backups, broker, clients, exchange, held, hosts, leases, login, loops,
+    namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, traffic,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -22,8 +22,8 @@ fn table() -> Routes {
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
-        .open_get("/login/oidc", elsewhere::depart)
-        .open_get("/login/oidc/back", elsewhere::arrive)
+        .open_get("/login/oidc", oidc::begin)
+        .open_get("/login/oidc/back", oidc::callback)
         .open_get("/setup", setup::ask)
         .open_post("/setup", setup::set_up)
         .post_signed_in("/logout", login::log_out)

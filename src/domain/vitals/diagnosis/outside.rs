@@ -19,8 +19,8 @@ impl Vitals {
                 format!("{}; see TASKCLUSTER_ROOT_URL and the log", error.message()),
             )),
         }
-        if let Some(elsewhere) = &self.parts.elsewhere {
-            findings.push(issuer(elsewhere.reach().await));
+        if let Some(oidc) = &self.parts.oidc {
+            findings.push(issuer(oidc.reach().await));
         }
         let (way, has_webhook) = self.parts.notices.look().await;
         findings.push(mail(&way));

@@ -91,7 +91,7 @@ pub(super) fn form(
     let said = problem.map(|error| format!("{}.", error.message())).unwrap_or_default();
     let code = problem.map_or(StatusCode::OK, |error| status(error.kind()));
     let to_encoded = utf8_percent_encode(&to, NON_ALPHANUMERIC).to_string();
-    let login = Login { frame, name, to, to_encoded, problem: said, offers_issuer: app.elsewhere.is_some() };
+    let login = Login { frame, name, to, to_encoded, problem: said, offers_issuer: app.oidc.is_some() };
     let mut response = (code, page(&login)).into_response();
     if let Some(seconds) = problem.and_then(retry_after_seconds) {
         response.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.into());

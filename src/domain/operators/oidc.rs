@@ -1,4 +1,4 @@
-//! Signing in by an OpenID Connect issuer: the way there, the way back, and who somebody is here.
+//! Signing in by an OpenID Connect issuer: the authorization request, its callback, and who somebody is here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,7 @@ pub(super) struct Identity {
 
 /// What the settings say of sign-ins by an issuer.
 #[derive(Clone, Debug)]
-pub struct ElsewhereRules {
+pub struct OidcRules {
     /// Which role a group has. Of several the highest counts.
     pub roles: Vec<(String, Role)>,
     /// The claim that lists groups.
@@ -49,10 +49,10 @@ pub struct ElsewhereRules {
 
 /// Sign-ins by an issuer. Cheap to clone.
 #[derive(Clone)]
-pub struct Elsewhere {
+pub struct OidcSignIn {
     operators: Operators,
     issuer: Issuer,
-    rules: Arc<ElsewhereRules>,
+    rules: Arc<OidcRules>,
     pending: Arc<Mutex<HashMap<String, Pending>>>,
     begun: Arc<RateLimit<std::net::IpAddr>>,
     clock: Clock,
@@ -65,16 +65,16 @@ struct Pending {
     began: Duration,
 }
 
-/// The way to the issuer.
-pub struct Departure {
+/// Where a browser goes to be authorized, and what it keeps.
+pub struct Authorization {
     /// Where the browser goes.
     pub location: Url,
     /// What the browser keeps meanwhile, and nobody else.
     pub seed: Secret,
 }
 
-/// A sign-in that came to its end.
-pub struct Arrival {
+/// A sign-in that succeeded.
+pub struct OidcSession {
     /// The session.
     pub session: Lent<Secret>,
     /// Where one wanted to go.
@@ -83,7 +83,7 @@ pub struct Arrival {
 
 /// What the issuer sent a browser back with.
 #[derive(Clone, Debug, Default)]
-pub struct Brought {
+pub struct Callback {
     /// What the browser kept.
     pub seed: Option<Secret>,
     /// Which sign-in the issuer answers.
@@ -94,15 +94,15 @@ pub struct Brought {
     pub issuer: Option<String>,
 }
 
-impl Elsewhere {
+impl OidcSignIn {
     /// Sign-ins of these operators by this issuer.
-    pub fn new(operators: Operators, issuer: Issuer, rules: ElsewhereRules, clock: Clock) -> Self {
+    pub fn new(operators: Operators, issuer: Issuer, rules: OidcRules, clock: Clock) -> Self {
         let begun = RateLimit::new(BEGUN_PER_MINUTE).into();
         Self { operators, issuer, rules: rules.into(), pending: Arc::default(), begun, clock }
     }
 
     /// Begins a sign-in that goes on to a place of ours.
-    pub async fn depart(&self, to: String, from: &Visitor) -> Result<Departure> {
+    pub async fn begin(&self, to: String, from: &Visitor) -> Result<Authorization> {
         let now = self.clock.elapsed();
         let wait = |after| Error::limited("too many attempts: wait a little", after);
         self.begun.admit(network(from.address), now).map_err(wait)?;
@@ -127,18 +127,18 @@ impl Elsewhere {
             pending.remove(&oldest);
         }
         pending.insert(hashed(&seed), Pending { to, began: now });
-        Ok(Departure { location, seed })
+        Ok(Authorization { location, seed })
     }
 
     /// Ends a sign-in: begins a session for whom the issuer names, with the role of their groups. `Unauthenticated` for a
     /// sign-in that is not under way or an answer that is not believed, `Forbidden` for who may not come in.
-    pub async fn arrive(&self, brought: Brought, from: Visitor) -> Result<Arrival> {
+    pub async fn callback(&self, callback: Callback, from: Visitor) -> Result<OidcSession> {
         self.operators.throttle.admit_stranger(from.address)?;
-        let (seed, to) = match self.take(&brought) {
+        let (seed, to) = match self.take(&callback) {
             Some(taken) => taken,
             None => return Err(self.refused("somebody unknown", &from, stale()).await),
         };
-        let person = match self.person(&brought.code, &seed).await {
+        let person = match self.person(&callback.code, &seed).await {
             Ok(person) => person,
             Err(error) => return Err(self.refused("somebody unknown", &from, error).await),
         };
@@ -155,7 +155,7 @@ impl Elsewhere {
             }
         };
         match entered {
-            Ok(session) => Ok(Arrival { session, to }),
+            Ok(session) => Ok(OidcSession { session, to }),
             Err(error) => Err(self.refused(&object, &from, error).await),
         }
     }
@@ -166,10 +166,10 @@ impl Elsewhere {
     }
 
     /// The sign-in that this browser has under way, once.
-    fn take(&self, brought: &Brought) -> Option<(Secret, String)> {
-        let seed = brought.seed.clone()?;
-        let is_ours = Secret::new(brought.state.as_str()) == derived("state", &seed);
-        let is_of_issuer = brought.issuer.as_ref().is_none_or(|issuer| *issuer == self.issuer.settings().issuer);
+    fn take(&self, callback: &Callback) -> Option<(Secret, String)> {
+        let seed = callback.seed.clone()?;
+        let is_ours = Secret::new(callback.state.as_str()) == derived("state", &seed);
+        let is_of_issuer = callback.issuer.as_ref().is_none_or(|issuer| *issuer == self.issuer.settings().issuer);
         if !is_ours {
             return None;
         }

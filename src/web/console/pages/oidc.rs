@@ -1,4 +1,4 @@
-//! The way to an OpenID Connect issuer, and the way back.
+//! Signing in by an OpenID Connect issuer: the redirect to it, and the callback from it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::login;
 use crate::base::{Error, Kind, Secret};
-use crate::domain::operators::{Arrival, Brought, PENDING_LASTS};
+use crate::domain::operators::{Callback, OidcSession, PENDING_LASTS};
 use crate::web::console::kit::frame::{Frame, failure, page};
 use crate::web::console::kit::session::{cookie, own_place, root, see_other, set_cookie, visitor};
 use crate::web::console::kit::theme::Theme;
@@ -23,21 +23,21 @@ const COOKIE: &str = "keylender_signin";
 const COOKIE_TLS: &str = "__Host-keylender_signin";
 
 #[derive(Template)]
-#[template(path = "console/arrived.html")]
-struct Arrived {
+#[template(path = "console/signed_in.html")]
+struct SignedInPage {
     frame: Frame,
     /// Where it goes on, with what stands before our paths.
     location: String,
 }
 
 /// Sends a browser to the issuer.
-pub async fn depart(app: App, origin: Origin, request: Request) -> Response {
+pub async fn begin(app: App, origin: Origin, request: Request) -> Response {
     let to = parameter(&request, "to").as_deref().and_then(own_place).unwrap_or("/").to_owned();
-    let Some(elsewhere) = &app.elsewhere else { return failure(&app, None, &origin, &not_configured()).await };
-    match elsewhere.depart(to, &visitor(request.headers(), &origin)).await {
-        Ok(departure) => {
-            let cookie = keep(&origin, departure.seed.expose(), PENDING_LASTS);
-            ([cookie], see_other(departure.location.as_str())).into_response()
+    let Some(oidc) = &app.oidc else { return failure(&app, None, &origin, &not_configured()).await };
+    match oidc.begin(to, &visitor(request.headers(), &origin)).await {
+        Ok(authorization) => {
+            let cookie = keep(&origin, authorization.seed.expose(), PENDING_LASTS);
+            ([cookie], see_other(authorization.location.as_str())).into_response()
         }
         Err(error) => refused(&app, &origin, request.headers(), &error).await,
     }
@@ -45,22 +45,22 @@ pub async fn depart(app: App, origin: Origin, request: Request) -> Response {
 
 /// Takes a browser back, and begins its session. The answer is a page and no redirect: a browser that comes from another
 /// site does not send its new `SameSite=Strict` cookie along a redirect, and does so from a page of ours.
-pub async fn arrive(app: App, origin: Origin, request: Request) -> Response {
-    let Some(elsewhere) = &app.elsewhere else { return failure(&app, None, &origin, &not_configured()).await };
+pub async fn callback(app: App, origin: Origin, request: Request) -> Response {
+    let Some(oidc) = &app.oidc else { return failure(&app, None, &origin, &not_configured()).await };
     let headers = request.headers();
-    let brought = Brought {
+    let callback = Callback {
         seed: cookie(headers, name(&origin)).map(Secret::new),
         state: parameter(&request, "state").unwrap_or_default(),
         code: parameter(&request, "code").unwrap_or_default(),
         issuer: parameter(&request, "iss"),
     };
     let forgotten = keep(&origin, "", Duration::ZERO);
-    match elsewhere.arrive(brought, visitor(headers, &origin)).await {
-        Ok(Arrival { session, to }) => {
+    match oidc.callback(callback, visitor(headers, &origin)).await {
+        Ok(OidcSession { session, to }) => {
             let frame = Frame::bare(&app, &origin, Theme::of(headers), "Signed in");
             let location = format!("{}{to}", root(&app));
             let cookies = AppendHeaders([forgotten, set_cookie(&origin, Some(&session.into_inner()))]);
-            (StatusCode::OK, cookies, page(&Arrived { frame, location })).into_response()
+            (StatusCode::OK, cookies, page(&SignedInPage { frame, location })).into_response()
         }
         Err(error) => (AppendHeaders([forgotten]), refused(&app, &origin, headers, &error).await).into_response(),
     }
