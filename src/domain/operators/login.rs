@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::second::{self, Shown};
+use super::second_factor::{self, Proof};
 use super::sessions::{self, Visitor};
 use super::{OPERATORS, Operators, refusal};
 use crate::base::audit::{Actor, Note, Outcome};
@@ -83,19 +83,19 @@ impl Operators {
                 // Between the look and now the password may have become another one.
                 let current = tx.get(&OPERATORS, &name)?;
                 let current = current.filter(|record| fits && !record.disabled && record.password == stored);
-                let shown = match current {
+                let proof = match current {
                     Some(mut record) => {
-                        let shown = second::check(tx, &name, &mut record, &code)?;
+                        let proof = second_factor::check(tx, &name, &mut record, &code)?;
                         tx.put(&OPERATORS, &name, &record)?;
-                        shown
+                        proof
                     }
-                    None => Shown::Wrong,
+                    None => Proof::Wrong,
                 };
-                let by = match shown {
-                    Shown::NotNeeded => "password",
-                    Shown::Code => "password and code",
-                    Shown::Recovery => "password and recovery code",
-                    Shown::Wrong => {
+                let by = match proof {
+                    Proof::NotNeeded => "password",
+                    Proof::Code => "password and code",
+                    Proof::Recovery => "password and recovery code",
+                    Proof::Wrong => {
                         // A name that nobody has may be a password in the wrong field.
                         let object = if known { name.as_str() } else { "somebody unknown" };
                         let note = Note::done(Actor::Anonymous, "operator.login", object).outcome(Outcome::Refused);

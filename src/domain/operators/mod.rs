@@ -4,7 +4,7 @@ mod login;
 mod oidc;
 mod password;
 mod role;
-mod second;
+mod second_factor;
 mod sessions;
 mod setup;
 
@@ -17,7 +17,7 @@ pub use login::Attempt;
 pub use oidc::{Authorization, Callback, OidcRules, OidcSession, OidcSignIn, PENDING_LASTS};
 pub use password::LEN_MIN as PASSWORD_LEN_MIN;
 pub use role::Role;
-pub use second::Enrolment;
+pub use second_factor::Enrolment;
 pub use sessions::{AGE_MAX, IDLE_MAX, ShownSession, SignedIn, Visitor};
 
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
@@ -26,7 +26,7 @@ use crate::store::{Store, Table};
 use login::Throttle;
 use oidc::Identity;
 use password::{Stretched, Stretcher};
-use second::Second;
+use second_factor::SecondFactor;
 
 const OPERATORS: Table<OperatorName, Record> = Table::audited("operators");
 /// Operators at most: people, not machines.
@@ -45,7 +45,7 @@ struct Record {
     #[serde(default)]
     last_login: Option<Timestamp>,
     #[serde(default)]
-    second: Option<Second>,
+    second: Option<SecondFactor>,
     /// Who they are to an issuer, for somebody who came from there.
     #[serde(default)]
     identity: Option<Identity>,
@@ -225,7 +225,7 @@ impl Operators {
 
 fn shown(name: OperatorName, record: Record) -> ShownOperator {
     let Record { role, password, disabled, created, last_login, second, .. } = record;
-    let recovery_left = second.as_ref().map_or(0, Second::recovery_left);
+    let recovery_left = second.as_ref().map_or(0, SecondFactor::recovery_left);
     let has_second = second.is_some_and(|second| second.is_on());
     ShownOperator {
         name,

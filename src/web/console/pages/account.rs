@@ -34,8 +34,8 @@ struct Row {
 }
 
 #[derive(Template)]
-#[template(path = "console/second.html")]
-struct Second {
+#[template(path = "console/second_factor.html")]
+struct SecondFactorPage {
     frame: Frame,
     token_field: &'static str,
     form_token: String,
@@ -92,27 +92,34 @@ pub async fn change_password(app: App, session: Session, form: CheckedForm<Passw
 
 /// Shows the secret for a new app.
 pub async fn enrol(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let enrolment = app.operators.enrol_second(&session.caller, session.operator.clone()).await?.into_inner();
+    let enrolment = app.operators.enrol_second_factor(&session.caller, session.operator.clone()).await?.into_inner();
     let secret = enrolment.secret.expose().as_bytes().chunks(4).map(|four| String::from_utf8_lossy(four).into_owned());
     let secret = secret.collect::<Vec<_>>().join(" ");
-    second(&app, &session, secret, enrolment.address.expose().to_owned(), Vec::new()).await
+    second_factor_page(&app, &session, secret, enrolment.address.expose().to_owned(), Vec::new()).await
 }
 
 /// Makes it count, and shows the recovery codes.
 pub async fn confirm(app: App, session: Session, form: CheckedForm<Code>) -> Result<Response> {
-    let confirmed = app.operators.confirm_second(&session.caller, session.operator.clone(), form.input.code).await?;
+    let confirmed =
+        app.operators.confirm_second_factor(&session.caller, session.operator.clone(), form.input.code).await?;
     let codes = confirmed.into_inner().iter().map(|code| code.expose().to_owned()).collect();
-    second(&app, &session, String::new(), String::new(), codes).await
+    second_factor_page(&app, &session, String::new(), String::new(), codes).await
 }
 
 /// Removes it.
 pub async fn remove(app: App, session: Session, form: CheckedForm<Code>) -> Result<Response> {
-    app.operators.remove_second(&session.caller, session.operator.clone(), form.input.code).await?;
+    app.operators.remove_second_factor(&session.caller, session.operator.clone(), form.input.code).await?;
     plan::done(&session, "/account")
 }
 
-async fn second(app: &App, session: &Session, secret: String, address: String, codes: Vec<String>) -> Result<Response> {
+async fn second_factor_page(
+    app: &App,
+    session: &Session,
+    secret: String,
+    address: String,
+    codes: Vec<String>,
+) -> Result<Response> {
     let frame = Frame::of(app, session, "Second factor").await;
     let form_token = session.form_token().expose().to_owned();
-    Ok(page(&Second { frame, token_field: TOKEN_FIELD, form_token, secret, address, codes }))
+    Ok(page(&SecondFactorPage { frame, token_field: TOKEN_FIELD, form_token, secret, address, codes }))
 }

@@ -19,7 +19,7 @@ const KEY_LEN: usize = 20;
 
 /// A second factor as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Second {
+pub(super) struct SecondFactor {
     /// Shared with the app, in hexadecimal.
     key: Sealed,
     /// Until a code has shown that the app has it, it is not asked for.
@@ -32,7 +32,7 @@ pub(super) struct Second {
 
 /// How a log-in showed the second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum Proof {
     /// None is set up.
     NotNeeded,
     /// By a code of the app.
@@ -53,19 +53,19 @@ pub struct Enrolment {
 }
 
 /// Looks at a code, and notes in the record that it was used.
-pub(super) fn check(tx: &WriteTx<'_, '_>, name: &OperatorName, record: &mut Record, typed: &str) -> Result<Shown> {
+pub(super) fn check(tx: &WriteTx<'_, '_>, name: &OperatorName, record: &mut Record, typed: &str) -> Result<Proof> {
     let Some(second) = record.second.as_mut().filter(|second| second.is_confirmed) else {
-        return Ok(Shown::NotNeeded);
+        return Ok(Proof::NotNeeded);
     };
     let key = key_of(&tx.open(&OPERATORS, name, &second.key)?)?;
     if let Some(step) = totp::accepts(&key, typed, seconds(tx.now()), second.last_step) {
         second.last_step = Some(step);
-        return Ok(Shown::Code);
+        return Ok(Proof::Code);
     }
     let hash = hash_of(typed);
     let before = second.recovery.len();
     second.recovery.retain(|code| *code != hash);
-    Ok(if second.recovery.len() < before { Shown::Recovery } else { Shown::Wrong })
+    Ok(if second.recovery.len() < before { Proof::Recovery } else { Proof::Wrong })
 }
 
 fn seconds(at: Timestamp) -> u64 {
@@ -97,8 +97,8 @@ fn recovery_code() -> Secret {
 }
 
 impl Operators {
-    /// Begins to set up a second factor for who is signed in; it counts once [`Operators::confirm_second`] saw a code.
-    pub async fn enrol_second(&self, caller: &Caller, name: OperatorName) -> Result<Lent<Enrolment>> {
+    /// Begins to set up a second factor for who is signed in; it counts once [`Operators::confirm_second_factor`] saw a code.
+    pub async fn enrol_second_factor(&self, caller: &Caller, name: OperatorName) -> Result<Lent<Enrolment>> {
         let caller = caller.clone();
         self.store
             .write(move |tx| {
@@ -109,7 +109,7 @@ impl Operators {
                 let key = random(KEY_LEN);
                 let sealed = tx.seal(&OPERATORS, &name, &Secret::new(hex(&key)))?;
                 let recovery = Vec::new();
-                record.second = Some(Second { key: sealed, is_confirmed: false, last_step: None, recovery });
+                record.second = Some(SecondFactor { key: sealed, is_confirmed: false, last_step: None, recovery });
                 tx.put(&OPERATORS, &name, &record)?;
                 let secret = totp::base32(&key);
                 let address = format!("otpauth://totp/Keylender:{name}?secret={secret}&issuer=Keylender");
@@ -121,7 +121,7 @@ impl Operators {
 
     /// Makes a second factor count, by a code that shows that the app has it. Returns recovery codes, which are not shown
     /// again.
-    pub async fn confirm_second(
+    pub async fn confirm_second_factor(
         &self,
         caller: &Caller,
         name: OperatorName,
@@ -149,16 +149,16 @@ impl Operators {
     }
 
     /// Removes the second factor of who is signed in and shows it once more, by a code or a recovery code.
-    pub async fn remove_second(&self, caller: &Caller, name: OperatorName, typed: String) -> Result<()> {
+    pub async fn remove_second_factor(&self, caller: &Caller, name: OperatorName, typed: String) -> Result<()> {
         self.throttle.admit(&name, caller.address())?;
         let caller = caller.clone();
         self.store
             .write(move |tx| {
                 let mut record = tx.get(&OPERATORS, &name)?.ok_or_else(|| no_such(&name))?;
                 match check(tx, &name, &mut record, &typed)? {
-                    Shown::NotNeeded => record.second = None,
-                    Shown::Code | Shown::Recovery => record.second = None,
-                    Shown::Wrong => return Err(Error::invalid("this is neither the code of now nor a recovery code")),
+                    Proof::NotNeeded => record.second = None,
+                    Proof::Code | Proof::Recovery => record.second = None,
+                    Proof::Wrong => return Err(Error::invalid("this is neither the code of now nor a recovery code")),
                 }
                 tx.put(&OPERATORS, &name, &record)?;
                 tx.audit(caller.note("operator.second_factor", &name).with("state", "off"));
@@ -168,7 +168,7 @@ impl Operators {
     }
 }
 
-impl Second {
+impl SecondFactor {
     pub(super) fn is_on(&self) -> bool {
         self.is_confirmed
     }
