@@ -1,7 +1,7 @@
 //! `keylender audit`: the log, entry by entry, checked as a whole, and in a file.
 
 mod file;
-mod held;
+mod history;
 mod pages;
 
 use std::io::{self, IsTerminal as _, Read as _};
@@ -43,11 +43,11 @@ pub(super) enum Audit {
     Prune(Prune),
     /// Who held what at a moment, as the log tells it
     #[command(after_help = "Example:\n  keylender audit at 2026-11-20T14:03Z --object taskcluster-builds")]
-    At(held::At),
+    At(history::At),
     /// What somebody held, or who held a thing, and from when until when
     #[command(after_help = "Examples:\n  keylender audit held --holder builds --since '30 days'\n  \
                             keylender audit held --object taskcluster-builds-1")]
-    Held(held::Held),
+    Held(history::Held),
     /// Shows the entries about the secret on standard input
     #[command(after_help = "Example:\n  keylender audit find-secret <found-password.txt")]
     FindSecret {
@@ -145,8 +145,8 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
             }
         }
         Audit::Export { file } => file::export(&Operator::connect(settings)?, file.as_deref()).await?,
-        Audit::At(command) => held::at(&Operator::connect(settings)?, command).await?,
-        Audit::Held(command) => held::over_time(&Operator::connect(settings)?, command).await?,
+        Audit::At(command) => history::at(&Operator::connect(settings)?, command).await?,
+        Audit::Held(command) => history::over_time(&Operator::connect(settings)?, command).await?,
         Audit::FindSecret { json } => {
             let secret = secret_on_stdin()?;
             let operator = Operator::connect(settings)?;

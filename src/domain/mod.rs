@@ -13,7 +13,7 @@ pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill
 pub mod guard; // queues that grow, things nobody owns, connections that stay too long
-pub mod held; // who had what and when, told by the audit log
+pub mod history; // who had what and when, told by the audit log
 pub mod hosts; // machines known by their DNS names: verify, lend, remember
 pub mod keys; // the key that seals secrets at rest
 pub mod leases; // everything that is lent now, and taking it back

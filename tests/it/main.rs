@@ -20,7 +20,7 @@ mod dnssec;
 mod doctor;
 mod documents;
 mod hasty;
-mod held;
+mod history;
 mod host_rules;
 mod hosts;
 mod leases;

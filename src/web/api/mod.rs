@@ -9,7 +9,7 @@ mod call;
 mod clients;
 mod commands;
 mod doctor;
-mod held;
+mod history;
 pub mod host_secrets;
 mod hosts;
 mod key;
@@ -218,7 +218,7 @@ pub fn own() -> Routes {
         .merge(audit::routes())
         .merge(key::routes())
         .merge(backups::routes())
-        .merge(held::routes())
+        .merge(history::routes())
 }
 
 #[cfg(test)]

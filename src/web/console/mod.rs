@@ -12,7 +12,7 @@ use crate::domain::auth::scopes;
 use kit::routes::Routes;
 use kit::{live, theme};
 use pages::{
-    access, account, alarms, api, audit, backups, broker, clients, exchange, held, hosts, leases, login, loops,
+    access, account, alarms, api, audit, backups, broker, clients, exchange, history, hosts, leases, login, loops,
     namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, traffic,
 };
 
@@ -41,7 +41,7 @@ fn table() -> Routes {
         .post("/audit/verify", scopes::AUDIT_READ, audit::verify)
         .get("/audit/secret", scopes::AUDIT_FIND_SECRET, audit::ask_secret)
         .post("/audit/secret", scopes::AUDIT_FIND_SECRET, audit::find_secret)
-        .get("/held", scopes::AUDIT_READ, held::list)
+        .get("/held", scopes::AUDIT_READ, history::list)
         // How it is set up.
         .get("/settings", scopes::SETTING_LIST, settings::list)
         .get("/settings/support", scopes::SETTING_LIST, settings::support)

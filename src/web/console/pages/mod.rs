@@ -9,7 +9,7 @@ pub mod backups;
 pub mod broker;
 pub mod clients;
 pub mod exchange;
-pub mod held;
+pub mod history;
 pub mod hosts;
 pub mod leases;
 pub mod login;

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::audit;
 use crate::base::{Error, Result, Timestamp};
-use crate::domain::held::{self, End, Holding, Kind, Told, Wanted};
+use crate::domain::history::{self, End, History, Holding, HoldingKind, Wanted};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Same;
 use crate::web::console::kit::session::Session;
@@ -22,7 +22,7 @@ const HELD: Table<Holding> = Table {
             title: "What",
             cell: |held| Cell::text(&held.object).to(format!("/held?object={}", encoded(&held.object))),
         },
-        Column { name: "kind", title: "Kind", cell: kind },
+        Column { name: "kind", title: "HoldingKind", cell: kind },
         Column { name: "part", title: "Credential", cell: |held| Cell::text(&held.part) },
         Column {
             name: "holder",
@@ -40,7 +40,7 @@ const HELD: Table<Holding> = Table {
 };
 
 #[derive(Template)]
-#[template(path = "console/held.html")]
+#[template(path = "console/history.html")]
 struct Page {
     frame: Frame,
     time: String,
@@ -55,9 +55,9 @@ struct Page {
 
 fn kind(held: &Holding) -> Cell {
     Cell::text(match held.kind {
-        Kind::Namespace => "namespace",
-        Kind::Host => "host",
-        Kind::Client => "client",
+        HoldingKind::Namespace => "namespace",
+        HoldingKind::Host => "host",
+        HoldingKind::Client => "client",
     })
 }
 
@@ -78,9 +78,9 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let at = if is_over_time { None } else { Some(time.unwrap_or(session.now)) };
     let wanted = Wanted { object: object.clone(), holder: holder.clone(), since: at, until: at };
     let store = app.store.clone();
-    let told = tokio::task::spawn_blocking(move || held::tell(&store, wanted)).await;
-    let Told { holdings, more, begins, unreadable } =
-        told.map_err(|e| Error::internal("telling who had what", e))??;
+    let history = tokio::task::spawn_blocking(move || history::of(&store, wanted)).await;
+    let History { holdings, more, begins, unreadable } =
+        history.map_err(|e| Error::internal("telling who had what", e))??;
     let table = match HELD.show(&session, holdings) {
         Shown::Export(file) => return Ok(file),
         Shown::View(table) => table,

@@ -42,7 +42,7 @@ const ACTIONS: [&str; 14] = [
 
 /// What kind of thing is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum HoldingKind {
     /// A password of a namespace.
     Namespace,
     /// Temporary credentials of a host.
@@ -66,7 +66,7 @@ pub enum End {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
     /// What kind of thing.
-    pub kind: Kind,
+    pub kind: HoldingKind,
     /// The namespace, host or client.
     pub object: String,
     /// The broker user, or the client id of a host's credentials.
@@ -157,14 +157,14 @@ pub struct Fold {
     wanted: Wanted,
     /// By kind and thing (a broker user, a host, a client) who holds it. Boxed, because most things have one holder, and a
     /// map has room for eleven.
-    open: BTreeMap<(Kind, String), BTreeMap<Held, Box<Holding>>>,
+    open: BTreeMap<(HoldingKind, String), BTreeMap<Held, Box<Holding>>>,
     len: usize,
     /// When there are so many, those whose time is over are put away.
     tidy_at: usize,
     /// Broker users that get another password, or none, as soon as the broker is told.
     leaving: BTreeSet<String>,
     /// When the time of things is over, for those that have one.
-    ends: BTreeMap<(Kind, String), Timestamp>,
+    ends: BTreeMap<(HoldingKind, String), Timestamp>,
     over: Vec<Holding>,
     more: bool,
 }
@@ -235,7 +235,7 @@ impl Fold {
                 let entry = entry.whole()?;
                 // Which of its users it was is missing in no known version; then only the removal ends it.
                 let account = entry.details.account.as_str().unwrap_or(object).to_owned();
-                self.begin((Kind::Namespace, account), &entry, object, None);
+                self.begin((HoldingKind::Namespace, account), &entry, object, None);
             }
             "namespace.renew" | "namespace.finish" => {
                 self.leaving.extend(entry.whole()?.details.account.as_str().map(str::to_owned));
@@ -246,32 +246,32 @@ impl Fold {
                 self.leaving.extend(accounts.filter_map(|account| account.as_str().map(str::to_owned)));
             }
             "account.settle" if self.leaving.remove(object) => {
-                self.end(&(Kind::Namespace, object.to_owned()), time, End::Replaced);
+                self.end(&(HoldingKind::Namespace, object.to_owned()), time, End::Replaced);
             }
-            "account.delete" => self.end(&(Kind::Namespace, object.to_owned()), time, End::Removed),
-            "namespace.delete" => self.end_all_of(Kind::Namespace, object, time),
+            "account.delete" => self.end(&(HoldingKind::Namespace, object.to_owned()), time, End::Removed),
+            "namespace.delete" => self.end_all_of(HoldingKind::Namespace, object, time),
             "host.lend" => {
                 let entry = entry.whole()?;
                 // Each address has its own, which end at their own time.
                 let place = format!("{object} {}", entry.details.address.as_str().unwrap_or_default());
                 let part = entry.details.client_id.as_str().unwrap_or(object);
-                self.begin((Kind::Host, place), &entry, part, moment(&entry.details.expiry));
+                self.begin((HoldingKind::Host, place), &entry, part, moment(&entry.details.expiry));
             }
             "host.revoke" if entry.whole()?.details.is_refused == Value::Bool(true) => {
-                self.end_all_of(Kind::Host, object, time);
+                self.end_all_of(HoldingKind::Host, object, time);
             }
             "client.create" | "client.reset" | "client.enable" => {
                 let whole = entry.whole()?;
-                let thing = (Kind::Client, object.to_owned());
+                let thing = (HoldingKind::Client, object.to_owned());
                 let until = moment(&whole.details.expires).or(self.ends.get(&thing).copied());
                 if entry.action == "client.reset" {
                     self.end(&thing, time, End::Replaced);
                 }
                 self.begin(thing, &whole, object, until);
             }
-            "client.disable" => self.end(&(Kind::Client, object.to_owned()), time, End::Removed),
+            "client.disable" => self.end(&(HoldingKind::Client, object.to_owned()), time, End::Removed),
             "client.delete" => {
-                let thing = (Kind::Client, object.to_owned());
+                let thing = (HoldingKind::Client, object.to_owned());
                 self.end(&thing, time, End::Removed);
                 self.ends.remove(&thing);
             }
@@ -281,13 +281,13 @@ impl Fold {
     }
 
     /// Somebody holds a thing from this entry on, or goes on to.
-    fn begin(&mut self, thing: (Kind, String), entry: &Read<'_>, part: &str, until: Option<Timestamp>) {
+    fn begin(&mut self, thing: (HoldingKind, String), entry: &Read<'_>, part: &str, until: Option<Timestamp>) {
         let kind = thing.0;
         let (object, part, holder) = match kind {
-            Kind::Namespace => (part, thing.1.as_str(), entry.actor.to_string()),
-            Kind::Host => (entry.object, part, entry.actor.to_string()),
+            HoldingKind::Namespace => (part, thing.1.as_str(), entry.actor.to_string()),
+            HoldingKind::Host => (entry.object, part, entry.actor.to_string()),
             // Whoever was shown the token: the client is who it is for.
-            Kind::Client => (part, part, format!("client {part}")),
+            HoldingKind::Client => (part, part, format!("client {part}")),
         };
         let from = entry.details.address.as_str().map(str::to_owned);
         let holding = Holding {
@@ -306,7 +306,7 @@ impl Fold {
         self.end_in_time(&thing, entry.time);
         if let Some(until) = until {
             let end = self.ends.entry(thing.clone()).or_insert(until);
-            *end = if kind == Kind::Host { until.max(*end) } else { until };
+            *end = if kind == HoldingKind::Host { until.max(*end) } else { until };
         }
         let held = (holding.holder.clone(), holding.from.clone());
         let holders = self.open.entry(thing).or_default();
@@ -320,22 +320,22 @@ impl Fold {
     }
 
     /// Ends what was over before this moment by its own time.
-    fn end_in_time(&mut self, thing: &(Kind, String), now: Timestamp) {
+    fn end_in_time(&mut self, thing: &(HoldingKind, String), now: Timestamp) {
         if let Some(end) = self.ends.get(thing).copied().filter(|end| *end <= now) {
             self.end(thing, end, End::Over);
         }
     }
 
     fn end_all_in_time(&mut self, now: Timestamp) {
-        let over: Vec<(Kind, String)> =
+        let over: Vec<(HoldingKind, String)> =
             self.ends.iter().filter(|(_, end)| **end <= now).map(|(thing, _)| thing.clone()).collect();
         over.iter().for_each(|thing| self.end_in_time(thing, now));
     }
 
-    fn end(&mut self, thing: &(Kind, String), time: Timestamp, why: End) {
+    fn end(&mut self, thing: &(HoldingKind, String), time: Timestamp, why: End) {
         let over = self.ends.get(thing).copied().filter(|end| *end < time);
         // A client keeps its end when it is disabled or reset.
-        if thing.0 == Kind::Host {
+        if thing.0 == HoldingKind::Host {
             self.ends.remove(thing);
         }
         let until = over.map_or((time, why), |end| (end, End::Over));
@@ -345,10 +345,10 @@ impl Fold {
         }
     }
 
-    fn end_all_of(&mut self, kind: Kind, object: &str, time: Timestamp) {
+    fn end_all_of(&mut self, kind: HoldingKind, object: &str, time: Timestamp) {
         let of_it = |holders: &BTreeMap<Held, Box<Holding>>| holders.values().any(|holding| holding.object == object);
         let things = self.open.iter().filter(|(thing, holders)| thing.0 == kind && of_it(holders));
-        let things: Vec<(Kind, String)> = things.map(|(thing, _)| thing.clone()).collect();
+        let things: Vec<(HoldingKind, String)> = things.map(|(thing, _)| thing.clone()).collect();
         things.iter().for_each(|thing| self.end(thing, time, End::Removed));
     }
 

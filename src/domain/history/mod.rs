@@ -7,14 +7,14 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{End, Fold, Holding, Kind, Wanted};
+pub use fold::{End, Fold, Holding, HoldingKind, Wanted};
 
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Store;
 
 /// What the log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct History {
     /// What was held, by the time it began.
     pub holdings: Vec<Holding>,
     /// Whether there were more, which are left out.
@@ -36,26 +36,26 @@ pub struct Begins {
 
 /// Folds the whole log, as it is at one moment: what is pruned meanwhile is still read. How long that takes grows with
 /// the log: not for a thread that answers others.
-pub fn tell(store: &Store, wanted: Wanted) -> Result<Told> {
-    let mut teller = Teller::new(wanted);
-    store.read(|tx| tx.each_entry(|seq, bytes| teller.hear(seq, bytes)))?;
-    Ok(teller.tell())
+pub fn of(store: &Store, wanted: Wanted) -> Result<History> {
+    let mut reader = Reader::new(wanted);
+    store.read(|tx| tx.each_entry(|seq, bytes| reader.take(seq, bytes)))?;
+    Ok(reader.finish())
 }
 
 /// What takes up one entry after the other.
-struct Teller {
+struct Reader {
     fold: Fold,
     begins: Option<Begins>,
     is_first: bool,
     unreadable: u64,
 }
 
-impl Teller {
+impl Reader {
     fn new(wanted: Wanted) -> Self {
         Self { fold: Fold::new(wanted), begins: None, is_first: true, unreadable: 0 }
     }
 
-    fn hear(&mut self, seq: u64, bytes: &[u8]) -> Result<()> {
+    fn take(&mut self, seq: u64, bytes: &[u8]) -> Result<()> {
         if std::mem::take(&mut self.is_first) && seq > 1 {
             self.begins = Some(Begins { seq, time: Timestamp::MIN });
         }
@@ -70,8 +70,8 @@ impl Teller {
         }
     }
 
-    fn tell(self) -> Told {
+    fn finish(self) -> History {
         let (holdings, more) = self.fold.finish();
-        Told { holdings, more, begins: self.begins, unreadable: self.unreadable }
+        History { holdings, more, begins: self.begins, unreadable: self.unreadable }
     }
 }

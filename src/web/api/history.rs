@@ -8,7 +8,7 @@ use super::clients::endpoint;
 use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::auth::scopes;
-use crate::domain::held::{self, Begins, End, Holding, Kind, Told, Wanted};
+use crate::domain::history::{self, Begins, End, History, Holding, HoldingKind, Wanted};
 use crate::proto::formats;
 use crate::web::state::App;
 
@@ -88,9 +88,9 @@ impl From<Holding> for Row {
     fn from(holding: Holding) -> Self {
         Self {
             kind: match holding.kind {
-                Kind::Namespace => "namespace",
-                Kind::Host => "host",
-                Kind::Client => "client",
+                HoldingKind::Namespace => "namespace",
+                HoldingKind::Host => "host",
+                HoldingKind::Client => "client",
             },
             object: holding.object,
             part: holding.part,
@@ -131,9 +131,9 @@ async fn over_time(app: App, call: Call, (): ()) -> Result<Reply> {
 
 /// `asked` is the earliest moment that the answer is about.
 async fn answer(app: App, wanted: Wanted, asked: Timestamp) -> Result<Reply> {
-    let told = tokio::task::spawn_blocking(move || held::tell(&app.store, wanted)).await;
-    let Told { holdings, more, begins, unreadable } =
-        told.map_err(|e| Error::internal("telling who had what", e))??;
+    let history = tokio::task::spawn_blocking(move || history::of(&app.store, wanted)).await;
+    let History { holdings, more, begins, unreadable } =
+        history.map_err(|e| Error::internal("telling who had what", e))??;
     Reply::json(&Answer {
         more: more || holdings.len() > HELD_MAX,
         held: holdings.into_iter().take(HELD_MAX).map(Row::from).collect(),

@@ -40,8 +40,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Kind, object, part, holder, address.
-type Row = (Kind, String, String, String, String);
+/// HoldingKind, object, part, holder, address.
+type Row = (HoldingKind, String, String, String, String);
 
 /// One lend, with the moment that ended it.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Model {
         self.entries.push(entry.to_string().into_bytes());
     }
 
-    fn lend(&mut self, row: (Kind, &str, &str, &str, &str), from: i64, until: i64) {
+    fn lend(&mut self, row: (HoldingKind, &str, &str, &str, &str), from: i64, until: i64) {
         let (kind, object, part, holder, address) = row;
         let row = (kind, object.into(), part.into(), holder.into(), address.into());
         self.lends.push(Lend { row, from, until });
@@ -89,7 +89,7 @@ impl Model {
                 let (holder, from) = (NAMES[*holder], address(*from));
                 let details = json!({ "account": account, "address": from });
                 self.write(now, json!({ "client": holder }), "namespace.claim", name, "done", details);
-                self.lend((Kind::Namespace, name, &account, &format!("client {holder}"), from), now, i64::MAX);
+                self.lend((HoldingKind::Namespace, name, &account, &format!("client {holder}"), from), now, i64::MAX);
             }
             Event::Renew { namespace, slot, is_settled } => {
                 let (name, account) = (NAMES[*namespace], format!("{}-{}", NAMES[*namespace], slot + 1));
@@ -111,20 +111,20 @@ impl Model {
                     self.write(now, json!("appliance"), "account.settle", account, "done", json!({}));
                     self.leaving.retain(|leaving| leaving != account);
                 }
-                self.end(now, |row| row.0 == Kind::Namespace && row.1 == name);
+                self.end(now, |row| row.0 == HoldingKind::Namespace && row.1 == name);
             }
             Event::Delete { namespace } => {
                 let name = NAMES[*namespace];
                 self.write(now, json!("appliance"), "account.delete", &format!("{name}-1"), "done", json!({}));
                 self.write(now, json!("appliance"), "namespace.delete", name, "done", json!({}));
-                self.end(now, |row| row.0 == Kind::Namespace && row.1 == name);
+                self.end(now, |row| row.0 == HoldingKind::Namespace && row.1 == name);
             }
             Event::HostLend { host, from } => {
                 let (name, address) = (format!("{}.example", NAMES[*host]), address(*from));
                 let expiry = Timestamp::from_millis(now + LASTS);
                 let details = json!({ "address": address, "client_id": format!("h/{name}"), "expiry": expiry });
                 self.write(now, json!({ "host": name }), "host.lend", &name, "done", details);
-                let row = (Kind::Host, name.as_str(), &*format!("h/{name}"), &*format!("host {name}"), address);
+                let row = (HoldingKind::Host, name.as_str(), &*format!("h/{name}"), &*format!("host {name}"), address);
                 self.lend(row, now, now + LASTS);
             }
             Event::HostRevoke { host, is_refused } => {
@@ -161,7 +161,7 @@ impl Model {
         };
         self.write(now, json!({ "local": "uid 0" }), verb, name, "done", details);
         if verb != "client.enable" {
-            self.end(now, |row| row.0 == Kind::Client && row.1 == name);
+            self.end(now, |row| row.0 == HoldingKind::Client && row.1 == name);
         }
         match verb {
             "client.create" => self.clients[client] = begins,
@@ -169,7 +169,7 @@ impl Model {
             _ => {}
         }
         if let Some(until) = begins {
-            self.lend((Kind::Client, name, name, &format!("client {name}"), ""), now, until);
+            self.lend((HoldingKind::Client, name, name, &format!("client {name}"), ""), now, until);
         }
     }
 
@@ -247,11 +247,11 @@ fn a_log_that_was_pruned_says_where_it_begins() {
     }
     let numbered: Vec<(u64, Vec<u8>)> = (1..).zip(model.entries).collect();
     let tell_from = |first: u64| {
-        let mut teller = Teller::new(Wanted::default());
+        let mut reader = Reader::new(Wanted::default());
         for (seq, bytes) in numbered.iter().filter(|(seq, _)| *seq >= first) {
-            teller.hear(*seq, bytes).unwrap();
+            reader.take(*seq, bytes).unwrap();
         }
-        teller.tell()
+        reader.finish()
     };
     assert_eq!(tell_from(1).begins, None);
     let told = tell_from(3);
