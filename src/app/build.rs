@@ -40,7 +40,7 @@ use crate::proto::urls::RootUrl;
 use crate::store::{Checked, KeySource, Shelf, Store, check_backup_file};
 use crate::web::Router;
 use crate::web::peer::TrustProxy;
-use crate::web::state::{App, InHand, ShownSetting, State};
+use crate::web::state::{Admission, App, ShownSetting, State};
 
 /// An appliance at rest: nothing listens and no loop runs.
 #[derive(Clone)]
@@ -76,9 +76,9 @@ impl Appliance {
             metrics_token: settings.metrics_token.clone(),
             meters: Default::default(),
             trust_proxy: trust_proxy(&listen.trust_proxy),
-            in_hand: InHand::new(listen.limits.requests, listen.limits.requests_each),
+            admission: Admission::new(listen.limits.requests, listen.limits.requests_each),
             body_timeout: settings.patience.body,
-            body_room: Default::default(),
+            body_budget: Default::default(),
             tasks: Default::default(),
             stop: Default::default(),
             streams: crate::web::console::places(),

@@ -23,7 +23,7 @@ use crate::domain::alarms::WATCH_PERIOD;
 use crate::ports::appliance::WORK_TIMEOUT;
 use crate::ports::broker::Broker;
 use crate::ports::supervisor;
-use crate::web::crowd::Crowd;
+use crate::web::per_address::PerAddress;
 
 /// For requests and loops in hand after the first signal. Init systems wait longer before they kill.
 const SOFT_STOP: Duration = Duration::from_secs(20);
@@ -171,7 +171,7 @@ fn gate(appliance: &Appliance, settings: &Settings, tls: Option<Arc<TlsDoor>>) -
         patience: settings.patience.handshake,
         proxies: settings.listen.proxy_protocol.then(|| hops.clone()),
         hops,
-        crowd: Crowd::new(settings.listen.limits.connections_each),
+        per_address: PerAddress::new(settings.listen.limits.connections_each),
         tls,
     }
 }

@@ -25,8 +25,8 @@ use tower::ServiceExt;
 use super::tls::TlsDoor;
 use crate::base::{Error, Result};
 use crate::proto::proxy_header;
-use crate::web::crowd::{Crowd, Presence};
 use crate::web::peer::{Connection, TrustProxy};
+use crate::web::per_address::{AddressPermit, PerAddress};
 
 /// Connections to the control socket at once: people and their scripts.
 pub(super) const CONTROL_CONNECTIONS_MAX: usize = 64;
@@ -80,7 +80,7 @@ pub(super) struct Gate {
     /// Hops that speak for many. They may have as many connections as there are, like those on this host.
     pub hops: TrustProxy,
     /// Connections of everybody else, by address.
-    pub crowd: Crowd,
+    pub per_address: PerAddress,
     /// TLS, if it is spoken.
     pub tls: Option<Arc<TlsDoor>>,
 }
@@ -89,7 +89,7 @@ pub(super) struct Gate {
 struct Guest {
     stream: Spoken,
     connection: Connection,
-    _presence: Option<Presence>,
+    _address_permit: Option<AddressPermit>,
 }
 
 enum Spoken {
@@ -113,10 +113,10 @@ pub(super) async fn serve_network(listener: TcpListener, door: Door, gate: Gate,
                 () = stop.cancelled() => return,
             };
             match let_in {
-                Ok(Guest { stream: Spoken::Plain(stream), connection, _presence }) => {
+                Ok(Guest { stream: Spoken::Plain(stream), connection, _address_permit }) => {
                     server.converse(stream, connection, watcher).await;
                 }
-                Ok(Guest { stream: Spoken::Tls(stream), connection, _presence }) => {
+                Ok(Guest { stream: Spoken::Tls(stream), connection, _address_permit }) => {
                     server.converse(stream, connection, watcher).await;
                 }
                 Err(why) => tracing::debug!("a connection from {address} was closed: {why}"),
@@ -136,15 +136,15 @@ impl Gate {
         };
         let ip = address.ip().to_canonical();
         let counted = (!ip.is_loopback() && !self.hops.includes(ip)).then_some(ip);
-        let presence = counted.map(|ip| self.crowd.enter(ip).ok_or("its address has too many connections"));
-        let _presence = presence.transpose()?;
+        let permit = counted.map(|ip| self.per_address.acquire(ip).ok_or("its address has too many connections"));
+        let _address_permit = permit.transpose()?;
         let Some(tls) = &self.tls else {
             let connection = Connection::Network { address, tls: None };
-            return Ok(Guest { stream: Spoken::Plain(stream), connection, _presence });
+            return Ok(Guest { stream: Spoken::Plain(stream), connection, _address_permit });
         };
         let (stream, secured) = tls.accept(stream, counted, self.patience).await?;
         let connection = Connection::Network { address, tls: Some(secured) };
-        Ok(Guest { stream: Spoken::Tls(stream.into()), connection, _presence })
+        Ok(Guest { stream: Spoken::Tls(stream.into()), connection, _address_permit })
     }
 }
 
@@ -248,8 +248,8 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (router, in_hand) = (self.router.clone(), InHand::default());
-        let counted = in_hand.clone();
+        let (router, in_flight) = (self.router.clone(), InFlight::default());
+        let counted = in_flight.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(connection.clone());
@@ -267,7 +267,7 @@ impl Server {
                 // A client that went away, or spoke no HTTP: its own matter.
                 tracing::debug!("a connection ended early: {error}");
             },
-            () = in_hand.rests(self.patience, self.work_max) => {
+            () = in_flight.rests(self.patience, self.work_max) => {
                 tracing::debug!("a connection asked nothing in time, or was not answered in time");
             }
         }
@@ -277,13 +277,13 @@ impl Server {
 /// How many requests of a connection are in hand. hyper itself limits neither the wait for the first byte, nor that of
 /// an HTTP/2 connection between requests, nor that for a client to read its answer.
 #[derive(Clone, Default)]
-struct InHand(watch::Sender<usize>);
+struct InFlight(watch::Sender<usize>);
 
-impl InHand {
+impl InFlight {
     /// Counts a request until what is returned is dropped.
-    fn begin(&self) -> InHandGuard {
+    fn begin(&self) -> InFlightGuard {
         self.0.send_modify(|count| *count += 1);
-        InHandGuard(self.0.clone())
+        InFlightGuard(self.0.clone())
     }
 
     /// Ends when for this long no request was begun, in hand or ended, and for `work_max` none was begun or ended.
@@ -299,9 +299,9 @@ impl InHand {
     }
 }
 
-struct InHandGuard(watch::Sender<usize>);
+struct InFlightGuard(watch::Sender<usize>);
 
-impl Drop for InHandGuard {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }

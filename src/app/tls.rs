@@ -21,8 +21,8 @@ use super::settings::TlsSettings;
 use crate::base::{Clock, Error, Result};
 use crate::ports::tls::{certificates, described, private_key};
 use crate::proto::certificates::{Age, Certificate};
-use crate::web::crowd::Crowd;
 use crate::web::peer::Secured;
+use crate::web::per_address::PerAddress;
 
 /// Handshakes at once; more wait for their turn. Each costs a signature, and they must not take all of the processor from
 /// requests.
@@ -45,15 +45,15 @@ pub(super) struct TlsDoor {
     clock: Clock,
     config: RwLock<Arc<ServerConfig>>,
     handshakes: Semaphore,
-    crowd: Crowd,
+    per_address: PerAddress,
 }
 
 impl TlsDoor {
     /// Reads the files of the settings. The error names the setting whose file cannot be used, and why.
     pub fn open(settings: &TlsSettings, clock: Clock) -> Result<Self> {
         let config = RwLock::new(config(settings, &clock)?);
-        let (handshakes, crowd) = (Semaphore::new(HANDSHAKES_MAX), Crowd::new(HANDSHAKES_EACH_MAX));
-        Ok(Self { settings: settings.clone(), clock, config, handshakes, crowd })
+        let (handshakes, per_address) = (Semaphore::new(HANDSHAKES_MAX), PerAddress::new(HANDSHAKES_EACH_MAX));
+        Ok(Self { settings: settings.clone(), clock, config, handshakes, per_address })
     }
 
     /// Reads the files again, for connections from now on. When one of them cannot be used, all stays as it was, and the
@@ -78,8 +78,9 @@ impl TlsDoor {
         address: Option<IpAddr>,
         patience: Duration,
     ) -> std::result::Result<(TlsStream<TcpStream>, Secured), String> {
-        let presence = address.map(|address| self.crowd.enter(address).ok_or("its address has too many handshakes"));
-        let _presence = presence.transpose()?;
+        let permit =
+            address.map(|address| self.per_address.acquire(address).ok_or("its address has too many handshakes"));
+        let _address_permit = permit.transpose()?;
         let shaken = tokio::time::timeout(patience, self.shake_hands(stream)).await;
         let stream = shaken.map_err(|_| "no TLS handshake in time")?.map_err(|e| format!("no TLS handshake: {e}"))?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);

@@ -133,7 +133,7 @@ async fn guarded(app: &App, next: Next, request: Request, origin: &Origin) -> Re
     let response = match origin.peer.local {
         Some(_) => handled.await,
         None => {
-            let Some(_room) = app.in_hand.room(&origin.peer) else {
+            let Some(_permit) = app.admission.admit(&origin.peer) else {
                 return busy("too many requests are in hand: ask again");
             };
             handled.await

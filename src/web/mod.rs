@@ -3,7 +3,6 @@
 pub mod api;
 mod assets;
 pub mod console;
-pub mod crowd;
 mod error;
 mod health;
 mod layers;
@@ -11,6 +10,7 @@ pub mod local;
 pub mod metrics;
 mod page;
 pub mod peer;
+pub mod per_address;
 pub mod state;
 mod wraps;
 

@@ -8,11 +8,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::api::BodyRoom;
+use super::api::BodyBudget;
 use super::api::pulse::ListCache;
-use super::crowd::{Crowd, Presence};
 use super::metrics::Meters;
 use super::peer::{Peer, TrustProxy};
+use super::per_address::{AddressPermit, PerAddress};
 use crate::base::Secret;
 use crate::domain::Domain;
 
@@ -49,12 +49,12 @@ pub struct State {
     pub meters: Meters,
     /// Which hops may speak for others.
     pub trust_proxy: TrustProxy,
-    /// Room for requests.
-    pub in_hand: InHand,
+    /// How many requests may be in hand.
+    pub admission: Admission,
     /// For all of a request's body to arrive.
     pub body_timeout: Duration,
     /// For the bodies of all requests at once.
-    pub body_room: BodyRoom,
+    pub body_budget: BodyBudget,
     /// Work that outlives the request that asked for it, and whatever else the stop awaits.
     pub tasks: TaskTracker,
     /// Cancelled when the appliance stops: answers that go on by themselves end then.
@@ -65,29 +65,29 @@ pub struct State {
     pub list_cache: ListCache,
 }
 
-/// Room for requests: some for each address, and some for all.
-pub struct InHand {
+/// How many requests may be in hand: of each address, and of all.
+pub struct Admission {
     all: Arc<Semaphore>,
-    crowd: Crowd,
+    per_address: PerAddress,
 }
 
-/// The room that one request takes.
-pub struct Room {
+/// Lets one request in, until it is dropped.
+pub struct RequestPermit {
     _permit: OwnedSemaphorePermit,
-    _presence: Option<Presence>,
+    _address_permit: Option<AddressPermit>,
 }
 
-impl InHand {
-    /// Room for so many, and so many of each address.
+impl Admission {
+    /// So many of all, and so many of each address.
     pub fn new(max: usize, each_max: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(max)), crowd: Crowd::new(each_max) }
+        Self { all: Arc::new(Semaphore::new(max)), per_address: PerAddress::new(each_max) }
     }
 
-    /// Room for a request of this peer; `None` when there is none left for it.
-    pub fn room(&self, peer: &Peer) -> Option<Room> {
+    /// Lets a request of this peer in; `None` when too many are in hand.
+    pub fn admit(&self, peer: &Peer) -> Option<RequestPermit> {
         let _permit = self.all.clone().try_acquire_owned().ok()?;
-        let _presence = if peer.is_on_host { None } else { Some(self.crowd.enter(peer.address)?) };
-        Some(Room { _permit, _presence })
+        let _address_permit = if peer.is_on_host { None } else { Some(self.per_address.acquire(peer.address)?) };
+        Some(RequestPermit { _permit, _address_permit })
     }
 }
 

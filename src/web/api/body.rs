@@ -12,7 +12,7 @@ use hyper::body::Body as _;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::room::{BODY_BEGINNING_LEN, BodyRoom, Place};
+use super::budget::{BODY_BEGINNING_LEN, BodyBudget, BodyShare};
 
 /// Longest body, before and after inflating (taskcluster.md 5.5).
 const BODY_LEN_MAX: usize = 10 << 20;
@@ -36,7 +36,7 @@ pub struct ReadBody {
     pub is_present: bool,
     /// Why the body is not a JSON object or array although it claims to be JSON.
     pub malformed: Option<String>,
-    _place: Place,
+    _share: BodyShare,
 }
 
 impl ReadBody {
@@ -60,7 +60,7 @@ pub async fn read(
     version: Version,
     body: Body,
     timeout: Duration,
-    room: &BodyRoom,
+    budget: &BodyBudget,
 ) -> Result<ReadBody, Unreadable> {
     let is_present = match version {
         Version::HTTP_2 => !body.is_end_stream(),
@@ -70,11 +70,11 @@ pub async fn read(
     if body.size_hint().lower() > BODY_LEN_MAX as u64 {
         return Err(too_large());
     }
-    let mut place = room.place();
-    let read = async { inflate(headers, collect(body, &mut place).await?, &mut place).await };
+    let mut share = budget.share();
+    let read = async { inflate(headers, collect(body, &mut share).await?, &mut share).await };
     let bytes = match tokio::time::timeout(timeout, read).await {
         Ok(read) => read?,
-        Err(_) if place.is_waiting() => {
+        Err(_) if share.is_waiting() => {
             let message = "too many long bodies are being read: ask again";
             return Err(Unreadable { status: StatusCode::SERVICE_UNAVAILABLE, message });
         }
@@ -87,10 +87,10 @@ pub async fn read(
         require_utf8(headers)?;
         (payload, malformed) = parse(&bytes);
     }
-    Ok(ReadBody { bytes, payload: payload.into(), is_present, malformed, _place: place })
+    Ok(ReadBody { bytes, payload: payload.into(), is_present, malformed, _share: share })
 }
 
-async fn collect(body: Body, place: &mut Place) -> Result<Vec<u8>, Unreadable> {
+async fn collect(body: Body, share: &mut BodyShare) -> Result<Vec<u8>, Unreadable> {
     let (mut body, mut bytes) = (Limited::new(body, BODY_LEN_MAX), Vec::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
@@ -98,7 +98,7 @@ async fn collect(body: Body, place: &mut Place) -> Result<Vec<u8>, Unreadable> {
             false => Unreadable { status: StatusCode::BAD_REQUEST, message: "the body broke off" },
         })?;
         if let Ok(data) = frame.into_data() {
-            place.take(data.len()).await;
+            share.take(data.len()).await;
             bytes.extend_from_slice(&data);
         }
     }
@@ -139,12 +139,12 @@ fn require_utf8(headers: &HeaderMap) -> Result<(), Unreadable> {
     }
 }
 
-async fn inflate(headers: &HeaderMap, bytes: Vec<u8>, place: &mut Place) -> Result<Vec<u8>, Unreadable> {
+async fn inflate(headers: &HeaderMap, bytes: Vec<u8>, share: &mut BodyShare) -> Result<Vec<u8>, Unreadable> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
     match encoding.as_deref() {
         None | Some(b"" | b"identity") => Ok(bytes),
-        Some(b"gzip") => read_bounded(flate2::read::MultiGzDecoder::new(bytes.as_slice()), place).await,
-        Some(b"deflate") => read_bounded(flate2::read::ZlibDecoder::new(bytes.as_slice()), place).await,
+        Some(b"gzip") => read_bounded(flate2::read::MultiGzDecoder::new(bytes.as_slice()), share).await,
+        Some(b"deflate") => read_bounded(flate2::read::ZlibDecoder::new(bytes.as_slice()), share).await,
         Some(_) => Err(Unreadable {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
             message: "unsupported content encoding: send gzip, deflate or none",
@@ -153,7 +153,7 @@ async fn inflate(headers: &HeaderMap, bytes: Vec<u8>, place: &mut Place) -> Resu
 }
 
 /// Inflates up to the limit: a small body may hide a large one.
-async fn read_bounded(mut reader: impl Read, place: &mut Place) -> Result<Vec<u8>, Unreadable> {
+async fn read_bounded(mut reader: impl Read, share: &mut BodyShare) -> Result<Vec<u8>, Unreadable> {
     let mut inflated = Vec::new();
     let broken = |_| Unreadable { status: StatusCode::BAD_REQUEST, message: "the compressed body is damaged" };
     loop {
@@ -161,7 +161,7 @@ async fn read_bounded(mut reader: impl Read, place: &mut Place) -> Result<Vec<u8
         match inflated.len() {
             _ if more == 0 => return Ok(inflated),
             len if len > BODY_LEN_MAX => return Err(too_large()),
-            _ => place.take(more).await,
+            _ => share.take(more).await,
         }
     }
 }
@@ -206,25 +206,25 @@ fn malformed(text: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    async fn read_json(len: usize, room: &BodyRoom) -> Result<ReadBody, StatusCode> {
+    async fn read_json(len: usize, budget: &BodyBudget) -> Result<ReadBody, StatusCode> {
         let headers = [(header::CONTENT_TYPE, "application/json".parse().unwrap())].into_iter().collect();
         let body = Body::from([b"[".to_vec(), vec![b' '; len - 2], b"]".to_vec()].concat());
-        let read = read(&headers, Version::HTTP_2, body, Duration::from_millis(50), room).await;
+        let read = read(&headers, Version::HTTP_2, body, Duration::from_millis(50), budget).await;
         read.map_err(|unreadable| unreadable.status)
     }
 
     #[tokio::test]
     async fn long_bodies_wait_for_one_another_and_nobody_waits_for_them() {
-        let room = BodyRoom::default();
+        let budget = BodyBudget::default();
         let mut held = Vec::new();
-        while let Ok(body) = read_json(BODY_LEN_MAX, &room).await {
+        while let Ok(body) = read_json(BODY_LEN_MAX, &budget).await {
             held.push(body);
         }
         assert_eq!(held.len(), 6);
-        assert_eq!(read_json(BODY_LEN_MAX, &room).await.err(), Some(StatusCode::SERVICE_UNAVAILABLE));
-        assert!(read_json(DOCUMENT_LEN_MAX, &room).await.is_ok());
+        assert_eq!(read_json(BODY_LEN_MAX, &budget).await.err(), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(read_json(DOCUMENT_LEN_MAX, &budget).await.is_ok());
         held.pop();
-        assert!(read_json(BODY_LEN_MAX, &room).await.is_ok(), "what was read makes room");
+        assert!(read_json(BODY_LEN_MAX, &budget).await.is_ok(), "what was read makes room");
     }
 
     #[test]

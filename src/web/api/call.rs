@@ -94,7 +94,7 @@ where
     let Some(origin) = parts.extensions.remove::<Origin>() else {
         return page::error(StatusCode::INTERNAL_SERVER_ERROR, "the request came around the door");
     };
-    let body = match body::read(&parts.headers, parts.version, body, app.body_timeout, &app.body_room).await {
+    let body = match body::read(&parts.headers, parts.version, body, app.body_timeout, &app.body_budget).await {
         Ok(body) => body,
         Err(Unreadable { status, message }) => return page::error(status, message),
     };

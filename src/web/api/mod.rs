@@ -5,6 +5,7 @@ mod audit;
 mod backups;
 mod body;
 mod broker;
+mod budget;
 mod call;
 mod clients;
 mod commands;
@@ -23,7 +24,6 @@ mod queues;
 pub mod reference;
 mod reply;
 mod roles;
-mod room;
 mod settings;
 mod shapes;
 mod traffic;
@@ -38,9 +38,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::JsonSchema;
 use tokio_util::task::TaskTracker;
 
+pub use budget::BodyBudget;
 pub use call::{Call, Params, required_on};
 pub use reply::{Reply, etag, knows};
-pub use room::BodyRoom;
 pub use shapes::Shape;
 
 use super::state::App;

@@ -12,42 +12,42 @@ const BEGINNINGS_LEN_MAX: usize = 64 << 20;
 /// Bytes of what follows them: six of the longest bodies.
 const REST_LEN_MAX: usize = 64 << 20;
 
-/// The room that all bodies share. Cheap to clone.
+/// The memory that all bodies share. Cheap to clone.
 #[derive(Clone)]
-pub struct BodyRoom {
+pub struct BodyBudget {
     beginnings: Arc<Semaphore>,
     rest: Arc<Semaphore>,
 }
 
-impl Default for BodyRoom {
+impl Default for BodyBudget {
     fn default() -> Self {
         Self { beginnings: Arc::new(Semaphore::new(BEGINNINGS_LEN_MAX)), rest: Arc::new(Semaphore::new(REST_LEN_MAX)) }
     }
 }
 
-impl BodyRoom {
-    /// A place for one body, empty at first. What it takes is free again when it is dropped.
-    pub fn place(&self) -> Place {
-        Place { room: self.clone(), len: 0, is_waiting: false, taken: Vec::new() }
+impl BodyBudget {
+    /// A share for one body, empty at first. What it takes is free again when it is dropped.
+    pub fn share(&self) -> BodyShare {
+        BodyShare { budget: self.clone(), len: 0, is_waiting: false, taken: Vec::new() }
     }
 }
 
-/// The room that one body takes.
-pub struct Place {
-    room: BodyRoom,
+/// What one body takes of the budget.
+pub struct BodyShare {
+    budget: BodyBudget,
     len: usize,
     is_waiting: bool,
     taken: Vec<OwnedSemaphorePermit>,
 }
 
-impl Place {
+impl BodyShare {
     /// Takes room for more bytes, and waits until there is some.
     pub async fn take(&mut self, len: usize) {
         let beginning = len.min(BODY_BEGINNING_LEN.saturating_sub(self.len));
         self.len += len;
         self.is_waiting = true;
-        self.take_of(self.room.beginnings.clone(), beginning).await;
-        self.take_of(self.room.rest.clone(), len - beginning).await;
+        self.take_of(self.budget.beginnings.clone(), beginning).await;
+        self.take_of(self.budget.rest.clone(), len - beginning).await;
         self.is_waiting = false;
     }
 
