@@ -18,7 +18,7 @@ use keylender::app::settings::Settings;
 use keylender::base::{AccountName, Clock, NamespaceName, Secret, Timestamp, VhostName};
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
-use keylender::ports::broker::{Access, Broker, Login, ManagementBroker, PasswordHash, UserWish};
+use keylender::ports::broker::{Access, Connections, Login, ManagementBroker, PasswordHash, Topology, UserWish, Users};
 use node::Node;
 use serde_json::json;
 use tempfile::TempDir;

@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use http::Bench;
 use keylender::base::{AccountName, Result, Secret, VhostName};
-use keylender::ports::broker::{Access, Broker, Login, ManagementBroker, PasswordHash, UserWish};
+use keylender::ports::broker::{Access, Login, ManagementBroker, PasswordHash, UserWish, Users};
 use node::Node;
 
 const ROUNDS: usize = 5;

@@ -20,7 +20,7 @@ use keylender::app::settings::Settings;
 use keylender::base::{Clock, NamespaceName};
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
-use keylender::ports::broker::{Broker, MemoryBroker};
+use keylender::ports::broker::{MemoryBroker, Users};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -22,9 +22,10 @@ struct Rule {
 }
 
 /// All rules.
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     Rule { name: "layers", check: rules::layers },
     Rule { name: "homes of crates", check: rules::homes },
+    Rule { name: "broker users", check: rules::broker_users },
     Rule { name: "environment", check: rules::environment },
     Rule { name: "domain list", check: rules::domain },
     Rule { name: "opening sentence", check: rules::opening },

@@ -32,7 +32,7 @@ use crate::domain::vitals::{Around, Places, Vitals};
 use crate::domain::wraps::Wraps;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
-use crate::ports::broker::{Access, Broker, ManagementBroker, ManagementSettings};
+use crate::ports::broker::{Access, Broker, Cluster, Handle, ManagementBroker, ManagementSettings};
 use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{ClientCertificate, Tls};
@@ -62,9 +62,10 @@ impl Appliance {
 
     /// The same on a store that is open already.
     pub fn on(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
-        let parts = Arc::new(parts(store, settings, clock, broker)?);
+        let broker = Handle::new(broker);
+        let parts = Arc::new(parts(store, settings, clock, &broker)?);
         let loops = Loops::new(parts.store.clone(), loops::all(settings, &parts));
-        let vitals = Vitals::new(parts.clone(), loops.clone(), around(settings));
+        let vitals = Vitals::new(parts.clone(), loops.clone(), around(settings, broker.cluster()));
         let alarms = Alarms::new(parts.clone(), vitals.clone());
         let domain = Domain { parts, loops, vitals, alarms };
         let listen = &settings.listen;
@@ -102,19 +103,19 @@ fn shown_settings(settings: &Settings) -> Vec<ShownSetting> {
     settings.effective.iter().cloned().map(shown).collect()
 }
 
-fn parts(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Parts> {
+fn parts(store: Store, settings: &Settings, clock: Clock, broker: &Handle<dyn Broker>) -> Result<Parts> {
     let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
     let auth = Auth::new(store.clone(), remote.clone(), rates(settings), clock.clone())?;
     let always = settings.namespaces.verify_logins;
     let probe = if broker.is_some() { Some(Probe { door: amqp_door(settings)?, always }) } else { None };
-    let accounts = Accounts::new(store.clone(), broker, probe);
-    let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules(settings));
+    let accounts = Accounts::new(store.clone(), broker.users(), probe);
+    let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), rules(settings));
     let notices = Notices::new(store.clone(), outbox::ways(settings)?);
     let dns = Dns::new(&settings.hosts.dns)?;
     let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote, host_rules(settings));
     let guard = Guard::new(
         store.clone(),
-        accounts.clone(),
+        broker.bus(),
         namespaces.clone(),
         notices.clone(),
         clock.clone(),
@@ -123,7 +124,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
     let operators = Operators::new(store.clone());
     Ok(Parts {
-        administrator: Administrator::new(accounts.clone(), settings.amqp.vhost.clone())?,
+        administrator: Administrator::new(accounts.clone(), broker.identity(), settings.amqp.vhost.clone())?,
         leases: Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone()),
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), backup_rules(settings)),
@@ -142,8 +143,9 @@ fn parts(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn
     })
 }
 
-fn around(settings: &Settings) -> Around {
+fn around(settings: &Settings, cluster: Handle<dyn Cluster>) -> Around {
     Around {
+        cluster,
         vhost: settings.amqp.vhost.clone(),
         places: places(settings),
         premises: premises::premises(settings),

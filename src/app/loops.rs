@@ -191,14 +191,14 @@ async fn release(guard: Guard, caller: Caller) -> Result<String> {
 }
 
 async fn plan_reconcile(parts: Arc<Parts>) -> Result<String> {
-    if parts.accounts.broker().is_err() {
+    if !parts.accounts.has_broker() {
         return Ok(String::new());
     }
     Ok(lines(parts.accounts.drifts().await?, |(name, what)| format!("put {name} right: {what}")))
 }
 
 async fn reconcile(parts: Arc<Parts>) -> Result<String> {
-    if parts.accounts.broker().is_err() {
+    if !parts.accounts.has_broker() {
         // Without a broker there is nothing to compare; that none is configured was said at the start.
         return Ok(String::new());
     }

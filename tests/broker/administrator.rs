@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keylender::base::Secret;
 use keylender::domain::auth::Caller;
-use keylender::ports::broker::{Broker, Credentials};
+use keylender::ports::broker::{Credentials, Users};
 use serde_json::json;
 
 use crate::appliance::Appliance;
@@ -129,11 +129,11 @@ async fn requests_in_flight_do_not_notice_that_the_administrator_is_replaced() {
     let stop = tokio_util::sync::CancellationToken::new();
     let asking: Vec<_> = (0..4)
         .map(|_| {
-            let (broker, stop) = (appliance.running.appliance.accounts.broker().unwrap().clone(), stop.clone());
+            let (administrator, stop) = (appliance.running.appliance.administrator.clone(), stop.clone());
             tokio::spawn(async move {
                 let mut answers = 0;
                 while !stop.is_cancelled() {
-                    broker.whoami().await.unwrap();
+                    administrator.whoami().await.unwrap();
                     answers += 1;
                 }
                 answers
@@ -147,8 +147,8 @@ async fn requests_in_flight_do_not_notice_that_the_administrator_is_replaced() {
     for asker in asking {
         assert!(asker.await.unwrap() > 0);
     }
-    let acting = appliance.running.appliance.accounts.broker().unwrap().acting();
-    assert_eq!((acting.user.as_str(), acting.is_refused), (login(&appliance).user.as_str(), false));
+    let shown = appliance.running.appliance.administrator.show().unwrap();
+    assert_eq!((shown.acting.as_str(), shown.is_refused), (login(&appliance).user.as_str(), false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

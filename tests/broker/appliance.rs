@@ -6,7 +6,7 @@ use keylender::app::{Running, broker, start};
 use keylender::base::{AccountName, Clock, Secret, Timestamp, VhostName};
 use keylender::domain::auth::Caller;
 use keylender::ports::appliance::{ApplianceDoor, CALL_TIMEOUT};
-use keylender::ports::broker::{Broker, Permission, User};
+use keylender::ports::broker::{Permission, User, Users};
 use lapin::{Connection, ConnectionProperties};
 use serde_json::{Value, json};
 use tempfile::TempDir;

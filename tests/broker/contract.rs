@@ -123,8 +123,6 @@ pub async fn a_login_is_proven_without_becoming_it(world: &dyn World) {
     let proven = broker.prove(&login, world.vhost()).await.unwrap().unwrap();
     assert_eq!((proven.user.name.as_str(), proven.user.tags.len()), (login.user.as_str(), 1));
     assert_eq!(proven.access, Some(everything()));
-    assert_eq!(broker.access(world.vhost(), &login.user).await.unwrap(), Some(everything()));
-    assert_eq!(broker.access(world.vhost(), &account(world, "stranger")).await.unwrap(), None);
     let wrong = Credentials { password: Secret::new("another"), ..login.clone() };
     assert_eq!(broker.prove(&wrong, world.vhost()).await.unwrap(), None);
     broker.delete_permission(world.vhost(), &login.user).await.unwrap();
@@ -139,6 +137,10 @@ pub async fn we_become_another_administrator_and_fall_back_when_it_is_refused(wo
     broker.act_as(Some(login.clone())).unwrap();
     assert_eq!(broker.whoami().await.unwrap().name, login.user.as_str());
     assert_eq!(broker.acting(), Acting { user: login.user.to_string(), is_refused: false });
+    let rights = broker.rights(world.vhost()).await.unwrap();
+    assert_eq!((rights.user.name.as_str(), rights.access), (login.user.as_str(), Some(everything())));
+    broker.delete_permission(world.vhost(), &login.user).await.unwrap();
+    assert_eq!(broker.rights(world.vhost()).await.unwrap().access, None);
 
     broker.delete_user(&login.user).await.unwrap();
     assert_eq!(broker.whoami().await.unwrap(), us, "the request that is refused is made again");

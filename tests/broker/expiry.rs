@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keylender::domain::namespaces::Expired;
-use keylender::ports::broker::Broker;
+use keylender::ports::broker::Topology;
 use lapin::options::QueueDeclareOptions;
 use serde_json::json;
 

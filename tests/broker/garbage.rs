@@ -1,6 +1,6 @@
 //! A broker whose answers are broken: the monitor deletes nothing, and says why.
 
-use keylender::ports::broker::Broker;
+use keylender::ports::broker::Topology;
 use serde_json::{Value, json};
 
 use crate::appliance::Appliance;

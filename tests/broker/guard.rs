@@ -8,7 +8,7 @@ use keylender::app::settings::{BrokerSettings, Settings, SmtpSecurity, SmtpSetti
 use keylender::base::{Secret, VhostName};
 use keylender::domain::auth::Caller;
 use keylender::domain::guard::{Pattern, QueueRule};
-use keylender::ports::broker::{Broker, Queue};
+use keylender::ports::broker::{Connections, Queue, Topology};
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use serde_json::json;
 

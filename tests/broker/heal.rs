@@ -5,7 +5,7 @@ use keylender::base::{NamespaceName, Secret};
 use keylender::domain::accounts::Reconciled;
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::When;
-use keylender::ports::broker::Broker;
+use keylender::ports::broker::{Topology, Users};
 use serde_json::{Value, json};
 
 use crate::appliance::Appliance;
@@ -141,7 +141,7 @@ async fn a_store_that_was_restored_gives_the_broker_the_passwords_that_it_has() 
     assert!(!appliance.works(&later).await, "what was lent since is not");
     assert_eq!(appliance.audited("store.restore", "done").len(), 2);
     appliance.running.appliance.loops.run("monitor").await.unwrap();
-    let broker = &appliance.running.appliance.accounts.broker().unwrap();
+    let broker = node().broker();
     assert_eq!(
         broker.queues(&appliance.vhost).await.unwrap().len(),
         1,

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use keylender::base::{AccountName, Kind, Secret, Timestamp, VhostName};
-use keylender::ports::broker::{Access, Binding, Broker, Exchange, Login, MemoryBroker, PasswordHash, Queue, UserWish};
+use keylender::ports::broker::{
+    Access, Binding, Broker, Cluster, Connections, Exchange, Login, MemoryBroker, PasswordHash, Queue, Topology,
+    UserWish, Users,
+};
 
 use crate::contract::{Client, World};
 

@@ -4,7 +4,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use keylender::base::Secret;
-use keylender::ports::broker::{Broker, Login, PasswordHash, UserWish};
+use keylender::ports::broker::{Login, PasswordHash, UserWish, Users};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use keylender::base::Secret;
-use keylender::ports::broker::{Access, Broker, Login, PasswordHash, UserWish};
+use keylender::ports::broker::{Access, Login, PasswordHash, UserWish, Users};
 use serde_json::Value;
 
 use crate::appliance::Appliance;

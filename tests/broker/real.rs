@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use futures_util::{Stream, StreamExt};
 use keylender::base::{AccountName, Kind, Secret, VhostName};
 use keylender::ports::amqp::AmqpDoor;
-use keylender::ports::broker::{Access, Binding, Broker, Destination, Login, ManagementBroker, PasswordHash, UserWish};
+use keylender::ports::broker::{
+    Access, Binding, Broker, Cluster, Connections, Destination, Login, ManagementBroker, PasswordHash, Topology,
+    UserWish, Users,
+};
 use keylender::ports::resolve::Resolver;
 use keylender::ports::tls::Tls;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};

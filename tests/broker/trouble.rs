@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use keylender::base::{AccountName, Error, Kind, Secret, VhostName};
 use keylender::ports::amqp::AmqpDoor;
-use keylender::ports::broker::{Alarm, Broker, Login, ManagementBroker, ManagementSettings, PasswordHash, UserWish};
+use keylender::ports::broker::{
+    Alarm, Cluster, Connections, Login, ManagementBroker, ManagementSettings, PasswordHash, Topology, UserWish, Users,
+};
 use keylender::ports::resolve::Resolver;
 use keylender::ports::tls::Tls;
 

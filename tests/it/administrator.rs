@@ -8,7 +8,7 @@ use keylender::app::Appliance;
 use keylender::app::settings::{BrokerSettings, Settings};
 use keylender::base::{Clock, Result, Secret, Timestamp, VhostName};
 use keylender::domain::auth::Caller;
-use keylender::ports::broker::{Access, Broker, Credentials, MemoryBroker};
+use keylender::ports::broker::{Access, Cluster, Credentials, MemoryBroker, Users};
 use keylender::store::{KeySource, Store};
 use serde_json::{Value, json};
 

@@ -2,7 +2,6 @@
 //! finishes what was begun, and the story can be told again.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use keylender::app::Appliance;
@@ -11,7 +10,7 @@ use keylender::base::{AccountName, Clock, Error, NamespaceName, Result, Secret, 
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::{Claim, Namespaces};
-use keylender::ports::broker::{Broker, Exchange, MemoryBroker, Queue};
+use keylender::ports::broker::{Exchange, MemoryBroker, Queue, Topology, Users};
 use keylender::store::{KeySource, Store};
 
 use crate::disk::{Disk, Fault};
@@ -68,9 +67,9 @@ impl World {
 
     fn start(&self) -> Process {
         let store = Store::with_backend(self.disk.clone(), &KeySource::Given([7; 32]), self.clock.clone()).unwrap();
-        let broker: Arc<dyn Broker> = Arc::new(self.broker.clone());
-        let accounts = Accounts::new(store.clone(), Some(broker), None);
-        let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules());
+        let broker = self.broker.handle();
+        let accounts = Accounts::new(store.clone(), broker.users(), None);
+        let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), rules());
         Process { store, accounts, namespaces }
     }
 

@@ -2,10 +2,7 @@
 
 use async_trait::async_trait;
 use keylender::base::{AccountName, Result, VhostName};
-use keylender::ports::broker::{
-    Access, Acting, Alarm, Binding, Broker, Calls, Connection, Credentials, Exchange, Login, MemoryBroker, Node,
-    Overview, Permission, Proven, Queue, User, UserWish,
-};
+use keylender::ports::broker::{Access, Login, MemoryBroker, Permission, User, UserWish, Users};
 
 /// What a user was told to be.
 type Told = (AccountName, Login, Vec<String>, Vec<(VhostName, Access)>);
@@ -31,7 +28,7 @@ impl Hasty {
 }
 
 #[async_trait]
-impl Broker for Hasty {
+impl Users for Hasty {
     async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
         self.put_user(wish).await
     }
@@ -40,36 +37,6 @@ impl Broker for Hasty {
         let later = (wish.name.clone(), wish.login.clone(), wish.tags.to_vec(), wish.permissions.to_vec());
         *self.later.lock().unwrap() = Some(later);
         Ok(())
-    }
-    async fn overview(&self) -> Result<Overview> {
-        self.memory.overview().await
-    }
-    async fn whoami(&self) -> Result<User> {
-        self.memory.whoami().await
-    }
-    fn act_as(&self, login: Option<Credentials>) -> Result<()> {
-        self.memory.act_as(login)
-    }
-    fn counts(&self) -> &Calls {
-        self.memory.counts()
-    }
-    fn acting(&self) -> Acting {
-        self.memory.acting()
-    }
-    async fn prove(&self, login: &Credentials, vhost: &VhostName) -> Result<Option<Proven>> {
-        self.memory.prove(login, vhost).await
-    }
-    async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool> {
-        self.memory.vhost_exists(vhost).await
-    }
-    async fn alarms(&self) -> Result<Vec<Alarm>> {
-        self.memory.alarms().await
-    }
-    async fn nodes(&self) -> Result<Vec<Node>> {
-        self.memory.nodes().await
-    }
-    async fn access(&self, vhost: &VhostName, user: &AccountName) -> Result<Option<Access>> {
-        self.memory.access(vhost, user).await
     }
     async fn delete_user(&self, name: &AccountName) -> Result<bool> {
         self.memory.delete_user(name).await
@@ -88,39 +55,5 @@ impl Broker for Hasty {
     }
     async fn permissions(&self) -> Result<Vec<Permission>> {
         self.memory.permissions().await
-    }
-    async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
-        self.memory.queues_with_consumers(vhost).await
-    }
-
-    async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
-        self.memory.queues(vhost).await
-    }
-    async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
-        self.memory.queue(vhost, name).await
-    }
-    async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        self.memory.delete_queue(vhost, name).await
-    }
-    async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        self.memory.purge_queue(vhost, name).await
-    }
-    async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
-        self.memory.exchanges(vhost).await
-    }
-    async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        self.memory.delete_exchange(vhost, name).await
-    }
-    async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>> {
-        self.memory.bindings(vhost).await
-    }
-    async fn connections(&self) -> Result<Vec<Connection>> {
-        self.memory.connections().await
-    }
-    async fn close_connection(&self, name: &str, reason: &str) -> Result<bool> {
-        self.memory.close_connection(name, reason).await
-    }
-    async fn close_connections_of(&self, user: &AccountName, reason: &str) -> Result<()> {
-        self.memory.close_connections_of(user, reason).await
     }
 }

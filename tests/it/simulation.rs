@@ -12,7 +12,7 @@ use keylender::base::{AccountName, Clock, NamespaceName, Secret, Span, Timestamp
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::{Amqp, Claim, Namespaces, Rules, When};
-use keylender::ports::broker::{Access, Broker, Login, MemoryBroker, Queue, UserWish};
+use keylender::ports::broker::{Access, Handle, Login, MemoryBroker, Queue, Topology, UserWish, Users};
 use keylender::store::Store;
 
 use crate::hasty::Hasty;
@@ -48,7 +48,7 @@ struct World {
     clock: Clock,
     store: Store,
     memory: MemoryBroker,
-    broker: Arc<dyn Broker>,
+    users: Handle<dyn Users>,
     namespaces: Namespaces,
     accounts: Accounts,
     promises: Vec<Promise>,
@@ -79,7 +79,7 @@ pub fn rules() -> Rules {
 }
 
 impl World {
-    async fn new(seed: u64, wrap: fn(MemoryBroker) -> Arc<dyn Broker>) -> Self {
+    async fn new(seed: u64, wrap: fn(MemoryBroker) -> Arc<dyn Users>) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
         let store = Store::memory(clock.clone()).unwrap();
         let memory = MemoryBroker::default();
@@ -90,19 +90,20 @@ impl World {
         for queue in ["queue/other/x", "queue/t-", "theirs"] {
             memory.put_queue(&vhost(), Queue { name: queue.into(), ..Queue::default() });
         }
-        let broker = wrap(memory.clone());
-        let accounts = Accounts::new(store.clone(), Some(broker.clone()), None);
-        let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules());
+        let users = Handle::new(Some(wrap(memory.clone())));
+        let accounts = Accounts::new(store.clone(), users.clone(), None);
+        let namespaces = Namespaces::new(store.clone(), accounts.clone(), memory.handle().bus(), rules());
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let (promises, log) = (Vec::new(), Vec::new());
-        Self { dice, clock, store, memory, broker, namespaces, accounts, promises, tampered: false, log }
+        Self { dice, clock, store, memory, users, namespaces, accounts, promises, tampered: false, log }
     }
 
     /// The process ends and starts again: only the store is left, with what had reached its writer.
     async fn restart(&mut self) {
         self.store.write(|_| Ok(())).await.unwrap();
-        self.accounts = Accounts::new(self.store.clone(), Some(self.broker.clone()), None);
-        self.namespaces = Namespaces::new(self.store.clone(), self.accounts.clone(), rules());
+        self.accounts = Accounts::new(self.store.clone(), self.users.clone(), None);
+        self.namespaces =
+            Namespaces::new(self.store.clone(), self.accounts.clone(), self.memory.handle().bus(), rules());
     }
 
     fn name(&mut self) -> NamespaceName {
@@ -277,7 +278,7 @@ async fn crash_after<T>(work: impl Future<Output = T>, mut waits: u64) -> Option
     .await
 }
 
-async fn tell(seed: u64, wrap: fn(MemoryBroker) -> Arc<dyn Broker>) {
+async fn tell(seed: u64, wrap: fn(MemoryBroker) -> Arc<dyn Users>) {
     let mut world = World::new(seed, wrap).await;
     for _ in 0..EVENTS {
         world.step().await;

@@ -65,6 +65,14 @@ pub const ALL: &[Planted] = &[
     ),
     planted("homes of crates", &[("src/web/mod.rs", "use hickory_resolver::TokioResolver;")], &[]),
     planted(
+        "broker users",
+        &[("src/domain/guard/mod.rs", "use crate::ports::broker::{Bus, Users};")],
+        &[
+            ("src/domain/accounts/mod.rs", "use crate::ports::broker::Users;"),
+            ("src/domain/guard/mod.rs", "use crate::ports::broker::{Bus, Handle};\n// dyn Broker"),
+        ],
+    ),
+    planted(
         "environment",
         &[("src/ports/tls.rs", "fn f() { std::env::var(\"A\"); }")],
         &[

@@ -17,6 +17,9 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("clap", &["src/cli/"]),
     ("x509_parser", &["src/proto/"]),
 ];
+/// By what broker users can be changed, and the only places that may name it.
+const BROKER_USERS: [&str; 4] = ["Users", "dyn Broker", "ManagementBroker", "MemoryBroker"];
+const BROKER_USERS_HOMES: [&str; 3] = ["src/ports/broker/", "src/domain/accounts/", "src/app/"];
 /// The only places that read the environment and the arguments.
 const ENVIRONMENT: [&str; 3] = ["src/main.rs", "src/cli/", "src/app/settings/"];
 /// The list along which domain modules use one another.
@@ -72,6 +75,19 @@ pub fn homes(tree: &[Source]) -> Vec<Violation> {
             {
                 broken.push(violation(source, at, format!("{name} is at home in {}", homes.join(", "))));
             }
+        }
+    }
+    broken
+}
+
+pub fn broker_users(tree: &[Source]) -> Vec<Violation> {
+    let is_elsewhere = |path: &str| !BROKER_USERS_HOMES.iter().any(|home| path.starts_with(home));
+    let mut broken = Vec::new();
+    for source in rust(tree, "src/").filter(|source| is_elsewhere(&source.path) && !source.path.contains("/tests")) {
+        for name in BROKER_USERS {
+            let is_word = |at: usize| !source.lasting[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let found = source.lasting.match_indices(name).filter(|(at, _)| is_word(*at));
+            broken.extend(found.map(|(at, _)| violation(source, at, format!("`{name}` is for src/domain/accounts"))));
         }
     }
     broken

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::{ACCOUNTS, Accounts, Login, Standing, Wish};
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 use crate::domain::auth::Caller;
-use crate::ports::broker::{Access, Credentials, Proven};
+use crate::ports::broker::{Access, Credentials, Handle, Identity, Proven};
 use crate::store::{ReadTx, Table, WriteTx};
 
 const ADMINISTRATOR: Table<String, Record> = Table::audited("administrator");
@@ -84,16 +84,17 @@ pub struct Rotated {
 /// Who we are to the broker. Cheap to clone.
 #[derive(Clone)]
 pub struct Administrator {
-    accounts: Accounts,
-    vhost: VhostName,
+    pub(super) accounts: Accounts,
+    pub(super) identity: Handle<dyn Identity>,
+    pub(super) vhost: VhostName,
     /// One rotation at a time.
     turn: Arc<Mutex<()>>,
 }
 
 impl Administrator {
     /// Acts as the administrator that the store has, if it has one.
-    pub fn new(accounts: Accounts, vhost: VhostName) -> Result<Self> {
-        let this = Self { accounts, vhost, turn: Arc::default() };
+    pub fn new(accounts: Accounts, identity: Handle<dyn Identity>, vhost: VhostName) -> Result<Self> {
+        let this = Self { accounts, identity, vhost, turn: Arc::default() };
         this.act()?;
         Ok(this)
     }
@@ -108,7 +109,7 @@ impl Administrator {
 
     /// How it stands.
     pub fn show(&self) -> Result<Shown> {
-        let acting = self.accounts.broker()?.acting();
+        let acting = self.identity.get()?.acting();
         self.accounts.store.read(|tx| {
             let record = record(tx)?;
             let names = record.iter().flat_map(|record| &record.accounts);
@@ -126,7 +127,7 @@ impl Administrator {
     /// by the next call or by [`Self::make_sure`]. `Unavailable` when the broker is away or does not do what is wished.
     pub async fn rotate(&self, caller: &Caller) -> Result<Rotated> {
         let _turn = self.turn.lock().await;
-        self.accounts.broker()?;
+        self.identity.get()?;
         let incoming = self.begin(caller).await?;
         self.accounts.settle(std::slice::from_ref(&incoming), caller, |_| Ok(())).await?;
         if let Some(lack) = self.prove(&incoming).await? {
@@ -150,7 +151,7 @@ impl Administrator {
             let name = self.rotate(caller).await?.administrator;
             return Ok(Some(format!("the rotation of the administrator was finished: it is `{name}`")));
         }
-        let broker = self.accounts.broker()?;
+        let broker = self.identity.get()?;
         let (Some(active), Some(login)) = (record.active, self.login()?) else { return Ok(None) };
         let acting = broker.acting();
         if !acting.is_refused && acting.user != active.as_str() {
@@ -216,7 +217,7 @@ impl Administrator {
     async fn prove(&self, incoming: &AccountName) -> Result<Option<&'static str>> {
         let login = self.accounts.store.read(|tx| self.credentials(tx, incoming.clone()))?;
         let login = login.ok_or_else(|| Error::conflict("the administrator was changed meanwhile: try again"))?;
-        let proven = self.accounts.broker()?.prove(&login, &self.vhost).await?;
+        let proven = self.identity.get()?.prove(&login, &self.vhost).await?;
         Ok(proven.map_or(Some("the broker refuses the password that it was just told"), |proven| lack(&proven)))
     }
 
@@ -266,7 +267,7 @@ impl Administrator {
 
     /// Is what the store says we are.
     fn act(&self) -> Result<()> {
-        match (self.accounts.broker(), self.login()?) {
+        match (self.identity.get(), self.login()?) {
             (Ok(broker), Some(login)) => broker.act_as(Some(login)),
             _ => Ok(()),
         }

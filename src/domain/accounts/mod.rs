@@ -5,6 +5,7 @@
 mod administrator;
 mod doubt;
 mod drift;
+mod rights;
 mod settle;
 mod turns;
 
@@ -15,9 +16,9 @@ use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AccountName, Error, Result, Secret, VhostName};
+use crate::base::{AccountName, Result, Secret, VhostName};
 use crate::ports::amqp::AmqpDoor;
-use crate::ports::broker::{Access, Broker};
+use crate::ports::broker::{Access, Handle, Users};
 use crate::store::{ReadTx, Sealed, Store, Table, WriteTx};
 
 pub use administrator::{Administrator, NAME_PREFIX, Rotated, Shown, TAG};
@@ -144,7 +145,7 @@ pub struct Standing {
 #[derive(Clone)]
 pub struct Accounts {
     store: Store,
-    broker: Option<Arc<dyn Broker>>,
+    broker: Handle<dyn Users>,
     /// None while no broker is configured.
     probe: Option<Probe>,
     /// Keeps two settlements of one account apart, because the later answer must be the later wish.
@@ -153,14 +154,18 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// `broker` is `None` while none is configured: wishes are then kept and answered with `Unavailable`.
-    pub fn new(store: Store, broker: Option<Arc<dyn Broker>>, probe: Option<Probe>) -> Self {
+    /// While no broker is configured wishes are kept and answered with `Unavailable`.
+    pub fn new(store: Store, broker: Handle<dyn Users>, probe: Option<Probe>) -> Self {
         Self { store, broker, probe, settling: Arc::default(), stand: Arc::default() }
     }
 
-    /// The broker, for questions.
-    pub fn broker(&self) -> Result<&Arc<dyn Broker>> {
-        self.broker.as_ref().ok_or_else(|| Error::unavailable("no broker is configured: see RABBIT_BASE_URL"))
+    /// Whether there is a broker to bring accounts to.
+    pub fn has_broker(&self) -> bool {
+        self.broker.is_some()
+    }
+
+    fn broker(&self) -> Result<&Arc<dyn Users>> {
+        self.broker.get()
     }
 
     /// Writes down what an account should be. The caller's audit entry covers it; `settle` makes it true.

@@ -144,8 +144,8 @@ impl Guard {
 
     /// Asks for this queue once more, writes down that it goes, deletes it, and writes down that it is gone.
     async fn delete_queue(&self, look: &Look, step: &Step, name: &Managed) -> Result<Done> {
-        let (broker, vhost) = (self.accounts.broker()?, &self.rules.vhost);
-        let Some(queue) = broker.queue(vhost, name.name()).await? else { return Ok(Done::Spared) };
+        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
+        let Some(queue) = bus.queue(vhost, name.name()).await? else { return Ok(Done::Spared) };
         let is_due = match &step.over {
             Some(over) => is_still_over(over, &queue),
             None => !self.namespaces.exists(name.namespace())?,
@@ -159,7 +159,7 @@ impl Guard {
         if !self.condemn(&step).await? {
             return Ok(Done::Spared);
         }
-        match broker.delete_queue(vhost, name.name()).await {
+        match bus.delete_queue(vhost, name.name()).await {
             Ok(true) => {}
             Ok(false) => return self.vanished(&step).await,
             Err(error) => return self.failed(&step, error).await,
@@ -185,7 +185,7 @@ impl Guard {
             return Ok(Done::Spared);
         }
         self.condemn(step).await?;
-        match self.accounts.broker()?.delete_exchange(&self.rules.vhost, name.name()).await {
+        match self.bus.get()?.delete_exchange(&self.rules.vhost, name.name()).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
             Err(error) => return self.failed(step, error).await,
@@ -197,7 +197,7 @@ impl Guard {
 
     async fn close(&self, step: &Step, connection: &ManagedConnection) -> Result<Done> {
         self.condemn(step).await?;
-        match self.accounts.broker()?.close_connection(connection.name(), &step.why).await {
+        match self.bus.get()?.close_connection(connection.name(), &step.why).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
             Err(error) => return self.failed(step, error).await,

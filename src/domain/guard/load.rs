@@ -97,10 +97,10 @@ impl Guard {
     }
 
     async fn consumers_of(&self, queues: &[SeenQueue]) -> Result<HashMap<String, u64>> {
-        let (broker, vhost) = (self.accounts.broker()?, &self.rules.vhost);
+        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
         let names: Vec<String> = queues.iter().map(|queue| queue.name.clone()).collect();
         let mut answers = futures_util::stream::iter(names)
-            .map(|name| async move { broker.queue(vhost, &name).await })
+            .map(|name| async move { bus.queue(vhost, &name).await })
             .buffer_unordered(ASKERS);
         let mut told = HashMap::new();
         while let Some(answer) = answers.next().await {
@@ -112,7 +112,7 @@ impl Guard {
     }
 
     async fn all_consumers(&self) -> Result<HashMap<String, u64>> {
-        let all = self.accounts.broker()?.queues_with_consumers(&self.rules.vhost).await?;
+        let all = self.bus.get()?.queues_with_consumers(&self.rules.vhost).await?;
         Ok(all.into_iter().filter_map(|queue| Some((queue.name, queue.consumers?))).collect())
     }
 }

@@ -25,10 +25,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::{Clock, Error, MailAddress, Result, Timestamp, VhostName};
-use crate::domain::accounts::Accounts;
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
+use crate::ports::broker::{Bus, Handle};
 use crate::store::{Store, WriteTx};
 
 pub use act::Report;
@@ -72,7 +72,7 @@ pub struct Rules {
 #[derive(Clone)]
 pub struct Guard {
     store: Store,
-    accounts: Accounts,
+    bus: Handle<dyn Bus>,
     namespaces: Namespaces,
     notices: Notices,
     clock: Clock,
@@ -96,13 +96,13 @@ impl Guard {
     /// The guard over what these namespaces have at the broker.
     pub fn new(
         store: Store,
-        accounts: Accounts,
+        bus: Handle<dyn Bus>,
         namespaces: Namespaces,
         notices: Notices,
         clock: Clock,
         rules: Rules,
     ) -> Self {
-        Self { store, accounts, namespaces, notices, clock, rules: rules.into(), recent: Arc::default() }
+        Self { store, bus, namespaces, notices, clock, rules: rules.into(), recent: Arc::default() }
     }
 
     /// Lets the next pass be as the first one of a store, which asks before it deletes what belongs to namespaces that
@@ -118,7 +118,7 @@ impl Guard {
 
     /// Whether there is a broker to look at.
     pub fn has_broker(&self) -> bool {
-        self.accounts.broker().is_ok()
+        self.bus.is_some()
     }
 
     /// The brake, while it is on.

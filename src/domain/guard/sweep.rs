@@ -91,10 +91,10 @@ impl Guard {
     /// its things are judged.
     pub(super) async fn look(&self) -> Result<Look> {
         let (now, elapsed) = (self.clock.now(), self.clock.elapsed());
-        let (broker, vhost) = (self.accounts.broker()?, &self.rules.vhost);
-        let queues = broker.queues(vhost).await?;
-        let exchanges = broker.exchanges(vhost).await?;
-        let connections = broker.connections().await?;
+        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
+        let queues = bus.queues(vhost).await?;
+        let exchanges = bus.exchanges(vhost).await?;
+        let connections = bus.connections().await?;
         let memory = memory::recall(&self.store)?;
         let watched = self.namespaces.watched()?;
         let book = self.rule_book(memory.rules.clone());
@@ -128,7 +128,7 @@ impl Guard {
         if !look.book.need_more_than_lists() {
             return Ok(());
         }
-        let (broker, vhost) = (self.accounts.broker()?, &self.rules.vhost);
+        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
         let lacking = |queue: &Queue| {
             let limits = look.book.limits(&queue.name);
             let is_ours = self.rules.prefixes.queue(&queue.name).is_some();
@@ -146,7 +146,7 @@ impl Guard {
             .map(|index| (*index, look.queues[*index].name.clone()))
             .collect();
         let mut answers = futures_util::stream::iter(asked)
-            .map(|(index, name)| async move { (index, broker.queue(vhost, &name).await) })
+            .map(|(index, name)| async move { (index, bus.queue(vhost, &name).await) })
             .buffer_unordered(ASKERS);
         let mut failed = 0;
         while let Some((index, answer)) = answers.next().await {

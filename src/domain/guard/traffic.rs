@@ -68,7 +68,7 @@ pub struct QueueNow {
 impl Guard {
     /// The connections of the users of all namespaces. New ones may be missing for some seconds (rabbitmq.md 2.4).
     pub async fn connections(&self) -> Result<Vec<SeenConnection>> {
-        let all = self.accounts.broker()?.connections().await?;
+        let all = self.bus.get()?.connections().await?;
         let ours = all.into_iter().filter_map(|told| {
             let managed = self.rules.prefixes.connection(&told)?;
             Some(SeenConnection { namespace: managed.namespace().clone(), slot: managed.slot(), told })
@@ -85,19 +85,19 @@ impl Guard {
             let note = caller.note(action, name);
             note.with("user", found.told.user.as_str()).with("namespace", found.namespace.as_str())
         };
-        let broker = self.accounts.broker()?;
+        let bus = self.bus.get()?;
         self.by_hand(
             "connection",
             ["connection.condemn", "connection.close"],
             note,
-            broker.close_connection(name, reason.as_str()),
+            bus.close_connection(name, reason.as_str()),
         )
         .await
     }
 
     /// The exchanges of all namespaces.
     pub async fn exchanges(&self) -> Result<Vec<SeenExchange>> {
-        let all = self.accounts.broker()?.exchanges(&self.rules.vhost).await?;
+        let all = self.bus.get()?.exchanges(&self.rules.vhost).await?;
         let ours = all.into_iter().filter_map(|told| {
             let namespace = self.rules.prefixes.exchange(&told.name)?.namespace().clone();
             Some(SeenExchange { namespace, told })
@@ -109,7 +109,7 @@ impl Guard {
     pub async fn exchanges_now(&self) -> Result<Vec<ExchangeNow>> {
         let exchanges = self.exchanges().await?;
         let mut bindings: HashMap<String, Vec<SeenBinding>> = HashMap::new();
-        for Binding { source, destination, routing_key } in self.accounts.broker()?.bindings(&self.rules.vhost).await? {
+        for Binding { source, destination, routing_key } in self.bus.get()?.bindings(&self.rules.vhost).await? {
             let prefixes = &self.rules.prefixes;
             let managed = match &destination {
                 Destination::Queue(name) => prefixes.queue(name),
@@ -136,7 +136,7 @@ impl Guard {
     /// A queue of a namespace. `NotFound` when there is none of this name.
     pub async fn queue(&self, name: &str) -> Result<QueueNow> {
         let namespace = self.owner_of(name)?;
-        let told = self.accounts.broker()?.queue(&self.rules.vhost, name).await?.ok_or_else(|| gone("queue"))?;
+        let told = self.bus.get()?.queue(&self.rules.vhost, name).await?.ok_or_else(|| gone("queue"))?;
         let mut seen = self.seen(|known| known == name)?;
         self.note_forecasts(&mut seen);
         Ok(QueueNow { namespace, told, seen: seen.pop() })
@@ -147,8 +147,8 @@ impl Guard {
         caller.reason()?;
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
-        let broker = self.accounts.broker()?;
-        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, broker.purge_queue(&self.rules.vhost, name)).await
+        let bus = self.bus.get()?;
+        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, bus.purge_queue(&self.rules.vhost, name)).await
     }
 
     /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
@@ -156,9 +156,8 @@ impl Guard {
         caller.reason()?;
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
-        let broker = self.accounts.broker()?;
-        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, broker.delete_queue(&self.rules.vhost, name))
-            .await
+        let bus = self.bus.get()?;
+        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, bus.delete_queue(&self.rules.vhost, name)).await
     }
 
     /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that

@@ -139,9 +139,9 @@ impl Namespaces {
     }
 
     pub(super) async fn things(&self) -> Result<Things> {
-        let (broker, vhost) = (self.accounts.broker()?, &self.rules.amqp.vhost);
-        let mut queues: Vec<_> = broker.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
-        let exchanges = broker.exchanges(vhost).await?;
+        let (bus, vhost) = (self.bus.get()?, &self.rules.amqp.vhost);
+        let mut queues: Vec<_> = bus.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
+        let exchanges = bus.exchanges(vhost).await?;
         let mut exchanges: Vec<_> = exchanges.into_iter().map(|exchange| exchange.name).collect();
         queues.sort_unstable();
         exchanges.sort_unstable();
@@ -224,16 +224,16 @@ impl Namespaces {
 
     /// Deletes the queues and exchanges below the namespace, and counts them.
     async fn remove_things(&self, name: &NamespaceName, things: &Things) -> Result<(usize, usize)> {
-        let (broker, vhost) = (self.accounts.broker()?, &self.rules.amqp.vhost);
+        let (bus, vhost) = (self.bus.get()?, &self.rules.amqp.vhost);
         let (mut queues, mut exchanges) = (0, 0);
         for queue in below(&things.queues, &format!("{}{name}/", self.rules.queue_prefix)) {
-            if !broker.delete_queue(vhost, queue).await? && broker.queue(vhost, queue).await?.is_some() {
+            if !bus.delete_queue(vhost, queue).await? && bus.queue(vhost, queue).await?.is_some() {
                 return Err(Error::unavailable("a queue of the namespace cannot be deleted now"));
             }
             queues += 1;
         }
         for exchange in below(&things.exchanges, &format!("{}{name}/", self.rules.exchange_prefix)) {
-            exchanges += usize::from(broker.delete_exchange(vhost, exchange).await?);
+            exchanges += usize::from(bus.delete_exchange(vhost, exchange).await?);
         }
         Ok((queues, exchanges))
     }

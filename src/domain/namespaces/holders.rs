@@ -25,7 +25,7 @@ pub struct Holder {
 impl Namespaces {
     /// The connections of a namespace's users. New ones may be missing for some seconds (rabbitmq.md 2.4).
     pub async fn holders(&self, name: &NamespaceName) -> Result<Vec<Holder>> {
-        let connections = self.accounts.broker()?.connections().await?;
+        let connections = self.bus.get()?.connections().await?;
         let record = self.store.read(|tx| tx.get(&NAMESPACES, name))?.ok_or_else(|| super::no_such(name))?;
         let mut holders = Vec::new();
         for slot in Slot::BOTH {

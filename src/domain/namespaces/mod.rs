@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp};
 use crate::domain::accounts::{Accounts, Standing, Turns, Wish};
-use crate::ports::broker::Access;
+use crate::ports::broker::{Access, Bus, Handle};
 use crate::store::{ReadTx, Store, Table};
 
 pub use amend::NOTE_LEN_MAX;
@@ -198,6 +198,7 @@ impl Rules {
 pub struct Namespaces {
     store: Store,
     accounts: Accounts,
+    bus: Handle<dyn Bus>,
     rules: Arc<Rules>,
     /// Keeps two that clear the same namespace apart: the later one could meet its next owner.
     clearing: Arc<Turns>,
@@ -250,8 +251,8 @@ pub struct Details {
 
 impl Namespaces {
     /// The namespaces in this store, with users in these accounts.
-    pub fn new(store: Store, accounts: Accounts, rules: Rules) -> Self {
-        Self { store, accounts, rules: rules.into(), clearing: Arc::default() }
+    pub fn new(store: Store, accounts: Accounts, bus: Handle<dyn Bus>, rules: Rules) -> Self {
+        Self { store, accounts, bus, rules: rules.into(), clearing: Arc::default() }
     }
 
     /// How every namespace begins, as the operator settled.

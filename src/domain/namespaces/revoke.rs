@@ -20,7 +20,7 @@ impl Namespaces {
         let (began, accounts) = self.store.write(move |tx| this.replace_both(tx, &namespace, &by)).await?;
         self.accounts.settle(&accounts, caller, |_| Ok(())).await?;
         for account in &accounts {
-            self.accounts.broker()?.close_connections_of(account, GOODBYE).await?;
+            self.bus.get()?.close_connections_of(account, GOODBYE).await?;
         }
         self.store
             .write(move |tx| accounts.iter().try_for_each(|account| leases::forget_holders_until(tx, account, began)))

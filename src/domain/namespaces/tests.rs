@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::*;
 use crate::base::{Clock, Kind, VhostName};
 use crate::domain::auth::Caller;
-use crate::ports::broker::{Broker, MemoryBroker};
+use crate::ports::broker::{Connections, MemoryBroker, Users};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -72,8 +72,8 @@ impl World {
 }
 
 fn start(store: &Store, broker: &MemoryBroker, rules: Rules) -> Namespaces {
-    let accounts = Accounts::new(store.clone(), Some(Arc::new(broker.clone()) as Arc<dyn Broker>), None);
-    Namespaces::new(store.clone(), accounts, rules)
+    let accounts = Accounts::new(store.clone(), broker.handle().users(), None);
+    Namespaces::new(store.clone(), accounts, broker.handle().bus(), rules)
 }
 
 #[tokio::test]

@@ -58,13 +58,13 @@ impl Vitals {
             started: self.started_at,
             uptime_seconds: self.uptime().as_secs_f64(),
             loops: self.loops.list()?,
-            administrator_refused: parts.accounts.broker().ok().map(|broker| broker.acting().is_refused),
+            administrator_refused: parts.administrator.is_refused(),
         })
     }
 
     /// How the calls of the broker went; `None` while none is configured.
     pub fn broker_calls(&self) -> Option<&Calls> {
-        self.parts.accounts.broker().ok().map(|broker| broker.counts())
+        self.around.cluster.get().ok().map(|cluster| cluster.counts())
     }
 
     fn last_entry(&self) -> Result<(u64, Option<Timestamp>)> {

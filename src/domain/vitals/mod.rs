@@ -19,6 +19,7 @@ use super::accounts::TAG;
 use super::loops::Loops;
 use super::parts::Parts;
 use crate::base::{Error, Kind, Result, Timestamp, VhostName};
+use crate::ports::broker::{Cluster, Handle};
 use crate::ports::log::Tail;
 use crate::store::Table;
 
@@ -57,6 +58,8 @@ pub struct Places {
 
 /// What stands around the parts, for the doctor.
 pub struct Around {
+    /// How the broker is.
+    pub cluster: Handle<dyn Cluster>,
     /// Where users are lent.
     pub vhost: VhostName,
     /// Where things lie.
@@ -173,13 +176,13 @@ impl Vitals {
     }
 
     async fn ask_broker(&self) -> Result<String> {
-        let broker = self.parts.accounts.broker()?;
-        let overview = broker.overview().await?;
-        let us = broker.whoami().await?;
+        let cluster = self.around.cluster.get()?;
+        let overview = cluster.overview().await?;
+        let us = self.parts.administrator.whoami().await?;
         if !us.tags.iter().any(|tag| tag == TAG) {
             return Err(Error::new(Kind::Unavailable, "our broker user is not an administrator"));
         }
-        if !broker.vhost_exists(&self.around.vhost).await? {
+        if !cluster.vhost_exists(&self.around.vhost).await? {
             return Err(Error::new(Kind::Unavailable, "the broker has no such vhost: see TASKCLUSTER_AMQP_VHOST"));
         }
         Ok(format!("RabbitMQ {}", overview.version))

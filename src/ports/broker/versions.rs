@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::Alarm;
+use super::cluster::{Alarm, Overview};
 use crate::base::{Error, Result, Timestamp};
 
 /// What is known of a version of the broker.
@@ -19,13 +19,20 @@ pub enum Support {
     Untried,
 }
 
+impl Overview {
+    /// What is known of this version.
+    pub fn support(&self) -> Support {
+        support(&self.version)
+    }
+}
+
 /// The first series that we speak to, the first that is not at its end, and the last that we know.
 const FIRST_SERIES: (u32, u32) = (3, 6);
 const FIRST_ALIVE: (u32, u32) = (4, 0);
 const LAST_SERIES: (u32, u32) = (4, 3);
 
 /// What is known of a version such as `3.10.8`. Its makers ended the community's support of every 3.x.
-pub(super) fn support(version: &str) -> Support {
+fn support(version: &str) -> Support {
     let mut parts = version.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
     let (Some(major), Some(minor)) = (parts.next(), parts.next()) else { return Support::Untried };
     match (major, minor) {

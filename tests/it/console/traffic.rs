@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keylender::base::Secret;
 use keylender::domain::operators::Role;
-use keylender::ports::broker::{Binding, Broker, Destination, Exchange, Queue};
+use keylender::ports::broker::{Binding, Destination, Exchange, Queue, Topology};
 use serde_json::json;
 
 use super::browser::Browser;

@@ -2,7 +2,7 @@
 
 use keylender::app::settings::Settings;
 use keylender::base::Secret;
-use keylender::ports::broker::Broker;
+use keylender::ports::broker::Users;
 use serde_json::{Value, json};
 
 use super::compare::{compare, without_password};

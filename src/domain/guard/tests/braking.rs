@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::guard::brake::{Counts, Pass, Readings, decide, inputs};
+use crate::ports::broker::Topology;
 
 /// A world with this many queues of one namespace, after a first pass.
 async fn world(queues: usize) -> World {

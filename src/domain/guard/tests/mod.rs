@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::{AccountName, MailAddress, NamespaceName, Secret, Span, Timestamp};
+use crate::domain::accounts::Accounts;
 use crate::domain::namespaces::{Amqp, Claim, Rules as NamespaceRules};
 use crate::domain::notices::{MailWay, Ways};
-use crate::ports::broker::{Access, Broker, Exchange, MemoryBroker, Queue};
+use crate::ports::broker::{Access, Exchange, MemoryBroker, Queue, Topology};
 use crate::ports::spool::Spool;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -58,7 +59,7 @@ impl World {
         let clock = Clock::manual(START);
         let store = Store::memory(clock.clone()).unwrap();
         let broker = MemoryBroker::default();
-        let accounts = Accounts::new(store.clone(), Some(Arc::new(broker.clone()) as Arc<dyn Broker>), None);
+        let accounts = Accounts::new(store.clone(), broker.handle().users(), None);
         let rules = NamespaceRules {
             namespace_prefix: "t-".into(),
             username_prefix: "u-".into(),
@@ -70,7 +71,7 @@ impl World {
             exchange_prefix: "exchange/".into(),
             amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: vhost() },
         };
-        let namespaces = Namespaces::new(store.clone(), accounts.clone(), rules);
+        let namespaces = Namespaces::new(store.clone(), accounts, broker.handle().bus(), rules);
         let rules = Rules {
             prefixes: prefixes(),
             vhost: vhost(),
@@ -85,7 +86,7 @@ impl World {
         // Nothing is delivered here, so the directory is never made.
         let spool = Spool::new("unused".into(), MailAddress::parse("lender@example.com").unwrap());
         let notices = Notices::new(store.clone(), Ways { mail: MailWay::Spool(spool), webhook: None });
-        let guard = Guard::new(store.clone(), accounts, namespaces.clone(), notices, clock.clone(), rules);
+        let guard = Guard::new(store.clone(), broker.handle().bus(), namespaces.clone(), notices, clock.clone(), rules);
         Self { clock, store, broker, namespaces, guard }
     }
 

@@ -1,6 +1,7 @@
 //! What the guard does while all is as it should be.
 
 use super::*;
+use crate::ports::broker::Connections;
 
 const Q: &str = "queue/t-a/jobs";
 

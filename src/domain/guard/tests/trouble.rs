@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::Kind;
+use crate::ports::broker::{Topology, Users};
 
 const Q: &str = "queue/t-a/jobs";
 

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 
 use super::*;
-use crate::ports::broker::{Exchange, Queue};
+use crate::ports::broker::{Exchange, Queue, Topology, Users};
 
 fn queue(name: &str) -> Queue {
     Queue { name: name.into(), messages: Some(1), ..Queue::default() }

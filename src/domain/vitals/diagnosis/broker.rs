@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::{Finding, Grade};
-use crate::base::{AccountName, Error, Result, Timestamp};
-use crate::domain::accounts::NAME_PREFIX;
+use crate::base::{Error, Result, Timestamp};
 use crate::domain::vitals::Vitals;
-use crate::ports::broker::{Access, Alarm, Broker, Node, Overview, Support};
+use crate::ports::broker::{Access, Alarm, Node, Overview, Proven, Support};
 
 /// For all questions of one finding: a list of users may take long on a large broker.
 const ASK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -20,15 +19,15 @@ const SKEW_UNSEEN: Duration = Duration::from_secs(1);
 impl Vitals {
     /// Nothing but who we are while it is away: that it is away is a finding of its own.
     pub(super) async fn broker_findings(&self, is_well: bool) -> Vec<Finding> {
-        let Ok(broker) = self.parts.accounts.broker().cloned() else { return Vec::new() };
+        let Ok(cluster) = self.around.cluster.get() else { return Vec::new() };
         if !is_well {
             return Vec::from_iter(self.administrator(None));
         }
-        let overview = within(broker.overview());
-        let rights = within(self.rights(&*broker));
-        let alarms = within(broker.alarms());
-        let nodes = within(broker.nodes());
-        let strangers = within(self.strangers(&*broker));
+        let overview = within(cluster.overview());
+        let rights = within(self.rights());
+        let alarms = within(cluster.alarms());
+        let nodes = within(cluster.nodes());
+        let strangers = within(self.parts.administrator.strangers());
         let (overview, rights, alarms, nodes, strangers) = tokio::join!(overview, rights, alarms, nodes, strangers);
         let mut findings = Vec::new();
         match overview {
@@ -47,19 +46,9 @@ impl Vitals {
         findings
     }
 
-    /// What we may do in the vhost ourselves: queues and exchanges are deleted by that.
-    async fn rights(&self, broker: &dyn Broker) -> Result<Finding> {
-        let us = broker.whoami().await?.name;
-        let access = broker.access(&self.around.vhost, &AccountName::parse(&us)?).await?;
-        Ok(rights(&us, self.around.vhost.as_str(), access.as_ref()))
-    }
-
-    /// Administrators that look like ours and are not.
-    async fn strangers(&self, broker: &dyn Broker) -> Result<Vec<String>> {
-        let shown = self.parts.administrator.show()?;
-        let ours = |name: &str| shown.accounts.iter().any(|standing| standing.account.as_str() == name);
-        let users = broker.users().await?.into_iter().map(|user| user.name);
-        Ok(users.filter(|name| name.starts_with(NAME_PREFIX) && !ours(name)).collect())
+    async fn rights(&self) -> Result<Finding> {
+        let Proven { user, access } = self.parts.administrator.rights().await?;
+        Ok(rights(&user.name, self.around.vhost.as_str(), access.as_ref()))
     }
 
     fn administrator(&self, strangers: Option<Vec<String>>) -> Option<Finding> {

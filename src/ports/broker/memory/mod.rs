@@ -3,14 +3,25 @@
 //! It models what decides the outcome of our calls: users, hashes, permissions, connections, and every way a call
 //! can fail. Patterns are opaque texts to it: it neither compiles nor applies them.
 
-mod calls;
+mod cluster;
+mod connections;
+mod identity;
+mod topology;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Access, Alarm, Binding, Calls, Connection, Credentials, Exchange, Login, PasswordHash, Queue};
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
+use crate::ports::broker::cluster::Alarm;
+use crate::ports::broker::connections::Connection;
+use crate::ports::broker::handle::{Broker, Handle};
+use crate::ports::broker::identity::Credentials;
+use crate::ports::broker::metrics::Calls;
+use crate::ports::broker::password::PasswordHash;
+use crate::ports::broker::topology::{Binding, Exchange, Queue};
+use crate::ports::broker::users::{Access, Login};
 
 /// Its one node.
 const NODE: &str = "memory@localhost";
@@ -150,6 +161,11 @@ fn unavailable() -> Error {
 impl MemoryBroker {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This broker, as the parts of an appliance hold it.
+    pub fn handle(&self) -> Handle<dyn Broker> {
+        Handle::new(Some(Arc::new(self.clone())))
     }
 
     /// One request: it is recorded, may fail before it has an effect, or lose its answer after.

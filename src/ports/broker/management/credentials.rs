@@ -8,8 +8,8 @@ use reqwest::header::HeaderValue;
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::Acting;
 use crate::base::{Error, Result, Secret};
+use crate::ports::broker::identity::Acting;
 
 /// A login as requests carry it.
 pub(super) struct OurLogin {

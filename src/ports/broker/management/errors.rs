@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
-use super::http::Answer;
-use super::versions::{self, Refusal};
+use super::call::Answer;
 use crate::base::{Error, Kind};
+use crate::ports::broker::versions::{self, Refusal};
 
 const SILENT: &str = "the broker does not answer";
 const STRANGE: &str = "the broker's answer makes no sense";

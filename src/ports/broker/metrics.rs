@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::http::Answer;
 use crate::base::meter::{Counter, Histogram};
 use crate::base::{Kind, Result};
 
@@ -20,16 +19,6 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Counts a call over HTTP. Its own 400 and 404 are for the call to read, and no failure of the broker's.
-    pub(super) fn count_answer(&self, outcome: &Result<Answer>, took: Duration) {
-        match outcome {
-            Ok(answer) if answer.status.is_client_error() => self.refused.one(),
-            Ok(_) => self.answered.one(),
-            Err(_) => self.failed.one(),
-        }
-        self.took.add(took);
-    }
-
     /// Counts a call.
     pub(super) fn count<T>(&self, outcome: &Result<T>, took: Duration) {
         match outcome {

@@ -4,37 +4,30 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Method, StatusCode, Url};
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
 
-use super::calls::Calls;
-use super::logins::{Logins, OurLogin};
-use super::{ManagementSettings, advice, require_reachable, versions};
-use crate::base::{Error, Result, Timestamp};
+use super::call::{Answer, Call};
+use super::credentials::{Logins, OurLogin};
+use super::{errors, wire};
+use crate::base::{Error, Result, Secret};
+use crate::ports::broker::metrics::Calls;
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{Tls, http_client};
 use crate::proto::formats;
 
 /// For a connection to be made. A black hole shows itself in the first seconds or never.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// For a small call with all its repetitions. They take milliseconds; a hung node takes 60 s (rabbitmq.md, fact 9).
-const CALL_DEADLINE: Duration = Duration::from_secs(5);
-/// For a list. 20,000 users or queues take up to 5 s on a busy machine.
-const LIST_DEADLINE: Duration = Duration::from_secs(30);
 /// How many changes are under way at once; the broker gets no faster beyond (rabbitmq.md 3).
 const WRITES_MAX: usize = 8;
 /// The same for connections kept alive.
 const IDLE_CONNECTIONS_MAX: usize = WRITES_MAX;
 /// A connection is given up before the broker does it, after 60 s: a call on one it just closed would fail.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The answer to a small call is some kB: a queue with many consumers is the longest.
-const ANSWER_LEN_MAX: usize = 1 << 20;
-/// A list of 11,000 queues is 0.4 MB with our columns; an old broker may ignore them and send 15.5 MB.
-const LIST_LEN_MAX: usize = 64 << 20;
 /// Of an error only the reason is read.
 const ERROR_LEN_MAX: usize = 64 << 10;
 /// The logins that a call is tried with: the given one, that of the settings, and one that we became meanwhile.
@@ -44,108 +37,22 @@ const ATTEMPTS_MAX: u32 = 3;
 /// Before the second try; the third waits four times as long. Both give up to half of it to chance, so that the
 /// appliance's calls do not return in step.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// AMQP carries the reason, with a prefix of the broker's, in 255 bytes.
-const REASON_LEN_MAX: usize = 200;
-
 const REASON: HeaderName = HeaderName::from_static("x-reason");
-
-/// Everything but the unreserved characters of RFC 3986 is encoded: names hold `/`, `%`, `+`, `?` and worse.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// A name as one segment of a path.
-pub(super) fn segment(name: &str) -> Result<String> {
-    require_reachable(name)?;
-    Ok(utf8_percent_encode(name, RESERVED).to_string())
-}
 
 /// The purge of a queue has no JSON, and answers with 406 whoever takes nothing else.
 const ACCEPTED: &str = "application/json, */*;q=0.1";
 
-/// A call. All of ours are idempotent, so all of them may be repeated.
-pub(super) struct Call {
-    method: Method,
-    path: String,
-    body: Option<Vec<u8>>,
-    reason: Option<HeaderValue>,
-    deadline: Duration,
-    answer_len_max: usize,
-    /// Whether a 503 is the answer, as from a health check, and not a reason to try again.
-    answers_503: bool,
-}
-
-impl Call {
-    fn new(method: Method, path: String) -> Self {
-        Self {
-            method,
-            path,
-            body: None,
-            reason: None,
-            deadline: CALL_DEADLINE,
-            answer_len_max: ANSWER_LEN_MAX,
-            answers_503: false,
-        }
-    }
-
-    pub(super) fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path.into())
-    }
-
-    pub(super) fn list(path: impl Into<String>) -> Self {
-        Self { deadline: LIST_DEADLINE, answer_len_max: LIST_LEN_MAX, ..Self::get(path) }
-    }
-
-    pub(super) fn health_check(path: impl Into<String>) -> Self {
-        Self { answers_503: true, ..Self::get(path) }
-    }
-
-    pub(super) fn put(path: String, body: &impl serde::Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(body).map_err(|e| Error::internal("encoding a request to the broker", e))?;
-        Ok(Self { body: Some(body), ..Self::new(Method::PUT, path) })
-    }
-
-    pub(super) fn delete(path: String) -> Self {
-        Self::new(Method::DELETE, path)
-    }
-
-    /// Tells the closed clients why: one line, cut to what AMQP carries.
-    pub(super) fn because(self, reason: &str) -> Self {
-        let line: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let line = &line[..line.floor_char_boundary(REASON_LEN_MAX)];
-        Self { reason: HeaderValue::from_bytes(line.as_bytes()).ok(), ..self }
-    }
-}
-
-/// An answer that the call may interpret: a success, a 400 or a 404 of the broker's own, or what it asked for.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    /// What time it is at the other end.
-    pub(super) time: Option<Timestamp>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    fn is_for_the_call(&self, call: &Call) -> bool {
-        match self.status {
-            StatusCode::BAD_REQUEST => true,
-            StatusCode::NOT_FOUND => versions::is_own_not_found(&self.body),
-            StatusCode::SERVICE_UNAVAILABLE => call.answers_503,
-            status if call.method == Method::GET => status.is_success(),
-            status => versions::is_done(status),
-        }
-    }
-
-    /// Whether the broker looked at the login and refused it.
-    fn refuses_login(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED && versions::refusal(&self.body) == versions::Refusal::Login
-    }
-
-    fn is_passing_trouble(&self, call: &Call) -> bool {
-        match self.status.as_u16() {
-            500 => self.body.is_empty(),
-            503 => !call.answers_503,
-            status => matches!(status, 502 | 504),
-        }
-    }
+/// Where the management API is, and who we are to it.
+#[derive(Clone, Debug)]
+pub struct ManagementSettings {
+    /// The address with everything before `/users`, such as `https://broker.example:15671/api`; no login in it.
+    pub url: Url,
+    /// A broker user with the tag `administrator`.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// Trust and client certificate, when the address is https.
+    pub tls: Tls,
 }
 
 /// Why there is no answer.
@@ -204,12 +111,11 @@ impl Http {
             _ => Some(self.writes.acquire().await.map_err(|e| Error::internal("waiting to ask the broker", e))?),
         };
         let begun = Instant::now();
-        let outcome =
-            self.within(&call, self.attempts(&call)).await.and_then(|answer| match answer.is_for_the_call(&call) {
-                true => Ok(answer),
-                false => Err(advice::unexpected(&answer)),
-            });
-        self.calls.count_answer(&outcome, begun.elapsed());
+        let outcome = self
+            .within(&call, self.attempts(&call))
+            .await
+            .and_then(|answer| if call.interprets(&answer) { Ok(answer) } else { Err(errors::unexpected(&answer)) });
+        count(&self.calls, &outcome, begun.elapsed());
         outcome
     }
 
@@ -219,16 +125,55 @@ impl Http {
         let answer = self.within(&call, self.attempts_as(&login, &call)).await?;
         match answer.refuses_login() {
             true => Ok(None),
-            false if answer.is_for_the_call(&call) => Ok(Some(answer)),
-            false => Err(advice::unexpected(&answer)),
+            false if call.interprets(&answer) => Ok(Some(answer)),
+            false => Err(errors::unexpected(&answer)),
+        }
+    }
+
+    /// A list that is always there: a 404 means that this is not the management API.
+    pub(super) async fn list<R: DeserializeOwned, T: From<R>>(&self, path: &str) -> Result<Vec<T>> {
+        let answer = self.send(Call::list(path)).await?;
+        if answer.status.is_success() {
+            wire::parse_rows::<R, T>(path, &answer.body)
+        } else {
+            Err(errors::unexpected(&answer))
+        }
+    }
+
+    /// A list of things in a vhost: a 404 means that there is no such vhost.
+    pub(super) async fn list_in<R: DeserializeOwned, T: From<R>>(&self, path: &str) -> Result<Vec<T>> {
+        let answer = self.send(Call::list(path)).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Err(errors::unknown("vhost")),
+            status if status.is_success() => wire::parse_rows::<R, T>(path, &answer.body),
+            _ => Err(errors::unexpected(&answer)),
+        }
+    }
+
+    /// One thing, or none.
+    pub(super) async fn one<R: DeserializeOwned, T: From<R>>(&self, path: String) -> Result<Option<T>> {
+        let answer = self.send(Call::get(path)).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => wire::parse_one::<R, T>(&answer).map(Some),
+        }
+    }
+
+    /// Deletes a thing. False when there was none.
+    pub(super) async fn delete(&self, call: Call) -> Result<bool> {
+        let answer = self.send(call).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::BAD_REQUEST => Err(errors::not_deletable(&answer)),
+            _ => Ok(true),
         }
     }
 
     async fn within(&self, call: &Call, asked: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer> {
         match timeout(call.deadline, asked).await {
-            Err(_) => Err(advice::too_slow(call.deadline)),
-            Ok(Err(Failure::TooLong(len_max))) => Err(advice::too_long(len_max)),
-            Ok(Err(Failure::Transport(error))) => Err(advice::transport(error, self.has_certificate)),
+            Err(_) => Err(errors::too_slow(call.deadline)),
+            Ok(Err(Failure::TooLong(len_max))) => Err(errors::too_long(len_max)),
+            Ok(Err(Failure::Transport(error))) => Err(errors::transport(error, self.has_certificate)),
             Ok(Ok(answer)) => Ok(answer),
         }
     }
@@ -252,7 +197,7 @@ impl Http {
         loop {
             let outcome = self.once(login, call).await;
             let may_pass = match &outcome {
-                Ok(answer) => answer.is_passing_trouble(call),
+                Ok(answer) => call.may_be_repeated_after(answer),
                 Err(Failure::Transport(error)) => !is_about_tls(error),
                 Err(Failure::TooLong(_)) => false,
             };
@@ -332,22 +277,12 @@ fn with_tls(client: reqwest::ClientBuilder, url: &Url, tls: &Tls) -> Result<reqw
     Ok(client.identity(identity))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_name_becomes_one_segment() {
-        assert_eq!(segment("/").unwrap(), "%2F");
-        assert_eq!(segment("a/b %+?#ü~-._").unwrap(), "a%2Fb%20%25%2B%3F%23%C3%BC~-._");
-        assert!(["", ".", ".."].into_iter().all(|name| segment(name).is_err()));
+/// The broker's own 400 and 404 are for the call to read, and no failure of the broker's.
+fn count(calls: &Calls, outcome: &Result<Answer>, took: Duration) {
+    match outcome {
+        Ok(answer) if answer.status.is_client_error() => calls.refused.one(),
+        Ok(_) => calls.answered.one(),
+        Err(_) => calls.failed.one(),
     }
-
-    #[test]
-    fn a_reason_is_one_short_line() {
-        let call = Call::delete("connections/x".into()).because(&format!("a\r\nb: {}", "ü".repeat(200)));
-        let reason = call.reason.unwrap();
-        assert!(reason.as_bytes().starts_with(b"a  b: "));
-        assert!(reason.len() <= REASON_LEN_MAX && std::str::from_utf8(reason.as_bytes()).is_ok());
-    }
+    calls.took.add(took);
 }

@@ -1,0 +1,56 @@
+//! The broker as a whole: its version, its nodes, its alarms, its vhosts.
+
+use async_trait::async_trait;
+
+use super::metrics::Calls;
+use crate::base::{Result, Timestamp, VhostName};
+
+/// The version and name of a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// RabbitMQ's version, such as `3.10.8`.
+    pub version: String,
+    /// The cluster's name. Not an identity: it defaults to a host name (rabbitmq.md 2.7).
+    pub cluster_name: String,
+    /// What time it is there, in whole seconds, if it says.
+    pub time: Option<Timestamp>,
+}
+
+/// A node of the broker's cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Node {
+    /// Its name, such as `rabbit@a`.
+    pub name: String,
+    /// Whether it runs.
+    pub is_running: bool,
+    /// Nodes that it lost sight of; both sides may have gone on alone.
+    pub partitions: Vec<String>,
+}
+
+/// A reason for which the broker blocks publishers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alarm {
+    /// The node in trouble.
+    pub node: String,
+    /// What is short: `memory`, `disk`, ….
+    pub resource: String,
+}
+
+/// How the broker is. Only questions.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// How our calls went so far.
+    fn counts(&self) -> &Calls;
+
+    /// What broker this is. The cheapest question that proves address, login and rights.
+    async fn overview(&self) -> Result<Overview>;
+
+    /// Whether there is such a vhost.
+    async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool>;
+
+    /// The alarms in force; empty when all is well.
+    async fn alarms(&self) -> Result<Vec<Alarm>>;
+
+    /// The nodes of its cluster.
+    async fn nodes(&self) -> Result<Vec<Node>>;
+}

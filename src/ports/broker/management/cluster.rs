@@ -1,0 +1,73 @@
+//! The broker as a whole over the management API.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::ManagementBroker;
+use super::call::{Call, segment};
+use super::wire::{self, lenient};
+use crate::base::{Result, VhostName};
+use crate::ports::broker::cluster::{Alarm, Cluster, Node, Overview};
+use crate::ports::broker::metrics::Calls;
+use crate::ports::broker::versions;
+
+#[async_trait]
+impl Cluster for ManagementBroker {
+    async fn overview(&self) -> Result<Overview> {
+        let answer = self.http.send(Call::get("overview?columns=rabbitmq_version,cluster_name")).await?;
+        Ok(Overview { time: answer.time, ..wire::parse_one::<OverviewRow, _>(&answer)? })
+    }
+
+    fn counts(&self) -> &Calls {
+        &self.http.calls
+    }
+
+    async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool> {
+        let path = format!("vhosts/{}?columns=name", segment(vhost.as_str())?);
+        Ok(self.http.one::<Value, Value>(path).await?.is_some())
+    }
+
+    async fn alarms(&self) -> Result<Vec<Alarm>> {
+        let answer = self.http.send(Call::health_check("health/checks/alarms")).await?;
+        if let Some(alarms) = versions::alarms_of_health_check(answer.status, &answer.body) {
+            return Ok(alarms);
+        }
+        let nodes = self.http.list::<Value, Value>("nodes?columns=name,mem_alarm,disk_free_alarm").await?;
+        Ok(versions::alarms_of_nodes(&nodes))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>> {
+        self.http.list::<NodeRow, _>("nodes?columns=name,running,partitions").await
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct OverviewRow {
+    rabbitmq_version: String,
+    #[serde(default, deserialize_with = "lenient")]
+    cluster_name: Option<String>,
+}
+
+impl From<OverviewRow> for Overview {
+    fn from(row: OverviewRow) -> Self {
+        Self { version: row.rabbitmq_version, cluster_name: row.cluster_name.unwrap_or_default(), time: None }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct NodeRow {
+    name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    running: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    partitions: Option<Vec<String>>,
+}
+
+impl From<NodeRow> for Node {
+    fn from(row: NodeRow) -> Self {
+        // A broker that does not say has no trouble to tell of.
+        let (is_running, partitions) = (row.running.unwrap_or(true), row.partitions.unwrap_or_default());
+        Self { name: row.name, is_running, partitions }
+    }
+}

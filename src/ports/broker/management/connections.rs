@@ -1,0 +1,98 @@
+//! Connections over the management API.
+
+use async_trait::async_trait;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::call::{Call, segment};
+use super::wire::lenient;
+use super::{ManagementBroker, errors};
+use crate::base::{AccountName, Result};
+use crate::ports::broker::connections::{Connection, Connections};
+use crate::ports::broker::versions;
+
+impl ManagementBroker {
+    /// Closes the connections of a user one by one, for brokers that cannot at once.
+    async fn close_one_by_one(&self, user: &AccountName, reason: &str) -> Result<()> {
+        let all: Vec<Connection> =
+            self.http.list::<ConnectionRow, _>("connections?disable_stats=true&columns=name,user").await?;
+        let mut failure = None;
+        for connection in all.iter().filter(|connection| connection.user == user.as_str()) {
+            if let Err(error) = self.close_connection(&connection.name, reason).await {
+                failure = Some(error);
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Connections for ManagementBroker {
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        let path = "connections?columns=name,user,vhost,node,connected_at,peer_host,client_properties.connection_name";
+        self.http.list::<ConnectionRow, _>(path).await
+    }
+
+    async fn close_connection(&self, name: &str, reason: &str) -> Result<bool> {
+        self.http.delete(Call::delete(format!("connections/{}", segment(name)?)).because(reason)).await
+    }
+
+    async fn close_connections_of(&self, user: &AccountName, reason: &str) -> Result<()> {
+        let call = Call::delete(format!("connections/username/{}", segment(user.as_str())?)).because(reason);
+        let answer = self.http.send(call).await?;
+        match answer.status {
+            status if versions::lacks_bulk_close(status) => self.close_one_by_one(user, reason).await,
+            StatusCode::BAD_REQUEST => Err(errors::refused(&answer)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ConnectionRow {
+    name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    user: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    vhost: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    node: Option<String>,
+    #[serde(default)]
+    connected_at: Value,
+    #[serde(default)]
+    client_properties: Value,
+    #[serde(default, deserialize_with = "lenient")]
+    peer_host: Option<String>,
+}
+
+impl From<ConnectionRow> for Connection {
+    fn from(row: ConnectionRow) -> Self {
+        Self {
+            name: row.name,
+            user: row.user.unwrap_or_default(),
+            vhost: row.vhost,
+            node: row.node,
+            connected_at: versions::connected_at(Some(&row.connected_at)),
+            client_name: row.client_properties.get("connection_name").and_then(Value::as_str).map(str::to_owned),
+            peer_host: row.peer_host,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::broker::management::wire::rows;
+
+    #[test]
+    fn a_connection_without_statistics_has_name_and_user_only() {
+        let text = r#"[{"name":"127.0.0.1:1 -> 127.0.0.1:2","user":"u","vhost":"/","node":"r@h"},
+            {"name":"c","user":"u","connected_at":1539604800054,"peer_host":"10.0.0.1",
+             "client_properties":{"connection_name":"worker","capabilities":{}}}]"#;
+        let (connections, _) = rows::<ConnectionRow, Connection>(text).unwrap();
+        assert_eq!((connections[0].connected_at, &connections[0].client_name), (None, &None));
+        assert_eq!(connections[1].client_name.as_deref(), Some("worker"));
+        assert_eq!(connections[1].connected_at.unwrap().as_millis(), 1_539_604_800_054);
+    }
+}

@@ -1,0 +1,35 @@
+//! The model as a whole.
+
+use async_trait::async_trait;
+
+use super::{MemoryBroker, NODE};
+use crate::base::{Result, VhostName};
+use crate::ports::broker::cluster::{Alarm, Cluster, Node, Overview};
+use crate::ports::broker::metrics::Calls;
+
+#[async_trait]
+impl Cluster for MemoryBroker {
+    async fn overview(&self) -> Result<Overview> {
+        self.request("GET overview".to_owned(), |state| {
+            Ok(Overview { version: "3.10.8".to_owned(), cluster_name: "memory".to_owned(), time: state.time })
+        })
+    }
+
+    fn counts(&self) -> &Calls {
+        &self.calls
+    }
+
+    async fn vhost_exists(&self, vhost: &VhostName) -> Result<bool> {
+        self.request(format!("GET vhost {vhost}"), |state| Ok(state.vhosts.contains(vhost.as_str())))
+    }
+
+    async fn alarms(&self) -> Result<Vec<Alarm>> {
+        self.request("GET alarms".to_owned(), |state| Ok(state.alarms.clone()))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>> {
+        self.request("GET nodes".to_owned(), |state| {
+            Ok(vec![Node { name: NODE.to_owned(), is_running: true, partitions: state.partitions.clone() }])
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! Connections of the model.
+
+use async_trait::async_trait;
+
+use super::MemoryBroker;
+use crate::base::{AccountName, Result};
+use crate::ports::broker::connections::{Connection, Connections};
+use crate::ports::broker::names::require_reachable;
+
+#[async_trait]
+impl Connections for MemoryBroker {
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        self.request("GET connections".to_owned(), |state| Ok(state.connections.values().cloned().collect()))
+    }
+
+    async fn close_connection(&self, name: &str, reason: &str) -> Result<bool> {
+        require_reachable(name)?;
+        self.request(format!("DELETE connection {name}"), |state| Ok(state.close(reason, |c| c.name == name) > 0))
+    }
+
+    async fn close_connections_of(&self, user: &AccountName, reason: &str) -> Result<()> {
+        self.request(format!("DELETE connections of {user}"), |state| {
+            state.close(reason, |connection| connection.user == user.as_str());
+            Ok(())
+        })
+    }
+}

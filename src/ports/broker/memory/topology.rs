@@ -1,0 +1,96 @@
+//! Queues, exchanges and bindings of the model.
+
+use async_trait::async_trait;
+
+use std::collections::BTreeMap;
+
+use super::MemoryBroker;
+use crate::base::{Error, Result, VhostName};
+use crate::ports::broker::names::{require_deletable_exchange, require_reachable};
+use crate::ports::broker::topology::{Binding, Destination, Exchange, Queue, Topology};
+
+#[async_trait]
+impl Topology for MemoryBroker {
+    async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
+        self.request(format!("GET queues {vhost}"), |state| {
+            state.require_vhost(vhost)?;
+            Ok(values_in(&state.queues, vhost))
+        })
+    }
+
+    async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
+        self.request(format!("GET queues {vhost} with consumers"), |state| {
+            state.require_vhost(vhost)?;
+            Ok(values_in(&state.queues, vhost))
+        })
+    }
+
+    async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
+        require_reachable(name)?;
+        self.request(format!("GET queue {vhost} {name}"), |state| {
+            Ok(state.queues.get(&(vhost.to_string(), name.to_owned())).cloned())
+        })
+    }
+
+    async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        require_reachable(name)?;
+        self.request(format!("DELETE queue {vhost} {name}"), |state| {
+            let key = (vhost.to_string(), name.to_owned());
+            match state.queues.get(&key).and_then(|queue| queue.exclusive) {
+                Some(true) => Err(Error::conflict("the broker does not let this be deleted")),
+                _ => {
+                    state.unbind(vhost, |binding| matches!(&binding.destination, Destination::Queue(to) if to == name));
+                    Ok(state.queues.remove(&key).is_some())
+                }
+            }
+        })
+    }
+
+    async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        require_reachable(name)?;
+        self.request(format!("DELETE contents {vhost} {name}"), |state| {
+            let queue = state.queues.get_mut(&(vhost.to_string(), name.to_owned()));
+            match queue {
+                Some(queue) if queue.exclusive == Some(true) => {
+                    Err(Error::conflict("the broker does not let this be purged"))
+                }
+                Some(queue) => {
+                    queue.ready = queue.ready.map(|_| 0);
+                    queue.messages = queue.messages.map(|_| queue.unacknowledged.unwrap_or(0));
+                    Ok(true)
+                }
+                None => Ok(false),
+            }
+        })
+    }
+
+    async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
+        self.request(format!("GET exchanges {vhost}"), |state| {
+            state.require_vhost(vhost)?;
+            Ok(values_in(&state.exchanges, vhost))
+        })
+    }
+
+    async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
+        require_deletable_exchange(name)?;
+        self.request(format!("DELETE exchange {vhost} {name}"), |state| {
+            let is_its = |binding: &Binding| {
+                binding.source == name || matches!(&binding.destination, Destination::Exchange(to) if to == name)
+            };
+            state.unbind(vhost, is_its);
+            Ok(state.exchanges.remove(&(vhost.to_string(), name.to_owned())).is_some())
+        })
+    }
+
+    async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>> {
+        self.request(format!("GET bindings {vhost}"), |state| {
+            state.require_vhost(vhost)?;
+            let here = state.bindings.iter().filter(|(place, _)| place == vhost.as_str());
+            Ok(here.map(|(_, binding)| binding.clone()).collect())
+        })
+    }
+}
+
+fn values_in<T: Clone>(things: &BTreeMap<(String, String), T>, vhost: &VhostName) -> Vec<T> {
+    things.iter().filter(|((place, _), _)| place == vhost.as_str()).map(|(_, thing)| thing.clone()).collect()
+}

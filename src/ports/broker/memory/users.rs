@@ -1,0 +1,77 @@
+//! Users of the model.
+
+use async_trait::async_trait;
+
+use super::{Account, MemoryBroker};
+use crate::base::{AccountName, Result, VhostName};
+use crate::ports::broker::users::{Access, Permission, User, UserWish, Users};
+use crate::ports::broker::versions;
+
+#[async_trait]
+impl Users for MemoryBroker {
+    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
+        versions::tags_to_send(wish.tags)?;
+        self.request(format!("PUT user {}", wish.name), |state| {
+            let account = Account { login: wish.login.clone(), tags: wish.tags.to_vec() };
+            let is_new = state.users.insert(wish.name.to_string(), account).is_none();
+            if is_new {
+                // Only a new user's permissions count; a bad one is reported by the request for it below.
+                for (vhost, access) in wish.permissions {
+                    if state.put_permission(vhost, wish.name, access).is_err() {
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
+        self.put_login(wish).await?;
+        for (vhost, access) in wish.permissions {
+            self.put_permission(vhost, wish.name, access).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_user(&self, name: &AccountName) -> Result<bool> {
+        self.request(format!("DELETE user {name}"), |state| {
+            state.permissions.retain(|(_, user), _| user != name.as_str());
+            state.close(&format!("user '{name}' is deleted"), |connection| connection.user == name.as_str());
+            Ok(state.users.remove(name.as_str()).is_some())
+        })
+    }
+
+    async fn user(&self, name: &AccountName) -> Result<Option<User>> {
+        self.request(format!("GET user {name}"), |state| {
+            Ok(state.users.get(name.as_str()).map(|a| User { name: name.to_string(), tags: a.tags.clone() }))
+        })
+    }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        self.request("GET users".to_owned(), |state| {
+            Ok(state.users.iter().map(|(name, a)| User { name: name.clone(), tags: a.tags.clone() }).collect())
+        })
+    }
+
+    async fn put_permission(&self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
+        self.request(format!("PUT permission {vhost} {user}"), |state| state.put_permission(vhost, user, access))
+    }
+
+    async fn delete_permission(&self, vhost: &VhostName, user: &AccountName) -> Result<bool> {
+        self.request(format!("DELETE permission {vhost} {user}"), |state| {
+            Ok(state.permissions.remove(&(vhost.to_string(), user.to_string())).is_some())
+        })
+    }
+
+    async fn permissions(&self) -> Result<Vec<Permission>> {
+        self.request("GET permissions".to_owned(), |state| {
+            let rows = state.permissions.iter().map(|((vhost, user), access)| Permission {
+                vhost: vhost.clone(),
+                user: user.clone(),
+                access: access.clone(),
+            });
+            Ok(rows.collect())
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Queues, exchanges and the bindings between them.
+
+use async_trait::async_trait;
+
+use crate::base::{Result, VhostName};
+
+/// A queue as the broker tells it.
+///
+/// **Invariant:** `None` means that the broker did not say, never zero (rabbitmq.md, fact 7).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Queue {
+    /// The name.
+    pub name: String,
+    /// Messages in it, ready and unacknowledged.
+    pub messages: Option<u64>,
+    /// Those that wait for a consumer.
+    pub ready: Option<u64>,
+    /// Those that a consumer has in hand.
+    pub unacknowledged: Option<u64>,
+    /// Bytes of these messages, without their headers. The broker leaves it out of lists; ask for the single queue.
+    pub bytes: Option<u64>,
+    /// Consumers. The broker leaves it out of lists; ask for the single queue.
+    pub consumers: Option<u64>,
+    /// `running`, `down`, ….
+    pub state: Option<String>,
+    /// `classic`, `quorum` or `stream`.
+    pub kind: Option<String>,
+    /// Whether it belongs to one connection and cannot be deleted by us.
+    pub exclusive: Option<bool>,
+}
+
+/// An exchange as the broker tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exchange {
+    /// The name; empty for the default exchange.
+    pub name: String,
+    /// `direct`, `topic`, ….
+    pub kind: Option<String>,
+}
+
+/// A rule by which an exchange hands messages on, as the broker tells it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Binding {
+    /// The exchange that hands on.
+    pub source: String,
+    /// Where to.
+    pub destination: Destination,
+    /// Which messages; what it means depends on the type of the exchange.
+    pub routing_key: String,
+}
+
+/// What is bound to an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destination {
+    /// The queue of this name.
+    Queue(String),
+    /// The exchange of this name.
+    Exchange(String),
+}
+
+impl Destination {
+    /// The name of either.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Queue(name) | Self::Exchange(name) => name,
+        }
+    }
+
+    /// `queue` or `exchange`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Queue(_) => "queue",
+            Self::Exchange(_) => "exchange",
+        }
+    }
+}
+
+/// The queues, exchanges and bindings of a vhost.
+#[async_trait]
+pub trait Topology: Send + Sync {
+    /// The queues of a vhost. Absence from one list proves nothing: those of a lost node go missing for a moment.
+    async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>>;
+
+    /// The queues of a vhost with what the broker's statistics know of them, which is seconds old: names and consumers. For
+    /// many queues it takes the broker twice as long as [`Broker::queues`].
+    async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>>;
+
+    /// One queue. `None` also while its node is down.
+    async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>>;
+
+    /// Deletes a queue with its messages. False when there was none, or its node is down. `Conflict` when it belongs
+    /// to a connection: close that.
+    async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool>;
+
+    /// Throws away the messages of a queue that wait; those that a consumer has in hand stay. False when there is no such
+    /// queue. `Conflict` for one that belongs to a connection.
+    async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool>;
+
+    /// The exchanges of a vhost, with those that the broker brings along.
+    async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>>;
+
+    /// Deletes an exchange. False when there was none. `Forbidden` for those that the broker brings along.
+    async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool>;
+
+    /// The bindings of a vhost, without those by which the default exchange reaches every queue.
+    async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>>;
+}
