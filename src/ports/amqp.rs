@@ -1,18 +1,26 @@
 //! The broker's other door: whether a login works where its users knock, over AMQP.
 
-use std::borrow::Cow;
-use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::AsFd;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use async_rs::traits::Reactor;
+use async_rs::util::RuntimeParts;
+use async_rs::{Runtime, Tokio};
+use futures_util::{AsyncRead, AsyncWrite, Stream};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{AMQPAuthority, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, ErrorKind};
 use percent_encoding::percent_decode_str;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use url::Url;
 
 use super::resolve::Resolver;
@@ -62,6 +70,16 @@ impl AmqpDoor {
         }
     }
 
+    /// None: users knock without TLS.
+    fn transport_tls(&self) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>> {
+        if self.scheme != AMQPScheme::AMQPS {
+            return Ok(None);
+        }
+        let name = ServerName::try_from(self.host.clone());
+        let name = name.map_err(|e| Error::invalid("no certificate can have the broker's name").because(e))?;
+        Ok(Some((Arc::new(self.tls.client_config()?), name)))
+    }
+
     async fn log_in(&self, user: &str, password: &Secret, deadline: Duration) -> Result<bool> {
         let addresses = self.resolver.addresses(&self.host).await?;
         let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
@@ -72,23 +90,17 @@ impl AmqpDoor {
             vhost: self.vhost.clone(),
             ..AMQPUri::default()
         };
-        let runtime = lapin::runtime::default_runtime().map_err(|e| Error::internal("starting an AMQP client", e))?;
-        let (tls, is_tls) = (lapin_tls(&self.tls), self.scheme == AMQPScheme::AMQPS);
-        let attempt = Attempt::default();
-        let socket = attempt.0.clone();
+        let tls = self.transport_tls().map_err(|e| Error::unavailable(SILENT).because(e))?;
+        let transport = Transport { tokio: Tokio::current(), tls, socket: Arc::default() };
+        let _attempt = Attempt(transport.socket.clone());
+        let runtime = Runtime::new(RuntimeParts::new(Tokio::current(), transport));
         let properties = ConnectionProperties::default().with_connection_name("keylender login probe".into());
         // lapin connects on a thread of its own, which our caller's time-out does not reach.
         let connect = Connection::connector(
             uri,
             runtime,
-            async move |uri, runtime| {
-                let connecting = async {
-                    let stream = AsyncTcpStream::connect(&runtime, addresses.clone()).await?;
-                    if let AsyncTcpStream::Plain(stream) = &stream {
-                        drop(socket.set(stream.get_ref().as_fd().try_clone_to_owned()?.into()));
-                    }
-                    if is_tls { stream.into_tls(&uri.authority.host, tls.as_ref()).await } else { Ok(stream) }
-                };
+            async move |_, runtime| {
+                let connecting = AsyncTcpStream::connect(&runtime, addresses.clone());
                 Ok(timeout(deadline, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?)
             },
             properties,
@@ -107,24 +119,71 @@ impl AmqpDoor {
 
 /// The socket of an attempt, once there is one. It is shut when the attempt is over, whichever way: a broker that
 /// accepts and then says nothing would otherwise keep lapin's thread for ever.
-#[derive(Default)]
-struct Attempt(Arc<OnceLock<TcpStream>>);
+struct Attempt(Socket);
+
+type Socket = Arc<Mutex<Option<std::net::TcpStream>>>;
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(socket) = self.0.get() {
+        if let Some(socket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // It may be closed already, which is as good.
             drop(socket.shutdown(Shutdown::Both));
         }
     }
 }
 
-fn lapin_tls(tls: &Tls) -> OwnedTLSConfig {
-    let identity = tls.identity.as_ref().map(|identity| OwnedIdentity::PKCS8 {
-        pem: identity.certificate.clone().into_bytes(),
-        key: identity.key.expose().as_bytes().to_vec(),
-    });
-    OwnedTLSConfig { identity, cert_chain: tls.own_authorities().map(Cow::into_owned) }
+/// How lapin reaches the broker: over TLS of our own. What lapin brings for it would bring PKCS#12, and with that a second
+/// set of old ciphers.
+#[derive(Clone, Debug)]
+struct Transport {
+    tokio: Tokio,
+    /// None: without TLS.
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    socket: Socket,
+}
+
+/// What is read and written, with or without TLS.
+trait Wire: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Wire for T {}
+
+impl Transport {
+    async fn connect(self, address: SocketAddr) -> io::Result<Compat<Box<dyn Wire>>> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream.as_fd().try_clone_to_owned()?.into());
+        let wire: Box<dyn Wire> = match self.tls {
+            Some((config, name)) => Box::new(TlsConnector::from(config).connect(name, stream).await?),
+            None => Box::new(stream),
+        };
+        Ok(wire.compat())
+    }
+}
+
+impl Reactor for Transport {
+    type TcpStream = Compat<Box<dyn Wire>>;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    fn register<H: Read + Write + AsFd + AsRawFd + Send + 'static>(
+        &self,
+        socket: H,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        self.tokio.register(socket)
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.tokio.sleep(duration)
+    }
+
+    fn interval(&self, period: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.tokio.interval(period)
+    }
+
+    fn tcp_connect_addr(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
+        self.clone().connect(address)
+    }
 }
 
 /// Whether the broker said no to this user: 403 to the password, 530 to the vhost (rabbitmq.md 2.2).

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 use zeroize::Zeroizing;
 
@@ -48,6 +49,33 @@ impl Tls {
             Some(authorities) => Some(authorities.into()),
             None => system_has_none().then(|| TLS_SERVER_ROOT_CERTS.iter().map(|der| pem(der)).collect()),
         }
+    }
+
+    /// TLS for a client that takes rustls as it is: trusts the same, and shows the certificate.
+    pub(super) fn client_config(&self) -> Result<ClientConfig> {
+        let unread = |e: pem::Error| Error::invalid("the files of TLS cannot be read").because(e.to_string());
+        let unfit = |e: rustls::Error| Error::invalid("the files of TLS cannot be used").because(e);
+        let mut roots = RootCertStore::empty();
+        match &self.authorities {
+            Some(text) => {
+                for authority in CertificateDer::pem_slice_iter(text.as_bytes()) {
+                    roots.add(authority.map_err(unread)?).map_err(unfit)?;
+                }
+            }
+            // Systems also trust what nobody can read.
+            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+        }
+        if self.authorities.is_none() && roots.is_empty() {
+            roots.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().cloned());
+        }
+        install_crypto();
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        let Some(ClientCertificate { certificate, key }) = &self.identity else {
+            return Ok(config.with_no_client_auth());
+        };
+        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<std::result::Result<_, _>>();
+        let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(unread)?;
+        config.with_client_auth_cert(chain.map_err(unread)?, key).map_err(unfit)
     }
 }
 

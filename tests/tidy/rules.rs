@@ -6,10 +6,11 @@ use crate::source::{Source, block, line_at, words};
 const LAYERS: [(&str, u8); 8] =
     [("base", 1), ("proto", 2), ("store", 3), ("ports", 3), ("domain", 4), ("web", 5), ("app", 6), ("cli", 7)];
 /// Crates, and the only places that may name them. A name that ends in `_` stands for all that begin so.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("redb", &["src/store/"]),
     ("reqwest", &["src/ports/"]),
     ("lapin", &["src/ports/"]),
+    ("async_rs", &["src/ports/"]),
     ("hickory_", &["src/ports/"]),
     ("lettre", &["src/ports/"]),
     ("axum", &["src/web/", "src/app/listen.rs"]),
