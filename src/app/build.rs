@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::environment;
 use super::loops;
 use super::oidc;
 use super::outbox;
-use super::premises;
 use super::settings::{self, Effective, Settings};
 use crate::base::{Clock, Error, Result, Secret, Span};
 use crate::domain::Domain;
@@ -20,6 +20,7 @@ use crate::domain::audit::Audit;
 use crate::domain::auth::{self, Auth};
 use crate::domain::backups::{self, Backups};
 use crate::domain::guard::{self, Guard, Prefixes};
+use crate::domain::health::{Around, Health, Places};
 use crate::domain::hosts::{self, Hosts};
 use crate::domain::keys::SealingKey;
 use crate::domain::leases::Leases;
@@ -28,7 +29,6 @@ use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
 use crate::domain::operators::Operators;
 use crate::domain::parts::Parts;
-use crate::domain::vitals::{Around, Places, Vitals};
 use crate::domain::wraps::Wraps;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
@@ -65,9 +65,9 @@ impl Appliance {
         let broker = Handle::new(broker);
         let parts = Arc::new(parts(store, settings, clock, &broker)?);
         let loops = Loops::new(parts.store.clone(), loops::all(settings, &parts));
-        let vitals = Vitals::new(parts.clone(), loops.clone(), around(settings, broker.cluster()));
-        let alarms = Alarms::new(parts.clone(), vitals.clone());
-        let domain = Domain { parts, loops, vitals, alarms };
+        let health = Health::new(parts.clone(), loops.clone(), around(settings, broker.cluster()));
+        let alarms = Alarms::new(parts.clone(), health.clone());
+        let domain = Domain { parts, loops, health, alarms };
         let listen = &settings.listen;
         let app = App::new(State {
             domain: domain.clone(),
@@ -148,7 +148,7 @@ fn around(settings: &Settings, cluster: Handle<dyn Cluster>) -> Around {
         cluster,
         vhost: settings.amqp.vhost.clone(),
         places: places(settings),
-        premises: premises::premises(settings),
+        environment: environment::read(settings),
         log: settings.log.tail.clone(),
     }
 }

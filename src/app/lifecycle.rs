@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::build::{self, Appliance};
+use super::environment::files_needed;
 use super::hardening;
 use super::listen::{self, Door, Gate};
-use super::premises::files_needed;
 use super::scheduler;
 use super::settings::{Limits, Settings};
 use super::telemetry::Log;
@@ -155,7 +155,7 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     tasks.spawn(listen::serve_network(listener, door(settings.patience.work, limits.connections), gate, stop.clone()));
     let control_door = door(WORK_TIMEOUT, listen::CONTROL_CONNECTIONS_MAX);
     tasks.spawn(listen::serve_control(control_listener, control_door, stop.clone()));
-    appliance.vitals.listens_on(address);
+    appliance.health.listens_on(address);
     tasks.spawn(finish_what_was_left(appliance.clone()));
     scheduler::start(&appliance.loops, &tasks, &stop);
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -221,7 +221,7 @@ const BROKER_WATCH_PERIOD: Duration = Duration::from_secs(30);
 async fn say_how_the_broker_is(appliance: Appliance, stop: CancellationToken) {
     let watch = async {
         loop {
-            appliance.vitals.broker().await;
+            appliance.health.broker().await;
             sleep(BROKER_WATCH_PERIOD).await;
         }
     };

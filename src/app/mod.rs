@@ -1,6 +1,7 @@
 //! Settings → ports → domain → loops → listeners → shutdown.
 
 mod build;
+mod environment;
 pub mod hardening;
 mod lifecycle;
 mod listen;
@@ -8,7 +9,6 @@ mod loops;
 mod oidc;
 pub mod operate;
 mod outbox;
-mod premises;
 mod scheduler;
 pub mod settings;
 pub mod telemetry;

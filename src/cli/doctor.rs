@@ -9,7 +9,7 @@ use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Error, Kind};
-use crate::domain::vitals::{Finding, installed};
+use crate::domain::health::{Finding, installed};
 
 #[derive(Args)]
 pub(super) struct Doctor {

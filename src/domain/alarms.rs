@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
-use super::guard::Health;
+use super::guard::QueueHealth;
+use super::health::{Figures, Grade, Health};
 use super::loops::Status;
 use super::notices::Filter;
 use super::parts::Parts;
-use super::vitals::{Figures, Grade, Vitals};
 use crate::base::audit::{Actor, Note};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Table;
@@ -63,7 +63,7 @@ pub struct Picture {
     /// Notices that were given up, as far as they are counted.
     pub dead: usize,
     /// Queues that were counted, by how they are.
-    pub queues: [(Health, usize); 5],
+    pub queues: [(QueueHealth, usize); 5],
     /// Backups, and when the newest one was made.
     pub backups: (usize, Option<Timestamp>),
 }
@@ -72,18 +72,18 @@ pub struct Picture {
 #[derive(Clone)]
 pub struct Alarms {
     parts: Arc<Parts>,
-    vitals: Vitals,
+    health: Health,
 }
 
 impl Alarms {
-    /// Looks at these parts, through `vitals` at all of them.
-    pub fn new(parts: Arc<Parts>, vitals: Vitals) -> Self {
-        Self { parts, vitals }
+    /// Looks at these parts, through `health` at all of them.
+    pub fn new(parts: Arc<Parts>, health: Health) -> Self {
+        Self { parts, health }
     }
 
     /// Looks at everything.
     pub async fn picture(&self) -> Result<Picture> {
-        let figures = self.vitals.figures()?;
+        let figures = self.health.figures()?;
         let mut alarms = of_figures(&figures);
         let dead = self.parts.notices.list(Filter::Dead, None, DEAD_MAX)?.len();
         if dead > 0 {
@@ -105,12 +105,13 @@ impl Alarms {
         Ok(Picture { alarms, figures, dead, queues, backups })
     }
 
-    fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<[(Health, usize); 5]> {
+    fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<[(QueueHealth, usize); 5]> {
         let queues = self.parts.guard.seen_queues()?;
-        let count = |health: Health| queues.iter().filter(|queue| queue.health == health).count();
-        let counts = [Health::Doomed, Health::Warned, Health::Growing, Health::Exempt, Health::Normal];
+        let count = |health: QueueHealth| queues.iter().filter(|queue| queue.health == health).count();
+        let counts =
+            [QueueHealth::Doomed, QueueHealth::Warned, QueueHealth::Growing, QueueHealth::Exempt, QueueHealth::Normal];
         let counts = counts.map(|health| (health, count(health)));
-        let (growing, doomed) = (count(Health::Growing) + count(Health::Warned), count(Health::Doomed));
+        let (growing, doomed) = (count(QueueHealth::Growing) + count(QueueHealth::Warned), count(QueueHealth::Doomed));
         if doomed > 0 {
             let text = format!("{} to be deleted", counted(doomed, "queue is", "queues are"));
             alarms.push(alarm("queues doomed", Grade::Problem, text));

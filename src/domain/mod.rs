@@ -1,11 +1,11 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `alarms → auth, guard, loops, notices, parts, vitals` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, tally` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, tally` ·
+//! `accounts → auth` · `alarms → auth, guard, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, tally` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, tally` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
 //! `parts → accounts, audit, auth, backups, guard, hosts, keys, leases, namespaces, notices, operators, wraps` ·
-//! `vitals → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
-//! back and hand over also its clients. `vitals` only reads.
+//! `health → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
+//! back and hand over also its clients. `health` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod alarms; // what needs somebody, and what of it an operator has seen
@@ -13,6 +13,7 @@ pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill
 pub mod guard; // queues that grow, things nobody owns, connections that stay too long
+pub mod health; // figures for health, metrics and the console
 pub mod history; // who had what and when, told by the audit log
 pub mod hosts; // machines known by their DNS names: verify, lend, remember
 pub mod keys; // the key that seals secrets at rest
@@ -23,7 +24,6 @@ pub mod notices; // the outbox: what people should hear, until they have heard i
 pub mod operators; // people who use the console: passwords, roles, sessions
 pub mod parts; // the list of all that work when they are asked
 pub mod tally; // how much was lent in each of the last hours
-pub mod vitals; // figures for health, metrics and the console
 pub mod wraps; // hand-over links that open once
 
 use std::ops::Deref;
@@ -35,7 +35,7 @@ use std::sync::Arc;
 pub struct Domain {
     pub parts: Arc<parts::Parts>,
     pub loops: loops::Loops,
-    pub vitals: vitals::Vitals,
+    pub health: health::Health,
     pub alarms: alarms::Alarms,
 }
 

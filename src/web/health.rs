@@ -20,16 +20,16 @@ pub async fn lbheartbeat() -> Response {
 
 /// Whether it can do its work: 503 with what is wrong when it cannot.
 pub async fn heartbeat(State(app): State<App>) -> Response {
-    let vitals = app.vitals.check().await;
-    let is_well = vitals.iter().all(|vital| vital.state.is_ok());
-    let body: Map<String, Value> = vitals
+    let checks = app.health.check().await;
+    let is_well = checks.iter().all(|check| check.state.is_ok());
+    let body: Map<String, Value> = checks
         .into_iter()
-        .map(|vital| {
-            let state = match vital.state {
+        .map(|check| {
+            let state = match check.state {
                 Ok(remark) => json!({"ok": true, "remark": remark}),
                 Err(problem) => json!({"ok": false, "problem": problem}),
             };
-            (vital.name.to_owned(), state)
+            (check.name.to_owned(), state)
         })
         .collect();
     let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

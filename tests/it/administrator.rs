@@ -256,7 +256,7 @@ async fn a_broker_that_lost_its_users_is_won_back_by_the_login_of_the_settings()
     let process = site.start();
     let before = login(&process);
     site.broker.wipe();
-    assert!(process.vitals.broker().await.state.is_ok(), "the login of the settings stands in");
+    assert!(process.health.broker().await.state.is_ok(), "the login of the settings stands in");
     assert!(process.administrator.show().unwrap().is_refused);
     let report = process.loops.run("reconcile").await.unwrap();
     assert!(report.contains("refused its administrator"), "{report}");

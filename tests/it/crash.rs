@@ -135,7 +135,7 @@ impl World {
     async fn health(&self, process: &Process) -> std::result::Result<String, String> {
         let settings = Settings::for_tests(std::path::Path::new("unused"));
         let appliance = Appliance::on(process.store.clone(), &settings, self.clock.clone(), None).unwrap();
-        appliance.vitals.check().await.swap_remove(0).state
+        appliance.health.check().await.swap_remove(0).state
     }
 
     fn keeps_its_promises(&self) -> bool {
@@ -240,7 +240,7 @@ async fn a_health_check_finds_a_full_disk_before_anybody_needs_it_and_does_not_f
     let process = world.start();
     let settings = Settings::for_tests(std::path::Path::new("unused"));
     let appliance = Appliance::on(process.store.clone(), &settings, world.clock.clone(), None).unwrap();
-    let store = async || appliance.vitals.check().await.swap_remove(0).state;
+    let store = async || appliance.health.check().await.swap_remove(0).state;
     let head = process.store.verify_audit().unwrap();
     // Under a load balancer that asks all the time, one write in a few seconds, and no entry in the log.
     world.disk.break_after(OPERATIONS_MAX, Fault::Full);

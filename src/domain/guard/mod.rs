@@ -38,7 +38,7 @@ pub use load::{Load, Loads};
 pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
 pub use plan::{Object, Plan, Step, What};
 pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
-pub use seen::{Health, SeenQueue};
+pub use seen::{QueueHealth, SeenQueue};
 pub use traffic::{ExchangeNow, QueueNow, SeenBinding, SeenConnection, SeenExchange};
 
 use memory::{BRAKE, ONLY, RULES};

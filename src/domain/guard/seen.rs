@@ -6,7 +6,7 @@ use crate::base::{NamespaceName, Result, Timestamp};
 
 /// How a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum QueueHealth {
     /// In order.
     Normal,
     /// Its contact was told that it will soon be deleted if it goes on.
@@ -37,7 +37,7 @@ pub struct SeenQueue {
     /// When they were counted.
     pub counted: Timestamp,
     /// How it is.
-    pub health: Health,
+    pub health: QueueHealth,
     /// What holds for it.
     pub limits: Limits,
     /// Where it is going; none until [`Guard::note_forecasts`] has looked, or when it does not grow.
@@ -73,11 +73,11 @@ impl Guard {
             let limits = book.limits(&name);
             let remembered = memory.queues.get(&name);
             let health = match remembered {
-                _ if limits.exempt_until.is_some_and(|until| now < until) => Health::Exempt,
-                Some(queue) if queue.over_since.is_some() => Health::Doomed,
-                Some(queue) if queue.warned.is_some() => Health::Warned,
-                Some(queue) if queue.forecast_told => Health::Growing,
-                _ => Health::Normal,
+                _ if limits.exempt_until.is_some_and(|until| now < until) => QueueHealth::Exempt,
+                Some(queue) if queue.over_since.is_some() => QueueHealth::Doomed,
+                Some(queue) if queue.warned.is_some() => QueueHealth::Warned,
+                Some(queue) if queue.forecast_told => QueueHealth::Growing,
+                _ => QueueHealth::Normal,
             };
             let (ready, unacknowledged) = loads.parts(&name);
             Some(SeenQueue {

@@ -53,7 +53,7 @@ struct Document {
 }
 
 async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
-    let health = app.vitals.broker().await.state;
+    let health = app.health.broker().await.state;
     let Shown { acting, is_refused, active, rotated, incoming, accounts } = app.administrator.show()?;
     let is_ours = active.as_ref().is_some_and(|active| active.as_str() == acting);
     Reply::json(&Document {

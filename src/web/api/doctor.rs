@@ -8,7 +8,7 @@ use super::clients::endpoint;
 use super::{Call, Endpoint, Reply, Routes, nothing};
 use crate::base::Result;
 use crate::domain::auth::scopes;
-use crate::domain::vitals::Finding;
+use crate::domain::health::Finding;
 use crate::web::state::App;
 
 static DOCTOR: Endpoint = endpoint(
@@ -44,5 +44,5 @@ struct Findings {
 }
 
 async fn doctor(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&Findings { findings: app.vitals.diagnose().await.into_iter().map(Shown::from).collect() })
+    Reply::json(&Findings { findings: app.health.diagnose().await.into_iter().map(Shown::from).collect() })
 }

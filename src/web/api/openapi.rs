@@ -163,16 +163,16 @@ impl Writer<'_> {
             "required": ["name", "version"],
             "additionalProperties": false,
         });
-        let vital = json!({
+        let check = json!({
             "type": "object",
             "properties": { "ok": { "type": "boolean" }, "remark": { "type": "string" }, "problem": { "type": "string" } },
             "required": ["ok"],
             "additionalProperties": false,
         });
-        let vitals = json!({ "type": "object", "additionalProperties": vital });
+        let checks = json!({ "type": "object", "additionalProperties": check });
         for (name, summary, schema) in [
             ("version", "Says which program this is.", version),
-            ("heartbeat", "Says whether it can do its work: store, broker and clock.", vitals),
+            ("heartbeat", "Says whether it can do its work: store, broker and clock.", checks),
             ("lbheartbeat", "Says that the process answers.", empty),
         ] {
             let answer = self.name(format!("health_{name}Answer"), schema);

@@ -81,7 +81,7 @@ pub(super) struct Ping {
 }
 
 pub(super) async fn ping(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&Ping { alive: true, uptime: app.vitals.uptime().as_secs_f64() })
+    Reply::json(&Ping { alive: true, uptime: app.health.uptime().as_secs_f64() })
 }
 
 /// What everybody may know of a namespace. The contact is nobody's business.

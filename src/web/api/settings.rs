@@ -61,5 +61,5 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
 }
 
 async fn log(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&Log { lines: app.vitals.log_tail() })
+    Reply::json(&Log { lines: app.health.log_tail() })
 }

@@ -13,8 +13,8 @@ use super::layers::Origin;
 use super::page;
 use super::state::App;
 use crate::base::{Secret, Timestamp};
+use crate::domain::health::Figures;
 use crate::domain::loops::Status;
-use crate::domain::vitals::Figures;
 use meters::{DENIALS, LENDS, METHODS, OUTCOMES, SCHEMES, STATUSES};
 use text::{Text, Type};
 
@@ -26,7 +26,7 @@ pub async fn metrics(State(app): State<App>, Extension(origin): Extension<Origin
     if let Some(refusal) = refuse(app.metrics_token.as_ref(), &origin, &headers) {
         return refusal;
     }
-    match app.vitals.figures() {
+    match app.health.figures() {
         Ok(figures) => ([(header::CONTENT_TYPE, FORMAT)], write(&app, &figures)).into_response(),
         Err(error) => page::error(StatusCode::SERVICE_UNAVAILABLE, error.message()),
     }
@@ -134,7 +134,7 @@ fn lending(text: &mut Text, app: &App) {
 }
 
 fn broker(text: &mut Text, app: &App, figures: &Figures) {
-    if let Some(calls) = app.vitals.broker_calls() {
+    if let Some(calls) = app.health.broker_calls() {
         let counts = [("answered", &calls.answered), ("refused", &calls.refused), ("failed", &calls.failed)];
         let counts = counts.map(|(outcome, count)| (vec![("outcome", outcome)], count.count() as f64));
         text.family("keylender_broker_calls_total", Type::Counter, "Calls of the broker's management API.", counts);

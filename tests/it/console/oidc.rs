@@ -210,7 +210,7 @@ async fn nobody_takes_an_operator_over_by_having_their_name_elsewhere() {
 async fn an_issuer_that_is_away_is_a_finding_and_leaves_the_password() {
     let (issuer, world) = world().await;
     let about_issuer = async || {
-        let found = world.appliance().vitals.diagnose().await;
+        let found = world.appliance().health.diagnose().await;
         found.into_iter().find(|finding| finding.about == "OIDC issuer").unwrap()
     };
     assert!(about_issuer().await.text.contains("as it should be"));
@@ -223,7 +223,7 @@ async fn an_issuer_that_is_away_is_a_finding_and_leaves_the_password() {
     drop(Browser::signed_in(&other, Role::Viewer).await);
     let answer = other.ask(&Ask::get("/login/oidc")).await;
     assert!(answer.status == 503 && answer.text().contains("name=\"password\""), "{}", answer.text());
-    let found = other.appliance().vitals.diagnose().await;
+    let found = other.appliance().health.diagnose().await;
     assert!(found.iter().any(|finding| finding.about == "OIDC issuer" && finding.text.contains("to the last slash")));
     other.stop().await;
 }

@@ -1,7 +1,7 @@
 //! A finding of the doctor as pages show it.
 
 use super::text::{Foreign, State, Tone};
-use crate::domain::vitals::{Finding, Grade};
+use crate::domain::health::{Finding, Grade};
 
 /// A finding of the doctor.
 pub struct Row {

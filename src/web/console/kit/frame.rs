@@ -186,8 +186,8 @@ fn who(session: &Session) -> Who {
 }
 
 async fn alarms(app: &App, origin: &Origin) -> Vec<String> {
-    let vitals = app.vitals.glance().await.into_iter();
-    let unwell = vitals.filter_map(|vital| vital.state.err().map(|problem| format!("{}: {problem}", vital.name)));
+    let checks = app.health.glance().await.into_iter();
+    let unwell = checks.filter_map(|check| check.state.err().map(|problem| format!("{}: {problem}", check.name)));
     unwell.chain(in_the_open(origin)).collect()
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::base::{Error, Result};
 use crate::domain::alarms::Alarm;
 use crate::domain::auth::scopes;
-use crate::domain::vitals::Grade;
+use crate::domain::health::Grade;
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::plan::{self, Plan, Same, Weight};
 use crate::web::console::kit::session::Session;

@@ -38,7 +38,7 @@ struct Us {
 
 /// How the broker is.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let health = app.vitals.broker().await.state;
+    let health = app.health.broker().await.state;
     let (tone, word) = if health.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
     let us = app.administrator.show().ok().map(|shown| Us {
         is_ours: shown.active.as_ref().is_some_and(|active| active.as_str() == shown.acting),
@@ -47,7 +47,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         rotated: shown.rotated.map(|at| Moment { at, now: session.now }),
         incoming: shown.incoming.map(|name| name.to_string()),
     });
-    let findings = app.vitals.diagnose_broker(health.is_ok()).await.into_iter().map(Row::from).collect();
+    let findings = app.health.diagnose_broker(health.is_ok()).await.into_iter().map(Row::from).collect();
     Ok(page(&Page {
         frame: Frame::of(&app, &session, "Broker").await,
         state: State { tone, word: word.into() },

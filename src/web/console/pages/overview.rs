@@ -8,10 +8,10 @@ use super::namespaces::phase_word;
 use super::queues;
 use crate::base::Result;
 use crate::domain::alarms::Picture;
+use crate::domain::health::Check;
 use crate::domain::loops::Status;
 use crate::domain::namespaces::Outlook;
 use crate::domain::tally;
-use crate::domain::vitals::Vital;
 use crate::web::console::kit::chart::Chart;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::session::Session;
@@ -46,17 +46,17 @@ struct Card {
     remark: String,
 }
 
-impl From<Vital> for Row {
-    fn from(vital: Vital) -> Self {
-        let (tone, word) = if vital.state.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
-        let text = Foreign::of(vital.state.unwrap_or_else(|problem| problem));
-        Self { name: vital.name, state: State { tone, word: word.into() }, text }
+impl From<Check> for Row {
+    fn from(check: Check) -> Self {
+        let (tone, word) = if check.state.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
+        let text = Foreign::of(check.state.unwrap_or_else(|problem| problem));
+        Self { name: check.name, state: State { tone, word: word.into() }, text }
     }
 }
 
 /// How the appliance is.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let mut rows: Vec<Row> = app.vitals.check().await.into_iter().map(Row::from).collect();
+    let mut rows: Vec<Row> = app.health.check().await.into_iter().map(Row::from).collect();
     let picture = app.alarms.picture().await?;
     rows.extend([loops(&picture.figures.loops), mail(&app, &picture)]);
     let Picture { alarms, figures, queues, backups: (backups, newest), .. } = picture;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes;
-use crate::domain::guard::{Health, Pattern, QueueRule, SeenQueue};
+use crate::domain::guard::{Pattern, QueueHealth, QueueRule, SeenQueue};
 use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
@@ -114,13 +114,13 @@ struct Rules {
 }
 
 /// How a queue is, in a word.
-pub(super) fn state(health: Health) -> (Tone, &'static str) {
+pub(super) fn state(health: QueueHealth) -> (Tone, &'static str) {
     match health {
-        Health::Normal => (Tone::Well, "in order"),
-        Health::Growing => (Tone::Warning, "growing"),
-        Health::Warned => (Tone::Warning, "warned"),
-        Health::Doomed => (Tone::Unwell, "to be deleted"),
-        Health::Exempt => (Tone::Quiet, "exempt"),
+        QueueHealth::Normal => (Tone::Well, "in order"),
+        QueueHealth::Growing => (Tone::Warning, "growing"),
+        QueueHealth::Warned => (Tone::Warning, "warned"),
+        QueueHealth::Doomed => (Tone::Unwell, "to be deleted"),
+        QueueHealth::Exempt => (Tone::Quiet, "exempt"),
     }
 }
 

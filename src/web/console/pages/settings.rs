@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::base::Result;
-use crate::domain::vitals::Grade;
+use crate::domain::health::Grade;
 use crate::web::console::kit::finding::Row;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Same;
@@ -57,7 +57,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         Shown::View(table) => table,
     };
     let (key_id, is_key_changing) = app.keys.state();
-    let findings = app.vitals.diagnose().await.into_iter();
+    let findings = app.health.diagnose().await.into_iter();
     let certificates = findings.filter(|finding| ["certificate", "port"].contains(&finding.about)).map(Row::from);
     Ok(page(&Settings {
         frame: Frame::of(&app, &session, "Settings").await,
@@ -66,7 +66,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         is_key_changing,
         signing_key: app.store.signing_key(),
         certificates: certificates.collect(),
-        log: app.vitals.log_tail().into_iter().map(Foreign::of).collect(),
+        log: app.health.log_tail().into_iter().map(Foreign::of).collect(),
         table,
         same: Same::of(&session, "GET", "/settings", None, &["config"]),
     }))
@@ -78,7 +78,7 @@ pub async fn support(app: App, session: Session) -> Result<Response> {
     let settings: Vec<_> = settings
         .map(|setting| json!({"name": setting.name, "value": setting.value, "source": setting.source}))
         .collect();
-    let findings = app.vitals.diagnose().await;
+    let findings = app.health.diagnose().await;
     let findings: Vec<_> = findings
         .iter()
         .map(|finding| {
@@ -95,7 +95,7 @@ pub async fn support(app: App, session: Session) -> Result<Response> {
         "program": "keylender",
         "version": env!("CARGO_PKG_VERSION"),
         "time": session.now,
-        "uptimeSeconds": app.vitals.uptime().as_secs(),
+        "uptimeSeconds": app.health.uptime().as_secs(),
         "keyId": key_id,
         "isKeyChanging": is_key_changing,
         "lastAuditEntry": app.store.read(|tx| tx.last_entry())?,

@@ -92,7 +92,7 @@ async fn form(
     problem: Option<&str>,
 ) -> Response {
     let token = token.expose().to_owned();
-    let findings = if token.is_empty() { Vec::new() } else { app.vitals.diagnose().await };
+    let findings = if token.is_empty() { Vec::new() } else { app.health.diagnose().await };
     let code = match (token.is_empty(), problem) {
         (true, _) => status(Kind::Forbidden),
         (false, Some(_)) => status(Kind::Invalid),

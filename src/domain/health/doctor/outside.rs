@@ -3,11 +3,11 @@
 use super::files::bytes;
 use super::{Finding, Grade};
 use crate::base::Result;
+use crate::domain::health::Health;
 use crate::domain::notices::WayState;
-use crate::domain::vitals::Vitals;
 use crate::ports::spool::MAILS_MAX;
 
-impl Vitals {
+impl Health {
     pub(super) async fn outside_findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         match self.parts.auth.reach().await {

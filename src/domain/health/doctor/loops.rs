@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::{Finding, Grade};
 use crate::base::Timestamp;
+use crate::domain::health::Health;
 use crate::domain::loops::Status;
-use crate::domain::vitals::Vitals;
 
 /// Periods without a success after which a loop does not work: one may fail, and one may be late.
 const PERIODS_MAX: u32 = 3;
 
-impl Vitals {
+impl Health {
     pub(super) fn loop_findings(&self) -> Vec<Finding> {
         let loops = match self.loops.list() {
             Ok(loops) => loops,

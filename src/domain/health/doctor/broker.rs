@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Finding, Grade};
 use crate::base::{Error, Result, Timestamp};
-use crate::domain::vitals::Vitals;
+use crate::domain::health::Health;
 use crate::ports::broker::{Access, Alarm, Node, Overview, Proven, Support};
 
 /// For all questions of one finding: a list of users may take long on a large broker.
@@ -16,7 +16,7 @@ const SKEW_PROBLEM: Duration = Duration::from_secs(60);
 /// The broker tells whole seconds.
 const SKEW_UNSEEN: Duration = Duration::from_secs(1);
 
-impl Vitals {
+impl Health {
     /// Nothing but who we are while it is away: that it is away is a finding of its own.
     pub(super) async fn broker_findings(&self, is_well: bool) -> Vec<Finding> {
         let Ok(cluster) = self.around.cluster.get() else { return Vec::new() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Finding, Grade};
 use crate::base::Timestamp;
 use crate::domain::backups::Fate;
-use crate::domain::vitals::Vitals;
+use crate::domain::health::Health;
 use crate::store::Listed;
 
 /// Periods after which the newest backup is too old: one may be late.
@@ -13,7 +13,7 @@ const PERIODS_MAX: u32 = 2;
 /// How old the last restore drill may be: it is a week's loop.
 const DRILL_AGE_MAX: Duration = Duration::from_secs(2 * 7 * 24 * 60 * 60);
 
-impl Vitals {
+impl Health {
     pub(super) async fn backup_findings(&self) -> Vec<Finding> {
         let (backups, now) = (self.parts.backups.clone(), self.parts.clock.now());
         // A look into every file.

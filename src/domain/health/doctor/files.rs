@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, Grade};
-use crate::domain::vitals::{Places, Vitals};
+use crate::domain::health::{Health, Places};
 use crate::ports::host::{self, FileState, Room};
 use crate::store::FILE_NAME;
 
@@ -22,7 +22,7 @@ const OTHERS: u32 = 0o077;
 /// The administrator of this host, whose commands look at files that are not its own.
 const ROOT: u32 = 0;
 
-impl Vitals {
+impl Health {
     pub(super) async fn file_findings(&self) -> Vec<Finding> {
         let places = self.around.places.clone();
         let looked = tokio::task::spawn_blocking(move || look(&places));

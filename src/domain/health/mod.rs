@@ -1,7 +1,7 @@
 //! Can the appliance do its work: figures for health checks, metrics and the console. Changes nothing
 //! but its own mark in the store.
 
-mod diagnosis;
+mod doctor;
 mod figures;
 
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-pub use diagnosis::{CertificateFile, Finding, Grade, Premises, installed};
+pub use doctor::{CertificateFile, Environment, Finding, Grade, installed};
 pub use figures::Figures;
 
 use super::accounts::TAG;
@@ -40,7 +40,7 @@ const CLOCK_MIN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// One thing that must be well, and what is wrong with it if it is not.
 #[derive(Clone, Debug)]
-pub struct Vital {
+pub struct Check {
     /// `store`, `broker`, `clock`.
     pub name: &'static str,
     /// `Ok` with a remark, or what is wrong in a form that everybody may read.
@@ -65,25 +65,25 @@ pub struct Around {
     /// Where things lie.
     pub places: Places,
     /// Where it is at work.
-    pub premises: Premises,
+    pub environment: Environment,
     /// The last lines of the log.
     pub log: Tail,
 }
 
 /// The state of the appliance. Cheap to clone.
 #[derive(Clone)]
-pub struct Vitals {
+pub struct Health {
     parts: Arc<Parts>,
     loops: Loops,
     around: Arc<Around>,
     started: Instant,
     started_at: Timestamp,
     begun: Duration,
-    broker: Arc<Mutex<Option<(Instant, Vital)>>>,
-    store: Arc<Mutex<Option<(Instant, Vital)>>>,
+    broker: Arc<Mutex<Option<(Instant, Check)>>>,
+    store: Arc<Mutex<Option<(Instant, Check)>>>,
 }
 
-impl Vitals {
+impl Health {
     /// Begins to count the uptime.
     pub fn new(parts: Arc<Parts>, loops: Loops, around: Around) -> Self {
         let (started_at, begun) = (parts.clock.now(), parts.clock.elapsed());
@@ -107,7 +107,7 @@ impl Vitals {
     /// Takes down where it listens, for the doctor.
     pub fn listens_on(&self, address: SocketAddr) {
         // It listens once in its life.
-        let _ = self.around.premises.listens.set(address);
+        let _ = self.around.environment.listens.set(address);
     }
 
     /// Time since the start.
@@ -121,23 +121,23 @@ impl Vitals {
     }
 
     /// All that must be well.
-    pub async fn check(&self) -> Vec<Vital> {
+    pub async fn check(&self) -> Vec<Check> {
         vec![self.store().await, self.broker().await, self.clock()]
     }
 
     /// The same without asking a neighbour: of the broker, what was heard last.
-    pub async fn glance(&self) -> Vec<Vital> {
+    pub async fn glance(&self) -> Vec<Check> {
         // Somebody who is asking it right now will know soon.
-        let broker = self.broker.try_lock().ok().and_then(|last| last.as_ref().map(|(_, vital)| vital.clone()));
+        let broker = self.broker.try_lock().ok().and_then(|last| last.as_ref().map(|(_, check)| check.clone()));
         [Some(self.store().await), broker, Some(self.clock())].into_iter().flatten().collect()
     }
 
     /// Only an attempt to write tells whether claims could be audited, and only one that reaches the disk: so a small
     /// record is committed as they are, at most every few seconds, by one asker at a time.
-    async fn store(&self) -> Vital {
+    async fn store(&self) -> Check {
         let mut last = self.store.lock().await;
-        if let Some((_, vital)) = last.as_ref().filter(|(at, _)| at.elapsed() < STORE_FRESH) {
-            return vital.clone();
+        if let Some((_, check)) = last.as_ref().filter(|(at, _)| at.elapsed() < STORE_FRESH) {
+            return check.clone();
         }
         let written = self.parts.store.write(|tx| {
             let now = tx.now();
@@ -147,32 +147,32 @@ impl Vitals {
         let written = written.unwrap_or_else(|_| Err(Error::unavailable("the store cannot be written in time")));
         let state = written.and_then(|()| self.parts.namespaces.count());
         let state = state.map(|n| format!("{n} namespaces")).map_err(|e| e.message().to_owned());
-        let vital = Vital { name: "store", state };
-        *last = Some((Instant::now(), vital.clone()));
-        vital
+        let check = Check { name: "store", state };
+        *last = Some((Instant::now(), check.clone()));
+        check
     }
 
-    fn clock(&self) -> Vital {
+    fn clock(&self) -> Check {
         let now = self.parts.clock.now();
         let state = match now >= CLOCK_MIN {
             true => Ok(now.to_string()),
             false => Err(format!("it shows {now}, which is past: set the clock of this host")),
         };
-        Vital { name: "clock", state }
+        Check { name: "clock", state }
     }
 
     /// The broker, asked at most every other second, by one asker at a time.
-    pub async fn broker(&self) -> Vital {
+    pub async fn broker(&self) -> Check {
         let mut last = self.broker.lock().await;
-        if let Some((_, vital)) = last.as_ref().filter(|(at, _)| at.elapsed() < BROKER_FRESH) {
-            return vital.clone();
+        if let Some((_, check)) = last.as_ref().filter(|(at, _)| at.elapsed() < BROKER_FRESH) {
+            return check.clone();
         }
         let asked = timeout(BROKER_TIMEOUT, self.ask_broker()).await;
         let state = asked.unwrap_or_else(|_| Err(Error::unavailable("the broker does not answer in time")));
-        let before = last.as_ref().map(|(_, vital)| &vital.state);
-        let vital = Vital { name: "broker", state: told(state, before) };
-        *last = Some((Instant::now(), vital.clone()));
-        vital
+        let before = last.as_ref().map(|(_, check)| &check.state);
+        let check = Check { name: "broker", state: told(state, before) };
+        *last = Some((Instant::now(), check.clone()));
+        check
     }
 
     async fn ask_broker(&self) -> Result<String> {

@@ -11,7 +11,7 @@ use crate::proto::certificates::{Age, Certificate};
 
 /// Where an appliance is at work.
 #[derive(Debug)]
-pub struct Premises {
+pub struct Environment {
     /// The files of certificates that settings name.
     pub certificates: Vec<CertificateFile>,
     /// Where it would listen.
@@ -37,7 +37,7 @@ pub struct CertificateFile {
     pub remedy: &'static str,
 }
 
-impl Premises {
+impl Environment {
     /// All findings.
     pub fn findings(&self, now: Timestamp) -> Vec<Finding> {
         let certificates = self.certificates.iter().map(|file| certificate(file, now));

@@ -1,6 +1,6 @@
 //! Figures for metrics and the console.
 
-use super::Vitals;
+use super::Health;
 use crate::base::{Result, Timestamp};
 use crate::domain::loops::Status;
 use crate::ports::broker::Calls;
@@ -38,7 +38,7 @@ pub struct Figures {
     pub administrator_refused: Option<bool>,
 }
 
-impl Vitals {
+impl Health {
     /// The figures.
     pub fn figures(&self) -> Result<Figures> {
         let parts = &self.parts;

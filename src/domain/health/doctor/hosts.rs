@@ -2,9 +2,9 @@
 
 use super::{Finding, Grade};
 use crate::base::Kind;
-use crate::domain::vitals::Vitals;
+use crate::domain::health::Health;
 
-impl Vitals {
+impl Health {
     /// Everything about machines.
     pub(super) async fn host_findings(&self) -> Vec<Finding> {
         let mut findings = vec![self.host_settings()];

@@ -2,17 +2,17 @@
 
 mod backups;
 mod broker;
+mod environment;
 mod files;
 mod hosts;
 mod install;
 mod loops;
 mod outside;
-mod premises;
 
+pub use environment::{CertificateFile, Environment};
 pub use install::installed;
-pub use premises::{CertificateFile, Premises};
 
-use super::Vitals;
+use super::Health;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Finding {
     }
 }
 
-impl Vitals {
+impl Health {
     /// Only what there is to say of the broker, asked now within its deadline.
     pub async fn diagnose_broker(&self, is_well: bool) -> Vec<Finding> {
         self.broker_findings(is_well).await
@@ -61,13 +61,13 @@ impl Vitals {
 
     /// Everything, looked at now. Neighbours are asked side by side, each within its own deadline.
     pub async fn diagnose(&self) -> Vec<Finding> {
-        let vitals = self.check().await;
-        let broker_is_well = vitals.iter().any(|vital| vital.name == "broker" && vital.state.is_ok());
-        let mut findings: Vec<Finding> = vitals
+        let checks = self.check().await;
+        let broker_is_well = checks.iter().any(|check| check.name == "broker" && check.state.is_ok());
+        let mut findings: Vec<Finding> = checks
             .into_iter()
-            .map(|vital| match vital.state {
-                Ok(remark) => Finding::new(vital.name, Grade::Well, remark),
-                Err(problem) => Finding::new(vital.name, Grade::Problem, problem),
+            .map(|check| match check.state {
+                Ok(remark) => Finding::new(check.name, Grade::Well, remark),
+                Err(problem) => Finding::new(check.name, Grade::Problem, problem),
             })
             .collect();
         let neighbours = async {
@@ -81,8 +81,8 @@ impl Vitals {
             self.broker_findings(broker_is_well),
             neighbours
         );
-        let premises = self.around.premises.findings(self.parts.clock.now());
-        findings.extend([files, backups, premises, broker, self.loop_findings(), neighbours].into_iter().flatten());
+        let environment = self.around.environment.findings(self.parts.clock.now());
+        findings.extend([files, backups, environment, broker, self.loop_findings(), neighbours].into_iter().flatten());
         findings
     }
 }

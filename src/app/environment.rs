@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::settings::{Limits, Settings};
-use crate::domain::vitals::{CertificateFile, Premises};
+use crate::domain::health::{CertificateFile, Environment};
 
 /// Files beside the connections from the network: the store, the log, the control socket's connections, the broker's, DNS.
 const FILES_BESIDE: u64 = 120;
@@ -15,9 +15,9 @@ const HANGUP: &str = "send SIGHUP";
 const RESTART: &str = "restart";
 
 /// Everything that the settings say of it.
-pub(super) fn premises(settings: &Settings) -> Premises {
+pub(super) fn read(settings: &Settings) -> Environment {
     let listen = &settings.listen;
-    Premises {
+    Environment {
         certificates: certificates(settings),
         address: SocketAddr::new(listen.bind, listen.port),
         listens: OnceLock::new(),
