@@ -86,7 +86,7 @@ const PAGES: [Page; 67] = [
     ("/access/test", "/access/test?who=ada&scope=keylender%3Aaudit%3Aread", "tester"),
     ("/access/new", "/access/new", "operator-new"),
     ("/access/operators/{operator}", "/access/operators/ada", "operator"),
-    ("/access/operators/{operator}/{deed}", "/access/operators/ada/reset", "operator-reset"),
+    ("/access/operators/{operator}/{action}", "/access/operators/ada/reset", "operator-reset"),
 ];
 /// Routes that are no pages of their own, each with why.
 const OTHERS: [&str; 10] = [

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::line::Line;
-use super::text::{Foreign, Moment, State, Tone};
+use super::text::{State, TimeTag, Tone, Untrusted};
 use crate::base::Timestamp;
 
 /// Letters by which a spreadsheet takes a text for a formula.
@@ -23,7 +23,7 @@ pub struct Cell {
 enum Value {
     Text(String),
     Number(Option<i64>),
-    Moment(Option<Timestamp>),
+    Time(Option<Timestamp>),
     State(Tone, String),
     /// Counts over time.
     Line(Vec<(Timestamp, u64)>),
@@ -59,8 +59,8 @@ impl Cell {
     }
 
     /// A moment, or none.
-    pub fn moment(at: impl Into<Option<Timestamp>>) -> Self {
-        Self { value: Value::Moment(at.into()), link: None }
+    pub fn time(at: impl Into<Option<Timestamp>>) -> Self {
+        Self { value: Value::Time(at.into()), link: None }
     }
 
     /// A state in a word.
@@ -79,7 +79,7 @@ impl Cell {
             Value::Text(text) | Value::State(_, text) => Order::Text(text.to_lowercase()),
             Value::Number(number) => Order::Number(number.unwrap_or(i64::MIN)),
             Value::Line(counts) => Order::Number(growth(counts)),
-            Value::Moment(at) => Order::Number(at.map_or(i64::MIN, Timestamp::as_millis)),
+            Value::Time(at) => Order::Number(at.map_or(i64::MIN, Timestamp::as_millis)),
         }
     }
 
@@ -87,7 +87,7 @@ impl Cell {
         match &self.value {
             Value::Text(text) | Value::State(_, text) => text.clone(),
             Value::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
-            Value::Moment(at) => at.map(|at| at.to_string()).unwrap_or_default(),
+            Value::Time(at) => at.map(|at| at.to_string()).unwrap_or_default(),
             Value::Line(counts) => {
                 let counts: Vec<String> = counts.iter().map(|(_, count)| count.to_string()).collect();
                 counts.join(" ")
@@ -100,15 +100,15 @@ impl Cell {
         match &self.value {
             Value::Text(text) | Value::State(_, text) => text.to_lowercase().contains(word),
             // Most words cannot be in a number or a moment, and a table has many of these.
-            Value::Number(_) | Value::Moment(_) if !word.chars().all(|c| IN_MOMENTS.contains(c)) => false,
-            Value::Number(_) | Value::Moment(_) | Value::Line(_) => self.plain().to_lowercase().contains(word),
+            Value::Number(_) | Value::Time(_) if !word.chars().all(|c| IN_MOMENTS.contains(c)) => false,
+            Value::Number(_) | Value::Time(_) | Value::Line(_) => self.plain().to_lowercase().contains(word),
         }
     }
 
     pub fn json(&self) -> Json {
         match &self.value {
             Value::Number(number) => (*number).into(),
-            Value::Moment(None) => Json::Null,
+            Value::Time(None) => Json::Null,
             Value::Line(counts) => counts.iter().map(|(_, count)| *count).collect(),
             _ => self.plain().into(),
         }
@@ -116,10 +116,10 @@ impl Cell {
 
     pub fn html(&self, now: Timestamp) -> String {
         match &self.value {
-            Value::Text(text) => Foreign::of(text).to_string(),
+            Value::Text(text) => Untrusted::of(text).to_string(),
             Value::Number(_) => self.plain(),
             Value::Line(counts) => Line::of(counts).map(|line| line.to_string()).unwrap_or_default(),
-            Value::Moment(at) => at.map(|at| Moment { at, now }.to_string()).unwrap_or_default(),
+            Value::Time(at) => at.map(|at| TimeTag { at, now }.to_string()).unwrap_or_default(),
             Value::State(tone, word) => State { tone: *tone, word: word.clone().into() }.to_string(),
         }
     }
@@ -138,7 +138,7 @@ impl Cell {
         match self.value {
             Value::Text(_) => "text",
             Value::Number(_) => "number",
-            Value::Moment(_) => "moment",
+            Value::Time(_) => "moment",
             Value::State(..) => "word",
             Value::Line(_) => "line",
         }

@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::text::Moment;
+use super::text::TimeTag;
 
 /// The image in its own units; the style sheet stretches it.
 const WIDTH: u64 = 960;
@@ -28,7 +28,7 @@ pub struct Chart {
 impl HtmlSafe for Chart {}
 
 struct Column {
-    at: Moment,
+    at: TimeTag,
     counts: [u64; 2],
     bars: Vec<Bar>,
 }
@@ -43,10 +43,10 @@ struct Bar {
 
 impl Chart {
     /// A chart of counts, the oldest first.
-    pub fn of(caption: &'static str, sorts: [&'static str; 2], counts: &[(Moment, [u64; 2])]) -> Self {
+    pub fn of(caption: &'static str, sorts: [&'static str; 2], counts: &[(TimeTag, [u64; 2])]) -> Self {
         let highest = counts.iter().map(|(_, [a, b])| a.saturating_add(*b)).max().unwrap_or(0);
         let step = WIDTH / u64::try_from(counts.len()).unwrap_or(1).max(1);
-        let column = |(place, (at, counts)): (u64, &(Moment, [u64; 2]))| Column {
+        let column = |(place, (at, counts)): (u64, &(TimeTag, [u64; 2]))| Column {
             at: *at,
             counts: *counts,
             bars: bars(place * step + GAP / 2, step.saturating_sub(GAP).max(1), *counts, highest),
@@ -80,7 +80,7 @@ mod tests {
     use crate::base::Timestamp;
 
     fn chart(counts: &[[u64; 2]]) -> Chart {
-        let at = Moment { at: Timestamp::from_millis(0), now: Timestamp::from_millis(0) };
+        let at = TimeTag { at: Timestamp::from_millis(0), now: Timestamp::from_millis(0) };
         let counts: Vec<_> = counts.iter().map(|counts| (at, *counts)).collect();
         Chart::of("Lent", ["claims", "hosts"], &counts)
     }

@@ -1,13 +1,13 @@
 //! A finding of the doctor as pages show it.
 
-use super::text::{Foreign, State, Tone};
+use super::text::{State, Tone, Untrusted};
 use crate::domain::health::{Finding, Grade};
 
 /// A finding of the doctor.
 pub struct Row {
     pub about: &'static str,
     pub state: State,
-    pub text: Foreign<'static>,
+    pub text: Untrusted<'static>,
 }
 
 impl From<Finding> for Row {
@@ -17,6 +17,6 @@ impl From<Finding> for Row {
             Grade::Warning => (Tone::Warning, "look at it"),
             Grade::Problem => (Tone::Unwell, "does not work"),
         };
-        Self { about: finding.about, state: State { tone, word: word.into() }, text: Foreign::of(finding.text) }
+        Self { about: finding.about, state: State { tone, word: word.into() }, text: Untrusted::of(finding.text) }
     }
 }

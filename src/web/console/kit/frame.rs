@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 
 use super::session::{self, Session};
-use super::text::{Foreign, Moment};
+use super::text::{TimeTag, Untrusted};
 use super::theme::Theme;
 use crate::base::audit::Outcome;
 use crate::base::{Error, Kind, Result};
@@ -89,9 +89,9 @@ pub struct Who {
     /// The same for paper, where no address stands above it: host and path.
     pub page: String,
     /// What the address asks for besides: filters, order, where a list begins.
-    pub asked: Vec<(Foreign<'static>, Foreign<'static>)>,
+    pub asked: Vec<(Untrusted<'static>, Untrusted<'static>)>,
     /// When the page was made.
-    pub now: Moment,
+    pub now: TimeTag,
     /// Where they can go.
     pub groups: Vec<Group>,
 }
@@ -119,7 +119,7 @@ pub struct Receipt {
     /// The number of the entry.
     pub seq: u64,
     /// What was done to what.
-    pub text: Foreign<'static>,
+    pub text: Untrusted<'static>,
     /// Whether it ended well.
     pub is_done: bool,
     /// Whether the reader may look at the entry.
@@ -179,8 +179,8 @@ fn who(session: &Session) -> Who {
         form_token: session.form_token().expose().to_owned(),
         here: super::table::address(session, &[(ENTRY, "")]),
         page: format!("{}{}{}", session.host, session.root, session.path),
-        asked: asked.map(|(name, value)| (Foreign::of(name.clone()), Foreign::of(value.clone()))).collect(),
-        now: Moment { at: session.now, now: session.now },
+        asked: asked.map(|(name, value)| (Untrusted::of(name.clone()), Untrusted::of(value.clone()))).collect(),
+        now: TimeTag { at: session.now, now: session.now },
         groups: groups.filter(|group| !group.places.is_empty()).collect(),
     }
 }
@@ -209,7 +209,7 @@ fn receipt_of(app: &App, session: &Session, seq: u64) -> Result<Option<Receipt>>
     let Ok(entry) = serde_json::from_slice::<Entry<'_>>(&bytes) else { return Ok(None) };
     Ok((entry.actor == session.caller.actor()).then(|| Receipt {
         seq,
-        text: Foreign::of(format!("{} {}", entry.action, entry.object)),
+        text: Untrusted::of(format!("{} {}", entry.action, entry.object)),
         is_done: entry.outcome == Outcome::Done,
         may_read: session.may(scopes::AUDIT_READ),
     }))

@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::form::TOKEN_FIELD;
 use super::frame::{ENTRY, Frame, page};
 use super::session::{Session, see_other};
-use super::text::Foreign;
+use super::text::Untrusted;
 use crate::base::Result;
 use crate::web::state::App;
 
@@ -31,7 +31,7 @@ pub struct Plan {
     /// Where one is who does not want it; a path of ours.
     pub back: String,
     /// The same thing by other means.
-    pub same: Same,
+    pub equivalents: Equivalents,
 }
 
 /// What a change takes.
@@ -59,17 +59,17 @@ impl Weight {
 
 /// The same thing as a call of the API and as a command.
 #[derive(Template)]
-#[template(path = "parts/same.html")]
-pub struct Same {
+#[template(path = "parts/equivalents.html")]
+pub struct Equivalents {
     /// A line for `curl`.
     pub curl: String,
     /// A command.
     pub command: String,
 }
 
-impl HtmlSafe for Same {}
+impl HtmlSafe for Equivalents {}
 
-impl Same {
+impl Equivalents {
     /// For what can be done here only.
     pub fn none() -> Self {
         Self { curl: String::new(), command: String::new() }
@@ -116,7 +116,7 @@ fn shell(text: &str) -> String {
 #[template(path = "console/plan.html")]
 struct PlanPage {
     frame: Frame,
-    effects: Vec<Foreign<'static>>,
+    effects: Vec<Untrusted<'static>>,
     more: usize,
     plan: Plan,
     token_field: &'static str,
@@ -130,7 +130,7 @@ pub async fn ask(app: &App, session: &Session, mut plan: Plan) -> Result<Respons
     let more = effects.len().saturating_sub(EFFECTS_MAX);
     Ok(page(&PlanPage {
         frame,
-        effects: effects.into_iter().take(EFFECTS_MAX).map(Foreign::of).collect(),
+        effects: effects.into_iter().take(EFFECTS_MAX).map(Untrusted::of).collect(),
         more,
         plan,
         token_field: TOKEN_FIELD,

@@ -15,27 +15,27 @@ const SHOWN_LEN: usize = 300;
 /// A text that somebody else wrote: contacts, names of hosts and queues, client ids, notes. It is shown harmlessly:
 /// escaped, isolated from what stands beside it, cut, and with what cannot be seen made visible.
 #[derive(Clone, Debug)]
-pub struct Foreign<'t> {
+pub struct Untrusted<'t> {
     text: Cow<'t, str>,
     len_max: usize,
 }
 
-impl<'t> Foreign<'t> {
+impl<'t> Untrusted<'t> {
     /// Takes the text as it came.
     pub fn of(text: impl Into<Cow<'t, str>>) -> Self {
         Self { text: text.into(), len_max: SHOWN_LEN }
     }
 
     /// The lines of a text that is short by a rule of ours, none of them cut.
-    pub fn lines(text: &str) -> Vec<Foreign<'static>> {
-        let line = |line: &str| Foreign { text: line.to_owned().into(), len_max: usize::MAX };
+    pub fn lines(text: &str) -> Vec<Untrusted<'static>> {
+        let line = |line: &str| Untrusted { text: line.to_owned().into(), len_max: usize::MAX };
         text.lines().map(line).collect()
     }
 }
 
-impl HtmlSafe for Foreign<'_> {}
+impl HtmlSafe for Untrusted<'_> {}
 
-impl fmt::Display for Foreign<'_> {
+impl fmt::Display for Untrusted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<bdi>")?;
         let mut characters = self.text.chars();
@@ -59,16 +59,16 @@ impl fmt::Display for Foreign<'_> {
 
 /// A moment: in UTC, and how far from now it is. `console.js` adds the local time.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct TimeTag {
     /// When.
     pub at: Timestamp,
     /// The present.
     pub now: Timestamp,
 }
 
-impl HtmlSafe for Moment {}
+impl HtmlSafe for TimeTag {}
 
-impl fmt::Display for Moment {
+impl fmt::Display for TimeTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.at.to_string();
         let (day, time) = (&text[..10], &text[11..19]);
@@ -147,7 +147,7 @@ impl HtmlSafe for State {}
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<span class=\"state {}\">{}</span>", self.tone.class(), Foreign::of(&*self.word))
+        write!(f, "<span class=\"state {}\">{}</span>", self.tone.class(), Untrusted::of(&*self.word))
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn texts_of_others_are_shown_harmlessly() {
-        let shown = |text: &str| Foreign::of(text).to_string();
+        let shown = |text: &str| Untrusted::of(text).to_string();
         assert_eq!(shown("<script>\"'&"), "<bdi>&lt;script&gt;&quot;&#39;&amp;</bdi>");
         assert_eq!(shown("a\u{202e}b"), "<bdi>a<span class=\"unseen\">U+202E</span>b</bdi>");
         assert_eq!(
@@ -179,7 +179,7 @@ mod tests {
         let plus = |seconds: u64| distance(now.plus(Duration::from_secs(seconds)), now);
         assert_eq!([plus(0), plus(59), plus(720), plus(7200)], ["now", "in 59 s", "in 12 min", "in 2 h"]);
         assert_eq!(distance(now.minus(Duration::from_secs(400_000)), now), "4 days ago");
-        let moment = Moment { at: now, now }.to_string();
+        let moment = TimeTag { at: now, now }.to_string();
         assert!(
             moment.starts_with(
                 "<time datetime=\"2001-09-09T01:46:40.000Z\"><span class=\"date\"><span>2001-09-09</span> <"

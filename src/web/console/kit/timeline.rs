@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::session::Session;
 use super::table::address;
-use super::text::{Foreign, Moment, State, Tone};
+use super::text::{State, TimeTag, Tone, Untrusted};
 use crate::base::Result;
 use crate::base::audit::Outcome;
 use crate::domain::auth::scopes;
@@ -40,11 +40,11 @@ impl HtmlSafe for Timeline {}
 
 struct Row {
     seq: u64,
-    time: Moment,
-    actor: Foreign<'static>,
+    time: TimeTag,
+    actor: Untrusted<'static>,
     action: String,
-    object: Foreign<'static>,
-    reason: Foreign<'static>,
+    object: Untrusted<'static>,
+    reason: Untrusted<'static>,
     state: State,
 }
 
@@ -102,11 +102,11 @@ fn row(session: &Session, seq: u64, bytes: &[u8], objects: &[String]) -> Option<
     let detail = |name: &str| entry.details.get(name).and_then(|value| value.as_str());
     Some(Row {
         seq,
-        time: Moment { at: entry.time, now: session.now },
-        actor: Foreign::of(entry.actor.to_string()),
+        time: TimeTag { at: entry.time, now: session.now },
+        actor: Untrusted::of(entry.actor.to_string()),
         action: entry.action.to_string(),
-        object: Foreign::of(entry.object.to_string()),
-        reason: Foreign::of(detail("reason").or_else(|| detail("address")).unwrap_or_default().to_owned()),
+        object: Untrusted::of(entry.object.to_string()),
+        reason: Untrusted::of(detail("reason").or_else(|| detail("address")).unwrap_or_default().to_owned()),
         state: State { tone, word: word.into() },
     })
 }

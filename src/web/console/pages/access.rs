@@ -10,10 +10,10 @@ use crate::domain::operators::{Role, ShownOperator, ShownSession};
 use crate::proto::scopes::satisfies;
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
-use crate::web::console::kit::text::{Foreign, State, Tone};
+use crate::web::console::kit::text::{State, Tone, Untrusted};
 use crate::web::state::App;
 
 const OPERATORS: Table<ShownOperator> = Table {
@@ -34,8 +34,8 @@ const OPERATORS: Table<ShownOperator> = Table {
                 if shown.has_second { Cell::state(Tone::Well, "on") } else { Cell::state(Tone::Quiet, "off") }
             },
         },
-        Column { name: "created", title: "Made", cell: |shown| Cell::moment(shown.created) },
-        Column { name: "last", title: "Last sign-in", cell: |shown| Cell::moment(shown.last_login) },
+        Column { name: "created", title: "Made", cell: |shown| Cell::time(shown.created) },
+        Column { name: "last", title: "Last sign-in", cell: |shown| Cell::time(shown.last_login) },
     ],
     sort: "operator",
     select: None,
@@ -47,8 +47,8 @@ const SESSIONS: Table<ShownSession> = Table {
     caption: "Sessions that are open",
     columns: &[
         Column { name: "operator", title: "Operator", cell: |shown| Cell::text(&shown.operator) },
-        Column { name: "seen", title: "Last used", cell: |shown| Cell::moment(shown.seen) },
-        Column { name: "started", title: "Since", cell: |shown| Cell::moment(shown.started) },
+        Column { name: "seen", title: "Last used", cell: |shown| Cell::time(shown.seen) },
+        Column { name: "started", title: "Since", cell: |shown| Cell::time(shown.started) },
         Column { name: "address", title: "Address", cell: |shown| Cell::text(shown.address) },
         Column { name: "browser", title: "Browser", cell: |shown| Cell::text(&shown.agent) },
         Column {
@@ -109,7 +109,7 @@ struct Tester {
     frame: Frame,
     who: String,
     scope: String,
-    verdict: Option<(State, Foreign<'static>)>,
+    verdict: Option<(State, Untrusted<'static>)>,
 }
 
 fn operator_state(shown: &ShownOperator) -> Cell {
@@ -202,7 +202,7 @@ async fn made(app: &App, session: &Session, operator: OperatorName, password: &S
 
 /// What can be done to an operator.
 #[derive(Clone, Copy)]
-enum Deed {
+enum OperatorAction {
     Reset,
     Disable,
     Enable,
@@ -210,73 +210,85 @@ enum Deed {
     Role(Role),
 }
 
-fn deed_of(session: &Session) -> Result<Deed> {
-    Ok(match session.param("deed") {
-        "reset" => Deed::Reset,
-        "disable" => Deed::Disable,
-        "enable" => Deed::Enable,
-        "delete" => Deed::Delete,
-        role => Deed::Role(role.parse().map_err(|_| Error::not_found("There is no such action."))?),
+fn action_of(session: &Session) -> Result<OperatorAction> {
+    Ok(match session.param("action") {
+        "reset" => OperatorAction::Reset,
+        "disable" => OperatorAction::Disable,
+        "enable" => OperatorAction::Enable,
+        "delete" => OperatorAction::Delete,
+        role => OperatorAction::Role(role.parse().map_err(|_| Error::not_found("There is no such action."))?),
     })
 }
 
 /// What it would do.
-pub async fn plan_deed(app: App, session: Session) -> Result<Response> {
-    let (name, deed) = (name_of(&session)?, deed_of(&session)?);
+pub async fn plan_action(app: App, session: Session) -> Result<Response> {
+    let (name, operator_action) = (name_of(&session)?, action_of(&session)?);
     let shown = app.operators.operator(&name)?;
     let path = format!("/operators/{}", encoded(name.as_str()));
-    let (title, effect, weight, button) = match deed {
-        Deed::Reset => (
+    let (title, effect, weight, button) = match operator_action {
+        OperatorAction::Reset => (
             format!("Reset {name}"),
             "They get a new password, which is shown to you once. Their second factor is taken away.".to_owned(),
             Weight::Reasoned,
             "Reset now",
         ),
-        Deed::Disable => {
+        OperatorAction::Disable => {
             (format!("Disable {name}"), "They cannot sign in.".to_owned(), Weight::Reasoned, "Disable now")
         }
-        Deed::Enable => (format!("Enable {name}"), "They can sign in again.".to_owned(), Weight::Light, "Enable now"),
-        Deed::Delete => (format!("Delete {name}"), "They are removed.".to_owned(), Weight::Destroys, "Delete now"),
-        Deed::Role(role) => (
+        OperatorAction::Enable => {
+            (format!("Enable {name}"), "They can sign in again.".to_owned(), Weight::Light, "Enable now")
+        }
+        OperatorAction::Delete => {
+            (format!("Delete {name}"), "They are removed.".to_owned(), Weight::Destroys, "Delete now")
+        }
+        OperatorAction::Role(role) => (
             format!("Make {name} {role}"),
             format!("Instead of {} they are {role}, who {}.", shown.role, role.purpose()),
             Weight::Light,
             "Change it",
         ),
     };
-    let word = session.param("deed");
-    let same = match deed {
-        Deed::Delete => Same::of(&session, "DELETE", &path, None, &["operator", word, name.as_str()]),
-        Deed::Role(role) => {
+    let word = session.param("action");
+    let equivalents = match operator_action {
+        OperatorAction::Delete => Equivalents::of(&session, "DELETE", &path, None, &["operator", word, name.as_str()]),
+        OperatorAction::Role(role) => {
             let body = format!("{{\"role\":\"{role}\"}}");
-            Same::of(&session, "PUT", &format!("{path}/role"), Some(&body), &["operator", "role", name.as_str(), word])
+            Equivalents::of(
+                &session,
+                "PUT",
+                &format!("{path}/role"),
+                Some(&body),
+                &["operator", "role", name.as_str(), word],
+            )
         }
-        _ => Same::of(&session, "POST", &format!("{path}/{word}"), Some("{}"), &["operator", word, name.as_str()]),
+        _ => {
+            Equivalents::of(&session, "POST", &format!("{path}/{word}"), Some("{}"), &["operator", word, name.as_str()])
+        }
     };
     let place = format!("/access/operators/{}", encoded(name.as_str()));
     let effects = vec![effect, "Their sessions end at once.".to_owned()];
     let action = format!("{place}/{word}");
-    let plan = Plan { title, effects, weight, action, fields: Vec::new(), button, back: place, same };
+    let plan = Plan { title, effects, weight, action, fields: Vec::new(), button, back: place, equivalents };
     plan::ask(&app, &session, plan).await
 }
 
 /// Does it.
-pub async fn do_deed(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+pub async fn do_action(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let (name, operators) = (name_of(&session)?, &app.operators);
     let place = format!("/access/operators/{}", encoded(name.as_str()));
-    match deed_of(&session)? {
-        Deed::Reset => {
+    match action_of(&session)? {
+        OperatorAction::Reset => {
             let password = Secret::generate();
             operators.reset(&form.with_reason(&session)?, name.clone(), password.clone()).await?;
             return made(&app, &session, name, &password).await;
         }
-        Deed::Disable => operators.disable(&form.with_reason(&session)?, name, true).await?,
-        Deed::Enable => operators.disable(&session.caller, name, false).await?,
-        Deed::Delete => {
+        OperatorAction::Disable => operators.disable(&form.with_reason(&session)?, name, true).await?,
+        OperatorAction::Enable => operators.disable(&session.caller, name, false).await?,
+        OperatorAction::Delete => {
             operators.delete(&form.with_reason(&session)?, name).await?;
             return plan::done(&session, "/access");
         }
-        Deed::Role(role) => operators.set_role(&session.caller, name, role).await?,
+        OperatorAction::Role(role) => operators.set_role(&session.caller, name, role).await?,
     }
     plan::done(&session, &place)
 }
@@ -294,7 +306,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "End it",
         back: "/access/sessions".to_owned(),
-        same: Same::of(&session, "DELETE", &format!("/sessions/{id}"), None, &["operator", "revoke", id]),
+        equivalents: Equivalents::of(&session, "DELETE", &format!("/sessions/{id}"), None, &["operator", "revoke", id]),
     };
     plan::ask(&app, &session, plan).await
 }
@@ -311,10 +323,10 @@ pub async fn test(app: App, session: Session) -> Result<Response> {
     let verdict = match who.is_empty() || scope.is_empty() {
         true => None,
         false => Some(match would(&app, who, scope) {
-            Ok((true, why)) => (State { tone: Tone::Well, word: "yes".into() }, Foreign::of(why)),
-            Ok((false, why)) => (State { tone: Tone::Warning, word: "no".into() }, Foreign::of(why)),
+            Ok((true, why)) => (State { tone: Tone::Well, word: "yes".into() }, Untrusted::of(why)),
+            Ok((false, why)) => (State { tone: Tone::Warning, word: "no".into() }, Untrusted::of(why)),
             Err(error) => {
-                (State { tone: Tone::Quiet, word: "unknown".into() }, Foreign::of(error.message().to_owned()))
+                (State { tone: Tone::Quiet, word: "unknown".into() }, Untrusted::of(error.message().to_owned()))
             }
         }),
     };

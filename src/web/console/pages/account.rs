@@ -10,7 +10,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::text::{Foreign, Moment};
+use crate::web::console::kit::text::{TimeTag, Untrusted};
 use crate::web::state::App;
 
 #[derive(Template)]
@@ -26,10 +26,10 @@ struct Account {
 }
 
 struct Row {
-    started: Moment,
-    seen: Moment,
+    started: TimeTag,
+    seen: TimeTag,
     address: String,
-    agent: Foreign<'static>,
+    agent: Untrusted<'static>,
     is_this: bool,
 }
 
@@ -60,14 +60,14 @@ pub struct Code {
 
 /// Everything about it.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let moment = |at| Moment { at, now: session.now };
+    let time = |at| TimeTag { at, now: session.now };
     let own = app.operators.sessions()?.into_iter().filter(|shown| shown.operator == session.operator);
     let sessions = own.map(|shown| Row {
-        started: moment(shown.started),
-        seen: moment(shown.seen),
+        started: time(shown.started),
+        seen: time(shown.seen),
         address: shown.address.to_string(),
         is_this: shown.id == session.signed_in.session,
-        agent: Foreign::of(shown.agent),
+        agent: Untrusted::of(shown.agent),
     });
     Ok(page(&Account {
         frame: Frame::of(&app, &session, "Your account").await,

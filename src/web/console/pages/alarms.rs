@@ -9,21 +9,21 @@ use crate::domain::alarms::Alarm;
 use crate::domain::auth::scopes;
 use crate::domain::health::Grade;
 use crate::web::console::kit::form::CheckedForm;
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::encoded;
-use crate::web::console::kit::text::{Foreign, Moment, Tone};
+use crate::web::console::kit::text::{TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// An alarm on the overview, and where somebody can do something about it.
 pub(super) struct Attention {
     pub tone: &'static str,
     pub path: String,
-    pub text: Foreign<'static>,
+    pub text: Untrusted<'static>,
     /// Where it is acknowledged, for who may and while nobody did.
     pub acknowledge: Option<String>,
     /// Who did, when, and why.
-    pub seen: Option<(Foreign<'static>, Moment, Foreign<'static>)>,
+    pub seen: Option<(Untrusted<'static>, TimeTag, Untrusted<'static>)>,
 }
 
 pub(super) fn attention(session: &Session, alarm: Alarm) -> Attention {
@@ -37,10 +37,11 @@ pub(super) fn attention(session: &Session, alarm: Alarm) -> Attention {
     Attention {
         tone: tone.class(),
         path: place(&key),
-        text: Foreign::of(text),
+        text: Untrusted::of(text),
         acknowledge: may.then(|| format!("/alarms/{}/acknowledge", encoded(&key))),
-        seen: acknowledged
-            .map(|seen| (Foreign::of(seen.by), Moment { at: seen.at, now: session.now }, Foreign::of(seen.reason))),
+        seen: acknowledged.map(|seen| {
+            (Untrusted::of(seen.by), TimeTag { at: seen.at, now: session.now }, Untrusted::of(seen.reason))
+        }),
     }
 }
 
@@ -74,7 +75,7 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
     let path = format!("/alarms/{}/acknowledge", encoded(key));
     let body = json!({"text": alarm.text, "reason": "why"}).to_string();
     let command = ["alarm", "acknowledge", key, "--text", alarm.text.as_str(), "--reason", "why"];
-    let same = Same::of(&session, "PUT", &path, Some(&body), &command);
+    let equivalents = Equivalents::of(&session, "PUT", &path, Some(&body), &command);
     let plan = Plan {
         title: "Acknowledge an alarm".to_owned(),
         effects: vec![
@@ -87,7 +88,7 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
         fields: vec![("text", alarm.text)],
         button: "Acknowledge",
         back: "/".to_owned(),
-        same,
+        equivalents,
     };
     plan::ask(&app, &session, plan).await
 }

@@ -14,10 +14,10 @@ use crate::proto::formats;
 use crate::store::{Checkpoint, Entry, Filter, Page};
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::{Session, see_other};
 use crate::web::console::kit::table::{address, encoded};
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// Entries on one page.
@@ -41,7 +41,7 @@ struct Log {
     may_find: bool,
     /// Where the log ended: what is on paper can be compared with a log later.
     head: Option<Checkpoint>,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 struct Field {
@@ -53,12 +53,12 @@ struct Field {
 
 struct Row {
     seq: u64,
-    time: Moment,
-    actor: Foreign<'static>,
-    action: Foreign<'static>,
-    object: Foreign<'static>,
+    time: TimeTag,
+    actor: Untrusted<'static>,
+    action: Untrusted<'static>,
+    object: Untrusted<'static>,
     outcome: State,
-    reason: Foreign<'static>,
+    reason: Untrusted<'static>,
 }
 
 #[derive(Template)]
@@ -66,8 +66,8 @@ struct Row {
 struct OneEntry {
     frame: Frame,
     row: Row,
-    request: Option<Foreign<'static>>,
-    details: Vec<(Foreign<'static>, Foreign<'static>)>,
+    request: Option<Untrusted<'static>>,
+    details: Vec<(Untrusted<'static>, Untrusted<'static>)>,
     secrets: Vec<String>,
     prev: String,
     raw: String,
@@ -79,7 +79,7 @@ struct OneEntry {
 #[template(path = "console/verified.html")]
 struct VerifiedPage {
     frame: Frame,
-    problem: Option<Foreign<'static>>,
+    problem: Option<Untrusted<'static>>,
     entries: u64,
     last: u64,
     head: String,
@@ -104,7 +104,7 @@ fn outcome_of(text: &str) -> Option<Outcome> {
 }
 
 /// A time of the query.
-pub(super) fn moment(session: &Session, name: &str) -> Result<Option<Timestamp>> {
+pub(super) fn time_of(session: &Session, name: &str) -> Result<Option<Timestamp>> {
     let Some(text) = session.query(name) else { return Ok(None) };
     // A day alone is its beginning.
     let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
@@ -121,8 +121,8 @@ fn filter(session: &Session) -> Result<Filter> {
         action: session.query("action").map(str::parse).transpose()?,
         object: text("object"),
         outcome: session.query("outcome").and_then(outcome_of),
-        since: moment(session, "since")?,
-        until: moment(session, "until")?,
+        since: time_of(session, "since")?,
+        until: time_of(session, "until")?,
         references: text("reference").map(|given| given.split(',').map(str::to_owned).collect()).unwrap_or_default(),
     })
 }
@@ -166,7 +166,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         may_find: session.may(scopes::AUDIT_FIND_SECRET),
         // A log whose end cannot be read has pages nevertheless.
         head: app.store.checkpoint(None).ok(),
-        same: Same::of(&session, "GET", "/audit", None, &["audit", "show"]),
+        equivalents: Equivalents::of(&session, "GET", "/audit", None, &["audit", "show"]),
     }))
 }
 
@@ -194,12 +194,12 @@ fn row(entry: &Entry<'_>, now: Timestamp) -> Row {
     let reason = entry.details.get("reason").and_then(Value::as_str).unwrap_or_default();
     Row {
         seq: entry.seq,
-        time: Moment { at: entry.time, now },
-        actor: Foreign::of(entry.actor.to_string()),
-        action: Foreign::of(entry.action.to_string()),
-        object: Foreign::of(entry.object.to_string()),
+        time: TimeTag { at: entry.time, now },
+        actor: Untrusted::of(entry.actor.to_string()),
+        action: Untrusted::of(entry.action.to_string()),
+        object: Untrusted::of(entry.object.to_string()),
         outcome: State { tone, word: word.into() },
-        reason: Foreign::of(reason.to_owned()),
+        reason: Untrusted::of(reason.to_owned()),
     }
 }
 
@@ -218,11 +218,11 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     Ok(page(&OneEntry {
         frame: Frame::of(&app, &session, format!("Audit entry {seq}")).await,
         row: row(&entry, session.now),
-        request: entry.request_id.as_ref().map(|id| Foreign::of(id.to_string())),
+        request: entry.request_id.as_ref().map(|id| Untrusted::of(id.to_string())),
         details: entry
             .details
             .iter()
-            .map(|(name, value)| (Foreign::of(name.clone()), Foreign::of(text(value))))
+            .map(|(name, value)| (Untrusted::of(name.clone()), Untrusted::of(text(value))))
             .collect(),
         secrets: entry.secrets.clone(),
         prev: entry.prev.to_string(),
@@ -260,7 +260,7 @@ pub async fn verify(app: App, session: Session, _: CheckedForm<Nothing>) -> Resu
             VerifiedPage { frame, problem: None, entries, last: head.seq, head: head.hash_hex(), signing_key }
         }
         Err(error) => {
-            let problem = Some(Foreign::of(error.message().to_owned()));
+            let problem = Some(Untrusted::of(error.message().to_owned()));
             VerifiedPage { frame, problem, entries: 0, last: 0, head: String::new(), signing_key }
         }
     }))

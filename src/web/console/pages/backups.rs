@@ -13,10 +13,10 @@ use crate::domain::backups::Fate;
 use crate::store::Listed;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// Bytes of a file that are read at once.
@@ -44,7 +44,7 @@ const BACKUPS: Table<Backup> = Table {
         Column {
             name: "made",
             title: "Made",
-            cell: |(listed, _)| Cell::moment(listed.label.as_ref().map(|label| label.made)),
+            cell: |(listed, _)| Cell::time(listed.label.as_ref().map(|label| label.made)),
         },
         Column { name: "bytes", title: "Bytes", cell: |(listed, _)| Cell::number(listed.len) },
         Column {
@@ -52,8 +52,8 @@ const BACKUPS: Table<Backup> = Table {
             title: "Last entry",
             cell: |(listed, _)| Cell::number(listed.label.as_ref().map_or(0, |label| label.last_entry)),
         },
-        Column { name: "verified", title: "Verified", cell: |(_, fate)| Cell::moment(fate.verified) },
-        Column { name: "drilled", title: "Tried", cell: |(_, fate)| Cell::moment(fate.drilled) },
+        Column { name: "verified", title: "Verified", cell: |(_, fate)| Cell::time(fate.verified) },
+        Column { name: "drilled", title: "Tried", cell: |(_, fate)| Cell::time(fate.drilled) },
     ],
     sort: "-name",
     select: None,
@@ -67,7 +67,7 @@ struct List {
     table: View,
     every: String,
     may_take: bool,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 #[derive(Template)]
@@ -76,17 +76,17 @@ struct Page {
     frame: Frame,
     name: String,
     state: State,
-    problem: Option<Foreign<'static>>,
+    problem: Option<Untrusted<'static>>,
     bytes: u64,
-    made: Option<Moment>,
+    made: Option<TimeTag>,
     last_entry: u64,
     head: String,
     key_id: String,
-    verified: Option<Moment>,
-    drilled: Option<Moment>,
+    verified: Option<TimeTag>,
+    drilled: Option<TimeTag>,
     may_verify: bool,
     may_download: bool,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 fn state((listed, fate): &Backup) -> State {
@@ -119,7 +119,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
             table,
             every: crate::web::console::kit::text::span(app.backups.period()),
             may_take: session.may(scopes::BACKUP_TAKE),
-            same: Same::of(&session, "POST", "/backups", None, &["backup", "now"]),
+            equivalents: Equivalents::of(&session, "POST", "/backups", None, &["backup", "now"]),
         })),
     }
 }
@@ -128,21 +128,27 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let (listed, fate) = found(&app, &session).await?;
     let name = listed.name.clone();
-    let moment = |at| Moment { at, now: session.now };
+    let time = |at| TimeTag { at, now: session.now };
     let label = listed.label.as_ref();
     Ok(page(&Page {
         frame: Frame::of(&app, &session, name.clone()).await,
-        problem: problem(&listed, &fate).map(Foreign::of),
+        problem: problem(&listed, &fate).map(Untrusted::of),
         bytes: listed.len,
-        made: label.map(|label| moment(label.made)),
+        made: label.map(|label| time(label.made)),
         last_entry: label.map_or(0, |label| label.last_entry),
         head: label.map(|label| label.head.clone()).unwrap_or_default(),
         key_id: label.map(|label| label.key_id.clone()).unwrap_or_default(),
-        verified: fate.verified.map(moment),
-        drilled: fate.drilled.map(moment),
+        verified: fate.verified.map(time),
+        drilled: fate.drilled.map(time),
         may_verify: session.may(scopes::BACKUP_VERIFY),
         may_download: session.may(scopes::BACKUP_DOWNLOAD),
-        same: Same::of(&session, "POST", &format!("/backups/{name}/verify"), None, &["backup", "verify", &name]),
+        equivalents: Equivalents::of(
+            &session,
+            "POST",
+            &format!("/backups/{name}/verify"),
+            None,
+            &["backup", "verify", &name],
+        ),
         state: state(&(listed, fate)),
         name,
     }))
@@ -182,7 +188,7 @@ pub async fn plan_download(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Download",
         back: format!("/backups/{name}"),
-        same: Same::none(),
+        equivalents: Equivalents::none(),
     };
     plan::ask(&app, &session, plan).await
 }

@@ -8,9 +8,9 @@ use crate::domain::auth::scopes;
 use crate::web::console::kit::finding::Row;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 #[derive(Template)]
@@ -18,21 +18,21 @@ use crate::web::state::App;
 struct Page {
     frame: Frame,
     state: State,
-    health: Foreign<'static>,
+    health: Untrusted<'static>,
     /// Where it is, by the settings: what, and the value.
     places: Vec<(&'static str, String)>,
     /// Who we are, as far as it is known; nothing without a broker.
     us: Option<Us>,
     findings: Vec<Row>,
     may_rotate: bool,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 struct Us {
-    acting: Foreign<'static>,
+    acting: Untrusted<'static>,
     is_ours: bool,
     is_refused: bool,
-    rotated: Option<Moment>,
+    rotated: Option<TimeTag>,
     incoming: Option<String>,
 }
 
@@ -42,9 +42,9 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let (tone, word) = if health.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
     let us = app.administrator.show().ok().map(|shown| Us {
         is_ours: shown.active.as_ref().is_some_and(|active| active.as_str() == shown.acting),
-        acting: Foreign::of(shown.acting),
+        acting: Untrusted::of(shown.acting),
         is_refused: shown.is_refused,
-        rotated: shown.rotated.map(|at| Moment { at, now: session.now }),
+        rotated: shown.rotated.map(|at| TimeTag { at, now: session.now }),
         incoming: shown.incoming.map(|name| name.to_string()),
     });
     let findings = app.health.diagnose_broker(health.is_ok()).await.into_iter().map(Row::from).collect();
@@ -52,11 +52,11 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         frame: Frame::of(&app, &session, "Broker").await,
         state: State { tone, word: word.into() },
         places: places(&app),
-        health: Foreign::of(health.unwrap_or_else(|problem| problem)),
+        health: Untrusted::of(health.unwrap_or_else(|problem| problem)),
         may_rotate: us.is_some() && session.may(scopes::BROKER_ROTATE),
         us,
         findings,
-        same: Same::of(&session, "GET", "/broker", None, &["broker", "show"]),
+        equivalents: Equivalents::of(&session, "GET", "/broker", None, &["broker", "show"]),
     }))
 }
 
@@ -92,7 +92,7 @@ pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Rotate now",
         back: "/broker".to_owned(),
-        same: Same::of(&session, "POST", "/broker/rotate", None, &["broker", "rotate"]),
+        equivalents: Equivalents::of(&session, "POST", "/broker/rotate", None, &["broker", "rotate"]),
     };
     plan::ask(&app, &session, plan).await
 }

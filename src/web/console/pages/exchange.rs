@@ -7,10 +7,10 @@ use crate::base::Result;
 use crate::domain::guard::{ExchangeNow, SeenBinding};
 use crate::ports::broker::Destination;
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
-use crate::web::console::kit::text::Foreign;
+use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
 const BINDINGS: Table<SeenBinding> = Table {
@@ -31,12 +31,12 @@ const BINDINGS: Table<SeenBinding> = Table {
 #[template(path = "console/exchange.html")]
 struct Page {
     frame: Frame,
-    name: Foreign<'static>,
+    name: Untrusted<'static>,
     namespace: String,
-    kind: Foreign<'static>,
+    kind: Untrusted<'static>,
     bindings: usize,
     table: View,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 /// The page of an exchange.
@@ -70,11 +70,17 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         Shown::View(table) => Ok(page(&Page {
             frame: Frame::of(&app, &session, "Exchange").await,
             namespace: namespace.to_string(),
-            kind: Foreign::of(told.kind.unwrap_or_else(|| "not told".to_owned())),
+            kind: Untrusted::of(told.kind.unwrap_or_else(|| "not told".to_owned())),
             bindings: count,
             table,
-            same: Same::of(&session, "GET", &home(&told.name), None, &["connection", "bindings", &told.name]),
-            name: Foreign::of(told.name),
+            equivalents: Equivalents::of(
+                &session,
+                "GET",
+                &home(&told.name),
+                None,
+                &["connection", "bindings", &told.name],
+            ),
+            name: Untrusted::of(told.name),
         })),
     }
 }

@@ -7,10 +7,10 @@ use super::audit;
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::history::{self, End, History, Holding, HoldingKind, Wanted};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
-use crate::web::console::kit::text::{Moment, Tone};
+use crate::web::console::kit::text::{TimeTag, Tone};
 use crate::web::state::App;
 
 const HELD: Table<Holding> = Table {
@@ -30,8 +30,8 @@ const HELD: Table<Holding> = Table {
             cell: |held| Cell::text(&held.holder).to(format!("/held?holder={}", encoded(&held.holder))),
         },
         Column { name: "from", title: "Address", cell: |held| Cell::text(held.from.clone().unwrap_or_default()) },
-        Column { name: "since", title: "Since", cell: |held| Cell::moment(held.since) },
-        Column { name: "until", title: "Until", cell: |held| Cell::moment(held.until.map(|(until, _)| until)) },
+        Column { name: "since", title: "Since", cell: |held| Cell::time(held.since) },
+        Column { name: "until", title: "Until", cell: |held| Cell::time(held.until.map(|(until, _)| until)) },
         Column { name: "ended", title: "End", cell: end },
     ],
     sort: "-since",
@@ -48,9 +48,9 @@ struct Page {
     holder: String,
     table: Option<View>,
     more: bool,
-    begins: Option<Moment>,
+    begins: Option<TimeTag>,
     unreadable: u64,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 fn kind(held: &Holding) -> Cell {
@@ -73,7 +73,7 @@ fn end(held: &Holding) -> Cell {
 /// At a moment, or of a thing or a holder over time; by default, now.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let text = |name| session.query(name).map(str::to_owned);
-    let (object, holder, time) = (text("object"), text("holder"), audit::moment(&session, "time")?);
+    let (object, holder, time) = (text("object"), text("holder"), audit::time_of(&session, "time")?);
     let is_over_time = time.is_none() && (object.is_some() || holder.is_some());
     let at = if is_over_time { None } else { Some(time.unwrap_or(session.now)) };
     let wanted = Wanted { object: object.clone(), holder: holder.clone(), since: at, until: at };
@@ -93,9 +93,9 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         holder: holder.unwrap_or_default(),
         table: Some(table),
         more,
-        begins: begins.filter(|begins| begins.time > asked).map(|begins| Moment { at: begins.time, now: session.now }),
+        begins: begins.filter(|begins| begins.time > asked).map(|begins| TimeTag { at: begins.time, now: session.now }),
         unreadable,
-        same: Same::of(
+        equivalents: Equivalents::of(
             &session,
             "GET",
             &format!("/audit/at?time={}", at.unwrap_or(session.now)),

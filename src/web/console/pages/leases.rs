@@ -11,7 +11,7 @@ use crate::domain::leases::{Filter, Kind, Lease, Revocation};
 use crate::proto::formats;
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
 use crate::web::state::App;
@@ -48,9 +48,9 @@ const LEASES: Table<Lease> = Table {
             title: "From",
             cell: |lease| Cell::text(lease.from.map_or_else(String::new, |address| address.to_string())),
         },
-        Column { name: "first", title: "Lent first", cell: |lease| Cell::moment(lease.since) },
-        Column { name: "until", title: "Until", cell: |lease| Cell::moment(lease.until) },
-        Column { name: "used", title: "Last used", cell: |lease| Cell::moment(lease.last_used) },
+        Column { name: "first", title: "Lent first", cell: |lease| Cell::time(lease.since) },
+        Column { name: "until", title: "Until", cell: |lease| Cell::time(lease.until) },
+        Column { name: "used", title: "Last used", cell: |lease| Cell::time(lease.last_used) },
     ],
     sort: "what",
     select: None,
@@ -66,7 +66,7 @@ struct List {
     /// The page that plans to revoke what fits, for who may and where something says which.
     revoke: Option<String>,
     left_out: usize,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 fn named(lease: &Lease) -> Cell {
@@ -158,7 +158,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
                 revoke: (is_narrow && session.may(scopes::LEASE_REVOKE))
                     .then(|| format!("{}/leases/revoke{}", session.root, query(&given))),
                 left_out,
-                same: Same::of(&session, "GET", path.trim_end_matches('?'), None, &words),
+                equivalents: Equivalents::of(&session, "GET", path.trim_end_matches('?'), None, &words),
                 table,
             }))
         }
@@ -195,7 +195,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
         back: format!("/leases{}", query(&given)),
         fields: given,
         button: "Revoke",
-        same: Same::of(&session, "POST", "/leases/revoke", Some(&body), &words),
+        equivalents: Equivalents::of(&session, "POST", "/leases/revoke", Some(&body), &words),
     };
     plan::ask(&app, &session, plan).await
 }

@@ -8,10 +8,10 @@ use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::loops::Status;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// Lines of a plan that are shown; the command shows them all.
@@ -30,9 +30,9 @@ const LOOPS: Table<Status> = Table {
                 Cell::state(tone, word)
             },
         },
-        Column { name: "last", title: "Last run", cell: |each| Cell::moment(each.last_run) },
+        Column { name: "last", title: "Last run", cell: |each| Cell::time(each.last_run) },
         Column { name: "took", title: "Took, ms", cell: |each| Cell::number(each.last_took_ms) },
-        Column { name: "next", title: "Next run", cell: |each| Cell::moment((!each.paused).then_some(each.due)) },
+        Column { name: "next", title: "Next run", cell: |each| Cell::time((!each.paused).then_some(each.due)) },
         Column { name: "said", title: "What it said", cell: |each| Cell::text(said(each)) },
     ],
     sort: "",
@@ -45,7 +45,7 @@ const LOOPS: Table<Status> = Table {
 struct List {
     frame: Frame,
     table: View,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 #[derive(Template)]
@@ -54,18 +54,18 @@ struct Page {
     frame: Frame,
     status: Status,
     state: State,
-    last_run: Option<Moment>,
-    last_success: Option<Moment>,
-    due: Moment,
-    report: Foreign<'static>,
-    error: Option<Foreign<'static>>,
-    brake: Option<Foreign<'static>>,
+    last_run: Option<TimeTag>,
+    last_success: Option<TimeTag>,
+    due: TimeTag,
+    report: Untrusted<'static>,
+    error: Option<Untrusted<'static>>,
+    brake: Option<Untrusted<'static>>,
     /// What a run would do, line by line; or why that is not known.
-    plan: std::result::Result<Vec<Foreign<'static>>, Foreign<'static>>,
+    plan: std::result::Result<Vec<Untrusted<'static>>, Untrusted<'static>>,
     may_run: bool,
     may_pause: bool,
     may_release: bool,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 /// How a loop is.
@@ -93,8 +93,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     match LOOPS.show(&session, app.loops.list()?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => {
-            let same = Same::of(&session, "GET", "/loops", None, &["loop", "list"]);
-            Ok(page(&List { frame: Frame::of(&app, &session, "Loops").await, table, same }))
+            let equivalents = Equivalents::of(&session, "GET", "/loops", None, &["loop", "list"]);
+            Ok(page(&List { frame: Frame::of(&app, &session, "Loops").await, table, equivalents }))
         }
     }
 }
@@ -109,26 +109,26 @@ fn found(app: &App, session: &Session) -> Result<Status> {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let status = found(&app, &session)?;
     let name = status.name;
-    let lines = |text: String| -> Vec<Foreign<'static>> {
-        text.lines().take(LINES_MAX).map(|line| Foreign::of(line.to_owned())).collect()
+    let lines = |text: String| -> Vec<Untrusted<'static>> {
+        text.lines().take(LINES_MAX).map(|line| Untrusted::of(line.to_owned())).collect()
     };
-    let plan = app.loops.plan(name).await.map(lines).map_err(|error| Foreign::of(error.message().to_owned()));
-    let moment = |at| Moment { at, now: session.now };
+    let plan = app.loops.plan(name).await.map(lines).map_err(|error| Untrusted::of(error.message().to_owned()));
+    let time = |at| TimeTag { at, now: session.now };
     let may = |scope: RequiredScope| session.may(scope.on(name));
     Ok(page(&Page {
         frame: Frame::of(&app, &session, format!("Loop {name}")).await,
         state: state(&status),
-        last_run: status.last_run.map(moment),
-        last_success: status.last_success.map(moment),
-        due: moment(status.due),
-        report: Foreign::of(status.last_report.clone()),
-        error: (!status.last_error.is_empty()).then(|| Foreign::of(status.last_error.clone())),
-        brake: status.brake.clone().map(Foreign::of),
+        last_run: status.last_run.map(time),
+        last_success: status.last_success.map(time),
+        due: time(status.due),
+        report: Untrusted::of(status.last_report.clone()),
+        error: (!status.last_error.is_empty()).then(|| Untrusted::of(status.last_error.clone())),
+        brake: status.brake.clone().map(Untrusted::of),
         plan,
         may_run: may(scopes::LOOP_RUN),
         may_pause: may(scopes::LOOP_PAUSE),
         may_release: may(scopes::LOOP_RELEASE),
-        same: Same::of(&session, "GET", &format!("/loops/{name}/plan"), None, &["loop", "plan", name]),
+        equivalents: Equivalents::of(&session, "GET", &format!("/loops/{name}/plan"), None, &["loop", "plan", name]),
         status,
     }))
 }
@@ -176,7 +176,7 @@ pub async fn plan_release(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Release the brake",
         back: back(&status),
-        same: Same::of(&session, "POST", &path, None, &["loop", "release", name]),
+        equivalents: Equivalents::of(&session, "POST", &path, None, &["loop", "release", name]),
         action: path,
     };
     plan::ask(&app, &session, plan).await

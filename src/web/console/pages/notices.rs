@@ -9,10 +9,10 @@ use crate::domain::auth::scopes;
 use crate::domain::notices::{End, Filter, Listed, NoticeId, State};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
-use crate::web::console::kit::text::{Foreign, Moment, State as Word, Tone};
+use crate::web::console::kit::text::{State as Word, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// Notices that one page looks through, newest first.
@@ -45,7 +45,7 @@ const NOTICES: Table<Listed> = Table {
                 Cell::text(to.join(", "))
             },
         },
-        Column { name: "posted", title: "Posted", cell: |notice| Cell::moment(notice.posted) },
+        Column { name: "posted", title: "Posted", cell: |notice| Cell::time(notice.posted) },
     ],
     sort: "-posted",
     select: None,
@@ -66,11 +66,11 @@ struct List {
 struct Page {
     frame: Frame,
     id: String,
-    subject: Foreign<'static>,
-    about: Foreign<'static>,
-    kind: Foreign<'static>,
-    posted: Moment,
-    body: Vec<Foreign<'static>>,
+    subject: Untrusted<'static>,
+    about: Untrusted<'static>,
+    kind: Untrusted<'static>,
+    posted: TimeTag,
+    body: Vec<Untrusted<'static>>,
     deliveries: Vec<Delivery>,
     is_dead: bool,
     may_resend: bool,
@@ -78,10 +78,10 @@ struct Page {
 }
 
 struct Delivery {
-    to: Foreign<'static>,
+    to: Untrusted<'static>,
     state: Word,
-    at: Option<Moment>,
-    remark: Foreign<'static>,
+    at: Option<TimeTag>,
+    remark: Untrusted<'static>,
 }
 
 fn word(state: &State) -> (Tone, &'static str) {
@@ -130,17 +130,17 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let listed = letter.listed;
     let is_dead = listed.deliveries.iter().any(|(_, state)| matches!(state, State::Over(End::Dead { .. })));
     let delivery = |(channel, state): &(_, State)| {
-        let moment = |at| Some(Moment { at, now: session.now });
+        let time = |at| Some(TimeTag { at, now: session.now });
         let (at, remark) = match state {
             State::Pending => (None, String::new()),
-            State::Retrying { attempts, due, fault } => (moment(*due), format!("tried {attempts} times: {fault}")),
-            State::Over(End::Delivered { at, by }) => (moment(*at), format!("by {by}")),
-            State::Over(End::Gathered { at, into }) => (moment(*at), format!("in notice {into}")),
-            State::Over(End::Dead { at, attempts, fault }) => (moment(*at), format!("tried {attempts} times: {fault}")),
+            State::Retrying { attempts, due, fault } => (time(*due), format!("tried {attempts} times: {fault}")),
+            State::Over(End::Delivered { at, by }) => (time(*at), format!("by {by}")),
+            State::Over(End::Gathered { at, into }) => (time(*at), format!("in notice {into}")),
+            State::Over(End::Dead { at, attempts, fault }) => (time(*at), format!("tried {attempts} times: {fault}")),
         };
         let (tone, name) = word(state);
         let to = ToString::to_string(channel as &crate::domain::notices::Channel);
-        Delivery { to: Foreign::of(to), state: Word { tone, word: name.into() }, at, remark: Foreign::of(remark) }
+        Delivery { to: Untrusted::of(to), state: Word { tone, word: name.into() }, at, remark: Untrusted::of(remark) }
     };
     Ok(page(&Page {
         frame: Frame::of(&app, &session, "Notice").await,
@@ -148,11 +148,11 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         may_drop: is_dead && session.may(scopes::NOTICE_DROP.on(&id)),
         id: id.to_string(),
         deliveries: listed.deliveries.iter().map(delivery).collect(),
-        subject: Foreign::of(listed.subject),
-        about: Foreign::of(listed.about),
-        kind: Foreign::of(listed.kind),
-        posted: Moment { at: listed.posted, now: session.now },
-        body: letter.body.lines().map(|line| Foreign::of(line.to_owned())).collect(),
+        subject: Untrusted::of(listed.subject),
+        about: Untrusted::of(listed.about),
+        kind: Untrusted::of(listed.kind),
+        posted: TimeTag { at: listed.posted, now: session.now },
+        body: letter.body.lines().map(|line| Untrusted::of(line.to_owned())).collect(),
         is_dead,
     }))
 }
@@ -194,7 +194,7 @@ pub async fn plan_drop(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Drop it",
         back: format!("/notices/{id}"),
-        same: Same::none(),
+        equivalents: Equivalents::none(),
     };
     plan::ask(&app, &session, plan).await
 }

@@ -15,7 +15,7 @@ use crate::domain::tally;
 use crate::web::console::kit::chart::Chart;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone, distance};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted, distance};
 use crate::web::state::App;
 
 /// Rotations that are told beforehand.
@@ -28,14 +28,14 @@ struct Overview {
     rows: Vec<Row>,
     attention: Vec<Attention>,
     cards: Vec<Card>,
-    next: Vec<(String, Moment)>,
+    next: Vec<(String, TimeTag)>,
     lent: Chart,
 }
 
 struct Row {
     name: &'static str,
     state: State,
-    text: Foreign<'static>,
+    text: Untrusted<'static>,
 }
 
 /// A figure, and the page about it.
@@ -49,7 +49,7 @@ struct Card {
 impl From<Check> for Row {
     fn from(check: Check) -> Self {
         let (tone, word) = if check.state.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
-        let text = Foreign::of(check.state.unwrap_or_else(|problem| problem));
+        let text = Untrusted::of(check.state.unwrap_or_else(|problem| problem));
         Self { name: check.name, state: State { tone, word: word.into() }, text }
     }
 }
@@ -94,7 +94,7 @@ fn told<N: std::fmt::Display + Default + PartialEq>(counts: impl IntoIterator<It
 }
 
 fn row(name: &'static str, (tone, word): (Tone, &'static str), text: String) -> Row {
-    Row { name, state: State { tone, word: word.into() }, text: Foreign::of(text) }
+    Row { name, state: State { tone, word: word.into() }, text: Untrusted::of(text) }
 }
 
 /// How the loops are.
@@ -126,12 +126,12 @@ fn mail(app: &App, picture: &Picture) -> Row {
 /// What was lent in each hour of the last day.
 fn lent(app: &App, session: &Session) -> Result<Chart> {
     let hours = tally::last_hours(&app.store, session.now)?.into_iter();
-    let counts = hours.map(|(at, lent)| (Moment { at, now: session.now }, [lent.namespaces, lent.hosts]));
+    let counts = hours.map(|(at, lent)| (TimeTag { at, now: session.now }, [lent.namespaces, lent.hosts]));
     Ok(Chart::of("Lent per hour", ["claims of namespaces", "credentials of hosts"], &counts.collect::<Vec<_>>()))
 }
 
 /// How many there are, and those that rotate next.
-fn namespaces(app: &App, session: &Session) -> Result<(Card, Vec<(String, Moment)>)> {
+fn namespaces(app: &App, session: &Session) -> Result<(Card, Vec<(String, TimeTag)>)> {
     let Outlook { phases, next } = app.namespaces.outlook(NEXT_MAX)?;
     let card = Card {
         name: "Namespaces",
@@ -139,6 +139,6 @@ fn namespaces(app: &App, session: &Session) -> Result<(Card, Vec<(String, Moment
         figure: phases.iter().map(|(_, count)| count).sum::<usize>().to_string(),
         remark: told(phases.map(|(phase, count)| (phase_word(phase), count))),
     };
-    let next = next.into_iter().map(|(at, name)| (name, Moment { at, now: session.now }));
+    let next = next.into_iter().map(|(at, name)| (name, TimeTag { at, now: session.now }));
     Ok((card, next.collect()))
 }

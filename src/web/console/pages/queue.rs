@@ -13,10 +13,10 @@ use crate::domain::guard::QueueNow;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::line::Line;
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::encoded;
-use crate::web::console::kit::text::{Foreign, Moment, State as Word};
+use crate::web::console::kit::text::{State as Word, TimeTag, Untrusted};
 use crate::web::state::App;
 
 /// How long a queue may be exempted from its page; a rule can have any end.
@@ -26,21 +26,21 @@ const EXEMPTIONS: [(&str, &str); 4] = [("1", "1 hour"), ("24", "1 day"), ("168",
 #[template(path = "console/queue.html")]
 struct Page {
     frame: Frame,
-    name: Foreign<'static>,
+    name: Untrusted<'static>,
     path: String,
     namespace: String,
     facts: Vec<(&'static str, String)>,
     health: Option<Word>,
-    counted: Option<Moment>,
-    warning: Option<Moment>,
-    deletion: Option<Moment>,
-    exempt_until: Option<Moment>,
+    counted: Option<TimeTag>,
+    warning: Option<TimeTag>,
+    deletion: Option<TimeTag>,
+    exempt_until: Option<TimeTag>,
     line: Option<Line>,
     exemptions: &'static [(&'static str, &'static str)],
     may_exempt: bool,
     may_purge: bool,
     may_delete: bool,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 fn home(name: &str) -> String {
@@ -55,7 +55,7 @@ fn told(count: Option<u64>) -> String {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let QueueNow { namespace, told: queue, seen } = app.guard.queue(session.param("queue")).await?;
     let name = queue.name.clone();
-    let moment = |at| Moment { at, now: session.now };
+    let time = |at| TimeTag { at, now: session.now };
     let forecast = seen.as_ref().and_then(|seen| Some((seen.counted, seen.forecast?)));
     let limits = seen.as_ref().map(|seen| seen.limits);
     let mut facts = vec![
@@ -84,18 +84,18 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
             let (tone, word) = state(seen.health);
             Word { tone, word: word.into() }
         }),
-        counted: seen.as_ref().map(|seen| moment(seen.counted)),
-        warning: forecast.map(|(counted, forecast)| moment(counted.plus(forecast.to_warning))),
-        deletion: forecast.map(|(counted, forecast)| moment(counted.plus(forecast.to_deletion))),
-        exempt_until: limits.and_then(|limits| limits.exempt_until).filter(|until| session.now < *until).map(moment),
+        counted: seen.as_ref().map(|seen| time(seen.counted)),
+        warning: forecast.map(|(counted, forecast)| time(counted.plus(forecast.to_warning))),
+        deletion: forecast.map(|(counted, forecast)| time(counted.plus(forecast.to_deletion))),
+        exempt_until: limits.and_then(|limits| limits.exempt_until).filter(|until| session.now < *until).map(time),
         line: seen.as_ref().and_then(|seen| Line::of(&seen.counts)),
         exemptions: &EXEMPTIONS,
         may_exempt: may(scopes::QUEUE_RULE),
         may_purge: may(scopes::QUEUE_PURGE),
         may_delete: may(scopes::QUEUE_DELETE),
-        same: Same::of(&session, "GET", &path, None, &["queue", "show", &name]),
+        equivalents: Equivalents::of(&session, "GET", &path, None, &["queue", "show", &name]),
         path,
-        name: Foreign::of(name),
+        name: Untrusted::of(name),
     }))
 }
 
@@ -122,7 +122,7 @@ pub async fn plan_end(app: App, session: Session) -> Result<Response> {
     let queue = app.guard.queue(session.param("queue")).await?;
     let (name, path) = (&queue.told.name, home(&queue.told.name));
     let messages = told(queue.told.messages);
-    let (title, deed, button, effects) = if session.path.ends_with("/purge") {
+    let (title, verb, button, effects) = if session.path.ends_with("/purge") {
         let effects = vec![
             format!("The messages of {name} that wait are thrown away: {messages} are in it now."),
             "Those that a consumer has in hand stay. The queue and its bindings stay.".to_owned(),
@@ -135,13 +135,13 @@ pub async fn plan_end(app: App, session: Session) -> Result<Response> {
         ];
         ("Delete a queue", "delete", "Delete it", effects)
     };
-    let action = format!("{path}/{deed}");
-    let words = ["queue", deed, name.as_str(), "--reason", "why"];
+    let action = format!("{path}/{verb}");
+    let words = ["queue", verb, name.as_str(), "--reason", "why"];
     let plan = Plan {
         title: title.to_owned(),
         effects,
         weight: Weight::Destroys,
-        same: Same::of(&session, "POST", &action, Some(r#"{"reason":"why"}"#), &words),
+        equivalents: Equivalents::of(&session, "POST", &action, Some(r#"{"reason":"why"}"#), &words),
         action,
         fields: Vec::new(),
         button,

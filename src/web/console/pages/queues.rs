@@ -10,10 +10,10 @@ use crate::domain::guard::{Pattern, QueueHealth, QueueRule, SeenQueue};
 use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
-use crate::web::console::kit::text::{Moment, Tone};
+use crate::web::console::kit::text::{TimeTag, Tone};
 use crate::web::state::App;
 
 /// Columns that cost a look for each row.
@@ -50,12 +50,12 @@ const QUEUES: Table<SeenQueue> = Table {
         Column {
             name: "warning",
             title: "Warning",
-            cell: |queue| Cell::moment(queue.forecast.map(|forecast| queue.counted.plus(forecast.to_warning))),
+            cell: |queue| Cell::time(queue.forecast.map(|forecast| queue.counted.plus(forecast.to_warning))),
         },
         Column {
             name: "deletion",
             title: "Deletion",
-            cell: |queue| Cell::moment(queue.forecast.map(|forecast| queue.counted.plus(forecast.to_deletion))),
+            cell: |queue| Cell::time(queue.forecast.map(|forecast| queue.counted.plus(forecast.to_deletion))),
         },
         Column { name: "warn", title: "Warned over", cell: |queue| Cell::number(queue.limits.warn) },
         Column { name: "delete", title: "Deleted over", cell: |queue| Cell::number(queue.limits.delete) },
@@ -77,7 +77,7 @@ const RULES: Table<(Pattern, QueueRule)> = Table {
         Column { name: "delete", title: "Deleted over", cell: |(_, rule)| count(rule.delete_messages) },
         Column { name: "unconsumed", title: "Unconsumed, s", cell: |(_, rule)| count(rule.unconsumed_seconds) },
         Column { name: "grace", title: "Grace, s", cell: |(_, rule)| Cell::number(rule.grace_seconds) },
-        Column { name: "exempt", title: "Exempt until", cell: |(_, rule)| Cell::moment(rule.exempt_until) },
+        Column { name: "exempt", title: "Exempt until", cell: |(_, rule)| Cell::time(rule.exempt_until) },
         Column { name: "remark", title: "Remark", cell: |(_, rule)| Cell::text(&rule.remark) },
         Column {
             name: "remove",
@@ -99,9 +99,9 @@ const RULES: Table<(Pattern, QueueRule)> = Table {
 #[template(path = "console/queues.html")]
 struct List {
     frame: Frame,
-    last_pass: Option<Moment>,
+    last_pass: Option<TimeTag>,
     table: View,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 #[derive(Template)]
@@ -110,7 +110,7 @@ struct Rules {
     frame: Frame,
     table: View,
     may_set: bool,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 /// How a queue is, in a word.
@@ -142,9 +142,9 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Queues").await,
-            last_pass: app.guard.last_pass()?.map(|at| Moment { at, now: session.now }),
+            last_pass: app.guard.last_pass()?.map(|at| TimeTag { at, now: session.now }),
             table,
-            same: Same::of(&session, "GET", "/loops/monitor/plan", None, &["loop", "plan", "monitor"]),
+            equivalents: Equivalents::of(&session, "GET", "/loops/monitor/plan", None, &["loop", "plan", "monitor"]),
         })),
     }
 }
@@ -157,7 +157,7 @@ pub async fn rules(app: App, session: Session) -> Result<Response> {
             frame: Frame::of(&app, &session, "Queue rules").await,
             table,
             may_set: session.may(scopes::QUEUE_RULE.for_all()),
-            same: Same::of(&session, "GET", "/queues/rules", None, &["queue", "rules"]),
+            equivalents: Equivalents::of(&session, "GET", "/queues/rules", None, &["queue", "rules"]),
         })),
     }
 }
@@ -219,7 +219,7 @@ pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Remove the rule",
         back: "/queue-rules".to_owned(),
-        same: Same::of(&session, "DELETE", &path, None, &command),
+        equivalents: Equivalents::of(&session, "DELETE", &path, None, &command),
     };
     plan::ask(&app, &session, plan).await
 }

@@ -12,11 +12,11 @@ use crate::proto::roles::Role;
 use crate::proto::scopes::satisfies;
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, encoded};
-use crate::web::console::kit::text::Foreign;
+use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
 const ROLES: Table<Role> = Table {
@@ -39,12 +39,12 @@ const ROLES: Table<Role> = Table {
 #[template(path = "console/role.html")]
 struct RolePage {
     frame: Frame,
-    id: Foreign<'static>,
-    scopes: Vec<Foreign<'static>>,
-    holders: Vec<(Foreign<'static>, String)>,
+    id: Untrusted<'static>,
+    scopes: Vec<Untrusted<'static>>,
+    holders: Vec<(Untrusted<'static>, String)>,
     /// Label and path of what the reader may do.
     actions: Vec<(&'static str, String)>,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 #[derive(Template)]
@@ -108,16 +108,16 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let Role { id, scopes } = role_of(&app, &session)?;
     let may_list = session.may(scopes::CLIENT_LIST);
     let holders = if may_list { holders(&app, &id)? } else { Vec::new() };
-    let client = |id: ClientId| (Foreign::of(id.to_string()), format!("/access/clients/{}", encoded(id.as_str())));
+    let client = |id: ClientId| (Untrusted::of(id.to_string()), format!("/access/clients/{}", encoded(id.as_str())));
     let actions = [("Change", "change", scopes::ROLE_CREATE), ("Delete", "delete", scopes::ROLE_DELETE)].into_iter();
     let actions = actions.filter(|(_, _, scope)| session.may(scope.on(&id)));
     Ok(page(&RolePage {
         frame: Frame::of(&app, &session, format!("Role {id}")).await,
-        scopes: scopes.iter().map(|scope| Foreign::of(scope.to_string())).collect(),
+        scopes: scopes.iter().map(|scope| Untrusted::of(scope.to_string())).collect(),
         holders: holders.into_iter().map(client).collect(),
         actions: actions.map(|(label, verb, _)| (label, format!("{}/{verb}", place(&id)))).collect(),
-        same: Same::of(&session, "GET", "/roles", None, &["role", "list"]),
-        id: Foreign::of(id.to_string()),
+        equivalents: Equivalents::of(&session, "GET", "/roles", None, &["role", "list"]),
+        id: Untrusted::of(id.to_string()),
     }))
 }
 
@@ -169,7 +169,7 @@ pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Re
         fields: [("role", id.to_string())].into_iter().chain(fields(&scopes)).collect(),
         button: "Make it now",
         back: "/access/roles".to_owned(),
-        same: same(&session, &id, &scopes),
+        equivalents: equivalents(&session, &id, &scopes),
     };
     plan::ask(&app, &session, plan).await
 }
@@ -178,10 +178,10 @@ fn fields(scopes: &[Scope]) -> [(&'static str, String); 2] {
     [("scopes", scope_list::write(scopes)), ("sure", "yes".to_owned())]
 }
 
-fn same(session: &Session, id: &RoleId, scopes: &[Scope]) -> Same {
+fn equivalents(session: &Session, id: &RoleId, scopes: &[Scope]) -> Equivalents {
     let mut words = vec!["role", "create", id.as_str()];
     words.extend(scope_list::words(scopes));
-    Same::of(session, "PUT", &api(id), Some(&json!({ "scopes": scopes }).to_string()), &words)
+    Equivalents::of(session, "PUT", &api(id), Some(&json!({ "scopes": scopes }).to_string()), &words)
 }
 
 /// The form that changes one.
@@ -216,7 +216,7 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         fields: fields(&scopes).into_iter().collect(),
         button: "Change it now",
         back: place(&id),
-        same: same(&session, &id, &scopes),
+        equivalents: equivalents(&session, &id, &scopes),
     };
     plan::ask(&app, &session, plan).await
 }
@@ -243,7 +243,7 @@ pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Delete now",
         back: place(&id),
-        same: Same::of(&session, "DELETE", &api(&id), None, &["role", "delete", id.as_str()]),
+        equivalents: Equivalents::of(&session, "DELETE", &api(&id), None, &["role", "delete", id.as_str()]),
     };
     plan::ask(&app, &session, plan).await
 }

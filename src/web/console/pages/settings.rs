@@ -9,10 +9,10 @@ use crate::base::Result;
 use crate::domain::health::Grade;
 use crate::web::console::kit::finding::Row;
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
-use crate::web::console::kit::text::{Foreign, Tone};
+use crate::web::console::kit::text::{Tone, Untrusted};
 use crate::web::state::{App, ShownSetting};
 
 const SETTINGS: Table<ShownSetting> = Table {
@@ -45,9 +45,9 @@ struct Settings {
     is_key_changing: bool,
     signing_key: String,
     certificates: Vec<Row>,
-    log: Vec<Foreign<'static>>,
+    log: Vec<Untrusted<'static>>,
     table: View,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 /// The settings; secrets are masked before they get here.
@@ -66,9 +66,9 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         is_key_changing,
         signing_key: app.store.signing_key(),
         certificates: certificates.collect(),
-        log: app.health.log_tail().into_iter().map(Foreign::of).collect(),
+        log: app.health.log_tail().into_iter().map(Untrusted::of).collect(),
         table,
-        same: Same::of(&session, "GET", "/settings", None, &["config"]),
+        equivalents: Equivalents::of(&session, "GET", "/settings", None, &["config"]),
     }))
 }
 

@@ -8,7 +8,7 @@ use crate::base::{Error, Result};
 use crate::domain::guard::{ExchangeNow, SeenConnection};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
 use crate::web::state::App;
@@ -35,7 +35,7 @@ const CONNECTIONS: Table<SeenConnection> = Table {
             title: "Client",
             cell: |seen| Cell::text(seen.told.client_name.as_deref().unwrap_or_default()),
         },
-        Column { name: "since", title: "Since", cell: |seen| Cell::moment(seen.told.connected_at) },
+        Column { name: "since", title: "Since", cell: |seen| Cell::time(seen.told.connected_at) },
         Column {
             name: "close",
             title: "Close",
@@ -84,7 +84,7 @@ const EXCHANGES: Table<ExchangeNow> = Table {
 struct List {
     frame: Frame,
     table: View,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 /// Who is connected.
@@ -94,7 +94,7 @@ pub async fn connections(app: App, session: Session) -> Result<Response> {
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Connections").await,
             table,
-            same: Same::of(&session, "GET", "/connections", None, &["connection", "list"]),
+            equivalents: Equivalents::of(&session, "GET", "/connections", None, &["connection", "list"]),
         })),
     }
 }
@@ -106,7 +106,7 @@ pub async fn exchanges(app: App, session: Session) -> Result<Response> {
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Exchanges").await,
             table,
-            same: Same::of(&session, "GET", "/exchanges", None, &["connection", "exchanges"]),
+            equivalents: Equivalents::of(&session, "GET", "/exchanges", None, &["connection", "exchanges"]),
         })),
     }
 }
@@ -130,7 +130,13 @@ pub async fn plan_close(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Close it",
         back: "/connections".to_owned(),
-        same: Same::of(&session, "POST", &path, Some(body), &["connection", "close", &name, "--reason", "why"]),
+        equivalents: Equivalents::of(
+            &session,
+            "POST",
+            &path,
+            Some(body),
+            &["connection", "close", &name, "--reason", "why"],
+        ),
     };
     plan::ask(&app, &session, plan).await
 }

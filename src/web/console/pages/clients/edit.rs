@@ -11,7 +11,7 @@ use crate::domain::auth::{Auth, ClientChange, NewClient};
 use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self as plans, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self as plans, Equivalents, Plan, Weight};
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::state::App;
@@ -128,7 +128,7 @@ fn plan_new(session: &Session, id: &ClientId, new: &NewClient) -> Plan {
             .collect(),
         button: "Make it now",
         back: "/access/clients".to_owned(),
-        same: Same::of(session, "PUT", &api(id, ""), Some(&body), &words),
+        equivalents: Equivalents::of(session, "PUT", &api(id, ""), Some(&body), &words),
     }
 }
 
@@ -178,8 +178,8 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         let mut words = vec!["client", "change", id.as_str()];
         words.extend(scope_list::words(&scopes));
         words.extend(lasts.iter().flat_map(|lasts| ["--lasts", lasts]));
-        let same = Same::of(&session, "POST", &api(&id, "/change"), Some(&body), &words);
-        let plan = plan(&id, "Change", effects, Weight::Reasoned, "change", "Change it now", same);
+        let equivalents = Equivalents::of(&session, "POST", &api(&id, "/change"), Some(&body), &words);
+        let plan = plan(&id, "Change", effects, Weight::Reasoned, "change", "Change it now", equivalents);
         let fields = fields(&scopes, end, description).into_iter().collect();
         return plans::ask(&app, &session, Plan { fields, ..plan }).await;
     }

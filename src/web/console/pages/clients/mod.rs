@@ -15,11 +15,11 @@ use crate::domain::auth::ShownClient;
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, encoded};
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone, span};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted, span};
 use crate::web::console::pages::access::listed;
 use crate::web::state::App;
 
@@ -45,13 +45,9 @@ const CLIENTS: Table<ShownClient> = Table {
                 false => Cell::state(Tone::Well, "enabled"),
             },
         },
-        Column {
-            name: "used",
-            title: "Last used",
-            cell: |shown| Cell::moment(shown.uses.first().map(|each| each.last)),
-        },
-        Column { name: "expires", title: "Ends", cell: |shown| Cell::moment(shown.expires) },
-        Column { name: "created", title: "Made", cell: |shown| Cell::moment(shown.created) },
+        Column { name: "used", title: "Last used", cell: |shown| Cell::time(shown.uses.first().map(|each| each.last)) },
+        Column { name: "expires", title: "Ends", cell: |shown| Cell::time(shown.expires) },
+        Column { name: "created", title: "Made", cell: |shown| Cell::time(shown.created) },
         Column { name: "scopes", title: "Scopes", cell: |shown| Cell::text(scope_list::line(&shown.scopes)) },
         Column { name: "description", title: "For", cell: |shown| Cell::text(&shown.description) },
     ],
@@ -67,21 +63,21 @@ const CLIENTS: Table<ShownClient> = Table {
 #[template(path = "console/client.html")]
 struct ClientPage {
     frame: Frame,
-    id: Foreign<'static>,
+    id: Untrusted<'static>,
     state: State,
     /// None is never.
-    ends: Option<Moment>,
-    created: Moment,
-    description: Foreign<'static>,
-    certificate: Option<Foreign<'static>>,
-    shown_to: Option<(Foreign<'static>, Moment)>,
-    former_until: Option<Moment>,
-    uses: Vec<(String, Moment)>,
-    scopes: Vec<Foreign<'static>>,
+    ends: Option<TimeTag>,
+    created: TimeTag,
+    description: Untrusted<'static>,
+    certificate: Option<Untrusted<'static>>,
+    shown_to: Option<(Untrusted<'static>, TimeTag)>,
+    former_until: Option<TimeTag>,
+    uses: Vec<(String, TimeTag)>,
+    scopes: Vec<Untrusted<'static>>,
     audit: Option<String>,
     /// Label and path of what the reader may do.
     actions: Vec<(&'static str, String)>,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 #[derive(Template)]
@@ -123,7 +119,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 /// One client.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let shown = app.auth.client(&id_of(&session)?)?;
-    let moment = |at| Moment { at, now: session.now };
+    let time = |at| TimeTag { at, now: session.now };
     let id = &shown.client_id;
     let state = match (shown.disabled, shown.expires < session.now) {
         (true, _) => State { tone: Tone::Warning, word: "disabled".into() },
@@ -133,19 +129,19 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let audit = format!("/audit?object={}", encoded(id.as_str()));
     Ok(page(&ClientPage {
         frame: Frame::of(&app, &session, format!("Client {id}")).await,
-        id: Foreign::of(id.to_string()),
+        id: Untrusted::of(id.to_string()),
         state,
-        ends: (!is_for_ever(&session, shown.expires)).then(|| moment(shown.expires)),
-        created: moment(shown.created),
-        description: Foreign::of(shown.description.clone()),
-        certificate: shown.certificate_name.as_ref().map(|name| Foreign::of(name.to_string())),
-        shown_to: shown.lent.as_ref().map(|lent| (Foreign::of(lent.by.clone()), moment(lent.at))),
-        former_until: shown.former_until.filter(|until| *until > session.now).map(moment),
-        uses: shown.uses.iter().map(|each| (each.from.to_string(), moment(each.last))).collect(),
-        scopes: shown.scopes.iter().map(|scope| Foreign::of(scope.to_string())).collect(),
+        ends: (!is_for_ever(&session, shown.expires)).then(|| time(shown.expires)),
+        created: time(shown.created),
+        description: Untrusted::of(shown.description.clone()),
+        certificate: shown.certificate_name.as_ref().map(|name| Untrusted::of(name.to_string())),
+        shown_to: shown.lent.as_ref().map(|lent| (Untrusted::of(lent.by.clone()), time(lent.at))),
+        former_until: shown.former_until.filter(|until| *until > session.now).map(time),
+        uses: shown.uses.iter().map(|each| (each.from.to_string(), time(each.last))).collect(),
+        scopes: shown.scopes.iter().map(|scope| Untrusted::of(scope.to_string())).collect(),
         audit: session.may(scopes::AUDIT_READ).then_some(audit),
         actions: actions(&session, &shown),
-        same: Same::of(&session, "GET", "/clients", None, &["client", "list"]),
+        equivalents: Equivalents::of(&session, "GET", "/clients", None, &["client", "list"]),
     }))
 }
 
@@ -177,15 +173,15 @@ async fn token_page(app: &App, session: &Session, id: &ClientId, token: &Secret)
 
 fn plan(
     id: &ClientId,
-    deed: &str,
+    heading: &str,
     effects: Vec<String>,
     weight: Weight,
     verb: &str,
     button: &'static str,
-    same: Same,
+    equivalents: Equivalents,
 ) -> Plan {
-    let (title, action) = (format!("{deed} {id}"), format!("{}/{verb}", place(id)));
-    Plan { title, effects, weight, action, fields: Vec::new(), button, back: place(id), same }
+    let (title, action) = (format!("{heading} {id}"), format!("{}/{verb}", place(id)));
+    Plan { title, effects, weight, action, fields: Vec::new(), button, back: place(id), equivalents }
 }
 
 /// What a new token would do. Who asks with `keep=yes` keeps the one before for a day.
@@ -205,8 +201,8 @@ pub async fn plan_reset(app: App, session: Session) -> Result<Response> {
         }
     };
     let effects = vec!["It gets a new access token, which is shown to you once.".to_owned(), old];
-    let same = Same::of(&session, "POST", &api(&id, &verb), None, &command);
-    let plan = plan(&id, "Reset the token of", effects, Weight::Reasoned, "reset", "Reset now", same);
+    let equivalents = Equivalents::of(&session, "POST", &api(&id, &verb), None, &command);
+    let plan = plan(&id, "Reset the token of", effects, Weight::Reasoned, "reset", "Reset now", equivalents);
     let fields = if keeps { vec![("keep_seconds", kept.to_string())] } else { Vec::new() };
     plan::ask(&app, &session, Plan { fields, ..plan }).await
 }
@@ -226,8 +222,9 @@ pub async fn plan_disable(app: App, session: Session) -> Result<Response> {
         "Its requests are refused from now on, and so are temporary credentials made with its token.".to_owned(),
         "What it was lent before works until it ends by itself.".to_owned(),
     ];
-    let same = Same::of(&session, "POST", &api(&id, "/disable"), None, &["client", "disable", id.as_str()]);
-    let plan = plan(&id, "Disable", effects, Weight::Reasoned, "disable", "Disable now", same);
+    let equivalents =
+        Equivalents::of(&session, "POST", &api(&id, "/disable"), None, &["client", "disable", id.as_str()]);
+    let plan = plan(&id, "Disable", effects, Weight::Reasoned, "disable", "Disable now", equivalents);
     plan::ask(&app, &session, plan).await
 }
 
@@ -242,8 +239,8 @@ pub async fn disable(app: App, session: Session, form: CheckedForm<Nothing>) -> 
 pub async fn plan_enable(app: App, session: Session) -> Result<Response> {
     let id = app.auth.client(&id_of(&session)?)?.client_id;
     let effects = vec!["Its requests are answered again, with the token that it had.".to_owned()];
-    let same = Same::of(&session, "POST", &api(&id, "/enable"), None, &["client", "enable", id.as_str()]);
-    let plan = plan(&id, "Enable", effects, Weight::Light, "enable", "Enable now", same);
+    let equivalents = Equivalents::of(&session, "POST", &api(&id, "/enable"), None, &["client", "enable", id.as_str()]);
+    let plan = plan(&id, "Enable", effects, Weight::Light, "enable", "Enable now", equivalents);
     plan::ask(&app, &session, plan).await
 }
 
@@ -263,8 +260,8 @@ pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
         None => "It was never used.".to_owned(),
     };
     let effects = vec![used, "Its token is refused from now on, and its scopes are forgotten.".to_owned()];
-    let same = Same::of(&session, "DELETE", &api(&id, ""), None, &["client", "delete", id.as_str()]);
-    let plan = plan(&id, "Delete", effects, Weight::Destroys, "delete", "Delete now", same);
+    let equivalents = Equivalents::of(&session, "DELETE", &api(&id, ""), None, &["client", "delete", id.as_str()]);
+    let plan = plan(&id, "Delete", effects, Weight::Destroys, "delete", "Delete now", equivalents);
     plan::ask(&app, &session, plan).await
 }
 

@@ -9,9 +9,9 @@ use super::{Row, rows};
 use crate::base::{Error, Result};
 use crate::domain::hosts::{Check, Explanation};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::text::{Foreign, State, Tone};
+use crate::web::console::kit::text::{State, Tone, Untrusted};
 use crate::web::state::App;
 
 #[derive(Template)]
@@ -21,15 +21,15 @@ struct Page {
     /// What is asked about, as it was typed.
     address: String,
     explained: Option<Explained>,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 struct Explained {
     verdict: State,
-    name: Option<Foreign<'static>>,
+    name: Option<Untrusted<'static>>,
     identity: Option<(String, String)>,
     missing: String,
-    checks: Vec<(&'static str, State, Foreign<'static>)>,
+    checks: Vec<(&'static str, State, Untrusted<'static>)>,
     answers: Vec<Row>,
 }
 
@@ -43,7 +43,7 @@ impl From<Explanation> for Explained {
         };
         Self {
             verdict: State { tone, word: word.into() },
-            name: name.map(|name| Foreign::of(name.to_string())),
+            name: name.map(|name| Untrusted::of(name.to_string())),
             identity: identity.map(|(client_id, scope)| (client_id.to_string(), scope.to_string())),
             missing: missing.join(", "),
             checks: checks.iter().map(check).collect(),
@@ -52,13 +52,13 @@ impl From<Explanation> for Explained {
     }
 }
 
-fn check(check: &Check) -> (&'static str, State, Foreign<'static>) {
+fn check(check: &Check) -> (&'static str, State, Untrusted<'static>) {
     let (tone, word, text) = match &check.outcome {
         Some(Ok(found)) => (Tone::Well, "holds", found.clone()),
         Some(Err(cause)) => (Tone::Warning, "does not hold", cause.to_string()),
         None => (Tone::Quiet, "not looked at", String::new()),
     };
-    (check.about, State { tone, word: word.into() }, Foreign::of(text))
+    (check.about, State { tone, word: word.into() }, Untrusted::of(text))
 }
 
 /// Judges an address afresh; it lends nothing. Without an address, the form that asks for one.
@@ -71,17 +71,17 @@ pub async fn explain(app: App, session: Session) -> Result<Response> {
             Some(app.hosts.explain(address.to_canonical(), true).await?)
         }
     };
-    let same = match &explanation {
-        None => Same::none(),
+    let equivalents = match &explanation {
+        None => Equivalents::none(),
         Some(Explanation { address, .. }) => {
             let path = format!("/hosts/{address}/check");
-            Same::of(&session, "GET", &path, None, &["host", "check", &address.to_string()])
+            Equivalents::of(&session, "GET", &path, None, &["host", "check", &address.to_string()])
         }
     };
     Ok(page(&Page {
         frame: Frame::of(&app, &session, "Explain an address").await,
         address: typed,
         explained: explanation.map(Explained::from),
-        same,
+        equivalents,
     }))
 }

@@ -16,10 +16,10 @@ use crate::domain::auth::scopes;
 use crate::domain::hosts::{Known, PAGE_LEN_MAX};
 use crate::ports::dns::{Answer, Data, Kind, Status};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// Machines that one page looks through.
@@ -41,8 +41,8 @@ const HOSTS: Table<Known> = Table {
         },
         Column { name: "verdict", title: "Verdict", cell: |host| Cell::state(tone(host), host.verdict.clone()) },
         Column { name: "why", title: "Why", cell: |host| Cell::text(&host.why) },
-        Column { name: "first", title: "First seen", cell: |host| Cell::moment(host.first_seen) },
-        Column { name: "last", title: "Last seen", cell: |host| Cell::moment(host.last_seen) },
+        Column { name: "first", title: "First seen", cell: |host| Cell::time(host.first_seen) },
+        Column { name: "last", title: "Last seen", cell: |host| Cell::time(host.last_seen) },
         Column { name: "lent", title: "Lent", cell: |host| Cell::number(host.lent) },
         Column { name: "refused", title: "Refused", cell: |host| Cell::number(host.refused) },
     ],
@@ -68,25 +68,25 @@ struct Hosts {
 #[template(path = "console/host.html")]
 struct Host {
     frame: Frame,
-    name: Option<Foreign<'static>>,
+    name: Option<Untrusted<'static>>,
     verdict: State,
-    why: Foreign<'static>,
-    first_seen: Moment,
-    last_seen: Moment,
-    changed: Moment,
+    why: Untrusted<'static>,
+    first_seen: TimeTag,
+    last_seen: TimeTag,
+    changed: TimeTag,
     known: Known,
     answers: Vec<Row>,
     rules: Vec<rules::Row>,
-    same: Same,
+    equivalents: Equivalents,
     may_block: bool,
     may_explain: bool,
 }
 
 /// A question to DNS and one line of what was answered.
 struct Row {
-    server: Foreign<'static>,
-    question: Foreign<'static>,
-    answer: Foreign<'static>,
+    server: Untrusted<'static>,
+    question: Untrusted<'static>,
+    answer: Untrusted<'static>,
 }
 
 fn tone(host: &Known) -> Tone {
@@ -128,25 +128,25 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let nobody = || Error::not_found("No machine with this address has asked.");
     let address = session.param("address").parse::<IpAddr>().map_err(|_| nobody())?.to_canonical();
     let (known, answers) = app.hosts.known(address)?.ok_or_else(nobody)?;
-    let moment = |at| Moment { at, now: session.now };
+    let time = |at| TimeTag { at, now: session.now };
     let path = format!("/hosts/{address}/check");
-    let same = Same::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);
+    let equivalents = Equivalents::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);
     let rules = match session.may(scopes::HOST_RULES) {
         true => app.hosts.rules_about(address, known.name.as_ref())?,
         false => Vec::new(),
     };
     Ok(page(&Host {
         frame: Frame::of(&app, &session, address.to_string()).await,
-        name: known.name.as_ref().map(|name| Foreign::of(name.to_string())),
+        name: known.name.as_ref().map(|name| Untrusted::of(name.to_string())),
         verdict: State { tone: tone(&known), word: known.verdict.clone().into() },
-        why: Foreign::of(known.why.clone()),
-        first_seen: moment(known.first_seen),
-        last_seen: moment(known.last_seen),
-        changed: moment(known.changed),
+        why: Untrusted::of(known.why.clone()),
+        first_seen: time(known.first_seen),
+        last_seen: time(known.last_seen),
+        changed: time(known.changed),
         known,
         answers: answers.iter().flat_map(rows).collect(),
         rules: rules.into_iter().map(|rule| rules::row(&session, rule)).collect(),
-        same,
+        equivalents,
         may_block: session.may(scopes::HOST_RULE.for_all()),
         may_explain: session.may(scopes::HOST_EXPLAIN),
     }))
@@ -159,9 +159,9 @@ fn rows(answer: &Answer) -> Vec<Row> {
         Kind::Aaaa => "AAAA",
     };
     let row = |said: String| Row {
-        server: Foreign::of(answer.server.clone()),
-        question: Foreign::of(format!("{kind} {}", answer.question.name)),
-        answer: Foreign::of(said),
+        server: Untrusted::of(answer.server.clone()),
+        question: Untrusted::of(format!("{kind} {}", answer.question.name)),
+        answer: Untrusted::of(said),
     };
     let records: Vec<Row> = answer
         .records

@@ -11,10 +11,10 @@ use crate::domain::auth::scopes;
 use crate::domain::hosts::{HostRule, Ruled};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
-use crate::web::console::kit::text::{Foreign, Moment};
+use crate::web::console::kit::text::{TimeTag, Untrusted};
 use crate::web::state::App;
 
 const RULES: Table<(HostRule, Ruled)> = Table {
@@ -26,7 +26,7 @@ const RULES: Table<(HostRule, Ruled)> = Table {
             title: "Rule",
             cell: |(rule, _)| Cell::text(rule).to(format!("/host-rules/{}/remove", encoded(&rule.to_string()))),
         },
-        Column { name: "since", title: "Since", cell: |(_, ruled)| Cell::moment(ruled.since) },
+        Column { name: "since", title: "Since", cell: |(_, ruled)| Cell::time(ruled.since) },
         Column { name: "by", title: "By", cell: |(_, ruled)| Cell::text(&ruled.by) },
         Column { name: "remark", title: "Remark", cell: |(_, ruled)| Cell::text(&ruled.remark) },
     ],
@@ -43,15 +43,15 @@ const RULES: Table<(HostRule, Ruled)> = Table {
 struct List {
     frame: Frame,
     table: View,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 /// A rule about one machine, on its page.
 pub(super) struct Row {
-    pub rule: Foreign<'static>,
-    pub since: Moment,
-    pub by: Foreign<'static>,
-    pub remark: Foreign<'static>,
+    pub rule: Untrusted<'static>,
+    pub since: TimeTag,
+    pub by: Untrusted<'static>,
+    pub remark: Untrusted<'static>,
     /// Where it is removed, for who may.
     pub remove: Option<String>,
 }
@@ -60,11 +60,11 @@ pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
     let text = rule.to_string();
     let may = session.may(scopes::HOST_RULE.on(&text));
     Row {
-        since: Moment { at: ruled.since, now: session.now },
-        by: Foreign::of(ruled.by),
-        remark: Foreign::of(ruled.remark),
+        since: TimeTag { at: ruled.since, now: session.now },
+        by: Untrusted::of(ruled.by),
+        remark: Untrusted::of(ruled.remark),
         remove: may.then(|| format!("{}/host-rules/{}/remove", session.root, encoded(&text))),
-        rule: Foreign::of(text),
+        rule: Untrusted::of(text),
     }
 }
 
@@ -75,7 +75,7 @@ pub async fn rules(app: App, session: Session) -> Result<Response> {
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Host rules").await,
             table,
-            same: Same::of(&session, "GET", "/host-rules", None, &["host", "rules"]),
+            equivalents: Equivalents::of(&session, "GET", "/host-rules", None, &["host", "rules"]),
         })),
     }
 }
@@ -86,10 +86,10 @@ fn address(session: &Session) -> Result<IpAddr> {
 }
 
 /// The same as a command and as a call: `words` are those of the command before its remark.
-fn same(session: &Session, rule: &HostRule, words: &[&str]) -> Same {
+fn equivalents(session: &Session, rule: &HostRule, words: &[&str]) -> Equivalents {
     let path = format!("/host-rules/{}", encoded(&rule.to_string()));
     let words: Vec<&str> = words.iter().copied().chain(["--remark", "why"]).collect();
-    Same::of(session, "PUT", &path, Some(r#"{"remark":"why"}"#), &words)
+    Equivalents::of(session, "PUT", &path, Some(r#"{"remark":"why"}"#), &words)
 }
 
 /// What blocking a machine would do.
@@ -106,7 +106,7 @@ pub async fn plan_block(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Block now",
         back: format!("/hosts/{address}"),
-        same: same(&session, &blocked(address)?, &["host", "block", &address.to_string()]),
+        equivalents: equivalents(&session, &blocked(address)?, &["host", "block", &address.to_string()]),
     };
     plan::ask(&app, &session, plan).await
 }
@@ -146,7 +146,7 @@ pub async fn plan_pin(app: App, session: Session) -> Result<Response> {
         action: format!("/hosts/{address}/pin"),
         button: "Pin now",
         back: format!("/hosts/{address}"),
-        same: same(&session, &pinned(&name, address)?, &["host", "pin", &name, &address.to_string()]),
+        equivalents: equivalents(&session, &pinned(&name, address)?, &["host", "pin", &name, &address.to_string()]),
         fields: vec![("name", name)],
     };
     plan::ask(&app, &session, plan).await
@@ -186,7 +186,7 @@ pub async fn plan_remove(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Remove the rule",
         back: "/host-rules".to_owned(),
-        same: Same::of(&session, "DELETE", &format!("/host-rules/{}", encoded(&text)), None, &words),
+        equivalents: Equivalents::of(&session, "DELETE", &format!("/host-rules/{}", encoded(&text)), None, &words),
     };
     plan::ask(&app, &session, plan).await
 }

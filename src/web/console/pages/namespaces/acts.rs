@@ -12,9 +12,9 @@ use crate::domain::wraps::LASTS;
 use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::text::Moment;
+use crate::web::console::kit::text::TimeTag;
 use crate::web::state::App;
 
 fn home(name: &NamespaceName) -> String {
@@ -44,7 +44,7 @@ pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Rotate now",
         back: home(&name),
-        same: Same::of(&session, "POST", &path, None, &command),
+        equivalents: Equivalents::of(&session, "POST", &path, None, &command),
         action: path,
     };
     plan::ask(&app, &session, plan).await
@@ -92,7 +92,7 @@ pub async fn plan_expire(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Remove it",
         back: home(&name),
-        same: Same::of(&session, "POST", &path, None, &command),
+        equivalents: Equivalents::of(&session, "POST", &path, None, &command),
         action: path,
     };
     plan::ask(&app, &session, plan).await
@@ -132,7 +132,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Revoke both",
         back: home(&name),
-        same: Same::of(&session, "POST", "/leases/revoke", Some(&body), &command),
+        equivalents: Equivalents::of(&session, "POST", "/leases/revoke", Some(&body), &command),
     };
     plan::ask(&app, &session, plan).await
 }
@@ -172,7 +172,13 @@ pub async fn plan_hand_over(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Make a link",
         back: home(&name),
-        same: Same::of(&session, "POST", &format!("/wraps/{name}"), Some("{}"), &["claim", name.as_str(), "--wrap"]),
+        equivalents: Equivalents::of(
+            &session,
+            "POST",
+            &format!("/wraps/{name}"),
+            Some("{}"),
+            &["claim", name.as_str(), "--wrap"],
+        ),
     };
     plan::ask(&app, &session, plan).await
 }
@@ -183,7 +189,7 @@ struct HandedOver {
     frame: Frame,
     name: String,
     link: String,
-    until: Moment,
+    until: TimeTag,
 }
 
 /// Makes a link. It is shown here and nowhere else; the store keeps a hash.
@@ -204,7 +210,7 @@ pub async fn hand_over(app: App, session: Session, _: CheckedForm<Nothing>) -> R
         frame: Frame::of(&app, &session, format!("Hand over {name}")).await,
         name: name.to_string(),
         link: format!("{origin}{path}"),
-        until: Moment { at: made.until, now: session.now },
+        until: TimeTag { at: made.until, now: session.now },
     }))
 }
 
@@ -228,7 +234,7 @@ pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Res
     plan::done(&session, &home(&name))
 }
 
-fn moment(text: &str) -> Result<Timestamp> {
+fn parse_time(text: &str) -> Result<Timestamp> {
     let wrong = |_| Error::invalid("a moment was expected, such as 2026-12-24T00:00:00Z");
     formats::date_time(text.trim()).map_err(wrong)
 }
@@ -237,7 +243,7 @@ fn moment(text: &str) -> Result<Timestamp> {
 pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
     let name = named(&session)?;
     let detail = app.namespaces.detail(&name)?;
-    let expires = moment(session.query("expires").unwrap_or_default())?;
+    let expires = parse_time(session.query("expires").unwrap_or_default())?;
     let path = format!("{}/extend", home(&name));
     let text = expires.to_string();
     let plan = Plan {
@@ -250,7 +256,7 @@ pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
         fields: vec![("expires", text.clone())],
         button: "Extend it",
         back: home(&name),
-        same: Same::of(
+        equivalents: Equivalents::of(
             &session,
             "POST",
             &path,
@@ -272,7 +278,7 @@ pub struct End {
 pub async fn extend(app: App, session: Session, form: CheckedForm<End>) -> Result<Response> {
     let name = named(&session)?;
     let caller = form.with_reason(&session)?;
-    app.namespaces.extend(&name, moment(&form.input.expires)?, &caller).await?;
+    app.namespaces.extend(&name, parse_time(&form.input.expires)?, &caller).await?;
     plan::done(&session, &home(&name))
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use crate::base::{Error, NamespaceName, Result};
 use crate::domain::namespaces::{When, Which};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::state::App;
 
@@ -39,9 +39,9 @@ fn fields(names: &[NamespaceName]) -> Vec<(&'static str, String)> {
     names.iter().map(|name| ("name", name.to_string())).collect()
 }
 
-fn same(session: &Session, names: &[NamespaceName], verb: &str) -> Same {
+fn equivalents(session: &Session, names: &[NamespaceName], verb: &str) -> Equivalents {
     let names: Vec<&str> = names.iter().map(NamespaceName::as_str).collect();
-    Same::of_each(session, &names, &format!("/namespaces/$name/{verb}"), &format!("namespace {verb}"))
+    Equivalents::of_each(session, &names, &format!("/namespaces/$name/{verb}"), &format!("namespace {verb}"))
 }
 
 /// What rotating them would do.
@@ -64,7 +64,7 @@ pub async fn plan_rotate_many(app: App, session: Session) -> Result<Response> {
         fields: fields(&names),
         button: "Rotate all of them",
         back: "/namespaces".to_owned(),
-        same: same(&session, &names, "rotate"),
+        equivalents: equivalents(&session, &names, "rotate"),
     };
     plan::ask(&app, &session, plan).await
 }
@@ -101,7 +101,7 @@ pub async fn plan_expire_many(app: App, session: Session) -> Result<Response> {
         fields: fields(&names),
         button: "Remove all of them",
         back: "/namespaces".to_owned(),
-        same: same(&session, &names, "expire"),
+        equivalents: equivalents(&session, &names, "expire"),
     };
     plan::ask(&app, &session, plan).await
 }

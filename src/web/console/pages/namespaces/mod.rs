@@ -2,7 +2,7 @@
 
 mod acts;
 mod many;
-mod things;
+mod resources;
 mod trial;
 
 pub use acts::{
@@ -22,13 +22,13 @@ use crate::domain::auth::scopes;
 use crate::domain::guard::Load;
 use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Slot, Summary};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Same;
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Select, Shown, Table, View, encoded};
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::console::kit::timeline::{self, Timeline};
 use crate::web::state::App;
-use things::Things;
+use resources::Resources;
 
 /// Connections of one namespace that are shown: a person does not read more.
 const CONNECTIONS_MAX: usize = 200;
@@ -55,16 +55,16 @@ const NAMESPACES: Table<Listed> = Table {
             title: "Contact",
             cell: |(each, _)| Cell::text(each.contact.as_deref().unwrap_or_default()),
         },
-        Column { name: "expires", title: "Expires", cell: |(each, _)| Cell::moment(each.expires) },
+        Column { name: "expires", title: "Expires", cell: |(each, _)| Cell::time(each.expires) },
         Column { name: "slot", title: "Slot", cell: |(each, _)| Cell::number(u8::from(each.active)) },
-        Column { name: "rotation", title: "Next rotation", cell: |(each, _)| Cell::moment(each.next_rotation) },
+        Column { name: "rotation", title: "Next rotation", cell: |(each, _)| Cell::time(each.next_rotation) },
         Column { name: "first", title: "On slot 1", cell: |(_, load)| connected(load.as_ref(), Slot::First) },
         Column { name: "second", title: "On slot 2", cell: |(_, load)| connected(load.as_ref(), Slot::Second) },
         Column { name: "queued", title: "Queued", cell: |(_, load)| Cell::count(load.map(|load| load.messages)) },
         Column {
             name: "claimed",
             title: "Last claim",
-            cell: |(each, _)| Cell::moment(each.last_claim.as_ref().map(|claim| claim.last)),
+            cell: |(each, _)| Cell::time(each.last_claim.as_ref().map(|claim| claim.last)),
         },
         Column { name: "by", title: "By", cell: |(each, _)| Cell::text(by(each.last_claim.as_ref())) },
     ],
@@ -90,7 +90,7 @@ struct List {
     /// A name to claim for a test.
     example: String,
     table: View,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 /// What somebody may do with a namespace.
@@ -110,25 +110,25 @@ struct Page {
     frame: Frame,
     name: String,
     state: State,
-    contact: Option<Foreign<'static>>,
+    contact: Option<Untrusted<'static>>,
     owners: Vec<String>,
     note: String,
-    note_lines: Vec<Foreign<'static>>,
+    note_lines: Vec<Untrusted<'static>>,
     note_len_max: usize,
     /// What the field for a later end begins with.
     later: String,
-    created: Moment,
-    expires: Moment,
-    next_rotation: Moment,
-    last_connected: Option<Moment>,
+    created: TimeTag,
+    expires: TimeTag,
+    next_rotation: TimeTag,
+    last_connected: Option<TimeTag>,
     slots: Vec<SlotRow>,
     /// None while the broker does not answer.
     connections: Option<Vec<Connection>>,
     more_connections: usize,
-    things: Things,
+    resources: Resources,
     timeline: Option<Timeline>,
     may: May,
-    same: Same,
+    equivalents: Equivalents,
 }
 
 struct SlotRow {
@@ -136,16 +136,16 @@ struct SlotRow {
     slot: usize,
     use_: State,
     at_the_broker: State,
-    promised: Option<Moment>,
-    holders: Vec<(Foreign<'static>, Foreign<'static>, Moment)>,
+    promised: Option<TimeTag>,
+    holders: Vec<(Untrusted<'static>, Untrusted<'static>, TimeTag)>,
 }
 
 struct Connection {
     account: String,
     is_old: bool,
-    peer: Foreign<'static>,
-    client: Foreign<'static>,
-    since: Option<Moment>,
+    peer: Untrusted<'static>,
+    client: Untrusted<'static>,
+    since: Option<TimeTag>,
     /// The page that plans to close it, for who may.
     close: Option<String>,
 }
@@ -210,13 +210,13 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     match picked.show(&session) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => {
-            let same = Same::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
+            let equivalents = Equivalents::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
             Ok(page(&List {
                 frame: Frame::of(&app, &session, "Namespaces").await,
                 may_claim: session.may(scopes::PULSE_NAMESPACE.for_all()),
                 example: format!("{}test", app.namespaces.prefix()),
                 table,
-                same,
+                equivalents,
             }))
         }
     }
@@ -232,29 +232,30 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let more_connections = holders.as_ref().map_or(0, |all| all.len().saturating_sub(CONNECTIONS_MAX));
     let objects: Vec<String> =
         detail.accounts.iter().map(|each| each.account.to_string()).chain([name.to_string()]).collect();
-    let moment = |at: Timestamp| Moment { at, now: session.now };
-    let same = Same::of(&session, "GET", &format!("/namespaces/{name}"), None, &["namespace", "show", name.as_str()]);
+    let time = |at: Timestamp| TimeTag { at, now: session.now };
+    let equivalents =
+        Equivalents::of(&session, "GET", &format!("/namespaces/{name}"), None, &["namespace", "show", name.as_str()]);
     Ok(page(&Page {
         frame: Frame::of(&app, &session, name.to_string()).await,
         state: phase_state(detail.phase),
-        contact: detail.contact.clone().map(Foreign::of),
+        contact: detail.contact.clone().map(Untrusted::of),
         owners: detail.owners.iter().map(ToString::to_string).collect(),
-        note_lines: Foreign::lines(&detail.note),
+        note_lines: Untrusted::lines(&detail.note),
         note: detail.note.clone(),
         note_len_max: NOTE_LEN_MAX,
         later: detail.times.expires.plus(LATER).to_string(),
-        created: moment(detail.times.created),
-        expires: moment(detail.times.expires),
-        next_rotation: moment(detail.next_rotation),
-        last_connected: detail.last_connected.map(moment),
+        created: time(detail.times.created),
+        expires: time(detail.times.expires),
+        next_rotation: time(detail.next_rotation),
+        last_connected: detail.last_connected.map(time),
         slots: slots(&session, &detail, &leases),
         connections: holders
             .map(|all| all.into_iter().take(CONNECTIONS_MAX).map(|each| connection(&session, &detail, each)).collect()),
         more_connections,
-        things: Things::of(&app, &session, &name).await?,
+        resources: Resources::of(&app, &session, &name).await?,
         timeline: timeline::about(&app, &session, &objects)?,
         may: may(&session, &name),
-        same,
+        equivalents,
         name: name.to_string(),
     }))
 }
@@ -293,12 +294,12 @@ fn slots(session: &Session, detail: &Detail, leases: &[NamespaceLease]) -> Vec<S
             slot: index + 1,
             use_: State { tone, word: word.into() },
             at_the_broker: State { tone: settled.0, word: settled.1.into() },
-            promised: lease.filter(|_| until > Timestamp::MIN).map(|_| Moment { at: until, now: session.now }),
+            promised: lease.filter(|_| until > Timestamp::MIN).map(|_| TimeTag { at: until, now: session.now }),
             holders: holders
                 .into_iter()
                 .map(|held| {
                     let place = from(Some(&held));
-                    (Foreign::of(held.holder), Foreign::of(place), Moment { at: held.last, now: session.now })
+                    (Untrusted::of(held.holder), Untrusted::of(place), TimeTag { at: held.last, now: session.now })
                 })
                 .collect(),
         }
@@ -310,9 +311,9 @@ fn connection(session: &Session, detail: &Detail, holder: Holder) -> Connection 
     Connection {
         is_old: holder.slot != detail.active,
         account: holder.account.to_string(),
-        peer: Foreign::of(holder.peer_host.unwrap_or_default()),
-        client: Foreign::of(holder.client_name.unwrap_or_default()),
-        since: holder.connected_at.map(|at| Moment { at, now: session.now }),
+        peer: Untrusted::of(holder.peer_host.unwrap_or_default()),
+        client: Untrusted::of(holder.client_name.unwrap_or_default()),
+        since: holder.connected_at.map(|at| TimeTag { at, now: session.now }),
         close: session
             .may(scopes::CONNECTION_CLOSE.on(&holder.connection))
             .then(|| format!("{}/connections/{}/close", session.root, encoded(&holder.connection))),

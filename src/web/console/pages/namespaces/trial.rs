@@ -7,9 +7,9 @@ use crate::base::{Error, Result};
 use crate::domain::namespaces::{TRIAL_LASTS, Trial};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Plan, Same, Weight};
+use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::{Session, see_other};
-use crate::web::console::kit::text::{Foreign, Moment, State, Tone};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// From the field on the list to the plan of the namespace that it names.
@@ -42,7 +42,7 @@ pub async fn plan_test(app: App, session: Session) -> Result<Response> {
         fields: Vec::new(),
         button: "Claim it",
         back: "/namespaces".to_owned(),
-        same: Same::of(&session, "POST", &path, None, &command),
+        equivalents: Equivalents::of(&session, "POST", &path, None, &command),
         action: path,
     };
     plan::ask(&app, &session, plan).await
@@ -57,9 +57,9 @@ struct Tested {
     address: String,
     took_ms: u128,
     login: State,
-    cause: Option<Foreign<'static>>,
-    reclaim_at: Moment,
-    expires: Moment,
+    cause: Option<Untrusted<'static>>,
+    reclaim_at: TimeTag,
+    expires: TimeTag,
     entry: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ pub async fn test(app: App, session: Session, _: CheckedForm<Nothing>) -> Result
         Ok(false) => (Tone::Unwell, "the broker refuses it"),
         Err(_) => (Tone::Warning, "not known"),
     };
-    let moment = |at| Moment { at, now: session.now };
+    let time = |at| TimeTag { at, now: session.now };
     Ok(page(&Tested {
         frame: Frame::of(&app, &session, format!("Claimed {name} for a test")).await,
         name: name.to_string(),
@@ -86,9 +86,9 @@ pub async fn test(app: App, session: Session, _: CheckedForm<Nothing>) -> Result
         address,
         took_ms: took.as_millis(),
         login: State { tone, word: word.into() },
-        cause: login.err().map(Foreign::of),
-        reclaim_at: moment(reclaim_at),
-        expires: moment(expires),
+        cause: login.err().map(Untrusted::of),
+        reclaim_at: time(reclaim_at),
+        expires: time(expires),
         entry: session.caller.receipt(),
     }))
 }

@@ -7,36 +7,36 @@ use super::super::queues::state;
 use crate::base::{NamespaceName, Result};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::encoded;
-use crate::web::console::kit::text::{Foreign, State};
+use crate::web::console::kit::text::{State, Untrusted};
 use crate::web::state::App;
 
 /// Queues, and exchanges, of one namespace that are shown. The lists of all have a filter for more.
 const SHOWN_MAX: usize = 100;
 
 #[derive(Template)]
-#[template(path = "parts/things.html")]
-pub(super) struct Things {
+#[template(path = "parts/resources.html")]
+pub(super) struct Resources {
     root: String,
     namespace: String,
     queues: Vec<QueueRow>,
     more_queues: usize,
     /// None while the broker does not answer.
-    exchanges: Option<Vec<(Foreign<'static>, Foreign<'static>)>>,
+    exchanges: Option<Vec<(Untrusted<'static>, Untrusted<'static>)>>,
     more_exchanges: usize,
     /// What a permission is about, and its regular expression.
-    permissions: [(&'static str, Foreign<'static>); 3],
+    permissions: [(&'static str, Untrusted<'static>); 3],
 }
 
-impl HtmlSafe for Things {}
+impl HtmlSafe for Resources {}
 
 struct QueueRow {
     path: String,
-    name: Foreign<'static>,
+    name: Untrusted<'static>,
     messages: u64,
     state: State,
 }
 
-impl Things {
+impl Resources {
     /// The queues are as the monitor counted them last, the exchanges as the broker tells them now.
     pub(super) async fn of(app: &App, session: &Session, name: &NamespaceName) -> Result<Self> {
         let mut queues = app.guard.seen_queues_of(name)?;
@@ -45,7 +45,7 @@ impl Things {
             let (tone, word) = state(queue.health);
             QueueRow {
                 path: format!("{}/queues/{}", session.root, encoded(&queue.name)),
-                name: Foreign::of(queue.name),
+                name: Untrusted::of(queue.name),
                 messages: queue.messages,
                 state: State { tone, word: word.into() },
             }
@@ -54,7 +54,7 @@ impl Things {
             all.retain(|exchange| exchange.namespace == *name);
             all
         });
-        let kind = |kind: Option<String>| Foreign::of(kind.unwrap_or_else(|| "not told".to_owned()));
+        let kind = |kind: Option<String>| Untrusted::of(kind.unwrap_or_else(|| "not told".to_owned()));
         let access = app.namespaces.access(name);
         Ok(Self {
             root: session.root.clone(),
@@ -64,12 +64,12 @@ impl Things {
             more_exchanges: exchanges.as_ref().map_or(0, |all| all.len().saturating_sub(SHOWN_MAX)),
             exchanges: exchanges.map(|all| {
                 let shown = all.into_iter().take(SHOWN_MAX);
-                shown.map(|each| (Foreign::of(each.told.name), kind(each.told.kind))).collect()
+                shown.map(|each| (Untrusted::of(each.told.name), kind(each.told.kind))).collect()
             }),
             permissions: [
-                ("Declare and delete", Foreign::of(access.configure)),
-                ("Publish and bind", Foreign::of(access.write)),
-                ("Consume and bind to", Foreign::of(access.read)),
+                ("Declare and delete", Untrusted::of(access.configure)),
+                ("Publish and bind", Untrusted::of(access.write)),
+                ("Consume and bind to", Untrusted::of(access.read)),
             ],
         })
     }
