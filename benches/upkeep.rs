@@ -11,7 +11,7 @@ use std::time::Instant;
 use common::{Row, Target, alternate, memory_mb, reset_peak};
 use keylender::base::Clock;
 use keylender::base::audit::{Actor, Note};
-use keylender::store::{KeySource, Sealed, Shelf, Store, Table, verify_exported};
+use keylender::store::{BackupDirectory, KeySource, Sealed, Store, Table, verify_exported};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -131,11 +131,12 @@ fn verify(large: &Home, small: &Home) {
 }
 
 fn back_up(large: &Home, small: &Home) {
-    let shelf = |home: &Home| Shelf::new(home.dir.path().join("backups"));
-    let take = |home: &Home| drop(shelf(home).take(&home.store).unwrap());
+    let directory = |home: &Home| BackupDirectory::new(home.dir.path().join("backups"));
+    let take = |home: &Home| drop(directory(home).take(&home.store).unwrap());
     let drill = |home: &Home| {
-        let newest = shelf(home).newest().unwrap().unwrap().name;
-        let drilled = home.store.drill(&shelf(home).path(&newest).unwrap(), &home.dir.path().join("drill")).unwrap();
+        let newest = directory(home).newest().unwrap().unwrap().name;
+        let drilled =
+            home.store.drill(&directory(home).path(&newest).unwrap(), &home.dir.path().join("drill")).unwrap();
         assert!(drilled.contents.records > 0);
     };
     let copy = || {

@@ -37,7 +37,7 @@ use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{ClientCertificate, Tls};
 use crate::proto::urls::RootUrl;
-use crate::store::{Checked, KeySource, Shelf, Store, check_backup_file};
+use crate::store::{BackupDirectory, Checked, KeySource, Store, check_backup_file};
 use crate::web::Router;
 use crate::web::peer::TrustProxy;
 use crate::web::state::{Admission, App, ShownSetting, State};
@@ -206,7 +206,7 @@ fn read(setting: &str, path: &Path) -> Result<String> {
 
 fn backup_rules(settings: &Settings) -> backups::Rules {
     backups::Rules {
-        shelf: Shelf::new(settings.backup.dir.clone()),
+        directory: BackupDirectory::new(settings.backup.dir.clone()),
         aside: settings.data_dir.join("drill"),
         keep: settings.backup.keep,
         period: settings.backup.period,

@@ -5,7 +5,7 @@ use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 use rustix::thread::{disable_transparent_huge_pages, transparent_huge_pages_are_disabled};
 
-use crate::ports::host;
+use crate::ports::system;
 
 /// Nothing for the group and for others, whatever mode a file is made with.
 const UMASK: u32 = 0o077;
@@ -22,7 +22,7 @@ pub struct Before {
 /// comes in small pages: in pages of 2 MiB an appliance at rest takes nearly twice as much. What the system refuses of it
 /// is left as it was: a command that cannot do it is still the command.
 pub fn harden() -> Before {
-    let core = host::limit(host::CORE);
+    let core = system::limit(system::CORE);
     // The greater one stays, so that a program in our place can have its own again.
     if let Some(core) = core {
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..core });
@@ -47,10 +47,10 @@ impl Before {
 /// Lets this process open so many files, as far as its hard limit allows. Returns how many it may open now; `None` is
 /// without a limit, or unknown.
 pub fn allow_files(count: u64) -> Option<u64> {
-    let limit = host::limit(host::OPEN_FILES)?;
+    let limit = system::limit(system::OPEN_FILES)?;
     if limit.current.is_some_and(|current| current < count) {
         let wanted = limit.maximum.map_or(count, |maximum| maximum.min(count));
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
     }
-    host::limit(host::OPEN_FILES)?.current
+    system::limit(system::OPEN_FILES)?.current
 }

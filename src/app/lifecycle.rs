@@ -20,9 +20,9 @@ use super::telemetry::Log;
 use super::tls::TlsDoor;
 use crate::base::{Clock, Error, Result};
 use crate::domain::alarms::WATCH_PERIOD;
-use crate::ports::appliance::WORK_TIMEOUT;
 use crate::ports::broker::Broker;
-use crate::ports::supervisor;
+use crate::ports::keylender::WORK_TIMEOUT;
+use crate::ports::systemd;
 use crate::web::per_address::PerAddress;
 
 /// For requests and loops in hand after the first signal. Init systems wait longer before they kill.
@@ -75,25 +75,25 @@ pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
     let mut hangup = handler(SignalKind::hangup())?;
     let running = start(settings, Clock::system(), build::broker(settings)?).await?;
     print_setup_link(&running, settings).await?;
-    supervisor::ready();
-    let mut ticks = interval(supervisor::alive_period().map_or(LOSSES_PERIOD, |period| period.min(LOSSES_PERIOD)));
+    systemd::ready();
+    let mut ticks = interval(systemd::alive_period().map_or(LOSSES_PERIOD, |period| period.min(LOSSES_PERIOD)));
     loop {
         tokio::select! {
             _ = hangup.recv() => {
-                supervisor::reloading();
+                systemd::reloading();
                 log.reopen();
                 running.reload();
-                supervisor::ready();
+                systemd::ready();
             }
             _ = ticks.tick() => {
                 log.tell_losses();
-                supervisor::alive();
+                systemd::alive();
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
-    supervisor::stopping();
+    systemd::stopping();
     tracing::info!("stopping: letting the requests in hand end");
     tokio::select! {
         stopped = running.stop() => match stopped {
@@ -189,7 +189,7 @@ fn allow_files(limits: &Limits) {
 
 /// Takes up settings that changed, and does not let what was left unsettled wait for the loops' next turn.
 async fn finish_what_was_left(appliance: Appliance) {
-    match appliance.namespaces.adopt_rules().await {
+    match appliance.namespaces.apply_settings().await {
         Ok(0) => {}
         Ok(changed) => tracing::info!("{changed} broker users get what the settings say now"),
         Err(error) => tracing::error!("could not take up the settings: {}", error.chain()),
@@ -202,7 +202,7 @@ async fn finish_what_was_left(appliance: Appliance) {
         ),
         Err(error) => tracing::error!("the change of the sealing key waits: {}", error.chain()),
     }
-    if let Err(error) = appliance.administrator.adopt_rules().await {
+    if let Err(error) = appliance.administrator.apply_settings().await {
         tracing::error!("could not take up the settings for the administrator: {}", error.chain());
     }
     if appliance.accounts.stand().is_ok_and(|stand| stand.unsettled > 0) {

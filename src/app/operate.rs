@@ -12,7 +12,7 @@ use super::build::{self, Appliance};
 use super::lifecycle::CONTROL_SOCKET;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Kind, Result};
-use crate::ports::appliance::{Answer, ApplianceDoor, CALL_TIMEOUT, WORK_TIMEOUT};
+use crate::ports::keylender::{Answer, CALL_TIMEOUT, KeylenderClient, WORK_TIMEOUT};
 use crate::store::{Checked, FILE_NAME};
 use crate::web::{Router, local};
 
@@ -24,7 +24,7 @@ pub struct Operator(Way);
 
 enum Way {
     /// It runs: ask it.
-    Running(ApplianceDoor),
+    Running(KeylenderClient),
     /// It rests: its store is ours for the moment.
     Resting(Router),
 }
@@ -34,7 +34,7 @@ impl Operator {
     pub fn connect(settings: &Settings) -> Result<Self> {
         let socket = settings.data_dir.join(CONTROL_SOCKET);
         if answers(&socket)? {
-            return Ok(Self(Way::Running(ApplianceDoor::control(&socket)?)));
+            return Ok(Self(Way::Running(KeylenderClient::control(&socket)?)));
         }
         let appliance = Appliance::build(settings, Clock::system(), build::broker(settings)?)?;
         Ok(Self(Way::Resting(appliance.router)))
@@ -45,7 +45,7 @@ impl Operator {
     pub fn running(settings: &Settings) -> Result<Self> {
         let socket = settings.data_dir.join(CONTROL_SOCKET);
         match answers(&socket)? {
-            true => Ok(Self(Way::Running(ApplianceDoor::control(&socket)?))),
+            true => Ok(Self(Way::Running(KeylenderClient::control(&socket)?))),
             false => Err(Error::unavailable("the appliance does not run")),
         }
     }

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod clock;
 pub mod error;
+pub mod invisible;
 pub mod meter;
 pub mod names;
 mod parsed;
@@ -11,7 +12,6 @@ mod reason;
 pub mod secret;
 pub mod slugid;
 pub mod span;
-pub mod unseen;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};

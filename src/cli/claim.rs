@@ -11,7 +11,7 @@ use crate::app::hardening::Before;
 use crate::app::operate::read;
 use crate::app::settings::Settings;
 use crate::base::{ClientId, Clock, Error, Result, Secret, Span};
-use crate::ports::appliance::{ApplianceDoor, CALL_TIMEOUT};
+use crate::ports::keylender::{CALL_TIMEOUT, KeylenderClient};
 use crate::proto::ext;
 use crate::proto::hawk::{Header, Target};
 
@@ -77,7 +77,7 @@ pub(super) async fn run(
         let here = if settings.listen.tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
         format!("{here}:{}", settings.listen.port)
     });
-    let door = ApplianceDoor::network(&url)?;
+    let door = KeylenderClient::network(&url)?;
     let name = output::segment(&command.namespace);
     let path = match command.wrap {
         true => format!("/api/keylender/v1/wraps/{name}"),
@@ -117,7 +117,7 @@ pub(super) async fn run(
 }
 
 /// A link, below the address that we asked when the appliance does not know its own.
-fn show_link(mut made: Value, door: &ApplianceDoor, json: bool) {
+fn show_link(mut made: Value, door: &KeylenderClient, json: bool) {
     if made["url"].is_null() {
         made["url"] = door.url(&output::value(&made, "path")).into();
     }

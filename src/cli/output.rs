@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::base::unseen::written_out;
+use crate::base::invisible::written_out;
 use crate::base::{Clock, Span, Timestamp};
 
 /// What needs no escape inside one segment of a path.

@@ -10,11 +10,11 @@ use super::accounts::Accounts;
 use super::auth::Caller;
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{Error, Result, Timestamp};
-use crate::store::{Checked, Drilled, Lent, Listed, Shelf, Store, Table};
+use crate::store::{BackupDirectory, Checked, Drilled, Lent, Listed, Store, Table};
 
 /// How backups fared, by their names.
 const FATES: Table<String, Fate> = Table::plain("backups");
-/// Names that are remembered; as many as the shelf lists.
+/// Names that are remembered; as many as the directory lists.
 const FATES_MAX: usize = 10_000;
 
 /// What is known of a backup besides its file.
@@ -32,7 +32,7 @@ pub struct Fate {
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// Where they lie.
-    pub shelf: Shelf,
+    pub directory: BackupDirectory,
     /// Where the restore drill makes its store, and takes it away again.
     pub aside: PathBuf,
     /// How many are kept.
@@ -70,7 +70,7 @@ impl Backups {
     /// Takes a backup, checks it, and then removes the oldest ones beyond as many as are kept.
     pub async fn take(&self, caller: &Caller) -> Result<Taken> {
         let _busy = self.busy.lock().await;
-        let taken = self.blocking(|store, rules| rules.shelf.take(store)).await;
+        let taken = self.blocking(|store, rules| rules.directory.take(store)).await;
         let (name, checked) = match taken {
             Ok(taken) => taken,
             Err(error) => return Err(self.failed(caller.note("backup.take", "backup"), error).await),
@@ -87,7 +87,7 @@ impl Backups {
 
     /// The backups, oldest first, and how they fared.
     pub fn list(&self) -> Result<Vec<(Listed, Fate)>> {
-        let listed = self.rules.shelf.list()?;
+        let listed = self.rules.directory.list()?;
         self.store.read(|tx| {
             listed
                 .into_iter()
@@ -104,7 +104,7 @@ impl Backups {
 
     /// Names of those beyond as many as are kept, once there is one more.
     pub fn surplus(&self) -> Result<Vec<String>> {
-        let names: Vec<String> = self.rules.shelf.list()?.into_iter().map(|listed| listed.name).collect();
+        let names: Vec<String> = self.rules.directory.list()?.into_iter().map(|listed| listed.name).collect();
         let surplus = (names.len() + 1).saturating_sub(self.rules.keep);
         Ok(names.into_iter().take(surplus).collect())
     }
@@ -115,7 +115,7 @@ impl Backups {
     /// [`crate::base::Kind::NotFound`] for a name that none has; [`crate::base::Kind::Conflict`] for one that is damaged.
     pub async fn verify(&self, caller: &Caller, name: Option<String>) -> Result<(String, Checked)> {
         let name = self.named(name)?;
-        let path = self.rules.shelf.path(&name)?;
+        let path = self.rules.directory.path(&name)?;
         let checked = self.blocking(move |store, _| store.check_backup(open(&path)?)).await;
         let note = caller.note("backup.verify", &name);
         match checked {
@@ -130,7 +130,7 @@ impl Backups {
 
     /// The sealed file of a backup and its length, for who takes it out of the house.
     pub async fn hand_out(&self, caller: &Caller, name: String) -> Result<Lent<(std::fs::File, u64)>> {
-        let path = self.rules.shelf.path(&name)?;
+        let path = self.rules.directory.path(&name)?;
         let opened = self.blocking(move |_, _| {
             let file = open(&path)?;
             let meta = file.metadata().map_err(|e| Error::unavailable("the backup cannot be read").because(e))?;
@@ -145,8 +145,8 @@ impl Backups {
     /// `None` when there is no backup.
     pub async fn drill(&self, caller: &Caller) -> Result<Option<(String, Drilled)>> {
         let _busy = self.busy.lock().await;
-        let Some(newest) = self.rules.shelf.newest()? else { return Ok(None) };
-        let path = self.rules.shelf.path(&newest.name)?;
+        let Some(newest) = self.rules.directory.newest()? else { return Ok(None) };
+        let path = self.rules.directory.path(&newest.name)?;
         let drilled = self.blocking(move |store, rules| store.drill(&path, &rules.aside)).await;
         let note = caller.note("backup.drill", &newest.name);
         match drilled {
@@ -184,7 +184,7 @@ impl Backups {
     }
 
     fn named(&self, name: Option<String>) -> Result<String> {
-        let newest = || self.rules.shelf.newest().map(|newest| newest.map(|listed| listed.name));
+        let newest = || self.rules.directory.newest().map(|newest| newest.map(|listed| listed.name));
         match name {
             Some(name) => Ok(name),
             None => newest()?.ok_or_else(|| Error::not_found("there is no backup yet: see `keylender backup now`")),
@@ -193,11 +193,11 @@ impl Backups {
 
     /// Not the one just taken: after a clock was set back, others may seem to be newer.
     async fn remove_oldest(&self, caller: &Caller, taken: &str) -> Result<Vec<String>> {
-        let names: Vec<String> = self.rules.shelf.list()?.into_iter().map(|listed| listed.name).collect();
+        let names: Vec<String> = self.rules.directory.list()?.into_iter().map(|listed| listed.name).collect();
         let surplus = names.len().saturating_sub(self.rules.keep);
         let mut removed = Vec::new();
         for name in names.into_iter().filter(|name| name != taken).take(surplus) {
-            self.rules.shelf.remove(&name)?;
+            self.rules.directory.remove(&name)?;
             let note = caller.note("backup.delete", &name);
             let gone = name.clone();
             self.store

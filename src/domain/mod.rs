@@ -1,7 +1,7 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `alarms → auth, guard, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, tally` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, tally` ·
+//! `accounts → auth` · `alarms → auth, guard, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
 //! `parts → accounts, audit, auth, backups, guard, hosts, keys, leases, namespaces, notices, operators, wraps` ·
 //! `health → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
@@ -18,12 +18,12 @@ pub mod history; // who had what and when, told by the audit log
 pub mod hosts; // machines known by their DNS names: verify, lend, remember
 pub mod keys; // the key that seals secrets at rest
 pub mod leases; // everything that is lent now, and taking it back
+pub mod lend_counts; // how much was lent in each of the last hours
 pub mod loops; // what runs by itself: due times, reports, pauses
 pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions
 pub mod parts; // the list of all that work when they are asked
-pub mod tally; // how much was lent in each of the last hours
 pub mod wraps; // hand-over links that open once
 
 use std::ops::Deref;

@@ -2,12 +2,11 @@
 //! `lettre`.
 
 pub mod amqp;
-pub mod appliance;
 pub mod authority;
 pub mod broker;
 pub mod dns;
-pub mod host;
 mod hosts_file;
+pub mod keylender;
 pub mod log;
 pub mod mail;
 pub mod notify;
@@ -15,6 +14,7 @@ pub mod oidc;
 mod post;
 pub mod resolve;
 pub mod spool;
-pub mod supervisor;
+pub mod system;
+pub mod systemd;
 pub mod tls;
 pub mod webhook;

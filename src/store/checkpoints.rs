@@ -67,7 +67,7 @@ impl Store {
     ) -> Result<Option<Checkpoint>> {
         self.write(move |tx| {
             let now = tx.now();
-            let pruned = tx.beneath(|db, keyring| {
+            let pruned = tx.raw(|db, keyring| {
                 let failed = |e: redb::StorageError| fault("pruning the audit log", e);
                 let mut log = db.open_table(AUDIT).map_err(|e| fault("pruning the audit log", e))?;
                 let Some(last) = log.last().map_err(failed)?.map(|(seq, _)| seq.value()) else { return Ok(None) };

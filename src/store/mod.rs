@@ -6,7 +6,6 @@
 mod backup;
 mod chain;
 mod checkpoints;
-mod device;
 mod exported;
 mod key_file;
 mod keyring;
@@ -16,6 +15,7 @@ mod rekey;
 mod seal;
 mod search;
 mod sign;
+mod storage;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,21 +26,23 @@ use std::sync::Arc;
 
 use redb::{ReadableDatabase, TableDefinition};
 
-pub use backup::{Checked, Contents, Drilled, Label, Listed, RestoredFrom, Shelf, check_backup_file, label_of};
+pub use backup::{
+    BackupDirectory, Checked, Contents, Drilled, Label, Listed, RestoredFrom, check_backup_file, label_of,
+};
 pub use chain::{Entry, Head};
-pub use device::OPENER;
 pub use exported::{Verified, verify_exported};
 pub use key_file::KeySource;
 pub use open::FILE_NAME;
 pub use seal::Sealed;
 pub use search::{ActionPattern, Filter, Page};
 pub use sign::Checkpoint;
+pub use storage::OPENER;
 pub use table::Table;
 pub use tx::{Lent, ReadTx, WriteTx};
 
 use crate::base::{Clock, Error, Result, Secret};
-use device::Device;
 use keyring::Shared;
+use storage::Storage;
 use writer::Writer;
 
 /// The audit log: number → entry in JSON.
@@ -51,7 +53,7 @@ const VERIFY_CHUNK: usize = 1000;
 /// The store. Cheap to clone; the file is closed when the last clone is gone.
 #[derive(Clone)]
 pub struct Store {
-    device: Arc<Device>,
+    storage: Arc<Storage>,
     keyring: Arc<Shared>,
     key_source: KeySource,
     /// Held while the key changes.
@@ -65,7 +67,7 @@ impl Store {
     pub fn read<T>(&self, closure: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         let (tx, keyring) = loop {
             let keyring = self.keyring.get();
-            let tx = self.device.database()?.begin_read().map_err(|e| fault("reading the store", e))?;
+            let tx = self.storage.database()?.begin_read().map_err(|e| fault("reading the store", e))?;
             // A key that came between the two could have sealed what this view shows.
             if Arc::ptr_eq(&keyring, &self.keyring.get()) {
                 break (tx, keyring);

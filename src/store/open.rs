@@ -8,10 +8,10 @@ use std::sync::Arc;
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
-use super::device::Device;
 use super::key_file::KeySource;
 use super::keyring::Shared;
 use super::migrate::{SCHEMA, prepare, schema};
+use super::storage::Storage;
 use super::writer::Writer;
 use super::{Store, fault};
 use crate::base::{Clock, Error, Result};
@@ -48,11 +48,11 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(fault("opening the store", redb::Error::DatabaseAlreadyOpen)),
             Err(TryLockError::Error(e)) => return Err(cannot(e)),
         }
-        let device = Device::file(file)?;
-        if let Some(older) = schema(&*device.database()?)?.filter(|schema| *schema < SCHEMA) {
+        let storage = Storage::file(file)?;
+        if let Some(older) = schema(&*storage.database()?)?.filter(|schema| *schema < SCHEMA) {
             keep_snapshot(&path, older).map_err(cannot)?;
         }
-        Self::start(device, key, clock)
+        Self::start(storage, key, clock)
     }
 
     /// Opens a store in memory, for tests.
@@ -62,16 +62,16 @@ impl Store {
 
     /// Opens a store on another storage backend, for injected faults.
     pub fn with_backend(backend: impl StorageBackend, key: &KeySource, clock: Clock) -> Result<Self> {
-        Self::start(Device::other(backend)?, key, clock)
+        Self::start(Storage::other(backend)?, key, clock)
     }
 
-    fn start(device: Device, key: &KeySource, clock: Clock) -> Result<Self> {
-        let tx = device.database()?.begin_write().map_err(|e| fault("opening the store", e))?;
+    fn start(storage: Storage, key: &KeySource, clock: Clock) -> Result<Self> {
+        let tx = storage.database()?.begin_write().map_err(|e| fault("opening the store", e))?;
         let keyring = Arc::new(Shared::new(prepare(&tx, key)?));
         tx.commit().map_err(|e| fault("opening the store", e))?;
-        let device = Arc::new(device);
-        let writer = Arc::new(Writer::start(device.clone(), keyring.clone(), clock.clone())?);
-        Ok(Self { device, keyring, key_source: key.clone(), changing_key: Arc::default(), clock, writer })
+        let storage = Arc::new(storage);
+        let writer = Arc::new(Writer::start(storage.clone(), keyring.clone(), clock.clone())?);
+        Ok(Self { storage, keyring, key_source: key.clone(), changing_key: Arc::default(), clock, writer })
     }
 }
 

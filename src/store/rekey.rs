@@ -64,8 +64,7 @@ impl Store {
         for _ in 0..PASSES {
             let mut from = None;
             loop {
-                let (next, resealed) =
-                    self.write(move |tx| tx.beneath(|db, keyring| reseal(db, keyring, from))).await?;
+                let (next, resealed) = self.write(move |tx| tx.raw(|db, keyring| reseal(db, keyring, from))).await?;
                 done += resealed;
                 progress(done);
                 match next {
@@ -76,7 +75,7 @@ impl Store {
         }
         self.write(move |tx| {
             tx.audit(ended);
-            let next = tx.beneath(|db, keyring| end_change(&mut Meta::open(db)?, keyring))?;
+            let next = tx.raw(|db, keyring| end_change(&mut Meta::open(db)?, keyring))?;
             tx.replace_keyring(next);
             Ok(())
         })
@@ -91,7 +90,7 @@ impl Store {
         let next = Keys::derive(make_next(&self.key_source, passphrase, &salt)?)?;
         self.write(move |tx| {
             tx.audit(begun);
-            let next = tx.beneath(|db, old| begin_change(&mut Meta::open(db)?, old, next, &salt))?;
+            let next = tx.raw(|db, old| begin_change(&mut Meta::open(db)?, old, next, &salt))?;
             tx.replace_keyring(next);
             Ok(())
         })

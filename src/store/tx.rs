@@ -268,7 +268,7 @@ impl WriteTx<'_, '_> {
 
     /// Works on the transaction beneath the closures, for changes of the store itself. They happen at once, so when they
     /// fail nothing of the whole commit stays.
-    pub(super) fn beneath<T>(&mut self, act: impl FnOnce(&WriteTransaction, &Keyring) -> Result<T>) -> Result<T> {
+    pub(super) fn raw<T>(&mut self, act: impl FnOnce(&WriteTransaction, &Keyring) -> Result<T>) -> Result<T> {
         self.batch.tables.borrow_mut().clear();
         self.batch.log = None;
         self.batch.is_changed_beneath = true;

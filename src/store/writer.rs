@@ -9,8 +9,8 @@ use redb::{ReadableTable, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Head;
-use super::device::Device;
 use super::keyring::{Keyring, Shared};
+use super::storage::Storage;
 use super::tx::{Batch, WriteTx};
 use super::{AUDIT, fault};
 use crate::base::{Clock, Error, Result};
@@ -37,12 +37,12 @@ pub(super) struct Writer {
 type Versions = Arc<Mutex<HashMap<&'static str, u64>>>;
 
 impl Writer {
-    pub(super) fn start(device: Arc<Device>, keyring: Arc<Shared>, clock: Clock) -> Result<Self> {
-        let head = read_head(&device)?;
+    pub(super) fn start(storage: Arc<Storage>, keyring: Arc<Shared>, clock: Clock) -> Result<Self> {
+        let head = read_head(&storage)?;
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let versions = Versions::default();
         let mut state =
-            State { device, keyring, clock, head, versions: versions.clone(), has_failed: false, must_reopen: false };
+            State { storage, keyring, clock, head, versions: versions.clone(), has_failed: false, must_reopen: false };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || state.run(queue))
@@ -96,8 +96,8 @@ fn stopped() -> Error {
 }
 
 /// The end of the chain as it lies on the disk. An empty log has no base: pruning leaves the last entry.
-fn read_head(device: &Device) -> Result<Head> {
-    let tx = device.database()?.begin_write().map_err(|e| fault("reading the audit log", e))?;
+fn read_head(storage: &Storage) -> Result<Head> {
+    let tx = storage.database()?.begin_write().map_err(|e| fault("reading the audit log", e))?;
     let head = {
         let log = tx.open_table(AUDIT).map_err(|e| fault("reading the audit log", e))?;
         let last = log.last().map_err(|e| fault("reading the audit log", e))?;
@@ -117,7 +117,7 @@ struct Done {
 }
 
 struct State {
-    device: Arc<Device>,
+    storage: Arc<Storage>,
     keyring: Arc<Shared>,
     clock: Clock,
     head: Head,
@@ -155,17 +155,18 @@ impl State {
     }
 
     fn begin(&mut self) -> Result<WriteTransaction> {
-        self.device.check_room()?;
-        let begin = |device: &Device| device.database()?.begin_write().map_err(|e| fault("beginning a transaction", e));
+        self.storage.check_room()?;
+        let begin =
+            |storage: &Storage| storage.database()?.begin_write().map_err(|e| fault("beginning a transaction", e));
         if !self.must_reopen {
-            return begin(&self.device).inspect_err(|_| self.must_reopen = true);
+            return begin(&self.storage).inspect_err(|_| self.must_reopen = true);
         }
         // The last commit may be there or not: what is on the disk decides, and what was read before counts as old.
-        self.device.reopen()?;
-        self.head = read_head(&self.device)?;
+        self.storage.reopen()?;
+        self.head = read_head(&self.storage)?;
         *self.versions.lock().unwrap_or_else(PoisonError::into_inner).entry(EVERY_TABLE).or_default() += 1;
         self.must_reopen = false;
-        begin(&self.device)
+        begin(&self.storage)
     }
 
     fn commit(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<()> {

@@ -7,7 +7,7 @@ use tower::ServiceExt;
 
 use super::peer::Connection;
 use crate::base::{Error, Result};
-use crate::ports::appliance::Answer;
+use crate::ports::keylender::Answer;
 
 /// Calls a method, with a JSON body if there is one.
 pub async fn call(router: Router, method: &str, path: &str, body: Option<String>) -> Result<Answer> {

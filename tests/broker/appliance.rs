@@ -5,8 +5,8 @@ use keylender::app::settings::{BrokerSettings, Settings};
 use keylender::app::{Running, broker, start};
 use keylender::base::{AccountName, Clock, Secret, Timestamp, VhostName};
 use keylender::domain::auth::Caller;
-use keylender::ports::appliance::{ApplianceDoor, CALL_TIMEOUT};
 use keylender::ports::broker::{Permission, User, Users};
+use keylender::ports::keylender::{CALL_TIMEOUT, KeylenderClient};
 use lapin::{Connection, ConnectionProperties};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ pub struct Appliance {
     pub running: Running,
     pub settings: Settings,
     pub vhost: VhostName,
-    door: ApplianceDoor,
+    door: KeylenderClient,
     authorization: String,
     dir: TempDir,
 }
@@ -72,7 +72,7 @@ impl Appliance {
         let operator = Operator::connect(&settings).unwrap();
         let client = operator.call("PUT", "/clients/story", Some(scopes)).await.unwrap();
         let authorization = format!("Bearer story/{}", client["accessToken"].as_str().unwrap());
-        let door = ApplianceDoor::network(&format!("http://{}", running.address)).unwrap();
+        let door = KeylenderClient::network(&format!("http://{}", running.address)).unwrap();
         Self { clock, running, vhost: VhostName::parse(name).unwrap(), settings, door, authorization, dir }
     }
 
@@ -82,7 +82,7 @@ impl Appliance {
         assert!(running.stop().await, "it stops softly");
         change(&mut settings);
         let running = start(&settings, clock.clone(), broker(&settings).unwrap()).await.unwrap();
-        let door = ApplianceDoor::network(&format!("http://{}", running.address)).unwrap();
+        let door = KeylenderClient::network(&format!("http://{}", running.address)).unwrap();
         Self { clock, running, settings, vhost, door, authorization, dir }
     }
 

@@ -292,7 +292,7 @@ async fn a_changed_vhost_reaches_the_administrator() {
     site.broker.add_vhost(&vhost);
     site.settings.amqp.vhost = vhost.clone();
     let process = site.start();
-    assert!(process.administrator.adopt_rules().await.unwrap());
+    assert!(process.administrator.apply_settings().await.unwrap());
     process.loops.run("reconcile").await.unwrap();
     let permissions = site.broker.permissions().await.unwrap();
     let ours: Vec<_> = permissions.iter().filter(|row| row.user == login(&process).user.as_str()).collect();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
-use keylender::ports::host;
+use keylender::ports::system;
 use rustix::process::{Resource, setrlimit};
 
 use crate::sign::Client;
@@ -232,7 +232,7 @@ async fn a_body_that_breaks_off_changes_nothing() {
 #[tokio::test]
 async fn idle_connections_do_not_keep_others_out() {
     // Both ends of every connection are files of this process.
-    let mut limit = host::limit(host::OPEN_FILES).unwrap();
+    let mut limit = system::limit(system::OPEN_FILES).unwrap();
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
     let (world, _) = impatient_world().await;

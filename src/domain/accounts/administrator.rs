@@ -172,7 +172,7 @@ impl Administrator {
     }
 
     /// Gives our administrators the vhost that the settings say today; true when that is a change.
-    pub async fn adopt_rules(&self) -> Result<bool> {
+    pub async fn apply_settings(&self) -> Result<bool> {
         let Some(record) = self.accounts.store.read(record)? else { return Ok(false) };
         let this = self.clone();
         self.accounts

@@ -12,7 +12,7 @@ use super::plan::{Object, Step, What};
 use super::rules::{Limits, Over, RuleBook};
 use super::words;
 use crate::base::{NamespaceName, Timestamp};
-use crate::domain::namespaces::Watched;
+use crate::domain::namespaces::MonitoredNamespace;
 use crate::ports::broker::{Connection, Exchange, Queue};
 
 /// How often a warning is repeated while its cause lasts.
@@ -103,7 +103,7 @@ pub struct Sight<'a> {
     pub connections: &'a [Connection],
     /// The namespaces that there are. **Invariant:** read after the lists of the broker, so that the namespace of a
     /// thing in them is here unless it is gone.
-    pub namespaces: &'a HashMap<NamespaceName, Watched>,
+    pub namespaces: &'a HashMap<NamespaceName, MonitoredNamespace>,
     /// What is remembered of queues.
     pub remembered: &'a HashMap<String, Remembered>,
     /// When contacts of namespaces were last told of connections that outlive a promise.

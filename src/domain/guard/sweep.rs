@@ -15,7 +15,7 @@ use super::rules::RuleBook;
 use super::{Guard, LOOP, Sort};
 use crate::base::audit::{Actor, Note};
 use crate::base::{NamespaceName, Result, Timestamp};
-use crate::domain::namespaces::Watched;
+use crate::domain::namespaces::MonitoredNamespace;
 use crate::domain::notices::Notice;
 use crate::ports::broker::{Connection, Exchange, Queue};
 use crate::store::WriteTx;
@@ -40,7 +40,7 @@ pub(super) struct Look {
     /// When it began.
     pub now: Timestamp,
     /// By name.
-    pub namespaces: HashMap<NamespaceName, Watched>,
+    pub namespaces: HashMap<NamespaceName, MonitoredNamespace>,
     /// What was remembered.
     pub memory: Memory,
     book: RuleBook,
@@ -96,7 +96,7 @@ impl Guard {
         let exchanges = bus.exchanges(vhost).await?;
         let connections = bus.connections().await?;
         let memory = memory::recall(&self.store)?;
-        let watched = self.namespaces.watched()?;
+        let watched = self.namespaces.list_for_monitor()?;
         let book = self.rule_book(memory.rules.clone());
         let since_last = {
             let mut recent = self.recent();

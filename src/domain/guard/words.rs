@@ -6,7 +6,7 @@ use super::forecast::Forecast;
 use super::plan::{Step, What};
 use super::rules::{Limits, Over};
 use crate::base::{NamespaceName, Span, Timestamp};
-use crate::domain::namespaces::Watched;
+use crate::domain::namespaces::MonitoredNamespace;
 use crate::domain::notices::Notice;
 use crate::ports::broker::Queue;
 
@@ -78,7 +78,7 @@ pub fn too_old(lifetime: Duration) -> String {
 }
 
 /// Why the contact of a namespace hears of its connections.
-pub fn outlive(count: usize, watched: &Watched) -> String {
+pub fn outlive(count: usize, watched: &MonitoredNamespace) -> String {
     let connections = if count == 1 { "1 connection uses".to_owned() } else { format!("{count} connections use") };
     format!("{connections} the user {}, whose password was promised until {}", watched.resting, watched.resting_until)
 }

@@ -4,7 +4,7 @@ use super::Health;
 use crate::base::{Result, Timestamp};
 use crate::domain::loops::Status;
 use crate::ports::broker::Calls;
-use crate::ports::host::{self, Process};
+use crate::ports::system::{self, Process};
 use crate::store::{Entry, Filter};
 
 /// Figures at one moment.
@@ -44,7 +44,7 @@ impl Health {
         let parts = &self.parts;
         let stand = parts.accounts.stand()?;
         let (audit_sequence, audit_last) = self.last_entry()?;
-        let store = host::file(&self.around.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
+        let store = system::file(&self.around.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
         Ok(Figures {
             namespaces: parts.namespaces.count()?,
             accounts: stand.count,

@@ -33,8 +33,8 @@ use crate::base::audit::{Actor, Note};
 use crate::base::meter::Counter;
 use crate::base::rate::RateLimit;
 use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret, Timestamp};
+use crate::domain::lend_counts::{self, LendKind};
 use crate::domain::notices::Notices;
-use crate::domain::tally::{self, What};
 use crate::ports::authority::Authority;
 use crate::ports::dns::{Answer, Dns};
 use crate::proto::addresses::{AddressList, network};
@@ -135,7 +135,7 @@ impl Hosts {
             return Err(self.refuse(asker, cause, &[]).await);
         }
         let checked = self.lookups.check(address).await;
-        match self.settle(lending, address, &checked.verdict)? {
+        match self.decide(lending, address, &checked.verdict)? {
             Ok((name, credentials)) => self.lend(asker, name, credentials, checked).await,
             Err(cause) => Err(self.refuse(asker, cause, &checked.answers).await),
         }
@@ -153,7 +153,7 @@ impl Hosts {
     }
 
     /// What a verdict comes to under the rules: credentials that are not lent yet, or why there are none.
-    fn settle(
+    fn decide(
         &self,
         lending: &Lending,
         address: IpAddr,
@@ -187,7 +187,7 @@ impl Hosts {
             .write(move |tx| {
                 let (verdict, answers) = (Ok(&name), &*checked.answers);
                 this.remember(tx, &Visit { address, verdict, answers, request_id: &request_id })?;
-                tally::count(tx, What::Host)?;
+                lend_counts::count(tx, LendKind::Host)?;
                 let Issued { credentials, scope, expiry } = issued;
                 leases::note_lease(tx, &name, address, &credentials.client_id, expiry)?;
                 let note = Note::done(Actor::Host(name.clone()), "host.lend", &name)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
-use crate::domain::tally::{self, What};
+use crate::domain::lend_counts::{self, LendKind};
 use crate::store::{Lent, WriteTx};
 
 /// How long a namespace lasts whose claim does not say (taskcluster.md 6.2).
@@ -14,7 +14,7 @@ const EXPIRES_DEFAULT: Duration = Duration::from_secs(4 * 60 * 60);
 /// means that something keeps changing it.
 const TRIES: usize = 4;
 
-/// What a client asks for. What it leaves out is reset, on every claim (taskcluster.md 6.2).
+/// LendKind a client asks for. LendKind it leaves out is reset, on every claim (taskcluster.md 6.2).
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
     /// When the namespace may be removed; four hours from now when left out.
@@ -23,7 +23,7 @@ pub struct Claim {
     pub contact: Option<String>,
 }
 
-/// What a claim is answered with. It leaves only as [`Lent`].
+/// LendKind a claim is answered with. It leaves only as [`Lent`].
 #[derive(Debug)]
 pub struct Claimed {
     /// The namespace.
@@ -36,7 +36,7 @@ pub struct Claimed {
     pub reclaim_at: Timestamp,
 }
 
-/// What the first transaction of a claim came to.
+/// LendKind the first transaction of a claim came to.
 enum Step {
     Lent(Box<Lent<Claimed>>),
     Settle(Vec<AccountName>),
@@ -143,7 +143,7 @@ impl Namespaces {
         })
     }
 
-    /// What is lent for this namespace; `None` while the broker is not known to have its active user as wished.
+    /// LendKind is lent for this namespace; `None` while the broker is not known to have its active user as wished.
     fn lend(
         &self,
         tx: &mut WriteTx<'_, '_>,
@@ -155,7 +155,7 @@ impl Namespaces {
         let Some((password, vhost)) = self.accounts.settled_login(tx, &account)? else { return Ok(None) };
         self.promise(tx, name, &mut namespace)?;
         leases::note_holder(tx, &account, caller)?;
-        tally::count(tx, What::Namespace)?;
+        lend_counts::count(tx, LendKind::Namespace)?;
         let reclaim_at = namespace.promised_until;
         let note = caller
             .lend_note("namespace.claim", name)
@@ -185,7 +185,7 @@ impl Namespaces {
     }
 }
 
-/// What a claimant hears when the broker could not be brought along.
+/// LendKind a claimant hears when the broker could not be brought along.
 fn away(error: Error) -> Error {
     match error.kind() {
         crate::base::Kind::Unavailable => {

@@ -1,20 +1,20 @@
 //! Namespaces on the message bus: who claims one is lent a broker user limited to it.
 
-mod adopt;
-mod amend;
+mod apply_settings;
 mod claim;
 mod connection_string;
+mod edit;
 mod expire;
+mod for_monitor;
 mod holders;
 mod leases;
 mod owners;
 mod revoke;
 mod rotate;
 mod summary;
+mod test_claim;
 #[cfg(test)]
 mod tests;
-mod trial;
-mod watch;
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -27,17 +27,17 @@ use crate::domain::accounts::{Accounts, Standing, Turns, Wish};
 use crate::ports::broker::{Access, Bus, Handle};
 use crate::store::{ReadTx, Store, Table};
 
-pub use amend::NOTE_LEN_MAX;
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
+pub use edit::NOTE_LEN_MAX;
 pub use expire::{Expired, Which};
+pub use for_monitor::MonitoredNamespace;
 pub use holders::Holder;
 pub use leases::{Connected, HeldBy, NamespaceLease};
 pub use owners::OWNERS_MAX;
 pub use rotate::{Rotated, When};
 pub use summary::{Outlook, Phase, Summary};
-pub use trial::{TRIAL_LASTS, Trial};
-pub use watch::Watched;
+pub use test_claim::{TEST_CLAIM_LASTS, TestClaim};
 
 const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
 /// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.

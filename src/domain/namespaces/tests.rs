@@ -46,7 +46,7 @@ impl World {
     /// The appliance starts again with other settings.
     async fn restart(&mut self, rules: Rules) {
         self.namespaces = start(&self.store, &self.broker, rules);
-        self.namespaces.adopt_rules().await.unwrap();
+        self.namespaces.apply_settings().await.unwrap();
     }
 
     pub(super) fn name(&self) -> NamespaceName {
@@ -193,7 +193,7 @@ async fn changed_settings_reach_the_users_that_are_there_with_their_passwords() 
     assert!(world.works(&first) && world.works(&again));
     let permissions = world.broker.permissions().await.unwrap();
     assert!(permissions.iter().any(|permission| permission.user == "t-a-1" && permission.vhost == "/other"));
-    assert_eq!(world.namespaces.adopt_rules().await.unwrap(), 0);
+    assert_eq!(world.namespaces.apply_settings().await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub struct Delivered {
 
 /// What became of deliveries since the start.
 #[derive(Debug, Default)]
-pub struct Tallies {
+pub struct DeliveryCounts {
     /// Taken by their receivers.
     pub sent: Counter,
     /// Failed, to be tried again.
@@ -96,10 +96,13 @@ impl Notices {
         while let Some(of_lane) = running.next().await {
             done.add(of_lane);
         }
-        let tallies = &*self.tallies;
-        for (tally, count) in [(&tallies.sent, done.sent), (&tallies.retried, done.failed), (&tallies.dead, done.dead)]
-        {
-            tally.add(count as u64);
+        let delivery_counts = &*self.delivery_counts;
+        for (total, count) in [
+            (&delivery_counts.sent, done.sent),
+            (&delivery_counts.retried, done.failed),
+            (&delivery_counts.dead, done.dead),
+        ] {
+            total.add(count as u64);
         }
         done.pruned = self.prune().await?;
         Ok(done)

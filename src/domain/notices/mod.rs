@@ -20,7 +20,7 @@ use crate::base::{Error, Result, Timestamp};
 use crate::store::{Store, WriteTx};
 use record::{BRIEFS, Brief, Delivery, NOTICES, OUTBOX, Place, Record, Waiting};
 
-pub use deliver::{Delivered, Tallies};
+pub use deliver::{Delivered, DeliveryCounts};
 pub use letters::{Filter, Letter, Listed, State};
 pub use record::{Channel, End, NoticeId};
 pub use ways::{MailWay, WayState, Ways};
@@ -58,7 +58,7 @@ pub struct Notice {
 pub struct Notices {
     store: Store,
     ways: Arc<Ways>,
-    tallies: Arc<Tallies>,
+    delivery_counts: Arc<DeliveryCounts>,
     /// When records were last pruned; milliseconds.
     pruned: Arc<AtomicI64>,
 }
@@ -67,12 +67,12 @@ impl Notices {
     /// The notices in this store, which go out by these ways.
     pub fn new(store: Store, ways: Ways) -> Self {
         let pruned = AtomicI64::new(Timestamp::MIN.as_millis()).into();
-        Self { store, ways: ways.into(), tallies: Arc::default(), pruned }
+        Self { store, ways: ways.into(), delivery_counts: Arc::default(), pruned }
     }
 
     /// What became of deliveries since the start.
-    pub fn tallies(&self) -> &Tallies {
-        &self.tallies
+    pub fn delivery_counts(&self) -> &DeliveryCounts {
+        &self.delivery_counts
     }
 
     /// Puts a notice into the outbox, in the transaction of its cause: both are true, or neither. Adds its own audit

@@ -4,9 +4,9 @@
 //! derived from the store's. Rows lie as they lie in the tables, so what is restored is the same store.
 
 mod chunks;
+mod directory;
 mod restore;
 mod rows;
-mod shelf;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,8 +18,8 @@ use flate2::write::DeflateEncoder;
 use redb::TableHandle;
 use serde::{Deserialize, Serialize};
 
+pub use directory::{BackupDirectory, Listed};
 pub use restore::{Drilled, RestoredFrom};
-pub use shelf::{Listed, Shelf};
 
 use super::chain::Head;
 use super::key_file::{KeySource, candidates};

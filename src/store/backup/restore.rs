@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::rows::Row;
 use super::{Checked, Contents, key_of, label_of, open, other_key, walk};
 use crate::base::{Clock, Error, Result, Timestamp};
-use crate::store::device::builder;
 use crate::store::key_file::KeySource;
 use crate::store::migrate::{Meta, read_meta};
 use crate::store::open::{FILE_NAME, cannot_open, fresh_file};
+use crate::store::storage::builder;
 use crate::store::tx::definition;
 use crate::store::{AUDIT, Store, fault};
 
@@ -112,7 +112,7 @@ impl Store {
 
     /// Says that everybody who has to know of the restoration does.
     pub async fn forget_restored(&self) -> Result<()> {
-        self.write(|tx| tx.beneath(|db, _| Meta::open(db)?.remove(RESTORED))).await
+        self.write(|tx| tx.raw(|db, _| Meta::open(db)?.remove(RESTORED))).await
     }
 }
 

@@ -215,33 +215,33 @@ async fn a_shelf_keeps_whole_backups_under_their_time_and_a_drill_leaves_nothing
     let home = tempfile::tempdir().unwrap();
     let store = filled(home.path()).await;
     let dir = home.path().join("backups");
-    let shelf = Shelf::new(dir.clone());
-    assert!(shelf.list().unwrap().is_empty() && shelf.newest().unwrap().is_none());
+    let directory = BackupDirectory::new(dir.clone());
+    assert!(directory.list().unwrap().is_empty() && directory.newest().unwrap().is_none());
     // What a crash left.
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("unfinished.new"), "half").unwrap();
     fs::write(dir.join("notes.txt"), "of somebody").unwrap();
 
-    let (first, _) = shelf.take(&store).unwrap();
-    let (second, checked) = shelf.take(&store).unwrap();
+    let (first, _) = directory.take(&store).unwrap();
+    let (second, checked) = directory.take(&store).unwrap();
 
-    let names: Vec<String> = shelf.list().unwrap().into_iter().map(|listed| listed.name).collect();
+    let names: Vec<String> = directory.list().unwrap().into_iter().map(|listed| listed.name).collect();
     assert_eq!(names, [first.clone(), second.clone()]);
-    assert_eq!(shelf.newest().unwrap().unwrap().label, Some(checked.label.clone()));
+    assert_eq!(directory.newest().unwrap().unwrap().label, Some(checked.label.clone()));
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 3, "two backups and what is not ours");
     assert_eq!(dir.join(&first).metadata().unwrap().permissions().mode() & 0o777, 0o600);
     for name in ["../key", "keylender-../x.backup", "notes.txt", "keylender-1.backup"] {
-        assert_eq!(shelf.path(name).unwrap_err().kind(), Kind::NotFound, "{name}");
+        assert_eq!(directory.path(name).unwrap_err().kind(), Kind::NotFound, "{name}");
     }
 
     let aside = home.path().join("drill");
     fs::create_dir(&aside).unwrap();
     fs::write(aside.join("keylender.redb"), "of a drill that was killed").unwrap();
-    let drilled = store.drill(&shelf.path(&second).unwrap(), &aside).unwrap();
+    let drilled = store.drill(&directory.path(&second).unwrap(), &aside).unwrap();
     assert_eq!((drilled.made, drilled.contents), (checked.label.made, checked.contents));
     assert!(!aside.exists());
 
-    shelf.remove(&first).unwrap();
+    directory.remove(&first).unwrap();
     let path = dir.join(&second);
     let mut bytes = fs::read(&path).unwrap();
     let last = bytes.len() - 1;
@@ -256,12 +256,12 @@ async fn a_shelf_keeps_whole_backups_under_their_time_and_a_drill_leaves_nothing
 async fn backups_from_before_a_change_of_the_key_are_still_checked_and_tried() {
     let home = tempfile::tempdir().unwrap();
     let store = filled(home.path()).await;
-    let shelf = Shelf::new(home.path().join("backups"));
-    let (name, _) = shelf.take(&store).unwrap();
+    let directory = BackupDirectory::new(home.path().join("backups"));
+    let (name, _) = directory.take(&store).unwrap();
     let old_id = store.key_id();
     store.change_key(None, note("begun"), note("done"), |_| ()).await.unwrap();
 
-    let path = shelf.path(&name).unwrap();
+    let path = directory.path(&name).unwrap();
     store.check_backup(fs::File::open(&path).unwrap()).unwrap();
     store.drill(&path, &home.path().join("drill")).unwrap();
 

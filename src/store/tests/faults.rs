@@ -151,7 +151,7 @@ async fn a_panic_beneath_a_closure_leaves_nothing_of_it() {
     let store = store();
     let panicking = store.write(|tx| {
         tx.audit(note("a"));
-        tx.beneath(|db, _| {
+        tx.raw(|db, _| {
             let mut meta = migrate::Meta::open(db)?;
             meta.put("half", b"done")?;
             panic!("on purpose");

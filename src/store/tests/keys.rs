@@ -295,7 +295,7 @@ async fn a_backup_from_the_middle_of_a_change_is_a_way_back() {
         let store = Store::open(home.path(), &key, Clock::system()).unwrap();
         fill(&store, 3).await;
         begin(&store, passphrase).await;
-        let (name, _) = Shelf::new(home.path().join("backups")).take(&store).unwrap();
+        let (name, _) = BackupDirectory::new(home.path().join("backups")).take(&store).unwrap();
         let backup = home.path().join("backups").join(name);
         store.drill(&backup, &home.path().join("drill")).unwrap();
         store.change_key(passphrase.map(Secret::new), note("a"), note("b"), |_| ()).await.unwrap();

@@ -9,7 +9,7 @@ use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
 use crate::domain::auth::scopes;
-use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, Trial, When, Which};
+use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, TestClaim, When, Which};
 use crate::proto::formats;
 use crate::web::state::App;
 
@@ -285,8 +285,8 @@ struct Tested {
 
 async fn test(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
     let namespaces = app.namespaces.clone();
-    let work = async move { namespaces.claim_for_a_test(&call.caller, &name).await };
-    let Trial { account, address, reclaim_at, expires, took, login } = detached(&app.tasks, work).await?;
+    let work = async move { namespaces.claim_for_test(&call.caller, &name).await };
+    let TestClaim { account, address, reclaim_at, expires, took, login } = detached(&app.tasks, work).await?;
     let claim_milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (login_works, login_cause) = (login.as_ref().ok().copied(), login.err());
     Reply::json(&Tested { account, address, reclaim_at, expires, claim_milliseconds, login_works, login_cause })

@@ -163,8 +163,9 @@ fn loops(text: &mut Text, loops: &[Status]) {
 }
 
 fn outbox(text: &mut Text, app: &App, figures: &Figures) {
-    let tallies = app.notices.tallies();
-    let counts = [("sent", &tallies.sent), ("retried", &tallies.retried), ("dead", &tallies.dead)];
+    let delivery_counts = app.notices.delivery_counts();
+    let counts =
+        [("sent", &delivery_counts.sent), ("retried", &delivery_counts.retried), ("dead", &delivery_counts.dead)];
     let counts = counts.map(|(outcome, count)| (vec![("outcome", outcome)], count.count() as f64));
     text.family("keylender_outbox_deliveries_total", Type::Counter, "Attempts to deliver a notice.", counts);
     let waiting = figures.outbox_waiting as f64;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::guard::judge::{Remembered, Sight, Verdict, judge};
 use crate::domain::guard::rules::RuleBook;
-use crate::domain::namespaces::Watched;
+use crate::domain::namespaces::MonitoredNamespace;
 use crate::ports::broker::Connection;
 
 pub(super) const Q: &str = "queue/t-a/q";
@@ -15,7 +15,7 @@ pub(super) struct Scene {
     pub(super) queues: Vec<Queue>,
     pub(super) exchanges: Vec<Exchange>,
     pub(super) connections: Vec<Connection>,
-    pub(super) namespaces: HashMap<NamespaceName, Watched>,
+    pub(super) namespaces: HashMap<NamespaceName, MonitoredNamespace>,
     pub(super) remembered: HashMap<String, Remembered>,
     pub(super) told: HashMap<NamespaceName, Timestamp>,
     pub(super) samples: HashMap<String, Samples>,
@@ -27,7 +27,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn new(queues: Vec<Queue>) -> Self {
         let name = NamespaceName::parse("t-a").unwrap();
-        let watched = Watched {
+        let watched = MonitoredNamespace {
             name: name.clone(),
             receivers: Vec::new(),
             resting: AccountName::parse("u-t-a-2").unwrap(),

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::{Finding, Grade};
 use crate::base::Timestamp;
-use crate::ports::{host, tls};
+use crate::ports::{system, tls};
 use crate::proto::certificates::{Age, Certificate};
 
 /// Where an appliance is at work.
@@ -50,7 +50,7 @@ impl Environment {
             return Finding::new(about, Grade::Well, format!("it listens on {address} and speaks {protocol}"));
         }
         let address = self.address;
-        match host::cannot_listen(address) {
+        match system::cannot_listen(address) {
             None if address.port() == 0 => Finding::new(about, Grade::Well, "PORT is 0: any that is free"),
             None => Finding::new(about, Grade::Well, format!("{address} is free; it will speak {protocol}")),
             Some(why) => Finding::new(about, Grade::Problem, format!("it could not listen on {address}: {why}")),
@@ -59,7 +59,7 @@ impl Environment {
 
     fn open_files(&self) -> Finding {
         let (about, needed) = ("open files", self.files_needed);
-        match host::files_max() {
+        match system::files_max() {
             Some(max) if max < needed => Finding::new(
                 about,
                 Grade::Warning,

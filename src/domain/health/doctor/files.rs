@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Finding, Grade};
 use crate::domain::health::{Health, Places};
-use crate::ports::host::{self, FileState, Room};
+use crate::ports::system::{self, FileState, Room};
 use crate::store::FILE_NAME;
 
 /// Looking takes microseconds; a file system over a network that hangs must not hang the doctor.
@@ -36,19 +36,19 @@ impl Health {
 fn look(places: &Places) -> Vec<Finding> {
     let cannot = |about, e: io::Error| Finding::new(about, Grade::Problem, format!("it cannot be looked at: {e}"));
     let dir = &places.data_dir;
-    let entries = match host::directory(dir) {
+    let entries = match system::directory(dir) {
         Ok(entries) => entries,
         Err(e) => return vec![cannot("data directory", e)],
     };
-    let mut findings = vec![modes(dir, &entries, host::user())];
+    let mut findings = vec![modes(dir, &entries, system::user())];
     let store_len = entries.iter().find(|entry| entry.name == FILE_NAME).map(|entry| entry.len);
-    match host::room(dir) {
+    match system::room(dir) {
         Ok(room) => findings.extend([disk(room), copy(store_len.unwrap_or(0), room)]),
         Err(e) => findings.push(cannot("disk", e)),
     }
     findings.push(match &places.key_file {
         None => Finding::new("key", Grade::Well, "it is made of KEY_PASSPHRASE, which no file beside the store holds"),
-        Some(path) => host::file(path).map_or_else(|e| cannot("key", e), |file| key(dir, path, file)),
+        Some(path) => system::file(path).map_or_else(|e| cannot("key", e), |file| key(dir, path, file)),
     });
     findings
 }

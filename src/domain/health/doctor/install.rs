@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Finding, Grade};
-use crate::ports::host::{self, FileState};
+use crate::ports::system::{self, FileState};
 
 /// Who the service runs as.
 const USER: &str = "keylender";
@@ -59,7 +59,7 @@ fn user(root: &Path) -> Option<u32> {
 fn file(root: &Path, about: &'static str, path: &str, forbidden: u32, remedy: &str) -> Finding {
     let path = root.join(path);
     let shown = path.display();
-    match host::file(&path) {
+    match system::file(&path) {
         Err(error) => cannot(about, &error),
         Ok(None) => Finding::new(about, Grade::Problem, format!("there is no {shown}: {remedy}")),
         Ok(Some(FileState { mode, .. })) if mode & forbidden != 0 => {
@@ -74,7 +74,7 @@ fn file(root: &Path, about: &'static str, path: &str, forbidden: u32, remedy: &s
 fn directory(root: &Path, about: &'static str, path: &str, forbidden: u32, user: Option<u32>) -> Finding {
     let found = file(root, about, path, forbidden, "install the package again");
     let path = root.join(path);
-    match host::file(&path) {
+    match system::file(&path) {
         Ok(Some(state)) if found.grade == Grade::Well && Some(state.owner) != user => {
             let text = format!("{0} belongs to user {1}: chown {USER} {0}", path.display(), state.owner);
             Finding::new(about, Grade::Problem, text)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use askama::filters::HtmlSafe;
 
 use crate::base::Timestamp;
-use crate::base::unseen::is_unseen;
+use crate::base::invisible::is_invisible;
 
 /// Characters of a foreign text that are shown.
 const SHOWN_LEN: usize = 300;
@@ -46,7 +46,7 @@ impl fmt::Display for Untrusted<'_> {
                 '&' => f.write_str("&amp;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                c if is_unseen(c) => write!(f, "<span class=\"unseen\">U+{:04X}</span>", u32::from(c))?,
+                c if is_invisible(c) => write!(f, "<span class=\"unseen\">U+{:04X}</span>", u32::from(c))?,
                 c => fmt::Write::write_char(f, c)?,
             }
         }

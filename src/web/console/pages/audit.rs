@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::base::audit::Outcome;
-use crate::base::unseen::is_unseen;
+use crate::base::invisible::is_invisible;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::auth::scopes;
 use crate::proto::formats;
@@ -236,7 +236,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 fn visible(json: String) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        match is_unseen(c) && c != '\n' {
+        match is_invisible(c) && c != '\n' {
             true => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
             false => text.push(c),
         }

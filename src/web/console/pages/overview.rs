@@ -9,9 +9,9 @@ use super::queues;
 use crate::base::Result;
 use crate::domain::alarms::Picture;
 use crate::domain::health::Check;
+use crate::domain::lend_counts;
 use crate::domain::loops::Status;
 use crate::domain::namespaces::Outlook;
-use crate::domain::tally;
 use crate::web::console::kit::chart::Chart;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::session::Session;
@@ -113,10 +113,10 @@ fn loops(all: &[Status]) -> Row {
 
 /// How mail leaves.
 fn mail(app: &App, picture: &Picture) -> Row {
-    let tallies = app.notices.tallies();
+    let delivery_counts = app.notices.delivery_counts();
     let state = if picture.dead > 0 { (Tone::Unwell, "given up") } else { (Tone::Well, "well") };
     let counts = [
-        ("sent since the start", tallies.sent.count()),
+        ("sent since the start", delivery_counts.sent.count()),
         ("waiting", picture.figures.outbox_waiting),
         ("given up", u64::try_from(picture.dead).unwrap_or(u64::MAX)),
     ];
@@ -125,7 +125,7 @@ fn mail(app: &App, picture: &Picture) -> Row {
 
 /// What was lent in each hour of the last day.
 fn lent(app: &App, session: &Session) -> Result<Chart> {
-    let hours = tally::last_hours(&app.store, session.now)?.into_iter();
+    let hours = lend_counts::last_hours(&app.store, session.now)?.into_iter();
     let counts = hours.map(|(at, lent)| (TimeTag { at, now: session.now }, [lent.namespaces, lent.hosts]));
     Ok(Chart::of("Lent per hour", ["claims of namespaces", "credentials of hosts"], &counts.collect::<Vec<_>>()))
 }

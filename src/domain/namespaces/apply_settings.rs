@@ -12,7 +12,7 @@ const CHUNK: usize = 250;
 impl Namespaces {
     /// Gives every user what the settings say today; returns how many differed. The broker hears of it when they are
     /// settled. Called at every start: settings change with one.
-    pub async fn adopt_rules(&self) -> Result<usize> {
+    pub async fn apply_settings(&self) -> Result<usize> {
         let (mut changed, mut last) = (0, None);
         loop {
             let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);

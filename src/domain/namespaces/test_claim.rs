@@ -9,13 +9,13 @@ use crate::base::{Error, Kind, NamespaceName, Reason, Result, Secret, Timestamp}
 use crate::domain::auth::Caller;
 
 /// How long a namespace lasts that was made for a test: time to look at it, and then it goes by itself.
-pub const TRIAL_LASTS: Duration = Duration::from_secs(60 * 60);
+pub const TEST_CLAIM_LASTS: Duration = Duration::from_secs(60 * 60);
 /// Why it was claimed, in the audit log.
 const REASON: &str = "a test";
 
 /// What a claim for a test came to.
 #[derive(Clone, Debug)]
-pub struct Trial {
+pub struct TestClaim {
     /// The broker user whose password a service would have got.
     pub account: String,
     /// Where it would have gone with it.
@@ -33,13 +33,13 @@ pub struct Trial {
 impl Namespaces {
     /// Claims a namespace in the name of an operator who may, and logs in to the broker with what the claim brought. One
     /// that is there keeps its end and its contact; one that is not there lasts for an hour.
-    pub async fn claim_for_a_test(&self, caller: &Caller, name: &NamespaceName) -> Result<Trial> {
+    pub async fn claim_for_test(&self, caller: &Caller, name: &NamespaceName) -> Result<TestClaim> {
         let clock = self.store.clock();
         // What a claim leaves out is reset, so it says what is so.
         let claim = match self.detail(name) {
             Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact },
             Err(error) if error.kind() == Kind::NotFound => {
-                Claim { expires: Some(clock.now().plus(TRIAL_LASTS)), contact: None }
+                Claim { expires: Some(clock.now().plus(TEST_CLAIM_LASTS)), contact: None }
             }
             Err(error) => return Err(error),
         };
@@ -50,7 +50,7 @@ impl Namespaces {
             .map_err(|e| Error::internal("reading a connection string", e))?;
         let password = Secret::new(url.password().unwrap_or_default());
         let login = self.accounts.try_login(url.username(), &password).await;
-        Ok(Trial {
+        Ok(TestClaim {
             account: url.username().to_owned(),
             address: format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or_default()),
             reclaim_at: claimed.reclaim_at,

@@ -21,7 +21,7 @@ struct Observed {
 
 /// A namespace, as far as a watcher of the broker needs it.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct MonitoredNamespace {
     /// The name.
     pub name: NamespaceName,
     /// Whom to tell: the contact of its claims, then its owners.
@@ -34,12 +34,12 @@ pub struct Watched {
 
 impl Namespaces {
     /// All namespaces at one moment, also those that are being removed, in the order of their names.
-    pub fn watched(&self) -> Result<Vec<Watched>> {
+    pub fn list_for_monitor(&self) -> Result<Vec<MonitoredNamespace>> {
         self.store.read(|tx| {
             let mut all = Vec::new();
             tx.each(&OBSERVED, |name, namespace| {
                 let Observed { accounts: [first, second], contact, owners, active, resting_until } = namespace;
-                all.push(Watched {
+                all.push(MonitoredNamespace {
                     resting: if active == Slot::First { second } else { first },
                     resting_until,
                     receivers: receivers(contact, &owners),

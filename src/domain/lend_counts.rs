@@ -14,9 +14,9 @@ const HOUR_MS: u64 = 60 * 60 * 1000;
 /// By the number of the hour since 1970. Rows of other hours than the last ones go when a new hour begins.
 static LENT: Table<u64, Lent> = Table::plain("lent_by_hour");
 
-/// What is lent.
+/// LendKind is lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum LendKind {
     /// A user on the message bus, by a claim.
     Namespace,
     /// Credentials of a machine.
@@ -33,7 +33,7 @@ pub struct Lent {
 }
 
 /// Counts something that this transaction lends.
-pub(super) fn count(tx: &mut WriteTx<'_, '_>, what: What) -> Result<()> {
+pub(super) fn count(tx: &mut WriteTx<'_, '_>, what: LendKind) -> Result<()> {
     let hour = hour(tx.now());
     let counted = tx.get(&LENT, &hour)?;
     if counted.is_none() {
@@ -45,8 +45,8 @@ pub(super) fn count(tx: &mut WriteTx<'_, '_>, what: What) -> Result<()> {
     }
     let mut lent: Lent = counted.unwrap_or_default();
     match what {
-        What::Namespace => lent.namespaces += 1,
-        What::Host => lent.hosts += 1,
+        LendKind::Namespace => lent.namespaces += 1,
+        LendKind::Host => lent.hosts += 1,
     }
     tx.put(&LENT, &hour, &lent)
 }

@@ -15,7 +15,7 @@ pub const WORK_TIMEOUT: Duration = Duration::from_secs(3600);
 const ANSWER_LEN_MAX: usize = 64 << 20;
 
 /// A client of one appliance.
-pub struct ApplianceDoor {
+pub struct KeylenderClient {
     http: reqwest::Client,
     base_url: String,
 }
@@ -28,7 +28,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl ApplianceDoor {
+impl KeylenderClient {
     /// The appliance behind a control socket.
     pub fn control(socket: &Path) -> Result<Self> {
         // Nothing is proven to a file of ours by a certificate.

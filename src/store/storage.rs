@@ -25,7 +25,7 @@ const RESERVE_LEN: u64 = 32 << 20;
 const TRIAL_LEN: usize = 4096;
 
 /// The database on its storage. Readers and the writer ask it for the database each time.
-pub(super) struct Device {
+pub(super) struct Storage {
     storage: Arc<dyn StorageBackend>,
     /// The file below, whose file system has a size.
     file: Option<Arc<File>>,
@@ -37,7 +37,7 @@ pub(super) struct Device {
     db: RwLock<Option<Arc<Database>>>,
 }
 
-impl Device {
+impl Storage {
     /// Opens a locked file.
     pub(super) fn file(file: File) -> Result<Self> {
         let file = Arc::new(file);
@@ -50,10 +50,10 @@ impl Device {
     }
 
     fn open(storage: Arc<dyn StorageBackend>, file: Option<Arc<File>>) -> Result<Self> {
-        let device =
+        let storage =
             Self { storage, file, openings: Arc::default(), len_before_trial: Mutex::default(), db: RwLock::new(None) };
-        device.open_database()?;
-        Ok(device)
+        storage.open_database()?;
+        Ok(storage)
     }
 
     /// The database as it is open now.

@@ -20,7 +20,7 @@ const LIST_MAX: usize = 10_000;
 
 /// A directory of backups. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Shelf(PathBuf);
+pub struct BackupDirectory(PathBuf);
 
 /// A backup as it lies there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Listed {
     pub label: Option<Label>,
 }
 
-impl Shelf {
+impl BackupDirectory {
     /// The directory at a path. It is made when it is needed.
     pub fn new(path: PathBuf) -> Self {
         Self(path)

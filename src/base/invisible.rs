@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Whether a character cannot be seen, or changes how others are shown: it moves the cursor of a terminal, turns the
 /// direction of reading, or takes no room.
-pub fn is_unseen(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -13,12 +13,12 @@ pub fn is_unseen(c: char) -> bool {
 
 /// A text with what cannot be seen written out, such as `\u{202e}`. Any other text is as it was.
 pub fn written_out(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unseen) {
+    if !text.contains(is_invisible) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        match is_unseen(c) {
+        match is_invisible(c) {
             true => shown.extend(c.escape_unicode()),
             false => shown.push(c),
         }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::{Error, Result};
-use crate::domain::namespaces::{TRIAL_LASTS, Trial};
+use crate::domain::namespaces::{TEST_CLAIM_LASTS, TestClaim};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
@@ -25,7 +25,7 @@ pub async fn plan_test(app: App, session: Session) -> Result<Response> {
         Ok(detail) => format!("It is there: its end ({}) and its contact stay as they are.", detail.times.expires),
         Err(_) => format!(
             "It is not there: it is made, with two users at the broker, and goes by itself after {} minutes.",
-            TRIAL_LASTS.as_secs() / 60
+            TEST_CLAIM_LASTS.as_secs() / 60
         ),
     };
     let (path, command) = (format!("/namespaces/{name}/test"), ["namespace", "test", name.as_str()]);
@@ -66,13 +66,14 @@ struct Tested {
 /// Claims a namespace for a test.
 pub async fn test(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let name = app.namespaces.parse(session.param("namespace"))?;
-    let trial = app.namespaces.claim_for_a_test(&session.caller, &name).await;
-    let Trial { account, address, reclaim_at, expires, took, login } = trial.map_err(|error| match error.kind() {
-        crate::base::Kind::Unavailable => {
-            Error::unavailable(format!("The claim failed: {}.", error.message())).because(error)
-        }
-        _ => error,
-    })?;
+    let claim = app.namespaces.claim_for_test(&session.caller, &name).await;
+    let TestClaim { account, address, reclaim_at, expires, took, login } =
+        claim.map_err(|error| match error.kind() {
+            crate::base::Kind::Unavailable => {
+                Error::unavailable(format!("The claim failed: {}.", error.message())).because(error)
+            }
+            _ => error,
+        })?;
     let (tone, word) = match &login {
         Ok(true) => (Tone::Well, "the broker lets it in"),
         Ok(false) => (Tone::Unwell, "the broker refuses it"),
