@@ -198,7 +198,7 @@ fn monitor(count: u32) {
     let pass = || {
         bench.clock.advance(PASS_PERIOD);
         bench.time(async {
-            let report = bench.appliance.guard.run().await.unwrap();
+            let report = bench.appliance.monitor.run().await.unwrap();
             assert_eq!(report, Default::default());
         })
     };

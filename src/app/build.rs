@@ -19,12 +19,12 @@ use crate::domain::alarms::Alarms;
 use crate::domain::audit::Audit;
 use crate::domain::auth::{self, Auth};
 use crate::domain::backups::{self, Backups};
-use crate::domain::guard::{self, Guard, Prefixes};
 use crate::domain::health::{Around, Health, Places};
 use crate::domain::hosts::{self, Hosts};
 use crate::domain::keys::SealingKey;
 use crate::domain::leases::Leases;
 use crate::domain::loops::Loops;
+use crate::domain::monitor::{self, Monitor, Prefixes};
 use crate::domain::namespaces::{Amqp, Namespaces, Rules};
 use crate::domain::notices::Notices;
 use crate::domain::operators::Operators;
@@ -113,13 +113,13 @@ fn parts(store: Store, settings: &Settings, clock: Clock, broker: &Handle<dyn Br
     let notices = Notices::new(store.clone(), outbox::ways(settings)?);
     let dns = Dns::new(&settings.hosts.dns)?;
     let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote, host_rules(settings));
-    let guard = Guard::new(
+    let monitor = Monitor::new(
         store.clone(),
         broker.bus(),
         namespaces.clone(),
         notices.clone(),
         clock.clone(),
-        guard_rules(settings),
+        monitor_rules(settings),
     );
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
     let operators = Operators::new(store.clone());
@@ -136,7 +136,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, broker: &Handle<dyn Br
         accounts,
         namespaces,
         hosts,
-        guard,
+        monitor,
         notices,
         wraps,
         operators,
@@ -249,9 +249,9 @@ fn rates(settings: &Settings) -> auth::Limits {
     auth::Limits { requests: limits.per_minute, failures: limits.failures_per_minute }
 }
 
-fn guard_rules(settings: &Settings) -> guard::Rules {
+fn monitor_rules(settings: &Settings) -> monitor::Rules {
     let namespaces = settings.namespaces.clone();
-    guard::Rules {
+    monitor::Rules {
         prefixes: Prefixes {
             queue: namespaces.queue_prefix,
             exchange: namespaces.exchange_prefix,

@@ -133,7 +133,7 @@ pub async fn start(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Bro
 pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     // Nothing is lent before: what the store believes of the broker may be of another time.
     if appliance.backups.take_up_restored(&appliance.accounts).await? {
-        appliance.guard.forget_last_pass().await?;
+        appliance.monitor.forget_last_pass().await?;
         appliance.operators.end_sessions().await?;
     }
     let tls = settings.listen.tls.as_ref().map(|tls| TlsDoor::open(tls, appliance.app.clock.clone())).transpose()?;

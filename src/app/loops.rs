@@ -10,8 +10,8 @@ use super::settings::Settings;
 use crate::base::{Error, Result};
 use crate::domain::accounts::Reconciled;
 use crate::domain::auth::Caller;
-use crate::domain::guard::{Guard, Report};
 use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
+use crate::domain::monitor::{Monitor, Report};
 use crate::domain::namespaces::{Expired, Rotated};
 use crate::domain::notices::Delivered;
 use crate::domain::parts::Parts;
@@ -50,7 +50,7 @@ fn only_planned_text(plan: String) -> String {
 }
 
 fn list(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
-    let (expiring, braking, releasing) = (parts.namespaces.clone(), parts.guard.clone(), parts.guard.clone());
+    let (expiring, braking, releasing) = (parts.namespaces.clone(), parts.monitor.clone(), parts.monitor.clone());
     vec![
         Loop {
             brake: Brake::before(ClockWatch::new(parts.clock.clone()), || Ok(None)),
@@ -167,18 +167,18 @@ async fn expire(parts: Arc<Parts>) -> Result<String> {
 }
 
 async fn plan_monitor(parts: Arc<Parts>) -> Result<String> {
-    if !parts.guard.has_broker() {
+    if !parts.monitor.has_broker() {
         return Ok(String::new());
     }
-    Ok(parts.guard.plan().await?.to_string())
+    Ok(parts.monitor.plan().await?.to_string())
 }
 
 async fn monitor(parts: Arc<Parts>) -> Result<String> {
     // Without a broker there is nothing to look at; that none is configured was said at the start.
-    if parts.guard.has_broker() { guarded(&parts.guard.run().await?) } else { Ok(String::new()) }
+    if parts.monitor.has_broker() { guarded(&parts.monitor.run().await?) } else { Ok(String::new()) }
 }
 
-/// What a pass of the guard says. What the brake held back did not fail: it waits.
+/// What a pass of the monitor says. What the brake held back did not fail: it waits.
 fn guarded(report: &Report) -> Result<String> {
     match report.failed {
         0 => Ok(report.to_string()),
@@ -186,8 +186,8 @@ fn guarded(report: &Report) -> Result<String> {
     }
 }
 
-async fn release(guard: Guard, caller: Caller) -> Result<String> {
-    guard.release(&caller).await.map(|brake| brake.to_string())
+async fn release(monitor: Monitor, caller: Caller) -> Result<String> {
+    monitor.release(&caller).await.map(|brake| brake.to_string())
 }
 
 async fn plan_reconcile(parts: Arc<Parts>) -> Result<String> {

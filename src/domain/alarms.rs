@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
-use super::guard::QueueHealth;
 use super::health::{Figures, Grade, Health};
 use super::loops::Status;
+use super::monitor::QueueHealth;
 use super::notices::Filter;
 use super::parts::Parts;
 use crate::base::audit::{Actor, Note};
@@ -106,7 +106,7 @@ impl Alarms {
     }
 
     fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<[(QueueHealth, usize); 5]> {
-        let queues = self.parts.guard.seen_queues()?;
+        let queues = self.parts.monitor.seen_queues()?;
         let count = |health: QueueHealth| queues.iter().filter(|queue| queue.health == health).count();
         let counts =
             [QueueHealth::Doomed, QueueHealth::Warned, QueueHealth::Growing, QueueHealth::Exempt, QueueHealth::Normal];

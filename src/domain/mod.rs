@@ -1,9 +1,9 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `alarms → auth, guard, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `guard → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `accounts → auth` · `alarms → auth, monitor, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
-//! `parts → accounts, audit, auth, backups, guard, hosts, keys, leases, namespaces, notices, operators, wraps` ·
+//! `parts → accounts, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, wraps` ·
 //! `health → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
@@ -12,7 +12,6 @@ pub mod alarms; // what needs somebody, and what of it an operator has seen
 pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill
-pub mod guard; // queues that grow, things nobody owns, connections that stay too long
 pub mod health; // figures for health, metrics and the console
 pub mod history; // who had what and when, told by the audit log
 pub mod hosts; // machines known by their DNS names: verify, lend, remember
@@ -20,6 +19,7 @@ pub mod keys; // the key that seals secrets at rest
 pub mod leases; // everything that is lent now, and taking it back
 pub mod lend_counts; // how much was lent in each of the last hours
 pub mod loops; // what runs by itself: due times, reports, pauses
+pub mod monitor; // queues that grow, things nobody owns, connections that stay too long
 pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions

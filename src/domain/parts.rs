@@ -4,10 +4,10 @@ use super::accounts::{Accounts, Administrator};
 use super::audit::Audit;
 use super::auth::Auth;
 use super::backups::Backups;
-use super::guard::Guard;
 use super::hosts::Hosts;
 use super::keys::SealingKey;
 use super::leases::Leases;
+use super::monitor::Monitor;
 use super::namespaces::Namespaces;
 use super::notices::Notices;
 use super::operators::{OidcSignIn, Operators};
@@ -25,7 +25,7 @@ pub struct Parts {
     pub administrator: Administrator,
     pub namespaces: Namespaces,
     pub hosts: Hosts,
-    pub guard: Guard,
+    pub monitor: Monitor,
     pub notices: Notices,
     pub leases: Leases,
     pub wraps: Wraps,

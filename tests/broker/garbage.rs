@@ -4,8 +4,8 @@ use keylender::ports::broker::Topology;
 use serde_json::{Value, json};
 
 use crate::appliance::Appliance;
-use crate::guard::{behind, counted, guarded};
 use crate::lent::{Client, names, none, settler};
+use crate::monitor::{behind, counted, guarded};
 use crate::node::{encoded, node};
 use crate::servers::{Fate, Gate, answer, json as json_answer};
 

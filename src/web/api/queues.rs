@@ -8,7 +8,7 @@ use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Result, Timestamp};
 use crate::domain::auth::scopes;
-use crate::domain::guard::{Forecast, Pattern, QueueRule};
+use crate::domain::monitor::{Forecast, Pattern, QueueRule};
 use crate::web::state::App;
 
 static RULES: Endpoint = endpoint(
@@ -128,18 +128,18 @@ struct List {
 }
 
 async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
-    let rules = app.guard.queue_rules()?.into_iter();
+    let rules = app.monitor.queue_rules()?.into_iter();
     Reply::json(&List { rules: rules.map(|(pattern, rule)| Listed { pattern, rule: rule.into() }).collect() })
 }
 
 async fn set(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
     let rule: Rule = read_input(&call.payload)?;
-    app.guard.set_queue_rule(&call.caller, pattern, rule.into()).await?;
+    app.monitor.set_queue_rule(&call.caller, pattern, rule.into()).await?;
     done()
 }
 
 async fn remove(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
-    app.guard.remove_queue_rule(&call.caller, pattern).await?;
+    app.monitor.remove_queue_rule(&call.caller, pattern).await?;
     done()
 }
 
@@ -167,6 +167,6 @@ struct Shown {
 }
 
 async fn forecast(app: App, _: Call, queue: String) -> Result<Reply> {
-    let forecast = app.guard.forecast(&queue)?.map(Going::from);
+    let forecast = app.monitor.forecast(&queue)?.map(Going::from);
     Reply::json(&Shown { queue, forecast })
 }

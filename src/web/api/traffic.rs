@@ -8,7 +8,7 @@ use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Reason, Result, Timestamp};
 use crate::domain::auth::{Caller, scopes};
-use crate::domain::guard::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
+use crate::domain::monitor::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
 use crate::web::state::App;
 
 /// Connections, exchanges or bindings in one answer. The console has a filter for more.
@@ -128,7 +128,7 @@ struct Connections {
 }
 
 async fn connections(app: App, _: Call, (): ()) -> Result<Reply> {
-    let all = app.guard.connections().await?;
+    let all = app.monitor.connections().await?;
     let count = all.len();
     Reply::json(&Connections { connections: all.into_iter().take(LIST_MAX).map(Connection::from).collect(), count })
 }
@@ -157,7 +157,7 @@ struct Exchanges {
 }
 
 async fn exchanges(app: App, _: Call, (): ()) -> Result<Reply> {
-    let all = app.guard.exchanges_now().await?;
+    let all = app.monitor.exchanges_now().await?;
     let count = all.len();
     Reply::json(&Exchanges { exchanges: all.into_iter().take(LIST_MAX).map(Exchange::from).collect(), count })
 }
@@ -209,7 +209,7 @@ impl From<ExchangeNow> for BoundExchange {
 }
 
 async fn exchange(app: App, _: Call, name: String) -> Result<Reply> {
-    Reply::json(&BoundExchange::from(app.guard.exchange(&name).await?))
+    Reply::json(&BoundExchange::from(app.monitor.exchange(&name).await?))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -261,7 +261,7 @@ impl From<QueueNow> for Queue {
 }
 
 async fn queue(app: App, _: Call, name: String) -> Result<Reply> {
-    Reply::json(&Queue::from(app.guard.queue(&name).await?))
+    Reply::json(&Queue::from(app.monitor.queue(&name).await?))
 }
 
 /// Why something is ended.
@@ -279,16 +279,16 @@ fn because(call: &Call) -> Result<Caller> {
 }
 
 async fn close(app: App, call: Call, name: String) -> Result<Reply> {
-    app.guard.close_connection(&because(&call)?, &name).await?;
+    app.monitor.close_connection(&because(&call)?, &name).await?;
     done()
 }
 
 async fn purge(app: App, call: Call, name: String) -> Result<Reply> {
-    app.guard.purge_queue(&because(&call)?, &name).await?;
+    app.monitor.purge_queue(&because(&call)?, &name).await?;
     done()
 }
 
 async fn delete(app: App, call: Call, name: String) -> Result<Reply> {
-    app.guard.delete_queue_by_hand(&because(&call)?, &name).await?;
+    app.monitor.delete_queue_by_hand(&because(&call)?, &name).await?;
     done()
 }

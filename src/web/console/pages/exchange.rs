@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::Result;
-use crate::domain::guard::{ExchangeNow, SeenBinding};
+use crate::domain::monitor::{ExchangeNow, SeenBinding};
 use crate::ports::broker::Destination;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
@@ -63,7 +63,7 @@ fn owner(seen: &SeenBinding) -> Cell {
 
 /// The exchange.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let ExchangeNow { namespace, told, bindings } = app.guard.exchange(session.param("exchange")).await?;
+    let ExchangeNow { namespace, told, bindings } = app.monitor.exchange(session.param("exchange")).await?;
     let count = bindings.len();
     match BINDINGS.show(&session, bindings) {
         Shown::Export(file) => Ok(file),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::queues::state;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::{self, RequiredScope};
-use crate::domain::guard::QueueNow;
+use crate::domain::monitor::QueueNow;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::line::Line;
@@ -53,7 +53,7 @@ fn told(count: Option<u64>) -> String {
 
 /// The queue.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let QueueNow { namespace, told: queue, seen } = app.guard.queue(session.param("queue")).await?;
+    let QueueNow { namespace, told: queue, seen } = app.monitor.queue(session.param("queue")).await?;
     let name = queue.name.clone();
     let time = |at| TimeTag { at, now: session.now };
     let forecast = seen.as_ref().and_then(|seen| Some((seen.counted, seen.forecast?)));
@@ -113,13 +113,13 @@ pub async fn exempt(app: App, session: Session, form: CheckedForm<Exemption>) ->
     let hours: u64 = hours.ok_or_else(|| Error::invalid("this is not one of the times to exempt a queue for"))?;
     let name = session.param("queue");
     let until = session.now.plus(Duration::from_secs(hours * 3600));
-    app.guard.exempt_queue(&caller, name, until).await?;
+    app.monitor.exempt_queue(&caller, name, until).await?;
     plan::done(&session, &home(name))
 }
 
 /// What purging or deleting the queue would do.
 pub async fn plan_end(app: App, session: Session) -> Result<Response> {
-    let queue = app.guard.queue(session.param("queue")).await?;
+    let queue = app.monitor.queue(session.param("queue")).await?;
     let (name, path) = (&queue.told.name, home(&queue.told.name));
     let messages = told(queue.told.messages);
     let (title, verb, button, effects) = if session.path.ends_with("/purge") {
@@ -153,12 +153,12 @@ pub async fn plan_end(app: App, session: Session) -> Result<Response> {
 /// Throws its messages away.
 pub async fn purge(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let name = session.param("queue");
-    app.guard.purge_queue(&form.with_reason(&session)?, name).await?;
+    app.monitor.purge_queue(&form.with_reason(&session)?, name).await?;
     plan::done(&session, &home(name))
 }
 
 /// Deletes it.
 pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    app.guard.delete_queue_by_hand(&form.with_reason(&session)?, session.param("queue")).await?;
+    app.monitor.delete_queue_by_hand(&form.with_reason(&session)?, session.param("queue")).await?;
     plan::done(&session, "/queues")
 }

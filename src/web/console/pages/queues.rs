@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes;
-use crate::domain::guard::{Pattern, QueueHealth, QueueRule, SeenQueue};
+use crate::domain::monitor::{Pattern, QueueHealth, QueueRule, SeenQueue};
 use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
@@ -135,14 +135,14 @@ fn count(number: Option<u64>) -> Cell {
 
 /// All queues that were counted.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let mut picked = QUEUES.pick(&session, app.guard.seen_queues()?, LATE);
-    app.guard.note_forecasts(picked.lacking());
-    app.guard.note_consumers(picked.lacking()).await;
+    let mut picked = QUEUES.pick(&session, app.monitor.seen_queues()?, LATE);
+    app.monitor.note_forecasts(picked.lacking());
+    app.monitor.note_consumers(picked.lacking()).await;
     match picked.show(&session) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Queues").await,
-            last_pass: app.guard.last_pass()?.map(|at| TimeTag { at, now: session.now }),
+            last_pass: app.monitor.last_pass()?.map(|at| TimeTag { at, now: session.now }),
             table,
             equivalents: Equivalents::of(&session, "GET", "/loops/monitor/plan", None, &["loop", "plan", "monitor"]),
         })),
@@ -151,7 +151,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 
 /// The rules.
 pub async fn rules(app: App, session: Session) -> Result<Response> {
-    match RULES.show(&session, app.guard.queue_rules()?) {
+    match RULES.show(&session, app.monitor.queue_rules()?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&Rules {
             frame: Frame::of(&app, &session, "Queue rules").await,
@@ -188,7 +188,7 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
         ),
     };
     let pattern = Pattern::parse(pattern.trim())?;
-    let before = app.guard.queue_rules()?.into_iter().find(|(known, _)| *known == pattern);
+    let before = app.monitor.queue_rules()?.into_iter().find(|(known, _)| *known == pattern);
     let rule = QueueRule {
         warn_messages: number(&warn)?,
         delete_messages: number(&delete)?,
@@ -196,14 +196,14 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
         remark: reason.trim().to_owned(),
         ..before.map(|(_, rule)| rule).unwrap_or_default()
     };
-    app.guard.set_queue_rule(&caller, pattern, rule).await?;
+    app.monitor.set_queue_rule(&caller, pattern, rule).await?;
     plan::done(&session, "/queue-rules")
 }
 
 /// What removing a rule would do.
 pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
     let pattern = Pattern::parse(session.param("pattern"))?;
-    let rules = app.guard.queue_rules()?;
+    let rules = app.monitor.queue_rules()?;
     let missing = || Error::not_found("There is no rule for this pattern.");
     rules.iter().find(|(known, _)| *known == pattern).ok_or_else(missing)?;
     let text = pattern.to_string();
@@ -227,6 +227,6 @@ pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
 /// Removes a rule.
 pub async fn remove_rule(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
-    app.guard.remove_queue_rule(&caller, Pattern::parse(session.param("pattern"))?).await?;
+    app.monitor.remove_queue_rule(&caller, Pattern::parse(session.param("pattern"))?).await?;
     plan::done(&session, "/queue-rules")
 }

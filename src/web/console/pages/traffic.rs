@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::exchange;
 use crate::base::{Error, Result};
-use crate::domain::guard::{ExchangeNow, SeenConnection};
+use crate::domain::monitor::{ExchangeNow, SeenConnection};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
@@ -89,7 +89,7 @@ struct List {
 
 /// Who is connected.
 pub async fn connections(app: App, session: Session) -> Result<Response> {
-    match CONNECTIONS.show(&session, app.guard.connections().await?) {
+    match CONNECTIONS.show(&session, app.monitor.connections().await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Connections").await,
@@ -101,7 +101,7 @@ pub async fn connections(app: App, session: Session) -> Result<Response> {
 
 /// The exchanges of namespaces.
 pub async fn exchanges(app: App, session: Session) -> Result<Response> {
-    match EXCHANGES.show(&session, app.guard.exchanges_now().await?) {
+    match EXCHANGES.show(&session, app.monitor.exchanges_now().await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Exchanges").await,
@@ -114,7 +114,7 @@ pub async fn exchanges(app: App, session: Session) -> Result<Response> {
 /// What closing a connection would do.
 pub async fn plan_close(app: App, session: Session) -> Result<Response> {
     let name = session.param("connection").to_owned();
-    let found = app.guard.connections().await?.into_iter().find(|seen| seen.told.name == name);
+    let found = app.monitor.connections().await?.into_iter().find(|seen| seen.told.name == name);
     let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
     let (path, body) = (format!("/connections/{}/close", encoded(&name)), r#"{"reason":"why"}"#);
     let plan = Plan {
@@ -143,6 +143,6 @@ pub async fn plan_close(app: App, session: Session) -> Result<Response> {
 
 /// Closes a connection.
 pub async fn close(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    app.guard.close_connection(&form.with_reason(&session)?, session.param("connection")).await?;
+    app.monitor.close_connection(&form.with_reason(&session)?, session.param("connection")).await?;
     plan::done(&session, "/connections")
 }

@@ -19,7 +19,7 @@ use axum::response::Response;
 
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::scopes;
-use crate::domain::guard::Load;
+use crate::domain::monitor::Load;
 use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceLease, Phase, Slot, Summary};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
@@ -195,7 +195,7 @@ fn from(held: Option<&HeldBy>) -> String {
 
 /// All namespaces.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let loads = app.guard.loads();
+    let loads = app.monitor.loads();
     let load = |name: &NamespaceName| loads.as_ref().map(|loads| loads.namespace(name));
     let is_complete = NAMESPACES.needs_all(&session, LATE);
     let rows = match is_complete {

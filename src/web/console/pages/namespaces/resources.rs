@@ -39,9 +39,9 @@ struct QueueRow {
 impl Resources {
     /// The queues are as the monitor counted them last, the exchanges as the broker tells them now.
     pub(super) async fn of(app: &App, session: &Session, name: &NamespaceName) -> Result<Self> {
-        let mut queues = app.guard.seen_queues_of(name)?;
+        let mut queues = app.monitor.seen_queues_of(name)?;
         queues.sort_by(|one, other| other.messages.cmp(&one.messages).then_with(|| one.name.cmp(&other.name)));
-        let row = |queue: crate::domain::guard::SeenQueue| {
+        let row = |queue: crate::domain::monitor::SeenQueue| {
             let (tone, word) = state(queue.health);
             QueueRow {
                 path: format!("{}/queues/{}", session.root, encoded(&queue.name)),
@@ -50,7 +50,7 @@ impl Resources {
                 state: State { tone, word: word.into() },
             }
         };
-        let exchanges = app.guard.exchanges().await.ok().map(|mut all| {
+        let exchanges = app.monitor.exchanges().await.ok().map(|mut all| {
             all.retain(|exchange| exchange.namespace == *name);
             all
         });

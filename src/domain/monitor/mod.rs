@@ -1,4 +1,4 @@
-//! The guard of the broker: warns of queues that grow, deletes those that grow too far and what belongs to nobody, and
+//! The monitor of the broker: warns of queues that grow, deletes those that grow too far and what belongs to nobody, and
 //! closes connections that stay too long.
 //!
 //! `judge` decides, `brake` stops, `sweep` looks and `act` does. **Invariant:** nothing outside the managed prefixes is
@@ -47,7 +47,7 @@ use rules::REMARK_LEN_MAX;
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "monitor";
 
-/// What the operator settled for the guard (interface.md, section 1).
+/// What the operator settled for the monitor (interface.md, section 1).
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// What is ours.
@@ -68,9 +68,9 @@ pub struct Rules {
     pub mock: bool,
 }
 
-/// The guard. Cheap to clone.
+/// The monitor. Cheap to clone.
 #[derive(Clone)]
-pub struct Guard {
+pub struct Monitor {
     store: Store,
     bus: Handle<dyn Bus>,
     namespaces: Namespaces,
@@ -92,8 +92,8 @@ struct Recent {
     loads: Option<Arc<Loads>>,
 }
 
-impl Guard {
-    /// The guard over what these namespaces have at the broker.
+impl Monitor {
+    /// The monitor over what these namespaces have at the broker.
     pub fn new(
         store: Store,
         bus: Handle<dyn Bus>,

@@ -1,7 +1,7 @@
 //! Queues as the last passes saw them, for people: without asking the broker anything.
 
 use super::rules::Limits;
-use super::{Forecast, Guard, memory};
+use super::{Forecast, Monitor, memory};
 use crate::base::{NamespaceName, Result, Timestamp};
 
 /// How a queue is.
@@ -32,7 +32,7 @@ pub struct SeenQueue {
     pub ready: Option<u64>,
     /// Those that a consumer has in hand, where the last look told.
     pub unacknowledged: Option<u64>,
-    /// Consumers; none until [`Guard::note_consumers`] has asked, or when the broker does not say.
+    /// Consumers; none until [`Monitor::note_consumers`] has asked, or when the broker does not say.
     pub consumers: Option<u64>,
     /// When they were counted.
     pub counted: Timestamp,
@@ -40,13 +40,13 @@ pub struct SeenQueue {
     pub health: QueueHealth,
     /// What holds for it.
     pub limits: Limits,
-    /// Where it is going; none until [`Guard::note_forecasts`] has looked, or when it does not grow.
+    /// Where it is going; none until [`Monitor::note_forecasts`] has looked, or when it does not grow.
     pub forecast: Option<Forecast>,
-    /// The last counts, the oldest first; none until [`Guard::note_forecasts`] has looked.
+    /// The last counts, the oldest first; none until [`Monitor::note_forecasts`] has looked.
     pub counts: Vec<(Timestamp, u64)>,
 }
 
-impl Guard {
+impl Monitor {
     /// The queues that the passes since the start have counted, in no order, without their forecasts. Those of others
     /// are not among them.
     pub fn seen_queues(&self) -> Result<Vec<SeenQueue>> {

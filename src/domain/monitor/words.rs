@@ -138,7 +138,7 @@ pub fn notice(step: &Step, to: Vec<String>) -> Option<Notice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::guard::{Object, Prefixes};
+    use crate::domain::monitor::{Object, Prefixes};
 
     #[test]
     fn the_notice_of_a_deletion_says_how_many_messages_were_lost() {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 
-use super::{Guard, Pattern, QueueRule, SeenQueue};
+use super::{Monitor, Pattern, QueueRule, SeenQueue};
 use crate::base::audit::{Note, Outcome};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
@@ -65,7 +65,7 @@ pub struct QueueNow {
     pub seen: Option<SeenQueue>,
 }
 
-impl Guard {
+impl Monitor {
     /// The connections of the users of all namespaces. New ones may be missing for some seconds (rabbitmq.md 2.4).
     pub async fn connections(&self) -> Result<Vec<SeenConnection>> {
         let all = self.bus.get()?.connections().await?;

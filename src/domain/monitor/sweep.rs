@@ -12,7 +12,7 @@ use super::load::Loads;
 use super::memory::{self, BRAKE, GROWING, Memory, ONLY, PASS};
 use super::plan::{Plan, What};
 use super::rules::RuleBook;
-use super::{Guard, LOOP, Sort};
+use super::{LOOP, Monitor, Sort};
 use crate::base::audit::{Actor, Note};
 use crate::base::{NamespaceName, Result, Timestamp};
 use crate::domain::namespaces::MonitoredNamespace;
@@ -51,7 +51,7 @@ pub(super) struct Look {
     elapsed: std::time::Duration,
 }
 
-impl Guard {
+impl Monitor {
     /// What a pass would do now. Changes nothing.
     pub async fn plan(&self) -> Result<Plan> {
         let look = self.look().await?;
@@ -274,7 +274,7 @@ impl Guard {
     }
 }
 
-impl Guard {
+impl Monitor {
     /// The last counts of the queues that are deleted soonest at their present rate.
     fn growing(&self, book: &RuleBook) -> Vec<(String, Samples)> {
         let recent = self.recent();

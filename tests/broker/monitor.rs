@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt};
 use keylender::app::settings::{BrokerSettings, Settings, SmtpSecurity, SmtpSettings};
 use keylender::base::{Secret, VhostName};
 use keylender::domain::auth::Caller;
-use keylender::domain::guard::{Pattern, QueueRule};
+use keylender::domain::monitor::{Pattern, QueueRule};
 use keylender::ports::broker::{Connections, Queue, Topology};
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use serde_json::json;
@@ -26,7 +26,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const ALERT: u64 = 3;
 const DELETE: u64 = 6;
 
-/// Settings of a guard with small thresholds.
+/// Settings of a monitor with small thresholds.
 pub fn guarded(settings: &mut Settings) {
     settings.monitor.alert_threshold = ALERT;
     settings.monitor.delete_threshold = DELETE;
@@ -87,7 +87,7 @@ async fn ruled(name: &str, smtp: &SmtpServer, rule: QueueRule) -> (Appliance, Cl
     })
     .await;
     let pattern = Pattern::parse(&format!("queue/{NAMESPACE}/*")).unwrap();
-    appliance.running.appliance.guard.set_queue_rule(&Caller::local("story", "r"), pattern, rule).await.unwrap();
+    appliance.running.appliance.monitor.set_queue_rule(&Caller::local("story", "r"), pattern, rule).await.unwrap();
     let client = settler(&appliance, NAMESPACE).await;
     let (queue, exchange) = names(NAMESPACE);
     client.bind(&queue, &exchange).await.unwrap();
@@ -120,7 +120,7 @@ fn farewell(connection: &Connection) -> impl Future<Output = String> + use<> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_fills_is_told_once_then_told_normal_then_deleted_with_its_loss() {
     let (smtp, gate) = (SmtpServer::start(), Gate::start().await);
-    let appliance = Appliance::with("guard.fills", |settings| {
+    let appliance = Appliance::with("monitor.fills", |settings| {
         guarded(settings);
         mailing(&smtp, settings);
         behind(&gate)(settings.broker.as_mut().unwrap());
@@ -169,7 +169,7 @@ async fn a_queue_that_fills_is_told_once_then_told_normal_then_deleted_with_its_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_of_which_only_the_list_says_too_much_is_spared() {
     let gate = Gate::start().await;
-    let appliance = Appliance::with("guard.spares", |settings| {
+    let appliance = Appliance::with("monitor.spares", |settings| {
         guarded(settings);
         behind(&gate)(settings.broker.as_mut().unwrap());
     })
@@ -192,7 +192,7 @@ async fn a_queue_of_which_only_the_list_says_too_much_is_spared() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_connection_is_closed_with_a_reason_that_its_client_sees_and_others_stay() {
-    let appliance = Appliance::with("guard.lifetime", |settings| {
+    let appliance = Appliance::with("monitor.lifetime", |settings| {
         guarded(settings);
         settings.monitor.connection_max_lifetime = Duration::from_secs(1);
     })
@@ -204,7 +204,7 @@ async fn an_old_connection_is_closed_with_a_reason_that_its_client_sees_and_othe
     let foreign = Connection::connect(&foreign, ConnectionProperties::default()).await.unwrap();
     eventually(async || {
         let all = node().broker().connections().await.unwrap();
-        let is_ours = all.iter().any(|one| one.user.starts_with("guard.lifetime.") && one.connected_at.is_some());
+        let is_ours = all.iter().any(|one| one.user.starts_with("monitor.lifetime.") && one.connected_at.is_some());
         (is_ours && all.iter().any(|one| one.user == node().username)).then_some(())
     })
     .await;
@@ -222,8 +222,8 @@ async fn an_old_connection_is_closed_with_a_reason_that_its_client_sees_and_othe
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_gone_namespace_left_goes_and_nothing_foreign_does() {
-    let appliance = Appliance::with("guard.gone", guarded).await;
-    let (elsewhere, vhost) = ("guard.gone.elsewhere", &appliance.vhost);
+    let appliance = Appliance::with("monitor.gone", guarded).await;
+    let (elsewhere, vhost) = ("monitor.gone.elsewhere", &appliance.vhost);
     node().admin("PUT", &format!("vhosts/{elsewhere}"), json!({})).await;
     settler(&appliance, NAMESPACE).await;
     let (queue, exchange) = names("taskcluster-gone");
@@ -269,7 +269,7 @@ async fn what_a_gone_namespace_left_goes_and_nothing_foreign_does() {
 async fn a_rule_by_bytes_warns_and_deletes_before_the_messages_are_many() {
     let smtp = SmtpServer::start();
     let rule = QueueRule { warn_bytes: Some(12), delete_bytes: Some(24), ..QueueRule::default() };
-    let (appliance, client) = ruled("guard.bytes", &smtp, rule).await;
+    let (appliance, client) = ruled("monitor.bytes", &smtp, rule).await;
     let (queue, _) = names(NAMESPACE);
     let grow = async |more, messages, bytes| {
         publish(&client, more).await;
@@ -292,7 +292,7 @@ async fn a_rule_by_bytes_warns_and_deletes_before_the_messages_are_many() {
 async fn a_queue_that_nobody_consumes_for_a_time_goes_and_one_with_a_consumer_stays() {
     let smtp = SmtpServer::start();
     let rule = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
-    let (appliance, client) = ruled("guard.unconsumed", &smtp, rule).await;
+    let (appliance, client) = ruled("monitor.unconsumed", &smtp, rule).await;
     let (left, kept) = (names(NAMESPACE).0, format!("queue/{NAMESPACE}/kept"));
     client.declare_queue(&kept, none()).await.unwrap();
     let (leaving, staying) = (client.channel().await, client.channel().await);
@@ -326,7 +326,7 @@ async fn a_queue_that_nobody_consumes_for_a_time_goes_and_one_with_a_consumer_st
 async fn a_grace_time_is_told_outlives_a_restart_and_ends_with_the_deletion() {
     let smtp = SmtpServer::start();
     let rule = QueueRule { grace_seconds: 3600, ..QueueRule::default() };
-    let (appliance, client) = ruled("guard.grace", &smtp, rule).await;
+    let (appliance, client) = ruled("monitor.grace", &smtp, rule).await;
     let (queue, _) = names(NAMESPACE);
     publish(&client, 7).await;
     counted(&appliance, &queue, 7).await;
@@ -349,7 +349,7 @@ async fn a_grace_time_is_told_outlives_a_restart_and_ends_with_the_deletion() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_whose_answer_was_lost_is_told_also_when_the_queue_is_made_again_at_once() {
     let (smtp, gate) = (SmtpServer::start(), Gate::start().await);
-    let appliance = Appliance::with("guard.again", |settings| {
+    let appliance = Appliance::with("monitor.again", |settings| {
         guarded(settings);
         mailing(&smtp, settings);
         behind(&gate)(settings.broker.as_mut().unwrap());

@@ -1,4 +1,4 @@
-//! Stories about the guard, on the memory broker and with a clock moved by hand; and tables for its judgements.
+//! Stories about the monitor, on the memory broker and with a clock moved by hand; and tables for its judgements.
 
 mod braking;
 mod judging;
@@ -47,7 +47,7 @@ struct World {
     store: Store,
     broker: MemoryBroker,
     namespaces: Namespaces,
-    guard: Guard,
+    monitor: Monitor,
 }
 
 impl World {
@@ -86,8 +86,9 @@ impl World {
         // Nothing is delivered here, so the directory is never made.
         let spool = Spool::new("unused".into(), MailAddress::parse("lender@example.com").unwrap());
         let notices = Notices::new(store.clone(), Ways { mail: MailWay::Spool(spool), webhook: None });
-        let guard = Guard::new(store.clone(), broker.handle().bus(), namespaces.clone(), notices, clock.clone(), rules);
-        Self { clock, store, broker, namespaces, guard }
+        let monitor =
+            Monitor::new(store.clone(), broker.handle().bus(), namespaces.clone(), notices, clock.clone(), rules);
+        Self { clock, store, broker, namespaces, monitor }
     }
 
     /// Claims a namespace for good, and gives the password of its active user.
@@ -101,7 +102,7 @@ impl World {
 
     /// What was known since the start only is lost.
     fn restart(&mut self) {
-        self.guard = Guard { recent: Arc::default(), ..self.guard.clone() };
+        self.monitor = Monitor { recent: Arc::default(), ..self.monitor.clone() };
     }
 
     fn put(&self, name: &str, messages: u64) {
@@ -113,7 +114,7 @@ impl World {
     }
 
     async fn run(&self) -> Report {
-        self.guard.run().await.unwrap()
+        self.monitor.run().await.unwrap()
     }
 
     /// A pass, a minute after the last one.

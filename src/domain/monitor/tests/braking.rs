@@ -1,7 +1,7 @@
 //! The brake: one story per cause, each with the way out.
 
 use super::*;
-use crate::domain::guard::brake::{Counts, Pass, Readings, decide, inputs};
+use crate::domain::monitor::brake::{Counts, Pass, Readings, decide, inputs};
 use crate::ports::broker::Topology;
 
 /// A world with this many queues of one namespace, after a first pass.
@@ -16,7 +16,7 @@ async fn world(queues: usize) -> World {
 }
 
 fn troubles(world: &World) -> Vec<Trouble> {
-    let brake = world.guard.brake().unwrap();
+    let brake = world.monitor.brake().unwrap();
     brake.map(|brake| brake.causes.iter().map(|cause| cause.trouble).collect()).unwrap_or_default()
 }
 
@@ -27,7 +27,7 @@ async fn too_many_deletions_wait_for_an_operator_and_warnings_do_not() {
         world.put(&format!("queue/t-a/{number}"), 21);
     }
     world.put("queue/t-a/21", 11);
-    let plan = world.guard.plan().await.unwrap();
+    let plan = world.monitor.plan().await.unwrap();
     assert_eq!((plan.brake.len(), plan.steps.len()), (1, 22));
     for _ in 0..2 {
         let report = world.next().await;
@@ -37,13 +37,13 @@ async fn too_many_deletions_wait_for_an_operator_and_warnings_do_not() {
     assert_eq!(world.receivers("monitor.brake"), ["ops@example.com"]);
     assert_eq!((troubles(&world), world.audited("monitor.brake")), (vec![Trouble::TooMuch], 1));
 
-    let stopped_by = world.guard.stopped_by().unwrap().unwrap();
+    let stopped_by = world.monitor.stopped_by().unwrap().unwrap();
     assert_eq!(stopped_by, "it would delete 21 of 100 queues and 0 of 0 exchanges");
-    world.guard.release(&operator()).await.unwrap();
-    assert_eq!(world.guard.stopped_by().unwrap(), None);
+    world.monitor.release(&operator()).await.unwrap();
+    assert_eq!(world.monitor.stopped_by().unwrap(), None);
     assert_eq!(world.next().await.deleted_queues, 21);
     assert_eq!((troubles(&world), world.audited("monitor.release")), (vec![], 1));
-    assert!(world.guard.release(&operator()).await.is_err());
+    assert!(world.monitor.release(&operator()).await.is_err());
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn half_a_page_stops_the_pass_until_an_operator_believes_it() {
     }
     world.next().await;
     assert_eq!(troubles(&world), [Trouble::ShortList]);
-    world.guard.release(&operator()).await.unwrap();
+    world.monitor.release(&operator()).await.unwrap();
     world.next().await;
     world.next().await;
     assert_eq!(troubles(&world), []);
@@ -123,7 +123,7 @@ async fn an_empty_store_stops_the_pass_also_after_the_first_new_claim() {
     world.claim("t-b").await;
     let report = world.next().await;
     assert_eq!((report.deleted_queues, troubles(&world)), (0, vec![Trouble::EmptyStore]));
-    world.guard.release(&operator()).await.unwrap();
+    world.monitor.release(&operator()).await.unwrap();
     assert_eq!(world.next().await.deleted_queues, 5);
 }
 
@@ -137,8 +137,8 @@ async fn the_first_pass_of_a_store_asks_before_it_deletes_what_it_does_not_know(
         assert_eq!((world.next().await.deleted_queues, troubles(&world)), (0, vec![Trouble::EmptyStore]));
     }
     let why = "the store remembers no pass, and 2 queues and exchanges belong to namespaces that it does not know";
-    assert_eq!(world.guard.stopped_by().unwrap().unwrap(), why);
-    world.guard.release(&operator()).await.unwrap();
+    assert_eq!(world.monitor.stopped_by().unwrap().unwrap(), why);
+    world.monitor.release(&operator()).await.unwrap();
     let report = world.next().await;
     assert_eq!((report.deleted_queues, report.deleted_exchanges, troubles(&world)), (1, 1, vec![]));
 }
@@ -180,12 +180,12 @@ async fn a_release_during_a_pass_holds_for_the_next_one() {
         world.put(&format!("queue/t-a/{number}"), 21);
     }
     world.next().await;
-    let look = world.guard.look().await.unwrap();
+    let look = world.monitor.look().await.unwrap();
     let before = look.memory.brake.clone().unwrap();
-    world.guard.release(&operator()).await.unwrap();
-    let (_, causes) = world.guard.judge(&look, &mut HashMap::new());
+    world.monitor.release(&operator()).await.unwrap();
+    let (_, causes) = world.monitor.judge(&look, &mut HashMap::new());
     let after = decide(Some(&before), vec![Cause { count: 22, ..causes[0].clone() }], START);
-    world.guard.note_brake(Some(&before), after.as_ref()).await.unwrap();
+    world.monitor.note_brake(Some(&before), after.as_ref()).await.unwrap();
     assert_eq!(world.next().await.deleted_queues, 21);
 }
 
@@ -195,7 +195,7 @@ async fn the_operators_hear_of_each_trouble_once_and_not_of_its_end() {
     for number in 0..5 {
         world.put(&format!("queue/t-a/{number}"), 1);
     }
-    let other = crate::domain::guard::brake::Pass { at: START, left: Counts::default(), number: 0 };
+    let other = crate::domain::monitor::brake::Pass { at: START, left: Counts::default(), number: 0 };
     world.store.write(move |tx| tx.put(&memory::PASS, &ONLY.into(), &other)).await.unwrap();
     world.run().await;
     assert_eq!(world.notices().len(), 1);

@@ -1,4 +1,4 @@
-//! What the guard does when its neighbours fail, lie or forget.
+//! What the monitor does when its neighbours fail, lie or forget.
 
 use super::*;
 use crate::base::Kind;
@@ -14,11 +14,11 @@ async fn a_broker_that_is_away_aborts_the_pass_and_nothing_is_forgotten() {
     world.run().await;
     world.broker.go_away();
     world.clock.advance(MINUTE);
-    assert_eq!(world.guard.run().await.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(world.monitor.run().await.unwrap_err().kind(), Kind::Unavailable);
     world.broker.come_back();
     world.next().await;
     assert_eq!(world.notices(), ["queue.warn queue/t-a/jobs"]);
-    assert_eq!(world.guard.brake().unwrap(), None);
+    assert_eq!(world.monitor.brake().unwrap(), None);
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn counts_of_queues_that_come_and_go_do_not_fill_the_memory() {
     let world = World::new();
     world.claim("t-a").await;
     world.put(Q, 1);
-    let look = world.guard.look().await.unwrap();
+    let look = world.monitor.look().await.unwrap();
     for (others, left) in [(49_999, 50_000), (50_000, 1)] {
         let gone = (0..others).map(|number| {
             let mut samples = Samples::default();
@@ -57,7 +57,7 @@ async fn counts_of_queues_that_come_and_go_do_not_fill_the_memory() {
             (format!("queue/t-a/{number}"), samples)
         });
         let mut samples: HashMap<String, Samples> = gone.collect();
-        world.guard.judge(&look, &mut samples);
+        world.monitor.judge(&look, &mut samples);
         assert_eq!(samples.len(), left);
     }
 }
@@ -67,14 +67,14 @@ async fn a_broker_that_answers_no_single_question_is_not_asked_a_thousand() {
     let world = World::new();
     world.claim("t-a").await;
     let idle = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
-    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
+    world.monitor.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
     (0..100).for_each(|number| world.put(&format!("queue/t-a/{number}"), 1));
-    let mut look = world.guard.look().await.unwrap();
+    let mut look = world.monitor.look().await.unwrap();
     world.broker.forget_calls();
     world.broker.fail_next(1_000);
-    world.guard.ask_singly(&mut look).await.unwrap();
+    world.monitor.ask_singly(&mut look).await.unwrap();
     assert!(world.broker.calls().len() <= 16, "{}", world.broker.calls().len());
-    assert!(world.guard.judge(&look, &mut HashMap::new()).0.findings.is_empty());
+    assert!(world.monitor.judge(&look, &mut HashMap::new()).0.findings.is_empty());
 }
 
 #[tokio::test]
@@ -85,10 +85,10 @@ async fn one_step_that_fails_does_not_keep_the_others_from_being_taken() {
     world.broker.put_queue(&vhost(), locked);
     world.put("queue/t-a/2", 21);
     world.put("queue/t-a/3", 21);
-    let look = world.guard.look().await.unwrap();
-    let (verdict, causes) = world.guard.judge(&look, &mut HashMap::new());
+    let look = world.monitor.look().await.unwrap();
+    let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
     world.broker.fail_next(1);
-    let report = world.guard.act(&look, &verdict, causes).await;
+    let report = world.monitor.act(&look, &verdict, causes).await;
     assert_eq!((report.deleted_queues, report.failed), (2, 1));
     assert_eq!(world.next().await.deleted_queues, 1);
 }
@@ -98,10 +98,10 @@ async fn a_deletion_whose_answer_was_lost_is_told_all_the_same() {
     let world = World::new();
     world.claim("t-a").await;
     world.put(Q, 21);
-    let look = world.guard.look().await.unwrap();
-    let (verdict, _) = world.guard.judge(&look, &mut HashMap::new());
+    let look = world.monitor.look().await.unwrap();
+    let (verdict, _) = world.monitor.judge(&look, &mut HashMap::new());
     let step = verdict.steps().next().unwrap();
-    world.guard.condemn(step).await.unwrap();
+    world.monitor.condemn(step).await.unwrap();
     // It took effect; then we crashed.
     world.broker.delete_queue(&vhost(), Q).await.unwrap();
     world.next().await;
@@ -117,9 +117,9 @@ async fn a_deletion_that_did_not_happen_is_not_told() {
     let world = World::new();
     world.claim("t-a").await;
     world.put(Q, 21);
-    let look = world.guard.look().await.unwrap();
-    let (verdict, _) = world.guard.judge(&look, &mut HashMap::new());
-    world.guard.condemn(verdict.steps().next().unwrap()).await.unwrap();
+    let look = world.monitor.look().await.unwrap();
+    let (verdict, _) = world.monitor.judge(&look, &mut HashMap::new());
+    world.monitor.condemn(verdict.steps().next().unwrap()).await.unwrap();
     world.put(Q, 0);
     world.next().await;
     world.broker.delete_queue(&vhost(), Q).await.unwrap();

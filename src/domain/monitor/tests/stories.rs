@@ -1,4 +1,4 @@
-//! What the guard does while all is as it should be.
+//! What the monitor does while all is as it should be.
 
 use super::*;
 use crate::ports::broker::Connections;
@@ -58,10 +58,10 @@ async fn a_queue_that_drained_meanwhile_is_spared() {
     let world = World::new();
     world.claim("t-a").await;
     world.put(Q, 21);
-    let look = world.guard.look().await.unwrap();
-    let (verdict, causes) = world.guard.judge(&look, &mut HashMap::new());
+    let look = world.monitor.look().await.unwrap();
+    let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
     world.put(Q, 20);
-    let report = world.guard.act(&look, &verdict, causes).await;
+    let report = world.monitor.act(&look, &verdict, causes).await;
     assert_eq!((report.deleted_queues, report.spared, world.has(Q).await), (0, 1, true));
     assert_eq!((world.audited("queue.delete"), world.audited("monitor.condemn")), (0, 0));
 }
@@ -77,10 +77,10 @@ async fn a_rule_that_comes_during_a_pass_spares_its_queues() {
         let world = World::new();
         world.claim("t-a").await;
         world.put(Q, 21);
-        let look = world.guard.look().await.unwrap();
-        let (verdict, causes) = world.guard.judge(&look, &mut HashMap::new());
-        world.guard.set_queue_rule(&operator(), Pattern::parse(Q).unwrap(), rule).await.unwrap();
-        let report = world.guard.act(&look, &verdict, causes).await;
+        let look = world.monitor.look().await.unwrap();
+        let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
+        world.monitor.set_queue_rule(&operator(), Pattern::parse(Q).unwrap(), rule).await.unwrap();
+        let report = world.monitor.act(&look, &verdict, causes).await;
         assert_eq!((world.has(Q).await, report.spared), (sparing, usize::from(sparing)));
         assert_eq!(world.audited("monitor.condemn"), usize::from(!sparing));
     }
@@ -95,10 +95,10 @@ async fn what_a_gone_namespace_left_behind_is_deleted_unless_it_is_claimed_in_ti
         world.put(queue, 1);
         world.broker.put_exchange(&vhost(), exchange(exchange_name));
     }
-    let look = world.guard.look().await.unwrap();
-    let (verdict, causes) = world.guard.judge(&look, &mut HashMap::new());
+    let look = world.monitor.look().await.unwrap();
+    let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
     world.claim("t-back").await;
-    let report = world.guard.act(&look, &verdict, causes).await;
+    let report = world.monitor.act(&look, &verdict, causes).await;
     assert_eq!((report.deleted_queues, report.deleted_exchanges, report.spared), (1, 1, 2));
     assert!(!world.has("queue/t-gone/q").await && world.has("queue/t-back/q").await);
     assert_eq!(world.notices(), [""; 0]);
@@ -146,7 +146,7 @@ async fn a_fast_queue_is_told_of_its_deletion_before_it_gets_there() {
         world.next().await;
     }
     assert_eq!(world.notices(), ["queue.forecast queue/t-a/jobs"]);
-    let forecast = world.guard.forecast(Q).unwrap().unwrap();
+    let forecast = world.monitor.forecast(Q).unwrap().unwrap();
     assert_eq!((forecast.per_hour.round(), forecast.to_warning, forecast.to_deletion), (60.0, 2 * MINUTE, 12 * MINUTE));
 }
 
@@ -171,7 +171,7 @@ async fn an_appliance_that_was_off_does_not_know_that_nobody_consumed() {
     let mut world = World::new();
     world.claim("t-a").await;
     let idle = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
-    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
+    world.monitor.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
     world.broker.put_queue(&vhost(), Queue { consumers: Some(0), ..queue(Q, 0) });
     world.run().await;
     world.clock.advance(DAY);
@@ -197,9 +197,9 @@ async fn a_restart_knows_where_the_queues_that_grow_most_are_going() {
     world.restart();
     world.put(Q, 9);
     world.next().await;
-    let forecast = world.guard.forecast(Q).unwrap().unwrap();
+    let forecast = world.monitor.forecast(Q).unwrap().unwrap();
     assert_eq!((forecast.per_hour.round(), forecast.to_deletion), (60.0, 12 * MINUTE));
-    let is_known = |name: &str| world.guard.forecast(name).unwrap().is_some();
+    let is_known = |name: &str| world.monitor.forecast(name).unwrap().is_some();
     assert!(!is_known("queue/t-a/still") && is_known("queue/t-a/000") && !is_known("queue/t-a/119"));
 
     world.clock.advance(3 * HOUR);
@@ -211,8 +211,8 @@ async fn a_restart_knows_where_the_queues_that_grow_most_are_going() {
 
 /// The body of the last notice.
 fn last_words(world: &World) -> String {
-    let newest = world.guard.notices.list(crate::domain::notices::Filter::All, None, 1).unwrap();
-    world.guard.notices.letter(&newest[0].id).unwrap().body
+    let newest = world.monitor.notices.list(crate::domain::notices::Filter::All, None, 1).unwrap();
+    world.monitor.notices.letter(&newest[0].id).unwrap().body
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_contact_hears_when_grace_begins_and_when_it_ends_also_after_a_warning
     let world = World::new();
     world.claim("t-a").await;
     let grace = QueueRule { grace_seconds: 600, ..QueueRule::default() };
-    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), grace).await.unwrap();
+    world.monitor.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), grace).await.unwrap();
     for messages in [11, 21, 22] {
         world.put(Q, messages);
         world.next().await;
@@ -241,7 +241,7 @@ async fn a_contact_hears_when_a_queue_without_a_consumer_will_be_deleted() {
     let world = World::new();
     world.claim("t-a").await;
     let idle = QueueRule { unconsumed_seconds: Some(600), grace_seconds: 60, ..QueueRule::default() };
-    world.guard.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
+    world.monitor.set_queue_rule(&operator(), Pattern::parse("*").unwrap(), idle).await.unwrap();
     world.broker.put_queue(&vhost(), Queue { consumers: Some(0), ..queue(Q, 0) });
     for _ in 0..6 {
         world.next().await;
@@ -284,7 +284,7 @@ async fn a_plan_can_be_seen_beforehand_and_changes_nothing() {
     world.run().await;
     world.put(Q, 21);
     world.broker.put_exchange(&vhost(), exchange("exchange/t-gone/e"));
-    let plan = world.guard.plan().await.unwrap();
+    let plan = world.monitor.plan().await.unwrap();
     insta::assert_snapshot!(plan, @r"
     delete queue queue/t-a/jobs: it has 21 messages, more than 20
     delete exchange exchange/t-gone/e: the namespace t-gone no longer exists
@@ -305,11 +305,11 @@ async fn rules_of_operators_hold_and_bytes_and_consumers_are_asked_for_only_wher
     world.claim("t-a").await;
     let pattern = |text| Pattern::parse(text).unwrap();
     let idle = QueueRule { unconsumed_seconds: Some(3600), ..QueueRule::default() };
-    world.guard.set_queue_rule(&operator(), pattern("queue/t-a/idle*"), idle).await.unwrap();
+    world.monitor.set_queue_rule(&operator(), pattern("queue/t-a/idle*"), idle).await.unwrap();
     let big = QueueRule { warn_messages: Some(100), delete_messages: Some(200), ..QueueRule::default() };
-    world.guard.set_queue_rule(&operator(), pattern("*/big"), big).await.unwrap();
+    world.monitor.set_queue_rule(&operator(), pattern("*/big"), big).await.unwrap();
     let wrong = QueueRule { delete_messages: Some(5), ..QueueRule::default() };
-    assert!(world.guard.set_queue_rule(&operator(), pattern("*"), wrong).await.is_err());
+    assert!(world.monitor.set_queue_rule(&operator(), pattern("*"), wrong).await.is_err());
     world.put("queue/t-a/big", 99);
     world.put(Q, 1);
     let unused = Queue { consumers: None, ..queue("queue/t-a/idle", 0) };
@@ -327,7 +327,7 @@ async fn rules_of_operators_hold_and_bytes_and_consumers_are_asked_for_only_wher
     world.clock.advance(HOUR / 2);
     world.next().await;
     assert!(!world.has("queue/t-a/idle").await && world.has("queue/t-a/big").await);
-    world.guard.remove_queue_rule(&operator(), pattern("*/big")).await.unwrap();
+    world.monitor.remove_queue_rule(&operator(), pattern("*/big")).await.unwrap();
     world.next().await;
     assert!(!world.has("queue/t-a/big").await);
     assert_eq!((world.audited("queue_rule.set"), world.audited("queue_rule.remove")), (2, 1));

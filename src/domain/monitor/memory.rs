@@ -1,4 +1,4 @@
-//! What the guard remembers from pass to pass.
+//! What the monitor remembers from pass to pass.
 
 use std::collections::HashMap;
 use std::ops::Bound;

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::guard::judge::{Remembered, Sight, Verdict, judge};
-use crate::domain::guard::rules::RuleBook;
+use crate::domain::monitor::judge::{Remembered, Sight, Verdict, judge};
+use crate::domain::monitor::rules::RuleBook;
 use crate::domain::namespaces::MonitoredNamespace;
 use crate::ports::broker::Connection;
 

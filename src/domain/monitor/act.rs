@@ -11,7 +11,7 @@ use super::memory::{QUEUES, RULES, TOLD};
 use super::plan::{Object, Step, What};
 use super::rules::RULES_MAX;
 use super::sweep::Look;
-use super::{Guard, LOOP, words};
+use super::{LOOP, Monitor, words};
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{Error, NamespaceName, Result};
 use crate::store::WriteTx;
@@ -53,7 +53,7 @@ enum Done {
     Spared,
 }
 
-impl Guard {
+impl Monitor {
     /// Takes the steps of a verdict; those that only tell also while the brake is on.
     pub(super) async fn act(&self, look: &Look, verdict: &Verdict, brake: Vec<Cause>) -> Report {
         let mut report = Report { brake, ..Report::default() };
@@ -211,12 +211,12 @@ impl Guard {
     /// remembered as well: should the outcome stay unknown, its contact still hears of it. False when a rule that an
     /// operator set since the judgement spares it.
     pub(super) async fn condemn(&self, step: &Step) -> Result<bool> {
-        let (guard, step) = (self.clone(), step.clone());
+        let (monitor, step) = (self.clone(), step.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             if let Some(over) = &step.over {
                 let name = step.object.name().to_owned();
                 let mut state = tx.get(&QUEUES, &name)?.unwrap_or_default();
-                let book = guard.rule_book(tx.scan(&RULES, RULES_MAX)?);
+                let book = monitor.rule_book(tx.scan(&RULES, RULES_MAX)?);
                 if !book.limits(&name).condemn(over, state.over_since, tx.now()) {
                     return Ok(false);
                 }

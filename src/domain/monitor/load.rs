@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::{Guard, Prefixes, SeenQueue};
+use super::{Monitor, Prefixes, SeenQueue};
 use crate::base::{NamespaceName, Result};
 use crate::domain::namespaces::Slot;
 use crate::ports::broker::{Connection, Queue};
@@ -76,7 +76,7 @@ impl Loads {
     }
 }
 
-impl Guard {
+impl Monitor {
     /// What the last look saw; none before the first one since the start.
     pub fn loads(&self) -> Option<std::sync::Arc<Loads>> {
         self.recent().loads.clone()
