@@ -1,10 +1,16 @@
 //! What every implementation of `Broker` promises. It needs no node itself, so that hermetic tests can include it.
 
+mod grants;
+mod topology;
+
 use async_trait::async_trait;
 use keylender::base::{AccountName, Kind, Secret, VhostName};
 use keylender::ports::broker::{
-    Access, Acting, Binding, Broker, Credentials, Destination, Login, PasswordHash, Permission, User, UserWish,
+    Access, Acting, Binding, Broker, Credentials, Login, PasswordHash, Permission, User, UserWish,
 };
+
+pub use grants::*;
+pub use topology::*;
 
 /// The world around a broker: what other people do with it.
 #[async_trait(?Send)]
@@ -57,6 +63,9 @@ macro_rules! contract {
             odd_names_of_users_come_back_as_they_were
             odd_names_of_queues_and_exchanges_come_back_as_they_were
             bindings_are_told_until_one_of_their_ends_is_gone
+            topic_permissions_hold_for_their_exchange_until_all_are_taken_away
+            topic_permissions_need_user_and_vhost
+            a_user_has_exactly_the_limits_that_were_put
             names_that_no_url_can_hold_are_refused
             the_brokers_own_exchanges_stay
             unknown_things_are_no_failures
@@ -292,59 +301,6 @@ pub async fn odd_names_of_users_come_back_as_they_were(world: &dyn World) {
         assert!(world.broker().delete_permission(world.vhost(), &user).await.unwrap(), "{user}");
         assert!(world.broker().delete_user(&user).await.unwrap(), "{user}");
     }
-}
-
-pub async fn odd_names_of_queues_and_exchanges_come_back_as_they_were(world: &dyn World) {
-    let (broker, vhost) = (world.broker(), world.vhost());
-    for name in ODD_NAMES {
-        world.declare_queue(name).await;
-        world.declare_exchange(name).await;
-        assert_eq!(broker.queue(vhost, name).await.unwrap().unwrap().name, name);
-        let listed = broker.queues(vhost).await.unwrap();
-        assert_eq!(
-            listed.iter().map(|queue| (queue.name.as_str(), queue.messages)).collect::<Vec<_>>(),
-            [(name, Some(0))]
-        );
-        assert!(broker.exchanges(vhost).await.unwrap().iter().any(|exchange| exchange.name == name));
-        assert!(broker.purge_queue(vhost, name).await.unwrap(), "{name}");
-        assert!(broker.delete_queue(vhost, name).await.unwrap(), "{name}");
-        assert!(broker.delete_exchange(vhost, name).await.unwrap(), "{name}");
-        assert_eq!(broker.queue(vhost, name).await.unwrap(), None);
-        assert!(!broker.exchanges(vhost).await.unwrap().iter().any(|exchange| exchange.name == name));
-    }
-}
-
-pub async fn bindings_are_told_until_one_of_their_ends_is_gone(world: &dyn World) {
-    let (broker, vhost) = (world.broker(), world.vhost());
-    world.declare_queue("q").await;
-    world.declare_exchange("x").await;
-    world.declare_exchange("y").await;
-    assert_eq!(broker.bindings(vhost).await.unwrap(), [], "that of the default exchange to the queue is left out");
-    let binding = |source: &str, destination: &Destination, routing_key: &str| Binding {
-        source: source.to_owned(),
-        destination: destination.clone(),
-        routing_key: routing_key.to_owned(),
-    };
-    let (queue, exchange) = (Destination::Queue("q".into()), Destination::Exchange("y".into()));
-    let keys = ["", "#", "a.*.<b>&'\"/%2F", "\u{202e}ключ 鍵"];
-    let mut all: Vec<Binding> = keys.iter().map(|key| binding("x", &queue, key)).collect();
-    all.extend([binding("x", &exchange, "a.#"), binding("y", &queue, "#")]);
-    for each in all.iter().chain(&all[..1]) {
-        world.bind(each).await;
-    }
-    all.sort();
-    let told = async || {
-        let mut told = broker.bindings(vhost).await.unwrap();
-        told.sort();
-        told
-    };
-    assert_eq!(told().await, all, "each once, and as it was made");
-
-    assert!(broker.delete_exchange(vhost, "y").await.unwrap());
-    all.retain(|each| each.source == "x" && each.destination == queue);
-    assert_eq!(told().await, all, "neither from nor to an exchange that is gone");
-    assert!(broker.delete_queue(vhost, "q").await.unwrap());
-    assert_eq!(told().await, []);
 }
 
 pub async fn names_that_no_url_can_hold_are_refused(world: &dyn World) {

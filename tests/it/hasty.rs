@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use keylender::base::{AccountName, Result, VhostName};
-use keylender::ports::broker::{Access, Login, MemoryBroker, Permission, User, UserWish, Users};
+use keylender::ports::broker::{
+    Access, Limits, Login, MemoryBroker, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users,
+};
 
 /// What a user was told to be.
 type Told = (AccountName, Login, Vec<String>, Vec<(VhostName, Access)>);
@@ -55,5 +57,20 @@ impl Users for Hasty {
     }
     async fn permissions(&self) -> Result<Vec<Permission>> {
         self.memory.permissions().await
+    }
+    async fn put_topic_permission(&self, vhost: &VhostName, user: &AccountName, access: &TopicAccess) -> Result<()> {
+        self.memory.put_topic_permission(vhost, user, access).await
+    }
+    async fn delete_topic_permissions(&self, vhost: &VhostName, user: &AccountName) -> Result<bool> {
+        self.memory.delete_topic_permissions(vhost, user).await
+    }
+    async fn topic_permissions(&self) -> Result<Vec<TopicPermission>> {
+        self.memory.topic_permissions().await
+    }
+    async fn put_limits(&self, user: &AccountName, limits: &Limits) -> Result<()> {
+        self.memory.put_limits(user, limits).await
+    }
+    async fn limits(&self) -> Result<Vec<UserLimits>> {
+        self.memory.limits().await
     }
 }

@@ -25,5 +25,5 @@ pub use memory::MemoryBroker;
 pub use metrics::Calls;
 pub use password::PasswordHash;
 pub use topology::{Binding, Destination, Exchange, Queue, Topology};
-pub use users::{Access, Login, Permission, User, UserWish, Users};
+pub use users::{Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users};
 pub use versions::Support;

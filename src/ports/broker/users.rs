@@ -58,6 +58,46 @@ pub struct Permission {
     pub access: Access,
 }
 
+/// With which routing keys a user may use a topic exchange that it may use at all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TopicAccess {
+    /// The exchange. Keys of others are free.
+    pub exchange: String,
+    /// Keys it may publish with.
+    pub write: String,
+    /// Keys it may bind with.
+    pub read: String,
+}
+
+/// The same as the broker tells it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TopicPermission {
+    /// Where.
+    pub vhost: String,
+    /// Who.
+    pub user: String,
+    /// What.
+    pub access: TopicAccess,
+}
+
+/// How much of the broker a user may take. `None` is without a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Limits {
+    /// Connections at once; with 0 it cannot log in over AMQP.
+    pub max_connections: Option<u32>,
+    /// Channels at once, over all its connections.
+    pub max_channels: Option<u32>,
+}
+
+/// The limits of a user that has any, as the broker tells them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UserLimits {
+    /// Who.
+    pub user: String,
+    /// What.
+    pub limits: Limits,
+}
+
 /// Users and what they may do.
 ///
 /// **Invariant:** nothing but `domain/accounts` holds this: whoever changes users otherwise would be undone by `reconcile`.
@@ -89,4 +129,20 @@ pub trait Users: Send + Sync {
 
     /// All permissions of all users.
     async fn permissions(&self) -> Result<Vec<Permission>>;
+
+    /// Gives a user exactly this access to the routing keys of one exchange; what holds for other exchanges stays. RabbitMQ
+    /// 4.3 refuses an exchange that is not there with `Invalid`, older ones take it.
+    async fn put_topic_permission(&self, vhost: &VhostName, user: &AccountName, access: &TopicAccess) -> Result<()>;
+
+    /// Frees the routing keys of all exchanges of a vhost: the broker cannot do that for one of them. False when they were.
+    async fn delete_topic_permissions(&self, vhost: &VhostName, user: &AccountName) -> Result<bool>;
+
+    /// All topic permissions of all users.
+    async fn topic_permissions(&self) -> Result<Vec<TopicPermission>>;
+
+    /// Gives a user exactly these limits. Its open connections stay. Brokers before 3.8.10 know no limits: `Invalid` for any.
+    async fn put_limits(&self, user: &AccountName, limits: &Limits) -> Result<()>;
+
+    /// The limits of all users that have some.
+    async fn limits(&self) -> Result<Vec<UserLimits>>;
 }

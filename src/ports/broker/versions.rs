@@ -116,9 +116,14 @@ pub(super) fn is_own_not_found(body: &[u8]) -> bool {
 }
 
 /// Whether a broker has no `DELETE /connections/username/…`: it came with 3.10.8 and 3.11, and where it exists it
-/// answers 204 even for users that do not exist.
+/// answers 204 even for users that do not exist. 3.8 says 405.
 pub(super) fn lacks_bulk_close(status: StatusCode) -> bool {
-    status == StatusCode::NOT_FOUND
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// Whether a broker knows no limits of users, from its answer to a change of one: they came with 3.8.10.
+pub(super) fn lacks_user_limits(status: StatusCode) -> bool {
+    status == StatusCode::METHOD_NOT_ALLOWED
 }
 
 /// The alarms in an answer of the health check: `{"status":"ok"}`, or with 503 a list of them. `None` when it is
@@ -233,6 +238,7 @@ mod tests {
     #[test]
     fn bulk_close_is_missing_before_3_10_8() {
         assert!(lacks_bulk_close(StatusCode::NOT_FOUND));
+        assert!(lacks_bulk_close(StatusCode::METHOD_NOT_ALLOWED));
         assert!(!lacks_bulk_close(StatusCode::NO_CONTENT));
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Call {
     pub(super) reason: Option<HeaderValue>,
     pub(super) deadline: Duration,
     pub(super) answer_len_max: usize,
+    /// Whether a 405 is the answer, of a broker that is too old for this call.
+    pub(super) answers_405: bool,
     /// Whether a 503 is the answer, as from a health check, and not a reason to try again.
     answers_503: bool,
 }
@@ -56,6 +58,7 @@ impl Call {
             reason: None,
             deadline: CALL_DEADLINE,
             answer_len_max: ANSWER_LEN_MAX,
+            answers_405: false,
             answers_503: false,
         }
     }
@@ -81,6 +84,11 @@ impl Call {
         Self::new(Method::DELETE, path)
     }
 
+    /// Lets the call read that the broker is too old for it.
+    pub(super) fn if_offered(self) -> Self {
+        Self { answers_405: true, ..self }
+    }
+
     /// Tells the closed clients why: one line, cut to what AMQP carries.
     pub(super) fn because(self, reason: &str) -> Self {
         let line: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -93,6 +101,7 @@ impl Call {
         match answer.status {
             StatusCode::BAD_REQUEST => true,
             StatusCode::NOT_FOUND => versions::is_own_not_found(&answer.body),
+            StatusCode::METHOD_NOT_ALLOWED => self.answers_405,
             StatusCode::SERVICE_UNAVAILABLE => self.answers_503,
             status if self.method == Method::GET => status.is_success(),
             status => versions::is_done(status),

@@ -39,7 +39,8 @@ impl Connections for ManagementBroker {
     }
 
     async fn close_connections_of(&self, user: &AccountName, reason: &str) -> Result<()> {
-        let call = Call::delete(format!("connections/username/{}", segment(user.as_str())?)).because(reason);
+        let call =
+            Call::delete(format!("connections/username/{}", segment(user.as_str())?)).because(reason).if_offered();
         let answer = self.http.send(call).await?;
         match answer.status {
             status if versions::lacks_bulk_close(status) => self.close_one_by_one(user, reason).await,

@@ -68,6 +68,11 @@ pub(super) fn unknown(what: &str) -> Error {
     Error::not_found(format!("the broker has no such {what}"))
 }
 
+/// The broker has no such thing yet.
+pub(super) fn too_old(what: &str, since: &str) -> Error {
+    Error::invalid(format!("the broker is too old for {what}: they came with {since}"))
+}
+
 /// A 400 to a request that was in order: the broker does not take the value.
 pub(super) fn refused(answer: &Answer) -> Error {
     let cause = format!("the broker's reason: {}", versions::reason(&answer.body));

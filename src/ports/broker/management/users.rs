@@ -6,14 +6,29 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, path_in, segment};
-use super::{ManagementBroker, errors};
+use super::{ManagementBroker, errors, wire};
 use crate::base::{AccountName, Error, Result, VhostName};
 use crate::ports::broker::cluster::Cluster;
 use crate::ports::broker::password::ALGORITHM;
-use crate::ports::broker::users::{Access, Login, Permission, User, UserWish, Users};
+use crate::ports::broker::users::{
+    Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users,
+};
 use crate::ports::broker::versions;
 
 impl ManagementBroker {
+    /// The limits of a user, none of one that the broker does not know.
+    async fn limits_of(&self, user: &AccountName) -> Result<Limits> {
+        let path = format!("user-limits/{}", segment(user.as_str())?);
+        let answer = self.http.send(Call::get(path).if_offered()).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(Limits::default()),
+            _ => {
+                let rows: Vec<UserLimits> = wire::parse_rows::<UserLimitsRow, _>("user-limits", &answer.body)?;
+                Ok(rows.into_iter().next().map(|row| row.limits).unwrap_or_default())
+            }
+        }
+    }
+
     /// Why a permission was refused: the broker's 400 does not tell an unknown user or vhost from a bad pattern.
     async fn why_no_permission(&self, vhost: &VhostName, user: &AccountName, answer: &Answer) -> Error {
         match (self.user(user).await, self.vhost_exists(vhost).await) {
@@ -82,6 +97,60 @@ impl Users for ManagementBroker {
     async fn permissions(&self) -> Result<Vec<Permission>> {
         self.http.list::<PermissionRow, _>("permissions").await
     }
+
+    async fn put_topic_permission(&self, vhost: &VhostName, user: &AccountName, access: &TopicAccess) -> Result<()> {
+        let TopicAccess { exchange, write, read } = access;
+        let body = json!({"exchange": exchange, "write": write, "read": read});
+        let answer = self.http.send(Call::put(topic_path(vhost, user)?, &body)?).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Err(self.why_no_permission(vhost, user, &answer).await),
+            _ => Ok(()),
+        }
+    }
+
+    async fn delete_topic_permissions(&self, vhost: &VhostName, user: &AccountName) -> Result<bool> {
+        self.http.delete(Call::delete(topic_path(vhost, user)?)).await
+    }
+
+    async fn topic_permissions(&self) -> Result<Vec<TopicPermission>> {
+        self.http.list::<TopicPermissionRow, _>("topic-permissions").await
+    }
+
+    async fn put_limits(&self, user: &AccountName, limits: &Limits) -> Result<()> {
+        // Not deleted unseen: the deletion of a limit of nobody's is an error of the broker's, as if it were in trouble.
+        let before = self.limits_of(user).await?;
+        for (name, value, has) in [
+            ("max-connections", limits.max_connections, before.max_connections),
+            ("max-channels", limits.max_channels, before.max_channels),
+        ] {
+            let path = format!("user-limits/{}/{name}", segment(user.as_str())?);
+            let call = match value {
+                Some(value) => Call::put(path, &json!({ "value": value }))?,
+                None if has.is_some() => Call::delete(path),
+                None => continue,
+            };
+            let answer = self.http.send(call.if_offered()).await?;
+            match answer.status {
+                status if versions::lacks_user_limits(status) => {
+                    return Err(errors::too_old("limits of users", "3.8.10"));
+                }
+                StatusCode::NOT_FOUND => return Err(errors::unknown("user")),
+                StatusCode::BAD_REQUEST if self.user(user).await?.is_none() => return Err(errors::unknown("user")),
+                StatusCode::BAD_REQUEST => return Err(errors::refused(&answer)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn limits(&self) -> Result<Vec<UserLimits>> {
+        let answer = self.http.send(Call::list("user-limits").if_offered()).await?;
+        match answer.status {
+            // A broker that has no such list has no limits.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(Vec::new()),
+            _ => wire::parse_rows::<UserLimitsRow, _>("user-limits", &answer.body),
+        }
+    }
 }
 
 /// The body that makes a user what it should be. **Invariant:** it always carries tags, hash and algorithm, for
@@ -148,6 +217,48 @@ impl From<PermissionRow> for Permission {
     fn from(row: PermissionRow) -> Self {
         let access = Access { configure: row.configure, write: row.write, read: row.read };
         Self { vhost: row.vhost, user: row.user, access }
+    }
+}
+
+fn topic_path(vhost: &VhostName, user: &AccountName) -> Result<String> {
+    path_in("topic-permissions", vhost, user.as_str())
+}
+
+#[derive(Deserialize)]
+struct TopicPermissionRow {
+    vhost: String,
+    user: String,
+    exchange: String,
+    write: String,
+    read: String,
+}
+
+impl From<TopicPermissionRow> for TopicPermission {
+    fn from(row: TopicPermissionRow) -> Self {
+        let access = TopicAccess { exchange: row.exchange, write: row.write, read: row.read };
+        Self { vhost: row.vhost, user: row.user, access }
+    }
+}
+
+#[derive(Deserialize)]
+struct UserLimitsRow {
+    user: String,
+    value: LimitsRow,
+}
+
+/// A negative number is no limit.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct LimitsRow {
+    max_connections: Option<i64>,
+    max_channels: Option<i64>,
+}
+
+impl From<UserLimitsRow> for UserLimits {
+    fn from(UserLimitsRow { user, value }: UserLimitsRow) -> Self {
+        let limit = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());
+        let limits = Limits { max_connections: limit(value.max_connections), max_channels: limit(value.max_channels) };
+        Self { user, limits }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::ports::broker::identity::Credentials;
 use crate::ports::broker::metrics::Calls;
 use crate::ports::broker::password::PasswordHash;
 use crate::ports::broker::topology::{Binding, Exchange, Queue};
-use crate::ports::broker::users::{Access, Login};
+use crate::ports::broker::users::{Access, Limits, Login, TopicAccess};
 
 /// Its one node.
 const NODE: &str = "memory@localhost";
@@ -41,6 +41,8 @@ struct State {
     users: BTreeMap<String, Account>,
     vhosts: BTreeSet<String>,
     permissions: BTreeMap<(String, String), Access>,
+    topics: BTreeMap<(String, String, String), TopicAccess>,
+    limits: BTreeMap<String, Limits>,
     queues: BTreeMap<(String, String), Queue>,
     exchanges: BTreeMap<(String, String), Exchange>,
     bindings: BTreeSet<(String, Binding)>,
@@ -78,6 +80,8 @@ impl Default for State {
             users: BTreeMap::from([(ADMINISTRATOR.to_owned(), administrator)]),
             vhosts: BTreeSet::from(["/".to_owned()]),
             permissions: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            limits: BTreeMap::new(),
             queues: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             bindings: BTreeSet::new(),
@@ -122,6 +126,13 @@ impl State {
         }
     }
 
+    fn require_user(&self, user: &AccountName) -> Result<()> {
+        if self.users.contains_key(user.as_str()) {
+            return Ok(());
+        }
+        Err(Error::not_found("the broker has no such user"))
+    }
+
     fn require_vhost(&self, vhost: &VhostName) -> Result<()> {
         match self.vhosts.contains(vhost.as_str()) {
             true => Ok(()),
@@ -130,9 +141,7 @@ impl State {
     }
 
     fn put_permission(&mut self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
-        if !self.users.contains_key(user.as_str()) {
-            return Err(Error::not_found("the broker has no such user"));
-        }
+        self.require_user(user)?;
         self.require_vhost(vhost)?;
         self.permissions.insert((vhost.to_string(), user.to_string()), access.clone());
         Ok(())

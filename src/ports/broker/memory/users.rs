@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::{Account, MemoryBroker};
 use crate::base::{AccountName, Result, VhostName};
-use crate::ports::broker::users::{Access, Permission, User, UserWish, Users};
+use crate::ports::broker::users::{
+    Access, Limits, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users,
+};
 use crate::ports::broker::versions;
 
 #[async_trait]
@@ -37,6 +39,8 @@ impl Users for MemoryBroker {
     async fn delete_user(&self, name: &AccountName) -> Result<bool> {
         self.request(format!("DELETE user {name}"), |state| {
             state.permissions.retain(|(_, user), _| user != name.as_str());
+            state.topics.retain(|(_, user, _), _| user != name.as_str());
+            state.limits.remove(name.as_str());
             state.close(&format!("user '{name}' is deleted"), |connection| connection.user == name.as_str());
             Ok(state.users.remove(name.as_str()).is_some())
         })
@@ -72,6 +76,53 @@ impl Users for MemoryBroker {
                 access: access.clone(),
             });
             Ok(rows.collect())
+        })
+    }
+
+    async fn put_topic_permission(&self, vhost: &VhostName, user: &AccountName, access: &TopicAccess) -> Result<()> {
+        self.request(format!("PUT topic permission {vhost} {user} {}", access.exchange), |state| {
+            state.require_user(user)?;
+            state.require_vhost(vhost)?;
+            let key = (vhost.to_string(), user.to_string(), access.exchange.clone());
+            state.topics.insert(key, access.clone());
+            Ok(())
+        })
+    }
+
+    async fn delete_topic_permissions(&self, vhost: &VhostName, user: &AccountName) -> Result<bool> {
+        self.request(format!("DELETE topic permissions {vhost} {user}"), |state| {
+            let before = state.topics.len();
+            state.topics.retain(|(place, who, _), _| place != vhost.as_str() || who != user.as_str());
+            Ok(state.topics.len() < before)
+        })
+    }
+
+    async fn topic_permissions(&self) -> Result<Vec<TopicPermission>> {
+        self.request("GET topic permissions".to_owned(), |state| {
+            let rows = state.topics.iter().map(|((vhost, user, _), access)| TopicPermission {
+                vhost: vhost.clone(),
+                user: user.clone(),
+                access: access.clone(),
+            });
+            Ok(rows.collect())
+        })
+    }
+
+    async fn put_limits(&self, user: &AccountName, limits: &Limits) -> Result<()> {
+        self.request(format!("PUT limits {user}"), |state| {
+            if *limits == Limits::default() {
+                state.limits.remove(user.as_str());
+                return Ok(());
+            }
+            state.require_user(user)?;
+            state.limits.insert(user.to_string(), *limits);
+            Ok(())
+        })
+    }
+
+    async fn limits(&self) -> Result<Vec<UserLimits>> {
+        self.request("GET limits".to_owned(), |state| {
+            Ok(state.limits.iter().map(|(user, limits)| UserLimits { user: user.clone(), limits: *limits }).collect())
         })
     }
 }
