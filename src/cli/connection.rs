@@ -1,28 +1,20 @@
 //! `keylender connection`: who is connected as a user of a namespace, closing one with a reason, and exchanges.
 
 use clap::Subcommand;
-use serde_json::json;
 
+use super::act::{Act, Noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
+use crate::domain::actions::{About, connections};
 
 #[derive(Subcommand)]
 pub(super) enum Connection {
     /// Lists the connections of the users of namespaces
     #[command(after_help = "Example:\n  keylender connection list")]
     List(Format),
-    /// Closes a connection; its client reads the reason
-    #[command(
-        after_help = "Example:\n  keylender connection close '10.1.2.3:40000 -> 10.1.2.4:5672' --reason 'old password'"
-    )]
-    Close {
-        /// As `connection list` shows it
-        name: String,
-        /// Why, for the client and the audit log
-        #[arg(long, value_name = "WHY")]
-        reason: String,
-    },
+    #[command(flatten)]
+    Act(Act<Connections>),
     /// Lists the exchanges of namespaces, with how much is bound to each
     #[command(after_help = "Example:\n  keylender connection exchanges")]
     Exchanges(Format),
@@ -34,6 +26,13 @@ pub(super) enum Connection {
         #[command(flatten)]
         format: Format,
     },
+}
+
+/// The actions on connections.
+pub(super) struct Connections;
+
+impl Noun for Connections {
+    const ACTIONS: &'static [&'static About] = &[&connections::CLOSE.about];
 }
 
 pub(super) async fn run(command: Connection, settings: &Settings) -> Outcome {
@@ -50,10 +49,7 @@ pub(super) async fn run(command: Connection, settings: &Settings) -> Outcome {
                 ),
             }
         }
-        Connection::Close { name, reason } => {
-            let path = format!("/connections/{}/close", output::segment(&name));
-            drop(operator.call("POST", &path, Some(json!({ "reason": reason }))).await?);
-        }
+        Connection::Act(act) => act.run(&operator).await?,
         Connection::Exchanges(format) => {
             let list = operator.call("GET", "/exchanges", None).await?;
             let rows = output::rows(&list, "exchanges", &["exchange", "type", "bindings", "namespace"]);

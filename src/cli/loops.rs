@@ -1,11 +1,12 @@
 //! `keylender loop`: the loops that run by themselves.
 
 use clap::Subcommand;
-use serde_json::Value;
 
+use super::act::{Act, Noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
+use crate::domain::actions::{About, loops as actions};
 
 #[derive(Subcommand)]
 pub(super) enum Loop {
@@ -18,35 +19,20 @@ pub(super) enum Loop {
         /// The loop
         name: String,
     },
-    /// Runs a loop now
-    #[command(after_help = "Example:\n  keylender loop run reconcile")]
-    Run {
-        /// The loop
-        name: String,
-    },
-    /// Keeps a loop from running by itself
-    #[command(after_help = "Example:\n  keylender loop pause expire")]
-    Pause {
-        /// The loop
-        name: String,
-    },
-    /// Lets the next run do what the brake stopped
-    #[command(after_help = "Example:\n  keylender loop release expire")]
-    Release {
-        /// The loop
-        name: String,
-    },
-    /// Takes a pause back
-    #[command(after_help = "Example:\n  keylender loop resume expire")]
-    Resume {
-        /// The loop
-        name: String,
-    },
+    #[command(flatten)]
+    Act(Act<Loops>),
+}
+
+/// The actions on loops.
+pub(super) struct Loops;
+
+impl Noun for Loops {
+    const ACTIONS: &'static [&'static About] =
+        &[&actions::RUN.about, &actions::PAUSE.about, &actions::RELEASE.about, &actions::RESUME.about];
 }
 
 pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
-    let path = |name: &str, verb: &str| format!("/loops/{}/{verb}", output::segment(name));
     match command {
         Loop::List(format) => {
             let list = operator.call("GET", "/loops", None).await?;
@@ -62,16 +48,12 @@ pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
                 ),
             }
         }
-        Loop::Plan { name } => report(&operator.call("GET", &path(&name, "plan"), None).await?),
-        Loop::Run { name } => report(&output::working("running the loop", operator.work(&path(&name, "run"))).await?),
-        Loop::Release { name } => report(&operator.call("POST", &path(&name, "release"), None).await?),
-        Loop::Pause { name } => drop(operator.call("POST", &path(&name, "pause"), None).await?),
-        Loop::Resume { name } => drop(operator.call("POST", &path(&name, "resume"), None).await?),
+        Loop::Plan { name } => {
+            let path = format!("/loops/{}/plan", output::segment(&name));
+            let plan = output::value(&operator.call("GET", &path, None).await?, "report");
+            output::line(if plan.is_empty() { "nothing to do" } else { &plan });
+        }
+        Loop::Act(act) => act.run(&operator).await?,
     }
     Ok(())
-}
-
-fn report(document: &Value) {
-    let report = output::value(document, "report");
-    output::line(if report.is_empty() { "nothing to do" } else { &report });
 }

@@ -3,6 +3,7 @@
 // What is printed goes through `output`, which makes the texts of others harmless.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod act;
 mod alarm;
 mod audit;
 mod backup;

@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::act::{Act, Noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
-use crate::base::{Result, Span, Timestamp};
+use crate::base::{Span, Timestamp};
+use crate::domain::actions::{About, queues};
 
 #[derive(Subcommand)]
 pub(super) enum Queue {
@@ -33,14 +35,8 @@ pub(super) enum Queue {
         #[command(flatten)]
         format: Format,
     },
-    /// Throws away the messages of a queue that wait
-    #[command(after_help = "Example:\n  keylender queue purge queue/taskcluster-builds/jobs --reason 'poisoned'")]
-    Purge(Ended),
-    /// Deletes a queue with its messages
-    #[command(
-        after_help = "Example:\n  keylender queue delete queue/taskcluster-builds/jobs --reason 'nobody reads it'"
-    )]
-    Delete(Ended),
+    #[command(flatten)]
+    Act(Act<Queues>),
     /// Shows how fast a queue grows, and when it is warned of and deleted at that rate
     #[command(after_help = "Example:\n  keylender queue forecast queue/taskcluster-builds/jobs")]
     Forecast {
@@ -51,14 +47,11 @@ pub(super) enum Queue {
     },
 }
 
-/// A queue that is to lose something.
-#[derive(Args)]
-pub(super) struct Ended {
-    /// The queue
-    name: String,
-    /// Why, for the audit log
-    #[arg(long, value_name = "WHY")]
-    reason: String,
+/// The actions on queues.
+pub(super) struct Queues;
+
+impl Noun for Queues {
+    const ACTIONS: &'static [&'static About] = &[&queues::PURGE.about, &queues::DELETE.about];
 }
 
 /// A pattern and its rule.
@@ -114,8 +107,7 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
                 false => show_queue(&shown),
             }
         }
-        Queue::Purge(ended) => end(&operator, &ended, "purge").await?,
-        Queue::Delete(ended) => end(&operator, &ended, "delete").await?,
+        Queue::Act(act) => act.run(&operator).await?,
         Queue::Forecast { name, format } => {
             let path = format!("/queues/{}/forecast", output::segment(&name));
             let shown = operator.call("GET", &path, None).await?;
@@ -126,11 +118,6 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
         }
     }
     Ok(())
-}
-
-async fn end(operator: &Operator, ended: &Ended, how: &str) -> Result<()> {
-    let path = format!("/queues/{}/{how}", output::segment(&ended.name));
-    operator.call("POST", &path, Some(json!({ "reason": ended.reason }))).await.map(drop)
 }
 
 fn rule(ruled: &Ruled) -> Value {

@@ -1,13 +1,14 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `alarms → auth, monitor, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `accounts → auth` · `actions → Domain, auth, loops` · `alarms → auth, monitor, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
 //! `parts → accounts, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, wraps` ·
 //! `health → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
+pub mod actions; // what people may change, each declared once for all faces
 pub mod alarms; // what needs somebody, and what of it an operator has seen
 pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they

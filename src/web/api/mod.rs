@@ -1,5 +1,6 @@
 //! The JSON faces: the ancestors' APIs, wire-exact, and our own, by the same rules.
 
+mod act;
 mod alarms;
 mod audit;
 mod backups;
@@ -48,6 +49,7 @@ use crate::base::{Error, Result};
 use crate::domain::auth::scopes::RequiredScope;
 
 /// A method of an API: what its reference document says of it, and what is checked before its handler runs.
+#[derive(Clone, Copy)]
 pub struct Endpoint {
     /// The name that clients generate a function from, such as `claimNamespace`.
     pub name: &'static str,
@@ -66,6 +68,8 @@ pub struct Endpoint {
     pub input: Option<Shape>,
     /// What it answers with.
     pub answer: Shape,
+    /// The command that does the same, where an action declares it.
+    pub command: Option<&'static str>,
     /// Whether errors leave out the body, which they repeat otherwise: it is a secret.
     pub hides_input: bool,
 }
@@ -84,7 +88,8 @@ impl Endpoint {
     /// An endpoint that anybody may call. What it answers with is still to be said.
     pub const fn public(name: &'static str, method: MethodFilter, route: &'static str, summary: &'static str) -> Self {
         let answer = shapes::of::<()>;
-        Self { name, method, route, query: &[], scope: None, summary, input: None, answer, hides_input: false }
+        let scope = None;
+        Self { name, method, route, query: &[], scope, summary, input: None, answer, command: None, hides_input: false }
     }
 
     /// With a JSON body of this type.
@@ -122,37 +127,34 @@ impl Endpoint {
 #[derive(Default)]
 pub struct Routes {
     router: Router<App>,
-    endpoints: Vec<&'static Endpoint>,
+    endpoints: Vec<Endpoint>,
 }
 
 impl Routes {
     /// Serves an endpoint by a handler. `arguments` reads the route's arguments, after the caller was let in
     /// (taskcluster.md 5.4).
-    pub fn serve<A, H, F>(
-        self,
-        endpoint: &'static Endpoint,
-        arguments: fn(&App, &Params) -> Result<A>,
-        handler: H,
-    ) -> Self
+    pub fn serve<A, R, H, F>(self, endpoint: &Endpoint, arguments: R, handler: H) -> Self
     where
         A: Send + 'static,
+        R: Fn(&App, &Params) -> Result<A> + Clone + Send + Sync + 'static,
         H: Fn(App, Call, A) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Reply>> + Send + 'static,
     {
+        let served = *endpoint;
         let methods = on(endpoint.method, move |State(app): State<App>, request: Request| {
-            call::answer(app, endpoint, arguments, handler, request)
+            call::answer(app, served, arguments, handler, request)
         });
         self.serve_by(endpoint, methods)
     }
 
     /// Serves an endpoint in another way.
-    fn serve_by(mut self, endpoint: &'static Endpoint, methods: MethodRouter<App>) -> Self {
-        self.endpoints.push(endpoint);
+    fn serve_by(mut self, endpoint: &Endpoint, methods: MethodRouter<App>) -> Self {
+        self.endpoints.push(*endpoint);
         Self { router: self.router.route(&endpoint.path(), methods), ..self }
     }
 
     /// Answers OPTIONS for the route of an endpoint, as the ancestors did.
-    fn options(self, endpoint: &'static Endpoint, allow: &'static str) -> Self {
+    fn options(self, endpoint: &Endpoint, allow: &'static str) -> Self {
         let methods = on(MethodFilter::OPTIONS, options(allow));
         Self { router: self.router.route(&endpoint.path(), methods), ..self }
     }

@@ -11,7 +11,7 @@ use url::Url;
 use super::call::ErrorBody;
 use super::commands;
 use super::reply::Reply;
-use super::{Endpoint, Routes, host_secrets, own, pulse, shapes};
+use super::{Endpoint, Routes, act, host_secrets, own, pulse, shapes};
 use crate::web::page;
 use crate::web::state::App;
 
@@ -80,7 +80,7 @@ pub fn document(public_url: Option<&Url>) -> Value {
     let mut writer = Writer { base: if base.is_empty() { "$KEYLENDER" } else { base }, ..Writer::default() };
     for api in &APIS {
         for endpoint in (api.routes)().endpoints {
-            writer.method(api, endpoint);
+            writer.method(api, &endpoint);
         }
     }
     writer.health();
@@ -144,12 +144,15 @@ impl Writer<'_> {
             "x-scopes": endpoint.scope.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "x-curl": self.curl(api, endpoint),
         });
-        if let Some(command) = commands::command(api.name, endpoint.name) {
+        let declared = endpoint.command.map(|command| format!("keylender {command}"));
+        if let Some(command) = declared.or_else(|| commands::command(api.name, endpoint.name)) {
             operation["x-command"] = command.into();
         }
         if let Some(input) = endpoint.input {
             let input = self.name(format!("{id}Input"), shapes::read(input).into());
-            operation["requestBody"] = json!({ "required": true, "content": content(input) });
+            // A plan needs none.
+            let is_required = endpoint.query.iter().all(|parameter| parameter.name != act::PLAN);
+            operation["requestBody"] = json!({ "required": is_required, "content": content(input) });
         }
         self.insert(path, endpoint.method_name(), operation);
     }

@@ -2,12 +2,13 @@
 
 use axum::routing::MethodFilter;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::clients::{Done, done, endpoint, read_input};
+use super::clients::endpoint;
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
-use crate::base::{Reason, Result, Timestamp};
-use crate::domain::auth::{Caller, scopes};
+use crate::base::{Result, Timestamp};
+use crate::domain::actions::{connections, queues};
+use crate::domain::auth::scopes;
 use crate::domain::monitor::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
 use crate::web::state::App;
 
@@ -22,15 +23,6 @@ static CONNECTIONS: Endpoint = endpoint(
     "Lists the connections of the users of namespaces.",
 )
 .answers::<Connections>();
-static CLOSE: Endpoint = endpoint(
-    "closeConnection",
-    MethodFilter::POST,
-    "/connections/<connection>/close",
-    scopes::CONNECTION_CLOSE,
-    "Closes a connection; its client reads the reason.",
-)
-.takes::<Because>()
-.answers::<Done>();
 static EXCHANGES: Endpoint = endpoint(
     "listExchanges",
     MethodFilter::GET,
@@ -55,34 +47,16 @@ static QUEUE: Endpoint = endpoint(
     "Shows a queue as the broker has it now, with its last counts.",
 )
 .answers::<Queue>();
-static PURGE: Endpoint = endpoint(
-    "purgeQueue",
-    MethodFilter::POST,
-    "/queues/<queue>/purge",
-    scopes::QUEUE_PURGE,
-    "Throws away the messages of a queue that wait.",
-)
-.takes::<Because>()
-.answers::<Done>();
-static DELETE: Endpoint = endpoint(
-    "deleteQueue",
-    MethodFilter::POST,
-    "/queues/<queue>/delete",
-    scopes::QUEUE_DELETE,
-    "Deletes a queue with its messages.",
-)
-.takes::<Because>()
-.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .serve(&CONNECTIONS, nothing, connections)
-        .serve(&CLOSE, |_, params| named(params, "connection"), close)
+        .serve(&CONNECTIONS, nothing, list_connections)
+        .act(&connections::CLOSE)
         .serve(&EXCHANGES, nothing, exchanges)
         .serve(&EXCHANGE, |_, params| named(params, "exchange"), exchange)
         .serve(&QUEUE, |_, params| named(params, "queue"), queue)
-        .serve(&PURGE, |_, params| named(params, "queue"), purge)
-        .serve(&DELETE, |_, params| named(params, "queue"), delete)
+        .act(&queues::PURGE)
+        .act(&queues::DELETE)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
@@ -127,7 +101,7 @@ struct Connections {
     count: usize,
 }
 
-async fn connections(app: App, _: Call, (): ()) -> Result<Reply> {
+async fn list_connections(app: App, _: Call, (): ()) -> Result<Reply> {
     let all = app.monitor.connections().await?;
     let count = all.len();
     Reply::json(&Connections { connections: all.into_iter().take(LIST_MAX).map(Connection::from).collect(), count })
@@ -262,33 +236,4 @@ impl From<QueueNow> for Queue {
 
 async fn queue(app: App, _: Call, name: String) -> Result<Reply> {
     Reply::json(&Queue::from(app.monitor.queue(&name).await?))
-}
-
-/// Why something is ended.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Because {
-    reason: String,
-}
-
-/// The caller, with the reason that the call gives.
-fn because(call: &Call) -> Result<Caller> {
-    let Because { reason } = read_input(&call.payload)?;
-    let reason = Reason::parse(&reason).map_err(|error| error.with_code("InputValidationError"))?;
-    Ok(call.caller.because(reason))
-}
-
-async fn close(app: App, call: Call, name: String) -> Result<Reply> {
-    app.monitor.close_connection(&because(&call)?, &name).await?;
-    done()
-}
-
-async fn purge(app: App, call: Call, name: String) -> Result<Reply> {
-    app.monitor.purge_queue(&because(&call)?, &name).await?;
-    done()
-}
-
-async fn delete(app: App, call: Call, name: String) -> Result<Reply> {
-    app.monitor.delete_queue_by_hand(&because(&call)?, &name).await?;
-    done()
 }

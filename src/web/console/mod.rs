@@ -8,6 +8,7 @@ pub use kit::routes::{Access, Route};
 
 use super::Router;
 use super::state::App;
+use crate::domain::actions;
 use crate::domain::auth::scopes;
 use kit::routes::Routes;
 use kit::{live, theme};
@@ -134,13 +135,10 @@ fn bus(routes: Routes) -> Routes {
         .get("/queues", scopes::QUEUE_LIST, queues::list)
         .get("/queues/{queue}", scopes::QUEUE_SHOW, queue::show)
         .post("/queues/{queue}/exempt", scopes::QUEUE_RULE, queue::exempt)
-        .get("/queues/{queue}/purge", scopes::QUEUE_PURGE, queue::plan_end)
-        .post("/queues/{queue}/purge", scopes::QUEUE_PURGE, queue::purge)
-        .get("/queues/{queue}/delete", scopes::QUEUE_DELETE, queue::plan_end)
-        .post("/queues/{queue}/delete", scopes::QUEUE_DELETE, queue::delete)
+        .act("/queues/{queue}/purge", "/queues/{queue}", &actions::queues::PURGE)
+        .act("/queues/{queue}/delete", "/queues", &actions::queues::DELETE)
         .get("/connections", scopes::CONNECTION_LIST, traffic::connections)
-        .get("/connections/{connection}/close", scopes::CONNECTION_CLOSE, traffic::plan_close)
-        .post("/connections/{connection}/close", scopes::CONNECTION_CLOSE, traffic::close)
+        .act("/connections/{connection}/close", "/connections", &actions::connections::CLOSE)
         .get("/exchanges", scopes::EXCHANGE_LIST, traffic::exchanges)
         .get("/exchanges/{exchange}", scopes::EXCHANGE_SHOW, exchange::show)
         .get("/queue-rules", scopes::QUEUE_RULES, queues::rules)
@@ -157,11 +155,10 @@ fn appliance(routes: Routes) -> Routes {
     routes
         .get("/loops", scopes::LOOP_LIST, loops::list)
         .get("/loops/{loop}", scopes::LOOP_PLAN, loops::show)
-        .post("/loops/{loop}/run", scopes::LOOP_RUN, loops::run)
-        .post("/loops/{loop}/pause", scopes::LOOP_PAUSE, loops::pause)
-        .post("/loops/{loop}/resume", scopes::LOOP_PAUSE, loops::resume)
-        .get("/loops/{loop}/release", scopes::LOOP_RELEASE, loops::plan_release)
-        .post("/loops/{loop}/release", scopes::LOOP_RELEASE, loops::release)
+        .act("/loops/{loop}/run", "/loops/{loop}", &actions::loops::RUN)
+        .act("/loops/{loop}/pause", "/loops/{loop}", &actions::loops::PAUSE)
+        .act("/loops/{loop}/resume", "/loops/{loop}", &actions::loops::RESUME)
+        .act("/loops/{loop}/release", "/loops/{loop}", &actions::loops::RELEASE)
         .get("/notices", scopes::NOTICE_LIST, notices::list)
         .post("/notices", scopes::NOTICE_TEST, notices::send_test)
         .get("/notices/{notice}", scopes::NOTICE_LIST, notices::show)

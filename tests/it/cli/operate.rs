@@ -174,3 +174,19 @@ fn a_reader_that_goes_away_is_no_trouble() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_change_is_asked_for_what_it_would_do_and_done_with_a_reason() {
+    let home = Home::new();
+    let planned = home.run(&["loop", "pause", "expire", "--plan"]).well();
+    assert!(planned.starts_with("expire does not run by itself until somebody resumes it."), "{planned}");
+    let paused = |home: &Home| home.run(&["loop", "list", "--json"]).json()["loops"][1]["paused"].clone();
+    assert_eq!(paused(&home), false);
+    assert_eq!(home.run(&["loop", "pause", "expire", "--reason", "we move; 50%"]).well(), "");
+    assert_eq!(paused(&home), true);
+    let entries = home.run(&["audit", "show", "--json"]).well();
+    assert!(entries.contains(r#""reason":"we move; 50%""#), "{entries}");
+    let planned = home.run(&["queue", "purge", "x", "--plan"]).sentence(1);
+    assert_eq!(planned, "no namespace has a queue of this name now", "as the purge itself would fail");
+    assert_eq!(home.run(&["queue", "purge", "x"]).code, 2, "its reason is missing");
+}

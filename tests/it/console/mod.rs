@@ -1,6 +1,7 @@
 //! The console at its door: who may come where, and what a form must bring along.
 
 mod access;
+mod actions;
 mod api;
 mod browser;
 mod bus;

@@ -1,5 +1,6 @@
 //! What every page is made with: sessions, forms, frames, tables, and the small things in them.
 
+pub mod act;
 pub mod cell;
 pub mod chart;
 pub mod finding;

@@ -9,6 +9,7 @@ use super::frame::{ENTRY, Frame, page};
 use super::session::{Session, see_other};
 use super::text::Untrusted;
 use crate::base::Result;
+pub use crate::domain::actions::Weight;
 use crate::web::state::App;
 
 /// Effects that are listed; of more, the number.
@@ -32,29 +33,6 @@ pub struct Plan {
     pub back: String,
     /// The same thing by other means.
     pub equivalents: Equivalents,
-}
-
-/// What a change takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// A click.
-    Light,
-    /// A reason, which `form.with_reason` reads.
-    Reasoned,
-    /// A reason, and a warning: something is lost that cannot be had back.
-    Destroys,
-}
-
-impl Weight {
-    /// Whether it asks for a reason.
-    pub fn is_reasoned(self) -> bool {
-        self != Self::Light
-    }
-
-    /// Whether something is lost.
-    pub fn destroys(self) -> bool {
-        self == Self::Destroys
-    }
 }
 
 /// The same thing as a call of the API and as a command.

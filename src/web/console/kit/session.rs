@@ -60,6 +60,11 @@ impl Session {
         self.params.get(name).map_or("", String::as_str)
     }
 
+    /// The argument of a route that has one.
+    pub fn argument(&self) -> &str {
+        self.params.values().next().map_or("", String::as_str)
+    }
+
     /// A parameter of the query; none when it is missing or empty, as an empty field of a form is.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())

@@ -6,9 +6,8 @@ use axum::response::Response;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::loops::Status;
-use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
@@ -131,60 +130,4 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         equivalents: Equivalents::of(&session, "GET", &format!("/loops/{name}/plan"), None, &["loop", "plan", name]),
         status,
     }))
-}
-
-fn back(status: &Status) -> String {
-    format!("/loops/{}", status.name)
-}
-
-/// Runs a loop now.
-pub async fn run(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let status = found(&app, &session)?;
-    app.loops.run_for(&session.caller, status.name).await?;
-    plan::done(&session, &back(&status))
-}
-
-/// Keeps a loop from running by itself.
-pub async fn pause(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let status = found(&app, &session)?;
-    app.loops.pause(&session.caller, status.name, true).await?;
-    plan::done(&session, &back(&status))
-}
-
-/// Takes that back.
-pub async fn resume(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let status = found(&app, &session)?;
-    app.loops.pause(&session.caller, status.name, false).await?;
-    plan::done(&session, &back(&status))
-}
-
-/// What the next run does once the brake is released.
-pub async fn plan_release(app: App, session: Session) -> Result<Response> {
-    let status = found(&app, &session)?;
-    let why = status.brake.clone().ok_or_else(|| Error::conflict("The brake of this loop is not on."))?;
-    let name = status.name;
-    let mut effects = vec![format!("The brake holds it because {why}."), format!("The next run of {name} goes ahead:")];
-    match app.loops.plan(name).await {
-        Ok(plan) => effects.extend(plan.lines().map(str::to_owned)),
-        Err(error) => effects.push(format!("What it would do is not known now: {}.", error.message())),
-    }
-    let path = format!("/loops/{name}/release");
-    let plan = Plan {
-        title: format!("Release the brake of {name}"),
-        effects,
-        weight: Weight::Destroys,
-        fields: Vec::new(),
-        button: "Release the brake",
-        back: back(&status),
-        equivalents: Equivalents::of(&session, "POST", &path, None, &["loop", "release", name]),
-        action: path,
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-/// Lets the next run do what the brake stopped.
-pub async fn release(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let status = found(&app, &session)?;
-    app.loops.release(&form.with_reason(&session)?, status.name).await?;
-    plan::done(&session, &back(&status))
 }

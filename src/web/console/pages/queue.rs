@@ -10,10 +10,10 @@ use super::queues::state;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::monitor::QueueNow;
-use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::line::Line;
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::encoded;
 use crate::web::console::kit::text::{State as Word, TimeTag, Untrusted};
@@ -115,50 +115,4 @@ pub async fn exempt(app: App, session: Session, form: CheckedForm<Exemption>) ->
     let until = session.now.plus(Duration::from_secs(hours * 3600));
     app.monitor.exempt_queue(&caller, name, until).await?;
     plan::done(&session, &home(name))
-}
-
-/// What purging or deleting the queue would do.
-pub async fn plan_end(app: App, session: Session) -> Result<Response> {
-    let queue = app.monitor.queue(session.param("queue")).await?;
-    let (name, path) = (&queue.told.name, home(&queue.told.name));
-    let messages = told(queue.told.messages);
-    let (title, verb, button, effects) = if session.path.ends_with("/purge") {
-        let effects = vec![
-            format!("The messages of {name} that wait are thrown away: {messages} are in it now."),
-            "Those that a consumer has in hand stay. The queue and its bindings stay.".to_owned(),
-        ];
-        ("Purge a queue", "purge", "Throw them away", effects)
-    } else {
-        let effects = vec![
-            format!("{name} is deleted with its messages and bindings: {messages} are in it now."),
-            "Its consumers are told by the broker. Whoever declares it again gets an empty one.".to_owned(),
-        ];
-        ("Delete a queue", "delete", "Delete it", effects)
-    };
-    let action = format!("{path}/{verb}");
-    let words = ["queue", verb, name.as_str(), "--reason", "why"];
-    let plan = Plan {
-        title: title.to_owned(),
-        effects,
-        weight: Weight::Destroys,
-        equivalents: Equivalents::of(&session, "POST", &action, Some(r#"{"reason":"why"}"#), &words),
-        action,
-        fields: Vec::new(),
-        button,
-        back: path,
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-/// Throws its messages away.
-pub async fn purge(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let name = session.param("queue");
-    app.monitor.purge_queue(&form.with_reason(&session)?, name).await?;
-    plan::done(&session, &home(name))
-}
-
-/// Deletes it.
-pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    app.monitor.delete_queue_by_hand(&form.with_reason(&session)?, session.param("queue")).await?;
-    plan::done(&session, "/queues")
 }

@@ -4,11 +4,10 @@ use askama::Template;
 use axum::response::Response;
 
 use super::exchange;
-use crate::base::{Error, Result};
+use crate::base::Result;
 use crate::domain::monitor::{ExchangeNow, SeenConnection};
-use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
 use crate::web::state::App;
@@ -109,40 +108,4 @@ pub async fn exchanges(app: App, session: Session) -> Result<Response> {
             equivalents: Equivalents::of(&session, "GET", "/exchanges", None, &["connection", "exchanges"]),
         })),
     }
-}
-
-/// What closing a connection would do.
-pub async fn plan_close(app: App, session: Session) -> Result<Response> {
-    let name = session.param("connection").to_owned();
-    let found = app.monitor.connections().await?.into_iter().find(|seen| seen.told.name == name);
-    let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
-    let (path, body) = (format!("/connections/{}/close", encoded(&name)), r#"{"reason":"why"}"#);
-    let plan = Plan {
-        title: "Close a connection".to_owned(),
-        effects: vec![
-            format!("{name} of {} is closed. Its client reads the reason.", found.told.user),
-            "What it took from a queue and did not acknowledge is delivered again.".to_owned(),
-            "Most clients connect again at once, with the password they have: to keep one out, rotate or revoke that."
-                .to_owned(),
-        ],
-        weight: Weight::Reasoned,
-        action: path.clone(),
-        fields: Vec::new(),
-        button: "Close it",
-        back: "/connections".to_owned(),
-        equivalents: Equivalents::of(
-            &session,
-            "POST",
-            &path,
-            Some(body),
-            &["connection", "close", &name, "--reason", "why"],
-        ),
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-/// Closes a connection.
-pub async fn close(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    app.monitor.close_connection(&form.with_reason(&session)?, session.param("connection")).await?;
-    plan::done(&session, "/connections")
 }

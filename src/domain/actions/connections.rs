@@ -1,0 +1,39 @@
+//! What people may do with a connection of a namespace's user.
+
+#![expect(missing_docs, reason = "each says what it does")]
+
+use super::{About, Action, DONE, Done, Weight, any_name};
+use crate::base::Error;
+use crate::domain::auth::scopes;
+
+pub const CLOSE: Action<String, Done> = Action {
+    about: About {
+        name: "closeConnection",
+        route: "/connections/<connection>/close",
+        scope: scopes::CONNECTION_CLOSE,
+        command: "connection close <connection>",
+        argument: "As `connection list` shows it",
+        example: "'10.1.2.3:40000 -> 10.1.2.4:5672' --reason 'old password'",
+        says: "Closes a connection; its client reads the reason.",
+        title: "Close a connection",
+        button: "Close it",
+        weight: Weight::Reasoned,
+        asks_programs: true,
+    },
+    on: any_name,
+    plan: |domain, name| {
+        Box::pin(async move {
+            let found = domain.monitor.connections().await?.into_iter().find(|seen| seen.told.name == name);
+            let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
+            Ok(vec![
+                format!("{name} of {} is closed. Its client reads the reason.", found.told.user),
+                "What it took from a queue and did not acknowledge is delivered again.".into(),
+                "Most clients connect again at once, with the password they have: to keep one out, rotate or revoke that."
+                    .into(),
+            ])
+        })
+    },
+    run: |domain, caller, name| {
+        Box::pin(async move { domain.monitor.close_connection(&caller, &name).await.map(|()| DONE) })
+    },
+};

@@ -1,0 +1,132 @@
+//! What people may do with a loop.
+
+#![expect(missing_docs, reason = "each says what it does")]
+
+use super::{About, Action, DONE, Done, Report, Weight, any_name};
+use crate::base::{Error, Result};
+use crate::domain::Domain;
+use crate::domain::auth::scopes;
+use crate::domain::loops::Status;
+
+const ABOUT: About = About {
+    name: "",
+    route: "",
+    scope: scopes::LOOP_LIST,
+    command: "",
+    argument: "The loop",
+    example: "expire",
+    says: "",
+    title: "",
+    button: "",
+    weight: Weight::Light,
+    asks_programs: false,
+};
+
+pub const RUN: Action<String, Report> = Action {
+    about: About {
+        name: "runLoop",
+        route: "/loops/<loop>/run",
+        scope: scopes::LOOP_RUN,
+        command: "loop run <loop>",
+        example: "reconcile",
+        says: "Runs a loop now.",
+        title: "Run <loop> now",
+        button: "Run now",
+        ..ABOUT
+    },
+    on: any_name,
+    plan: |domain, name| {
+        Box::pin(async move {
+            let plan = domain.loops.plan(&name).await?;
+            Ok(if plan.is_empty() { vec!["There is nothing to do.".into()] } else { lines(&plan) })
+        })
+    },
+    run: |domain, caller, name| {
+        Box::pin(async move { Ok(Report { report: domain.loops.run_for(&caller, &name).await? }) })
+    },
+};
+
+pub const PAUSE: Action<String, Done> = Action {
+    about: About {
+        name: "pauseLoop",
+        route: "/loops/<loop>/pause",
+        scope: scopes::LOOP_PAUSE,
+        command: "loop pause <loop>",
+        says: "Keeps a loop from running by itself.",
+        title: "Pause <loop>",
+        button: "Pause",
+        ..ABOUT
+    },
+    on: any_name,
+    plan: |domain, name| {
+        Box::pin(async move {
+            let Status { name, why, .. } = found(&domain, &name)?;
+            Ok(vec![
+                format!("{name} does not run by itself until somebody resumes it. It can still be run by hand."),
+                format!("Why it runs as often as it does: {why}."),
+            ])
+        })
+    },
+    run: |domain, caller, name| Box::pin(async move { domain.loops.pause(&caller, &name, true).await.map(|()| DONE) }),
+};
+
+pub const RELEASE: Action<String, Report> = Action {
+    about: About {
+        name: "releaseLoop",
+        route: "/loops/<loop>/release",
+        scope: scopes::LOOP_RELEASE,
+        command: "loop release <loop>",
+        says: "Releases the brake of a loop for one run.",
+        title: "Release the brake of <loop>",
+        button: "Release the brake",
+        weight: Weight::Destroys,
+        ..ABOUT
+    },
+    on: any_name,
+    plan: |domain, name| {
+        Box::pin(async move {
+            let Status { name, brake, .. } = found(&domain, &name)?;
+            let why = brake.ok_or_else(|| Error::conflict("The brake of this loop is not on."))?;
+            let mut effects =
+                vec![format!("The brake holds it because {why}."), format!("The next run of {name} goes ahead:")];
+            match domain.loops.plan(name).await {
+                Ok(plan) => effects.extend(lines(&plan)),
+                Err(error) => effects.push(format!("What it would do is not known now: {}.", error.message())),
+            }
+            Ok(effects)
+        })
+    },
+    run: |domain, caller, name| {
+        Box::pin(async move { Ok(Report { report: domain.loops.release(&caller, &name).await? }) })
+    },
+};
+
+pub const RESUME: Action<String, Done> = Action {
+    about: About {
+        name: "resumeLoop",
+        route: "/loops/<loop>/resume",
+        scope: scopes::LOOP_PAUSE,
+        command: "loop resume <loop>",
+        says: "Lets a paused loop run by itself again.",
+        title: "Resume <loop>",
+        button: "Resume",
+        ..ABOUT
+    },
+    on: any_name,
+    plan: |domain, name| {
+        Box::pin(async move {
+            let Status { name, due, .. } = found(&domain, &name)?;
+            Ok(vec![format!("{name} runs by itself again, first when it is due: {due}.")])
+        })
+    },
+    run: |domain, caller, name| Box::pin(async move { domain.loops.pause(&caller, &name, false).await.map(|()| DONE) }),
+};
+
+fn found(domain: &Domain, name: &str) -> Result<Status> {
+    let found = domain.loops.list()?.into_iter().find(|each| each.name == name);
+    found.ok_or_else(|| Error::not_found("There is no loop of this name."))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,85 @@
+//! Changes that are declared once: each face says beforehand what would be, and asks for the same.
+
+use keylender::app::operate::Operator;
+use keylender::base::Kind;
+use keylender::domain::operators::Role;
+use keylender::web::console;
+use serde_json::json;
+
+use super::browser::Browser;
+use super::has;
+use super::traffic::{QUEUE, world as busy_world};
+use crate::world::{World, segment};
+
+#[tokio::test]
+async fn a_dry_run_says_the_same_on_the_console_and_over_the_api_and_changes_nothing() {
+    let (world, connection) = busy_world().await;
+    let admin = Browser::signed_in(&world, Role::Admin).await;
+    world.broker.forget_calls();
+    for path in [
+        "/loops/rotate/run".to_owned(),
+        "/loops/rotate/pause".to_owned(),
+        "/loops/rotate/resume".to_owned(),
+        format!("/queues/{}/purge", segment(QUEUE)),
+        format!("/queues/{}/delete", segment(QUEUE)),
+        format!("/connections/{}/close", segment(&connection)),
+    ] {
+        let planned = world.operate("POST", &format!("{path}?plan=1"), None).await;
+        let lines = planned["plan"].as_array().unwrap();
+        assert!(!lines.is_empty(), "{path}");
+        let page = admin.get(&world, &path).await;
+        for line in lines {
+            let line = line.as_str().unwrap().replace("->", "-&#62;");
+            assert!(page.text().contains(&line), "{path}: {line}\n{}", page.text());
+        }
+    }
+    assert!(world.broker.calls().iter().all(|call| call.starts_with("GET ")), "{:?}", world.broker.calls());
+    for action in ["loop.run", "loop.pause", "loop.resume", "queue.condemn", "connection.condemn"] {
+        assert!(world.audited(action).await.is_empty(), "{action}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_fails_as_the_change_would() {
+    let world = World::start().await;
+    let operator = Operator::connect(&world.settings).unwrap();
+    for (path, kind) in [
+        ("/loops/rotate/release", Kind::Conflict),
+        ("/loops/none/pause", Kind::NotFound),
+        ("/queues/x/purge", Kind::NotFound),
+    ] {
+        for asked in [format!("{path}?plan=1"), path.to_owned()] {
+            let input = (asked == path && path.contains("purge")).then(|| json!({ "reason": "why" }));
+            let error = operator.call("POST", &asked, input).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{asked}: {error}");
+        }
+    }
+    let error = operator.call("POST", "/loops/rotate/pause?plan=yes", None).await.unwrap_err();
+    assert!(error.message().contains("does not match expression"), "{error}");
+}
+
+#[tokio::test]
+async fn a_reason_is_welcome_where_none_is_demanded() {
+    let world = World::start().await;
+    world.operate("POST", "/loops/rotate/pause?reason=the%20broker%20moves", None).await;
+    assert_eq!(world.audited("loop.pause").await[0]["details"]["reason"], "the broker moves");
+    world.operate("POST", "/loops/rotate/resume", None).await;
+    let long = "x".repeat(2000);
+    let operator = Operator::connect(&world.settings).unwrap();
+    let error = operator.call("POST", &format!("/loops/rotate/pause?reason={long}"), None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+}
+
+#[tokio::test]
+async fn every_page_that_changes_something_by_an_action_shows_its_plan_first() {
+    let table = console::routes();
+    let posts = |path: &str| table.iter().any(|route| route.method == "POST" && route.path == path);
+    let planned = table.iter().filter(|route| route.method == "GET" && posts(route.path));
+    assert!(planned.count() > 25);
+    let world = World::start().await;
+    let admin = Browser::signed_in(&world, Role::Admin).await;
+    has(
+        &admin.get(&world, "/loops/rotate/pause").await,
+        &["Pause rotate", "keylender loop pause rotate", "/pause&#34;"],
+    );
+}
