@@ -112,13 +112,13 @@ impl Site {
         let dir = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
         let settings = Settings::for_tests(dir.path());
         let broker = MemoryBroker::default();
-        broker.add_vhost(&settings.amqp.vhost);
+        broker.add_vhost(&settings.namespaces.amqp.vhost);
         for number in 0..count {
             let name = format!("queue/{}/jobs", namespace(number));
             let queue = Queue { name, messages: Some(12), state: Some("running".into()), ..Queue::default() };
-            broker.put_queue(&settings.amqp.vhost, queue);
+            broker.put_queue(&settings.namespaces.amqp.vhost, queue);
             let name = format!("exchange/{}/jobs", namespace(number));
-            broker.put_exchange(&settings.amqp.vhost, Exchange { name, kind: Some("topic".into()) });
+            broker.put_exchange(&settings.namespaces.amqp.vhost, Exchange { name, kind: Some("topic".into()) });
         }
         let bodies = Bodies::default();
         let constant = bodies.clone();

@@ -1,9 +1,9 @@
 //! From settings to the ways by which notices leave.
 
-use super::settings::{self, Settings, SmtpSecurity};
+use super::settings::{self, Settings};
 use crate::base::Result;
 use crate::domain::notices::{MailWay, Ways};
-use crate::ports::mail::{Security, Smtp, SmtpSettings};
+use crate::ports::mail::{Smtp, SmtpSettings};
 use crate::ports::notify::Notify;
 use crate::ports::resolve::Resolver;
 use crate::ports::spool::Spool;
@@ -27,11 +27,6 @@ pub(super) fn ways(settings: &Settings) -> Result<Ways> {
         }
         (_, _, Some(smtp)) => {
             let settings::SmtpSettings { security, host, port, login } = smtp.clone();
-            let security = match security {
-                SmtpSecurity::Plain => Security::Plain,
-                SmtpSecurity::StartTls => Security::StartTls,
-                SmtpSecurity::Tls => Security::Tls,
-            };
             let smtp = SmtpSettings { security, host, port, login, from, tls: Tls::default() };
             MailWay::Smtp(Smtp::new(smtp, resolver.clone()))
         }

@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Format, Outcome, output};
-use crate::app::settings::{self, Effective};
+use crate::app::settings;
+use crate::web::state::ShownSetting;
 
 #[derive(Args)]
 pub(super) struct Config {
@@ -20,21 +21,21 @@ pub(super) fn template() -> Outcome {
     Ok(())
 }
 
-pub(super) fn run(config: &Config, effective: &[Effective], warnings: &[String]) -> Outcome {
+pub(super) fn run(config: &Config, effective: &[ShownSetting], warnings: &[String]) -> Outcome {
     for warning in warnings {
         output::complain(&format!("warning: {warning}"));
     }
     if config.format.json {
         let settings: Vec<_> = effective
             .iter()
-            .map(|Effective { name, value, source, help }| {
+            .map(|ShownSetting { name, value, source, help }| {
                 json!({"name": name, "value": value, "source": source, "help": help})
             })
             .collect();
         output::json(&json!({ "settings": settings }));
         return Ok(());
     }
-    let row = |setting: &Effective| {
+    let row = |setting: &ShownSetting| {
         let value = setting.value.clone().unwrap_or_else(|| "–".into());
         vec![setting.name.to_owned(), value, setting.source.clone(), setting.help.to_owned()]
     };

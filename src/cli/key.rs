@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
-use crate::app::settings::{self, Settings};
+use crate::app::settings::Settings;
 use crate::base::Error;
+use crate::store::KeySource;
 
 #[derive(Subcommand)]
 pub(super) enum Key {
@@ -34,8 +35,8 @@ pub(super) async fn run(command: Key, settings: &Settings) -> Outcome {
         }
         Key::Rotate(format) => {
             let input = match &settings.key {
-                settings::KeySource::Passphrase(_) => json!({ "passphrase": passphrase()?.as_str() }),
-                settings::KeySource::File(_) => json!({}),
+                KeySource::Passphrase(_) => json!({ "passphrase": passphrase()?.as_str() }),
+                _ => json!({}),
             };
             let rotated =
                 output::working("sealing everything anew", operator.work_with("/key/rotate", Some(input))).await?;
@@ -46,11 +47,11 @@ pub(super) async fn run(command: Key, settings: &Settings) -> Outcome {
             let [former, current] = ["formerKeyId", "keyId"].map(|member| output::text(&rotated, member));
             output::line(&format!("everything is sealed by the key {current}"));
             match &settings.key {
-                settings::KeySource::File(path) => output::line(&format!(
+                KeySource::File(path) => output::line(&format!(
                     "backups from before need the key {former}, which is kept as {}",
                     path.with_extension(&former).display()
                 )),
-                settings::KeySource::Passphrase(_) => {
+                _ => {
                     output::line("change KEY_PASSPHRASE now; backups from before need the old one");
                 }
             }

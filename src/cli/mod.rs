@@ -212,10 +212,10 @@ async fn run(
         Commands::OfProgram(command) => return manual::run(&command, with_listed_settings(Cli::command())),
     };
     let sources = Sources::of_this_process(flags, config_file);
-    let Loaded { settings, effective, warnings } = settings::load(&sources)?;
+    let Loaded { settings, warnings } = settings::load(&sources)?;
     match command {
         ApplianceCommand::Serve => serve::run(&settings, &warnings).await,
-        ApplianceCommand::Config(command) => config::run(&command, &effective, &warnings),
+        ApplianceCommand::Config(command) => config::run(&command, &settings.effective, &warnings),
         ApplianceCommand::Ping => ping::run(&settings).await,
         ApplianceCommand::Doctor(command) => doctor::run(&command, &settings).await,
         ApplianceCommand::Alarm(command) => alarm::run(command, &settings).await,

@@ -28,9 +28,9 @@ pub struct Fate {
     pub problem: Option<String>,
 }
 
-/// Where and how many backups are kept.
+/// What the settings say of backups.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct Config {
     /// Where they lie.
     pub directory: BackupDirectory,
     /// Where the restore drill makes its store, and takes it away again.
@@ -45,7 +45,7 @@ pub struct Rules {
 #[derive(Clone)]
 pub struct Backups {
     store: Store,
-    rules: Arc<Rules>,
+    config: Arc<Config>,
     /// One at a time writes or drills: both want the disk.
     busy: Arc<tokio::sync::Mutex<()>>,
 }
@@ -63,14 +63,14 @@ pub struct Taken {
 
 impl Backups {
     /// A keeper of a store's backups.
-    pub fn new(store: Store, rules: Rules) -> Self {
-        Self { store, rules: Arc::new(rules), busy: Arc::default() }
+    pub fn new(store: Store, config: Config) -> Self {
+        Self { store, config: Arc::new(config), busy: Arc::default() }
     }
 
     /// Takes a backup, checks it, and then removes the oldest ones beyond as many as are kept.
     pub async fn take(&self, caller: &Caller) -> Result<Taken> {
         let _busy = self.busy.lock().await;
-        let taken = self.blocking(|store, rules| rules.directory.take(store)).await;
+        let taken = self.blocking(|store, config| config.directory.take(store)).await;
         let (name, checked) = match taken {
             Ok(taken) => taken,
             Err(error) => return Err(self.failed(caller.note("backup.take", "backup"), error).await),
@@ -87,7 +87,7 @@ impl Backups {
 
     /// The backups, oldest first, and how they fared.
     pub fn list(&self) -> Result<Vec<(Listed, Fate)>> {
-        let listed = self.rules.directory.list()?;
+        let listed = self.config.directory.list()?;
         self.store.read(|tx| {
             listed
                 .into_iter()
@@ -99,13 +99,13 @@ impl Backups {
 
     /// How often one is taken.
     pub fn period(&self) -> Duration {
-        self.rules.period
+        self.config.period
     }
 
     /// Names of those beyond as many as are kept, once there is one more.
     pub fn surplus(&self) -> Result<Vec<String>> {
-        let names: Vec<String> = self.rules.directory.list()?.into_iter().map(|listed| listed.name).collect();
-        let surplus = (names.len() + 1).saturating_sub(self.rules.keep);
+        let names: Vec<String> = self.config.directory.list()?.into_iter().map(|listed| listed.name).collect();
+        let surplus = (names.len() + 1).saturating_sub(self.config.keep);
         Ok(names.into_iter().take(surplus).collect())
     }
 
@@ -115,7 +115,7 @@ impl Backups {
     /// [`crate::base::Kind::NotFound`] for a name that none has; [`crate::base::Kind::Conflict`] for one that is damaged.
     pub async fn verify(&self, caller: &Caller, name: Option<String>) -> Result<(String, Checked)> {
         let name = self.named(name)?;
-        let path = self.rules.directory.path(&name)?;
+        let path = self.config.directory.path(&name)?;
         let checked = self.blocking(move |store, _| store.check_backup(open(&path)?)).await;
         let note = caller.note("backup.verify", &name);
         match checked {
@@ -130,7 +130,7 @@ impl Backups {
 
     /// The sealed file of a backup and its length, for who takes it out of the house.
     pub async fn hand_out(&self, caller: &Caller, name: String) -> Result<Lent<(std::fs::File, u64)>> {
-        let path = self.rules.directory.path(&name)?;
+        let path = self.config.directory.path(&name)?;
         let opened = self.blocking(move |_, _| {
             let file = open(&path)?;
             let meta = file.metadata().map_err(|e| Error::unavailable("the backup cannot be read").because(e))?;
@@ -145,9 +145,9 @@ impl Backups {
     /// `None` when there is no backup.
     pub async fn drill(&self, caller: &Caller) -> Result<Option<(String, Drilled)>> {
         let _busy = self.busy.lock().await;
-        let Some(newest) = self.rules.directory.newest()? else { return Ok(None) };
-        let path = self.rules.directory.path(&newest.name)?;
-        let drilled = self.blocking(move |store, rules| store.drill(&path, &rules.aside)).await;
+        let Some(newest) = self.config.directory.newest()? else { return Ok(None) };
+        let path = self.config.directory.path(&newest.name)?;
+        let drilled = self.blocking(move |store, config| store.drill(&path, &config.aside)).await;
         let note = caller.note("backup.drill", &newest.name);
         match drilled {
             Ok(drilled) => {
@@ -184,7 +184,7 @@ impl Backups {
     }
 
     fn named(&self, name: Option<String>) -> Result<String> {
-        let newest = || self.rules.directory.newest().map(|newest| newest.map(|listed| listed.name));
+        let newest = || self.config.directory.newest().map(|newest| newest.map(|listed| listed.name));
         match name {
             Some(name) => Ok(name),
             None => newest()?.ok_or_else(|| Error::not_found("there is no backup yet: see `keylender backup now`")),
@@ -193,11 +193,11 @@ impl Backups {
 
     /// Not the one just taken: after a clock was set back, others may seem to be newer.
     async fn remove_oldest(&self, caller: &Caller, taken: &str) -> Result<Vec<String>> {
-        let names: Vec<String> = self.rules.directory.list()?.into_iter().map(|listed| listed.name).collect();
-        let surplus = names.len().saturating_sub(self.rules.keep);
+        let names: Vec<String> = self.config.directory.list()?.into_iter().map(|listed| listed.name).collect();
+        let surplus = names.len().saturating_sub(self.config.keep);
         let mut removed = Vec::new();
         for name in names.into_iter().filter(|name| name != taken).take(surplus) {
-            self.rules.directory.remove(&name)?;
+            self.config.directory.remove(&name)?;
             let note = caller.note("backup.delete", &name);
             let gone = name.clone();
             self.store
@@ -255,10 +255,10 @@ impl Backups {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store, &Rules) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Store, &Config) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (store, rules) = (self.store.clone(), self.rules.clone());
-        let worked = tokio::task::spawn_blocking(move || work(&store, &rules)).await;
+        let (store, rules) = (self.store.clone(), self.config.clone());
+        let worked = tokio::task::spawn_blocking(move || work(&store, &config)).await;
         worked.map_err(|e| Error::internal("working on a backup", e))?
     }
 }

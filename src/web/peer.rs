@@ -21,7 +21,7 @@ const REQUEST_ID: &str = "x-request-id";
 const REQUEST_ID_LEN_MAX: usize = 64;
 
 /// Which hops may speak for others through `X-Forwarded-*` (interface.md, `TRUST_PROXY`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrustProxy {
     /// None.
     Nobody,

@@ -192,9 +192,9 @@ fn on_the_node(name: &str, dir: &TempDir) -> Settings {
         ca_file: None,
         certificate: None,
     });
-    settings.amqp.hostname = "127.0.0.1".to_owned();
-    settings.amqp.port = node().amqp_port;
-    settings.amqp.vhost = VhostName::parse(name).unwrap();
+    settings.namespaces.amqp.hostname = "127.0.0.1".to_owned();
+    settings.namespaces.amqp.port = node().amqp_port;
+    settings.namespaces.amqp.vhost = VhostName::parse(name).unwrap();
     settings.namespaces.username_prefix = format!("{name}.");
     settings.reconcile_period = NEVER;
     settings

@@ -131,7 +131,7 @@ async fn a_store_that_was_restored_gives_the_broker_the_passwords_that_it_has() 
     let appliance = appliance
         .restart(|settings| {
             std::fs::remove_file(settings.data_dir.join("keylender.redb")).unwrap();
-            operate::restore(settings, &settings.backup.dir.join(&taken.name)).unwrap();
+            operate::restore(settings, &settings.data_dir.join("backups").join(&taken.name)).unwrap();
         })
         .await;
 

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use keylender::app::settings::{BrokerSettings, Settings, SmtpSecurity, SmtpSettings};
+use keylender::app::settings::{BrokerSettings, Settings, SmtpSettings};
 use keylender::base::{Secret, VhostName};
 use keylender::domain::auth::Caller;
 use keylender::domain::monitor::{Pattern, QueueRule};
 use keylender::ports::broker::{Connections, Queue, Topology};
+use keylender::ports::mail::Security;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use serde_json::json;
 
@@ -36,7 +37,7 @@ pub fn guarded(settings: &mut Settings) {
 /// Settings by which mail goes to this server.
 fn mailing(smtp: &SmtpServer, settings: &mut Settings) {
     let (host, port) = ("127.0.0.1".to_owned(), smtp.address.port());
-    settings.notices.smtp = Some(SmtpSettings { security: SmtpSecurity::Plain, host, port, login: None });
+    settings.notices.smtp = Some(SmtpSettings { security: Security::Plain, host, port, login: None });
 }
 
 /// Settings by which the broker is reached through a gate.

@@ -12,8 +12,8 @@ const NAMESPACE: &str = "taskcluster-a";
 
 async fn verifying(name: &str, amqp_port: u16) -> Appliance {
     Appliance::with(name, |settings| {
-        settings.namespaces.verify_logins = true;
-        settings.amqp.port = amqp_port;
+        settings.verify_logins = true;
+        settings.namespaces.amqp.port = amqp_port;
     })
     .await
 }
@@ -45,7 +45,7 @@ async fn nothing_is_lent_while_the_amqp_port_is_wrong() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let appliance = verifying("proof.port", unused).await;
     appliance.refused(NAMESPACE).await;
-    let appliance = appliance.restart(|settings| settings.amqp.port = node().amqp_port).await;
+    let appliance = appliance.restart(|settings| settings.namespaces.amqp.port = node().amqp_port).await;
     let lent = appliance.lent(NAMESPACE).await;
     assert!(appliance.works(&lent).await);
 }

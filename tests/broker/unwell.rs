@@ -150,7 +150,8 @@ async fn with_something_that_is_no_broker() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_pattern_that_the_broker_does_not_take() {
-    let appliance = Appliance::with("unwell.pattern", |settings| settings.namespaces.read = "(".to_owned()).await;
+    let appliance =
+        Appliance::with("unwell.pattern", |settings| settings.namespaces.access.read = "(".to_owned()).await;
     appliance.refused(NAMESPACE).await;
     assert_eq!(appliance.failures()[0]["details"]["cause"], "the broker refuses this");
 }

@@ -45,7 +45,7 @@ impl Site {
         hosts.expires = Some(Duration::from_secs(12 * 3600));
         hosts.allowed = Some(AddressList::parse("127.0.0.0/8").unwrap());
         let broker = MemoryBroker::default();
-        broker.add_vhost(&settings.amqp.vhost);
+        broker.add_vhost(&settings.namespaces.amqp.vhost);
         let clock = Clock::manual(BEGIN.minus(3 * MINUTE));
         let running = app::start(&settings, clock.clone(), Some(Arc::new(broker.clone()))).await.unwrap();
         Self { broker, clock, settings, running, _dir: dir }
@@ -61,26 +61,26 @@ impl Site {
             let claim = Claim { expires: None, contact: Some(contact.into()) };
             let claimed = appliance.namespaces.claim(&caller, &name, claim).await.unwrap().into_inner();
             let password = Secret::new(claimed.connection_string.expose().split([':', '@']).nth(2).unwrap());
-            site.broker.connect(&format!("{name}-1"), &password, &site.settings.amqp.vhost, BEGIN);
+            site.broker.connect(&format!("{name}-1"), &password, &site.settings.namespaces.amqp.vhost, BEGIN);
         }
         for growing in PASSES {
             for (name, messages) in [("builds", growing), ("results/of/everything-that-was-ever-built", 5000)] {
                 let (name, messages) = (format!("queue/{NAMESPACE}/{name}"), Some(messages));
                 let (ready, state) = (messages, Some("running".into()));
                 let queue = Queue { name, messages, ready, consumers: Some(0), state, ..Queue::default() };
-                site.broker.put_queue(&site.settings.amqp.vhost, queue);
+                site.broker.put_queue(&site.settings.namespaces.amqp.vhost, queue);
             }
             site.clock.advance(MINUTE);
             appliance.loops.run("monitor").await.unwrap();
         }
         let exchange = Exchange { name: format!("exchange/{NAMESPACE}/events"), kind: Some("topic".into()) };
         let source = exchange.name.clone();
-        site.broker.put_exchange(&site.settings.amqp.vhost, exchange);
+        site.broker.put_exchange(&site.settings.namespaces.amqp.vhost, exchange);
         for (to, routing_key) in [("builds", "primary.*.done"), ("results/of/everything-that-was-ever-built", AWKWARD)]
         {
             let (source, destination) = (source.clone(), Destination::Queue(format!("queue/{NAMESPACE}/{to}")));
             let binding = Binding { source, destination, routing_key: routing_key.into() };
-            site.broker.bind(&site.settings.amqp.vhost, binding);
+            site.broker.bind(&site.settings.namespaces.amqp.vhost, binding);
         }
         for looked in ["rotate", "reconcile"] {
             appliance.loops.run(looked).await.unwrap();
@@ -108,7 +108,8 @@ impl Site {
     pub fn page(&self, path: &str) -> String {
         let appliance = &self.running.appliance;
         let session = || appliance.operators.sessions().unwrap()[0].id.clone();
-        let backup = || std::fs::read_dir(&self.settings.backup.dir).unwrap().next().unwrap().unwrap().file_name();
+        let backup =
+            || std::fs::read_dir(self.settings.data_dir.join("backups")).unwrap().next().unwrap().unwrap().file_name();
         let notice =
             || appliance.notices.list(keylender::domain::notices::Filter::All, None, 1).unwrap()[0].id.to_string();
         let path = match path {

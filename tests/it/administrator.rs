@@ -290,7 +290,7 @@ async fn a_changed_vhost_reaches_the_administrator() {
     let mut site = Site::rotated_once().await;
     let vhost = VhostName::parse("other").unwrap();
     site.broker.add_vhost(&vhost);
-    site.settings.amqp.vhost = vhost.clone();
+    site.settings.namespaces.amqp.vhost = vhost.clone();
     let process = site.start();
     assert!(process.administrator.apply_settings().await.unwrap());
     process.loops.run("reconcile").await.unwrap();

@@ -14,7 +14,7 @@ use keylender::ports::broker::{Exchange, MemoryBroker, Queue, Topology, Users};
 use keylender::store::{KeySource, Store};
 
 use crate::disk::{Disk, Fault};
-use crate::simulation::{rules, vhost};
+use crate::simulation::{config, vhost};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -69,7 +69,7 @@ impl World {
         let store = Store::with_backend(self.disk.clone(), &KeySource::Given([7; 32]), self.clock.clone()).unwrap();
         let broker = self.broker.handle();
         let accounts = Accounts::new(store.clone(), broker.users(), None);
-        let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), rules());
+        let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), config());
         Process { store, accounts, namespaces }
     }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use keylender::app::settings::{SmtpSecurity, SmtpSettings};
+use keylender::app::settings::SmtpSettings;
 use keylender::ports::broker::Alarm;
+use keylender::ports::mail::Security;
 use serde_json::Value;
 
 use crate::world::World;
@@ -69,7 +70,7 @@ async fn the_doctor_looks_at_the_way_back() {
     world.clock.advance(Duration::from_secs(49 * 3600));
     let (grade, text) = about(&world, "backups").await;
     assert!(grade == "problem" && text.contains("the newest is of"), "{text}");
-    std::fs::write(world.settings.backup.dir.join(taken["name"].as_str().unwrap()), "rotten").unwrap();
+    std::fs::write(world.settings.data_dir.join("backups").join(taken["name"].as_str().unwrap()), "rotten").unwrap();
     let (grade, text) = about(&world, "backups").await;
     assert!(grade == "problem" && text.contains("its label cannot be read"), "{text}");
 }
@@ -129,7 +130,7 @@ async fn loops_that_do_not_run_and_brakes_that_hold_are_found() {
 async fn a_mail_server_that_is_away_is_found_without_sending_anything() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let world = World::with(|settings| {
-        let (security, host, port) = (SmtpSecurity::Plain, nobody.ip().to_string(), nobody.port());
+        let (security, host, port) = (Security::Plain, nobody.ip().to_string(), nobody.port());
         settings.notices.smtp = Some(SmtpSettings { security, host, port, login: None });
     })
     .await;

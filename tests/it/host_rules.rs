@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hickory_resolver::proto::rr;
-use keylender::app::settings::{Credentials, Settings, TrustProxy};
+use keylender::app::settings::{Credentials, Settings};
 use keylender::base::MailAddress;
 use keylender::domain::operators::Role;
+use keylender::web::peer::TrustProxy;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -228,7 +229,7 @@ async fn a_proxy_may_say_by_its_own_protocol_whose_connection_it_is() {
 
     let untrusting = with(&dns, |settings| {
         settings.listen.proxy_protocol = true;
-        settings.listen.trust_proxy = TrustProxy::Hops(vec!["10.0.0.0/8".parse().unwrap()]);
+        settings.listen.trust_proxy = TrustProxy::Hops(vec!["10.0.0.0/8".parse().unwrap()].into());
     })
     .await;
     let mut talk = Talk::connect(untrusting.address()).await;

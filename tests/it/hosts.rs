@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use keylender::app::settings::{Credentials, Settings, TrustProxy};
+use keylender::app::settings::{Credentials, Settings};
 use keylender::base::Secret;
 use keylender::proto::addresses::AddressList;
 use keylender::proto::tempcred::{Certificate, derive_token};
+use keylender::web::peer::TrustProxy;
 use serde_json::{Value, json};
 
 use crate::dns::{DnsServer, Mood, reverse};
@@ -29,7 +30,7 @@ pub fn set_up(settings: &mut Settings, servers: &[&DnsServer]) {
     hosts.dns.servers = Some(servers.iter().map(|server| server.address).collect());
     hosts.dns.hosts_file = None;
     hosts.dns.timeout = Duration::from_millis(300);
-    settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.1/32".parse().unwrap()]);
+    settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.1/32".parse().unwrap()].into());
 }
 
 async fn world(dns: &DnsServer) -> World {
@@ -301,7 +302,7 @@ async fn only_a_trusted_hop_speaks_for_others() {
     let trusting = World::with(|settings| {
         set_up(settings, &[&dns]);
         let hops = ["127.0.0.1/32", "203.0.113.0/24"].map(|hop| hop.parse().unwrap());
-        settings.listen.trust_proxy = TrustProxy::Hops(hops.to_vec());
+        settings.listen.trust_proxy = TrustProxy::Hops(hops.into());
     })
     .await;
     for (forwarded, expected) in [

@@ -56,7 +56,7 @@ fn works(world: &World, answer: &Answer) -> bool {
 /// Its holder logs in at the broker.
 fn connect(world: &World, answer: &Answer) {
     let (user, password) = login(answer);
-    world.broker.connect(&user, &password, &world.settings.amqp.vhost, world.clock.now()).expect("it works");
+    world.broker.connect(&user, &password, &world.settings.namespaces.amqp.vhost, world.clock.now()).expect("it works");
 }
 
 /// Two clients at two addresses, a host, and a namespace of each client.

@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use keylender::app::operate::Operator;
-use keylender::app::settings::TrustProxy;
 use keylender::base::Kind;
+use keylender::web::peer::TrustProxy;
 use serde_json::json;
 
 use crate::authority::ScriptedAuthority;
@@ -58,9 +58,10 @@ async fn a_bearer_token_that_came_through_a_proxy_was_in_the_open() {
 
 #[tokio::test]
 async fn a_trusted_proxy_may_say_that_nobody_could_listen() {
-    let world =
-        World::with(|settings| settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.0/8".parse().unwrap()]))
-            .await;
+    let world = World::with(|settings| {
+        settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.0/8".parse().unwrap()].into())
+    })
+    .await;
     let client = world.client("builds", &SCOPES).await;
     let claim =
         Ask::claim(NAMESPACE, "{}").with("Authorization", &client.bearer()).with("X-Forwarded-For", "192.0.2.1");

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keylender::app::settings::TrustProxy;
 use keylender::base::Secret;
+use keylender::web::peer::TrustProxy;
 use serde_json::json;
 
 use crate::wire::Ask;

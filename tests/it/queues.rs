@@ -52,7 +52,7 @@ async fn a_forecast_follows_the_queue_and_its_rule() {
     assert_eq!(world.ask(&ask).await.json(), json!({ "queue": QUEUE }));
     for messages in [11, 21, 31, 41] {
         let queue = Queue { name: QUEUE.into(), messages: Some(messages), ..Queue::default() };
-        world.broker.put_queue(&world.settings.amqp.vhost, queue);
+        world.broker.put_queue(&world.settings.namespaces.amqp.vhost, queue);
         world.clock.advance(MINUTE);
         world.operate("POST", "/loops/monitor/run", None).await;
     }

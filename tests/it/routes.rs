@@ -1,6 +1,6 @@
 //! Which path and method gets what: never 405, no file from disk, the same for every spelling of a legacy path.
 
-use keylender::app::settings::TrustProxy;
+use keylender::web::peer::TrustProxy;
 
 use crate::wire::{Ask, http_2};
 use crate::world::{NAMESPACE, World};

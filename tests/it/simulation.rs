@@ -11,7 +11,7 @@ use std::time::Duration;
 use keylender::base::{AccountName, Clock, NamespaceName, Secret, Span, Timestamp, VhostName};
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
-use keylender::domain::namespaces::{Amqp, Claim, Namespaces, Rules, When};
+use keylender::domain::namespaces::{Amqp, Claim, Namespaces, Config, When};
 use keylender::ports::broker::{Access, Handle, Login, MemoryBroker, Queue, Topology, UserWish, Users};
 use keylender::store::Store;
 
@@ -63,9 +63,9 @@ pub fn vhost() -> VhostName {
 }
 
 /// Hourly rotation, and an hour between the end of a namespace and its removal.
-pub fn rules() -> Rules {
+pub fn config() -> Config {
     let pattern = "^{{namespace}}/".to_owned();
-    Rules {
+    Config {
         namespace_prefix: "t-".into(),
         username_prefix: String::new(),
         user_tags: vec!["lent".into()],
@@ -92,7 +92,7 @@ impl World {
         }
         let users = Handle::new(Some(wrap(memory.clone())));
         let accounts = Accounts::new(store.clone(), users.clone(), None);
-        let namespaces = Namespaces::new(store.clone(), accounts.clone(), memory.handle().bus(), rules());
+        let namespaces = Namespaces::new(store.clone(), accounts.clone(), memory.handle().bus(), config());
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let (promises, log) = (Vec::new(), Vec::new());
         Self { dice, clock, store, memory, users, namespaces, accounts, promises, tampered: false, log }
@@ -103,7 +103,7 @@ impl World {
         self.store.write(|_| Ok(())).await.unwrap();
         self.accounts = Accounts::new(self.store.clone(), self.users.clone(), None);
         self.namespaces =
-            Namespaces::new(self.store.clone(), self.accounts.clone(), self.memory.handle().bus(), rules());
+            Namespaces::new(self.store.clone(), self.accounts.clone(), self.memory.handle().bus(), config());
     }
 
     fn name(&mut self) -> NamespaceName {

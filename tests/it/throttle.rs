@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use keylender::app::settings::{Settings, TrustProxy};
+use keylender::app::settings::Settings;
+use keylender::web::peer::TrustProxy;
 
 use crate::authority::ScriptedAuthority;
 use crate::sign::Client;
@@ -14,7 +15,7 @@ const SCOPES: [&str; 1] = ["pulse:namespace:taskcluster-*"];
 /// An appliance whose clients come through a proxy on this host.
 async fn world(change: impl FnOnce(&mut Settings)) -> (World, Client) {
     let world = World::with(|settings| {
-        settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.0/8".parse().unwrap()]);
+        settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.0/8".parse().unwrap()].into());
         change(settings);
     })
     .await;

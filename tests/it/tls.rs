@@ -4,9 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use keylender::app;
-use keylender::app::settings::TrustProxy;
 use keylender::base::Clock;
 use keylender::ports::broker::MemoryBroker;
+use keylender::web::peer::TrustProxy;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ impl Secure {
             settings.listen.tls = Some(files.settings());
             settings.listen.force_ssl = true;
             settings.listen.proxy_protocol = true;
-            settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.0/8".parse().unwrap()]);
+            settings.listen.trust_proxy = TrustProxy::Hops(vec!["127.0.0.0/8".parse().unwrap()].into());
             settings.patience.handshake = Duration::from_millis(500);
         });
         Self { world: world.await, authority, files }

@@ -49,7 +49,7 @@ impl World {
         let mut settings = Settings::for_tests(dir.path());
         change(&mut settings);
         let broker = MemoryBroker::default();
-        broker.add_vhost(&settings.amqp.vhost);
+        broker.add_vhost(&settings.namespaces.amqp.vhost);
         let nonces = AtomicUsize::new(0);
         let mut world = Self { settings, clock, broker, running: None, nonces, _dir: dir };
         world.begin().await;

@@ -36,7 +36,7 @@ pub(super) fn list(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
             first: Some(parts.clock.now().plus(FIRST_BACKUP)),
             ..each(
                 "backup",
-                settings.backup.period,
+                settings.backups.period,
                 "what is lent and changed since the last one is what a lost disk costs",
                 parts,
                 plan_backup,

@@ -5,19 +5,49 @@ use std::path::PathBuf;
 
 use url::Host;
 
-use super::parse;
-use super::typed::Reader;
+use super::parse::{self, Parsed};
+use super::reader::Reader;
+use super::setting::{Info, Optional, Setting};
 use crate::ports::log::{Facility, SyslogSettings, Tail, Target};
+
+pub(super) const LOG_LEVEL: Setting<String> = Setting::new("LOG_LEVEL", "log-level", "info", filter)
+    .help("error, warn, info, debug or trace; also target=level lists");
+pub(super) const LOG_FORMAT: Setting<bool> =
+    Setting::new("LOG_FORMAT", "log-format", "text", |text| parse::one_of(text, &[("text", false), ("json", true)]))
+        .help("text or json");
+pub(super) const LOG_MODE: Setting<&str> =
+    Setting::new("LOG_MODE", "log-mode", "stdout", |text| word(text, &["stdout", "file", "syslog"]))
+        .help("where the log goes: stdout, file or syslog");
+pub(super) const LOG_FILE: Optional<PathBuf> =
+    Optional::new("LOG_FILE", "log-file", parse::path).help("file of the log; opened again on SIGHUP");
+pub(super) const SYSLOG_HOST: Optional<String> =
+    Optional::new("SYSLOG_HOST", "syslog-host", host).help("syslog server; if not set, the socket of this host");
+pub(super) const SYSLOG_PORT: Setting<u16> =
+    Setting::new("SYSLOG_PORT", "syslog-port", "514", parse::remote_port).help("port of the syslog server");
+pub(super) const SYSLOG_PROTOCOL: Setting<&str> =
+    Setting::new("SYSLOG_PROTOCOL", "syslog-protocol", "udp with SYSLOG_HOST, else local", |text| {
+        word(text, &["local", "udp", "tcp"])
+    })
+    .follows(|values| if values.given(&SYSLOG_HOST.info).is_some() { "udp" } else { "local" }.to_owned())
+    .help("local (the socket of this host), udp or tcp");
+pub(super) const SYSLOG_FACILITY: Setting<Facility> =
+    Setting::new("SYSLOG_FACILITY", "syslog-facility", "daemon", facility)
+        .help("facility of every line, such as local0");
+/// Any value outweighs `LOG_LEVEL` from any source, as it did in the ancestors.
+pub(super) const DEBUG: Optional<String> =
+    Optional::switch("DEBUG", "debug", parse::text).help("set to anything: LOG_LEVEL is debug, whatever else it says");
 
 /// The socket for datagrams of this host's own syslog server.
 const LOCAL_SOCKET: &str = "/dev/log";
+/// The levels of the log.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What counts for one mode only.
-const MODES: [(&str, &str); 5] = [
-    ("LOG_FILE", "file"),
-    ("SYSLOG_HOST", "syslog"),
-    ("SYSLOG_PORT", "syslog"),
-    ("SYSLOG_PROTOCOL", "syslog"),
-    ("SYSLOG_FACILITY", "syslog"),
+const MODES: [(Info, &str); 5] = [
+    (LOG_FILE.info, "file"),
+    (SYSLOG_HOST.info, "syslog"),
+    (SYSLOG_PORT.info, "syslog"),
+    (SYSLOG_PROTOCOL.info, "syslog"),
+    (SYSLOG_FACILITY.info, "syslog"),
 ];
 
 /// What is logged, how, and where it goes.
@@ -45,10 +75,10 @@ pub enum LogOutput {
 }
 
 pub(super) fn log(read: &mut Reader) -> LogSettings {
-    let mode = read.required("LOG_MODE", mode);
-    for (name, needed) in MODES {
-        if let (Some(_), true) = (read.values.given(name), mode != needed) {
-            read.report.warning(format!("{name} has no effect: LOG_MODE is {mode}"));
+    let mode = read.get(&LOG_MODE);
+    for (setting, needed) in &MODES {
+        if read.is_given(setting) && mode != *needed {
+            read.report.warning(format!("{} has no effect: LOG_MODE is {mode}", setting.name));
         }
     }
     let output = match mode {
@@ -56,63 +86,61 @@ pub(super) fn log(read: &mut Reader) -> LogSettings {
         "syslog" => LogOutput::Syslog(syslog(read)),
         _ => LogOutput::Stdout,
     };
-    LogSettings {
-        filter: read.required("LOG_LEVEL", parse::log_filter),
-        json: read.required("LOG_FORMAT", parse::log_format),
-        output,
-        tail: Tail::default(),
-    }
+    LogSettings { filter: read.get(&LOG_LEVEL), json: read.get(&LOG_FORMAT), output, tail: Tail::default() }
 }
 
 fn file(read: &mut Reader) -> LogOutput {
-    if let Some(path) = read.optional("LOG_FILE", parse::path) {
+    if let Some(path) = read.find(&LOG_FILE) {
         return LogOutput::File(path);
     }
-    if let Some(given) = read.values.given("LOG_MODE") {
-        read.report.problem(&given.place, "LOG_MODE: needs LOG_FILE as well");
-    }
+    read.refuse(&LOG_MODE.info, "needs LOG_FILE as well");
     LogOutput::Stdout
 }
 
 fn syslog(read: &mut Reader) -> SyslogSettings {
-    let host = read.optional("SYSLOG_HOST", host);
-    let has_host = read.values.given("SYSLOG_HOST").is_some();
-    let port = read.required("SYSLOG_PORT", parse::remote_port);
-    let protocol = read.required("SYSLOG_PROTOCOL", protocol);
-    if let (Some(given), true) = (read.values.given("SYSLOG_PROTOCOL"), has_host == (protocol == "local")) {
-        let message = match has_host {
-            true => "SYSLOG_PROTOCOL: local is the socket of this host, without SYSLOG_HOST",
-            false => "SYSLOG_PROTOCOL: needs SYSLOG_HOST as well",
-        };
-        read.report.problem(&given.place, message);
+    let host = read.find(&SYSLOG_HOST);
+    let has_host = read.is_given(&SYSLOG_HOST.info);
+    let port = read.get(&SYSLOG_PORT);
+    let protocol = read.get(&SYSLOG_PROTOCOL);
+    match (has_host, protocol) {
+        (true, "local") => read.refuse(&SYSLOG_PROTOCOL.info, "local is the socket of this host, without SYSLOG_HOST"),
+        (false, "udp" | "tcp") => read.refuse(&SYSLOG_PROTOCOL.info, "needs SYSLOG_HOST as well"),
+        _ => {}
     }
     let target = match host {
         None => Target::Local(LOCAL_SOCKET.into()),
         Some(host) if protocol == "tcp" => Target::Tcp(host, port),
         Some(host) => Target::Udp(host, port),
     };
-    SyslogSettings { target, facility: read.required("SYSLOG_FACILITY", facility) }
+    SyslogSettings { target, facility: read.get(&SYSLOG_FACILITY) }
 }
 
-fn mode(text: &str) -> Result<&'static str, String> {
-    let known = ["stdout", "file", "syslog"].into_iter().find(|known| *known == text);
-    known.ok_or_else(|| format!("expected stdout, file or syslog, not {text:?}"))
+/// One of these words.
+fn word(text: &str, words: &[&'static str]) -> Parsed<&'static str> {
+    parse::one_of(text, &words.iter().map(|word| (*word, *word)).collect::<Vec<_>>())
 }
 
-fn host(text: &str) -> Result<String, String> {
+/// A level, or a list of `target=level` with at most one level for the rest.
+fn filter(text: &str) -> Parsed<String> {
+    let filter = text.to_ascii_lowercase();
+    let is_directive = |directive: &str| {
+        let (target, level) = directive.split_once('=').unwrap_or(("all", directive));
+        let is_target = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+        LEVELS.contains(&level) && !target.is_empty() && target.chars().all(is_target)
+    };
+    let is_filter = filter.split(',').all(is_directive);
+    if is_filter { Ok(filter) } else { parse::expected("error, warn, info, debug or trace", text) }
+}
+
+fn host(text: &str) -> Parsed<String> {
     let address = text.trim_start_matches('[').trim_end_matches(']');
     match (address.parse::<IpAddr>(), Host::parse(text)) {
         (Ok(address), _) => Ok(address.to_string()),
         (_, Ok(Host::Domain(name))) => Ok(name),
-        _ => Err(format!("expected a host name or address, not {text:?}")),
+        _ => parse::expected("a host name or address", text),
     }
 }
 
-fn protocol(text: &str) -> Result<&'static str, String> {
-    let known = ["local", "udp", "tcp"].into_iter().find(|known| *known == text);
-    known.ok_or_else(|| format!("expected local, udp or tcp, not {text:?}"))
-}
-
-fn facility(text: &str) -> Result<Facility, String> {
-    Facility::parse(text).ok_or_else(|| format!("expected a facility such as daemon, authpriv or local0, not {text:?}"))
+fn facility(text: &str) -> Parsed<Facility> {
+    Facility::parse(text).map_or_else(|| parse::expected("a facility such as daemon, authpriv or local0", text), Ok)
 }

@@ -1,6 +1,6 @@
 //! The nearest name to one that is not in the list of settings.
 
-use super::table::{LATER, flags};
+use super::list::{LATER, flags};
 
 /// How much of an unknown name is compared; no known one is half as long.
 const NAME_LEN_MAX: usize = 64;

@@ -2,10 +2,38 @@
 
 use url::Url;
 
-use super::typed::Reader;
+use super::listen::PUBLIC_URL;
+use super::parse::{self, Parsed};
+use super::reader::{Need, Reader};
+use super::setting::{Optional, Setting};
 use crate::base::Secret;
 use crate::domain::operators::Role;
 use crate::proto::oidc::is_private;
+
+pub(super) const ISSUER: Optional<String> =
+    Optional::new("OIDC_ISSUER", "oidc-issuer", issuer).help("OpenID Connect issuer by which operators may sign in");
+pub(super) const CLIENT_ID: Optional<String> =
+    Optional::new("OIDC_CLIENT_ID", "oidc-client-id", parse::text).help("who the console is to that issuer");
+pub(super) const CLIENT_SECRET: Optional<Secret> = Optional::secret(
+    ["OIDC_CLIENT_SECRET", "OIDC_CLIENT_SECRET_FILE"],
+    ["oidc-client-secret", "oidc-client-secret-file"],
+    parse::secret,
+)
+.help("the secret of that client");
+pub(super) const ROLES: Optional<Vec<(String, Role)>> = Optional::new("OIDC_ROLES", "oidc-roles", roles)
+    .help("which role members of a group have, such as `staff=viewer,on call=operator,root=admin`; the highest counts");
+pub(super) const GROUPS_CLAIM: Setting<String> =
+    Setting::new("OIDC_GROUPS_CLAIM", "oidc-groups-claim", "groups", parse::text)
+        .help("claim of the ID token that lists groups");
+
+pub(super) const NEEDS: [Need; 6] = [
+    (ISSUER.info, CLIENT_ID.info),
+    (ISSUER.info, CLIENT_SECRET.info),
+    (ISSUER.info, ROLES.info),
+    (ISSUER.info, PUBLIC_URL.info),
+    (CLIENT_ID.info, ISSUER.info),
+    (CLIENT_SECRET.info, ISSUER.info),
+];
 
 /// An issuer, who we are to it, and what its groups may do here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,18 +53,15 @@ pub struct OidcSettings {
 }
 
 pub(super) fn oidc(read: &mut Reader) -> Option<OidcSettings> {
-    let issuer = read.optional("OIDC_ISSUER", issuer);
-    let client_id = read.optional("OIDC_CLIENT_ID", |text| Ok(text.to_owned()));
-    let client_secret = read.secret("OIDC_CLIENT_SECRET");
-    let roles = read.optional("OIDC_ROLES", roles);
-    let groups_claim = read.required("OIDC_GROUPS_CLAIM", |text| Ok(text.to_owned()));
-    let redirect = read.optional("PUBLIC_URL", redirect);
+    let (issuer, client_id, client_secret) = (read.find(&ISSUER), read.find(&CLIENT_ID), read.find(&CLIENT_SECRET));
+    let (roles, groups_claim) = (read.find(&ROLES), read.get(&GROUPS_CLAIM));
+    let redirect = read.find(&PUBLIC_URL).and_then(|url| redirect(&url));
     let (issuer, client_id, client_secret) = (issuer?, client_id?, client_secret?);
     Some(OidcSettings { issuer, client_id, client_secret, roles: roles?, groups_claim, redirect: redirect? })
 }
 
 /// Kept as it is written: what the issuer says of itself is compared with it.
-fn issuer(text: &str) -> Result<String, String> {
+fn issuer(text: &str) -> Parsed<String> {
     let url = Url::parse(text).ok().filter(is_private);
     match url.filter(|url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty()) {
         Some(_) => Ok(text.to_owned()),
@@ -44,7 +69,7 @@ fn issuer(text: &str) -> Result<String, String> {
     }
 }
 
-fn roles(text: &str) -> Result<Vec<(String, Role)>, String> {
+fn roles(text: &str) -> Parsed<Vec<(String, Role)>> {
     let role = |part: &str| {
         let (group, role) = part.rsplit_once('=')?;
         let (group, role) = (group.trim(), role.trim().parse().ok()?);
@@ -54,10 +79,8 @@ fn roles(text: &str) -> Result<Vec<(String, Role)>, String> {
     roles.ok_or_else(|| "expected group=role,group=role with the roles viewer, operator, auditor, admin".to_owned())
 }
 
-/// What is wrong with the public URL itself is told where that is read.
-fn redirect(text: &str) -> Result<Url, String> {
-    let url = super::parse::service_url(text)?;
-    Url::parse(&format!("{}/login/oidc/back", url.as_str().trim_end_matches('/'))).map_err(|error| error.to_string())
+fn redirect(public_url: &Url) -> Option<Url> {
+    Url::parse(&format!("{}/login/oidc/back", public_url.as_str().trim_end_matches('/'))).ok()
 }
 
 #[cfg(test)]

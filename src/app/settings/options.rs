@@ -1,9 +1,9 @@
 //! `OPTIONS="--scope-base … --port …"` in the settings file: flags, as the start scripts of the ancestors were given them.
 
 use super::file::Entry;
+use super::list;
 use super::nearest::nearest;
 use super::problems::Report;
-use super::table;
 use crate::base::Secret;
 
 /// The key.
@@ -30,7 +30,7 @@ fn flags(words: &[String], entry: &Entry, report: &mut Report) -> Vec<Entry> {
             continue;
         };
         let (flag, value) = flag.split_once('=').map_or((flag, None), |(flag, value)| (flag, Some(value.to_owned())));
-        let Some(known) = table::flags().find(|known| known.flag == flag) else {
+        let Some(known) = list::flags().find(|known| known.flag == flag) else {
             let message = format!("OPTIONS: unknown flag --{flag}; the nearest known setting is `{}`", nearest(flag));
             report.problem(&entry.place, message);
             continue;

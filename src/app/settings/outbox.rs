@@ -1,11 +1,32 @@
-//! Settings of notices, and who we are to Taskcluster.
+//! Settings of notices.
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::typed::Reader;
-use super::{parse, problems::Report};
-use crate::base::{ClientId, MailAddress, Secret};
+use super::parse::{self, Parsed};
+use super::reader::{Need, Reader};
+use super::setting::{Optional, Setting};
+use crate::base::{MailAddress, Secret};
+use crate::ports::mail::Security;
+
+pub(super) const SMTP_URL: Optional<SmtpSettings> =
+    Optional::secret(["SMTP_URL", "SMTP_URL_FILE"], ["smtp-url", "smtp-url-file"], smtp).help(
+        "mail server: smtp://, smtps:// or smtp+starttls://[user:password@]host[:port]; if not set, mail is put into \
+         <DATA_DIR>/outbox",
+    );
+pub(super) const MAIL_FROM: Setting<MailAddress> =
+    Setting::new("MAIL_FROM", "mail-from", "keylender@localhost", parse::of).help("address that mail comes from");
+pub(super) const WEBHOOK_URL: Optional<Url> =
+    Optional::new("WEBHOOK_URL", "webhook-url", webhook_url).help("where every notice is posted as signed JSON");
+pub(super) const WEBHOOK_SECRET: Optional<Secret> = Optional::secret(
+    ["WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE"],
+    ["webhook-secret", "webhook-secret-file"],
+    webhook_secret,
+)
+.help("what signs for the webhook; at least 16 characters");
+
+pub(super) const NEEDS: [Need; 3] =
+    [(SMTP_URL.info, MAIL_FROM.info), (WEBHOOK_URL.info, WEBHOOK_SECRET.info), (WEBHOOK_SECRET.info, WEBHOOK_URL.info)];
 
 /// Shortest secret of a webhook: a random one of this length cannot be guessed, and a short one is a word.
 const WEBHOOK_SECRET_LEN_MIN: usize = 16;
@@ -25,24 +46,13 @@ pub struct NoticeSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmtpSettings {
     /// When the connection becomes secret.
-    pub security: SmtpSecurity,
+    pub security: Security,
     /// The host; an IPv6 address has no brackets.
     pub host: String,
     /// The port.
     pub port: u16,
     /// User and password.
     pub login: Option<(String, Secret)>,
-}
-
-/// When a connection to a mail server becomes secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SmtpSecurity {
-    /// `smtp://`: never.
-    Plain,
-    /// `smtp+starttls://`: by STARTTLS, or nothing is sent.
-    StartTls,
-    /// `smtps://`: from the first byte.
-    Tls,
 }
 
 /// A webhook.
@@ -54,45 +64,30 @@ pub struct WebhookSettings {
     pub secret: Secret,
 }
 
-/// Permanent Taskcluster credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// Who we are.
-    pub client_id: ClientId,
-    /// What proves it.
-    pub access_token: Secret,
-}
-
 pub(super) fn notices(read: &mut Reader) -> NoticeSettings {
-    let url = read.optional("WEBHOOK_URL", webhook_url);
-    let secret = read.optional("WEBHOOK_SECRET", webhook_secret);
+    let (url, secret) = (read.find(&WEBHOOK_URL), read.find(&WEBHOOK_SECRET));
     NoticeSettings {
-        smtp: read.optional("SMTP_URL", smtp),
-        mail_from: read.required("MAIL_FROM", mail_address),
+        smtp: read.find(&SMTP_URL),
+        mail_from: read.get(&MAIL_FROM),
         webhook: url.zip(secret).map(|(url, secret)| WebhookSettings { url, secret }),
     }
 }
 
-pub(super) fn credentials(read: &mut Reader) -> Option<Credentials> {
-    let client_id = read.optional("TASKCLUSTER_CLIENT_ID", client_id);
-    let access_token = read.secret("TASKCLUSTER_ACCESS_TOKEN");
-    Some(Credentials { client_id: client_id?, access_token: access_token? })
-}
-
-pub(super) fn warn_about_mail(settings: &NoticeSettings, report: &mut Report) {
-    if let Some(SmtpSettings { security: SmtpSecurity::Plain, login: Some(_), .. }) = &settings.smtp {
-        report.warning("SMTP_URL holds a login and begins with smtp://: it is sent in clear; use smtp+starttls://");
+pub(super) fn warn_about_mail(read: &mut Reader, settings: &NoticeSettings) {
+    if let Some(SmtpSettings { security: Security::Plain, login: Some(_), .. }) = &settings.smtp {
+        read.report
+            .warning("SMTP_URL holds a login and begins with smtp://: it is sent in clear; use smtp+starttls://");
     }
 }
 
 /// A mail server. The text may hold a password, so no message repeats it.
-fn smtp(text: &str) -> Result<SmtpSettings, String> {
+fn smtp(text: &str) -> Parsed<SmtpSettings> {
     let expected = || "expected smtp://, smtps:// or smtp+starttls://, then [user:password@]host[:port]".to_owned();
     let url = Url::parse(text).map_err(|_| expected())?;
     let (security, port) = match url.scheme() {
-        "smtp" => (SmtpSecurity::Plain, 25),
-        "smtp+starttls" => (SmtpSecurity::StartTls, 587),
-        "smtps" => (SmtpSecurity::Tls, 465),
+        "smtp" => (Security::Plain, 25),
+        "smtp+starttls" => (Security::StartTls, 587),
+        "smtps" => (Security::Tls, 465),
         _ => return Err(expected()),
     };
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
@@ -116,33 +111,25 @@ fn smtp(text: &str) -> Result<SmtpSettings, String> {
     }
 }
 
-fn mail_address(text: &str) -> Result<MailAddress, String> {
-    MailAddress::parse(text).map_err(|error| error.to_string())
-}
-
-fn client_id(text: &str) -> Result<ClientId, String> {
-    ClientId::parse(text).map_err(|error| error.to_string())
-}
-
 /// As any service's, but it may have a query: many receivers put a token there.
-fn webhook_url(text: &str) -> Result<Url, String> {
+fn webhook_url(text: &str) -> Parsed<Url> {
     let url = Url::parse(text).map_err(|_| "expected a URL such as https://host/path".to_owned())?;
     let mut bare = url.clone();
     bare.set_query(None);
     parse::service_url(bare.as_str()).map(|_| url)
 }
 
-fn webhook_secret(text: &str) -> Result<Secret, String> {
-    match text.len() >= WEBHOOK_SECRET_LEN_MIN {
-        true => Ok(Secret::new(text)),
-        false => Err(format!("expected at least {WEBHOOK_SECRET_LEN_MIN} characters")),
+fn webhook_secret(text: &str) -> Parsed<Secret> {
+    if text.len() < WEBHOOK_SECRET_LEN_MIN {
+        return Err(format!("expected at least {WEBHOOK_SECRET_LEN_MIN} characters"));
     }
+    Ok(Secret::new(text))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{load_file, problems_of, shown, try_load};
-    use super::super::{MASK, flags};
+    use super::super::MASK;
+    use super::super::tests::{load_file, problems_of, shown};
     use super::*;
 
     #[test]
@@ -150,10 +137,10 @@ mod tests {
         let smtp =
             |url: &str| load_file(&format!("SMTP_URL='{url}'\nMAIL_FROM=a@b.example")).settings.notices.smtp.unwrap();
         for (url, security, host, port) in [
-            ("smtp://mail.example", SmtpSecurity::Plain, "mail.example", 25),
-            ("smtps://mail.example/", SmtpSecurity::Tls, "mail.example", 465),
-            ("smtp+starttls://MAIL.example:2525", SmtpSecurity::StartTls, "mail.example", 2525),
-            ("smtp://[::1]:25", SmtpSecurity::Plain, "::1", 25),
+            ("smtp://mail.example", Security::Plain, "mail.example", 25),
+            ("smtps://mail.example/", Security::Tls, "mail.example", 465),
+            ("smtp+starttls://MAIL.example:2525", Security::StartTls, "mail.example", 2525),
+            ("smtp://[::1]:25", Security::Plain, "::1", 25),
         ] {
             let host = host.to_owned();
             assert_eq!(smtp(url), SmtpSettings { security, host, port, login: None }, "{url}");
@@ -196,22 +183,5 @@ mod tests {
             let text = problems_of(&format!("WEBHOOK_SECRET=0123456789abcdef\nWEBHOOK_URL='{url}'"));
             assert!(text.contains("WEBHOOK_URL: "), "{text}");
         }
-    }
-
-    #[test]
-    fn taskcluster_credentials_come_in_pairs_and_by_their_short_flags() {
-        let flags = [("TASKCLUSTER_CLIENT_ID", "project/lender"), ("TASKCLUSTER_ACCESS_TOKEN", "hunter2")];
-        let credentials = try_load(&flags, &[], "").unwrap().settings.credentials.unwrap();
-        assert_eq!(credentials.client_id.as_str(), "project/lender");
-        assert_eq!(credentials.access_token, Secret::new("hunter2"));
-        let alone = problems_of("TASKCLUSTER_CLIENT_ID=a");
-        assert!(alone.contains("needs TASKCLUSTER_ACCESS_TOKEN as well"), "{alone}");
-        for (name, flag) in [("TASKCLUSTER_CLIENT_ID", "client-id"), ("TASKCLUSTER_ACCESS_TOKEN", "token")] {
-            assert!(flags_named(name).contains(&flag));
-        }
-    }
-
-    fn flags_named(name: &str) -> Vec<&'static str> {
-        flags().filter(|flag| flag.name == name).map(|flag| flag.flag).collect()
     }
 }

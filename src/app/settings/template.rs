@@ -1,7 +1,7 @@
 //! The settings file that a package brings: every setting with its help and its default, almost all of them comments.
 
-use super::setting::{Fallback, Setting};
-use super::table::TABLE;
+use super::list;
+use super::setting::Info;
 
 const HEAD: &str = "\
 # Settings of Keylender: one KEY=value on a line, as a shell reads it; quote what has blanks in it with '.
@@ -14,15 +14,15 @@ const SET: [(&str, &str); 1] = [("NODE_ENV", "production")];
 
 /// The text of such a file.
 pub fn template() -> String {
-    TABLE.iter().fold(HEAD.to_owned(), |text, setting| text + "\n" + &lines(setting))
+    list::all().fold(HEAD.to_owned(), |text, setting| text + "\n" + &lines(setting))
 }
 
-fn lines(setting: &Setting) -> String {
-    let Setting { name, help, .. } = setting;
-    let (default, value) = match setting.fallback {
-        Fallback::Follows(words, _) => (format!(" (if not set: {words})"), String::new()),
-        Fallback::Is(value) => (String::new(), quoted(value)),
-        Fallback::Nothing => (String::new(), String::new()),
+fn lines(setting: &Info) -> String {
+    let Info { name, help, default, follow, .. } = setting;
+    let default = default.unwrap_or_default();
+    let (default, value) = match follow {
+        Some(_) => (format!(" (if not set: {default})"), String::new()),
+        None => (String::new(), quoted(default)),
     };
     let line = match SET.iter().find(|(set, _)| set == name) {
         Some((_, value)) => format!("{name}={value}\n"),

@@ -42,7 +42,7 @@ impl Hosts {
     pub async fn explain(&self, address: IpAddr, is_sure: bool) -> Result<Explanation> {
         let checked = self.lookups.check_now(address).await;
         let name = checked.name().cloned();
-        let (lending, missing) = match &self.rules.lending {
+        let (lending, missing) = match &self.config.lending {
             Ok(lending) => (Some(lending), Vec::new()),
             Err(missing) => (None, missing.clone()),
         };
@@ -83,7 +83,7 @@ impl Hosts {
 
     /// Settings without which no host gets anything.
     pub fn missing(&self) -> &[&'static str] {
-        self.rules.lending.as_ref().err().map_or(&[], Vec::as_slice)
+        self.config.lending.as_ref().err().map_or(&[], Vec::as_slice)
     }
 
     /// The DNS servers that verify hosts.
@@ -93,13 +93,13 @@ impl Hosts {
 
     /// How many servers must agree, and whether each answers at all.
     pub async fn answering(&self) -> (usize, Vec<(SocketAddr, std::result::Result<(), String>)>) {
-        (self.rules.agree, self.lookups.dns().answering().await)
+        (self.config.agree, self.lookups.dns().answering().await)
     }
 
     /// Scopes that the issuer needs and does not hold: without them, what it signs is refused (taskcluster.md 2.3).
     /// `None` where there is nobody to ask. `Unauthenticated` when the auth service does not know the issuer so.
     pub async fn lacking(&self) -> Result<Option<Vec<String>>> {
-        let (Some(authority), Ok(lending)) = (&self.authority, &self.rules.lending) else { return Ok(None) };
+        let (Some(authority), Ok(lending)) = (&self.authority, &self.config.lending) else { return Ok(None) };
         let held = authority.scopes_of(&lending.issuer, &lending.access_token, self.clock.now()).await?;
         let client_ids = format!("{}*", scopes::AUTH_CREATE_CLIENT.on(&lending.client_id_base));
         let needed = [format!("{}*", lending.scope_base), client_ids];

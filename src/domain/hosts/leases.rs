@@ -113,7 +113,7 @@ impl Hosts {
                 held.push((Place(host, address), lease));
             }
         })?;
-        let lending = self.rules.lending.as_ref().map_err(|missing| super::not_configured(missing))?;
+        let lending = self.config.lending.as_ref().map_err(|missing| super::not_configured(missing))?;
         let issuer = lending.issuer.clone();
         let until = held.iter().map(|(_, lease)| lease.until).max().unwrap_or(self.clock.now());
         let client_id = lending.identity(name)?.0;

@@ -63,9 +63,9 @@ pub struct Lending {
     pub allowed: AddressList,
 }
 
-/// The rules of the settings.
+/// What the settings say of machines.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct Config {
     /// What hosts get, or the names of the settings that are missing.
     pub lending: std::result::Result<Lending, Vec<&'static str>>,
     /// DNS servers that must give the same verdict.
@@ -95,7 +95,7 @@ pub struct Hosts {
     store: Store,
     notices: Notices,
     clock: Clock,
-    rules: Arc<Rules>,
+    config: Arc<Config>,
     limit: Arc<RateLimit<IpAddr>>,
     counts: Arc<Counts>,
     refusals: Arc<[Counter; Cause::CODES.len()]>,
@@ -105,19 +105,19 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Lends by these rules to whom this DNS confirms. The authority, if there is one, knows what the issuer may do.
+    /// Lends by these settings to whom this DNS confirms. The authority, if there is one, knows what the issuer may do.
     pub fn new(
         store: Store,
         notices: Notices,
         clock: Clock,
         dns: Dns,
         authority: Option<Authority>,
-        rules: Rules,
+        config: Config,
     ) -> Self {
-        let limit = RateLimit::new(rules.per_minute).into();
-        let lookups = Lookups::new(dns, rules.agree, rules.fresh_max, clock.clone()).into();
+        let limit = RateLimit::new(config.per_minute).into();
+        let lookups = Lookups::new(dns, config.agree, config.fresh_max, clock.clone()).into();
         let (counts, refusals, decided) = Default::default();
-        Self { store, notices, clock, rules: rules.into(), limit, counts, refusals, lookups, authority, decided }
+        Self { store, notices, clock, config: config.into(), limit, counts, refusals, lookups, authority, decided }
     }
 
     /// Temporary credentials for the host that asks: its own client id, and the one scope that is its name.
@@ -130,7 +130,7 @@ impl Hosts {
             Error::limited("this address asks for credentials too often: wait, and keep those that you have", after)
         })?;
         // After the limit: it is logged, and anybody can ask.
-        let lending = self.rules.lending.as_ref().map_err(|missing| not_configured(missing))?;
+        let lending = self.config.lending.as_ref().map_err(|missing| not_configured(missing))?;
         if let Some(cause) = self.refuse_early(lending, &asker)? {
             return Err(self.refuse(asker, cause, &[]).await);
         }

@@ -256,7 +256,7 @@ impl Hosts {
             Notice {
                 kind: if moved_from.is_some() { "host.moved" } else { "host.renamed" },
                 about: name.to_string(),
-                to: self.rules.contacts.iter().map(ToString::to_string).collect(),
+                to: self.config.contacts.iter().map(ToString::to_string).collect(),
                 subject: format!("{name} has changed: it asks from {address}"),
                 body: format!("{}\n\n{advice}\n", changes.join("\n")),
             },

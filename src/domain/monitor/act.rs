@@ -144,7 +144,7 @@ impl Monitor {
 
     /// Asks for this queue once more, writes down that it goes, deletes it, and writes down that it is gone.
     async fn delete_queue(&self, look: &Look, step: &Step, name: &Managed) -> Result<Done> {
-        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
+        let (bus, vhost) = (self.bus.get()?, self.namespaces.vhost());
         let Some(queue) = bus.queue(vhost, name.name()).await? else { return Ok(Done::Spared) };
         let is_due = match &step.over {
             Some(over) => is_still_over(over, &queue),
@@ -185,7 +185,7 @@ impl Monitor {
             return Ok(Done::Spared);
         }
         self.condemn(step).await?;
-        match self.bus.get()?.delete_exchange(&self.rules.vhost, name.name()).await {
+        match self.bus.get()?.delete_exchange(self.namespaces.vhost(), name.name()).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
             Err(error) => return self.failed(step, error).await,

@@ -97,7 +97,7 @@ impl Monitor {
     }
 
     async fn consumers_of(&self, queues: &[SeenQueue]) -> Result<HashMap<String, u64>> {
-        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
+        let (bus, vhost) = (self.bus.get()?, self.namespaces.vhost());
         let names: Vec<String> = queues.iter().map(|queue| queue.name.clone()).collect();
         let mut answers = futures_util::stream::iter(names)
             .map(|name| async move { bus.queue(vhost, &name).await })
@@ -112,7 +112,7 @@ impl Monitor {
     }
 
     async fn all_consumers(&self) -> Result<HashMap<String, u64>> {
-        let all = self.bus.get()?.queues_with_consumers(&self.rules.vhost).await?;
+        let all = self.bus.get()?.queues_with_consumers(self.namespaces.vhost()).await?;
         Ok(all.into_iter().filter_map(|queue| Some((queue.name, queue.consumers?))).collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::base::{AccountName, NamespaceName};
-use crate::domain::namespaces::Slot;
+use crate::domain::namespaces::{Config, Slot};
 use crate::ports::broker::Connection;
 
 /// Exchanges that begin with it are the broker's own, whatever the prefixes say.
@@ -54,6 +54,12 @@ pub struct ManagedConnection {
 }
 
 impl Prefixes {
+    /// How the names of these namespaces begin.
+    pub(super) fn of(namespaces: &Config) -> Self {
+        let Config { queue_prefix, exchange_prefix, namespace_prefix, username_prefix, .. } = namespaces.clone();
+        Self { queue: queue_prefix, exchange: exchange_prefix, namespace: namespace_prefix, username: username_prefix }
+    }
+
     /// The queue of this name, if it is ours.
     pub fn queue(&self, name: &str) -> Option<Managed> {
         self.thing(Sort::Queue, &self.queue, name)

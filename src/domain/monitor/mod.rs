@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::base::{Clock, Error, MailAddress, Result, Timestamp, VhostName};
+use crate::base::{Clock, Error, MailAddress, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
@@ -47,13 +47,9 @@ use rules::REMARK_LEN_MAX;
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "monitor";
 
-/// What the operator settled for the monitor (interface.md, section 1).
+/// What the settings say of the monitor (interface.md, section 1).
 #[derive(Clone, Debug)]
-pub struct Rules {
-    /// What is ours.
-    pub prefixes: Prefixes,
-    /// Where it is.
-    pub vhost: VhostName,
+pub struct Config {
     /// Messages in a queue beyond which its contact is warned. Less than `delete_threshold`.
     pub alert_threshold: u64,
     /// Messages in a queue beyond which it is deleted.
@@ -76,7 +72,8 @@ pub struct Monitor {
     namespaces: Namespaces,
     notices: Notices,
     clock: Clock,
-    rules: Arc<Rules>,
+    prefixes: Arc<Prefixes>,
+    config: Arc<Config>,
     recent: Arc<Mutex<Recent>>,
 }
 
@@ -100,9 +97,10 @@ impl Monitor {
         namespaces: Namespaces,
         notices: Notices,
         clock: Clock,
-        rules: Rules,
+        config: Config,
     ) -> Self {
-        Self { store, bus, namespaces, notices, clock, rules: rules.into(), recent: Arc::default() }
+        let prefixes = Prefixes::of(namespaces.config()).into();
+        Self { store, bus, namespaces, notices, clock, prefixes, config: config.into(), recent: Arc::default() }
     }
 
     /// Lets the next pass be as the first one of a store, which asks before it deletes what belongs to namespaces that
@@ -192,7 +190,7 @@ impl Monitor {
     }
 
     fn usual(&self) -> Limits {
-        Limits::new(self.rules.alert_threshold, self.rules.delete_threshold)
+        Limits::new(self.config.alert_threshold, self.config.delete_threshold)
     }
 
     fn rule_book(&self, rules: Vec<(Pattern, QueueRule)>) -> rules::RuleBook {

@@ -55,7 +55,7 @@ impl Monitor {
 
     /// The same of one namespace.
     pub fn seen_queues_of(&self, namespace: &NamespaceName) -> Result<Vec<SeenQueue>> {
-        let prefix = format!("{}{namespace}/", self.rules.prefixes.queue);
+        let prefix = format!("{}{namespace}/", self.prefixes.queue);
         self.seen(|name| name.starts_with(&prefix))
     }
 
@@ -69,7 +69,7 @@ impl Monitor {
             (counted.collect(), recent.loads.clone().unwrap_or_default())
         };
         let seen = counted.into_iter().filter_map(|(name, (counted, messages))| {
-            let namespace = self.rules.prefixes.queue(&name)?.namespace().clone();
+            let namespace = self.prefixes.queue(&name)?.namespace().clone();
             let limits = book.limits(&name);
             let remembered = memory.queues.get(&name);
             let health = match remembered {

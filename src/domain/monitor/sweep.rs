@@ -59,7 +59,7 @@ impl Monitor {
         let (verdict, causes) = self.judge(&look, &mut samples);
         let brake = brake::decide(look.memory.brake.as_ref(), causes, look.now);
         let steps = verdict.steps().cloned().collect();
-        Ok(Plan { steps, brake: brake.map(|brake| brake.causes).unwrap_or_default(), mock: self.rules.mock })
+        Ok(Plan { steps, brake: brake.map(|brake| brake.causes).unwrap_or_default(), mock: self.config.mock })
     }
 
     /// One pass. It visits every item even when some fail; it may run at any time any number of times.
@@ -74,7 +74,7 @@ impl Monitor {
             self.judge(&look, &mut recent.samples)
         };
         let brake = brake::decide(look.memory.brake.as_ref(), causes, look.now);
-        if self.rules.mock {
+        if self.config.mock {
             return Ok(pretend(&verdict, brake));
         }
         self.note_brake(look.memory.brake.as_ref(), brake.as_ref()).await?;
@@ -91,7 +91,7 @@ impl Monitor {
     /// its things are judged.
     pub(super) async fn look(&self) -> Result<Look> {
         let (now, elapsed) = (self.clock.now(), self.clock.elapsed());
-        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
+        let (bus, vhost) = (self.bus.get()?, self.namespaces.vhost());
         let queues = bus.queues(vhost).await?;
         let exchanges = bus.exchanges(vhost).await?;
         let connections = bus.connections().await?;
@@ -100,7 +100,7 @@ impl Monitor {
         let book = self.rule_book(memory.rules.clone());
         let since_last = {
             let mut recent = self.recent();
-            recent.loads = Some(Loads::of(&self.rules.prefixes, &queues, &connections).into());
+            recent.loads = Some(Loads::of(&self.prefixes, &queues, &connections).into());
             if recent.pass.is_none() && recent.samples.is_empty() {
                 let growing = self.store.read(|tx| tx.get(&GROWING, &ONLY.into()))?;
                 recent.samples.extend(growing.into_iter().flatten());
@@ -128,10 +128,10 @@ impl Monitor {
         if !look.book.need_more_than_lists() {
             return Ok(());
         }
-        let (bus, vhost) = (self.bus.get()?, &self.rules.vhost);
+        let (bus, vhost) = (self.bus.get()?, self.namespaces.vhost());
         let lacking = |queue: &Queue| {
             let limits = look.book.limits(&queue.name);
-            let is_ours = self.rules.prefixes.queue(&queue.name).is_some();
+            let is_ours = self.prefixes.queue(&queue.name).is_some();
             is_ours && queue.messages.is_some() && limits.miss_something(queue)
         };
         let lacking: Vec<usize> =
@@ -174,7 +174,7 @@ impl Monitor {
     pub(super) fn judge(&self, look: &Look, samples: &mut HashMap<String, Samples>) -> (Verdict, Vec<Cause>) {
         samples.retain(|_, samples| !samples.is_stale(look.now));
         for queue in &look.queues {
-            if let (Some(messages), Some(_)) = (queue.messages, self.rules.prefixes.queue(&queue.name)) {
+            if let (Some(messages), Some(_)) = (queue.messages, self.prefixes.queue(&queue.name)) {
                 match samples.get_mut(&queue.name) {
                     Some(samples) => samples.add(look.now, messages),
                     None => samples.entry(queue.name.clone()).or_default().add(look.now, messages),
@@ -187,8 +187,8 @@ impl Monitor {
         let verdict = judge(&Sight {
             now: look.now,
             last: look.memory.pass.map(|pass| pass.at),
-            period: self.rules.period,
-            prefixes: &self.rules.prefixes,
+            period: self.config.period,
+            prefixes: &self.prefixes,
             queues: &look.queues,
             exchanges: &look.exchanges,
             connections: &look.connections,
@@ -197,7 +197,7 @@ impl Monitor {
             told: &look.memory.told,
             samples,
             rules: &look.book,
-            connection_max_lifetime: self.rules.connection_max_lifetime,
+            connection_max_lifetime: self.config.connection_max_lifetime,
         });
         let unknown = verdict.steps().filter(|step| step.what == What::Delete && step.over.is_none()).count();
         let readings = Readings { seen: verdict.seen, uncounted: verdict.uncounted, unknown, ..look.readings };
@@ -225,7 +225,7 @@ impl Monitor {
         }
         let is_news = after.is_some_and(|after| before.is_none_or(|before| !after.is_known_from(before)));
         let (notices, before, after) = (self.notices.clone(), before.cloned(), after.cloned());
-        let to: Vec<String> = self.rules.contacts.iter().map(ToString::to_string).collect();
+        let to: Vec<String> = self.config.contacts.iter().map(ToString::to_string).collect();
         let change = move |tx: &mut WriteTx<'_, '_>| {
             // It was released since this pass looked: that holds for the next one.
             if tx.get(&BRAKE, &ONLY.into())? != before {

@@ -70,7 +70,7 @@ impl Monitor {
     pub async fn connections(&self) -> Result<Vec<SeenConnection>> {
         let all = self.bus.get()?.connections().await?;
         let ours = all.into_iter().filter_map(|told| {
-            let managed = self.rules.prefixes.connection(&told)?;
+            let managed = self.prefixes.connection(&told)?;
             Some(SeenConnection { namespace: managed.namespace().clone(), slot: managed.slot(), told })
         });
         Ok(ours.collect())
@@ -97,9 +97,9 @@ impl Monitor {
 
     /// The exchanges of all namespaces.
     pub async fn exchanges(&self) -> Result<Vec<SeenExchange>> {
-        let all = self.bus.get()?.exchanges(&self.rules.vhost).await?;
+        let all = self.bus.get()?.exchanges(self.namespaces.vhost()).await?;
         let ours = all.into_iter().filter_map(|told| {
-            let namespace = self.rules.prefixes.exchange(&told.name)?.namespace().clone();
+            let namespace = self.prefixes.exchange(&told.name)?.namespace().clone();
             Some(SeenExchange { namespace, told })
         });
         Ok(ours.collect())
@@ -109,8 +109,8 @@ impl Monitor {
     pub async fn exchanges_now(&self) -> Result<Vec<ExchangeNow>> {
         let exchanges = self.exchanges().await?;
         let mut bindings: HashMap<String, Vec<SeenBinding>> = HashMap::new();
-        for Binding { source, destination, routing_key } in self.bus.get()?.bindings(&self.rules.vhost).await? {
-            let prefixes = &self.rules.prefixes;
+        for Binding { source, destination, routing_key } in self.bus.get()?.bindings(self.namespaces.vhost()).await? {
+            let prefixes = &self.prefixes;
             let managed = match &destination {
                 Destination::Queue(name) => prefixes.queue(name),
                 Destination::Exchange(name) => prefixes.exchange(name),
@@ -136,7 +136,7 @@ impl Monitor {
     /// A queue of a namespace. `NotFound` when there is none of this name.
     pub async fn queue(&self, name: &str) -> Result<QueueNow> {
         let namespace = self.owner_of(name)?;
-        let told = self.bus.get()?.queue(&self.rules.vhost, name).await?.ok_or_else(|| gone("queue"))?;
+        let told = self.bus.get()?.queue(self.namespaces.vhost(), name).await?.ok_or_else(|| gone("queue"))?;
         let mut seen = self.seen(|known| known == name)?;
         self.note_forecasts(&mut seen);
         Ok(QueueNow { namespace, told, seen: seen.pop() })
@@ -148,7 +148,7 @@ impl Monitor {
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
         let bus = self.bus.get()?;
-        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, bus.purge_queue(&self.rules.vhost, name)).await
+        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, bus.purge_queue(self.namespaces.vhost(), name)).await
     }
 
     /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
@@ -157,7 +157,7 @@ impl Monitor {
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
         let bus = self.bus.get()?;
-        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, bus.delete_queue(&self.rules.vhost, name)).await
+        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, bus.delete_queue(self.namespaces.vhost(), name)).await
     }
 
     /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
@@ -186,7 +186,7 @@ impl Monitor {
     }
 
     fn owner_of(&self, queue: &str) -> Result<NamespaceName> {
-        let managed = self.rules.prefixes.queue(queue).ok_or_else(|| gone("queue"))?;
+        let managed = self.prefixes.queue(queue).ok_or_else(|| gone("queue"))?;
         Ok(managed.namespace().clone())
     }
 

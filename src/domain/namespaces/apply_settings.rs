@@ -25,7 +25,7 @@ impl Namespaces {
                 .write(move |tx| {
                     let mut changed = 0;
                     for (name, namespace) in rows {
-                        let wish = this.rules.wish(&name, None);
+                        let wish = this.config.wish(&name, None);
                         for account in &namespace.accounts {
                             if this.accounts.adjust(tx, account, &wish)? {
                                 tx.audit(Caller::of_loop("start").note("account.adjust", account));

@@ -122,11 +122,11 @@ impl Namespaces {
         expires: Timestamp,
         contact: Option<String>,
     ) -> Result<Namespace> {
-        let accounts = [self.rules.account(name, Slot::First)?, self.rules.account(name, Slot::Second)?];
-        self.accounts.wish(tx, &accounts[0], &self.rules.wish(name, Some(Secret::generate())))?;
-        self.accounts.wish(tx, &accounts[1], &self.rules.wish(name, None))?;
+        let accounts = [self.config.account(name, Slot::First)?, self.config.account(name, Slot::Second)?];
+        self.accounts.wish(tx, &accounts[0], &self.config.wish(name, Some(Secret::generate())))?;
+        self.accounts.wish(tx, &accounts[1], &self.config.wish(name, None))?;
         leases::forget_holders(tx, &accounts[0])?;
-        let next_rotation = tx.now().plus(self.rules.rotation_interval.size());
+        let next_rotation = tx.now().plus(self.config.rotation_interval.size());
         Ok(Namespace {
             accounts,
             created: tx.now(),
@@ -136,7 +136,7 @@ impl Namespaces {
             note: String::new(),
             active: Slot::First,
             next_rotation,
-            promised_until: next_rotation.plus(self.rules.grace()),
+            promised_until: next_rotation.plus(self.config.grace()),
             resting_until: Timestamp::MIN,
             incoming: false,
             ending: false,
@@ -165,7 +165,7 @@ impl Namespaces {
         let claimed = Claimed {
             namespace: name.clone(),
             times: Times { created: namespace.created, expires: namespace.expires },
-            connection_string: self.rules.amqp.connection_string(&account, &password, &vhost),
+            connection_string: self.config.amqp.connection_string(&account, &password, &vhost),
             reclaim_at,
         };
         Ok(Some(tx.lend(note, claimed)))
@@ -176,7 +176,7 @@ impl Namespaces {
     /// Makes sure that the promise lies well in the future. It does unless the rotation is late, and then the password
     /// that is handed out instead of a new one must last as long as a new one would.
     fn promise(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, namespace: &mut Namespace) -> Result<()> {
-        let grace = self.rules.grace();
+        let grace = self.config.grace();
         if namespace.promised_until < tx.now().plus(grace / 2) {
             namespace.promised_until = tx.now().plus(grace);
             tx.put(&NAMESPACES, name, namespace)?;

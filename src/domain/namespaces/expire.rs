@@ -139,7 +139,7 @@ impl Namespaces {
     }
 
     pub(super) async fn things(&self) -> Result<Things> {
-        let (bus, vhost) = (self.bus.get()?, &self.rules.amqp.vhost);
+        let (bus, vhost) = (self.bus.get()?, &self.config.amqp.vhost);
         let mut queues: Vec<_> = bus.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
         let exchanges = bus.exchanges(vhost).await?;
         let mut exchanges: Vec<_> = exchanges.into_iter().map(|exchange| exchange.name).collect();
@@ -186,7 +186,7 @@ impl Namespaces {
 
     /// Whether its time is over. A password that was promised for longer holds it back: the promise comes first.
     fn is_over(&self, namespace: &Namespace, now: Timestamp) -> bool {
-        let end = namespace.expires.plus(self.rules.expiration_delay);
+        let end = namespace.expires.plus(self.config.expiration_delay);
         namespace.ending || now >= end.max(namespace.promised_until).max(namespace.resting_until)
     }
 
@@ -224,15 +224,15 @@ impl Namespaces {
 
     /// Deletes the queues and exchanges below the namespace, and counts them.
     async fn remove_things(&self, name: &NamespaceName, things: &Things) -> Result<(usize, usize)> {
-        let (bus, vhost) = (self.bus.get()?, &self.rules.amqp.vhost);
+        let (bus, vhost) = (self.bus.get()?, &self.config.amqp.vhost);
         let (mut queues, mut exchanges) = (0, 0);
-        for queue in below(&things.queues, &format!("{}{name}/", self.rules.queue_prefix)) {
+        for queue in below(&things.queues, &format!("{}{name}/", self.config.queue_prefix)) {
             if !bus.delete_queue(vhost, queue).await? && bus.queue(vhost, queue).await?.is_some() {
                 return Err(Error::unavailable("a queue of the namespace cannot be deleted now"));
             }
             queues += 1;
         }
-        for exchange in below(&things.exchanges, &format!("{}{name}/", self.rules.exchange_prefix)) {
+        for exchange in below(&things.exchanges, &format!("{}{name}/", self.config.exchange_prefix)) {
             exchanges += usize::from(bus.delete_exchange(vhost, exchange).await?);
         }
         Ok((queues, exchanges))

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp};
+use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp, VhostName};
 use crate::domain::accounts::{Accounts, Standing, Turns, Wish};
 use crate::ports::broker::{Access, Bus, Handle};
 use crate::store::{ReadTx, Store, Table};
@@ -142,9 +142,9 @@ impl TryFrom<u8> for Slot {
     }
 }
 
-/// What the operator settled about namespaces (interface.md, section 1).
+/// What the settings say of namespaces (interface.md, section 1).
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct Config {
     /// Every namespace begins with it. Empty: any name will do.
     pub namespace_prefix: String,
     /// Before the namespace in the name of a broker user.
@@ -165,7 +165,7 @@ pub struct Rules {
     pub amqp: Amqp,
 }
 
-impl Rules {
+impl Config {
     /// The broker user of a slot: `<prefix><namespace>-1` or `-2` (taskcluster.md 6.2).
     fn account(&self, namespace: &NamespaceName, slot: Slot) -> Result<AccountName> {
         AccountName::parse(&format!("{}{namespace}-{}", self.username_prefix, u8::from(slot)))
@@ -199,7 +199,7 @@ pub struct Namespaces {
     store: Store,
     accounts: Accounts,
     bus: Handle<dyn Bus>,
-    rules: Arc<Rules>,
+    config: Arc<Config>,
     /// Keeps two that clear the same namespace apart: the later one could meet its next owner.
     clearing: Arc<Turns>,
 }
@@ -251,13 +251,23 @@ pub struct Details {
 
 impl Namespaces {
     /// The namespaces in this store, with users in these accounts.
-    pub fn new(store: Store, accounts: Accounts, bus: Handle<dyn Bus>, rules: Rules) -> Self {
-        Self { store, accounts, bus, rules: rules.into(), clearing: Arc::default() }
+    pub fn new(store: Store, accounts: Accounts, bus: Handle<dyn Bus>, config: Config) -> Self {
+        Self { store, accounts, bus, config: config.into(), clearing: Arc::default() }
+    }
+
+    /// What the settings say.
+    pub(in crate::domain) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where they are at the broker.
+    pub(in crate::domain) fn vhost(&self) -> &VhostName {
+        &self.config.amqp.vhost
     }
 
     /// How every namespace begins, as the operator settled.
     pub fn prefix(&self) -> &str {
-        &self.rules.namespace_prefix
+        &self.config.namespace_prefix
     }
 
     /// The name, if it is one and begins as the operator settled. The messages are the ancestor's
@@ -268,7 +278,7 @@ impl Namespaces {
                 "Invalid namespace provided.  Namespaces must be at most 64 bytes and contain only [A-Za-z-0-9_:-]",
             )
         })?;
-        let prefix = &self.rules.namespace_prefix;
+        let prefix = &self.config.namespace_prefix;
         match text.starts_with(prefix) {
             true => Ok(name),
             false => Err(Error::invalid(format!("Invalid namespace provided.  Namespaces must begin with '{prefix}'"))),
@@ -277,7 +287,7 @@ impl Namespaces {
 
     /// What the users of a namespace may do in the vhost.
     pub fn access(&self, name: &NamespaceName) -> Access {
-        self.rules.access(name)
+        self.config.access(name)
     }
 
     /// When a namespace was made and when it ends.

@@ -120,7 +120,7 @@ impl Namespaces {
 
     /// The namespaces whose time to rotate has come.
     pub fn due(&self) -> Result<Vec<NamespaceName>> {
-        let interval = self.rules.rotation_interval.size();
+        let interval = self.config.rotation_interval.size();
         let (mut due, mut last) = (Vec::new(), None);
         loop {
             let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -142,7 +142,7 @@ impl Namespaces {
         if namespace.incoming {
             return Ok(Begun::Settle(account));
         }
-        if when == When::Due && !namespace.is_due(now, self.rules.rotation_interval.size()) {
+        if when == When::Due && !namespace.is_due(now, self.config.rotation_interval.size()) {
             return Ok(Begun::NotDue);
         }
         if now < namespace.resting_until {
@@ -151,7 +151,7 @@ impl Namespaces {
         let password = Secret::generate();
         leases::forget_holders(tx, &account)?;
         tx.audit(caller.note("namespace.renew", name).about(&password).with("account", account.as_str()));
-        self.accounts.wish(tx, &account, &self.rules.wish(name, Some(password)))?;
+        self.accounts.wish(tx, &account, &self.config.wish(name, Some(password)))?;
         namespace.incoming = true;
         tx.put(&NAMESPACES, name, &namespace)?;
         Ok(Begun::Settle(account))
@@ -170,7 +170,7 @@ impl Namespaces {
         namespace.incoming = false;
         namespace.resting_until = namespace.promised_until;
         namespace.next_rotation = self.next_rotation(name, tx.now());
-        namespace.promised_until = namespace.next_rotation.plus(self.rules.grace());
+        namespace.promised_until = namespace.next_rotation.plus(self.config.grace());
         let note = caller.note("namespace.rotate", name).with("active_slot", u8::from(active));
         tx.audit(note.with("next_rotation", namespace.next_rotation.to_string()));
         tx.put(&NAMESPACES, name, &namespace)?;
@@ -183,7 +183,7 @@ impl Namespaces {
         use sha2::{Digest, Sha256};
         let digest: [u8; 32] =
             Sha256::new().chain_update(name.as_str()).chain_update(now.as_millis().to_be_bytes()).finalize().into();
-        let interval = self.rules.rotation_interval.size();
+        let interval = self.config.rotation_interval.size();
         now.plus(interval - interval / SPREAD * u32::from(digest[0]) / 255)
     }
 }

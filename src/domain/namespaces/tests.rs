@@ -19,9 +19,9 @@ pub(super) struct World {
     pub(super) namespaces: Namespaces,
 }
 
-fn rules() -> Rules {
+fn config() -> Config {
     let vhost = VhostName::parse("/").unwrap();
-    Rules {
+    Config {
         namespace_prefix: "t-".into(),
         username_prefix: String::new(),
         user_tags: Vec::new(),
@@ -39,13 +39,13 @@ impl World {
         let clock = Clock::manual(Timestamp::from_millis(1_539_604_800_000));
         let store = Store::memory(clock.clone()).unwrap();
         let broker = MemoryBroker::default();
-        let namespaces = start(&store, &broker, rules());
+        let namespaces = start(&store, &broker, config());
         Self { clock, store, broker, namespaces }
     }
 
     /// The appliance starts again with other settings.
-    async fn restart(&mut self, rules: Rules) {
-        self.namespaces = start(&self.store, &self.broker, rules);
+    async fn restart(&mut self, config: Config) {
+        self.namespaces = start(&self.store, &self.broker, config);
         self.namespaces.apply_settings().await.unwrap();
     }
 
@@ -71,9 +71,9 @@ impl World {
     }
 }
 
-fn start(store: &Store, broker: &MemoryBroker, rules: Rules) -> Namespaces {
+fn start(store: &Store, broker: &MemoryBroker, config: Config) -> Namespaces {
     let accounts = Accounts::new(store.clone(), broker.handle().users(), None);
-    Namespaces::new(store.clone(), accounts, broker.handle().bus(), rules)
+    Namespaces::new(store.clone(), accounts, broker.handle().bus(), config)
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn an_operator_sees_who_still_uses_the_old_password_and_may_end_it_once_no
 async fn users_keep_their_names_when_the_prefix_for_new_ones_changes() {
     let mut world = World::new();
     let first = world.claim().await.unwrap();
-    world.restart(Rules { username_prefix: "new-".into(), ..rules() }).await;
+    world.restart(Config { username_prefix: "new-".into(), ..config() }).await;
     let again = world.claim().await.unwrap();
     assert_eq!(again.connection_string, first.connection_string);
 
@@ -185,8 +185,8 @@ async fn changed_settings_reach_the_users_that_are_there_with_their_passwords() 
     let first = world.claim().await.unwrap();
     let vhost = VhostName::parse("/other").unwrap();
     world.broker.add_vhost(&vhost);
-    let amqp = Amqp { vhost: vhost.clone(), ..rules().amqp };
-    world.restart(Rules { amqp, user_tags: vec!["lent".into()], ..rules() }).await;
+    let amqp = Amqp { vhost: vhost.clone(), ..config().amqp };
+    world.restart(Config { amqp, user_tags: vec!["lent".into()], ..config() }).await;
 
     let again = world.claim().await.unwrap();
     assert!(again.connection_string.expose().ends_with("/%2Fother"));

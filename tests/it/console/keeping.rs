@@ -65,7 +65,7 @@ async fn a_backup_is_taken_verified_and_downloaded_with_an_entry_first() {
     let file = admin.post(&world, &path, &[("reason", "to the safe")]).await;
     assert_eq!((file.status, file.header("content-type")), (200, Some("application/octet-stream")));
     assert!(file.header("content-disposition").unwrap().contains(&name));
-    let stored = std::fs::read(world.settings.backup.dir.join(&name)).unwrap();
+    let stored = std::fs::read(world.settings.data_dir.join("backups").join(&name)).unwrap();
     assert_eq!(file.header("content-length").unwrap().parse::<usize>().unwrap(), stored.len());
     let entry = &world.audited("backup.download").await[0];
     assert_eq!((&entry["object"], &entry["details"]["reason"]), (&name.as_str().into(), &"to the safe".into()));

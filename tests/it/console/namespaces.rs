@@ -115,7 +115,7 @@ async fn a_claim_for_a_test_goes_all_the_way_and_hands_its_password_to_nobody() 
     // Nobody listens there.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let world = World::with(|settings| {
-        (settings.amqp.hostname, settings.amqp.port) = ("127.0.0.1".into(), closed.port());
+        (settings.namespaces.amqp.hostname, settings.namespaces.amqp.port) = ("127.0.0.1".into(), closed.port());
     })
     .await;
     let client = world.client("builds", &["pulse:namespace:taskcluster-*"]).await;

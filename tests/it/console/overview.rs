@@ -59,7 +59,7 @@ async fn everything_is_counted_by_how_it_is() {
     assert_eq!(world.claim(&client, NAMESPACE, "{}").await.status, 200);
     lent(&ask_from(&world, HOST).await);
     assert_eq!(ask_from(&world, "192.0.2.99").await.status, 403);
-    let (broker, vhost) = (&world.broker, &world.settings.amqp.vhost);
+    let (broker, vhost) = (&world.broker, &world.settings.namespaces.amqp.vhost);
     for (name, messages) in [("a", 4001), ("b", 1), ("c", 2)] {
         let name = format!("queue/{NAMESPACE}/{name}");
         broker.put_queue(vhost, Queue { name, messages: Some(messages), ..Queue::default() });
@@ -105,7 +105,7 @@ async fn an_alarm_that_was_acknowledged_stays_and_is_quiet_until_its_condition_e
     assert!(!viewer.get(&world, "/").await.text().contains("There is no backup yet"));
     alarms.forget_ended().await.unwrap();
     assert_eq!(world.audited("alarm.end").await.len(), 1);
-    for backup in std::fs::read_dir(&world.settings.backup.dir).unwrap() {
+    for backup in std::fs::read_dir(world.settings.data_dir.join("backups")).unwrap() {
         std::fs::remove_file(backup.unwrap().path()).unwrap();
     }
     has(&viewer.get(&world, "/").await, &["li class=\"warning\"", "There is no backup yet"]);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use keylender::app::settings::TrustProxy;
 use keylender::base::{OperatorName, Secret};
 use keylender::domain::auth::Caller;
 use keylender::domain::operators::Role;
+use keylender::web::peer::TrustProxy;
 
 use super::browser::{Browser, form};
 use crate::wire::Ask;

@@ -21,7 +21,7 @@ pub async fn world() -> (World, String) {
     let claimed = world.claim(&client, NAMESPACE, "{}").await.json();
     let url = claimed["connectionString"].as_str().unwrap().to_owned();
     let password = Secret::new(url.split([':', '@']).nth(2).unwrap());
-    let (broker, vhost) = (&world.broker, world.settings.amqp.vhost.clone());
+    let (broker, vhost) = (&world.broker, world.settings.namespaces.amqp.vhost.clone());
     let connection = broker.connect("taskcluster-foo-1", &password, &vhost, BEGIN).unwrap();
     for (name, messages) in [(QUEUE, 12), ("somebody-elses", 3)] {
         let (messages, consumers) = (Some(messages), Some(2));
@@ -39,7 +39,7 @@ pub async fn world() -> (World, String) {
 
 fn bind(world: &World, source: &str, destination: Destination, routing_key: &str) {
     let binding = Binding { source: source.into(), destination, routing_key: routing_key.into() };
-    world.broker.bind(&world.settings.amqp.vhost, binding);
+    world.broker.bind(&world.settings.namespaces.amqp.vhost, binding);
 }
 
 #[tokio::test]
@@ -130,18 +130,21 @@ async fn a_queue_is_shown_exempted_purged_and_deleted_by_hand() {
 
     has(&admin.get(&world, &format!("{home}/purge")).await, &["12 are in it now", "keylender queue purge"]);
     assert_eq!(admin.post(&world, &format!("{home}/purge"), &[("reason", "poisoned")]).await.status, 303);
-    assert_eq!(world.broker.queue(&world.settings.amqp.vhost, QUEUE).await.unwrap().unwrap().messages, Some(1));
+    assert_eq!(
+        world.broker.queue(&world.settings.namespaces.amqp.vhost, QUEUE).await.unwrap().unwrap().messages,
+        Some(1)
+    );
     assert_eq!(world.audited("queue.purge").await.pop().unwrap()["details"]["messages"], 12);
 
     let shown = world.operate("GET", &home, None).await;
     assert_eq!((&shown["messages"], shown["counts"].as_array().unwrap().len()), (&json!(1), 3), "{shown}");
     assert_eq!(admin.post(&world, &format!("{home}/delete"), &[("reason", "nobody reads it")]).await.status, 303);
-    assert_eq!(world.broker.queue(&world.settings.amqp.vhost, QUEUE).await.unwrap(), None);
+    assert_eq!(world.broker.queue(&world.settings.namespaces.amqp.vhost, QUEUE).await.unwrap(), None);
     assert_eq!(world.audited("queue.delete").await.pop().unwrap()["details"]["reason"], "nobody reads it");
     assert_eq!(admin.get(&world, &home).await.status, 404);
     let mine = "queue/taskcluster-foo/mine";
     let queue = Queue { name: mine.into(), exclusive: Some(true), ..Queue::default() };
-    world.broker.put_queue(&world.settings.amqp.vhost, queue);
+    world.broker.put_queue(&world.settings.namespaces.amqp.vhost, queue);
     let refused = admin.post(&world, &format!("/queues/{}/delete", segment(mine)), &[("reason", "x")]).await;
     assert_eq!(refused.status, 409, "it belongs to a connection");
     let entry = world.audited("queue.delete").await.pop().unwrap();
@@ -149,13 +152,14 @@ async fn a_queue_is_shown_exempted_purged_and_deleted_by_hand() {
     assert_eq!(world.audited("queue.condemn").await.len(), 3, "each was written down before");
     let other = format!("/queues/{}/delete", segment("somebody-elses"));
     assert_eq!(admin.post(&world, &other, &[("reason", "x")]).await.status, 404, "only what a namespace has");
-    assert!(world.broker.queue(&world.settings.amqp.vhost, "somebody-elses").await.unwrap().is_some());
+    assert!(world.broker.queue(&world.settings.namespaces.amqp.vhost, "somebody-elses").await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn an_exchange_shows_where_it_hands_messages_on_to() {
     let (world, _) = world().await;
-    let (vhost, viewer) = (world.settings.amqp.vhost.clone(), Browser::signed_in(&world, Role::Viewer).await);
+    let (vhost, viewer) =
+        (world.settings.namespaces.amqp.vhost.clone(), Browser::signed_in(&world, Role::Viewer).await);
     let audit = "exchange/taskcluster-foo/audit";
     world.broker.put_exchange(&vhost, Exchange { name: audit.into(), kind: None });
     bind(&world, EXCHANGE, Destination::Exchange(audit.into()), "#");

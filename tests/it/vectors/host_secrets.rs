@@ -63,10 +63,10 @@ fn set(settings: &mut Settings, dns: &DnsServer, id: &str) {
     }
     if id.starts_with("hs-tls") {
         settings.listen.force_ssl = true;
-        settings.listen.trust_proxy = keylender::app::settings::TrustProxy::DirectPeer;
+        settings.listen.trust_proxy = keylender::web::peer::TrustProxy::DirectPeer;
     } else {
         // Our hops are lists; without one no header speaks for anybody, as recorded (hs-http-15).
-        settings.listen.trust_proxy = keylender::app::settings::TrustProxy::Nobody;
+        settings.listen.trust_proxy = keylender::web::peer::TrustProxy::Nobody;
     }
 }
 

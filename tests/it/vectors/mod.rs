@@ -8,8 +8,9 @@ mod pulse_http;
 mod request;
 mod resign;
 
-use keylender::app::settings::{AmqpProtocol, Settings, TrustProxy};
+use keylender::app::settings::Settings;
 use keylender::base::{Clock, Timestamp, VhostName};
+use keylender::web::peer::TrustProxy;
 use serde_json::Value;
 
 use crate::world::World;
@@ -40,8 +41,8 @@ fn text(value: &Value) -> &str {
 async fn recorded_world(change: impl FnOnce(&mut Settings)) -> World {
     World::at(Clock::manual(RECORDED), |settings| {
         settings.namespaces.namespace_prefix = "tcpulse-test-".into();
-        settings.amqp.hostname = "localhost".into();
-        settings.amqp.vhost = VhostName::parse("/test").unwrap();
+        settings.namespaces.amqp.hostname = "localhost".into();
+        settings.namespaces.amqp.vhost = VhostName::parse("/test").unwrap();
         change(settings);
     })
     .await
@@ -51,9 +52,9 @@ async fn recorded_world(change: impl FnOnce(&mut Settings)) -> World {
 async fn recorded_tls_world(change: impl FnOnce(&mut Settings)) -> World {
     World::at(Clock::manual(RECORDED), |settings| {
         settings.namespaces.username_prefix = "tc-prod-".into();
-        settings.amqp.hostname = "pulse.example.org".into();
-        settings.amqp.protocol = AmqpProtocol::Amqps;
-        settings.amqp.port = 5671;
+        settings.namespaces.amqp.hostname = "pulse.example.org".into();
+        settings.namespaces.amqp.protocol = "amqps://".into();
+        settings.namespaces.amqp.port = 5671;
         settings.listen.force_ssl = true;
         settings.listen.trust_proxy = TrustProxy::DirectPeer;
         change(settings);

@@ -1,6 +1,7 @@
 //! Stories about the settings files of packages, ours and the ancestors'.
 
-use super::super::values::gather;
+use super::super::sources::gather;
+use super::super::storage::DATA_DIR;
 use super::*;
 
 /// A settings file of the package that had an appliance for host credentials only.
@@ -41,7 +42,8 @@ fn the_packaged_settings_file_has_every_setting_and_its_defaults() {
         _ => line.to_owned(),
     };
     let all = load_file(&packaged.lines().map(|line| uncommented(line) + "\n").collect::<String>());
-    for (setting, (given, default)) in TABLE.iter().zip(all.effective.iter().zip(&defaults.effective)) {
+    for (setting, (given, default)) in list::all().zip(all.settings.effective.iter().zip(&defaults.settings.effective))
+    {
         assert_eq!(given.value, default.value, "{}", setting.name);
         let line =
             |name: &str| packaged.lines().any(|line| line.trim_start_matches('#').split('=').next() == Some(name));
@@ -58,7 +60,7 @@ fn settings_files_of_the_ancestor_are_understood_as_lines_and_as_flags() {
         lines.warnings
     );
     assert_eq!(lines.warnings[1..], flags.warnings);
-    for (setting, (line, flag)) in TABLE.iter().zip(lines.effective.iter().zip(&flags.effective)) {
+    for (setting, (line, flag)) in list::all().zip(lines.settings.effective.iter().zip(&flags.settings.effective)) {
         if setting.name != "DEBUG" {
             assert_eq!(line.value, flag.value, "{}", setting.name);
         }
@@ -101,6 +103,6 @@ fn instances_of_a_host_keep_their_data_apart() {
         };
         // The files are not there, which is a problem of its own.
         let values = gather(&sources, &mut Report::default());
-        assert_eq!(values.text("DATA_DIR").as_deref(), Some(expected), "{file:?}");
+        assert_eq!(values.text(&DATA_DIR.info).as_deref(), Some(expected), "{file:?}");
     }
 }

@@ -9,9 +9,9 @@ mod trouble;
 use std::time::Duration;
 
 use super::*;
-use crate::base::{AccountName, MailAddress, NamespaceName, Secret, Span, Timestamp};
+use crate::base::{AccountName, MailAddress, NamespaceName, Secret, Span, Timestamp, VhostName};
 use crate::domain::accounts::Accounts;
-use crate::domain::namespaces::{Amqp, Claim, Rules as NamespaceRules};
+use crate::domain::namespaces::{Amqp, Claim, Config as NamespaceConfig};
 use crate::domain::notices::{MailWay, Ways};
 use crate::ports::broker::{Access, Exchange, MemoryBroker, Queue, Topology};
 use crate::ports::spool::Spool;
@@ -60,7 +60,7 @@ impl World {
         let store = Store::memory(clock.clone()).unwrap();
         let broker = MemoryBroker::default();
         let accounts = Accounts::new(store.clone(), broker.handle().users(), None);
-        let rules = NamespaceRules {
+        let config = NamespaceConfig {
             namespace_prefix: "t-".into(),
             username_prefix: "u-".into(),
             user_tags: Vec::new(),
@@ -71,10 +71,8 @@ impl World {
             exchange_prefix: "exchange/".into(),
             amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: vhost() },
         };
-        let namespaces = Namespaces::new(store.clone(), accounts, broker.handle().bus(), rules);
-        let rules = Rules {
-            prefixes: prefixes(),
-            vhost: vhost(),
+        let namespaces = Namespaces::new(store.clone(), accounts, broker.handle().bus(), config);
+        let config = Config {
             alert_threshold: 10,
             delete_threshold: 20,
             connection_max_lifetime: 3 * DAY,
@@ -87,7 +85,7 @@ impl World {
         let spool = Spool::new("unused".into(), MailAddress::parse("lender@example.com").unwrap());
         let notices = Notices::new(store.clone(), Ways { mail: MailWay::Spool(spool), webhook: None });
         let monitor =
-            Monitor::new(store.clone(), broker.handle().bus(), namespaces.clone(), notices, clock.clone(), rules);
+            Monitor::new(store.clone(), broker.handle().bus(), namespaces.clone(), notices, clock.clone(), config);
         Self { clock, store, broker, namespaces, monitor }
     }
 

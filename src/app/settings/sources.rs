@@ -4,114 +4,42 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::file::{self, Entry};
+use super::list;
+use super::log::{DEBUG, LOG_LEVEL};
 use super::nearest::nearest;
 use super::options::{self, OPTIONS};
 use super::problems::{Place, Report};
-use super::setting::{Fallback, Setting};
-use super::table::{self, TABLE};
-use super::{Effective, MASK, Sources, parse};
+use super::setting::{Given, Info, Values};
 use crate::base::Secret;
 
-/// What a regex gives a meaning; escaped when a prefix becomes part of one.
-const REGEX_SPECIAL: &str = r"\.^$*+?()[]{}|";
+/// The settings file that is read when none is named and it exists.
+pub const USUAL_FILE: &str = "/etc/keylender.conf";
 
-/// One text for each setting that was given. Any of them may be a secret, so all are kept as one.
-pub struct Values {
-    given: HashMap<&'static str, Given>,
-    instance: String,
+/// Where settings come from. The default is nowhere: only the defaults of settings count.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// Setting name and value of each flag, as [`flags`](list::flags) names them.
+    pub flags: Vec<(String, String)>,
+    /// Environment variables; all but the names of settings are ignored.
+    pub environment: Vec<(String, String)>,
+    /// The settings file.
+    pub config_file: Option<PathBuf>,
 }
 
-/// The text of a setting, and where it was given.
-pub(super) struct Given {
-    pub text: Secret,
-    pub place: Place,
-    /// The file that the place names, for `NAME_FILE`.
-    read_from: Option<PathBuf>,
-}
-
-impl Values {
-    /// The text that was given, if any.
-    pub(super) fn given(&self, name: &str) -> Option<&Given> {
-        self.given.get(name)
-    }
-
-    /// The text in force, given or by default.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.given(name).map(|given| given.text.expose().to_owned()).or_else(|| self.fallback(name))
-    }
-
-    /// The text of the default.
-    pub(super) fn fallback(&self, name: &str) -> Option<String> {
-        match TABLE.iter().find(|setting| setting.name == name)?.fallback {
-            Fallback::Is(text) => Some(text.to_owned()),
-            Fallback::Follows(_, follow) => Some(follow(self)),
-            Fallback::Nothing => None,
-        }
-    }
-
-    /// What people see of a setting.
-    pub(super) fn effective(&self, setting: &Setting) -> Effective {
-        let given = self.given(setting.name);
-        let value = match given {
-            Some(_) if setting.is_secret() => Some(MASK.to_owned()),
-            _ => self.text(setting.name),
-        };
-        let source = match given {
-            None => "default".to_owned(),
-            Some(Given { place, read_from: Some(path), .. }) => format!("{place}, file {}", path.display()),
-            Some(Given { place, .. }) => place.to_string(),
-        };
-        Effective { name: setting.name, value, source, help: setting.help }
+impl Sources {
+    /// The sources of this process: its flags, its environment, and the file named or else the usual one.
+    pub fn of_this_process(flags: Vec<(String, String)>, config_file: Option<PathBuf>) -> Self {
+        // A file that cannot be looked at is named all the same: reading it reports why.
+        let usual = || Path::new(USUAL_FILE).try_exists().unwrap_or(true).then(|| PathBuf::from(USUAL_FILE));
+        Self { flags, environment: of_this_process(), config_file: config_file.or_else(usual) }
     }
 }
 
-/// Defaults that follow from other settings.
-impl Values {
-    pub(super) fn by_mode(&self, elsewhere: &str, production: &str) -> String {
-        let in_production = self.text("NODE_ENV").as_deref() == Some("production");
-        if in_production { production.to_owned() } else { elsewhere.to_owned() }
-    }
-
-    /// Instances of a host keep apart what their settings files do not.
-    pub(super) fn data_dir(&self) -> String {
-        self.by_mode("./data", &format!("/var/lib/{}", self.instance))
-    }
-
-    pub(super) fn key_file(&self) -> String {
-        format!("{}/key", self.text("DATA_DIR").unwrap_or_default().trim_end_matches('/'))
-    }
-
-    pub(super) fn backup_dir(&self) -> String {
-        format!("{}/backups", self.text("DATA_DIR").unwrap_or_default().trim_end_matches('/'))
-    }
-
-    pub(super) fn syslog_protocol(&self) -> String {
-        if self.given("SYSLOG_HOST").is_some() { "udp".to_owned() } else { "local".to_owned() }
-    }
-
-    /// The broker's host. A URL that is refused says nothing, so that this default is valid whatever was given.
-    pub(super) fn amqp_hostname(&self) -> String {
-        let url = self.text("RABBIT_BASE_URL").and_then(|text| parse::service_url(&text).ok());
-        url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "localhost".to_owned())
-    }
-
-    pub(super) fn own_permission(&self) -> String {
-        let [queue, exchange] = self.prefixes();
-        format!("^({queue}{{{{namespace}}}}/.*|{exchange}{{{{namespace}}}}/.*)")
-    }
-
-    pub(super) fn read_permission(&self) -> String {
-        let [queue, exchange] = self.prefixes();
-        format!("^({queue}{{{{namespace}}}}/.*|{exchange}.*)")
-    }
-
-    /// The prefixes of queues and exchanges, as regexes that match just them.
-    fn prefixes(&self) -> [String; 2] {
-        ["QUEUE_PREFIX", "EXCHANGE_PREFIX"].map(|name| {
-            let escape = |c| REGEX_SPECIAL.contains(c).then_some('\\').into_iter().chain([c]);
-            self.text(name).unwrap_or_default().chars().flat_map(escape).collect()
-        })
-    }
+/// The environment of this process; the one place that reads it. Text that is not UTF-8 keeps U+FFFD in its place,
+/// which is refused where it matters.
+fn of_this_process() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 /// Collects the values of all sources and reads the files of secrets.
@@ -125,7 +53,7 @@ pub(super) fn gather(sources: &Sources, report: &mut Report) -> Values {
         strongest.extend(choose(&entries, report));
     }
     let mut values = Values { given: HashMap::new(), instance: instance(sources.config_file.as_deref()) };
-    for setting in TABLE {
+    for setting in list::all() {
         values.given.extend(strongest.remove(setting.name).and_then(|wanted| {
             let given = wanted.fetch(setting, report);
             (setting.may_be_empty() || !given.text.expose().is_empty()).then_some((setting.name, given))
@@ -145,7 +73,7 @@ fn instance(config_file: Option<&Path>) -> String {
 fn flags(sources: &Sources, report: &mut Report) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (name, text) in &sources.flags {
-        let Some(flag) = table::flags().find(|flag| flag.name == name) else {
+        let Some(flag) = list::flags().find(|flag| flag.name == name) else {
             let message = format!("no flag sets `{name}`; the nearest known setting is `{}`", nearest(name));
             report.problem(&Place::Flag(name.clone()), message);
             continue;
@@ -162,7 +90,7 @@ fn flags(sources: &Sources, report: &mut Report) -> Vec<Entry> {
 }
 
 fn environment(sources: &Sources) -> Vec<Entry> {
-    let known = sources.environment.iter().filter(|(name, _)| table::flags().any(|flag| flag.name == name));
+    let known = sources.environment.iter().filter(|(name, _)| list::flags().any(|flag| flag.name == name));
     let entry = |(name, text): &(String, String)| Entry {
         name: name.clone(),
         text: Secret::new(text),
@@ -191,14 +119,13 @@ struct Wanted {
 fn choose(entries: &[Entry], report: &mut Report) -> HashMap<&'static str, Wanted> {
     let mut chosen: HashMap<&'static str, Wanted> = HashMap::new();
     for Entry { name, text, place } in entries {
-        let of_file = |setting: &Setting| setting.file_name() == Some(name.as_str());
-        let Some(setting) = TABLE.iter().find(|setting| setting.name == name || of_file(setting)) else {
-            match table::has_no_effect(name) {
-                true => report.warning(format!("{place}: `{name}` has no effect in this version")),
-                false => {
-                    let known = nearest(name);
-                    report.problem(place, format!("unknown setting `{name}`; the nearest known one is `{known}`"));
-                }
+        let of_file = |setting: &Info| setting.file_name() == Some(name.as_str());
+        let Some(setting) = list::all().find(|setting| setting.name == name || of_file(setting)) else {
+            if list::has_no_effect(name) {
+                report.warning(format!("{place}: `{name}` has no effect in this version"));
+            } else {
+                let known = nearest(name);
+                report.problem(place, format!("unknown setting `{name}`; the nearest known one is `{known}`"));
             }
             continue;
         };
@@ -225,7 +152,7 @@ impl Wanted {
 
     /// The text itself, from the file where one is named. A file that fails is a problem; its path stands in, so that
     /// nothing else complains of a missing value.
-    fn fetch(self, setting: &Setting, report: &mut Report) -> Given {
+    fn fetch(self, setting: &Info, report: &mut Report) -> Given {
         let Self { text, place, is_file } = self;
         if !is_file || text.expose().is_empty() {
             return Given { text, place, read_from: None };
@@ -241,8 +168,8 @@ impl Wanted {
 
 /// `DEBUG` with any value outweighs `LOG_LEVEL` from any source, as it did in the ancestors.
 fn debug_means_debug(values: &mut Values) {
-    if let Some(debug) = values.given("DEBUG") {
+    if let Some(debug) = values.given(&DEBUG.info) {
         let level = Given { text: Secret::new("debug"), place: debug.place.clone(), read_from: None };
-        values.given.insert("LOG_LEVEL", level);
+        values.given.insert(LOG_LEVEL.info.name, level);
     }
 }
