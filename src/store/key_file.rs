@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::open::fresh_file;
+use super::storage::fresh_file;
 use super::seal::{KEY_LEN, Keys, Master, fresh_master, hex, unhex};
 use crate::base::{Error, Result, Secret};
 

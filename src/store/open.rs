@@ -11,7 +11,7 @@ use redb::backends::InMemoryBackend;
 use super::key_file::KeySource;
 use super::keyring::Shared;
 use super::migrate::{SCHEMA, prepare, schema};
-use super::storage::Storage;
+use super::storage::{Storage, fresh_file};
 use super::writer::Writer;
 use super::{Store, fault};
 use crate::base::{Clock, Error, Result};
@@ -91,13 +91,4 @@ fn keep_snapshot(path: &Path, schema: u64) -> std::io::Result<()> {
 pub(super) fn cannot_open(path: &Path, error: std::io::Error) -> Error {
     let cause = format!("{}: {error}", path.display());
     fault("opening the store", redb::Error::Io(error)).because(cause)
-}
-
-/// A new file that only we may read, instead of whatever lay there: that could have another mode.
-pub(super) fn fresh_file(path: &Path) -> std::io::Result<fs::File> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }

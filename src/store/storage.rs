@@ -1,9 +1,10 @@
 //! What the database lies on, and how it comes back after an error: redb writes nothing more on storage that failed
 //! once, so the same storage is then opened anew.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{Error as IoError, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -188,4 +189,13 @@ impl StorageBackend for Pages {
     fn write(&self, offset: u64, data: &[u8]) -> std::result::Result<(), IoError> {
         self.0.write_all_at(data, offset)
     }
+}
+
+/// A new file that only we may read, instead of whatever lay there: that could have another mode.
+pub(super) fn fresh_file(path: &Path) -> std::io::Result<File> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }

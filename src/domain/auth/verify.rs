@@ -90,7 +90,7 @@ fn by_header(
     let header = Header::parse(text)?;
     let ext = header.ext.map(Ext::decode).transpose()?.unwrap_or_default();
     let signer = Signer::load(header.id, &ext, lookup, now)?;
-    signer.check(header.mac, &mac::header_text(&header, target))?;
+    signer.check(header.mac, &header.signed_text(target))?;
     if !is_fresh(header.ts, now) {
         return Err(Refusal::new("Unauthorized: Stale timestamp").into());
     }

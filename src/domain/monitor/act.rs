@@ -1,16 +1,14 @@
 //! Carrying out a verdict, step by step. A step that fails is counted and the next one is taken.
 
-use std::fmt;
-
 use futures_util::StreamExt;
 
 use super::brake::Cause;
 use super::judge::{Finding, Remembered, Verdict, is_still_over};
 use super::managed::{Managed, ManagedConnection, Sort};
 use super::memory::{QUEUES, RULES, TOLD};
+use super::pass::{Look, Report};
 use super::plan::{Object, Step, What};
 use super::rules::RULES_MAX;
-use super::sweep::Look;
 use super::{LOOP, Monitor, words};
 use crate::base::audit::{Actor, Note, Outcome};
 use crate::base::{Error, NamespaceName, Result};
@@ -20,31 +18,6 @@ use crate::store::WriteTx;
 const CHUNK: usize = 500;
 /// Destructive steps side by side: the broker gains nothing beyond eight (rabbitmq.md 3).
 const WORKERS: usize = 8;
-
-/// What one pass did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Steps that a pass without `MOCK_MAINTENANCE` would have taken.
-    pub planned: usize,
-    /// Notices posted.
-    pub told: usize,
-    /// Queues deleted.
-    pub deleted_queues: usize,
-    /// Exchanges deleted.
-    pub deleted_exchanges: usize,
-    /// Connections closed.
-    pub closed: usize,
-    /// Destructive steps that were no longer needed when it came to them.
-    pub spared: usize,
-    /// Destructive steps that the brake held back.
-    pub held: usize,
-    /// Steps that failed; the next pass judges anew.
-    pub failed: usize,
-    /// Why the brake is on; empty when it is not.
-    pub brake: Vec<Cause>,
-    /// Whether it only planned.
-    pub mock: bool,
-}
 
 /// How a destructive step ended.
 enum Done {
@@ -276,24 +249,5 @@ fn note(outcome: Result<()>, told: usize, report: &mut Report) {
             tracing::warn!("could not write down what the monitor found: {}", error.chain());
             report.failed += told.max(1);
         }
-    }
-}
-
-/// What it did in a line; empty when that was nothing.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = [
-            (self.planned, "steps were planned only"),
-            (self.told, "notices were posted"),
-            (self.deleted_queues, "queues were deleted"),
-            (self.deleted_exchanges, "exchanges were deleted"),
-            (self.closed, "connections were closed"),
-            (self.spared, "things were spared"),
-            (self.held, "steps were held back"),
-            (self.failed, "steps failed"),
-        ];
-        let counted = counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-        let brake = self.brake.iter().map(|cause| format!("the brake is on: {}", cause.why));
-        f.write_str(&counted.chain(brake).collect::<Vec<_>>().join(", "))
     }
 }

@@ -4,20 +4,19 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 
-use super::act::Report;
 use super::brake::{self, Brake, Cause, Pass, Readings};
 use super::forecast::Samples;
 use super::judge::{Sight, Verdict, judge};
 use super::load::Loads;
-use super::memory::{self, BRAKE, GROWING, Memory, ONLY, PASS};
+use super::memory::{self, BRAKE, GROWING, ONLY, PASS};
+use super::pass::{Look, Report};
 use super::plan::{Plan, What};
 use super::rules::RuleBook;
 use super::{LOOP, Monitor, Sort};
 use crate::base::audit::{Actor, Note};
-use crate::base::{NamespaceName, Result, Timestamp};
-use crate::domain::namespaces::MonitoredNamespace;
+use crate::base::Result;
 use crate::domain::notices::Notice;
-use crate::ports::broker::{Connection, Exchange, Queue};
+use crate::ports::broker::Queue;
 use crate::store::WriteTx;
 
 /// Queues asked for one by one in a pass, because a rule is about what lists do not tell. The next pass goes on with
@@ -34,22 +33,6 @@ const SAMPLED_MAX: usize = 50_000;
 
 /// Queues whose counts outlive a restart: with 15 counts of each some 60 kB, written along with the pass.
 const GROWING_MAX: usize = 100;
-
-/// All that a pass looks at.
-pub(super) struct Look {
-    /// When it began.
-    pub now: Timestamp,
-    /// By name.
-    pub namespaces: HashMap<NamespaceName, MonitoredNamespace>,
-    /// What was remembered.
-    pub memory: Memory,
-    book: RuleBook,
-    queues: Vec<Queue>,
-    exchanges: Vec<Exchange>,
-    connections: Vec<Connection>,
-    readings: Readings,
-    elapsed: std::time::Duration,
-}
 
 impl Monitor {
     /// What a pass would do now. Changes nothing.

@@ -62,8 +62,19 @@ impl<'a> Header<'a> {
     /// The text of this header signed with `key`; whatever stands in `mac` is replaced. The values must consist of
     /// value characters, which ids, base64 and numbers always do (vector group `hawk_header`).
     pub fn signed(&self, key: &Secret, target: &Target<'_>) -> String {
-        let mac = mac::sign(key, &mac::header_text(self, target));
+        let mac = mac::sign(key, &self.signed_text(target));
         Header { mac: &mac, ..*self }.to_string()
+    }
+
+    /// The text that `mac` signs. It covers every attribute but `id` and `mac`.
+    pub fn signed_text(&self, target: &Target<'_>) -> String {
+        let mut text = mac::normalized("hawk.1.header", self.ts, self.nonce, target);
+        let app = self.app.map(|app| [app, self.dlg.unwrap_or("")]);
+        for line in [self.hash.unwrap_or(""), self.ext.unwrap_or("")].into_iter().chain(app.into_iter().flatten()) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
     }
 }
 

@@ -7,7 +7,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::header::Header;
 use super::host;
 use crate::base::{Error, Result, Secret};
 
@@ -46,17 +45,6 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The text that the `mac` of a header signs. It covers every attribute but `id` and `mac`.
-pub fn header_text(header: &Header<'_>, target: &Target<'_>) -> String {
-    let mut text = normalized("hawk.1.header", header.ts, header.nonce, target);
-    let app = header.app.map(|app| [app, header.dlg.unwrap_or("")]);
-    for line in [header.hash.unwrap_or(""), header.ext.unwrap_or("")].into_iter().chain(app.into_iter().flatten()) {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
-}
-
 /// The text that a bewit signs: always for the method GET, without nonce and hash (taskcluster.md 1.6).
 pub fn bewit_text(exp: i64, ext: &str, target: &Target<'_>) -> String {
     let mut text = normalized("hawk.1.bewit", &exp.to_string(), "", &Target { method: "GET", ..*target });
@@ -67,7 +55,7 @@ pub fn bewit_text(exp: i64, ext: &str, target: &Target<'_>) -> String {
 }
 
 /// The lines that both kinds of signature begin with.
-fn normalized(kind: &str, ts: &str, nonce: &str, target: &Target<'_>) -> String {
+pub(super) fn normalized(kind: &str, ts: &str, nonce: &str, target: &Target<'_>) -> String {
     format!(
         "{kind}\n{ts}\n{nonce}\n{}\n{}\n{}\n{}\n",
         target.method.to_ascii_uppercase(),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::{Checked, Label, label_of};
 use crate::base::{Error, Result};
 use crate::store::Store;
-use crate::store::open::fresh_file;
+use crate::store::storage::fresh_file;
 
 /// What names of backups begin and end with. Between is the moment, so that the order of names is that of time.
 const PREFIX: &str = "keylender-";

@@ -13,8 +13,8 @@ use super::{Checked, Contents, key_of, label_of, open, other_key, walk};
 use crate::base::{Clock, Error, Result, Timestamp};
 use crate::store::key_file::KeySource;
 use crate::store::migrate::{Meta, read_meta};
-use crate::store::open::{FILE_NAME, cannot_open, fresh_file};
-use crate::store::storage::builder;
+use crate::store::open::{FILE_NAME, cannot_open};
+use crate::store::storage::{builder, fresh_file};
 use crate::store::tx::definition;
 use crate::store::{AUDIT, Store, fault};
 

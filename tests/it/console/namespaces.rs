@@ -160,7 +160,11 @@ async fn the_receipt_of_a_change_is_there_however_much_was_written_meanwhile() {
     // The claim is written before the login over AMQP that this one lets wait.
     let busy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = busy.local_addr().unwrap().port();
-    let world = World::with(|settings| (settings.amqp.hostname, settings.amqp.port) = ("127.0.0.1".into(), port)).await;
+    let world = World::with(|settings| {
+        let amqp = &mut settings.namespaces.amqp;
+        (amqp.hostname, amqp.port) = ("127.0.0.1".into(), port);
+    })
+    .await;
     let admin = Browser::signed_in(&world, Role::Admin).await;
     let others = async {
         let (login, _) = busy.accept().await.unwrap();

@@ -50,7 +50,7 @@ impl Clients {
             Some(certificate) => derive_token(token, &certificate.seed),
             None => token.clone(),
         };
-        if mac::sign(&key(recorded), &mac::header_text(&header, &signed)) != header.mac {
+        if mac::sign(&key(recorded), &header.signed_text(&signed)) != header.mac {
             return ask.clone();
         }
         let certified = certificate.clone().map(|mut certificate| {

@@ -1,0 +1,72 @@
+//! What a pass looks at, and what it did.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::brake::{Cause, Readings};
+use super::memory::Memory;
+use super::rules::RuleBook;
+use crate::base::{NamespaceName, Timestamp};
+use crate::domain::namespaces::MonitoredNamespace;
+use crate::ports::broker::{Connection, Exchange, Queue};
+
+/// All that a pass looks at.
+pub(super) struct Look {
+    /// When it began.
+    pub now: Timestamp,
+    /// By name.
+    pub namespaces: HashMap<NamespaceName, MonitoredNamespace>,
+    /// What was remembered.
+    pub memory: Memory,
+    pub book: RuleBook,
+    pub queues: Vec<Queue>,
+    pub exchanges: Vec<Exchange>,
+    pub connections: Vec<Connection>,
+    pub readings: Readings,
+    pub elapsed: Duration,
+}
+
+/// What one pass did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Steps that a pass without `MOCK_MAINTENANCE` would have taken.
+    pub planned: usize,
+    /// Notices posted.
+    pub told: usize,
+    /// Queues deleted.
+    pub deleted_queues: usize,
+    /// Exchanges deleted.
+    pub deleted_exchanges: usize,
+    /// Connections closed.
+    pub closed: usize,
+    /// Destructive steps that were no longer needed when it came to them.
+    pub spared: usize,
+    /// Destructive steps that the brake held back.
+    pub held: usize,
+    /// Steps that failed; the next pass judges anew.
+    pub failed: usize,
+    /// Why the brake is on; empty when it is not.
+    pub brake: Vec<Cause>,
+    /// Whether it only planned.
+    pub mock: bool,
+}
+
+/// What it did in a line; empty when that was nothing.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = [
+            (self.planned, "steps were planned only"),
+            (self.told, "notices were posted"),
+            (self.deleted_queues, "queues were deleted"),
+            (self.deleted_exchanges, "exchanges were deleted"),
+            (self.closed, "connections were closed"),
+            (self.spared, "things were spared"),
+            (self.held, "steps were held back"),
+            (self.failed, "steps failed"),
+        ];
+        let counted = counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let brake = self.brake.iter().map(|cause| format!("the brake is on: {}", cause.why));
+        f.write_str(&counted.chain(brake).collect::<Vec<_>>().join(", "))
+    }
+}
