@@ -257,7 +257,7 @@ impl Backups {
         &self,
         work: impl FnOnce(&Store, &Config) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (store, rules) = (self.store.clone(), self.config.clone());
+        let (store, config) = (self.store.clone(), self.config.clone());
         let worked = tokio::task::spawn_blocking(move || work(&store, &config)).await;
         worked.map_err(|e| Error::internal("working on a backup", e))?
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::storage::fresh_file;
 use super::seal::{KEY_LEN, Keys, Master, fresh_master, hex, unhex};
+use super::storage::fresh_file;
 use crate::base::{Error, Result, Secret};
 
 /// Where the master key comes from.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use keylender::base::{AccountName, Clock, NamespaceName, Secret, Span, Timestamp, VhostName};
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
-use keylender::domain::namespaces::{Amqp, Claim, Namespaces, Config, When};
+use keylender::domain::namespaces::{Amqp, Claim, Config, Namespaces, When};
 use keylender::ports::broker::{Access, Handle, Login, MemoryBroker, Queue, Topology, UserWish, Users};
 use keylender::store::Store;
 

@@ -9,7 +9,7 @@ use crate::source::{Source, words};
 /// The page that shows where everything is.
 const MAP: &str = "docs/architecture.md";
 /// The list of settings, and the part of it that this version does not use.
-const SETTINGS: (&str, &str) = ("src/app/settings/table.rs", "const LATER");
+const SETTINGS: (&str, &str) = ("src/app/settings/list.rs", "const LATER");
 /// Where the figures of the metrics have their names.
 const FIGURES: &str = "src/web/metrics/mod.rs";
 /// Hosts of package registries, in halves: their names stand nowhere, so that a mirror needs no patch.

@@ -152,7 +152,7 @@ pub const ALL: &[Planted] = &[
     ),
     planted(
         "names in documents",
-        &[("README.md", "`SMTP_URL`"), ("src/app/settings/table.rs", "const LATER: &[&str] = &[\n\"SMTP_URL\"];")],
+        &[("README.md", "`SMTP_URL`"), ("src/app/settings/list.rs", "const LATER: &[&str] = &[\n\"SMTP_URL\"];")],
         &[],
     ),
     planted(

@@ -148,7 +148,8 @@ impl Monitor {
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
         let bus = self.bus.get()?;
-        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, bus.purge_queue(self.namespaces.vhost(), name)).await
+        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, bus.purge_queue(self.namespaces.vhost(), name))
+            .await
     }
 
     /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
@@ -157,7 +158,8 @@ impl Monitor {
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
         let bus = self.bus.get()?;
-        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, bus.delete_queue(self.namespaces.vhost(), name)).await
+        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, bus.delete_queue(self.namespaces.vhost(), name))
+            .await
     }
 
     /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
