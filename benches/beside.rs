@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use broker::StandIn;
 use common::{Row, Target, alternate};
 use keylender::base::Secret;
 use load::load;
@@ -43,7 +44,7 @@ const PASSWORD: &str = "correct horse battery staple";
 struct Side {
     program: PathBuf,
     dir: TempDir,
-    broker: SocketAddr,
+    broker: StandIn,
     running: Program,
     token: Secret,
     cookie: String,
@@ -84,9 +85,9 @@ fn namespace(number: usize) -> String {
 
 impl Side {
     /// Starts it and fills its store as clients do.
-    fn start(program: &Path, broker: SocketAddr) -> Self {
+    fn start(program: &Path, broker: StandIn) -> Self {
         let dir = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-        let running = serve(program, dir.path(), broker);
+        let running = serve(program, dir.path(), broker.address);
         let (token, cookie) = (Secret::new(""), String::new());
         let mut side = Self { program: program.into(), dir, broker, running, token, cookie, signed: 0 };
         let made = side.run(&["client", "create", load::CLIENT, "--scope", "pulse:namespace:*", "--json"], "");
@@ -97,6 +98,7 @@ impl Side {
         for _ in 0..10 {
             side.claims(CONNECTIONS, MANY / 10);
         }
+        side.broker.is_filled.store(true, Ordering::Relaxed);
         side.run(&["loop", "run", "monitor"], "");
         side
     }
@@ -114,8 +116,11 @@ impl Side {
 
     fn sign_in(&self) -> String {
         let form = format!("name=ada&password={}", PASSWORD.replace(' ', "+"));
-        let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded";
-        let request = format!("{head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{form}", form.len());
+        let request = format!(
+            "POST /login HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
         let mut stream = TcpStream::connect(self.running.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -166,7 +171,7 @@ impl Side {
     /// The program started anew.
     fn restart(self) -> (Program, TempDir) {
         drop(self.running);
-        (serve(&self.program, self.dir.path(), self.broker), self.dir)
+        (serve(&self.program, self.dir.path(), self.broker.address), self.dir)
     }
 }
 
