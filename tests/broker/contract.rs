@@ -1,6 +1,7 @@
 //! What every implementation of `Broker` promises. It needs no node itself, so that hermetic tests can include it.
 
 mod grants;
+mod resources;
 mod topology;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use keylender::ports::broker::{
 };
 
 pub use grants::*;
+pub use resources::*;
 pub use topology::*;
 
 /// The world around a broker: what other people do with it.
@@ -66,6 +68,10 @@ macro_rules! contract {
             topic_permissions_hold_for_their_exchange_until_all_are_taken_away
             topic_permissions_need_user_and_vhost
             a_user_has_exactly_the_limits_that_were_put
+            what_is_declared_is_told_exactly_until_it_is_removed
+            what_is_there_otherwise_is_a_conflict_and_what_has_a_key_is_replaced
+            what_is_the_brokers_own_is_left_out_and_refused
+            a_vhost_comes_and_goes_with_all_that_is_in_it
             names_that_no_url_can_hold_are_refused
             the_brokers_own_exchanges_stay
             unknown_things_are_no_failures

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cluster::Cluster;
 use super::connections::Connections;
 use super::identity::Identity;
+use super::resources::Resources;
 use super::topology::Topology;
 use super::users::Users;
 use crate::base::{Error, Result};
@@ -16,9 +17,9 @@ use crate::base::{Error, Result};
 /// the call needs. `Invalid` for a name or pattern it does not take.
 ///
 /// Only what puts the appliance together holds all of it: others get one side of it, as a [`Handle`].
-pub trait Broker: Bus + Cluster + Identity + Users {}
+pub trait Broker: Bus + Cluster + Identity + Resources + Users {}
 
-impl<B: Bus + Cluster + Identity + Users> Broker for B {}
+impl<B: Bus + Cluster + Identity + Resources + Users> Broker for B {}
 
 /// What lives on the message bus: what whoever looks after it may see and take away.
 pub trait Bus: Connections + Topology {}

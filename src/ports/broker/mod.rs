@@ -12,6 +12,7 @@ mod memory;
 mod metrics;
 mod names;
 mod password;
+mod resources;
 mod topology;
 mod users;
 mod versions;
@@ -24,6 +25,9 @@ pub use management::{ManagementBroker, ManagementSettings};
 pub use memory::MemoryBroker;
 pub use metrics::Calls;
 pub use password::PasswordHash;
+pub use resources::{
+    Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Limit, Policy, Resource, Resources,
+};
 pub use topology::{Binding, Destination, Exchange, Queue, Topology};
 pub use users::{Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users};
 pub use versions::Support;

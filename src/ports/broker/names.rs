@@ -17,3 +17,15 @@ pub(super) fn require_deletable_exchange(name: &str) -> Result<()> {
     }
     require_reachable(name)
 }
+
+/// The same for the name of something that we declare. Carriage returns and line feeds are lost when it is declared, so that it
+/// would come back under another name.
+pub(super) fn require_declarable(name: &str) -> Result<()> {
+    if name.contains(['\r', '\n']) {
+        return Err(Error::invalid("the broker drops line ends from names"));
+    }
+    if name.starts_with("amq.") {
+        return Err(Error::forbidden("names that begin with amq. belong to the broker"));
+    }
+    require_reachable(name)
+}

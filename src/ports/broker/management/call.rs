@@ -80,6 +80,11 @@ impl Call {
         Ok(Self { body: Some(body), ..Self::new(Method::PUT, path) })
     }
 
+    /// Adds something that has no name. Once more changes nothing.
+    pub(super) fn post(path: String, body: &impl serde::Serialize) -> Result<Self> {
+        Ok(Self { method: Method::POST, ..Self::put(path, body)? })
+    }
+
     pub(super) fn delete(path: String) -> Self {
         Self::new(Method::DELETE, path)
     }

@@ -63,6 +63,11 @@ pub(super) fn not_a_broker(body: &[u8]) -> Error {
     )
 }
 
+/// A list of which a part is missing.
+pub(super) fn half_told() -> Error {
+    unavailable("the broker cannot tell all that is declared", "a node of its cluster does not run")
+}
+
 /// The broker has no vhost of that name, or no user.
 pub(super) fn unknown(what: &str) -> Error {
     Error::not_found(format!("the broker has no such {what}"))
@@ -77,6 +82,12 @@ pub(super) fn too_old(what: &str, since: &str) -> Error {
 pub(super) fn refused(answer: &Answer) -> Error {
     let cause = format!("the broker's reason: {}", versions::reason(&answer.body));
     Error::invalid("the broker refuses this").because(cause)
+}
+
+/// A 400 to the declaration of something that is there.
+pub(super) fn declared_otherwise(answer: &Answer) -> Error {
+    let cause = format!("the broker's reason: {}", versions::reason(&answer.body));
+    Error::conflict("the broker has this otherwise").because(cause)
 }
 
 /// A 400 to a deletion: the thing is in a state that does not allow it, such as a queue of one connection only.

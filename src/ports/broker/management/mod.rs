@@ -7,6 +7,7 @@ mod credentials;
 mod errors;
 mod http;
 mod identity;
+mod resources;
 mod topology;
 mod users;
 mod wire;

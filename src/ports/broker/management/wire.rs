@@ -34,7 +34,7 @@ pub(super) fn parse_rows<R: DeserializeOwned, T: From<R>>(path: &str, body: &[u8
 }
 
 /// A body as text. A name that is not UTF-8 loses the bytes that are not, and does not fail the list.
-fn text(body: &[u8]) -> Cow<'_, str> {
+pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(body)
 }
 

@@ -6,6 +6,7 @@
 mod cluster;
 mod connections;
 mod identity;
+mod resources;
 mod topology;
 mod users;
 
@@ -20,6 +21,7 @@ use crate::ports::broker::handle::{Broker, Handle};
 use crate::ports::broker::identity::Credentials;
 use crate::ports::broker::metrics::Calls;
 use crate::ports::broker::password::PasswordHash;
+use crate::ports::broker::resources::{Key, Resource};
 use crate::ports::broker::topology::{Binding, Exchange, Queue};
 use crate::ports::broker::users::{Access, Limits, Login, TopicAccess};
 
@@ -46,6 +48,8 @@ struct State {
     queues: BTreeMap<(String, String), Queue>,
     exchanges: BTreeMap<(String, String), Exchange>,
     bindings: BTreeSet<(String, Binding)>,
+    /// What was declared by [`Resources`](crate::ports::broker::Resources), by vhost.
+    declared: BTreeMap<(String, Key), Resource>,
     connections: BTreeMap<String, Connection>,
     closed: Vec<(String, String)>,
     alarms: Vec<Alarm>,
@@ -85,6 +89,7 @@ impl Default for State {
             queues: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             bindings: BTreeSet::new(),
+            declared: BTreeMap::new(),
             connections: BTreeMap::new(),
             closed: Vec::new(),
             alarms: Vec::new(),
@@ -145,11 +150,6 @@ impl State {
         self.require_vhost(vhost)?;
         self.permissions.insert((vhost.to_string(), user.to_string()), access.clone());
         Ok(())
-    }
-
-    /// Takes away the bindings of something that is gone.
-    fn unbind(&mut self, vhost: &VhostName, is_meant: impl Fn(&Binding) -> bool) {
-        self.bindings.retain(|(place, binding)| place != vhost.as_str() || !is_meant(binding));
     }
 
     fn close(&mut self, reason: &str, is_meant: impl Fn(&Connection) -> bool) -> usize {

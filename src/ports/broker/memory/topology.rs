@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use super::MemoryBroker;
 use crate::base::{Error, Result, VhostName};
 use crate::ports::broker::names::{require_deletable_exchange, require_reachable};
-use crate::ports::broker::topology::{Binding, Destination, Exchange, Queue, Topology};
+use crate::ports::broker::resources::Key;
+use crate::ports::broker::topology::{Binding, Exchange, Queue, Topology};
 
 #[async_trait]
 impl Topology for MemoryBroker {
@@ -39,7 +40,7 @@ impl Topology for MemoryBroker {
             match state.queues.get(&key).and_then(|queue| queue.exclusive) {
                 Some(true) => Err(Error::conflict("the broker does not let this be deleted")),
                 _ => {
-                    state.unbind(vhost, |binding| matches!(&binding.destination, Destination::Queue(to) if to == name));
+                    state.forget(vhost, &Key::Queue(name.to_owned()));
                     Ok(state.queues.remove(&key).is_some())
                 }
             }
@@ -74,10 +75,7 @@ impl Topology for MemoryBroker {
     async fn delete_exchange(&self, vhost: &VhostName, name: &str) -> Result<bool> {
         require_deletable_exchange(name)?;
         self.request(format!("DELETE exchange {vhost} {name}"), |state| {
-            let is_its = |binding: &Binding| {
-                binding.source == name || matches!(&binding.destination, Destination::Exchange(to) if to == name)
-            };
-            state.unbind(vhost, is_its);
+            state.forget(vhost, &Key::Exchange(name.to_owned()));
             Ok(state.exchanges.remove(&(vhost.to_string(), name.to_owned())).is_some())
         })
     }
