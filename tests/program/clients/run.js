@@ -34,7 +34,7 @@ process.noDeprecation = true; // the 2018 packages are full of `new Buffer`
 const permanent = {clientId: CLIENT_ID, accessToken: ACCESS_TOKEN};
 
 async function loadPackage() {
-  const home = path.join(__dirname, '..', '..', 'target', 'clients', 'package.json');
+  const home = path.join(__dirname, '..', '..', '..', 'target', 'clients', 'package.json');
   const file = createRequire(home).resolve(alias);
   return (await import(pathToFileURL(file))).default;
 }
