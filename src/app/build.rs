@@ -82,7 +82,7 @@ impl Appliance {
             tasks: Default::default(),
             stop: Default::default(),
             streams: crate::web::console::places(),
-            list_cache: Default::default(),
+            first_page: Default::default(),
         });
         let router = crate::web::router(app.clone());
         Ok(Self { domain, app, router })

@@ -1,15 +1,14 @@
 //! What handlers work with: the domain, and the few settings that are about HTTP.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::api::BodyBudget;
-use super::api::pulse::ListCache;
+use super::api::{BodyBudget, Reply};
 use super::metrics::Meters;
 use super::peer::{Peer, TrustProxy};
 use super::per_address::{AddressPermit, PerAddress};
@@ -61,8 +60,9 @@ pub struct State {
     pub stop: CancellationToken,
     /// Places of the streams that keep pages fresh.
     pub streams: Arc<Semaphore>,
-    /// The public list of namespaces in its wire form.
-    pub list_cache: ListCache,
+    /// The first page of the public list of namespaces in its wire form, as of one version of the table: everybody asks
+    /// for this one.
+    pub first_page: Mutex<Option<(u64, Reply)>>,
 }
 
 /// How many requests may be in hand: of each address, and of all.

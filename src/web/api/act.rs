@@ -4,6 +4,7 @@ use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::call::PLAN;
 use super::clients::{endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{Error, Reason, Result};
@@ -16,8 +17,6 @@ const QUERY: &[QueryParameter] = &[
     QueryParameter { name: PLAN, pattern: "/^[01]$/", matches: |text| matches!(text, "0" | "1") },
     QueryParameter { name: REASON, pattern: "/./", matches: |text| !text.trim().is_empty() },
 ];
-/// With `1`, nothing is changed: the answer is what would be.
-pub(super) const PLAN: &str = "plan";
 /// Why, where the body does not say so.
 const REASON: &str = "reason";
 

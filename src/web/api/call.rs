@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::body::{self, ReadBody, Unreadable};
-use super::{Endpoint, Reply, act};
+use super::{Endpoint, Reply};
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::domain::auth::scopes::RequiredScope;
 use crate::domain::auth::{Caller, Presented};
@@ -23,6 +23,9 @@ use crate::web::layers::Origin;
 use crate::web::page;
 use crate::web::peer::signed_authority;
 use crate::web::state::App;
+
+/// Parameter of the query of actions: with `1`, nothing is changed, and the answer is what would be.
+pub(super) const PLAN: &str = "plan";
 
 /// The decoded arguments of a route, by name.
 pub type Params = BTreeMap<String, String>;
@@ -106,7 +109,7 @@ where
         let argument = arguments(&app, &params).map_err(|error| bad_argument(error, &params))?;
         let query = checked_query(&endpoint, parts.uri.query().unwrap_or_default())?;
         // A plan needs no reason.
-        if !query.iter().any(|(name, value)| name == act::PLAN && value == "1") {
+        if !query.iter().any(|(name, value)| name == PLAN && value == "1") {
             check_input(&endpoint, &parts.headers, &body)?;
         }
         let payload = body.payload.clone();

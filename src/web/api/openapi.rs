@@ -11,7 +11,7 @@ use url::Url;
 use super::call::ErrorBody;
 use super::commands;
 use super::reply::Reply;
-use super::{Endpoint, Routes, act, host_secrets, own, pulse, shapes};
+use super::{Endpoint, Routes, call, host_secrets, own, pulse, shapes};
 use crate::web::page;
 use crate::web::state::App;
 
@@ -151,7 +151,7 @@ impl Writer<'_> {
         if let Some(input) = endpoint.input {
             let input = self.name(format!("{id}Input"), shapes::read(input).into());
             // A plan needs none.
-            let is_required = endpoint.query.iter().all(|parameter| parameter.name != act::PLAN);
+            let is_required = endpoint.query.iter().all(|parameter| parameter.name != call::PLAN);
             operation["requestBody"] = json!({ "required": is_required, "content": content(input) });
         }
         self.insert(path, endpoint.method_name(), operation);

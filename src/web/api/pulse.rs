@@ -1,6 +1,6 @@
 //! The pulse API: ping, list, get and claim namespaces (taskcluster.md 6.2; vector group `pulse_http`).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use axum::routing::MethodFilter;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -105,14 +105,10 @@ struct List {
     continuation_token: Option<String>,
 }
 
-/// The first page in its wire form, as of one version of the table: everybody asks for this one.
-#[derive(Default)]
-pub struct ListCache(Mutex<Option<(u64, Reply)>>);
-
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let is_plain = call.query("limit").is_none() && call.query("continuationToken").is_none();
     let version = app.namespaces.version();
-    let cached = || app.list_cache.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let cached = || app.first_page.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, reply)) = cached().as_ref().filter(|(of, _)| is_plain && *of == version) {
         return Ok(reply.clone());
     }

@@ -3,18 +3,18 @@
 mod kit;
 mod pages;
 
+pub use kit::admit::{Access, Route};
 pub use kit::live::{STREAMS_MAX, places};
-pub use kit::routes::{Access, Route};
 
 use super::Router;
 use super::state::App;
 use crate::domain::actions;
 use crate::domain::auth::scopes;
+use kit::live;
 use kit::routes::Routes;
-use kit::{live, theme};
 use pages::{
     access, account, alarms, api, audit, backups, broker, clients, exchange, history, hosts, leases, login, loops,
-    namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, traffic,
+    namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme, traffic,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 
+use super::address::{ENTRY, address};
 use super::session::{self, Session};
 use super::text::{TimeTag, Untrusted};
 use super::theme::Theme;
@@ -52,9 +53,6 @@ const PLACES: &[(&str, &[Listed])] = &[
         ],
     ),
 ];
-
-/// Name of the query parameter that says which audit entry was just made.
-pub const ENTRY: &str = "entry";
 
 /// What every page has around it.
 pub struct Frame {
@@ -177,7 +175,7 @@ fn who(session: &Session) -> Who {
         operator: session.operator.to_string(),
         role: session.role.name(),
         form_token: session.form_token().expose().to_owned(),
-        here: super::table::address(session, &[(ENTRY, "")]),
+        here: address(session, &[(ENTRY, "")]),
         page: format!("{}{}{}", session.host, session.root, session.path),
         asked: asked.map(|(name, value)| (Untrusted::of(name.clone()), Untrusted::of(value.clone()))).collect(),
         now: TimeTag { at: session.now, now: session.now },

@@ -1,8 +1,11 @@
 //! What every page is made with: sessions, forms, frames, tables, and the small things in them.
 
 pub mod act;
+pub mod address;
+pub mod admit;
 pub mod cell;
 pub mod chart;
+pub mod cookie;
 pub mod finding;
 pub mod form;
 pub mod frame;

@@ -4,8 +4,9 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use axum::response::Response;
 
+use super::address::ENTRY;
 use super::form::TOKEN_FIELD;
-use super::frame::{ENTRY, Frame, page};
+use super::frame::{Frame, page};
 use super::session::{Session, see_other};
 use super::text::Untrusted;
 use crate::base::Result;

@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 
+use super::admit::{Access, Route, admit};
 use super::form::{self, CheckedForm};
 use super::frame;
-use super::session::{self, Session};
+use super::session::Session;
 use crate::base::Result;
 use crate::domain::auth::scopes::RequiredScope;
 use crate::web::layers::Origin;
@@ -32,28 +33,6 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
-
-/// Who may come to a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody: there is nothing but a way in.
-    Anybody,
-    /// Every operator.
-    SignedIn,
-    /// Operators with this scope. Where it is about one thing, that is the first argument of the route.
-    Scope(RequiredScope),
-}
-
-/// One line of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
-    /// `GET` or `POST`.
-    pub method: &'static str,
-    /// The path, with `{arguments}`.
-    pub path: &'static str,
-    /// Who may come.
-    pub access: Access,
-}
 
 /// The table of routes while it is written.
 #[derive(Default)]
@@ -141,7 +120,7 @@ impl Routes {
         self.list.push(route);
         let serve = move |State(app): State<App>, request: Request| async move {
             let (mut parts, _) = request.into_parts();
-            let session = match session::of(&app, route, &mut parts).await {
+            let session = match admit(&app, route, &mut parts).await {
                 Ok(session) => session,
                 Err(response) => return response,
             };
@@ -160,7 +139,7 @@ impl Routes {
         self.list.push(route);
         let serve = move |State(app): State<App>, request: Request| async move {
             let (mut parts, body) = request.into_parts();
-            let session = match session::of(&app, route, &mut parts).await {
+            let session = match admit(&app, route, &mut parts).await {
                 Ok(session) => session,
                 Err(response) => return response,
             };

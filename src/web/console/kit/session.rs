@@ -3,20 +3,17 @@
 use std::fmt;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::frame;
-use super::routes::{Access, Route};
+use super::cookie::cookie;
 use super::theme::Theme;
-use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
+use crate::base::{OperatorName, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::operators::{Role, SignedIn, Visitor};
-use crate::proto::scopes::Expression;
-use crate::web::api::{Params, required_on};
+use crate::web::api::Params;
 use crate::web::layers::Origin;
 use crate::web::peer;
 use crate::web::state::App;
@@ -26,10 +23,8 @@ const COOKIE: &str = "keylender_session";
 const COOKIE_TLS: &str = "__Host-keylender_session";
 /// Longest place to go on to after signing in.
 const PLACE_LEN_MAX: usize = 2000;
-/// Most of a cookie header that is looked at.
-const COOKIES_LEN_MAX: usize = 16 << 10;
 
-/// Somebody at a page: who, what they may do, and what they asked for. **Invariant:** made only by [`of`].
+/// Somebody at a page: who, what they may do, and what they asked for. **Invariant:** made only by [`admit`](super::admit).
 #[derive(Clone, Debug)]
 pub struct Session {
     /// Who acts, for the domain.
@@ -55,6 +50,34 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whoever signed in, at this page.
+    pub(super) async fn new(app: &App, signed_in: SignedIn, origin: Origin, parts: &mut Parts) -> Self {
+        let params = match RawPathParams::from_request_parts(parts, &()).await {
+            Ok(params) => params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            Err(_) => Params::default(),
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        Self {
+            caller: signed_in.caller.clone(),
+            operator: signed_in.operator.clone(),
+            role: signed_in.role,
+            origin,
+            now: app.clock.now(),
+            root: root(app),
+            host: peer::host(&parts.headers, &parts.uri).to_owned(),
+            path: parts.uri.path().to_owned(),
+            theme: Theme::of(&parts.headers),
+            signed_in,
+            params,
+            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        }
+    }
+
+    /// The arguments of the route.
+    pub(super) fn params(&self) -> &Params {
+        &self.params
+    }
+
     /// An argument of the route.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).map_or("", String::as_str)
@@ -86,75 +109,6 @@ impl Session {
     }
 }
 
-/// Who asks, if they may come to this route; else the answer that they get instead.
-pub async fn of(app: &App, route: Route, parts: &mut Parts) -> Result<Session, Response> {
-    let Some(origin) = parts.extensions.get::<Origin>().cloned() else {
-        return Err((StatusCode::INTERNAL_SERVER_ERROR, "the request came around the door").into_response());
-    };
-    let found = match session_id(&parts.headers, &origin) {
-        Some(id) => app.operators.session(&id, &origin.trace.id, origin.peer.address).await,
-        None => Ok(None),
-    };
-    let signed_in = match found {
-        Ok(Some(signed_in)) => signed_in,
-        Ok(None) => return Err(sign_in_first(app, parts, &origin).await),
-        Err(error) => return Err(frame::failure(app, None, &origin, &error).await),
-    };
-    let params = match RawPathParams::from_request_parts(parts, &()).await {
-        Ok(params) => params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        Err(_) => Params::default(),
-    };
-    let query = parts.uri.query().unwrap_or_default();
-    let session = Session {
-        caller: signed_in.caller.clone(),
-        operator: signed_in.operator.clone(),
-        role: signed_in.role,
-        origin,
-        now: app.clock.now(),
-        root: root(app),
-        host: peer::host(&parts.headers, &parts.uri).to_owned(),
-        path: parts.uri.path().to_owned(),
-        theme: Theme::of(&parts.headers),
-        signed_in,
-        params,
-        query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
-    };
-    if let Access::Scope(scope) = route.access
-        && let Err(error) = require(&session, required_on(route.path, &session.params, scope))
-    {
-        return Err(frame::failure(app, Some(&session), &session.origin, &error).await);
-    }
-    Ok(session)
-}
-
-/// The scopes of a route are those of the API for the same call.
-fn require(session: &Session, scope: String) -> Result<()> {
-    session.caller.require(&Expression::Scope(scope.clone())).map_err(|_| {
-        Error::forbidden(format!(
-            "Your role, {}, does not have the scope {scope}, which this needs. Somebody who is an admin can do it or \
-             give you another role.",
-            session.role
-        ))
-    })
-}
-
-/// To the form, and from there back. Who sent something is told that it is not done.
-async fn sign_in_first(app: &App, parts: &Parts, origin: &Origin) -> Response {
-    if matches!(parts.method, Method::GET | Method::HEAD) {
-        let place = parts.uri.path_and_query().map_or("/", |place| place.as_str());
-        return to_sign_in(app, place);
-    }
-    let error = Error::unauthenticated("Your session is over, and nothing was changed. Sign in and send it again.");
-    frame::failure(app, None, origin, &error).await
-}
-
-fn to_sign_in(app: &App, place: &str) -> Response {
-    let to = own_place(place).filter(|place| *place != "/");
-    let to = to.map(|place| format!("?to={}", utf8_percent_encode(place, NON_ALPHANUMERIC))).unwrap_or_default();
-    let door = if app.operators.exist().unwrap_or(true) { "login" } else { "setup" };
-    see_other(&format!("{}/{door}{to}", root(app)))
-}
-
 /// A path on this server to go to, if the text is one. Nothing that a browser could read as another host: it begins with
 /// one slash, and has no backslash and no control character.
 pub fn own_place(text: &str) -> Option<&str> {
@@ -180,13 +134,6 @@ pub fn root(app: &App) -> String {
 /// The id of the session that a request shows. Over TLS only the cookie that plain HTTP cannot have set counts.
 pub fn session_id(headers: &HeaderMap, origin: &Origin) -> Option<Secret> {
     cookie(headers, name(origin)).map(Secret::new)
-}
-
-/// A cookie of a request.
-pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.filter(|line| line.len() <= COOKIES_LEN_MAX).flat_map(|line| line.split(';'));
-    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(given, _)| *given == name).map(|(_, value)| value)
 }
 
 fn name(origin: &Origin) -> &'static str {

@@ -7,11 +7,12 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value as Json};
 
+pub use super::address::encoded;
 pub use super::cell::Cell;
 
+use super::address::{ENTRY, address};
 use super::session::Session;
 use crate::domain::auth::scopes::RequiredScope;
 
@@ -249,7 +250,7 @@ impl<R> Table<R> {
         let actions: Vec<_> =
             actions.iter().filter(|(_, _, scope)| session.may(scope)).map(|(label, path, _)| (*label, *path)).collect();
         let key = |row: &R| select.filter(|_| !actions.is_empty()).map(|s| (s.key)(row)).unwrap_or_default();
-        let kept = |name: &str| !["q", "page", "export", super::frame::ENTRY].contains(&name);
+        let kept = |name: &str| !["q", "page", "export", ENTRY].contains(&name);
         View {
             root: session.root.clone(),
             name: self.name,
@@ -318,29 +319,8 @@ fn page(session: &Session, rows: usize) -> (usize, usize) {
     ((page - 1) * PAGE_LEN, pages)
 }
 
-/// The address of this page with some parameters changed; those with an empty value are left out.
-pub fn address(session: &Session, changes: &[(&str, &str)]) -> String {
-    let kept = session.queries().iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
-    let kept = kept.map(|(name, value)| (name.as_str(), value.as_str()));
-    let pairs: Vec<String> = kept
-        .chain(changes.iter().copied())
-        .filter(|(name, value)| !value.is_empty() && *name != "export")
-        .chain(changes.iter().copied().filter(|(name, value)| !value.is_empty() && *name == "export"))
-        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
-        .collect();
-    match pairs.is_empty() {
-        true => session.path.clone(),
-        false => format!("{}?{}", session.path, pairs.join("&")),
-    }
-}
-
 fn full(session: &Session, changes: &[(&str, &str)]) -> String {
     format!("{}{}", session.root, address(session, changes))
-}
-
-/// A text as one value in an address.
-pub fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 fn quoted(text: &str) -> String {

@@ -1,17 +1,12 @@
 //! Light, dark, or as the system has it.
 
-use axum::http::{HeaderMap, HeaderName, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
 use serde::Deserialize;
 
-use super::form::CheckedForm;
-use super::session::{Session, cookie, own_place, see_other};
-use crate::base::Result;
-use crate::web::state::App;
+use super::cookie::cookie;
 
-const COOKIE: &str = "keylender_theme";
-/// A year, in seconds.
-const REMEMBERED_SECONDS: u32 = 31_536_000;
+/// The cookie that keeps the choice.
+pub const COOKIE: &str = "keylender_theme";
 
 /// Which colours somebody chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -43,23 +38,4 @@ impl Theme {
             Self::Dark => "dark",
         }
     }
-}
-
-/// A choice, and the page it was made on.
-#[derive(Deserialize)]
-pub struct Choice {
-    theme: Theme,
-    #[serde(default)]
-    to: String,
-}
-
-/// Remembers the choice in the browser.
-pub async fn choose(_: App, session: Session, form: CheckedForm<Choice>) -> Result<Response> {
-    let Choice { theme, to } = form.input;
-    let to = own_place(&to).unwrap_or("/");
-    let cookie: (HeaderName, String) = (
-        header::SET_COOKIE,
-        format!("{COOKIE}={}; Path=/; Max-Age={REMEMBERED_SECONDS}; SameSite=Lax; HttpOnly", theme.name()),
-    );
-    Ok(([cookie], see_other(&format!("{}{to}", session.root))).into_response())
 }

@@ -6,8 +6,8 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use serde::Deserialize;
 
+use super::address::address;
 use super::session::Session;
-use super::table::address;
 use super::text::{State, TimeTag, Tone, Untrusted};
 use crate::base::Result;
 use crate::base::audit::Outcome;

@@ -12,11 +12,11 @@ use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::auth::scopes;
 use crate::proto::formats;
 use crate::store::{Checkpoint, Entry, Filter, Page};
+use crate::web::console::kit::address::{address, encoded};
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::{Session, see_other};
-use crate::web::console::kit::table::{address, encoded};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 

@@ -23,4 +23,5 @@ pub mod queues;
 pub mod roles;
 pub mod settings;
 pub mod setup;
+pub mod theme;
 pub mod traffic;

@@ -1,0 +1,29 @@
+//! Addresses of pages, with what their query asks for.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::session::Session;
+
+/// Name of the query parameter that says which audit entry was just made.
+pub const ENTRY: &str = "entry";
+
+/// The address of this page with some parameters changed; those with an empty value are left out.
+pub fn address(session: &Session, changes: &[(&str, &str)]) -> String {
+    let kept = session.queries().iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    let kept = kept.map(|(name, value)| (name.as_str(), value.as_str()));
+    let pairs: Vec<String> = kept
+        .chain(changes.iter().copied())
+        .filter(|(name, value)| !value.is_empty() && *name != "export")
+        .chain(changes.iter().copied().filter(|(name, value)| !value.is_empty() && *name == "export"))
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+        .collect();
+    match pairs.is_empty() {
+        true => session.path.clone(),
+        false => format!("{}?{}", session.path, pairs.join("&")),
+    }
+}
+
+/// A text as one value in an address.
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
