@@ -1,6 +1,8 @@
 //! The referee of how we write: reads every file of the repository and reports what breaks a rule of
 //! `docs/architecture.md`. Each rule also runs over small trees: one that breaks it, and one that does not.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/planted.rs"]
@@ -22,12 +24,13 @@ struct Rule {
 }
 
 /// All rules.
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     Rule { name: "layers", check: rules::layers },
     Rule { name: "homes of crates", check: rules::homes },
     Rule { name: "broker users", check: rules::broker_users },
     Rule { name: "environment", check: rules::environment },
     Rule { name: "domain list", check: rules::domain },
+    Rule { name: "circles of files", check: circles::circles },
     Rule { name: "opening sentence", check: rules::opening },
     Rule { name: "length of files", check: rules::file_length },
     Rule { name: "length of functions", check: rules::function_length },

@@ -90,6 +90,30 @@ pub const ALL: &[Planted] = &[
         ],
     ),
     planted("domain list", &[("src/domain/mod.rs", "//! `a → b`."), ("src/domain/a.rs", "")], &[]),
+    planted(
+        "circles of files",
+        &[
+            ("src/a/mod.rs", "mod b;\nmod c;\npub use c::C;"),
+            ("src/a/b.rs", "use super::C;\npub struct B;"),
+            ("src/a/c.rs", "use crate::a::b;\npub struct C;"),
+        ],
+        &[
+            // What a module says and its files use is no circle, nor is what it hands on, nor what tests use.
+            ("src/a/mod.rs", "mod b;\nmod c;\nuse b::B;\npub use c::C;\npub struct A;"),
+            ("src/a/b.rs", "use super::{A, C};\n#[cfg(test)]\nmod tests {\n    use super::super::c;\n}"),
+            ("src/a/c.rs", "use super::A;\n#[cfg(test)]\nmod tests {\n    use crate::a::b::B;\n}"),
+        ],
+    ),
+    planted(
+        "circles of files",
+        &[
+            ("src/a.rs", "use crate::b::{self, c::C};"),
+            ("src/b/mod.rs", "mod c;"),
+            ("src/b/c.rs", "fn f() { super::super::d::e() }"),
+            ("src/d.rs", "use crate::{a::A};"),
+        ],
+        &[],
+    ),
     planted("opening sentence", &[("src/base/mod.rs", "// A remark.")], &[("src/base/mod.rs", "//! A sentence.")]),
     planted("length of files", &[("tests/long.rs", "@@@@\n")], &[("tests/long.rs", "@@@@")]),
     planted(

@@ -136,13 +136,21 @@ pub fn domain(tree: &[Source]) -> Vec<Violation> {
 /// The absolute paths that a file names through `crate::` and `super::`, two segments deep, imports in braces each for
 /// itself. What `super` reaches inside of test modules is not looked at.
 fn paths(source: &Source) -> Vec<(usize, Vec<String>)> {
-    let module = source.module();
     let mut found = Vec::new();
     for (at, _) in words(&source.code).into_iter().filter(|(_, word)| *word == "crate") {
         if let Some(rest) = source.code[at..].strip_prefix("crate::") {
             found.extend(heads(rest, 2).into_iter().map(|path| (at, path)));
         }
     }
+    found.extend(upward(source, 2));
+    found.retain(|(_, path)| !path.is_empty());
+    found
+}
+
+/// The absolute paths that a file names through `super::`, tests aside, with so many segments behind it.
+pub fn upward(source: &Source, depth: usize) -> Vec<(usize, Vec<String>)> {
+    let module = source.module();
+    let mut found = Vec::new();
     for (at, _) in words(&source.lasting).into_iter().filter(|(_, word)| *word == "super") {
         if source.lasting[..at].ends_with("super::") {
             continue;
@@ -152,25 +160,26 @@ fn paths(source: &Source) -> Vec<(usize, Vec<String>)> {
             (up, rest) = (up + 1, further);
         }
         let Some(base) = module.len().checked_sub(up).filter(|_| up > 0) else { continue };
-        for head in heads(rest, 2) {
+        for head in heads(rest, depth) {
             let path = module[..base].iter().map(|part| (*part).to_owned()).chain(head).collect();
             found.push((at, path));
         }
     }
-    found.retain(|(_, path)| !path.is_empty());
     found
 }
 
-/// The first segments of a path or of all paths of a group.
-fn heads(text: &str, depth: usize) -> Vec<Vec<String>> {
+/// The first segments of a path or of all paths of a group. `self` in a group is the path before it.
+pub fn heads(text: &str, depth: usize) -> Vec<Vec<String>> {
     if text.starts_with('{') {
         let group = block(text, 0);
         return split(&text[1..group.end - 1]).into_iter().flat_map(|part| heads(part.trim(), depth)).collect();
     }
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     let (first, rest) = text.split_at(end);
-    if first.is_empty() || first == "self" {
-        return Vec::new();
+    match first {
+        "" => return Vec::new(),
+        "self" => return vec![Vec::new()],
+        _ => {}
     }
     let below = match rest.strip_prefix("::") {
         Some(rest) if depth > 1 => heads(rest, depth - 1),
