@@ -65,7 +65,7 @@ impl Home {
         let mut to = BufWriter::new(File::create(&lines).unwrap());
         let mut from = 1;
         loop {
-            let entries = store.read(|tx| tx.entries(from, 1000)).unwrap();
+            let entries = store.survey_here(|tx| tx.entries(from, 1000)).unwrap();
             let Some((last, _)) = entries.last() else { break };
             from = last + 1;
             for (_, entry) in entries {
@@ -110,7 +110,7 @@ fn print_peak(what: &str, large: f64, small: f64) {
 }
 
 fn verify(large: &Home, small: &Home) {
-    let live = |home: &Home| assert!(home.store.verify_audit().unwrap().seq > 0);
+    let live = |home: &Home| assert!(home.store.survey_here(|tx| tx.verify_audit()).unwrap().seq > 0);
     let file =
         |home: &Home| drop(verify_exported(BufReader::new(File::open(&home.lines).unwrap()), |_, _| ()).unwrap());
     let hash = || {

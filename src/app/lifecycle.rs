@@ -205,11 +205,11 @@ async fn finish_what_was_left(appliance: Appliance) {
     if let Err(error) = appliance.administrator.apply_settings().await {
         tracing::error!("could not take up the settings for the administrator: {}", error.chain());
     }
-    if appliance.accounts.stand().is_ok_and(|stand| stand.unsettled > 0) {
+    if appliance.accounts.stand().await.is_ok_and(|stand| stand.unsettled > 0) {
         appliance.loops.nudge("reconcile");
     }
     // Nobody can claim a namespace that is half removed.
-    if appliance.namespaces.over().is_ok_and(|over| !over.is_empty()) {
+    if appliance.namespaces.over().await.is_ok_and(|over| !over.is_empty()) {
         appliance.loops.nudge("expire");
     }
 }

@@ -53,7 +53,7 @@ fn list(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
     let (expiring, braking, releasing) = (parts.namespaces.clone(), parts.monitor.clone(), parts.monitor.clone());
     vec![
         Loop {
-            brake: Brake::before(ClockWatch::new(parts.clock.clone()), || Ok(None)),
+            brake: Brake::before(ClockWatch::new(parts.clock.clone()), || async { Ok(None) }),
             ..each(
                 "rotate",
                 settings.rotate_period,
@@ -64,7 +64,10 @@ fn list(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
             )
         },
         Loop {
-            brake: Brake::before(ClockWatch::new(parts.clock.clone()), move || expiring.expiry_brake()),
+            brake: Brake::before(ClockWatch::new(parts.clock.clone()), move || {
+                let expiring = expiring.clone();
+                async move { expiring.expiry_brake().await }
+            }),
             ..each(
                 "expire",
                 settings.expire_period,
@@ -146,7 +149,7 @@ fn lines<T>(steps: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) -> S
 }
 
 async fn plan_rotation(parts: Arc<Parts>) -> Result<String> {
-    Ok(lines(parts.namespaces.due()?, |name| format!("rotate {name}: its interval is over")))
+    Ok(lines(parts.namespaces.due().await?, |name| format!("rotate {name}: its interval is over")))
 }
 
 async fn rotate(parts: Arc<Parts>) -> Result<String> {
@@ -157,7 +160,7 @@ async fn rotate(parts: Arc<Parts>) -> Result<String> {
 }
 
 async fn plan_expiry(parts: Arc<Parts>) -> Result<String> {
-    Ok(lines(parts.namespaces.over()?, |name| format!("remove {name}: its time is over")))
+    Ok(lines(parts.namespaces.over().await?, |name| format!("remove {name}: its time is over")))
 }
 
 async fn expire(parts: Arc<Parts>) -> Result<String> {
@@ -250,7 +253,7 @@ async fn deliver(parts: Arc<Parts>) -> Result<String> {
 }
 
 async fn plan_forgetting(parts: Arc<Parts>) -> Result<String> {
-    Ok(lines(parts.hosts.stale()?, |address| format!("forget {address}: it asked for nothing in months")))
+    Ok(lines(parts.hosts.stale().await?, |address| format!("forget {address}: it asked for nothing in months")))
 }
 
 async fn forget(parts: Arc<Parts>) -> Result<String> {

@@ -83,9 +83,9 @@ impl Alarms {
 
     /// Looks at everything.
     pub async fn picture(&self) -> Result<Picture> {
-        let figures = self.health.figures()?;
+        let figures = self.health.figures().await?;
         let mut alarms = of_figures(&figures);
-        let dead = self.parts.notices.list(Filter::Dead, None, DEAD_MAX)?.len();
+        let dead = self.parts.notices.list(Filter::Dead, None, DEAD_MAX).await?.len();
         if dead > 0 {
             alarms.push(alarm(
                 "notices",
@@ -93,7 +93,7 @@ impl Alarms {
                 format!("{} given up", counted(dead, "notice was", "notices were")),
             ));
         }
-        let queues = self.queues(&mut alarms)?;
+        let queues = self.queues(&mut alarms).await?;
         let backups = self.backups(&mut alarms).await?;
         self.parts.store.read(|tx| {
             for alarm in &mut alarms {
@@ -105,8 +105,8 @@ impl Alarms {
         Ok(Picture { alarms, figures, dead, queues, backups })
     }
 
-    fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<[(QueueHealth, usize); 5]> {
-        let queues = self.parts.monitor.seen_queues()?;
+    async fn queues(&self, alarms: &mut Vec<Alarm>) -> Result<[(QueueHealth, usize); 5]> {
+        let queues = self.parts.monitor.seen_queues().await?;
         let count = |health: QueueHealth| queues.iter().filter(|queue| queue.health == health).count();
         let counts =
             [QueueHealth::Doomed, QueueHealth::Warned, QueueHealth::Growing, QueueHealth::Exempt, QueueHealth::Normal];
@@ -124,10 +124,7 @@ impl Alarms {
     }
 
     async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {
-        let backups = self.parts.backups.clone();
-        // A look into every file: not on a thread that answers others.
-        let listed = tokio::task::spawn_blocking(move || backups.list()).await;
-        let listed = listed.map_err(|e| Error::internal("listing backups", e))??;
+        let listed = self.parts.backups.list().await?;
         let newest = listed.iter().filter_map(|(listed, _)| listed.label.as_ref().map(|label| label.made)).max();
         let age_max = self.parts.backups.period().saturating_mul(BACKUP_PERIODS_MAX);
         match newest {
@@ -175,8 +172,7 @@ impl Alarms {
 
     /// Forgets what was acknowledged and is over or has changed.
     pub async fn forget_ended(&self) -> Result<()> {
-        let is_any = !self.parts.store.read(|tx| tx.scan(&ACKNOWLEDGED, std::ops::Bound::Unbounded, 1))?.is_empty();
-        if !is_any {
+        if self.parts.store.read(|tx| tx.count(&ACKNOWLEDGED))? == 0 {
             return Ok(());
         }
         let alarms = self.picture().await?.alarms;

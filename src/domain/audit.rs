@@ -54,16 +54,17 @@ impl Audit {
     /// # Errors
     /// [`crate::base::Kind::Invalid`] for a moment less than a day ago; [`crate::base::Kind::Conflict`] for a broken
     /// chain, of which nothing is removed.
-    pub fn plan_pruning(&self, before: Timestamp) -> Result<Pruned> {
+    pub async fn plan_pruning(&self, before: Timestamp) -> Result<Pruned> {
         if before > self.store.clock().now().minus(KEEP_MIN) {
             return Err(Error::invalid("entries of the last day are kept: name an earlier moment"));
         }
-        self.store.verify_audit()?;
+        self.store.verify_audit().await?;
         let base = self.store.read(|tx| Ok(tx.audit_base()?.map_or(0, |base| base.seq)))?;
         let kept = Filter { since: Some(before), ..Filter::default() };
         let mut from = base + 1;
         let first_kept = loop {
-            let page = self.store.read(|tx| tx.search(from, &kept))?;
+            let filter = kept.clone();
+            let page = self.store.survey(move |tx| tx.search(from, &filter)).await?;
             match (page.entries.first(), page.next) {
                 (Some((seq, _)), _) => break *seq,
                 // The last entry stays, whatever its age.
@@ -78,9 +79,7 @@ impl Audit {
     /// Removes all entries from before a moment. Errors as of [`Audit::plan_pruning`]; what is broken off is gone on with
     /// by the same call.
     pub async fn prune(&self, caller: &Caller, before: Timestamp) -> Result<Pruned> {
-        let plan = self.clone();
-        let plan = tokio::task::spawn_blocking(move || plan.plan_pruning(before)).await;
-        let mut pruned = plan.map_err(|e| Error::internal("planning to prune", e))??;
+        let mut pruned = self.plan_pruning(before).await?;
         let begin = pruned.through - pruned.entries;
         while pruned.checkpoint.as_ref().map_or(begin, |last| last.seq) < pruned.through {
             let caller = caller.clone();

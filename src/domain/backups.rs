@@ -86,15 +86,14 @@ impl Backups {
     }
 
     /// The backups, oldest first, and how they fared.
-    pub fn list(&self) -> Result<Vec<(Listed, Fate)>> {
-        let listed = self.config.directory.list()?;
-        self.store.read(|tx| {
-            listed
-                .into_iter()
-                .map(|listed| Ok((tx.get(&FATES, &listed.name)?.unwrap_or_default(), listed)))
-                .map(|pair: Result<_>| pair.map(|(fate, listed)| (listed, fate)))
-                .collect()
-        })
+    pub async fn list(&self) -> Result<Vec<(Listed, Fate)>> {
+        let config = self.config.clone();
+        let survey = self.store.survey(move |tx| {
+            let fate = |listed: Listed| Ok((tx.get(&FATES, &listed.name)?.unwrap_or_default(), listed));
+            let listed = config.directory.list()?.into_iter();
+            listed.map(fate).map(|pair| pair.map(|(fate, listed)| (listed, fate))).collect()
+        });
+        survey.await
     }
 
     /// How often one is taken.

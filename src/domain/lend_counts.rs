@@ -1,6 +1,5 @@
 //! How much was lent in each of the last hours, counted in the transaction that lends.
 
-use std::ops::Bound;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,10 +53,8 @@ pub(super) fn count(tx: &mut WriteTx<'_, '_>, what: LendKind) -> Result<()> {
 /// The last hours, each with when it began, the oldest first and the present one last.
 pub fn last_hours(store: &Store, now: Timestamp) -> Result<Vec<(Timestamp, Lent)>> {
     let present = hour(now);
-    let rows = store.read(|tx| tx.scan(&LENT, Bound::Unbounded, usize::try_from(HOURS * 2).unwrap_or(usize::MAX)))?;
-    let lent = |hour: u64| rows.iter().find(|(known, _)| *known == hour).map(|(_, lent)| *lent).unwrap_or_default();
     let hours = (0..HOURS).rev().filter_map(|back| present.checked_sub(back));
-    Ok(hours.map(|hour| (begin(hour), lent(hour))).collect())
+    store.read(|tx| hours.map(|hour| Ok((begin(hour), tx.get(&LENT, &hour)?.unwrap_or_default()))).collect())
 }
 
 fn hour(at: Timestamp) -> u64 {

@@ -5,7 +5,7 @@ use redb::ReadableTable;
 use super::chain::Head;
 use super::migrate::{Meta, read_meta};
 use super::tx::ReadTx;
-use super::{AUDIT, Checkpoint, Store, VERIFY_CHUNK, fault};
+use super::{AUDIT, Checkpoint, Store, fault};
 use crate::base::audit::Note;
 use crate::base::{Error, Result};
 
@@ -26,10 +26,10 @@ impl Store {
                 Some(seq) => seq,
                 None => tx.last_entry()?.unwrap_or(base.seq),
             };
-            let head = match tx.entries(seq, 1)?.pop() {
-                Some((found, bytes)) if found == seq => Head { seq: seq - 1, ..base }.after(&bytes),
-                _ if seq == base.seq => base,
-                _ => return Err(Error::not_found(format!("the log has no entry {seq}"))),
+            let head = match tx.entry(seq)? {
+                Some(bytes) => Head { seq: seq - 1, ..base }.after(&bytes),
+                None if seq == base.seq => base,
+                None => return Err(Error::not_found(format!("the log has no entry {seq}"))),
             };
             Ok(tx.keyring.signer.sign(&head, tx.now()))
         })
@@ -38,23 +38,6 @@ impl Store {
     /// The public key that signs checkpoints, in hexadecimal.
     pub fn signing_key(&self) -> String {
         self.keyring.get().signer.public_key()
-    }
-
-    /// Walks the whole audit chain and returns its head; the error names the first entry that does not fit. A chain
-    /// whose beginning was pruned is walked from the checkpoint that stands for it.
-    pub fn verify_audit(&self) -> Result<Head> {
-        self.read(|tx| {
-            let mut head = tx.base_head()?;
-            loop {
-                let entries = tx.entries(head.seq + 1, VERIFY_CHUNK)?;
-                if entries.is_empty() {
-                    return Ok(head);
-                }
-                for (seq, bytes) in entries {
-                    head.check(seq, &bytes)?;
-                }
-            }
-        })
     }
 
     /// Removes the oldest audit entries up to number `through`, as many as one commit takes, and leaves a checkpoint for

@@ -4,6 +4,7 @@
 //! that wait at the same time share one commit and one fsync; each closure is atomic by itself.
 
 mod backup;
+mod cached;
 mod chain;
 mod checkpoints;
 mod exported;
@@ -16,6 +17,7 @@ mod seal;
 mod search;
 mod sign;
 mod storage;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -24,11 +26,12 @@ mod writer;
 
 use std::sync::Arc;
 
-use redb::{ReadableDatabase, TableDefinition};
+use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 
 pub use backup::{
     BackupDirectory, Checked, Contents, Drilled, Label, Listed, RestoredFrom, check_backup_file, label_of,
 };
+pub use cached::Cached;
 pub use chain::{Entry, Head};
 pub use exported::{Verified, verify_exported};
 pub use key_file::KeySource;
@@ -37,43 +40,50 @@ pub use seal::Sealed;
 pub use search::{ActionPattern, Filter, Page};
 pub use sign::Checkpoint;
 pub use storage::OPENER;
+pub use survey::Survey;
 pub use table::Table;
 pub use tx::{Lent, ReadTx, WriteTx};
 
 use crate::base::{Clock, Error, Result, Secret};
-use keyring::Shared;
+use keyring::{Keyring, Shared};
 use storage::Storage;
 use writer::Writer;
 
 /// The audit log: number → entry in JSON.
 const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
-/// Audit entries read at once while verifying, so that memory stays flat.
-const VERIFY_CHUNK: usize = 1000;
 
 /// The store. Cheap to clone; the file is closed when the last clone is gone.
 #[derive(Clone)]
 pub struct Store {
     storage: Arc<Storage>,
     keyring: Arc<Shared>,
-    key_source: KeySource,
+    /// Shared, so that a clone copies no passphrase.
+    key_source: Arc<KeySource>,
     /// Held while the key changes.
     changing_key: Arc<tokio::sync::Mutex<()>>,
+    surveys: Arc<tokio::sync::Semaphore>,
     clock: Clock,
     writer: Arc<Writer>,
 }
 
 impl Store {
-    /// Runs a closure on a consistent view. It does not wait for writers, nor they for it.
+    /// Runs a closure on a consistent view, on this thread: for what is looked up by its key. It does not wait for writers,
+    /// nor they for it.
     pub fn read<T>(&self, closure: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        let (tx, keyring) = loop {
+        let (tx, keyring) = self.view()?;
+        closure(&ReadTx::new(tx, &keyring, self.clock.now()))
+    }
+
+    /// A view, and the keys that open all it shows.
+    fn view(&self) -> Result<(ReadTransaction, Arc<Keyring>)> {
+        loop {
             let keyring = self.keyring.get();
             let tx = self.storage.database()?.begin_read().map_err(|e| fault("reading the store", e))?;
             // A key that came between the two could have sealed what this view shows.
             if Arc::ptr_eq(&keyring, &self.keyring.get()) {
-                break (tx, keyring);
+                return Ok((tx, keyring));
             }
-        };
-        closure(&ReadTx::new(tx, &keyring, self.clock.now()))
+        }
     }
 
     /// Runs a closure that changes things, and answers when its changes and audit entries are on disk.

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
+use tokio::sync::Semaphore;
 
 use super::key_file::KeySource;
 use super::keyring::Shared;
 use super::migrate::{SCHEMA, prepare, schema};
 use super::storage::{Storage, fresh_file};
+use super::survey::SURVEYS_MAX;
 use super::writer::Writer;
 use super::{Store, fault};
 use crate::base::{Clock, Error, Result};
@@ -71,7 +73,8 @@ impl Store {
         tx.commit().map_err(|e| fault("opening the store", e))?;
         let storage = Arc::new(storage);
         let writer = Arc::new(Writer::start(storage.clone(), keyring.clone(), clock.clone())?);
-        Ok(Self { storage, keyring, key_source: key.clone(), changing_key: Arc::default(), clock, writer })
+        let (surveys, changing_key) = (Arc::new(Semaphore::new(SURVEYS_MAX)), Arc::default());
+        Ok(Self { storage, keyring, key_source: key.clone().into(), changing_key, surveys, clock, writer })
     }
 }
 

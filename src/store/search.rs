@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use redb::{ReadableTable, TableError};
+use redb::ReadableTable;
 use serde::Deserialize;
 
-use super::tx::ReadTx;
-use super::{AUDIT, fault};
+use super::fault;
+use super::survey::Survey;
 use crate::base::audit::{Actor, Outcome};
 use crate::base::{Error, Result, Timestamp};
 
@@ -106,16 +106,12 @@ pub struct Page {
     pub seen: u64,
 }
 
-impl ReadTx<'_> {
+impl Survey<'_> {
     /// The entries from number `from` upwards that fit, as far as one page goes. It may be empty and still have a next
     /// one. No end is found early: a clock that was set back makes later entries older.
     pub fn search(&self, from: u64, filter: &Filter) -> Result<Page> {
         let failed = |e: redb::StorageError| fault("reading the audit log", e);
-        let open = match self.tx.open_table(AUDIT) {
-            Ok(open) => open,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Page::default()),
-            Err(e) => return Err(fault("reading the audit log", e)),
-        };
+        let Some(open) = self.log()? else { return Ok(Page::default()) };
         let shows_all = *filter == Filter::default();
         let mut page = Page { seen: open.last().map_err(failed)?.map_or(0, |(seq, _)| seq.value()), ..Page::default() };
         let mut bytes_seen = 0;
@@ -136,18 +132,12 @@ impl ReadTx<'_> {
         }
         Ok(page)
     }
-}
 
-impl ReadTx<'_> {
     /// The entries before number `before` that fit, newest first, at most `len` of them. `next` is what to say as `before`
-    /// for older ones; none at the beginning of the log. Bounded as [`ReadTx::search`] is.
+    /// for older ones; none at the beginning of the log. Bounded as [`Survey::search`] is.
     pub fn search_back(&self, before: u64, len: usize, filter: &Filter) -> Result<Page> {
         let failed = |e: redb::StorageError| fault("reading the audit log", e);
-        let open = match self.tx.open_table(AUDIT) {
-            Ok(open) => open,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Page::default()),
-            Err(e) => return Err(fault("reading the audit log", e)),
-        };
+        let Some(open) = self.log()? else { return Ok(Page::default()) };
         let mut page = Page { seen: before, ..Page::default() };
         let mut bytes_seen = 0;
         for (looked, row) in open.range(..before).map_err(failed)?.rev().enumerate() {

@@ -30,7 +30,8 @@ pub(super) const fn definition(name: &str) -> TableDefinition<'_, &'static str, 
     TableDefinition::new(name)
 }
 
-/// A consistent view of the store. It cannot change anything and sees no commit that comes later.
+/// A consistent view of the store, to look up what is known by its key. It cannot change anything and sees no commit that
+/// comes later.
 pub struct ReadTx<'s> {
     pub(super) tx: ReadTransaction,
     /// Tables that the closure used: opening one costs more than reading a record of it.
@@ -56,37 +57,6 @@ impl<'s> ReadTx<'s> {
         bytes.map(|bytes| decode(table.name(), bytes.value())).transpose()
     }
 
-    /// At most `limit` records in the order of their keys, from a bound upwards.
-    pub fn scan<K: Key, V: DeserializeOwned>(
-        &self,
-        table: &Table<K, V>,
-        from: Bound<&K>,
-        limit: usize,
-    ) -> Result<Vec<(K, V)>> {
-        let Some(open) = self.table(table.name())? else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        let from = from.map(ToString::to_string);
-        let range = open.range::<&str>((from.as_ref().map(String::as_str), Bound::Unbounded));
-        for row in range.map_err(|e| fault("reading the store", e))?.take(limit) {
-            let (key, value) = row.map_err(|e| fault("reading the store", e))?;
-            found.push((decode_key(table.name(), key.value())?, decode(table.name(), value.value())?));
-        }
-        Ok(found)
-    }
-
-    /// Looks at all records in the order of their keys, one at a time, so that memory stays flat.
-    pub fn each<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, mut look: impl FnMut(K, V)) -> Result<()> {
-        let Some(open) = self.table(table.name())? else { return Ok(()) };
-        let range = open.range::<&str>(..).map_err(|e| fault("reading the store", e))?;
-        // From here on the closure may use the same table.
-        drop(open);
-        for row in range {
-            let (key, value) = row.map_err(|e| fault("reading the store", e))?;
-            look(decode_key(table.name(), key.value())?, decode(table.name(), value.value())?);
-        }
-        Ok(())
-    }
-
     /// How many records a table holds.
     pub fn count<K, V>(&self, table: &Table<K, V>) -> Result<u64> {
         use redb::ReadableTableMetadata;
@@ -99,47 +69,31 @@ impl<'s> ReadTx<'s> {
         self.keyring.open(table.name(), &key.to_string(), sealed)
     }
 
-    /// At most `limit` audit entries as they lie in the chain, from number `from` upwards.
-    pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
-        let open = match self.tx.open_table(AUDIT) {
-            Ok(open) => open,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(e) => return Err(fault("reading the audit log", e)),
-        };
-        let range = open.range(from..).map_err(|e| fault("reading the audit log", e))?;
-        range
-            .take(limit)
-            .map(|row| row.map(|(seq, bytes)| (seq.value(), bytes.value().to_vec())))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|e| fault("reading the audit log", e))
-    }
-
-    /// Looks at all audit entries as they lie in the chain, one at a time and without a copy, until one is refused.
-    pub fn each_entry(&self, mut look: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-        let open = match self.tx.open_table(AUDIT) {
-            Ok(open) => open,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
-            Err(e) => return Err(fault("reading the audit log", e)),
-        };
-        for row in open.iter().map_err(|e| fault("reading the audit log", e))? {
-            let (seq, bytes) = row.map_err(|e| fault("reading the audit log", e))?;
-            look(seq.value(), bytes.value())?;
-        }
-        Ok(())
+    /// The audit entry of a number, as it lies in the chain.
+    pub fn entry(&self, seq: u64) -> Result<Option<Vec<u8>>> {
+        let Some(log) = self.log()? else { return Ok(None) };
+        let entry = log.get(seq).map_err(|e| fault("reading the audit log", e))?;
+        Ok(entry.map(|bytes| bytes.value().to_vec()))
     }
 
     /// Number of the last audit entry.
     pub fn last_entry(&self) -> Result<Option<u64>> {
-        let failed = |e: redb::Error| fault("reading the audit log", e);
+        let Some(log) = self.log()? else { return Ok(None) };
+        let last = log.last().map_err(|e| fault("reading the audit log", e))?;
+        Ok(last.map(|(seq, _)| seq.value()))
+    }
+
+    /// The audit log; none before its first entry.
+    pub(super) fn log(&self) -> Result<Option<ReadOnlyTable<u64, &'static [u8]>>> {
         match self.tx.open_table(AUDIT) {
-            Ok(open) => Ok(open.last().map_err(|e| failed(e.into()))?.map(|(seq, _)| seq.value())),
+            Ok(open) => Ok(Some(open)),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(e) => Err(failed(e.into())),
+            Err(e) => Err(fault("reading the audit log", e)),
         }
     }
 
     /// The table, opened once for the closure.
-    fn table(&self, name: &str) -> Result<Option<RefMut<'_, OpenForReading>>> {
+    pub(super) fn table(&self, name: &str) -> Result<Option<RefMut<'_, OpenForReading>>> {
         let mut tables = self.tables.borrow_mut();
         if !tables.contains_key(name) {
             match self.tx.open_table(definition(name)) {

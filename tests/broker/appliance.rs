@@ -134,7 +134,7 @@ impl Appliance {
 
     /// The audit entries with this action and outcome.
     pub fn audited(&self, action: &str, outcome: &str) -> Vec<Value> {
-        let entries = self.running.appliance.store.read(|tx| tx.entries(1, usize::MAX)).unwrap();
+        let entries = self.running.appliance.store.survey_here(|tx| tx.entries(1, usize::MAX)).unwrap();
         let entries = entries.into_iter().map(|(_, bytes)| serde_json::from_slice::<Value>(&bytes).unwrap());
         entries.filter(|entry| entry["action"] == action && entry["outcome"] == outcome).collect()
     }

@@ -116,7 +116,7 @@ async fn every_page_with_something_in_it_can_be_read_by_everybody() {
     browser.take_session(&site).await;
     let mut found = Vec::new();
     for (_, address, name) in PAGES {
-        browser.open(&site.page(address)).await;
+        browser.open(&site.page(address).await).await;
         assert!(!browser.text("h1").await.is_empty(), "{name}");
         found.extend(browser.found_on(name).await);
     }

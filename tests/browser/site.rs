@@ -105,17 +105,19 @@ impl Site {
     }
 
     /// The same with names of what the site has only one of.
-    pub fn page(&self, path: &str) -> String {
+    pub async fn page(&self, path: &str) -> String {
         let appliance = &self.running.appliance;
-        let session = || appliance.operators.sessions().unwrap()[0].id.clone();
+        let session = async || appliance.operators.sessions().await.unwrap()[0].id.clone();
         let backup =
             || std::fs::read_dir(self.settings.data_dir.join("backups")).unwrap().next().unwrap().unwrap().file_name();
-        let notice =
-            || appliance.notices.list(keylender::domain::notices::Filter::All, None, 1).unwrap()[0].id.to_string();
+        let notice = async || {
+            let all = keylender::domain::notices::Filter::All;
+            appliance.notices.list(all, None, 1).await.unwrap()[0].id.to_string()
+        };
         let path = match path {
-            _ if path.contains("{session}") => path.replace("{session}", &session()),
+            _ if path.contains("{session}") => path.replace("{session}", &session().await),
             _ if path.contains("{backup}") => path.replace("{backup}", backup().to_str().unwrap()),
-            _ if path.contains("{notice}") => path.replace("{notice}", &notice()),
+            _ if path.contains("{notice}") => path.replace("{notice}", &notice().await),
             _ => path.to_owned(),
         };
         self.url(&path)

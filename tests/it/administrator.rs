@@ -56,7 +56,7 @@ impl Site {
         assert_eq!(ours.len(), 1, "{context}: {ours:?}");
         assert_eq!(ours[0].tags, ["administrator"], "{context}");
         assert!(process.accounts.drifts().await.unwrap().is_empty(), "{context}");
-        process.store.verify_audit().unwrap_or_else(|error| panic!("{context}: {error}"));
+        process.store.verify_audit().await.unwrap_or_else(|error| panic!("{context}: {error}"));
     }
 }
 

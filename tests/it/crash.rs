@@ -146,7 +146,7 @@ impl World {
 
     /// The broker has what the store says, and nothing else; everything handed out is in a chain that is whole.
     async fn check(&self, process: &Process, context: &str) {
-        let live = process.namespaces.list(None, 10).unwrap().namespaces;
+        let live = process.namespaces.list(None, 10).await.unwrap().namespaces;
         let mut expected = BTreeSet::from(["administrator".to_owned()]);
         expected.extend(live.iter().flat_map(|(name, _)| [format!("{name}-1"), format!("{name}-2")]));
         let users = self.broker.users().await.unwrap();
@@ -155,8 +155,8 @@ impl World {
         let things = self.broker.queues(&vhost()).await.unwrap().len();
         assert!(things == 0 || !live.is_empty(), "{context}: a queue is left of a namespace that is gone");
 
-        process.store.verify_audit().unwrap_or_else(|error| panic!("{context}: {error}"));
-        let entries = process.store.read(|tx| tx.entries(1, 1000)).unwrap();
+        process.store.verify_audit().await.unwrap_or_else(|error| panic!("{context}: {error}"));
+        let entries = process.store.survey_here(|tx| tx.entries(1, 1000)).unwrap();
         let log: String = entries.into_iter().map(|(_, entry)| String::from_utf8(entry).unwrap()).collect();
         for Promise { user, password, .. } in &self.promises {
             let references = process.store.references(password);
@@ -241,14 +241,14 @@ async fn a_health_check_finds_a_full_disk_before_anybody_needs_it_and_does_not_f
     let settings = Settings::for_tests(std::path::Path::new("unused"));
     let appliance = Appliance::on(process.store.clone(), &settings, world.clock.clone(), None).unwrap();
     let store = async || appliance.health.check().await.swap_remove(0).state;
-    let head = process.store.verify_audit().unwrap();
+    let head = process.store.verify_audit().await.unwrap();
     // Under a load balancer that asks all the time, one write in a few seconds, and no entry in the log.
     world.disk.break_after(OPERATIONS_MAX, Fault::Full);
     for _ in 0..1000 {
         assert!(store().await.is_ok());
     }
     assert!(!world.disk.repair());
-    assert_eq!(process.store.verify_audit().unwrap(), head);
+    assert_eq!(process.store.verify_audit().await.unwrap(), head);
 
     drop(appliance);
     world.disk.break_after(0, Fault::Full);

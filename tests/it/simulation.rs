@@ -245,7 +245,7 @@ impl World {
         self.namespaces.expire_over().await.unwrap();
         self.check();
 
-        let live = self.namespaces.list(None, 100).unwrap().namespaces;
+        let live = self.namespaces.list(None, 100).await.unwrap().namespaces;
         let mut expected: BTreeSet<String> = ["administrator", FOREIGN].map(String::from).into();
         for (name, _) in &live {
             expected.extend([format!("{name}-1"), format!("{name}-2")]);
@@ -260,7 +260,7 @@ impl World {
             let claimed = self.namespaces.claim(&caller, &name, Claim::default()).await.unwrap().into_inner();
             assert!(claimed.reclaim_at > self.clock.now());
         }
-        self.store.verify_audit().unwrap();
+        self.store.verify_audit().await.unwrap();
     }
 }
 

@@ -60,6 +60,12 @@ pub const ALL: &[Planted] = &[
     ),
     planted(
         "homes of crates",
+        &[("src/web/api/held.rs", "fn f(s: &Store) -> Result<()> { s.survey_here(|tx| tx.each_entry(look)) }")],
+        &[("src/web/api/held.rs", "async fn f(s: &Store) -> Result<()> { s.survey(|tx| tx.each_entry(look)).await }")],
+    ),
+    planted("homes of crates", &[("src/web/api/audit.rs", "fn f() { tokio::task::spawn_blocking(work); }")], &[]),
+    planted(
+        "homes of crates",
         &[("src/app/build.rs", "use axum::Router;")],
         &[("src/app/listen.rs", "use axum::Router;")],
     ),

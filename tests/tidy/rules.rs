@@ -5,8 +5,8 @@ use crate::source::{Source, block, line_at, words};
 /// The layers with their heights: a file names its own layer and lower ones. Equal heights are strangers.
 const LAYERS: [(&str, u8); 8] =
     [("base", 1), ("proto", 2), ("store", 3), ("ports", 3), ("domain", 4), ("web", 5), ("app", 6), ("cli", 7)];
-/// Crates, and the only places that may name them. A name that ends in `_` stands for all that begin so.
-const HOMES: [(&str, &[&str]); 10] = [
+/// Crates and calls, and the only places that may name them. A name that ends in `_` stands for all that begin so.
+const HOMES: [(&str, &[&str]); 12] = [
     ("redb", &["src/store/"]),
     ("reqwest", &["src/ports/"]),
     ("lapin", &["src/ports/"]),
@@ -17,6 +17,20 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("askama", &["src/web/"]),
     ("clap", &["src/cli/"]),
     ("x509_parser", &["src/proto/"]),
+    // Reading at length on the thread that calls: before anybody is answered, and where it has a thread of its own.
+    ("survey_here", &["src/store/", "src/domain/auth/replay.rs"]),
+    // The store is read by `survey`, which has a bound. These are files, passwords and whole backups.
+    (
+        "spawn_blocking",
+        &[
+            "src/store/survey.rs",
+            "src/ports/",
+            "src/domain/backups.rs",
+            "src/domain/operators/password.rs",
+            "src/domain/health/",
+            "src/cli/",
+        ],
+    ),
 ];
 /// By what broker users can be changed, and the only places that may name it.
 const BROKER_USERS: [&str; 4] = ["Users", "dyn Broker", "ManagementBroker", "MemoryBroker"];

@@ -1,6 +1,6 @@
 //! After a restoration: nothing that the broker was told is believed any more.
 
-use super::drift::{CHUNK, beyond};
+use super::drift::CHUNK;
 use super::{ACCOUNTS, Accounts, TAG};
 use crate::base::Result;
 use crate::base::audit::Note;
@@ -11,11 +11,9 @@ impl Accounts {
     ///
     /// Not that of an administrator: its password may have been ended since. When the broker refuses it, it is replaced.
     pub async fn doubt_all(&self, note: impl Fn() -> Note) -> Result<usize> {
-        let (mut all, mut after) = (0, None);
-        loop {
-            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
-            let Some((last, _)) = rows.last() else { return Ok(all) };
-            (after, all) = (Some(last.clone()), all + rows.len());
+        let (mut all, mut chunks) = (0, self.store.chunks(&ACCOUNTS, CHUNK));
+        while let Some(rows) = chunks.next().await? {
+            all += rows.len();
             let note = note().with("doubted", u64::try_from(rows.len()).unwrap_or(u64::MAX));
             self.store
                 .write(move |tx| {
@@ -33,5 +31,6 @@ impl Accounts {
                 })
                 .await?;
         }
+        Ok(all)
     }
 }

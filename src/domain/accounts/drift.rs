@@ -1,11 +1,10 @@
 //! `reconcile`: compares what the broker has with what it should have, and puts back what differs.
 
 use std::collections::HashMap;
-use std::ops::Bound;
 
 use futures_util::StreamExt;
 
-use super::{ACCOUNTS, Account, Accounts, Login};
+use super::{ACCOUNTS, Account, Accounts, Login, MARKS, Marks};
 use crate::base::audit::{Actor, Note};
 use crate::base::{AccountName, Result, VhostName};
 use crate::domain::auth::Caller;
@@ -45,12 +44,8 @@ impl Accounts {
     /// One pass over all accounts. It visits every one even when some fail, and is safe at any time.
     pub async fn reconcile(&self) -> Result<Reconciled> {
         let found = self.found().await?;
-        let mut report = Reconciled::default();
-        let mut after = None;
-        loop {
-            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
-            let Some((last, _)) = rows.last() else { return Ok(report) };
-            after = Some(last.clone());
+        let (mut report, mut chunks) = (Reconciled::default(), self.store.chunks(&ACCOUNTS, CHUNK));
+        while let Some(rows) = chunks.next().await? {
             report.seen += rows.len();
             let drifts: Vec<_> =
                 found.drifts(&rows).map(|(name, account, what)| (name.clone(), account.wish, what)).collect();
@@ -61,37 +56,35 @@ impl Accounts {
             let unsettled: Vec<_> = unsettled.filter(|name| !drifted.contains(name)).collect();
             self.put_right(unsettled.into_iter().chain(drifted), &found, &mut report).await;
         }
+        Ok(report)
     }
 
     /// What a pass would put right, and why.
     pub async fn drifts(&self) -> Result<Vec<(AccountName, String)>> {
         let found = self.found().await?;
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
-            let Some((last, _)) = rows.last() else { return Ok(all) };
-            after = Some(last.clone());
+        let (mut all, mut chunks) = (Vec::new(), self.store.chunks(&ACCOUNTS, CHUNK));
+        while let Some(rows) = chunks.next().await? {
             all.extend(found.drifts(&rows).map(|(name, _, what)| (name.clone(), what)));
             let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled());
             all.extend(unsettled.map(|(name, _)| (name, "the broker was not told yet".to_owned())));
         }
+        Ok(all)
     }
 
     async fn found(&self) -> Result<Found> {
         let broker = self.broker()?;
-        let asked_for = self.revisions()?;
+        let asked_for = self.revisions().await?;
         Ok(Found::new(asked_for, broker.users().await?, broker.permissions().await?))
     }
 
     /// How far every account was when we began to ask the broker.
-    fn revisions(&self) -> Result<HashMap<AccountName, (u64, u64)>> {
-        let (mut all, mut after) = (HashMap::new(), None);
-        loop {
-            let rows = self.store.read(|tx| tx.scan(&ACCOUNTS, beyond(after.as_ref()), CHUNK))?;
-            let Some((last, _)) = rows.last() else { return Ok(all) };
-            after = Some(last.clone());
-            all.extend(rows.into_iter().map(|(name, account)| (name, (account.wish, account.settled))));
-        }
+    async fn revisions(&self) -> Result<HashMap<AccountName, (u64, u64)>> {
+        let survey = self.store.survey(|tx| {
+            let mut all = HashMap::new();
+            tx.each(&MARKS, |name, Marks { wish, settled, .. }| _ = all.insert(name, (wish, settled)))?;
+            Ok(all)
+        });
+        survey.await
     }
 
     /// Notes that the broker has these accounts otherwise, so that settling them has work to do.
@@ -189,11 +182,6 @@ impl Found {
         let own = account.vhost.clone();
         self.granted(name).iter().map(|(vhost, _)| vhost.as_str()).filter(move |vhost| *vhost != own.as_str())
     }
-}
-
-/// Where the next chunk begins.
-pub(super) fn beyond<K>(last: Option<&K>) -> Bound<&K> {
-    last.map_or(Bound::Unbounded, Bound::Excluded)
 }
 
 pub(super) fn same_set(a: &[String], b: &[String]) -> bool {

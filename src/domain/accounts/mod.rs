@@ -10,7 +10,7 @@ mod settle;
 mod turns;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{AccountName, Result, Secret, VhostName};
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::broker::{Access, Handle, Users};
-use crate::store::{ReadTx, Sealed, Store, Table, WriteTx};
+use crate::store::{Cached, ReadTx, Sealed, Store, Survey, Table, WriteTx};
 
 pub use administrator::{Administrator, NAME_PREFIX, Rotated, Shown, TAG};
 pub use drift::Reconciled;
@@ -103,9 +103,6 @@ pub struct Probe {
     pub always: bool,
 }
 
-/// How they stood at a version of their table.
-type KnownStand = (u64, Arc<Stand>);
-
 /// How all accounts stand.
 #[derive(Debug, Default)]
 pub struct Stand {
@@ -147,16 +144,17 @@ pub struct Accounts {
     store: Store,
     broker: Handle<dyn Users>,
     /// None while no broker is configured.
-    probe: Option<Probe>,
+    /// Shared, so that a clone copies no key of a certificate.
+    probe: Option<Arc<Probe>>,
     /// Keeps two settlements of one account apart, because the later answer must be the later wish.
     settling: Arc<Turns>,
-    stand: Arc<Mutex<Option<KnownStand>>>,
+    stand: Cached<Stand>,
 }
 
 impl Accounts {
     /// While no broker is configured wishes are kept and answered with `Unavailable`.
     pub fn new(store: Store, broker: Handle<dyn Users>, probe: Option<Probe>) -> Self {
-        Self { store, broker, probe, settling: Arc::default(), stand: Arc::default() }
+        Self { store, broker, probe: probe.map(Arc::new), settling: Arc::default(), stand: Cached::default() }
     }
 
     /// Whether there is a broker to bring accounts to.
@@ -254,25 +252,18 @@ impl Accounts {
     }
 
     /// How all accounts stand. Read anew when one of them has changed.
-    pub fn stand(&self) -> Result<Arc<Stand>> {
-        // Before the records: one that changes meanwhile is read again next time.
-        let version = self.store.version(&ACCOUNTS);
-        let mut known = self.stand.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, stand)) = known.as_ref().filter(|(of, _)| *of == version) {
-            return Ok(Arc::clone(stand));
-        }
-        let mut stand = Stand::default();
-        self.store.read(|tx| {
+    pub async fn stand(&self) -> Result<Arc<Stand>> {
+        let read = |tx: &Survey<'_>| {
+            let mut stand = Stand::default();
             tx.each(&MARKS, |name, Marks { login, wish, settled }| {
                 stand.count += 1;
                 stand.unsettled += u64::from(wish != settled);
                 if !matches!(login, LoginKind::Password(_)) {
                     stand.unusable.insert(name);
                 }
-            })
-        })?;
-        let stand = Arc::new(stand);
-        *known = Some((version, Arc::clone(&stand)));
-        Ok(stand)
+            })?;
+            Ok(stand)
+        };
+        self.stand.get(&self.store, &ACCOUNTS, read).await
     }
 }

@@ -87,7 +87,7 @@ impl Accounts {
             Login::Gone => drop(self.broker()?.delete_user(name).await?),
             Login::Password(_) | Login::Locked => self.put(name, &account, password.as_ref()).await?,
         }
-        if let (Some(Probe { door, always: true }), Some(password)) = (&self.probe, &password)
+        if let (Some(Probe { door, always: true }), Some(password)) = (self.probe.as_deref(), &password)
             && !door.verify_login(name.as_str(), password, PROBE_DEADLINE).await?
         {
             return Err(Error::unavailable("the broker refuses the login that it was just told of"));

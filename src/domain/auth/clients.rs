@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Auth, Caller, Use, uses};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::proto::scopes::satisfies;
-use crate::store::{Lent, ReadTx, Sealed, Table, WriteTx};
+use crate::store::{Lent, ReadTx, Sealed, Survey, Table, WriteTx};
 
 const CLIENTS: Table<ClientId, Client> = Table::audited("clients");
 /// Whose a name of certificates is. **Invariant:** it says of each client's name that it is this client's, and no more.
@@ -259,12 +259,15 @@ impl Auth {
     }
 
     /// All clients, by id.
-    pub fn clients(&self) -> Result<Vec<Shown>> {
-        self.store.read(|tx| {
-            let (rows, mut seen) = (tx.scan(&CLIENTS, Bound::Unbounded, CLIENTS_MAX)?, uses::all(tx)?);
-            let shown = |(id, client)| shown(seen.remove(&id).unwrap_or_default(), id, client);
-            Ok(rows.into_iter().map(shown).collect())
-        })
+    pub async fn clients(&self) -> Result<Vec<Shown>> {
+        self.store.survey(Self::all_clients).await
+    }
+
+    /// The same, among other things that are read at one moment.
+    pub fn all_clients(tx: &Survey<'_>) -> Result<Vec<Shown>> {
+        let (rows, mut seen) = (tx.scan(&CLIENTS, Bound::Unbounded, CLIENTS_MAX)?, uses::all(tx)?);
+        let shown = |(id, client)| shown(seen.remove(&id).unwrap_or_default(), id, client);
+        Ok(rows.into_iter().map(shown).collect())
     }
 
     /// Whether a client may sign now; `None` when there is no such client in the own store.
@@ -276,7 +279,7 @@ impl Auth {
     }
 
     /// Whether a client could do what needs a scope, and why: for operators who wonder.
-    pub fn would(&self, id: &ClientId, scope: &str) -> Result<(bool, String)> {
+    pub async fn would(&self, id: &ClientId, scope: &str) -> Result<(bool, String)> {
         let client = self.client(id)?;
         let now = self.store.clock().now();
         if client.disabled {
@@ -289,7 +292,7 @@ impl Auth {
         if let Some(held) = granting(&client.scopes) {
             return Ok((true, format!("it holds the scope {held}")));
         }
-        let expanded = self.roles.current(&self.store)?.expand(&client.scopes);
+        let expanded = self.roles_in_force().await?.expand(&client.scopes);
         Ok(match granting(&expanded) {
             Some(held) => (true, format!("a role that it holds has the scope {held}")),
             None => (false, format!("none of its scopes, nor of its roles, grants {scope}")),

@@ -27,7 +27,7 @@ use crate::ports::authority::Authority;
 use crate::proto::certificates::{Age, Certificate};
 use crate::proto::hawk::{Question, bewit, mac};
 use crate::proto::roles::Roles;
-use crate::store::{ReadTx, Store};
+use crate::store::{Cached, ReadTx, Store};
 
 /// What a request shows of itself.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub struct Presented<'a> {
 pub struct Auth {
     store: Store,
     remote: Option<Authority>,
-    roles: Arc<roles::Cached>,
+    parsed_roles: Cached<Roles>,
     replay: Arc<Replay>,
     throttle: Arc<Throttle>,
     uses: Arc<Uses>,
@@ -70,7 +70,7 @@ impl Auth {
     pub fn new(store: Store, remote: Option<Authority>, limits: Limits, clock: Clock) -> Result<Self> {
         let replay = Arc::new(Replay::after_restart(&store)?);
         let throttle = Throttle::new(limits, clock).into();
-        Ok(Self { store, remote, roles: Arc::default(), replay, throttle, uses: Arc::default() })
+        Ok(Self { store, remote, parsed_roles: Cached::default(), replay, throttle, uses: Arc::default() })
     }
 
     /// Finds out who is asking. No credentials is nobody, without scopes; bad ones are `Unauthenticated`. `Limited` for
@@ -97,7 +97,7 @@ impl Auth {
             _ => {}
         }
         if let Some(token) = presented.authorization.and_then(bearer) {
-            let (caller, id) = self.bearer(presented, token)?;
+            let (caller, id) = self.bearer(presented, token).await?;
             self.note_use(id, presented.address).await;
             return Ok(caller);
         }
@@ -111,7 +111,7 @@ impl Auth {
         };
         match &self.remote {
             None => {
-                let (caller, id) = self.local(presented, &question)?;
+                let (caller, id) = self.local(presented, &question).await?;
                 self.note_use(id, presented.address).await;
                 Ok(caller)
             }
@@ -124,8 +124,8 @@ impl Auth {
     }
 
     /// Who signed by the own store, and the client of that store whose access token it goes back to.
-    fn local(&self, presented: &Presented<'_>, question: &Question<'_>) -> Result<(Caller, ClientId)> {
-        let roles = self.roles.current(&self.store)?;
+    async fn local(&self, presented: &Presented<'_>, question: &Question<'_>) -> Result<(Caller, ClientId)> {
+        let roles = self.roles_in_force().await?;
         let (now, success, holder) = self.store.read(|tx| {
             let (success, holder) = self.signed(tx, question, &roles)?;
             revoked::refuse(tx, &success)?;
@@ -169,7 +169,7 @@ impl Auth {
     }
 
     /// `Authorization: Bearer <clientId>/<accessToken>`: enough for `curl`, and only where nobody can listen.
-    fn bearer(&self, presented: &Presented<'_>, token: &str) -> Result<(Caller, ClientId)> {
+    async fn bearer(&self, presented: &Presented<'_>, token: &str) -> Result<(Caller, ClientId)> {
         if self.remote.is_some() {
             return Err(refuse("Bearer tokens are for clients in Keylender's own store; sign the request with Hawk"));
         }
@@ -177,7 +177,7 @@ impl Auth {
             return Err(refuse("Bearer tokens are refused over plain HTTP from other hosts; use https or Hawk"));
         }
         let (id, token) = token.rsplit_once('/').ok_or_else(|| refuse("expected Bearer <clientId>/<accessToken>"))?;
-        let roles = self.roles.current(&self.store)?;
+        let roles = self.roles_in_force().await?;
         let (id, client) = self.store.read(|tx| {
             let found = match ClientId::parse(id) {
                 Ok(id) => clients::look_up(tx, &id)?.map(|(client, right)| (id, client, right)),
@@ -199,7 +199,7 @@ impl Auth {
         let (Some(certificate), None) = (presented.certificate, &self.remote) else {
             return Ok(Caller::nobody(presented.request_id));
         };
-        let roles = self.roles.current(&self.store)?;
+        let roles = self.roles_in_force().await?;
         let (id, client) = self.store.read(|tx| {
             // It was valid when the connection began, which may be long ago.
             if certificate.age(tx.now()) == Age::Over {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::verify::ReplayKey;
 use crate::base::{Clock, Error, Result, Timestamp};
-use crate::store::{Entry, ReadTx, Store};
+use crate::store::{Entry, Store, Survey};
 
 /// How far a time stamp may lie from now, in seconds, and still be accepted (taskcluster.md 1.4).
 const SKEW_SECONDS: i64 = 900;
@@ -63,7 +63,8 @@ impl Replay {
         if store.restored_from()?.is_some() {
             replay.raise_floor(replay.clock.now());
         }
-        store.read(|tx| {
+        // At the start nobody is answered yet.
+        store.survey_here(|tx| {
             let since = tx.now().minus(ACCEPTED);
             let mut next = first_since(tx, since)?;
             loop {
@@ -144,12 +145,11 @@ fn read_mark(text: &str) -> Option<(i64, u64)> {
 
 /// The number of the first audit entry at or after a moment, by halving: entries come in order of time, and where
 /// a clock was set back the worst is to read more of them.
-fn first_since(tx: &ReadTx<'_>, since: Timestamp) -> Result<u64> {
+fn first_since(tx: &Survey<'_>, since: Timestamp) -> Result<u64> {
     let time_of = |seq| -> Result<Option<Timestamp>> {
-        let entries = tx.entries(seq, 1)?;
-        let Some((_, bytes)) = entries.first() else { return Ok(None) };
+        let Some(bytes) = tx.entries(seq, 1)?.pop().map(|(_, bytes)| bytes) else { return Ok(None) };
         let entry: Entry =
-            serde_json::from_slice(bytes).map_err(|e| Error::internal("reading the audit log by time", e))?;
+            serde_json::from_slice(&bytes).map_err(|e| Error::internal("reading the audit log by time", e))?;
         Ok(Some(entry.time))
     };
     // **Invariant:** entries below `low` are too old; the one at `high` is young enough or not there.

@@ -1,7 +1,7 @@
 //! Roles of the own store: names for sets of scopes, held through `assume:<role id>`.
 
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::clients::refuse_double_star;
 use super::{Auth, Caller};
 use crate::base::{Error, Result, RoleId, Scope};
 use crate::proto::roles::{Role, Roles};
-use crate::store::{Store, Table};
+use crate::store::{Survey, Table};
 
 const ROLES: Table<RoleId, Stored> = Table::audited("roles");
 /// Roles at most: every check of a role set walks all of them.
@@ -25,26 +25,12 @@ struct Stored {
     scopes: Vec<Scope>,
 }
 
-/// The parsed roles, as of one version of the table.
-#[derive(Default)]
-pub(super) struct Cached(Mutex<Option<(u64, Arc<Roles>)>>);
-
-impl Cached {
-    /// The roles in force, read again only after a change.
-    pub(super) fn current(&self, store: &Store) -> Result<Arc<Roles>> {
-        let version = store.version(&ROLES);
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, roles)) = cached.as_ref().filter(|(of, _)| *of == version) {
-            return Ok(roles.clone());
-        }
-        let rows = store.read(|tx| tx.scan(&ROLES, Bound::Unbounded, ROLES_MAX))?;
-        let roles = Arc::new(Roles::new(rows.into_iter().map(role).collect())?);
-        *cached = Some((version, roles.clone()));
-        Ok(roles)
-    }
-}
-
 impl Auth {
+    /// The roles in force.
+    pub(super) async fn roles_in_force(&self) -> Result<Arc<Roles>> {
+        self.parsed_roles.get(&self.store, &ROLES, |tx| Roles::new(all(tx)?.into_iter().map(role).collect())).await
+    }
+
     /// Makes a role or gives it other scopes. The caller must hold the scopes it gives away; a set of roles that
     /// would be a cycle is refused.
     ///
@@ -58,12 +44,13 @@ impl Auth {
         refuse_double_star(&scopes)?;
         let new = Stored { scopes };
         for _ in 0..TRIES {
-            let seen = self.store.read(|tx| tx.scan(&ROLES, Bound::Unbounded, ROLES_MAX))?;
-            let rows = seen.clone();
             let row = (id.clone(), new.clone());
-            tokio::task::spawn_blocking(move || check(rows, row))
-                .await
-                .map_err(|e| Error::internal("checking the roles", e))??;
+            let survey = self.store.survey(|tx| {
+                let seen = all(tx)?;
+                check(seen.clone(), row)?;
+                Ok(seen)
+            });
+            let seen = survey.await?;
             if self.replace_role(caller.clone(), id.clone(), new.clone(), seen).await? {
                 return Ok(());
             }
@@ -102,9 +89,13 @@ impl Auth {
     }
 
     /// All roles, by id.
-    pub fn roles(&self) -> Result<Vec<Role>> {
-        Ok(self.store.read(|tx| tx.scan(&ROLES, Bound::Unbounded, ROLES_MAX))?.into_iter().map(role).collect())
+    pub async fn roles(&self) -> Result<Vec<Role>> {
+        Ok(self.store.survey(all).await?.into_iter().map(role).collect())
     }
+}
+
+fn all(tx: &Survey<'_>) -> Result<Vec<(RoleId, Stored)>> {
+    tx.scan(&ROLES, Bound::Unbounded, ROLES_MAX)
 }
 
 fn role((id, stored): (RoleId, Stored)) -> Role {
@@ -125,6 +116,7 @@ fn check(mut roles: Vec<(RoleId, Stored)>, new: (RoleId, Stored)) -> Result<()> 
 mod tests {
     use super::*;
     use crate::base::{Clock, Kind, Timestamp};
+    use crate::store::Store;
 
     fn auth() -> Auth {
         let clock = Clock::manual(Timestamp::from_millis(0));
@@ -157,6 +149,6 @@ mod tests {
             auth.put_role(&caller, role_id("d"), vec![Scope::parse("assume:c").unwrap()]),
         );
         assert!(one.is_ok() != other.is_ok(), "never a circle");
-        assert_eq!(auth.roles().unwrap().len(), 2);
+        assert_eq!(auth.roles().await.unwrap().len(), 2);
     }
 }

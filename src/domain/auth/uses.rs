@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Auth;
 use crate::base::{ClientId, Result, Timestamp};
-use crate::store::{ReadTx, Table, WriteTx};
+use crate::store::{ReadTx, Survey, Table, WriteTx};
 
 /// Between two writes of one client from one address: people ask about days.
 const WRITE_PERIOD: Duration = Duration::from_secs(60);
@@ -20,8 +19,6 @@ const WRITE_PERIOD: Duration = Duration::from_secs(60);
 const NOTED_MAX: usize = 20_000;
 /// Addresses of one client that are remembered, the last ones.
 const USES_MAX: usize = 16;
-/// Rows read at once.
-const CHUNK: usize = 1000;
 
 const USES: Table<ClientId, Vec<Use>> = Table::plain("clients_seen");
 
@@ -82,14 +79,10 @@ pub(super) fn of(tx: &ReadTx<'_>, id: &ClientId) -> Result<Vec<Use>> {
 }
 
 /// The same of all clients.
-pub(super) fn all(tx: &ReadTx<'_>) -> Result<HashMap<ClientId, Vec<Use>>> {
-    let (mut all, mut last) = (HashMap::new(), None);
-    loop {
-        let rows = tx.scan(&USES, last.as_ref().map_or(Bound::Unbounded, Bound::Excluded), CHUNK)?;
-        let Some((id, _)) = rows.last() else { return Ok(all) };
-        last = Some(id.clone());
-        all.extend(rows);
-    }
+pub(super) fn all(tx: &Survey<'_>) -> Result<HashMap<ClientId, Vec<Use>>> {
+    let mut all = HashMap::new();
+    tx.each(&USES, |id, uses| drop(all.insert(id, uses)))?;
+    Ok(all)
 }
 
 /// Forgets a client that is gone: a new one of its name was never here.

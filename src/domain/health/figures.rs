@@ -5,7 +5,7 @@ use crate::base::{Result, Timestamp};
 use crate::domain::loops::Status;
 use crate::ports::broker::Calls;
 use crate::ports::system::{self, Process};
-use crate::store::{Entry, Filter};
+use crate::store::Entry;
 
 /// Figures at one moment.
 #[derive(Clone, Debug)]
@@ -40,9 +40,9 @@ pub struct Figures {
 
 impl Health {
     /// The figures.
-    pub fn figures(&self) -> Result<Figures> {
+    pub async fn figures(&self) -> Result<Figures> {
         let parts = &self.parts;
-        let stand = parts.accounts.stand()?;
+        let stand = parts.accounts.stand().await?;
         let (audit_sequence, audit_last) = self.last_entry()?;
         let store = system::file(&self.around.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
         Ok(Figures {
@@ -69,8 +69,8 @@ impl Health {
 
     fn last_entry(&self) -> Result<(u64, Option<Timestamp>)> {
         self.parts.store.read(|tx| {
-            let seq = tx.search(u64::MAX, &Filter::default())?.seen;
-            let last = tx.entries(seq, 1)?.pop().and_then(|(_, bytes)| serde_json::from_slice::<Entry>(&bytes).ok());
+            let Some(seq) = tx.last_entry()? else { return Ok((0, None)) };
+            let last = tx.entry(seq)?.and_then(|bytes| serde_json::from_slice::<Entry>(&bytes).ok());
             Ok((seq, last.map(|entry| entry.time)))
         })
     }

@@ -35,11 +35,14 @@ pub struct Begins {
 }
 
 /// Folds the whole log, as it is at one moment: what is pruned meanwhile is still read. How long that takes grows with
-/// the log: not for a thread that answers others.
-pub fn of(store: &Store, wanted: Wanted) -> Result<History> {
-    let mut reader = Reader::new(wanted);
-    store.read(|tx| tx.each_entry(|seq, bytes| reader.take(seq, bytes)))?;
-    Ok(reader.finish())
+/// the log.
+pub async fn of(store: &Store, wanted: Wanted) -> Result<History> {
+    let survey = store.survey(|tx| {
+        let mut reader = Reader::new(wanted);
+        tx.each_entry(|seq, bytes| reader.take(seq, bytes))?;
+        Ok(reader.finish())
+    });
+    survey.await
 }
 
 /// What takes up one entry after the other.

@@ -52,9 +52,9 @@ impl Hosts {
             checks.push(Check { about: "which address", outcome: Some(Err(Cause::UnknownAddress)) });
         }
         checks.push(self.check_allowed(lending, address));
-        checks.push(self.check_blocked(address)?);
+        checks.push(self.check_blocked(address).await?);
         checks.extend(check_dns(address, &checked.verdict, &checked.answers));
-        checks.push(self.check_rules(address, name.as_ref())?);
+        checks.push(self.check_rules(address, name.as_ref()).await?);
         checks.push(check_identity(lending, name.as_ref(), identity.as_ref()));
         let cause = checks.iter().find_map(|check| check.outcome.as_ref()?.as_ref().err()).cloned();
         let identity = identity.filter(|_| cause.is_none());
@@ -69,15 +69,18 @@ impl Hosts {
         Check { about: "allowed networks", outcome }
     }
 
-    fn check_blocked(&self, address: IpAddr) -> Result<Check> {
-        let refused = self.decided.refuse_address(&self.store, address)?;
+    async fn check_blocked(&self, address: IpAddr) -> Result<Check> {
+        let refused = self.refuse_address(address).await?;
         let outcome = refused.map_or_else(|| Ok("no rule blocks the address".to_owned()), Err);
         Ok(Check { about: "rules about the address", outcome: Some(outcome) })
     }
 
-    fn check_rules(&self, address: IpAddr, name: Option<&HostName>) -> Result<Check> {
-        let refused = name.map(|name| self.decided.refuse_host(&self.store, address, name)).transpose()?;
-        let outcome = refused.map(|cause| cause.map_or_else(|| Ok("no rule is against it".to_owned()), Err));
+    async fn check_rules(&self, address: IpAddr, name: Option<&HostName>) -> Result<Check> {
+        let outcome = match name {
+            Some(name) => Some(self.refuse_host(address, name).await?),
+            None => None,
+        };
+        let outcome = outcome.map(|cause| cause.map_or_else(|| Ok("no rule is against it".to_owned()), Err));
         Ok(Check { about: "rules about the name", outcome })
     }
 

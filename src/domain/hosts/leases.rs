@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,13 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::{Hosts, NAMES};
 use crate::base::{ClientId, Error, HostName, Result, Timestamp};
 use crate::domain::auth::{Auth, Caller};
-use crate::store::{Table, WriteTx};
+use crate::store::{Survey, Table, WriteTx};
 
 static LEASES: Table<Place, HostLease> = Table::plain("hosts_leases");
 /// Between two writes for one host.
 const NOTE_PERIOD: Duration = Duration::from_secs(1);
-/// Leases read at once.
-const CHUNK: usize = 1000;
 /// Leases forgotten in one transaction.
 const FORGOTTEN_MAX: usize = 5000;
 
@@ -79,23 +76,12 @@ pub(super) fn note_lease(
 
 impl Hosts {
     /// What hosts have that is not over, in the order of their names.
-    pub fn leases(&self, mut look: impl FnMut(HostName, IpAddr, HostLease)) -> Result<()> {
-        self.each_lease(|place, lease, now| {
-            if lease.until > now {
-                look(place.0, place.1, lease);
+    pub fn leases(tx: &Survey<'_>, mut look: impl FnMut(HostName, IpAddr, HostLease)) -> Result<()> {
+        tx.each(&LEASES, |Place(name, address), lease| {
+            if lease.until > tx.now() {
+                look(name, address, lease);
             }
         })
-    }
-
-    fn each_lease(&self, mut look: impl FnMut(Place, HostLease, Timestamp)) -> Result<()> {
-        let mut last = None;
-        loop {
-            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&LEASES, from, CHUNK)?)))?;
-            let Some((place, _)) = rows.last() else { return Ok(()) };
-            last = Some(place.clone());
-            rows.into_iter().for_each(|(place, lease)| look(place, lease, now));
-        }
     }
 
     /// The addresses where a host was last seen, one of each family.
@@ -107,12 +93,17 @@ impl Hosts {
     /// Takes back what a host has, as far as that is possible: our own verification refuses it from now on. The answer
     /// says what else an operator has to do.
     pub async fn revoke(&self, name: &HostName, auth: &Auth, caller: &Caller) -> Result<String> {
-        let mut held = Vec::new();
-        self.leases(|host, address, lease| {
-            if host == *name {
-                held.push((Place(host, address), lease));
-            }
-        })?;
+        let host = name.clone();
+        let survey = self.store.survey(move |tx| {
+            let mut held = Vec::new();
+            Self::leases(tx, |name, address, lease| {
+                if name == host {
+                    held.push((Place(name, address), lease));
+                }
+            })?;
+            Ok(held)
+        });
+        let held = survey.await?;
         let lending = self.config.lending.as_ref().map_err(|missing| super::not_configured(missing))?;
         let issuer = lending.issuer.clone();
         let until = held.iter().map(|(_, lease)| lease.until).max().unwrap_or(self.clock.now());
@@ -146,12 +137,16 @@ impl Hosts {
 
     /// Forgets leases that are over.
     pub(super) async fn forget_leases(&self) -> Result<()> {
-        let mut over = Vec::new();
-        self.each_lease(|place, lease, now| {
-            if lease.until <= now && over.len() < FORGOTTEN_MAX {
-                over.push(place);
-            }
-        })?;
+        let survey = self.store.survey(|tx| {
+            let mut over = Vec::new();
+            tx.each(&LEASES, |place, lease| {
+                if lease.until <= tx.now() && over.len() < FORGOTTEN_MAX {
+                    over.push(place);
+                }
+            })?;
+            Ok(over)
+        });
+        let over = survey.await?;
         if over.is_empty() {
             return Ok(());
         }

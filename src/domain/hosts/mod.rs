@@ -39,7 +39,7 @@ use crate::ports::authority::Authority;
 use crate::ports::dns::{Answer, Dns};
 use crate::proto::addresses::{AddressList, network};
 use crate::proto::tempcred::{self, Credentials, Grant};
-use crate::store::{Lent, Store};
+use crate::store::{Cached, Lent, Store};
 
 /// What a machine hears, whatever the cause.
 const REFUSAL: &str = "Remote IP not allowed";
@@ -101,7 +101,7 @@ pub struct Hosts {
     refusals: Arc<[Counter; Cause::CODES.len()]>,
     lookups: Arc<Lookups>,
     authority: Option<Authority>,
-    decided: Arc<rules::Cached>,
+    decided: Cached<Vec<HostRule>>,
 }
 
 impl Hosts {
@@ -131,29 +131,29 @@ impl Hosts {
         })?;
         // After the limit: it is logged, and anybody can ask.
         let lending = self.config.lending.as_ref().map_err(|missing| not_configured(missing))?;
-        if let Some(cause) = self.refuse_early(lending, &asker)? {
+        if let Some(cause) = self.refuse_early(lending, &asker).await? {
             return Err(self.refuse(asker, cause, &[]).await);
         }
         let checked = self.lookups.check(address).await;
-        match self.decide(lending, address, &checked.verdict)? {
+        match self.decide(lending, address, &checked.verdict).await? {
             Ok((name, credentials)) => self.lend(asker, name, credentials, checked).await,
             Err(cause) => Err(self.refuse(asker, cause, &checked.answers).await),
         }
     }
 
     /// Why an address gets nothing before DNS is asked.
-    fn refuse_early(&self, lending: &Lending, asker: &Asker<'_>) -> Result<Option<Cause>> {
+    async fn refuse_early(&self, lending: &Lending, asker: &Asker<'_>) -> Result<Option<Cause>> {
         if !asker.is_sure {
             return Ok(Some(Cause::UnknownAddress));
         }
         if !lending.allowed.includes(asker.address) {
             return Ok(Some(Cause::NotAllowed));
         }
-        self.decided.refuse_address(&self.store, asker.address)
+        self.refuse_address(asker.address).await
     }
 
     /// What a verdict comes to under the rules: credentials that are not lent yet, or why there are none.
-    fn decide(
+    async fn decide(
         &self,
         lending: &Lending,
         address: IpAddr,
@@ -163,7 +163,7 @@ impl Hosts {
             Verdict::Verified(name) => name,
             Verdict::Refused(cause) => return Ok(Err(cause.clone())),
         };
-        if let Some(cause) = self.decided.refuse_host(&self.store, address, name)? {
+        if let Some(cause) = self.refuse_host(address, name).await? {
             return Ok(Err(cause));
         }
         match lending.issue(name, &self.clock) {

@@ -264,12 +264,14 @@ impl Hosts {
     }
 
     /// At most `limit` addresses that asked, after one of them, in the order of their text.
-    pub fn list(&self, after: Option<&IpAddr>, limit: usize) -> Result<Vec<Known>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.store.read(|tx| {
+    pub async fn list(&self, after: Option<IpAddr>, limit: usize) -> Result<Vec<Known>> {
+        let this = self.clone();
+        let survey = self.store.survey(move |tx| {
+            let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
             let rows = tx.scan(&HOSTS, from, limit.min(PAGE_LEN_MAX))?;
-            rows.into_iter().map(|(address, record)| self.as_known(tx, address, record)).collect()
-        })
+            rows.into_iter().map(|(address, record)| this.as_known(tx, address, record)).collect()
+        });
+        survey.await
     }
 
     /// What is known of one address, with the DNS answers of its last change.
@@ -289,12 +291,13 @@ impl Hosts {
     }
 
     /// How many of the addresses that asked are verified.
-    pub fn count_verified(&self) -> Result<u64> {
-        let mut verified = 0;
-        self.store.read(|tx| {
-            tx.each(&VERDICTS, |_: String, Judged { verdict }| verified += u64::from(verdict == VERIFIED))
-        })?;
-        Ok(verified)
+    pub async fn count_verified(&self) -> Result<u64> {
+        let survey = self.store.survey(|tx| {
+            let mut verified = 0;
+            tx.each(&VERDICTS, |_: String, Judged { verdict }| verified += u64::from(verdict == VERIFIED))?;
+            Ok(verified)
+        });
+        survey.await
     }
 
     /// How many addresses are remembered.
@@ -303,19 +306,20 @@ impl Hosts {
     }
 
     /// The addresses that did not ask for long: what the next pass forgets.
-    pub fn stale(&self) -> Result<Vec<IpAddr>> {
-        self.store.read(|tx| {
+    pub async fn stale(&self) -> Result<Vec<IpAddr>> {
+        let survey = self.store.survey(|tx| {
             let seen = tx.scan(&SEEN, Bound::Unbounded, usize::try_from(2 * HOSTS_MAX).unwrap_or(usize::MAX))?;
             let old = seen.into_iter().filter(|(_, seen)| tx.now() >= seen.last.plus(KEPT));
             Ok(old.map(|(address, _)| address).take(FORGOTTEN_MAX).collect())
-        })
+        });
+        survey.await
     }
 
     /// Forgets them. Returns how many there were.
     pub async fn forget_stale(&self) -> Result<usize> {
         self.write_counts().await?;
         self.forget_leases().await?;
-        let stale = self.stale()?;
+        let stale = self.stale().await?;
         if stale.is_empty() {
             return Ok(0);
         }

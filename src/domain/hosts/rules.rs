@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Cause, Hosts};
 use crate::base::{Error, HostName, Result, Timestamp};
 use crate::domain::auth::Caller;
-use crate::store::{Store, Table};
+use crate::store::{Survey, Table};
 
 /// Rules in the store: each is looked at for every request.
 const RULES_MAX: usize = 1000;
@@ -95,41 +95,30 @@ impl HostRule {
     }
 }
 
-/// The rules as of one version of their table.
-#[derive(Default)]
-pub(super) struct Cached(Mutex<Option<(u64, Arc<[HostRule]>)>>);
-
-impl Cached {
-    fn current(&self, store: &Store) -> Result<Arc<[HostRule]>> {
-        let version = store.version(&RULES);
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, rules)) = cached.as_ref().filter(|(of, _)| *of == version) {
-            return Ok(rules.clone());
-        }
-        let rows = store.read(|tx| tx.scan(&RULES, Bound::Unbounded, RULES_MAX))?;
-        let rules: Arc<[HostRule]> = rows.into_iter().map(|(rule, _)| rule).collect();
-        *cached = Some((version, rules.clone()));
-        Ok(rules)
-    }
-
-    pub fn refuse_address(&self, store: &Store, address: IpAddr) -> Result<Option<Cause>> {
-        Ok(self.current(store)?.iter().find_map(|rule| rule.refuse_address(address)))
-    }
-
-    pub fn refuse_host(&self, store: &Store, address: IpAddr, name: &HostName) -> Result<Option<Cause>> {
-        Ok(self.current(store)?.iter().find_map(|rule| rule.refuse_host(address, name)))
-    }
-}
-
 impl Hosts {
+    /// Why the rules let nothing go to an address, before its name is known.
+    pub(super) async fn refuse_address(&self, address: IpAddr) -> Result<Option<Cause>> {
+        Ok(self.rules_in_force().await?.iter().find_map(|rule| rule.refuse_address(address)))
+    }
+
+    /// Why they let nothing go to a host.
+    pub(super) async fn refuse_host(&self, address: IpAddr, name: &HostName) -> Result<Option<Cause>> {
+        Ok(self.rules_in_force().await?.iter().find_map(|rule| rule.refuse_host(address, name)))
+    }
+
+    async fn rules_in_force(&self) -> Result<Arc<Vec<HostRule>>> {
+        let read = |tx: &Survey<'_>| Ok(all(tx)?.into_iter().map(|(rule, _)| rule).collect());
+        self.decided.get(&self.store, &RULES, read).await
+    }
+
     /// All rules.
-    pub fn rules(&self) -> Result<Vec<(HostRule, Ruled)>> {
-        self.store.read(|tx| tx.scan(&RULES, Bound::Unbounded, RULES_MAX))
+    pub async fn rules(&self) -> Result<Vec<(HostRule, Ruled)>> {
+        self.store.survey(all).await
     }
 
     /// The rules that decide about an address or the name that it has.
-    pub fn rules_about(&self, address: IpAddr, name: Option<&HostName>) -> Result<Vec<(HostRule, Ruled)>> {
-        let mut rules = self.rules()?;
+    pub async fn rules_about(&self, address: IpAddr, name: Option<&HostName>) -> Result<Vec<(HostRule, Ruled)>> {
+        let mut rules = self.rules().await?;
         rules.retain(|(rule, _)| rule.concerns(address, name));
         Ok(rules)
     }
@@ -165,6 +154,10 @@ impl Hosts {
             })
             .await
     }
+}
+
+fn all(tx: &Survey<'_>) -> Result<Vec<(HostRule, Ruled)>> {
+    tx.scan(&RULES, Bound::Unbounded, RULES_MAX)
 }
 
 impl fmt::Display for Names {

@@ -14,9 +14,9 @@ pub use revoke::{Planned, Revocation, Revoked};
 use crate::base::{ClientId, HostName, NamespaceName, Result, Timestamp};
 use crate::domain::auth::{Auth, ShownClient};
 use crate::domain::hosts::{HostLease, Hosts};
-use crate::domain::namespaces::{HeldBy, NamespaceLease, Namespaces};
+use crate::domain::namespaces::{HeldBy, NamespaceLease, Namespaces, Stand};
 use crate::domain::wraps::{Shown as Wrap, WrapId, Wraps};
-use crate::store::Store;
+use crate::store::{Store, Survey};
 
 /// What kind of thing is lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,8 +123,22 @@ impl Leases {
     }
 
     /// The leases that fit, by kind and name. As many as there are: the tables that they come from are bounded.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<Lease>> {
-        let filter = &filter.ready(&self.hosts, self.store.clock().now())?;
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Lease>> {
+        self.look(filter, |leases| leases).await
+    }
+
+    /// What is to be known of the leases that fit.
+    async fn look<T: Send + 'static>(
+        &self,
+        filter: &Filter,
+        of: impl FnOnce(Vec<Lease>) -> T + Send + 'static,
+    ) -> Result<T> {
+        let (this, filter, stand) = (self.clone(), filter.clone(), self.namespaces.stand().await?);
+        self.store.survey(move |tx| Ok(of(this.fitting(tx, &filter, &stand)?))).await
+    }
+
+    fn fitting(&self, tx: &Survey<'_>, filter: &Filter, stand: &Stand) -> Result<Vec<Lease>> {
+        let filter = &filter.ready(&self.hosts, tx.now())?;
         let mut leases = Vec::new();
         let mut look = |lease: Lease| {
             if filter.fits(&lease) {
@@ -132,10 +146,10 @@ impl Leases {
             }
         };
         if filter.is_about(Kind::Namespace) {
-            self.namespaces.leases(|lease| of_namespace(lease).into_iter().for_each(&mut look))?;
+            self.namespaces.leases(tx, stand, |lease| of_namespace(lease).into_iter().for_each(&mut look))?;
         }
         if filter.is_about(Kind::Host) {
-            self.hosts.leases(|name, address, lease| {
+            Hosts::leases(tx, |name, address, lease| {
                 // What our own verification refuses is over for us. An authority elsewhere does not know.
                 if lease.revoked.is_none() || self.auth.is_remote() {
                     look(of_host(name, address, lease));
@@ -143,12 +157,11 @@ impl Leases {
             })?;
         }
         if filter.is_about(Kind::Client) {
-            let now = self.store.clock().now();
-            let clients = self.auth.clients()?.into_iter();
-            clients.filter(|client| !client.disabled && client.expires >= now).map(of_client).for_each(&mut look);
+            let clients = Auth::all_clients(tx)?.into_iter();
+            clients.filter(|client| !client.disabled && client.expires >= tx.now()).map(of_client).for_each(&mut look);
         }
         if filter.is_about(Kind::Wrap) {
-            self.wraps.open_ones()?.into_iter().map(of_wrap).for_each(&mut look);
+            Wraps::open_ones(tx)?.into_iter().map(of_wrap).for_each(&mut look);
         }
         Ok(leases)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Filter, Leases, Target};
+use super::{Filter, Lease, Leases, Target};
 use crate::base::audit::Outcome;
 use crate::base::{Error, Result};
 use crate::domain::auth::Caller;
@@ -42,16 +42,18 @@ pub struct Revoked {
 
 impl Leases {
     /// What a revocation would do. `Invalid` for one without a filter that does not say that everything is meant.
-    pub fn plan(&self, revocation: &Revocation) -> Result<Vec<Planned>> {
+    pub async fn plan(&self, revocation: &Revocation) -> Result<Vec<Planned>> {
         if revocation.filter.is_empty() && !revocation.all {
             return Err(Error::invalid(
                 "no filter was given: that would revoke everything. Say so if it is meant (`all`)",
             ));
         }
-        let mut holders: BTreeMap<Target, usize> = BTreeMap::new();
-        for lease in self.list(&revocation.filter)? {
-            *holders.entry(lease.target).or_default() += 1;
-        }
+        let counted = |leases: Vec<Lease>| {
+            let mut holders: BTreeMap<Target, usize> = BTreeMap::new();
+            leases.into_iter().for_each(|lease| *holders.entry(lease.target).or_default() += 1);
+            holders
+        };
+        let holders = self.look(&revocation.filter, counted).await?;
         let planned =
             holders.into_iter().map(|(target, leases)| Planned { what: words(&target, leases, revocation), target });
         Ok(planned.collect())
@@ -62,7 +64,7 @@ impl Leases {
     pub async fn revoke(&self, caller: &Caller, revocation: &Revocation) -> Result<Vec<Revoked>> {
         caller.reason()?;
         let mut revoked = Vec::new();
-        for Planned { target, .. } in self.plan(revocation)? {
+        for Planned { target, .. } in self.plan(revocation).await? {
             let outcome = self.revoke_one(caller, &target, revocation).await;
             let note = caller.note("lease.revoke", target.name()).with("kind", target.kind().as_str());
             let note = match &outcome {

@@ -60,13 +60,16 @@ pub struct Loop {
 /// Looks whether something is wrong, and says what.
 pub type Look = Box<dyn Fn() -> Result<Option<String>> + Send + Sync>;
 
+/// What a longer look will say.
+pub type Looked = Pin<Box<dyn Future<Output = Result<Option<String>>> + Send>>;
+
 /// What stops a run until an operator has looked.
 pub enum Brake {
     /// Nothing: the loop deletes nothing.
     None,
     /// A look at the clock and at what a run would do. A reason stops it; once released, the next run goes ahead, and
     /// the clock is believed.
-    Before(Look, ClockWatch),
+    Before(Box<dyn Fn() -> Looked + Send + Sync>, ClockWatch),
     /// The work has a brake of its own: how it is, and how an operator releases it.
     Within(Look, Box<dyn Fn(Caller) -> Work + Send + Sync>),
 }
@@ -123,9 +126,16 @@ pub struct Status {
 
 impl Brake {
     /// A brake before the run: the clock first, then what the run would do.
-    pub fn before(watch: ClockWatch, look: impl Fn() -> Result<Option<String>> + Send + Sync + 'static) -> Self {
+    pub fn before<F>(watch: ClockWatch, look: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Option<String>>> + Send + 'static,
+    {
         let clock = watch.clone();
-        Self::Before(Box::new(move || clock.look().map_or_else(&look, |why| Ok(Some(why)))), watch)
+        let look = move || -> Looked {
+            let (why, looked) = (clock.look(), look());
+            Box::pin(async move { if why.is_some() { Ok(why) } else { looked.await } })
+        };
+        Self::Before(Box::new(look), watch)
     }
 }
 
@@ -234,7 +244,7 @@ impl Loops {
     /// Whether the brake stops this run; it is noted until it is released or its reason has gone.
     async fn is_braked(&self, entry: &Entry) -> Result<bool> {
         let Brake::Before(look, watch) = &entry.each.brake else { return Ok(false) };
-        let (why, name) = (look()?, entry.each.name);
+        let (why, name) = (look().await?, entry.each.name);
         let (goes, released) = self
             .store
             .write(move |tx| {

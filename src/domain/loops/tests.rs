@@ -38,7 +38,10 @@ impl World {
         };
         let plan = || -> Work { Box::pin(async { Ok(String::new()) }) };
         let much = self.much.clone();
-        let look = move || Ok((much.load(Ordering::SeqCst) > 0).then(|| "too much".to_owned()));
+        let look = move || {
+            let is_much = much.load(Ordering::SeqCst) > 0;
+            async move { Ok(is_much.then(|| "too much".to_owned())) }
+        };
         let brake = Brake::before(self.watch.clone(), look);
         let each =
             Loop { name: "a", period: MINUTE, why: "", first: None, plan: Box::new(plan), run: Box::new(run), brake };
@@ -120,7 +123,7 @@ async fn a_paused_loop_waits_for_an_operator_who_is_in_the_audit_log() {
     assert_eq!(loops.run_for(&caller, "a").await.unwrap(), "did it", "an operator may still run it");
     loops.pause(&caller, "a", false).await.unwrap();
     assert!(loops.wait("a").unwrap().is_some());
-    assert_eq!(world.store.verify_audit().unwrap().seq, 3);
+    assert_eq!(world.store.verify_audit().await.unwrap().seq, 3);
     assert!(loops.plan("b").await.unwrap_err().message().contains("there are a"));
 }
 

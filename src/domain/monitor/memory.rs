@@ -8,7 +8,7 @@ use super::forecast::Samples;
 use super::judge::Remembered;
 use super::rules::{Pattern, QueueRule, RULES_MAX};
 use crate::base::{NamespaceName, Result, Timestamp};
-use crate::store::{ReadTx, Store, Table};
+use crate::store::{Survey, Table};
 
 /// Queues that are not simply in order.
 pub const QUEUES: Table<String, Remembered> = Table::plain("guard_queues");
@@ -40,24 +40,22 @@ pub struct Memory {
 }
 
 /// Reads all of it.
-pub fn recall(store: &Store) -> Result<Memory> {
-    store.read(|tx| {
-        Ok(Memory {
-            queues: everything(tx, &QUEUES)?,
-            told: everything(tx, &TOLD)?,
-            pass: tx.get(&PASS, &ONLY.into())?,
-            brake: tx.get(&BRAKE, &ONLY.into())?,
-            rules: queue_rules(tx)?,
-        })
+pub fn recall(tx: &Survey<'_>) -> Result<Memory> {
+    Ok(Memory {
+        queues: everything(tx, &QUEUES)?,
+        told: everything(tx, &TOLD)?,
+        pass: tx.get(&PASS, &ONLY.into())?,
+        brake: tx.get(&BRAKE, &ONLY.into())?,
+        rules: queue_rules(tx)?,
     })
 }
 
 /// The rules of operators.
-pub fn queue_rules(tx: &ReadTx<'_>) -> Result<Vec<(Pattern, QueueRule)>> {
+pub fn queue_rules(tx: &Survey<'_>) -> Result<Vec<(Pattern, QueueRule)>> {
     tx.scan(&RULES, Bound::Unbounded, RULES_MAX)
 }
 
-fn everything<K, V>(tx: &ReadTx<'_>, table: &Table<K, V>) -> Result<HashMap<K, V>>
+fn everything<K, V>(tx: &Survey<'_>, table: &Table<K, V>) -> Result<HashMap<K, V>>
 where
     K: std::fmt::Display + std::str::FromStr + std::hash::Hash + Eq + Clone,
     V: serde::Serialize + serde::de::DeserializeOwned,

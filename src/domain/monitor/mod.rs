@@ -147,8 +147,8 @@ impl Monitor {
     }
 
     /// The rules of operators, in the order of their patterns.
-    pub fn queue_rules(&self) -> Result<Vec<(Pattern, QueueRule)>> {
-        self.store.read(memory::queue_rules)
+    pub async fn queue_rules(&self) -> Result<Vec<(Pattern, QueueRule)>> {
+        self.store.survey(memory::queue_rules).await
     }
 
     /// Sets the rule of a pattern.
@@ -183,8 +183,8 @@ impl Monitor {
     }
 
     /// Where the queue of this name is going at its present rate. Known from the third pass that sees it grow.
-    pub fn forecast(&self, queue: &str) -> Result<Option<Forecast>> {
-        let book = self.rule_book(self.queue_rules()?);
+    pub async fn forecast(&self, queue: &str) -> Result<Option<Forecast>> {
+        let book = self.rule_book(self.queue_rules().await?);
         let limits = book.limits(queue);
         let recent = self.recent();
         Ok(recent.samples.get(queue).and_then(|samples| samples.forecast(limits.warn, limits.delete)))

@@ -49,18 +49,22 @@ pub struct SeenQueue {
 impl Monitor {
     /// The queues that the passes since the start have counted, in no order, without their forecasts. Those of others
     /// are not among them.
-    pub fn seen_queues(&self) -> Result<Vec<SeenQueue>> {
-        self.seen(|_| true)
+    pub async fn seen_queues(&self) -> Result<Vec<SeenQueue>> {
+        self.seen(|_| true).await
     }
 
     /// The same of one namespace.
-    pub fn seen_queues_of(&self, namespace: &NamespaceName) -> Result<Vec<SeenQueue>> {
+    pub async fn seen_queues_of(&self, namespace: &NamespaceName) -> Result<Vec<SeenQueue>> {
         let prefix = format!("{}{namespace}/", self.prefixes.queue);
-        self.seen(|name| name.starts_with(&prefix))
+        self.seen(move |name| name.starts_with(&prefix)).await
     }
 
-    pub(super) fn seen(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<SeenQueue>> {
-        let memory = memory::recall(&self.store)?;
+    pub(super) async fn seen(&self, is_wanted: impl Fn(&str) -> bool + Send + 'static) -> Result<Vec<SeenQueue>> {
+        let this = self.clone();
+        self.store.survey(move |tx| Ok(this.seen_with(memory::recall(tx)?, is_wanted))).await
+    }
+
+    fn seen_with(&self, memory: memory::Memory, is_wanted: impl Fn(&str) -> bool) -> Vec<SeenQueue> {
         let (book, now) = (self.rule_book(memory.rules), self.clock.now());
         let (counted, loads): (Vec<(String, (Timestamp, u64))>, _) = {
             let recent = self.recent();
@@ -94,7 +98,7 @@ impl Monitor {
                 name,
             })
         });
-        Ok(seen.collect())
+        seen.collect()
     }
 
     /// Looks up where these are going.

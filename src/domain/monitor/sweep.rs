@@ -78,8 +78,8 @@ impl Monitor {
         let queues = bus.queues(vhost).await?;
         let exchanges = bus.exchanges(vhost).await?;
         let connections = bus.connections().await?;
-        let memory = memory::recall(&self.store)?;
-        let watched = self.namespaces.list_for_monitor()?;
+        let memory = self.store.survey(memory::recall).await?;
+        let watched = self.namespaces.list_for_monitor().await?;
         let book = self.rule_book(memory.rules.clone());
         let since_last = {
             let mut recent = self.recent();

@@ -137,7 +137,8 @@ impl Monitor {
     pub async fn queue(&self, name: &str) -> Result<QueueNow> {
         let namespace = self.owner_of(name)?;
         let told = self.bus.get()?.queue(self.namespaces.vhost(), name).await?.ok_or_else(|| gone("queue"))?;
-        let mut seen = self.seen(|known| known == name)?;
+        let wanted = name.to_owned();
+        let mut seen = self.seen(move |known| known == wanted).await?;
         self.note_forecasts(&mut seen);
         Ok(QueueNow { namespace, told, seen: seen.pop() })
     }
@@ -170,7 +171,7 @@ impl Monitor {
         if name.contains('*') {
             return Err(Error::invalid("the name has a `*`, which stands for any text in a rule: set a rule by hand"));
         }
-        let (rules, pattern) = (self.queue_rules()?, Pattern::parse(name)?);
+        let (rules, pattern) = (self.queue_rules().await?, Pattern::parse(name)?);
         let own = rules.iter().find(|(known, _)| *known == pattern).map(|(_, rule)| rule.clone());
         let limits = self.rule_book(rules).limits(name);
         // A rule of its own hides the others that fit: it says what they say.

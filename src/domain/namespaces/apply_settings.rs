@@ -1,7 +1,5 @@
 //! A change of settings reaches the users that are there already: their access, tags and vhost, with their passwords.
 
-use std::ops::Bound;
-
 use super::{NAMESPACES, Namespaces};
 use crate::base::Result;
 use crate::domain::auth::Caller;
@@ -13,12 +11,8 @@ impl Namespaces {
     /// Gives every user what the settings say today; returns how many differed. The broker hears of it when they are
     /// settled. Called at every start: settings change with one.
     pub async fn apply_settings(&self) -> Result<usize> {
-        let (mut changed, mut last) = (0, None);
-        loop {
-            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let rows = self.store.read(|tx| tx.scan(&NAMESPACES, from, CHUNK))?;
-            let Some((name, _)) = rows.last() else { return Ok(changed) };
-            last = Some(name.clone());
+        let (mut changed, mut chunks) = (0, self.store.chunks(&NAMESPACES, CHUNK));
+        while let Some(rows) = chunks.next().await? {
             let this = self.clone();
             changed += self
                 .store
@@ -37,5 +31,6 @@ impl Namespaces {
                 })
                 .await?;
         }
+        Ok(changed)
     }
 }

@@ -1,7 +1,5 @@
 //! Expiry: users with their connections, then queues and exchanges, then the record. Each step may find its work done.
 
-use std::ops::Bound;
-
 use futures_util::StreamExt;
 
 use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
@@ -9,8 +7,6 @@ use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
-/// Namespaces looked at per transaction.
-const CHUNK: usize = 250;
 /// Namespaces that a pass removes without asking. More are only removed while they are a small share.
 const REMOVED_MAX: usize = 20;
 /// The share from which on an operator is asked: a tenth.
@@ -53,7 +49,7 @@ impl Namespaces {
     /// what lies there, when all users are gone: nobody can make new things below a namespace without users.
     pub async fn expire_over(&self) -> Result<Expired> {
         let (mut expired, caller) = (Expired::default(), &Caller::of_loop(LOOP));
-        let mut ending = futures_util::stream::iter(self.over()?)
+        let mut ending = futures_util::stream::iter(self.over().await?)
             .map(|name| async move { (self.end(&name, caller, Which::Over).await, name) })
             .buffer_unordered(WORKERS);
         let mut ended = Vec::new();
@@ -149,39 +145,37 @@ impl Namespaces {
     }
 
     /// The namespaces whose time is over.
-    pub fn over(&self) -> Result<Vec<NamespaceName>> {
-        let mut over = Vec::new();
-        self.look_at_all(|name, namespace, now| {
-            if self.is_over(&namespace, now) {
-                over.push(name);
-            }
-        })?;
-        Ok(over)
+    pub async fn over(&self) -> Result<Vec<NamespaceName>> {
+        let this = self.clone();
+        let survey = self.store.survey(move |tx| {
+            let mut over = Vec::new();
+            tx.each(&NAMESPACES, |name, namespace| {
+                if this.is_over(&namespace, tx.now()) {
+                    over.push(name);
+                }
+            })?;
+            Ok(over)
+        });
+        survey.await
     }
 
     /// Why a pass should not go ahead unasked: it would remove very many, as after a clock was set far forward. A removal
     /// that has begun does not count: somebody was asked, and it is only finished.
-    pub fn expiry_brake(&self) -> Result<Option<String>> {
-        let (mut over, mut all) = (0, 0);
-        self.look_at_all(|_, namespace, now| {
-            if !namespace.ending {
-                all += 1;
-                over += usize::from(self.is_over(&namespace, now));
-            }
-        })?;
+    pub async fn expiry_brake(&self) -> Result<Option<String>> {
+        let this = self.clone();
+        let survey = self.store.survey(move |tx| {
+            let (mut over, mut all) = (0, 0);
+            tx.each(&NAMESPACES, |_: NamespaceName, namespace| {
+                if !namespace.ending {
+                    all += 1;
+                    over += usize::from(this.is_over(&namespace, tx.now()));
+                }
+            })?;
+            Ok((over, all))
+        });
+        let (over, all) = survey.await?;
         let is_much = over > REMOVED_MAX && over > all / REMOVED_SHARE;
         Ok(is_much.then(|| format!("it would remove {over} of {all} namespaces: is the clock right?")))
-    }
-
-    fn look_at_all(&self, mut look: impl FnMut(NamespaceName, Namespace, Timestamp)) -> Result<()> {
-        let mut last = None;
-        loop {
-            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&NAMESPACES, from, CHUNK)?)))?;
-            let Some((name, _)) = rows.last() else { return Ok(()) };
-            last = Some(name.clone());
-            rows.into_iter().for_each(|(name, namespace)| look(name, namespace, now));
-        }
     }
 
     /// Whether its time is over. A password that was promised for longer holds it back: the promise comes first.

@@ -34,8 +34,8 @@ pub struct MonitoredNamespace {
 
 impl Namespaces {
     /// All namespaces at one moment, also those that are being removed, in the order of their names.
-    pub fn list_for_monitor(&self) -> Result<Vec<MonitoredNamespace>> {
-        self.store.read(|tx| {
+    pub async fn list_for_monitor(&self) -> Result<Vec<MonitoredNamespace>> {
+        let survey = self.store.survey(|tx| {
             let mut all = Vec::new();
             tx.each(&OBSERVED, |name, namespace| {
                 let Observed { accounts: [first, second], contact, owners, active, resting_until } = namespace;
@@ -47,7 +47,8 @@ impl Namespaces {
                 });
             })?;
             Ok(all)
-        })
+        });
+        survey.await
     }
 
     /// Whom to tell of a namespace: the contact of its claims, then its owners. Nobody for one that there is not.

@@ -4,15 +4,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Namespaces, Slot};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
+use crate::domain::accounts::Stand;
 use crate::domain::auth::Caller;
 use crate::ports::broker::Connection;
-use crate::store::{ReadTx, Table, WriteTx};
+use crate::store::{ReadTx, Survey, Table, WriteTx};
 
 /// Who was lent the present password of a broker user.
 const HOLDERS: Table<AccountName, Vec<HeldBy>> = Table::plain("namespaces_holders");
@@ -126,7 +128,7 @@ pub(super) fn last_holder(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<O
 }
 
 /// Who was lent a present password last, by broker user.
-pub(super) fn last_holders(tx: &ReadTx<'_>) -> Result<HashMap<AccountName, HeldBy>> {
+pub(super) fn last_holders(tx: &Survey<'_>) -> Result<HashMap<AccountName, HeldBy>> {
     let mut all = HashMap::new();
     tx.each(&HOLDERS, |account, holders| {
         all.extend(holders.into_iter().max_by_key(|held| held.last).map(|held| (account, held)));
@@ -162,19 +164,22 @@ fn lent(name: &NamespaceName, lending: Lending) -> impl Iterator<Item = Namespac
 
 impl Namespaces {
     /// The passwords that work now, in the order of the namespaces. Those of namespaces that are being removed are over.
-    pub fn leases(&self, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
-        let stand = self.accounts.stand()?;
-        self.store.read(|tx| {
-            let (mut holders, mut connected) = (HashMap::new(), HashMap::new());
-            tx.each(&HOLDERS, |account, held| drop(holders.insert(account, held)))?;
-            tx.each(&CONNECTED, |account: AccountName, seen| drop(connected.insert(account, seen)))?;
-            tx.each(&LENDINGS, |name, lending| {
-                for lent in lent(&name, lending).filter(|lent| !stand.unusable.contains(&lent.account)) {
-                    let (holders, connected) = (holders.remove(&lent.account), connected.remove(&lent.account));
-                    look(NamespaceLease { holders, connected, ..lent });
-                }
-            })
+    /// `stand` is what [`Namespaces::stand`] said before.
+    pub fn leases(&self, tx: &Survey<'_>, stand: &Stand, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
+        let (mut holders, mut connected) = (HashMap::new(), HashMap::new());
+        tx.each(&HOLDERS, |account, held| drop(holders.insert(account, held)))?;
+        tx.each(&CONNECTED, |account: AccountName, seen| drop(connected.insert(account, seen)))?;
+        tx.each(&LENDINGS, |name, lending| {
+            for lent in lent(&name, lending).filter(|lent| !stand.unusable.contains(&lent.account)) {
+                let (holders, connected) = (holders.remove(&lent.account), connected.remove(&lent.account));
+                look(NamespaceLease { holders, connected, ..lent });
+            }
         })
+    }
+
+    /// How the broker users stand.
+    pub async fn stand(&self) -> Result<Arc<Stand>> {
+        self.accounts.stand().await
     }
 
     /// The passwords of one namespace that work now.

@@ -23,6 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp, VhostName};
+pub use crate::domain::accounts::Stand;
 use crate::domain::accounts::{Accounts, Standing, Turns, Wish};
 use crate::ports::broker::{Access, Bus, Handle};
 use crate::store::{ReadTx, Store, Table};
@@ -296,10 +297,12 @@ impl Namespaces {
     }
 
     /// A page of at most `limit` namespaces, from a name upwards.
-    pub fn list(&self, from: Option<&NamespaceName>, limit: usize) -> Result<Page> {
+    pub async fn list(&self, from: Option<NamespaceName>, limit: usize) -> Result<Page> {
         let limit = limit.clamp(1, PAGE_LEN_MAX);
-        let from = from.map_or(Bound::Unbounded, Bound::Included);
-        let mut namespaces = self.store.read(|tx| tx.scan(&LISTED, from, limit + 1))?;
+        let mut namespaces = self
+            .store
+            .survey(move |tx| tx.scan(&LISTED, from.as_ref().map_or(Bound::Unbounded, Bound::Included), limit + 1))
+            .await?;
         let next = namespaces.get(limit).map(|(name, _)| name.clone());
         namespaces.truncate(limit);
         Ok(Page { namespaces, next })
@@ -319,16 +322,17 @@ impl Namespaces {
     }
 
     /// A page of at most `limit` namespaces with their users, from a name upwards: all as they are at one moment.
-    pub fn details(&self, from: Option<&NamespaceName>, limit: usize) -> Result<Details> {
-        let limit = limit.clamp(1, PAGE_LEN_MAX);
-        let from = from.map_or(Bound::Unbounded, Bound::Included);
-        self.store.read(|tx| {
+    pub async fn details(&self, from: Option<NamespaceName>, limit: usize) -> Result<Details> {
+        let (this, limit) = (self.clone(), limit.clamp(1, PAGE_LEN_MAX));
+        let survey = self.store.survey(move |tx| {
+            let from = from.as_ref().map_or(Bound::Unbounded, Bound::Included);
             let mut rows = tx.scan(&NAMESPACES, from, limit + 1)?;
             let next = rows.get(limit).map(|(name, _)| name.clone());
             rows.truncate(limit);
-            let described = rows.into_iter().map(|(name, namespace)| self.described(tx, name, namespace));
+            let described = rows.into_iter().map(|(name, namespace)| this.described(tx, name, namespace));
             Ok(Details { namespaces: described.collect::<Result<_>>()?, next })
-        })
+        });
+        survey.await
     }
 
     fn described(&self, tx: &ReadTx<'_>, name: NamespaceName, namespace: Namespace) -> Result<Detail> {

@@ -66,12 +66,12 @@ mod tests {
 
         let claim = Claim { expires: Some(Timestamp::MAX), contact: Some("a@example.org".into()) };
         world.namespaces.claim(&caller, &name, claim).await.unwrap();
-        let receivers = world.namespaces.list_for_monitor().unwrap().remove(0).receivers;
+        let receivers = world.namespaces.list_for_monitor().await.unwrap().remove(0).receivers;
         assert_eq!(receivers, ["a@example.org", "b@example.org", "c@example.org"]);
 
         world.namespaces.disown(&name, address("b@example.org"), &caller).await.unwrap();
         world.claim().await.unwrap();
-        assert_eq!(world.namespaces.list_for_monitor().unwrap().remove(0).receivers, ["c@example.org"]);
+        assert_eq!(world.namespaces.list_for_monitor().await.unwrap().remove(0).receivers, ["c@example.org"]);
         let again = world.namespaces.disown(&name, address("b@example.org"), &caller).await.unwrap_err();
         assert_eq!(again.kind(), Kind::NotFound);
     }

@@ -1,6 +1,5 @@
 //! Rotation: the resting slot gets a new password and becomes active; the other one works on until it was promised.
 
-use std::ops::Bound;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,8 +13,6 @@ use crate::store::WriteTx;
 /// Namespaces that rotate in step and share their commits, which cost most of what is not the broker's. With two such
 /// parties one keeps the broker busy while the other waits for the disk.
 const PARTY: usize = 32;
-/// Namespaces looked at per transaction.
-const CHUNK: usize = 250;
 /// The part of an interval over which rotations of many namespaces spread: a tenth.
 const SPREAD: u32 = 10;
 /// The name of the loop, in the audit log and on the console.
@@ -52,7 +49,7 @@ impl Namespaces {
     /// Rotates every namespace whose time has come. It visits every one even when some fail.
     pub async fn rotate_due(&self) -> Result<Rotated> {
         let mut rotated = Rotated::default();
-        let (due, caller) = (self.due()?, &Caller::of_loop(LOOP));
+        let (due, caller) = (self.due().await?, &Caller::of_loop(LOOP));
         let mut parties = futures_util::stream::iter(due.chunks(PARTY).map(<[_]>::to_vec))
             .map(|party| async move { (self.rotate_party(&party, caller).await, party) })
             .buffer_unordered(WORKERS / PARTY);
@@ -119,16 +116,18 @@ impl Namespaces {
     }
 
     /// The namespaces whose time to rotate has come.
-    pub fn due(&self) -> Result<Vec<NamespaceName>> {
+    pub async fn due(&self) -> Result<Vec<NamespaceName>> {
         let interval = self.config.rotation_interval.size();
-        let (mut due, mut last) = (Vec::new(), None);
-        loop {
-            let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&NAMESPACES, from, CHUNK)?)))?;
-            let Some((name, _)) = rows.last() else { return Ok(due) };
-            last = Some(name.clone());
-            due.extend(rows.into_iter().filter(|(_, namespace)| namespace.is_due(now, interval)).map(|(name, _)| name));
-        }
+        let survey = self.store.survey(move |tx| {
+            let mut due = Vec::new();
+            tx.each(&NAMESPACES, |name, namespace| {
+                if namespace.is_due(tx.now(), interval) {
+                    due.push(name);
+                }
+            })?;
+            Ok(due)
+        });
+        survey.await
     }
 
     /// Gives the resting slot a new password, unless the present one was promised for longer.

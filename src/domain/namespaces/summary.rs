@@ -78,17 +78,18 @@ pub struct Outlook {
 
 impl Namespaces {
     /// All namespaces at one moment, in the order of their names, without their last claims.
-    pub fn summaries(&self) -> Result<Vec<Summary>> {
-        self.store.read(|tx| {
+    pub async fn summaries(&self) -> Result<Vec<Summary>> {
+        let survey = self.store.survey(|tx| {
             let mut all = Vec::new();
             tx.each(&BRIEF, |name, namespace| all.push(summary(name, namespace, tx.now())))?;
             Ok(all)
-        })
+        });
+        survey.await
     }
 
     /// The same with their last claims.
-    pub fn summaries_with_last_claims(&self) -> Result<Vec<Summary>> {
-        self.store.read(|tx| {
+    pub async fn summaries_with_last_claims(&self) -> Result<Vec<Summary>> {
+        let survey = self.store.survey(|tx| {
             let (mut holders, mut all) = (leases::last_holders(tx)?, Vec::new());
             tx.each(&WITH_USERS, |name, brief| {
                 let held = brief.accounts.iter().filter_map(|account| holders.remove(account));
@@ -96,7 +97,8 @@ impl Namespaces {
                 all.push(Summary { last_claim, ..summary(name, brief, tx.now()) });
             })?;
             Ok(all)
-        })
+        });
+        survey.await
     }
 
     /// Looks up who was last lent each of these.
@@ -112,8 +114,8 @@ impl Namespaces {
     }
 
     /// How many there are, and those that change places next, the soonest first, at most `limit`.
-    pub fn outlook(&self, limit: usize) -> Result<Outlook> {
-        self.store.read(|tx| {
+    pub async fn outlook(&self, limit: usize) -> Result<Outlook> {
+        let survey = self.store.survey(move |tx| {
             let mut phases = [Phase::Lent, Phase::Rotating, Phase::Over, Phase::Ending].map(|phase| (phase, 0));
             let mut next: Vec<(Timestamp, String)> = Vec::new();
             tx.each(&DUE, |name, Due { expires, next_rotation, incoming, ending }| {
@@ -126,7 +128,8 @@ impl Namespaces {
                 }
             })?;
             Ok(Outlook { phases, next })
-        })
+        });
+        survey.await
     }
 }
 

@@ -94,6 +94,35 @@ async fn a_rotation_swaps_the_users_and_the_old_password_works_until_its_promise
     assert!(!world.works(&first) && world.works(&second));
 }
 
+/// On one thread, as this test is, and with more surveys than are ever at work.
+#[tokio::test]
+async fn a_claim_waits_for_no_survey() {
+    let world = World::new();
+    let (release, is_held) = (Arc::new(tokio::sync::RwLock::new(())), Arc::default());
+    let held = release.write().await;
+    let surveys: Vec<_> = (0..10)
+        .map(|_| {
+            let (store, release, is_held) = (world.store.clone(), release.clone(), Arc::clone(&is_held));
+            tokio::spawn(async move {
+                let wait = move |_: &crate::store::Survey<'_>| {
+                    tokio::sync::Notify::notify_one(&is_held);
+                    drop(release.blocking_read());
+                    Ok(())
+                };
+                store.survey(wait).await
+            })
+        })
+        .collect();
+    is_held.notified().await;
+    let claimed = world.claim().await.unwrap();
+    assert!(world.works(&claimed));
+    assert!(surveys.iter().all(|survey| !survey.is_finished()));
+    drop(held);
+    for survey in surveys {
+        survey.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_outage_delays_a_rotation_and_the_active_password_is_lent_on() {
     let world = World::new();
@@ -220,12 +249,12 @@ async fn a_page_for_operators_shows_what_each_namespace_shows_alone() {
         let claim = Claim { expires: Some(Timestamp::MAX), contact: Some(format!("{name}@example.com")) };
         world.namespaces.claim(&caller, name, claim).await.unwrap();
     }
-    let page = world.namespaces.details(None, 2).unwrap();
+    let page = world.namespaces.details(None, 2).await.unwrap();
     for (shown, name) in page.namespaces.iter().zip(&names) {
         assert_eq!(format!("{shown:?}"), format!("{:?}", world.namespaces.detail(name).unwrap()));
     }
     assert_eq!((page.namespaces.len(), page.next.as_ref()), (2, Some(&names[2])));
-    let page = world.namespaces.details(page.next.as_ref(), 2).unwrap();
+    let page = world.namespaces.details(page.next, 2).await.unwrap();
     assert_eq!((page.namespaces.len(), page.next), (1, None));
 }
 

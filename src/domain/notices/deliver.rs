@@ -90,7 +90,7 @@ impl Notices {
     pub async fn deliver(&self) -> Result<Delivered> {
         let mut done = Delivered::default();
         let until = Instant::now() + PASS_TIME_MAX;
-        let lanes = self.lanes()?;
+        let lanes = self.lanes().await?;
         let mut running =
             futures_util::stream::iter(lanes).map(|lane| self.run_lane(lane, until)).buffer_unordered(LANES_MAX);
         while let Some(of_lane) = running.next().await {
@@ -109,8 +109,9 @@ impl Notices {
     }
 
     /// The lanes whose first delivery is due. The others wait behind it: order is kept.
-    fn lanes(&self) -> Result<Vec<Lane>> {
-        let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&OUTBOX, Bound::Unbounded, SCAN_MAX)?)))?;
+    async fn lanes(&self) -> Result<Vec<Lane>> {
+        let survey = self.store.survey(|tx| Ok((tx.now(), tx.scan(&OUTBOX, Bound::Unbounded, SCAN_MAX)?)));
+        let (now, rows) = survey.await?;
         let mut lanes: BTreeMap<Channel, Vec<(Place, Waiting)>> = BTreeMap::new();
         for (place, waiting) in rows {
             lanes.entry(waiting.channel.clone()).or_default().push((place, waiting));

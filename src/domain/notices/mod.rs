@@ -118,13 +118,14 @@ impl Notices {
     }
 
     /// At most `limit` notices, newest first, older than `before` when that is given.
-    pub fn list(&self, filter: Filter, before: Option<&NoticeId>, limit: usize) -> Result<Vec<Listed>> {
-        self.store.read(|tx| {
+    pub async fn list(&self, filter: Filter, before: Option<NoticeId>, limit: usize) -> Result<Vec<Listed>> {
+        let survey = self.store.survey(move |tx| {
             let mut rows = tx.scan(&BRIEFS, Bound::Unbounded, prune::SCAN_MAX)?;
-            rows.retain(|(id, brief)| before.is_none_or(|before| id < before) && filter.admits(brief));
+            rows.retain(|(id, brief)| before.as_ref().is_none_or(|before| id < before) && filter.admits(brief));
             let newest = rows.into_iter().rev().take(limit.min(letters::PAGE_LEN_MAX));
             newest.map(|(id, brief)| letters::listed(tx, id, brief)).collect()
-        })
+        });
+        survey.await
     }
 
     /// How the way of mail is, without sending any; and whether there is a webhook.

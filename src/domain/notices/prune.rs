@@ -31,7 +31,8 @@ impl Notices {
         if is_recent && usize::try_from(count).is_ok_and(|count| count <= RECORDS_MAX) {
             return Ok(0);
         }
-        let doomed = self.store.read(|tx| Ok(doomed(&tx.scan(&BRIEFS, Bound::Unbounded, SCAN_MAX)?, tx.now())))?;
+        let survey = self.store.survey(|tx| Ok(doomed(&tx.scan(&BRIEFS, Bound::Unbounded, SCAN_MAX)?, tx.now())));
+        let doomed = survey.await?;
         for ids in doomed.chunks(CHUNK) {
             let ids = ids.to_vec();
             self.store

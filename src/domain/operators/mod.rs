@@ -184,8 +184,8 @@ impl Operators {
     }
 
     /// All operators, by name.
-    pub fn list(&self) -> Result<Vec<ShownOperator>> {
-        let rows = self.store.read(|tx| tx.scan(&OPERATORS, Bound::Unbounded, OPERATORS_MAX))?;
+    pub async fn list(&self) -> Result<Vec<ShownOperator>> {
+        let rows = self.store.survey(|tx| tx.scan(&OPERATORS, Bound::Unbounded, OPERATORS_MAX)).await?;
         Ok(rows.into_iter().map(|(name, record)| shown(name, record)).collect())
     }
 

@@ -193,8 +193,9 @@ impl Operators {
     }
 
     /// All sessions that are not over, the one that was used last first.
-    pub fn sessions(&self) -> Result<Vec<ShownSession>> {
-        let (now, rows) = self.store.read(|tx| Ok((tx.now(), tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)?)))?;
+    pub async fn sessions(&self) -> Result<Vec<ShownSession>> {
+        let survey = self.store.survey(|tx| Ok((tx.now(), tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)?)));
+        let (now, rows) = survey.await?;
         let open = rows.into_iter().filter(|(_, stored)| !stored.is_over(now));
         let mut shown: Vec<ShownSession> = open
             .map(|(id, Stored { operator, started, seen, address, agent })| ShownSession {

@@ -19,7 +19,7 @@ use crate::base::{ClientId, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::{Auth, Caller};
 use crate::domain::namespaces::{Claim, Namespaces};
 use crate::domain::notices::Notices;
-use crate::store::{Lent, Store, Table};
+use crate::store::{Lent, Store, Survey, Table};
 
 pub use open::{Look, Opener};
 
@@ -209,10 +209,9 @@ impl Wraps {
     }
 
     /// The links that can be opened.
-    pub fn open_ones(&self) -> Result<Vec<Shown>> {
-        let (now, rows) =
-            self.store.read(|tx| Ok((tx.now(), tx.scan(&WRAPS, std::ops::Bound::Unbounded, WRAPS_MAX)?)))?;
-        let open = rows.into_iter().filter(|(_, wrap)| wrap.is_open(now));
+    pub fn open_ones(tx: &Survey<'_>) -> Result<Vec<Shown>> {
+        let rows = tx.scan(&WRAPS, std::ops::Bound::Unbounded, WRAPS_MAX)?;
+        let open = rows.into_iter().filter(|(_, wrap)| wrap.is_open(tx.now()));
         Ok(open
             .map(|(id, wrap)| Shown {
                 id,
@@ -228,11 +227,11 @@ impl Wraps {
     /// Forgets links that are over for long. Returns how many there were.
     pub async fn forget_over(&self) -> Result<usize> {
         let is_old = |wrap: &Wrap, now| now >= wrap.until.plus(KEPT);
-        let any = self.store.read(|tx| {
+        let any = self.store.survey(move |tx| {
             let rows = tx.scan(&WRAPS, std::ops::Bound::Unbounded, WRAPS_MAX)?;
             Ok(rows.iter().any(|(_, wrap)| is_old(wrap, tx.now())))
-        })?;
-        if !any {
+        });
+        if !any.await? {
             return Ok(0);
         }
         self.store

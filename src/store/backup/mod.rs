@@ -25,7 +25,8 @@ use super::chain::Head;
 use super::key_file::{KeySource, candidates};
 use super::migrate::{SCHEMA, salt_of};
 use super::seal::{Keys, hex, random_bytes, unhex};
-use super::tx::{ReadTx, definition};
+use super::survey::Survey;
+use super::tx::definition;
 use super::{AUDIT, Store, fault};
 use crate::base::{Error, Result, Timestamp};
 use chunks::{Opening, PREFIX_LEN, Seal, Sealing};
@@ -77,12 +78,10 @@ pub struct Checked {
 impl Store {
     /// Writes a backup of what the store holds now. Writers and readers go on meanwhile.
     pub fn back_up(&self, mut to: impl Write) -> Result<Label> {
-        self.read(|tx| {
+        self.survey_here(|tx| {
             let base = tx.base_head()?;
             let head = match tx.last_entry()? {
-                Some(seq) => {
-                    tx.entries(seq, 1)?.pop().map_or(base, |(_, bytes)| Head { seq: seq - 1, ..base }.after(&bytes))
-                }
+                Some(seq) => tx.entry(seq)?.map_or(base, |bytes| Head { seq: seq - 1, ..base }.after(&bytes)),
                 None => base,
             };
             let current = &tx.keyring.current;
@@ -133,7 +132,7 @@ fn open(path: &Path) -> Result<File> {
         .map_err(|e| Error::invalid("the backup cannot be opened").because(format!("{}: {e}", path.display())))
 }
 
-fn write_rows(tx: &ReadTx<'_>, to: &mut impl Write) -> Result<()> {
+fn write_rows(tx: &Survey<'_>, to: &mut impl Write) -> Result<()> {
     let failed = |e: redb::Error| fault("reading the store", e);
     let mut contents = Contents::default();
     let mut names: Vec<String> =

@@ -96,7 +96,7 @@ impl Store {
         let key = KeySource::Given(key);
         let checked = Self::restore(backup, aside, &key, &self.clock)?;
         let store = Self::open(aside, &key, self.clock.clone())?;
-        let head = store.verify_audit()?;
+        let head = store.survey_here(|tx| tx.verify_audit())?;
         if head.seq != checked.label.last_entry {
             return Err(Error::conflict("the restored store has another head than its backup"));
         }

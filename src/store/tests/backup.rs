@@ -56,13 +56,13 @@ type Opened = (ClientId, u64, Option<String>);
 /// What is in the tables that the tests know, and the head of the chain.
 fn everything(store: &Store) -> (Vec<Opened>, u64, Head) {
     store
-        .read(|tx| {
+        .survey_here(|tx| {
             let things = tx.scan(&THINGS, Bound::Unbounded, 100)?;
             let open = |(key, thing): (ClientId, Thing)| {
                 let secret = thing.password.map(|sealed| tx.open(&THINGS, &key, &sealed)).transpose()?;
                 Ok((key, thing.size, secret.map(|secret| secret.expose().to_owned())))
             };
-            Ok((things.into_iter().map(open).collect::<Result<_>>()?, tx.count(&MARKS)?, store.verify_audit()?))
+            Ok((things.into_iter().map(open).collect::<Result<_>>()?, tx.count(&MARKS)?, tx.verify_audit()?))
         })
         .unwrap()
 }
@@ -81,7 +81,7 @@ async fn a_backup_becomes_the_same_store_and_holds_no_secret_in_clear() {
     assert!(!bytes.windows(9).any(|window| window == b"swordfish" || window == b"thing.cha"));
     let checked = store.check_backup(bytes.as_slice()).unwrap();
     assert_eq!(checked.contents.entries, 4);
-    assert_eq!(checked.label.last_entry, store.verify_audit().unwrap().seq);
+    assert_eq!(checked.label.last_entry, store.verify_audit().await.unwrap().seq);
 
     let key = KeySource::File(home.path().join("key"));
     assert_eq!(restore(&bytes, other.path(), &key).unwrap(), checked);
@@ -94,7 +94,7 @@ async fn a_backup_becomes_the_same_store_and_holds_no_secret_in_clear() {
     assert!(restored.restored_from().unwrap().is_none());
     assert!(store.restored_from().unwrap().is_none());
     put(&restored, "e", 1).await.unwrap();
-    assert_eq!(restored.verify_audit().unwrap().seq, 6, "the chain goes on");
+    assert_eq!(restored.verify_audit().await.unwrap().seq, 6, "the chain goes on");
 }
 
 #[tokio::test]

@@ -12,14 +12,14 @@ async fn export() -> (Vec<u8>, Verified) {
     }
     let full = note("d").about(&Secret::new("pw")).request("r1").with("cause", "a \"quoted\" detail");
     write(&store, vec![full]).await;
-    let head = store.verify_audit().unwrap();
+    let head = store.verify_audit().await.unwrap();
     (lines_of(&store), Verified { head, entries: 4, signed_by: Some(store.signing_key()) })
 }
 
 /// The lines of an export.
 fn lines_of(store: &Store) -> Vec<u8> {
     let base = store.read(|tx| tx.audit_base()).unwrap().map(|base| base.line().unwrap().into_bytes());
-    let entries = store.read(|tx| tx.entries(1, 1000)).unwrap().into_iter().map(|(_, entry)| entry);
+    let entries = store.survey_here(|tx| tx.entries(1, 1000)).unwrap().into_iter().map(|(_, entry)| entry);
     let end = store.checkpoint(None).unwrap().line().unwrap().into_bytes();
     base.into_iter().chain(entries).chain([end]).flat_map(|line| [line, b"\n".to_vec()].concat()).collect()
 }
@@ -135,7 +135,7 @@ async fn what_is_left_after_pruning_is_verifiable_and_every_changed_byte_of_it_i
     let note = |base: &Checkpoint| note(&format!("through {}", base.seq));
     let base = store.prune_audit(5, note).await.unwrap().unwrap();
     assert_eq!((base.seq, base.hash.len()), (5, 64));
-    let head = store.verify_audit().unwrap();
+    let head = store.verify_audit().await.unwrap();
     assert_eq!(head.seq, 9, "pruning is an entry, too");
 
     let lines = lines_of(&store);
@@ -155,7 +155,7 @@ async fn what_is_left_after_pruning_is_verifiable_and_every_changed_byte_of_it_i
     assert!(store.prune_audit(5, note).await.unwrap().is_none(), "nothing is left to prune");
     assert_eq!(store.prune_audit(u64::MAX, note).await.unwrap().unwrap().seq, 8, "the last entry stays");
     put(&store, "a", 1).await.unwrap();
-    assert_eq!(store.verify_audit().unwrap().seq, 11);
+    assert_eq!(store.verify_audit().await.unwrap().seq, 11);
     assert_eq!(store.checkpoint(Some(8)).unwrap().verify().unwrap().seq, 8, "the base can be signed again");
     assert_eq!(store.checkpoint(Some(3)).unwrap_err().kind(), Kind::NotFound);
 }
@@ -177,6 +177,6 @@ async fn a_log_whose_base_was_exchanged_is_not_whole() {
     tx.open_table(meta).unwrap().insert("audit_base", forged.as_slice()).unwrap();
     tx.commit().unwrap();
     drop(db);
-    let error = on_disk(dir.path()).unwrap().verify_audit().unwrap_err();
+    let error = on_disk(dir.path()).unwrap().verify_audit().await.unwrap_err();
     assert_eq!(error.message(), "the checkpoint of the pruned entries is signed by another key");
 }

@@ -31,14 +31,14 @@ async fn whatever_write_fails_or_tears_nothing_acknowledged_is_lost_and_the_chai
             disk.repair();
 
             let store = open(&disk).unwrap();
-            let found = store.read(|tx| tx.scan(&THINGS, Bound::Unbounded, 10)).unwrap();
+            let found = store.survey_here(|tx| tx.scan(&THINGS, Bound::Unbounded, 10)).unwrap();
             let found: Vec<u64> = found.into_iter().map(|(_, thing)| thing.size).collect();
             assert!(
                 acknowledged.iter().all(|n| found.contains(n)),
                 "{fault:?} after {operations}: acknowledged {acknowledged:?}, found {found:?}"
             );
             // What was not acknowledged may be there, but then with its entry: one commit holds both.
-            assert_eq!(store.verify_audit().unwrap().seq, found.len() as u64);
+            assert_eq!(store.verify_audit().await.unwrap().seq, found.len() as u64);
             put(&store, "f", 9).await.unwrap();
             if acknowledged.len() == 5 {
                 assert!(operations > 20, "the faults came while it mattered");
@@ -60,10 +60,10 @@ async fn whatever_fails_the_store_goes_on_by_itself_once_the_disk_works() {
 
             put(&store, "f", 9).await.unwrap();
 
-            let found = store.read(|tx| tx.scan(&THINGS, Bound::Unbounded, 10)).unwrap();
+            let found = store.survey_here(|tx| tx.scan(&THINGS, Bound::Unbounded, 10)).unwrap();
             let found: Vec<u64> = found.into_iter().map(|(_, thing)| thing.size).collect();
             assert!(acknowledged.iter().all(|n| found.contains(n)), "{fault:?} after {operations}: {found:?}");
-            assert_eq!(store.verify_audit().unwrap().seq, found.len() as u64);
+            assert_eq!(store.verify_audit().await.unwrap().seq, found.len() as u64);
             if acknowledged.len() == 5 {
                 assert!(operations > 20, "the faults came while it mattered");
                 break;
@@ -86,7 +86,7 @@ async fn a_disk_that_breaks_again_while_it_is_tried_is_tried_again() {
         disk.repair();
         put(&store, "d", 4).await.unwrap();
         let found = store.read(|tx| tx.count(&THINGS)).unwrap();
-        assert_eq!(store.verify_audit().unwrap().seq, found);
+        assert_eq!(store.verify_audit().await.unwrap().seq, found);
         assert!(found >= 2 + u64::from(first));
         assert!(store.version(&THINGS) > before + 1, "whoever keeps a copy looks again");
     }

@@ -32,7 +32,7 @@ async fn fill(store: &Store, count: usize) {
 }
 
 fn holders(store: &Store) -> Vec<(String, Holder)> {
-    store.read(|tx| tx.scan(&HOLDERS, Bound::Unbounded, 10_000)).unwrap()
+    store.survey_here(|tx| tx.scan(&HOLDERS, Bound::Unbounded, 10_000)).unwrap()
 }
 
 /// That everything opens, by whichever key.
@@ -72,7 +72,7 @@ async fn the_key_changes_while_the_store_is_in_use_and_the_old_one_opens_nothing
     assert_eq!(store.signing_key(), signing_key, "who pinned it need not care");
     assert!(store.references(&Secret::new("pw-1")).contains(&references[0]), "what was lent before is still found");
     assert!(!store.is_changing_key());
-    assert_eq!(store.verify_audit().unwrap().seq, 2);
+    assert_eq!(store.verify_audit().await.unwrap().seq, 2);
     drop(store);
 
     assert_ne!(fs::read(dir.path().join("key")).unwrap(), old_file);
@@ -321,12 +321,12 @@ fn of_schema_1(dir: &Path) {
     fs::set_permissions(dir.join("key"), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-#[test]
-fn a_store_of_schema_1_is_taken_up_and_kept_as_it_was() {
+#[tokio::test]
+async fn a_store_of_schema_1_is_taken_up_and_kept_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     of_schema_1(dir.path());
     let store = on_disk(dir.path()).unwrap();
-    assert_eq!(store.verify_audit().unwrap().seq, 2);
+    assert_eq!(store.verify_audit().await.unwrap().seq, 2);
     assert_eq!(store.checkpoint(None).unwrap().verify().unwrap().seq, 2);
     drop(store);
 

@@ -8,7 +8,7 @@ use crate::base::audit::Outcome;
 fn all(store: &Store, filter: &Filter) -> (Vec<u64>, usize) {
     let (mut found, mut pages, mut next) = (Vec::new(), 0, Some(1));
     while let Some(from) = next {
-        let page = store.read(|tx| tx.search(from, filter)).unwrap();
+        let page = store.survey_here(|tx| tx.search(from, filter)).unwrap();
         assert!(page.next.is_none_or(|next| next > from), "it moves");
         found.extend(page.entries.iter().map(|(seq, _)| *seq));
         (next, pages) = (page.next, pages + 1);
@@ -72,9 +72,9 @@ async fn pages_are_bounded_and_a_filter_that_fits_nothing_still_comes_to_the_end
     assert_eq!(all(&store, &nothing), (vec![], 2));
     let (found, pages) = all(&store, &Filter::default());
     assert_eq!((found.len(), found.last().copied(), pages), (len, Some(len as u64), len / PAGE_LEN_MAX + 1));
-    let first = store.read(|tx| tx.search(0, &nothing)).unwrap();
+    let first = store.survey_here(|tx| tx.search(0, &nothing)).unwrap();
     assert_eq!((first.seen, first.next), (SCAN_LEN_MAX as u64, Some(SCAN_LEN_MAX as u64 + 1)));
-    let behind = store.read(|tx| tx.search(u64::MAX, &nothing)).unwrap();
+    let behind = store.survey_here(|tx| tx.search(u64::MAX, &nothing)).unwrap();
     assert_eq!((behind.seen, behind.next), (len as u64, None), "where the log ends is told");
 }
 

@@ -140,9 +140,7 @@ async fn show(app: App, call: Call, (): ()) -> Result<Reply> {
         until: call.query("until").and_then(moment),
         references: text("reference").map(|given| given.split(',').map(str::to_owned).collect()).unwrap_or_default(),
     };
-    // Thousands of entries are looked at: not on a thread that answers others.
-    let found = tokio::task::spawn_blocking(move || app.store.read(|tx| tx.search(from, &filter))).await;
-    let store::Page { entries, next, seen } = found.map_err(|e| Error::internal("searching the audit log", e))??;
+    let store::Page { entries, next, seen } = app.store.survey(move |tx| tx.search(from, &filter)).await?;
     let entries = entries.into_iter().map(|(seq, bytes)| raw(seq, bytes)).collect::<Result<_>>()?;
     Reply::json(&Page { entries, next, seen })
 }
@@ -168,12 +166,7 @@ struct Verified {
 }
 
 async fn verify(app: App, _: Call, (): ()) -> Result<Reply> {
-    let store = app.store.clone();
-    let verified = tokio::task::spawn_blocking(move || {
-        let base = store.read(|tx| tx.audit_base())?;
-        Ok::<_, Error>((store.verify_audit()?, base))
-    });
-    let (head, base) = verified.await.map_err(|e| Error::internal("verifying the audit log", e))??;
+    let (head, base) = app.store.survey(|tx| Ok((tx.verify_audit()?, tx.audit_base()?))).await?;
     let entries = head.seq - base.as_ref().map_or(0, |base| base.seq);
     Reply::json(&Verified {
         entries,
@@ -218,10 +211,7 @@ async fn prune(app: App, call: Call, (): ()) -> Result<Reply> {
     let Prune { before, dry_run } = read_input(&call.payload)?;
     let audit = app.audit.clone();
     let pruned = match dry_run {
-        true => {
-            let planned = tokio::task::spawn_blocking(move || audit.plan_pruning(before)).await;
-            planned.map_err(|e| Error::internal("planning to prune", e))??
-        }
+        true => audit.plan_pruning(before).await?,
         false => detached(&app.tasks, async move { audit.prune(&call.caller, before).await }).await?,
     };
     let audit::Pruned { through, entries, checkpoint } = pruned;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::clients::endpoint;
 use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing};
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::backups::{Fate, Taken};
 use crate::store::{Checked, Contents};
@@ -90,10 +90,7 @@ struct List {
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    // A look into every file: not on a thread that answers others.
-    let listed = tokio::task::spawn_blocking(move || app.backups.list()).await;
-    let listed = listed.map_err(|e| Error::internal("listing backups", e))??;
-    let backups = listed.into_iter().map(|(listed, Fate { verified, drilled, problem })| {
+    let backups = app.backups.list().await?.into_iter().map(|(listed, Fate { verified, drilled, problem })| {
         let label = listed.label.as_ref();
         Backup {
             name: listed.name.clone(),

@@ -158,7 +158,7 @@ struct List {
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&List { clients: app.auth.clients()?.into_iter().map(Shown::from).collect() })
+    Reply::json(&List { clients: app.auth.clients().await?.into_iter().map(Shown::from).collect() })
 }
 
 #[derive(Deserialize, JsonSchema)]

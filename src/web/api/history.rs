@@ -131,9 +131,7 @@ async fn over_time(app: App, call: Call, (): ()) -> Result<Reply> {
 
 /// `asked` is the earliest moment that the answer is about.
 async fn answer(app: App, wanted: Wanted, asked: Timestamp) -> Result<Reply> {
-    let history = tokio::task::spawn_blocking(move || history::of(&app.store, wanted)).await;
-    let History { holdings, more, begins, unreadable } =
-        history.map_err(|e| Error::internal("telling who had what", e))??;
+    let History { holdings, more, begins, unreadable } = history::of(&app.store, wanted).await?;
     Reply::json(&Answer {
         more: more || holdings.len() > HELD_MAX,
         held: holdings.into_iter().take(HELD_MAX).map(Row::from).collect(),

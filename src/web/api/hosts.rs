@@ -122,7 +122,7 @@ struct List {
 
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let after = call.query("after").and_then(|text| text.parse().ok());
-    let hosts: Vec<Listed> = app.hosts.list(after.as_ref(), PAGE_LEN_MAX)?.into_iter().map(Listed::from).collect();
+    let hosts: Vec<Listed> = app.hosts.list(after, PAGE_LEN_MAX).await?.into_iter().map(Listed::from).collect();
     let next = hosts.last().filter(|_| hosts.len() == PAGE_LEN_MAX).map(|last| last.address);
     Reply::json(&List { hosts, next })
 }
@@ -216,7 +216,7 @@ struct Rules {
 }
 
 async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
-    let rules = app.hosts.rules()?.into_iter();
+    let rules = app.hosts.rules().await?.into_iter();
     let rules = rules.map(|(rule, ruled)| {
         let (since, by, remark) = (ruled.since, ruled.by, ruled.remark);
         Rule { rule: rule.to_string(), since, by, remark }

@@ -120,9 +120,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
         since: call.query("since").and_then(|text| formats::date_time(text).ok()),
         unused: call.query("unusedSeconds").and_then(|text| text.parse().ok()).map(Duration::from_secs),
     };
-    let leases = app.leases.clone();
-    let found = tokio::task::spawn_blocking(move || leases.list(&filter)).await;
-    let found = found.map_err(|e| Error::internal("listing leases", e))??;
+    let found = app.leases.list(&filter).await?;
     Reply::json(&List { count: found.len(), leases: found.into_iter().take(LEASES_MAX).map(Shown::from).collect() })
 }
 
@@ -226,7 +224,7 @@ async fn revoke(app: App, call: Call, (): ()) -> Result<Reply> {
     let (dry_run, reason) = (wanted.dry_run, Reason::parse(&wanted.reason));
     let revocation = wanted.revocation()?;
     if dry_run {
-        let planned = app.leases.plan(&revocation)?.into_iter().map(Step::from).collect();
+        let planned = app.leases.plan(&revocation).await?.into_iter().map(Step::from).collect();
         return Reply::json(&Outcome::Planned(Plan { planned }));
     }
     let (leases, caller) = (app.leases.clone(), call.caller.because(reason?));

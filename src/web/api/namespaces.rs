@@ -200,7 +200,7 @@ struct List {
 
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let from = call.query("from").map(NamespaceName::parse).transpose()?;
-    let page = app.namespaces.details(from.as_ref(), PAGE_LEN_MAX)?;
+    let page = app.namespaces.details(from, PAGE_LEN_MAX).await?;
     Reply::json(&List { namespaces: page.namespaces.into_iter().map(Shown::from).collect(), next: page.next })
 }
 

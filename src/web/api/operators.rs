@@ -135,7 +135,7 @@ struct List {
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&List { operators: app.operators.list()?.into_iter().map(Listed::from).collect() })
+    Reply::json(&List { operators: app.operators.list().await?.into_iter().map(Listed::from).collect() })
 }
 
 /// A text of the input. By hand, because what serde says of a wrong document repeats parts of it.
@@ -256,7 +256,7 @@ struct Sessions {
 }
 
 async fn sessions(app: App, _: Call, (): ()) -> Result<Reply> {
-    let sessions = app.operators.sessions()?.into_iter();
+    let sessions = app.operators.sessions().await?.into_iter();
     let sessions = sessions.map(|shown| Session {
         session: shown.id,
         operator: shown.operator,

@@ -115,7 +115,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     // A limit beyond what a number holds is a large one; it is cut silently like all that are too large.
     let limit = call.query("limit").map_or(PAGE_LEN_MAX, |limit| limit.parse().unwrap_or(PAGE_LEN_MAX));
     let from = call.query("continuationToken").and_then(read_token);
-    let page = app.namespaces.list(from.as_ref(), limit)?;
+    let page = app.namespaces.list(from, limit).await?;
     let reply = Reply::json(&List {
         namespaces: page.namespaces.into_iter().map(Listed::from).collect(),
         continuation_token: page.next.map(|next| format!("{next}~{TOKEN_ROW}")),

@@ -128,7 +128,7 @@ struct List {
 }
 
 async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
-    let rules = app.monitor.queue_rules()?.into_iter();
+    let rules = app.monitor.queue_rules().await?.into_iter();
     Reply::json(&List { rules: rules.map(|(pattern, rule)| Listed { pattern, rule: rule.into() }).collect() })
 }
 
@@ -167,6 +167,6 @@ struct Shown {
 }
 
 async fn forecast(app: App, _: Call, queue: String) -> Result<Reply> {
-    let forecast = app.monitor.forecast(&queue)?.map(Going::from);
+    let forecast = app.monitor.forecast(&queue).await?.map(Going::from);
     Reply::json(&Shown { queue, forecast })
 }

@@ -58,7 +58,8 @@ struct Input {
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    let roles = app.auth.roles()?.into_iter().map(|role| Shown { role_id: role.id, scopes: role.scopes }).collect();
+    let roles =
+        app.auth.roles().await?.into_iter().map(|role| Shown { role_id: role.id, scopes: role.scopes }).collect();
     Reply::json(&List { roles })
 }
 

@@ -26,7 +26,7 @@ pub async fn metrics(State(app): State<App>, Extension(origin): Extension<Origin
     if let Some(refusal) = refuse(app.metrics_token.as_ref(), &origin, &headers) {
         return refusal;
     }
-    match app.health.figures() {
+    match app.health.figures().await {
         Ok(figures) => ([(header::CONTENT_TYPE, FORMAT)], write(&app, &figures)).into_response(),
         Err(error) => page::error(StatusCode::SERVICE_UNAVAILABLE, error.message()),
     }

@@ -55,7 +55,7 @@ async fn a_password_opens_a_session_that_is_new_and_goes_where_one_wanted() {
     assert_eq!(world.ask(&Ask::get("/").with("Cookie", "keylender_session=planted")).await.status, 303);
     let entry = &world.audited("operator.login").await[0];
     assert_eq!((&entry["actor"]["operator"], &entry["object"]), (&"ada".into(), &"ada".into()));
-    let stored = world.appliance().operators.sessions().unwrap();
+    let stored = world.appliance().operators.sessions().await.unwrap();
     assert!(stored.iter().all(|session| !browser.cookie.contains(&session.id)), "the store has a hash");
 }
 
@@ -137,7 +137,7 @@ async fn a_session_ends_with_its_operator_by_hand_and_at_a_sign_out() {
     assert_eq!(first.get(&world, "/").await.status, 303);
     assert_eq!(second.get(&world, "/").await.status, 200, "the others go on");
     let operators = &world.appliance().operators;
-    let id = operators.sessions().unwrap()[0].id.clone();
+    let id = operators.sessions().await.unwrap()[0].id.clone();
     operators.revoke_session(&root, id).await.unwrap();
     assert_eq!(second.get(&world, "/").await.status, 303);
     for role in [Role::Operator, Role::Auditor, Role::Admin] {

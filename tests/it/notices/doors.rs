@@ -68,7 +68,7 @@ async fn tls_is_spoken_to_the_name_by_either_kind_and_to_no_other_name() {
             });
             world.post("x", &["a@x.example"]).await;
             let done = world.deliver().await;
-            assert_eq!((done.sent == 1, done.failed == 1), (takes, !takes), "{host}: {:?}", world.state());
+            assert_eq!((done.sent == 1, done.failed == 1), (takes, !takes), "{host}: {:?}", world.state().await);
             assert!(world.smtp.mails().iter().all(|mail| mail.was_secret));
         }
     }
@@ -82,7 +82,7 @@ async fn a_server_that_does_not_offer_starttls_gets_neither_login_nor_mail() {
     world.post("x", &["a@x.example"]).await;
     assert_eq!(world.deliver().await.failed, 1);
     assert!(!world.smtp.said().contains("AUTH") && world.smtp.mails().is_empty());
-    let State::Retrying { fault, .. } = world.state() else { panic!() };
+    let State::Retrying { fault, .. } = world.state().await else { panic!() };
     assert_eq!(fault, "the mail server does not offer STARTTLS");
 }
 
@@ -93,7 +93,7 @@ async fn a_login_is_sent_and_a_wrong_one_is_tried_again_later() {
     world.smtp.behave(|manners| manners.login = Some("something else".into()));
     world.post("x", &["a@x.example"]).await;
     assert_eq!(world.deliver().await.failed, 1);
-    let State::Retrying { fault, .. } = world.state() else { panic!() };
+    let State::Retrying { fault, .. } = world.state().await else { panic!() };
     assert_eq!(fault, "the mail server refuses our login: it answered 535");
 
     let right = STANDARD.encode(format!("\0lender\0{PASSWORD}"));
@@ -109,10 +109,10 @@ async fn the_webhook_gets_signed_json_with_an_id_that_stays() {
     assert_eq!(world.deliver().await.failed, 1, "a redirect is not followed");
     world.hook.answer("204 Fine");
     assert_eq!(world.deliver_after(MINUTE).await.sent, 1);
-    assert!(is_delivered(&world.state(), "webhook"));
+    assert!(is_delivered(&world.state().await, "webhook"));
 
     let [first, second] = &world.hook.requests()[..] else { panic!() };
-    let id = world.list()[0].id.to_string();
+    let id = world.list().await[0].id.to_string();
     assert_eq!((first.header("x-keylender-id"), second.header("x-keylender-id")), (id.clone(), id.clone()));
     assert_eq!(second.path, "/hook?token=canary-hook-token-52");
     let time = world.clock.now().as_seconds();
@@ -140,7 +140,7 @@ async fn the_notify_service_gets_what_it_takes_signed_by_us() {
     let world = World::with(|_, hook| Ways { mail: notify(hook), webhook: None });
     world.post("queue is full", &["a@x.example"]).await;
     assert_eq!(world.deliver().await.sent, 1);
-    assert!(is_delivered(&world.state(), "notify"));
+    assert!(is_delivered(&world.state().await, "notify"));
 
     let request = world.hook.requests().pop().unwrap();
     assert_eq!(request.path, "/api/notify/v1/email");
@@ -183,13 +183,13 @@ async fn without_a_mail_server_mails_are_files_for_the_owner_only() {
     let world = World::with(|_, _| Ways { mail: MailWay::Spool(spool(dir.path())), webhook: None });
     world.post("über", &["a@x.example", "b@x.example"]).await;
     assert_eq!(world.deliver().await.sent, 2);
-    assert!(is_delivered(&world.state(), "spool"));
+    assert!(is_delivered(&world.state().await, "spool"));
 
     let outbox = dir.path().join("outbox");
     let mut names: Vec<_> =
         fs::read_dir(&outbox).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let id = world.list()[0].id.to_string();
+    let id = world.list().await[0].id.to_string();
     assert_eq!(names, [format!("{id}.00.eml"), format!("{id}.01.eml")]);
     let text = fs::read_to_string(outbox.join(&names[0])).unwrap();
     assert!(
@@ -271,7 +271,7 @@ async fn no_secret_and_no_text_is_logged_or_kept_as_a_reason_at_any_level() {
     let mut said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(said.contains("could not deliver notice") && said.contains("TRACE"), "the log was heard");
     for world in &worlds {
-        let entries = world.store.read(|tx| tx.entries(1, 1000)).unwrap();
+        let entries = world.store.survey_here(|tx| tx.entries(1, 1000)).unwrap();
         entries.iter().for_each(|(_, bytes)| said.push_str(&String::from_utf8_lossy(bytes)));
     }
     let login = STANDARD.encode(format!("\0lender\0{PASSWORD}"));

@@ -18,7 +18,7 @@ async fn a_notice_goes_out_once_and_everything_is_audited() {
     let world = World::new();
     world.post("queue is full", &["a@x.example", "b@x.example", "a@x.example"]).await;
     assert_eq!(
-        world.list()[0].deliveries,
+        world.list().await[0].deliveries,
         [(mail("a@x.example"), State::Pending), (mail("b@x.example"), State::Pending)]
     );
 
@@ -28,9 +28,9 @@ async fn a_notice_goes_out_once_and_everything_is_audited() {
     let mut to: Vec<_> = world.smtp.mails().iter().map(|mail| (mail.to.clone(), mail.header("Subject"))).collect();
     to.sort();
     assert_eq!(to, ["a", "b"].map(|who| (format!("{who}@x.example"), "queue is full".to_owned())));
-    assert!(world.list()[0].deliveries.iter().all(|(_, state)| is_delivered(state, "smtp")));
+    assert!(world.list().await[0].deliveries.iter().all(|(_, state)| is_delivered(state, "smtp")));
     assert_eq!(world.audited(), ["notice.post done", "notice.deliver done", "notice.deliver done"]);
-    world.store.verify_audit().unwrap();
+    world.store.verify_audit().await.unwrap();
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_notice_whose_cause_fails_was_never_posted() {
             Err(Error::conflict("the cause did not come about"))
         })
         .await;
-    assert!(outcome.is_err() && world.list().is_empty());
+    assert!(outcome.is_err() && world.list().await.is_empty());
     assert_eq!(world.deliver().await, Delivered::default());
 }
 
@@ -53,7 +53,7 @@ async fn a_notice_for_nobody_is_kept_to_be_looked_at() {
     let world = World::new();
     world.post("x", &["", " "]).await;
     assert_eq!(world.deliver().await, Delivered::default());
-    assert!(world.list()[0].deliveries.is_empty());
+    assert!(world.list().await[0].deliveries.is_empty());
 }
 
 #[tokio::test]
@@ -69,13 +69,13 @@ async fn an_outage_delays_a_mail_by_doubling_pauses_and_keeps_its_id() {
         }
         assert_eq!(world.deliver().await.failed, 1);
         pause = (MINUTE * (1 << (attempt - 1))).min(MINUTE * 60);
-        let State::Retrying { attempts, due, fault } = world.state() else { panic!("{:?}", world.state()) };
+        let State::Retrying { attempts, due, fault } = world.state().await else { panic!("{:?}", world.state().await) };
         assert_eq!((attempts, due), (attempt, world.clock.now().plus(pause)));
         assert!(fault.starts_with("the mail server cannot be reached"), "{fault}");
     }
     world.smtp.behave(|manners| manners.away = false);
     assert_eq!(world.deliver_after(pause).await.sent, 1);
-    let id = world.list()[0].id.to_string();
+    let id = world.list().await[0].id.to_string();
     assert_eq!(world.smtp.mails()[0].header("Message-ID"), format!("<{id}.00@keylender.example>"));
 }
 
@@ -115,17 +115,17 @@ async fn what_is_tried_for_three_days_is_a_dead_letter_that_can_be_sent_again() 
     world.smtp.behave(|manners| manners.away = true);
     world.post("x", &["a@x.example"]).await;
     let mut tries = 0;
-    while !is_dead(&world.state()) {
+    while !is_dead(&world.state().await) {
         world.deliver_after(MINUTE * 60).await;
         tries += 1;
         assert!(tries < 100);
     }
     assert_eq!(tries, 72);
     assert_eq!(world.deliver_after(DAY * 31).await, Delivered::default());
-    assert_eq!(world.notices.list(Filter::Dead, None, 10).unwrap().len(), 1, "it is kept for an operator");
+    assert_eq!(world.notices.list(Filter::Dead, None, 10).await.unwrap().len(), 1, "it is kept for an operator");
 
     world.smtp.behave(|manners| manners.away = false);
-    let id = world.list()[0].id.clone();
+    let id = world.list().await[0].id.clone();
     assert_eq!(world.notices.resend(&id, &operator()).await.unwrap(), 1);
     assert_eq!(world.notices.resend(&id, &operator()).await.unwrap_err().kind(), Kind::Conflict);
     assert_eq!(world.deliver().await.sent, 1);
@@ -140,11 +140,11 @@ async fn a_refused_mail_is_given_up_at_once_and_the_next_one_goes() {
     world.post("x", &["gone@x.example", "no address", "b@x.example"]).await;
     assert_eq!(world.deliver().await, Delivered { sent: 1, dead: 2, ..Delivered::default() });
 
-    let id = world.list()[0].id.clone();
-    let State::Over(End::Dead { fault, attempts: 1, .. }) = &world.list()[0].deliveries[0].1 else { panic!() };
+    let id = world.list().await[0].id.clone();
+    let State::Over(End::Dead { fault, attempts: 1, .. }) = &world.list().await[0].deliveries[0].1 else { panic!() };
     assert_eq!(fault, "the mail server refused the mail: it answered 550");
     world.notices.drop_dead(&id, &operator()).await.unwrap();
-    assert!(world.list().is_empty());
+    assert!(world.list().await.is_empty());
     assert_eq!(world.notices.resend(&id, &operator()).await.unwrap_err().kind(), Kind::NotFound);
 }
 
@@ -196,8 +196,8 @@ async fn five_go_one_by_one_and_six_become_a_digest() {
     text of flood 1
     ");
     assert!(text.contains("## flood 5\n"), "{text}");
-    let of_first = world.list()[6].deliveries[0].1.clone();
-    assert!(matches!(of_first, State::Over(End::Gathered { into, .. }) if into == world.list()[0].id));
+    let of_first = world.list().await[6].deliveries[0].1.clone();
+    assert!(matches!(of_first, State::Over(End::Gathered { into, .. }) if into == world.list().await[0].id));
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn a_flood_of_long_notices_fits_into_mails_of_bounded_size() {
         world.try_post(Notice { body, ..notice(&number.to_string(), &["a@x.example"]) }).await.unwrap();
     }
     assert_eq!(world.deliver().await, Delivered { sent: 2, gathered: 60, ..Delivered::default() });
-    for listed in world.list().iter().take(2) {
+    for listed in world.list().await.iter().take(2) {
         assert!(world.notices.letter(&listed.id).unwrap().body.len() < 100_000);
     }
 }
@@ -224,7 +224,7 @@ async fn a_webhook_that_is_away_for_long_loses_the_oldest_beyond_five_thousand()
         .await
         .unwrap();
     assert_eq!(world.deliver().await, Delivered { dead: 2, failed: 1, ..Delivered::default() });
-    let dead = world.notices.list(Filter::Dead, None, 10).unwrap();
+    let dead = world.notices.list(Filter::Dead, None, 10).await.unwrap();
     assert_eq!(dead.iter().map(|listed| listed.subject.as_str()).collect::<Vec<_>>(), ["1", "0"]);
     assert_eq!(world.notices.waiting().unwrap(), 5_000);
 }
@@ -249,7 +249,7 @@ async fn delivered_notices_are_forgotten_after_thirty_days() {
     world.deliver().await;
     assert_eq!(world.deliver_after(DAY * 29).await.pruned, 0);
     assert_eq!(world.deliver_after(DAY).await.pruned, 1);
-    assert!(world.list().is_empty());
+    assert!(world.list().await.is_empty());
     assert_eq!(world.audited().last().unwrap(), "notice.prune done");
 }
 
@@ -259,9 +259,9 @@ async fn a_list_shows_the_newest_first_page_by_page() {
     for number in 0..4 {
         world.post(&number.to_string(), &[]).await;
     }
-    let page = world.notices.list(Filter::All, None, 3).unwrap();
+    let page = world.notices.list(Filter::All, None, 3).await.unwrap();
     assert_eq!(page.iter().map(|listed| listed.subject.as_str()).collect::<Vec<_>>(), ["3", "2", "1"]);
-    let rest = world.notices.list(Filter::All, Some(&page[2].id), 3).unwrap();
+    let rest = world.notices.list(Filter::All, Some(page[2].id.clone()), 3).await.unwrap();
     assert_eq!(rest.iter().map(|listed| listed.subject.as_str()).collect::<Vec<_>>(), ["0"]);
     assert_eq!(world.notices.letter(&rest[0].id).unwrap().body, "text of 0");
 }

@@ -72,13 +72,13 @@ impl World {
         self.deliver().await
     }
 
-    pub fn list(&self) -> Vec<Listed> {
-        self.notices.list(Filter::All, None, 100).unwrap()
+    pub async fn list(&self) -> Vec<Listed> {
+        self.notices.list(Filter::All, None, 100).await.unwrap()
     }
 
     /// The state of the newest notice's only delivery.
-    pub fn state(&self) -> State {
-        self.list()[0].deliveries[0].1.clone()
+    pub async fn state(&self) -> State {
+        self.list().await[0].deliveries[0].1.clone()
     }
 
     /// Subjects of the mails that were taken.
@@ -88,7 +88,7 @@ impl World {
 
     /// Actions in the audit log, with their ends.
     pub fn audited(&self) -> Vec<String> {
-        let entries = self.store.read(|tx| tx.entries(1, 1000)).unwrap();
+        let entries = self.store.survey_here(|tx| tx.entries(1, 1000)).unwrap();
         let entry = |(_, bytes): (u64, Vec<u8>)| {
             let entry: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
             format!("{} {}", entry["action"].as_str().unwrap(), entry["outcome"].as_str().unwrap())

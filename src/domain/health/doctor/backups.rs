@@ -15,13 +15,10 @@ const DRILL_AGE_MAX: Duration = Duration::from_secs(2 * 7 * 24 * 60 * 60);
 
 impl Health {
     pub(super) async fn backup_findings(&self) -> Vec<Finding> {
-        let (backups, now) = (self.parts.backups.clone(), self.parts.clock.now());
-        // A look into every file.
-        let listed = tokio::task::spawn_blocking(move || backups.list()).await;
-        let finding = match listed {
-            Ok(Ok(backups)) => judge(&backups, self.parts.backups.period(), self.runs_for(), now),
-            Ok(Err(error)) => (Grade::Problem, error.message().to_owned()),
-            Err(_) => (Grade::Problem, "the backups cannot be listed".to_owned()),
+        let (backups, now) = (&self.parts.backups, self.parts.clock.now());
+        let finding = match backups.list().await {
+            Ok(listed) => judge(&listed, backups.period(), self.runs_for(), now),
+            Err(error) => (Grade::Problem, error.message().to_owned()),
         };
         vec![Finding::new("backups", finding.0, finding.1)]
     }

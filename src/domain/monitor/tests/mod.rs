@@ -123,9 +123,10 @@ impl World {
 
     /// The audit log: action and entry.
     fn audit(&self) -> Vec<(String, serde_json::Value)> {
-        let entries = self.store.read(|tx| tx.entries(1, 100_000)).unwrap();
+        let last = self.store.read(|tx| tx.last_entry()).unwrap().unwrap_or(0);
+        let entries = (1..=last).map(|seq| self.store.read(|tx| tx.entry(seq)).unwrap().unwrap());
         let parse = |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();
-        entries.into_iter().map(|(_, bytes)| parse(bytes)).map(|e| (e["action"].as_str().unwrap().into(), e)).collect()
+        entries.map(parse).map(|e| (e["action"].as_str().unwrap().into(), e)).collect()
     }
 
     fn audited(&self, action: &str) -> usize {

@@ -123,12 +123,12 @@ pub(super) async fn world_with_many_at_their_end(count: usize) -> World {
 #[tokio::test]
 async fn a_removal_of_many_that_was_released_and_broken_off_is_finished_without_the_brake() {
     let world = world_with_many_at_their_end(30).await;
-    let brake = world.namespaces.expiry_brake().unwrap();
+    let brake = world.namespaces.expiry_brake().await.unwrap();
     assert_eq!(brake.as_deref(), Some("it would remove 30 of 30 namespaces: is the clock right?"));
     world.broker.go_away();
     assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 0, failed: 30 });
     world.broker.come_back();
-    assert_eq!(world.namespaces.expiry_brake().unwrap(), None);
+    assert_eq!(world.namespaces.expiry_brake().await.unwrap(), None);
     assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 30, failed: 0 });
 }
 

@@ -202,8 +202,7 @@ fn receipt(app: &App, session: &Session) -> Result<Option<Receipt>> {
 }
 
 fn receipt_of(app: &App, session: &Session, seq: u64) -> Result<Option<Receipt>> {
-    let rows = app.store.read(|tx| tx.entries(seq, 1))?;
-    let Some((_, bytes)) = rows.into_iter().find(|(found, _)| *found == seq) else { return Ok(None) };
+    let Some(bytes) = app.store.read(|tx| tx.entry(seq))? else { return Ok(None) };
     let Ok(entry) = serde_json::from_slice::<Entry<'_>>(&bytes) else { return Ok(None) };
     Ok((entry.actor == session.caller.actor()).then(|| Receipt {
         seq,

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::address::address;
 use super::session::Session;
 use super::text::{State, TimeTag, Tone, Untrusted};
-use crate::base::Result;
 use crate::base::audit::Outcome;
+use crate::base::{Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::store::Entry;
 use crate::web::state::App;
@@ -56,13 +56,14 @@ struct About<'a> {
 }
 
 /// The entries about these, from where the address says; nothing for who may not read the log.
-pub fn about(app: &App, session: &Session, objects: &[String]) -> Result<Option<Timeline>> {
+pub async fn about(app: &App, session: &Session, objects: Vec<String>) -> Result<Option<Timeline>> {
     if !session.may(scopes::AUDIT_READ) {
         return Ok(None);
     }
     let before = session.query(BEFORE).and_then(|text| text.parse::<u64>().ok());
-    let mut rows = Vec::new();
-    let first = app.store.read(|tx| {
+    let now = session.now;
+    let survey = app.store.survey(move |tx| {
+        let mut rows = Vec::new();
         let end = tx.last_entry()?.unwrap_or(0) + 1;
         let end = before.map_or(end, |before| before.min(end));
         let stop = end.saturating_sub(LOOK_MAX).max(1);
@@ -72,14 +73,15 @@ pub fn about(app: &App, session: &Session, objects: &[String]) -> Result<Option<
             let entries = tx.entries(begin, usize::try_from(from - begin).unwrap_or(0))?;
             for (seq, bytes) in entries.iter().rev().filter(|(seq, _)| *seq < from) {
                 if rows.len() == ROWS_MAX {
-                    return Ok(seq + 1);
+                    return Ok((rows, seq + 1));
                 }
-                rows.extend(row(session, *seq, bytes, objects));
+                rows.extend(row(now, *seq, bytes, &objects));
             }
             from = begin;
         }
-        Ok(from)
-    })?;
+        Ok((rows, from))
+    });
+    let (rows, first) = survey.await?;
     let link = |before: &str| format!("{}{}", session.root, address(session, &[(BEFORE, before), ("entry", "")]));
     Ok(Some(Timeline {
         root: session.root.clone(),
@@ -90,7 +92,7 @@ pub fn about(app: &App, session: &Session, objects: &[String]) -> Result<Option<
     }))
 }
 
-fn row(session: &Session, seq: u64, bytes: &[u8], objects: &[String]) -> Option<Row> {
+fn row(now: Timestamp, seq: u64, bytes: &[u8], objects: &[String]) -> Option<Row> {
     let about: About<'_> = serde_json::from_slice(bytes).ok()?;
     objects.iter().find(|object| **object == about.object)?;
     let entry: Entry<'_> = serde_json::from_slice(bytes).ok()?;
@@ -102,7 +104,7 @@ fn row(session: &Session, seq: u64, bytes: &[u8], objects: &[String]) -> Option<
     let detail = |name: &str| entry.details.get(name).and_then(|value| value.as_str());
     Some(Row {
         seq,
-        time: TimeTag { at: entry.time, now: session.now },
+        time: TimeTag { at: entry.time, now },
         actor: Untrusted::of(entry.actor.to_string()),
         action: entry.action.to_string(),
         object: Untrusted::of(entry.object.to_string()),

@@ -141,14 +141,14 @@ pub(super) async fn listed(
 
 /// The operators.
 pub async fn operators(app: App, session: Session) -> Result<Response> {
-    let shown = OPERATORS.show(&session, app.operators.list()?);
+    let shown = OPERATORS.show(&session, app.operators.list().await?);
     let create = ("/access/new", "New operator", scopes::OPERATOR_CREATE.for_all());
     listed(&app, &session, "Operators", "operators", Some(create), shown).await
 }
 
 /// Who is signed in.
 pub async fn sessions(app: App, session: Session) -> Result<Response> {
-    let shown = SESSIONS.show(&session, app.operators.sessions()?);
+    let shown = SESSIONS.show(&session, app.operators.sessions().await?);
     listed(&app, &session, "Sessions", "sessions", None, shown).await
 }
 
@@ -296,7 +296,7 @@ pub async fn do_action(app: App, session: Session, form: CheckedForm<Nothing>) -
 /// What ending a session would do.
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let id = session.param("session");
-    let found = app.operators.sessions()?.into_iter().find(|shown| shown.id == id);
+    let found = app.operators.sessions().await?.into_iter().find(|shown| shown.id == id);
     let found = found.ok_or_else(|| Error::not_found("There is no such session: it may be over by now."))?;
     let plan = Plan {
         title: format!("End a session of {}", found.operator),
@@ -322,7 +322,7 @@ pub async fn test(app: App, session: Session) -> Result<Response> {
     let (who, scope) = (session.query("who").unwrap_or_default(), session.query("scope").unwrap_or_default());
     let verdict = match who.is_empty() || scope.is_empty() {
         true => None,
-        false => Some(match would(&app, who, scope) {
+        false => Some(match would(&app, who, scope).await {
             Ok((true, why)) => (State { tone: Tone::Well, word: "yes".into() }, Untrusted::of(why)),
             Ok((false, why)) => (State { tone: Tone::Warning, word: "no".into() }, Untrusted::of(why)),
             Err(error) => {
@@ -335,7 +335,7 @@ pub async fn test(app: App, session: Session) -> Result<Response> {
 }
 
 /// Operators go before clients of the same name.
-fn would(app: &App, who: &str, scope: &str) -> Result<(bool, String)> {
+async fn would(app: &App, who: &str, scope: &str) -> Result<(bool, String)> {
     if let Some(shown) = OperatorName::parse(who).ok().and_then(|name| app.operators.operator(&name).ok()) {
         if shown.disabled {
             return Ok((false, "the operator is disabled".to_owned()));
@@ -346,5 +346,5 @@ fn would(app: &App, who: &str, scope: &str) -> Result<(bool, String)> {
             None => (false, format!("no scope of the role {} grants {scope}", shown.role)),
         });
     }
-    app.auth.would(&ClientId::parse(who)?, scope)
+    app.auth.would(&ClientId::parse(who)?, scope).await
 }

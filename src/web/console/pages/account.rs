@@ -61,7 +61,7 @@ pub struct Code {
 /// Everything about it.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let time = |at| TimeTag { at, now: session.now };
-    let own = app.operators.sessions()?.into_iter().filter(|shown| shown.operator == session.operator);
+    let own = app.operators.sessions().await?.into_iter().filter(|shown| shown.operator == session.operator);
     let sessions = own.map(|shown| Row {
         started: time(shown.started),
         seen: time(shown.seen),

@@ -133,10 +133,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let before = session.query("before").and_then(|seq| seq.parse().ok()).unwrap_or(u64::MAX);
     let is_export = session.query("export") == Some("jsonl");
     let len = if is_export { EXPORT_LEN } else { PAGE_LEN };
-    let store = app.store.clone();
-    // Thousands of entries are looked at: not on a thread that answers others.
-    let found = tokio::task::spawn_blocking(move || store.read(|tx| tx.search_back(before, len, &filter))).await;
-    let found = found.map_err(|e| Error::internal("searching the audit log", e))??;
+    let found = app.store.survey(move |tx| tx.search_back(before, len, &filter)).await?;
     if is_export {
         return Ok(export(found));
     }
@@ -207,8 +204,8 @@ fn row(entry: &Entry<'_>, now: Timestamp) -> Row {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let nothing = || Error::not_found("There is no such audit entry: it may have been pruned.");
     let seq: u64 = session.param("seq").parse().map_err(|_| nothing())?;
-    let (rows, last) = app.store.read(|tx| Ok((tx.entries(seq, 1)?, tx.last_entry()?)))?;
-    let (_, bytes) = rows.into_iter().find(|(found, _)| *found == seq).ok_or_else(nothing)?;
+    let (found, last) = app.store.read(|tx| Ok((tx.entry(seq)?, tx.last_entry()?)))?;
+    let bytes = found.ok_or_else(nothing)?;
     let entry = entry(&bytes)?;
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -246,12 +243,7 @@ fn visible(json: String) -> String {
 
 /// Walks the whole chain.
 pub async fn verify(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let store = app.store.clone();
-    let walked = tokio::task::spawn_blocking(move || {
-        let base = store.read(|tx| tx.audit_base())?;
-        Ok::<_, Error>((store.verify_audit()?, base))
-    });
-    let walked = walked.await.map_err(|e| Error::internal("verifying the audit log", e))?;
+    let walked = app.store.survey(|tx| Ok((tx.verify_audit()?, tx.audit_base()?))).await;
     let frame = Frame::of(&app, &session, "State of the audit log").await;
     let signing_key = app.store.signing_key();
     Ok(page(&match walked {

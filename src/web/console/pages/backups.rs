@@ -103,16 +103,9 @@ fn problem(listed: &Listed, fate: &Fate) -> Option<String> {
     fate.problem.clone().or_else(|| listed.label.is_none().then(|| "its label cannot be read".to_owned()))
 }
 
-async fn all(app: &App) -> Result<Vec<Backup>> {
-    let backups = app.backups.clone();
-    // A look into every file: not on a thread that answers others.
-    let listed = tokio::task::spawn_blocking(move || backups.list()).await;
-    listed.map_err(|e| Error::internal("listing backups", e))?
-}
-
 /// All backups.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    match BACKUPS.show(&session, all(&app).await?) {
+    match BACKUPS.show(&session, app.backups.list().await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Backups").await,
@@ -156,7 +149,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 
 async fn found(app: &App, session: &Session) -> Result<Backup> {
     let name = session.param("backup");
-    let found = all(app).await?.into_iter().find(|(listed, _)| listed.name == name);
+    let found = app.backups.list().await?.into_iter().find(|(listed, _)| listed.name == name);
     found.ok_or_else(|| Error::not_found("There is no backup of this name."))
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::audit;
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Result, Timestamp};
 use crate::domain::history::{self, End, History, Holding, HoldingKind, Wanted};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
@@ -77,10 +77,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let is_over_time = time.is_none() && (object.is_some() || holder.is_some());
     let at = if is_over_time { None } else { Some(time.unwrap_or(session.now)) };
     let wanted = Wanted { object: object.clone(), holder: holder.clone(), since: at, until: at };
-    let store = app.store.clone();
-    let history = tokio::task::spawn_blocking(move || history::of(&store, wanted)).await;
-    let History { holdings, more, begins, unreadable } =
-        history.map_err(|e| Error::internal("telling who had what", e))??;
+    let History { holdings, more, begins, unreadable } = history::of(&app.store, wanted).await?;
     let table = match HELD.show(&session, holdings) {
         Shown::Export(file) => return Ok(file),
         Shown::View(table) => table,

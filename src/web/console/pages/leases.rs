@@ -130,10 +130,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let filter = filter(|name| session.query(name))?;
     let given = given(&session);
     let is_narrow = !filter.is_empty();
-    let leases = app.leases.clone();
-    // As many as there are: not on a thread that answers others.
-    let found = tokio::task::spawn_blocking(move || leases.list(&filter)).await;
-    let mut found = found.map_err(|e| Error::internal("listing leases", e))??;
+    let mut found = app.leases.list(&filter).await?;
     let left_out = found.len().saturating_sub(LEASES_MAX);
     found.truncate(LEASES_MAX);
     match LEASES.show(&session, found) {
@@ -170,9 +167,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let filter = filter(|name| session.query(name))?;
     let given = given(&session);
     let revocation = Revocation { filter, ..Revocation::default() };
-    let leases = app.leases.clone();
-    let planned = tokio::task::spawn_blocking(move || leases.plan(&revocation)).await;
-    let planned = planned.map_err(|e| Error::internal("planning to revoke", e))??;
+    let planned = app.leases.plan(&revocation).await?;
     if planned.is_empty() {
         return Err(Error::conflict("Nothing that fits is lent now: there is nothing to revoke."));
     }

@@ -108,7 +108,7 @@ fn whole(notice: &Listed) -> (Tone, &'static str) {
 
 /// The outbox.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    match NOTICES.show(&session, app.notices.list(Filter::All, None, NOTICES_MAX)?) {
+    match NOTICES.show(&session, app.notices.list(Filter::All, None, NOTICES_MAX).await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Notices").await,

@@ -61,9 +61,9 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     rows.extend([loops(&picture.figures.loops), mail(&app, &picture)]);
     let Picture { alarms, figures, queues, backups: (backups, newest), .. } = picture;
     let card = |name, path, figure: String, remark: String| Card { name, path, figure, remark };
-    let (namespaces, next) = namespaces(&app, &session)?;
+    let (namespaces, next) = namespaces(&app, &session).await?;
     let newest = newest.map_or_else(|| "none".to_owned(), |made| distance(made, session.now));
-    let verified = app.hosts.count_verified()?;
+    let verified = app.hosts.count_verified().await?;
     let cards = vec![
         namespaces,
         card(
@@ -131,8 +131,8 @@ fn lent(app: &App, session: &Session) -> Result<Chart> {
 }
 
 /// How many there are, and those that rotate next.
-fn namespaces(app: &App, session: &Session) -> Result<(Card, Vec<(String, TimeTag)>)> {
-    let Outlook { phases, next } = app.namespaces.outlook(NEXT_MAX)?;
+async fn namespaces(app: &App, session: &Session) -> Result<(Card, Vec<(String, TimeTag)>)> {
+    let Outlook { phases, next } = app.namespaces.outlook(NEXT_MAX).await?;
     let card = Card {
         name: "Namespaces",
         path: "/namespaces",

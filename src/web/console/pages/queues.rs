@@ -135,7 +135,7 @@ fn count(number: Option<u64>) -> Cell {
 
 /// All queues that were counted.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let mut picked = QUEUES.pick(&session, app.monitor.seen_queues()?, LATE);
+    let mut picked = QUEUES.pick(&session, app.monitor.seen_queues().await?, LATE);
     app.monitor.note_forecasts(picked.lacking());
     app.monitor.note_consumers(picked.lacking()).await;
     match picked.show(&session) {
@@ -151,7 +151,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 
 /// The rules.
 pub async fn rules(app: App, session: Session) -> Result<Response> {
-    match RULES.show(&session, app.monitor.queue_rules()?) {
+    match RULES.show(&session, app.monitor.queue_rules().await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&Rules {
             frame: Frame::of(&app, &session, "Queue rules").await,
@@ -188,7 +188,7 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
         ),
     };
     let pattern = Pattern::parse(pattern.trim())?;
-    let before = app.monitor.queue_rules()?.into_iter().find(|(known, _)| *known == pattern);
+    let before = app.monitor.queue_rules().await?.into_iter().find(|(known, _)| *known == pattern);
     let rule = QueueRule {
         warn_messages: number(&warn)?,
         delete_messages: number(&delete)?,
@@ -203,7 +203,7 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
 /// What removing a rule would do.
 pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
     let pattern = Pattern::parse(session.param("pattern"))?;
-    let rules = app.monitor.queue_rules()?;
+    let rules = app.monitor.queue_rules().await?;
     let missing = || Error::not_found("There is no rule for this pattern.");
     rules.iter().find(|(known, _)| *known == pattern).ok_or_else(missing)?;
     let text = pattern.to_string();

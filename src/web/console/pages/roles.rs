@@ -80,34 +80,34 @@ fn api(id: &RoleId) -> String {
     format!("/roles/{}", encoded(id.as_str()))
 }
 
-fn role_of(app: &App, session: &Session) -> Result<Role> {
-    let found = app.auth.roles()?.into_iter().find(|role| role.id.as_str() == session.param("role"));
+async fn role_of(app: &App, session: &Session) -> Result<Role> {
+    let found = app.auth.roles().await?.into_iter().find(|role| role.id.as_str() == session.param("role"));
     found.ok_or_else(|| Error::not_found("There is no such role."))
 }
 
 /// The clients that hold a role by themselves, and not by another role.
-fn holders(app: &App, id: &RoleId) -> Result<Vec<ClientId>> {
+async fn holders(app: &App, id: &RoleId) -> Result<Vec<ClientId>> {
     let assume = format!("assume:{id}");
     // Of a role with a parameter one holds a case: `assume:builds/x` of `builds/*`.
     let prefix = assume.strip_suffix('*');
     let is_held =
         |scope: &Scope| satisfies(scope, &assume) || prefix.is_some_and(|prefix| scope.as_str().starts_with(prefix));
-    let clients = app.auth.clients()?.into_iter().filter(|client| client.scopes.iter().any(is_held));
+    let clients = app.auth.clients().await?.into_iter().filter(|client| client.scopes.iter().any(is_held));
     Ok(clients.map(|client| client.client_id).collect())
 }
 
 /// The roles.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let shown = ROLES.show(&session, app.auth.roles()?);
+    let shown = ROLES.show(&session, app.auth.roles().await?);
     let create = ("/access/new-role", "New role", scopes::ROLE_CREATE.for_all());
     listed(&app, &session, "Roles", "roles", Some(create), shown).await
 }
 
 /// One role.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let Role { id, scopes } = role_of(&app, &session)?;
+    let Role { id, scopes } = role_of(&app, &session).await?;
     let may_list = session.may(scopes::CLIENT_LIST);
-    let holders = if may_list { holders(&app, &id)? } else { Vec::new() };
+    let holders = if may_list { holders(&app, &id).await? } else { Vec::new() };
     let client = |id: ClientId| (Untrusted::of(id.to_string()), format!("/access/clients/{}", encoded(id.as_str())));
     let actions = [("Change", "change", scopes::ROLE_CREATE), ("Delete", "delete", scopes::ROLE_DELETE)].into_iter();
     let actions = actions.filter(|(_, _, scope)| session.may(scope.on(&id)));
@@ -151,7 +151,7 @@ pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Re
         Ok(read) => read,
         Err(error) => return Ok(form(&app, &session, None, input, Some(error)).await),
     };
-    if app.auth.roles()?.iter().any(|role| role.id == id) {
+    if app.auth.roles().await?.iter().any(|role| role.id == id) {
         let exists = Some(Error::conflict("this role exists: change it on its page"));
         return Ok(form(&app, &session, None, input, exists).await);
     }
@@ -186,14 +186,14 @@ fn equivalents(session: &Session, id: &RoleId, scopes: &[Scope]) -> Equivalents 
 
 /// The form that changes one.
 pub async fn ask_change(app: App, session: Session) -> Result<Response> {
-    let Role { id, scopes } = role_of(&app, &session)?;
+    let Role { id, scopes } = role_of(&app, &session).await?;
     let input = Input { role: String::new(), scopes: scope_list::write(&scopes), sure: String::new() };
     Ok(form(&app, &session, Some(&id), input, None).await)
 }
 
 /// Shows what a change would do; then makes it.
 pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
-    let Role { id, scopes: old } = role_of(&app, &session)?;
+    let Role { id, scopes: old } = role_of(&app, &session).await?;
     let scopes = match scope_list::read(&given.input.scopes) {
         Ok(scopes) => scopes,
         Err(error) => return Ok(form(&app, &session, Some(&id), given.input, Some(error)).await),
@@ -207,7 +207,7 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         let same = Some(Error::invalid("this would change nothing"));
         return Ok(form(&app, &session, Some(&id), given.input, same).await);
     }
-    effects.extend(affected(&app, &id)?);
+    effects.extend(affected(&app, &id).await?);
     let plan = Plan {
         title: format!("Change the role {id}"),
         effects,
@@ -222,8 +222,8 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
 }
 
 /// Whom a change is about.
-fn affected(app: &App, id: &RoleId) -> Result<Vec<String>> {
-    let holders = holders(app, id)?;
+async fn affected(app: &App, id: &RoleId) -> Result<Vec<String>> {
+    let holders = holders(app, id).await?;
     Ok(match holders.is_empty() {
         true => vec!["No client holds it by itself.".to_owned()],
         false => holders.iter().map(|client| format!("This is so for the client {client} at once.")).collect(),
@@ -232,9 +232,9 @@ fn affected(app: &App, id: &RoleId) -> Result<Vec<String>> {
 
 /// What deleting one would do.
 pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
-    let Role { id, scopes } = role_of(&app, &session)?;
+    let Role { id, scopes } = role_of(&app, &session).await?;
     let mut effects = vec![format!("Who holds assume:{id} loses these scopes: {}", scope_list::line(&scopes))];
-    effects.extend(affected(&app, &id)?);
+    effects.extend(affected(&app, &id).await?);
     let plan = Plan {
         title: format!("Delete the role {id}"),
         effects,
@@ -250,7 +250,7 @@ pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
 
 /// Deletes it.
 pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let Role { id, .. } = role_of(&app, &session)?;
+    let Role { id, .. } = role_of(&app, &session).await?;
     app.auth.delete_role(&form.with_reason(&session)?, id).await?;
     plan::done(&session, "/access/roles")
 }

@@ -95,7 +95,7 @@ fn tone(host: &Known) -> Tone {
 
 /// All machines that asked.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    match HOSTS.show(&session, all(&app)?) {
+    match HOSTS.show(&session, all(&app).await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => {
             let frame = Frame::of(&app, &session, "Hosts").await;
@@ -110,11 +110,11 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-fn all(app: &App) -> Result<Vec<Known>> {
+async fn all(app: &App) -> Result<Vec<Known>> {
     let mut hosts: Vec<Known> = Vec::new();
     loop {
         let after = hosts.last().map(|last| last.address);
-        let more = app.hosts.list(after.as_ref(), PAGE_LEN_MAX)?;
+        let more = app.hosts.list(after, PAGE_LEN_MAX).await?;
         let is_end = more.len() < PAGE_LEN_MAX || hosts.len() >= HOSTS_MAX;
         hosts.extend(more);
         if is_end {
@@ -132,7 +132,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let path = format!("/hosts/{address}/check");
     let equivalents = Equivalents::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);
     let rules = match session.may(scopes::HOST_RULES) {
-        true => app.hosts.rules_about(address, known.name.as_ref())?,
+        true => app.hosts.rules_about(address, known.name.as_ref()).await?,
         false => Vec::new(),
     };
     Ok(page(&Host {

@@ -70,7 +70,7 @@ pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
 
 /// All rules.
 pub async fn rules(app: App, session: Session) -> Result<Response> {
-    match RULES.show(&session, app.hosts.rules()?) {
+    match RULES.show(&session, app.hosts.rules().await?) {
         Shown::Export(file) => Ok(file),
         Shown::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Host rules").await,
@@ -168,7 +168,7 @@ fn pinned(name: &str, address: IpAddr) -> Result<HostRule> {
 pub async fn plan_remove(app: App, session: Session) -> Result<Response> {
     let rule: HostRule = session.param("rule").parse()?;
     let missing = || Error::not_found("There is no such rule.");
-    let (rule, ruled) = app.hosts.rules()?.into_iter().find(|(known, _)| *known == rule).ok_or_else(missing)?;
+    let (rule, ruled) = app.hosts.rules().await?.into_iter().find(|(known, _)| *known == rule).ok_or_else(missing)?;
     let text = rule.to_string();
     let (what, verb, effect) = match &rule {
         HostRule::Pin(..) => ("Unpin", "unpin", "The name and the address count again as DNS says."),

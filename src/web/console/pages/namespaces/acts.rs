@@ -119,7 +119,7 @@ fn revocation(name: &NamespaceName) -> Revocation {
 /// What revoking would do.
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let name = named(&session)?;
-    let planned = app.leases.plan(&revocation(&name))?;
+    let planned = app.leases.plan(&revocation(&name)).await?;
     let mut effects: Vec<String> = planned.into_iter().map(|step| step.what).collect();
     effects.push("This breaks the promise of how long the passwords work. Queues and messages stay.".to_owned());
     let body = format!(r#"{{"kind":"namespace","name":"{name}","reason":"why","dryRun":false}}"#);

@@ -199,8 +199,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let load = |name: &NamespaceName| loads.as_ref().map(|loads| loads.namespace(name));
     let is_complete = NAMESPACES.needs_all(&session, LATE);
     let rows = match is_complete {
-        true => app.namespaces.summaries_with_last_claims()?,
-        false => app.namespaces.summaries()?,
+        true => app.namespaces.summaries_with_last_claims().await?,
+        false => app.namespaces.summaries().await?,
     };
     let rows = rows.into_iter().map(|each| (load(&each.namespace), each)).map(|(load, each)| (each, load));
     let mut picked = NAMESPACES.pick(&session, rows.collect(), LATE);
@@ -253,7 +253,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
             .map(|all| all.into_iter().take(CONNECTIONS_MAX).map(|each| connection(&session, &detail, each)).collect()),
         more_connections,
         resources: Resources::of(&app, &session, &name).await?,
-        timeline: timeline::about(&app, &session, &objects)?,
+        timeline: timeline::about(&app, &session, objects).await?,
         may: may(&session, &name),
         equivalents,
         name: name.to_string(),

@@ -39,7 +39,7 @@ struct QueueRow {
 impl Resources {
     /// The queues are as the monitor counted them last, the exchanges as the broker tells them now.
     pub(super) async fn of(app: &App, session: &Session, name: &NamespaceName) -> Result<Self> {
-        let mut queues = app.monitor.seen_queues_of(name)?;
+        let mut queues = app.monitor.seen_queues_of(name).await?;
         queues.sort_by(|one, other| other.messages.cmp(&one.messages).then_with(|| one.name.cmp(&other.name)));
         let row = |queue: crate::domain::monitor::SeenQueue| {
             let (tone, word) = state(queue.health);
