@@ -65,6 +65,11 @@ impl Operator {
         self.call_within("POST", path, input, WORK_TIMEOUT).await
     }
 
+    /// A change of any method that may work for long.
+    pub async fn change(&self, method: &str, path: &str, input: Option<Value>) -> Result<Value> {
+        self.call_within(method, path, input, WORK_TIMEOUT).await
+    }
+
     /// The very bytes of what a GET answers.
     pub async fn fetch(&self, path: &str) -> Result<Vec<u8>> {
         self.fetch_within(path, CALL_TIMEOUT).await

@@ -2,12 +2,13 @@
 
 use std::marker::PhantomData;
 
-use clap::error::Error;
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand};
+use clap::error::{Error, ErrorKind};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Outcome, output};
+use super::output;
 use crate::app::operate::Operator;
+use crate::base::Result;
 use crate::domain::actions::About;
 
 /// The actions of a noun, in the order of its help.
@@ -19,41 +20,50 @@ pub(super) trait Noun {
 pub(super) struct Act<N> {
     about: &'static About,
     argument: String,
-    reason: Option<String>,
-    is_planned: bool,
+    given: Given,
     noun: PhantomData<N>,
 }
 
+/// What every action may be given.
+#[derive(Args)]
+pub(super) struct Given {
+    /// Why, for the audit log
+    #[arg(long, value_name = "WHY")]
+    reason: Option<String>,
+    /// Only say what it would do
+    #[arg(long)]
+    plan: bool,
+}
+
 const ARGUMENT: &str = "name";
-const REASON: &str = "reason";
-const PLAN: &str = "plan";
 
 impl<N> Act<N> {
     /// Does it at the appliance, or says what it would do.
-    pub(super) async fn run(self, operator: &Operator) -> Outcome {
-        let about = self.about;
-        let (before, after) = about.route.split_once('<').unwrap_or((about.route, ""));
-        let after = after.split_once('>').map_or("", |(_, after)| after);
-        let path = format!("{before}{}{after}", output::segment(&self.argument));
-        if self.is_planned {
-            let planned = operator.work(&format!("{path}?plan=1")).await?;
-            for line in planned["plan"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                output::line(line);
-            }
-            return Ok(());
-        }
-        let (path, input) = match self.reason {
-            Some(reason) if about.asks_programs => (path, Some(json!({ "reason": reason }))),
-            Some(reason) => (format!("{path}?reason={}", output::segment(&reason)), None),
-            None => (path, None),
-        };
-        let answer = output::working(verb(about), operator.work_with(&path, input)).await?;
-        if answer.get("report").is_some() {
-            let report = output::value(&answer, "report");
-            output::line(if report.is_empty() { "nothing to do" } else { &report });
-        }
-        Ok(())
+    pub(super) async fn run(self, operator: &Operator) -> Result<()> {
+        run(operator, self.about, &self.argument, &self.given).await
     }
+}
+
+/// The same for a command that is written by hand.
+pub(super) async fn run(operator: &Operator, about: &About, argument: &str, given: &Given) -> Result<()> {
+    let (before, after) = about.route.split_once('<').unwrap_or((about.route, ""));
+    let after = after.split_once('>').map_or("", |(_, after)| after);
+    let path = format!("{before}{}{after}", output::segment(argument));
+    let (path, input) = match &given.reason {
+        _ if given.plan => (format!("{path}?plan=1"), None),
+        Some(reason) if about.asks_programs => (path, Some(json!({ "reason": reason }))),
+        Some(reason) => (format!("{path}?reason={}", output::segment(reason)), None),
+        None => (path, None),
+    };
+    let answer = output::working(verb(about), operator.change(about.method, &path, input)).await?;
+    for line in answer["plan"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        output::line(line);
+    }
+    if answer.get("report").is_some() {
+        let report = output::value(&answer, "report");
+        output::line(if report.is_empty() { "nothing to do" } else { &report });
+    }
+    Ok(())
 }
 
 /// The last of the words before the argument: `pause` of `loop pause <loop>`.
@@ -63,14 +73,17 @@ fn verb(about: &About) -> &'static str {
 
 fn command(about: &'static About) -> Command {
     let noun = about.command.split(' ').next().unwrap_or_default();
-    let reason = Arg::new(REASON).long(REASON).value_name("WHY").help("Why, for the audit log");
-    let plan = Arg::new(PLAN).long(PLAN).action(ArgAction::SetTrue).help("Only say what it would do");
-    Command::new(verb(about))
+    let (value_name, help) = about.argument;
+    let command = Command::new(verb(about))
         .about(about.says.trim_end_matches('.'))
         .after_help(format!("Example:\n  keylender {noun} {} {}", verb(about), about.example))
-        .arg(Arg::new(ARGUMENT).required(true).value_name("NAME").help(about.argument))
-        .arg(if about.asks_programs { reason.required_unless_present(PLAN) } else { reason })
-        .arg(plan)
+        .arg(Arg::new(ARGUMENT).required(true).value_name(value_name).help(help));
+    let command = Given::augment_args(command);
+    if about.asks_programs {
+        command.mut_arg("reason", |reason| reason.required_unless_present("plan"))
+    } else {
+        command
+    }
 }
 
 impl<N: Noun> Subcommand for Act<N> {
@@ -88,20 +101,19 @@ impl<N: Noun> Subcommand for Act<N> {
 }
 
 impl<N: Noun> FromArgMatches for Act<N> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let missing = || Error::raw(clap::error::ErrorKind::MissingSubcommand, "a command is missing");
+    fn from_arg_matches(matches: &ArgMatches) -> clap::error::Result<Self> {
+        let missing = || Error::raw(ErrorKind::MissingSubcommand, "a command is missing");
         let (name, matches) = matches.subcommand().ok_or_else(missing)?;
         let about = N::ACTIONS.iter().find(|about| verb(about) == name).ok_or_else(missing)?;
         Ok(Self {
             about,
             argument: matches.get_one::<String>(ARGUMENT).cloned().unwrap_or_default(),
-            reason: matches.get_one::<String>(REASON).cloned(),
-            is_planned: matches.get_flag(PLAN),
+            given: Given::from_arg_matches(matches)?,
             noun: PhantomData,
         })
     }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> clap::error::Result<()> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }

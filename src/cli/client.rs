@@ -3,10 +3,12 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::act::{Act, Noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Clock, Span};
+use crate::domain::actions::{About, clients as actions};
 
 #[derive(Subcommand)]
 pub(super) enum Client {
@@ -82,24 +84,16 @@ pub(super) enum Client {
         #[arg(long)]
         none: bool,
     },
-    /// Refuses a client from now on
-    #[command(after_help = "Example:\n  keylender client disable builds")]
-    Disable {
-        /// The client id
-        id: String,
-    },
-    /// Takes that back
-    #[command(after_help = "Example:\n  keylender client enable builds")]
-    Enable {
-        /// The client id
-        id: String,
-    },
-    /// Removes a client
-    #[command(after_help = "Example:\n  keylender client delete builds")]
-    Delete {
-        /// The client id
-        id: String,
-    },
+    #[command(flatten)]
+    Act(Act<Clients>),
+}
+
+/// The actions on clients.
+pub(super) struct Clients;
+
+impl Noun for Clients {
+    const ACTIONS: &'static [&'static About] =
+        &[&actions::DISABLE.about, &actions::ENABLE.about, &actions::DELETE.about];
 }
 
 pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
@@ -159,9 +153,7 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             let input = json!({ "certificateName": name });
             drop(operator.call("PUT", &path(&id, "/certificate"), Some(input)).await?);
         }
-        Client::Disable { id } => drop(operator.call("POST", &path(&id, "/disable"), None).await?),
-        Client::Enable { id } => drop(operator.call("POST", &path(&id, "/enable"), None).await?),
-        Client::Delete { id } => drop(operator.call("DELETE", &path(&id, ""), None).await?),
+        Client::Act(act) => act.run(&operator).await?,
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::act::{self, Act, Given, Noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Error, Result, Span};
+use crate::domain::actions::{About, namespaces as actions};
 
 #[derive(Subcommand)]
 pub(super) enum Namespace {
@@ -29,19 +31,9 @@ pub(super) enum Namespace {
     },
     /// Replaces the password that is lent; the present one works on until it was promised
     #[command(after_help = "Example:\n  keylender namespace rotate taskcluster-builds")]
-    Rotate(Rotated),
-    /// Ends the resting password early, once nobody is connected with it
-    #[command(after_help = "Example:\n  keylender namespace finish taskcluster-builds")]
-    Finish {
-        /// The namespace
-        name: String,
-    },
-    /// Removes a namespace with its users, queues and exchanges
-    #[command(after_help = "Example:\n  keylender namespace expire taskcluster-builds")]
-    Expire {
-        /// The namespace
-        name: String,
-    },
+    Rotate(Rotation),
+    #[command(flatten)]
+    Act(Act<Namespaces>),
     /// Lets a namespace end later; the next claim says again when it ends
     #[command(after_help = "Example:\n  keylender namespace extend taskcluster-builds --until 2026-12-24T00:00:00Z")]
     Extend {
@@ -75,6 +67,13 @@ pub(super) enum Namespace {
     Disown(Owner),
 }
 
+/// The actions on namespaces. A rotation can be of all, too.
+pub(super) struct Namespaces;
+
+impl Noun for Namespaces {
+    const ACTIONS: &'static [&'static About] = &[&actions::FINISH.about, &actions::EXPIRE.about];
+}
+
 /// Who is told of what.
 #[derive(Args)]
 pub(super) struct Owner {
@@ -93,6 +92,15 @@ pub(super) struct Rotated {
     /// Rotate every namespace
     #[arg(long)]
     all: bool,
+}
+
+/// Which rotation, and how.
+#[derive(Args)]
+pub(super) struct Rotation {
+    #[command(flatten)]
+    of: Rotated,
+    #[command(flatten)]
+    given: Given,
 }
 
 pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
@@ -114,14 +122,11 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
                 ),
             }
         }
-        Namespace::Rotate(Rotated { name: Some(name), .. }) => rotate(&operator, &name).await?,
-        Namespace::Rotate(Rotated { name: None, .. }) => rotate_all(&operator).await?,
-        Namespace::Finish { name } => {
-            drop(operator.work(&format!("/namespaces/{}/finish", output::segment(&name))).await?);
+        Namespace::Rotate(Rotation { of: Rotated { name: Some(name), .. }, given }) => {
+            act::run(&operator, &actions::ROTATE.about, &name, &given).await?;
         }
-        Namespace::Expire { name } => {
-            drop(operator.work(&format!("/namespaces/{}/expire", output::segment(&name))).await?);
-        }
+        Namespace::Rotate(Rotation { given, .. }) => rotate_all(&operator, &given).await?,
+        Namespace::Act(act) => act.run(&operator).await?,
         Namespace::Extend { name, until } => {
             let path = format!("/namespaces/{}/extend", output::segment(&name));
             drop(operator.call("POST", &path, Some(json!({ "expires": until }))).await?);
@@ -190,22 +195,18 @@ async fn all(operator: &Operator) -> Result<Value> {
     }
 }
 
-async fn rotate(operator: &Operator, name: &str) -> Result<()> {
-    operator.work(&format!("/namespaces/{}/rotate", output::segment(name))).await.map(drop)
-}
-
 async fn change_owner(operator: &Operator, method: &str, Owner { name, address }: &Owner) -> Result<()> {
     let path = format!("/namespaces/{}/owners/{}", output::segment(name), output::segment(address));
     operator.call(method, &path, None).await.map(drop)
 }
 
 /// Visits every namespace even when some must wait, and then says how many.
-async fn rotate_all(operator: &Operator) -> Result<()> {
+async fn rotate_all(operator: &Operator, given: &Given) -> Result<()> {
     let all = all(operator).await?;
     let mut refused = 0;
     for namespace in all["namespaces"].as_array().into_iter().flatten() {
         let name = output::value(namespace, "namespace");
-        if let Err(error) = rotate(operator, &name).await {
+        if let Err(error) = act::run(operator, &actions::ROTATE.about, &name, given).await {
             output::complain(&format!("{name}: {error}"));
             refused += 1;
         }

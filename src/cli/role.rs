@@ -3,9 +3,11 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::act::{Act, Noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
+use crate::domain::actions::{About, roles as actions};
 
 #[derive(Subcommand)]
 pub(super) enum Role {
@@ -21,12 +23,15 @@ pub(super) enum Role {
     /// Lists the roles
     #[command(after_help = "Example:\n  keylender role list")]
     List(Format),
-    /// Removes a role
-    #[command(after_help = "Example:\n  keylender role delete 'pulse-user:*'")]
-    Delete {
-        /// The role id
-        id: String,
-    },
+    #[command(flatten)]
+    Act(Act<Roles>),
+}
+
+/// The actions on roles.
+pub(super) struct Roles;
+
+impl Noun for Roles {
+    const ACTIONS: &'static [&'static About] = &[&actions::DELETE.about];
 }
 
 pub(super) async fn run(command: Role, settings: &Settings) -> Outcome {
@@ -45,7 +50,7 @@ pub(super) async fn run(command: Role, settings: &Settings) -> Outcome {
                 }
             }
         }
-        Role::Delete { id } => drop(operator.call("DELETE", &path(&id), None).await?),
+        Role::Act(act) => act.run(&operator).await?,
     }
     Ok(())
 }

@@ -9,10 +9,11 @@ use crate::domain::auth::scopes;
 pub const CLOSE: Action<String, Done> = Action {
     about: About {
         name: "closeConnection",
+        method: "POST",
         route: "/connections/<connection>/close",
         scope: scopes::CONNECTION_CLOSE,
         command: "connection close <connection>",
-        argument: "As `connection list` shows it",
+        argument: ("NAME", "As `connection list` shows it"),
         example: "'10.1.2.3:40000 -> 10.1.2.4:5672' --reason 'old password'",
         says: "Closes a connection; its client reads the reason.",
         title: "Close a connection",

@@ -10,10 +10,11 @@ use crate::domain::loops::Status;
 
 const ABOUT: About = About {
     name: "",
+    method: "POST",
     route: "",
     scope: scopes::LOOP_LIST,
     command: "",
-    argument: "The loop",
+    argument: ("NAME", "The loop"),
     example: "expire",
     says: "",
     title: "",

@@ -1,9 +1,12 @@
 //! Changes that somebody can ask for, each declared once: the API, the console, the command line and the documents of
 //! all three are made from what stands here, so that none of them can say or allow something else.
 
+pub mod clients;
 pub mod connections;
 pub mod loops;
+pub mod namespaces;
 pub mod queues;
+pub mod roles;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,14 +24,16 @@ use crate::base::Result;
 pub struct About {
     /// The method of the API: `pauseLoop`.
     pub name: &'static str,
-    /// Where it is posted to below the API's mount: `/loops/<loop>/pause`. Its one argument is what it changes.
+    /// `POST` or `DELETE`.
+    pub method: &'static str,
+    /// Where below the API's mount: `/loops/<loop>/pause`. Its one argument is what it changes.
     pub route: &'static str,
     /// What it needs.
     pub scope: RequiredScope,
     /// The words behind `keylender`: `loop pause <loop>`.
     pub command: &'static str,
-    /// What the command says of its argument.
-    pub argument: &'static str,
+    /// How the command calls its argument, and what it says of it.
+    pub argument: (&'static str, &'static str),
     /// What is typed behind those words, for the help of the command.
     pub example: &'static str,
     /// What it does, in a sentence.

@@ -9,10 +9,11 @@ use crate::domain::auth::scopes;
 
 const ABOUT: About = About {
     name: "",
+    method: "POST",
     route: "",
     scope: scopes::QUEUE_LIST,
     command: "",
-    argument: "The queue",
+    argument: ("NAME", "The queue"),
     example: "",
     says: "",
     title: "",

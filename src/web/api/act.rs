@@ -60,10 +60,11 @@ impl Routes {
 /// What documents say of it.
 fn method<A: JsonSchema>(about: &About) -> Endpoint {
     let About { name, route, scope, says, .. } = *about;
+    let verb = if about.method == "DELETE" { MethodFilter::DELETE } else { MethodFilter::POST };
     let method = Endpoint {
         query: QUERY,
         command: Some(about.command),
-        ..endpoint(name, MethodFilter::POST, route, scope, says).answers::<Answer<A>>()
+        ..endpoint(name, verb, route, scope, says).answers::<Answer<A>>()
     };
     if about.asks_programs { method.takes::<Because>() } else { method }
 }

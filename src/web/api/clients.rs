@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
+pub(super) use crate::domain::actions::Done;
+use crate::domain::actions::{DONE, clients as actions};
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::auth::{Auth, ClientChange, NewClient, ShownClient};
 use crate::proto::formats;
@@ -26,14 +28,6 @@ static CREATE: Endpoint = endpoint(
 )
 .takes::<Input>()
 .answers::<Issued<'_>>();
-static DELETE: Endpoint = endpoint(
-    "deleteClient",
-    MethodFilter::DELETE,
-    "/clients/<clientId>",
-    scopes::CLIENT_DELETE,
-    "Deletes a client: its token is refused from now on.",
-)
-.answers::<Done>();
 static CHANGE: Endpoint = endpoint(
     "changeClient",
     MethodFilter::POST,
@@ -67,22 +61,6 @@ static CERTIFICATE: Endpoint = endpoint(
 )
 .takes::<CertificateInput>()
 .answers::<Done>();
-static DISABLE: Endpoint = endpoint(
-    "disableClient",
-    MethodFilter::POST,
-    "/clients/<clientId>/disable",
-    scopes::CLIENT_DISABLE,
-    "Refuses a client until it is enabled again.",
-)
-.answers::<Done>();
-static ENABLE: Endpoint = endpoint(
-    "enableClient",
-    MethodFilter::POST,
-    "/clients/<clientId>/enable",
-    scopes::CLIENT_DISABLE,
-    "Believes a client again that was disabled.",
-)
-.answers::<Done>();
 
 /// An endpoint of our own API: always with a scope.
 pub(super) const fn endpoint(
@@ -100,11 +78,11 @@ pub(super) fn routes() -> Routes {
         .serve(&LIST, nothing, list)
         .serve(&CREATE, client_id, create)
         .serve(&CHANGE, client_id, change)
-        .serve(&DELETE, client_id, delete)
+        .act(&actions::DELETE)
         .serve(&RESET, client_id, reset)
         .serve(&CERTIFICATE, client_id, certificate)
-        .serve(&DISABLE, client_id, disable)
-        .serve(&ENABLE, client_id, enable)
+        .act(&actions::DISABLE)
+        .act(&actions::ENABLE)
 }
 
 fn client_id(_: &App, params: &Params) -> Result<ClientId> {
@@ -216,14 +194,8 @@ fn issued(client_id: &ClientId, token: &Secret) -> Result<Reply> {
     Reply::json(&Issued { client_id, access_token: token.expose() })
 }
 
-/// The answer to a change that leaves nothing to say.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Done {
-    done: bool,
-}
-
 pub(super) fn done() -> Result<Reply> {
-    Reply::json(&Done { done: true })
+    Reply::json(&DONE)
 }
 
 /// By what certificates a client is known; null is by none.
@@ -243,21 +215,6 @@ fn present<'d, D: serde::Deserializer<'d>, T: Deserialize<'d>>(deserializer: D) 
 async fn certificate(app: App, call: Call, id: ClientId) -> Result<Reply> {
     let CertificateInput { certificate_name } = read_input(&call.payload)?;
     app.auth.name_client(&call.caller, id, certificate_name).await?;
-    done()
-}
-
-async fn disable(app: App, call: Call, id: ClientId) -> Result<Reply> {
-    app.auth.disable_client(&call.caller, id, true).await?;
-    done()
-}
-
-async fn enable(app: App, call: Call, id: ClientId) -> Result<Reply> {
-    app.auth.disable_client(&call.caller, id, false).await?;
-    done()
-}
-
-async fn delete(app: App, call: Call, id: ClientId) -> Result<Reply> {
-    app.auth.delete_client(&call.caller, id).await?;
     done()
 }
 

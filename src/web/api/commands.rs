@@ -1,7 +1,7 @@
 //! Which command does the same as a method of our own API, with `<arguments>` to be put in.
 
 /// By the name of the method. Methods that are not here have no command of their own.
-const COMMANDS: [(&str, &str); 69] = [
+const COMMANDS: [(&str, &str); 62] = [
     ("acknowledgeAlarm", "alarm acknowledge <alarm> --reason <why>"),
     ("auditCheckpoint", "audit verify"),
     ("broker", "broker show"),
@@ -11,19 +11,13 @@ const COMMANDS: [(&str, &str); 69] = [
     ("createClient", "client create <clientId> --scope <scope>"),
     ("createOperator", "operator create <operator> --role <role>"),
     ("createRole", "role create <roleId> --scope <scope>"),
-    ("deleteClient", "client delete <clientId>"),
     ("deleteOperator", "operator delete <operator>"),
-    ("deleteRole", "role delete <roleId>"),
-    ("disableClient", "client disable <clientId>"),
     ("disableOperator", "operator disable <operator>"),
     ("disownNamespace", "namespace disown <namespace> <address>"),
     ("doctor", "doctor"),
-    ("enableClient", "client enable <clientId>"),
     ("enableOperator", "operator enable <operator>"),
     ("exchange", "connection bindings <exchange>"),
-    ("expireNamespace", "namespace expire <namespace>"),
     ("extendNamespace", "namespace extend <namespace> --until <time>"),
-    ("finishRotation", "namespace finish <namespace>"),
     ("held", "audit held --object <object>"),
     ("heldAt", "audit at <time>"),
     ("host", "host show <address>"),
@@ -59,7 +53,6 @@ const COMMANDS: [(&str, &str); 69] = [
     ("revokeSession", "operator revoke <session>"),
     ("rotateBroker", "broker rotate"),
     ("rotateKey", "key rotate"),
-    ("rotateNamespace", "namespace rotate <namespace>"),
     ("setHostRule", "host block <what> --remark <why>"),
     ("setOperatorRole", "operator role <operator> <role>"),
     ("setQueueRule", "queue rule <pattern> --warn <messages>"),

@@ -8,8 +8,9 @@ use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Standing;
+use crate::domain::actions::namespaces as actions;
 use crate::domain::auth::scopes;
-use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, TestClaim, When, Which};
+use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, TestClaim};
 use crate::proto::formats;
 use crate::web::state::App;
 
@@ -36,31 +37,6 @@ static GET: Endpoint = endpoint(
     "Shows a namespace, and who is connected.",
 )
 .answers::<Shown>();
-
-static ROTATE: Endpoint = endpoint(
-    "rotateNamespace",
-    MethodFilter::POST,
-    "/namespaces/<namespace>/rotate",
-    scopes::NAMESPACE_ROTATE,
-    "Gives the resting user a new password and makes it the active one.",
-)
-.answers::<Done>();
-static FINISH: Endpoint = endpoint(
-    "finishRotation",
-    MethodFilter::POST,
-    "/namespaces/<namespace>/finish",
-    scopes::NAMESPACE_ROTATE,
-    "Ends the former password and its connections before their time.",
-)
-.answers::<Done>();
-static EXPIRE: Endpoint = endpoint(
-    "expireNamespace",
-    MethodFilter::POST,
-    "/namespaces/<namespace>/expire",
-    scopes::NAMESPACE_EXPIRE,
-    "Removes a namespace with its users, queues and exchanges.",
-)
-.answers::<Done>();
 
 static EXTEND: Endpoint = endpoint(
     "extendNamespace",
@@ -109,9 +85,9 @@ pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&LIST, super::nothing, list)
         .serve(&GET, name, get)
-        .serve(&ROTATE, name, rotate)
-        .serve(&FINISH, name, finish)
-        .serve(&EXPIRE, name, expire)
+        .act(&actions::ROTATE)
+        .act(&actions::FINISH)
+        .act(&actions::EXPIRE)
         .serve(&EXTEND, name, extend)
         .serve(&NOTE, name, note)
         .serve(&TEST, claimable, test)
@@ -210,31 +186,6 @@ async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
     let holders = app.namespaces.holders(&name).await.ok();
     shown.connections = holders.map(|holders| holders.into_iter().map(Connected::from).collect());
     Reply::json(&shown)
-}
-
-async fn rotate(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    let namespaces = app.namespaces.clone();
-    let work = async move { namespaces.rotate(&name, &call.caller, When::Now).await };
-    done_if(detached(&app.tasks, work).await?, "the namespace is being removed, or was rotated meanwhile: look again")
-}
-
-async fn finish(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    let namespaces = app.namespaces.clone();
-    detached(&app.tasks, async move { namespaces.finish(&name, &call.caller).await }).await?;
-    done()
-}
-
-async fn expire(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    let namespaces = app.namespaces.clone();
-    let work = async move { namespaces.expire(&name, &call.caller, Which::Any).await };
-    // The loop finishes what was broken off; until then nobody can claim it.
-    let removed = detached(&app.tasks, work).await.inspect_err(|_| app.loops.nudge("expire"))?;
-    done_if(removed, "the namespace need not be removed any more: look again")
-}
-
-/// Done, or why nothing was.
-fn done_if(is_done: bool, why_not: &str) -> Result<Reply> {
-    if is_done { done() } else { Err(Error::conflict(why_not)) }
 }
 
 /// Read as leniently as a claim's.

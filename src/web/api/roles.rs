@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Result, RoleId, Scope};
+use crate::domain::actions::roles;
 use crate::domain::auth::scopes;
 use crate::web::state::App;
 
@@ -22,17 +23,9 @@ static CREATE: Endpoint = endpoint(
 )
 .takes::<Input>()
 .answers::<Done>();
-static DELETE: Endpoint = endpoint(
-    "deleteRole",
-    MethodFilter::DELETE,
-    "/roles/<roleId>",
-    scopes::ROLE_DELETE,
-    "Deletes a role: who has it loses its scopes.",
-)
-.answers::<Done>();
 
 pub(super) fn routes() -> Routes {
-    Routes::default().serve(&LIST, nothing, list).serve(&CREATE, role_id, create).serve(&DELETE, role_id, delete)
+    Routes::default().serve(&LIST, nothing, list).serve(&CREATE, role_id, create).act(&roles::DELETE)
 }
 
 fn role_id(_: &App, params: &Params) -> Result<RoleId> {
@@ -66,10 +59,5 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
 async fn create(app: App, call: Call, id: RoleId) -> Result<Reply> {
     let Input { scopes } = read_input(&call.payload)?;
     app.auth.put_role(&call.caller, id, scopes).await?;
-    done()
-}
-
-async fn delete(app: App, call: Call, id: RoleId) -> Result<Reply> {
-    app.auth.delete_role(&call.caller, id).await?;
     done()
 }

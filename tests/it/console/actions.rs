@@ -9,32 +9,52 @@ use serde_json::json;
 use super::browser::Browser;
 use super::has;
 use super::traffic::{QUEUE, world as busy_world};
-use crate::world::{World, segment};
+use crate::world::{NAMESPACE, World, segment};
 
 #[tokio::test]
 async fn a_dry_run_says_the_same_on_the_console_and_over_the_api_and_changes_nothing() {
     let (world, connection) = busy_world().await;
+    world.role("r", &["a"]).await;
     let admin = Browser::signed_in(&world, Role::Admin).await;
     world.broker.forget_calls();
-    for path in [
-        "/loops/rotate/run".to_owned(),
-        "/loops/rotate/pause".to_owned(),
-        "/loops/rotate/resume".to_owned(),
-        format!("/queues/{}/purge", segment(QUEUE)),
-        format!("/queues/{}/delete", segment(QUEUE)),
-        format!("/connections/{}/close", segment(&connection)),
+    let same = |path: String| (path.clone(), "POST", path);
+    let of_client = |verb: &str| (format!("/access/clients/builds/{verb}"), "POST", format!("/clients/builds/{verb}"));
+    for (page, method, path) in [
+        same("/loops/rotate/run".into()),
+        same("/loops/rotate/pause".into()),
+        same("/loops/rotate/resume".into()),
+        same(format!("/queues/{}/purge", segment(QUEUE))),
+        same(format!("/queues/{}/delete", segment(QUEUE))),
+        same(format!("/connections/{}/close", segment(&connection))),
+        same(format!("/namespaces/{NAMESPACE}/rotate")),
+        same(format!("/namespaces/{NAMESPACE}/finish")),
+        same(format!("/namespaces/{NAMESPACE}/expire")),
+        of_client("disable"),
+        of_client("enable"),
+        ("/access/clients/builds/delete".into(), "DELETE", "/clients/builds".into()),
+        ("/access/roles/r/delete".into(), "DELETE", "/roles/r".into()),
     ] {
-        let planned = world.operate("POST", &format!("{path}?plan=1"), None).await;
+        let planned = world.operate(method, &format!("{path}?plan=1"), None).await;
         let lines = planned["plan"].as_array().unwrap();
         assert!(!lines.is_empty(), "{path}");
-        let page = admin.get(&world, &path).await;
+        let page = admin.get(&world, &page).await;
         for line in lines {
-            let line = line.as_str().unwrap().replace("->", "-&#62;");
+            let line = line.as_str().unwrap().replace('>', "&#62;");
             assert!(page.text().contains(&line), "{path}: {line}\n{}", page.text());
         }
     }
     assert!(world.broker.calls().iter().all(|call| call.starts_with("GET ")), "{:?}", world.broker.calls());
-    for action in ["loop.run", "loop.pause", "loop.resume", "queue.condemn", "connection.condemn"] {
+    for action in [
+        "loop.run",
+        "loop.pause",
+        "loop.resume",
+        "queue.condemn",
+        "connection.condemn",
+        "namespace.rotate",
+        "client.disable",
+        "client.delete",
+        "role.delete",
+    ] {
         assert!(world.audited(action).await.is_empty(), "{action}");
     }
 }

@@ -7,7 +7,7 @@ use super::plan::{self, Equivalents, Plan};
 use super::routes::Routes;
 use super::session::Session;
 use super::table::encoded;
-use crate::base::Result;
+use crate::base::{Error, Kind, Result};
 use crate::domain::actions::{About, Action};
 use crate::web::state::App;
 
@@ -36,7 +36,7 @@ async fn ask<T, A>(
     action: &'static Action<T, A>,
 ) -> Result<Response> {
     let (about, argument) = (&action.about, session.argument().to_owned());
-    let target = (action.on)(&app.domain, &argument)?;
+    let target = target(&app, &argument, action)?;
     let plan = Plan {
         title: filled(about.title, &argument),
         effects: (action.plan)(app.domain.clone(), target).await?,
@@ -58,9 +58,17 @@ async fn run<T, A>(
     action: &'static Action<T, A>,
 ) -> Result<Response> {
     let caller = if action.about.weight.is_reasoned() { form.with_reason(&session)? } else { session.caller.clone() };
-    let target = (action.on)(&app.domain, session.argument())?;
+    let target = target(&app, session.argument(), action)?;
     (action.run)(app.domain.clone(), caller, target).await?;
     plan::done(&session, &placed(back, session.argument()))
+}
+
+/// What a page is about. What cannot be a name is nothing's.
+fn target<T, A>(app: &App, argument: &str, action: &Action<T, A>) -> Result<T> {
+    (action.on)(&app.domain, argument).map_err(|error| match error.kind() {
+        Kind::Invalid => Error::not_found("There is nothing of this name."),
+        _ => error,
+    })
 }
 
 /// The same by the API and by a command.
@@ -76,7 +84,7 @@ fn equivalents(session: &Session, about: &About, argument: &str) -> Equivalents 
             path.push_str("?reason=why");
         }
     }
-    Equivalents::of(session, "POST", &path, body, &words)
+    Equivalents::of(session, about.method, &path, body, &words)
 }
 
 /// A text with the argument where it stands for it, as people read it.

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::access::listed;
 use crate::base::{ClientId, Error, Result, RoleId, Scope};
+use crate::domain::actions::roles as actions;
 use crate::domain::auth::scopes;
 use crate::proto::roles::Role;
-use crate::proto::scopes::satisfies;
-use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
+use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::scope_list;
@@ -85,17 +85,6 @@ async fn role_of(app: &App, session: &Session) -> Result<Role> {
     found.ok_or_else(|| Error::not_found("There is no such role."))
 }
 
-/// The clients that hold a role by themselves, and not by another role.
-async fn holders(app: &App, id: &RoleId) -> Result<Vec<ClientId>> {
-    let assume = format!("assume:{id}");
-    // Of a role with a parameter one holds a case: `assume:builds/x` of `builds/*`.
-    let prefix = assume.strip_suffix('*');
-    let is_held =
-        |scope: &Scope| satisfies(scope, &assume) || prefix.is_some_and(|prefix| scope.as_str().starts_with(prefix));
-    let clients = app.auth.clients().await?.into_iter().filter(|client| client.scopes.iter().any(is_held));
-    Ok(clients.map(|client| client.client_id).collect())
-}
-
 /// The roles.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let shown = ROLES.show(&session, app.auth.roles().await?);
@@ -107,7 +96,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let Role { id, scopes } = role_of(&app, &session).await?;
     let may_list = session.may(scopes::CLIENT_LIST);
-    let holders = if may_list { holders(&app, &id).await? } else { Vec::new() };
+    let holders = if may_list { actions::holders(&app.domain, &id).await? } else { Vec::new() };
     let client = |id: ClientId| (Untrusted::of(id.to_string()), format!("/access/clients/{}", encoded(id.as_str())));
     let actions = [("Change", "change", scopes::ROLE_CREATE), ("Delete", "delete", scopes::ROLE_DELETE)].into_iter();
     let actions = actions.filter(|(_, _, scope)| session.may(scope.on(&id)));
@@ -207,7 +196,7 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         let same = Some(Error::invalid("this would change nothing"));
         return Ok(form(&app, &session, Some(&id), given.input, same).await);
     }
-    effects.extend(affected(&app, &id).await?);
+    effects.extend(actions::affected(&app.domain, &id).await?);
     let plan = Plan {
         title: format!("Change the role {id}"),
         effects,
@@ -219,38 +208,4 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         equivalents: equivalents(&session, &id, &scopes),
     };
     plan::ask(&app, &session, plan).await
-}
-
-/// Whom a change is about.
-async fn affected(app: &App, id: &RoleId) -> Result<Vec<String>> {
-    let holders = holders(app, id).await?;
-    Ok(match holders.is_empty() {
-        true => vec!["No client holds it by itself.".to_owned()],
-        false => holders.iter().map(|client| format!("This is so for the client {client} at once.")).collect(),
-    })
-}
-
-/// What deleting one would do.
-pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
-    let Role { id, scopes } = role_of(&app, &session).await?;
-    let mut effects = vec![format!("Who holds assume:{id} loses these scopes: {}", scope_list::line(&scopes))];
-    effects.extend(affected(&app, &id).await?);
-    let plan = Plan {
-        title: format!("Delete the role {id}"),
-        effects,
-        weight: Weight::Destroys,
-        action: format!("{}/delete", place(&id)),
-        fields: Vec::new(),
-        button: "Delete now",
-        back: place(&id),
-        equivalents: Equivalents::of(&session, "DELETE", &api(&id), None, &["role", "delete", id.as_str()]),
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-/// Deletes it.
-pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let Role { id, .. } = role_of(&app, &session).await?;
-    app.auth.delete_role(&form.with_reason(&session)?, id).await?;
-    plan::done(&session, "/access/roles")
 }

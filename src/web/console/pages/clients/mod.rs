@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::base::{ClientId, Error, Result, Secret, Timestamp};
 use crate::domain::auth::ShownClient;
 use crate::domain::auth::scopes::{self, RequiredScope};
-use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::scope_list;
@@ -213,60 +213,4 @@ pub async fn reset(app: App, session: Session, form: CheckedForm<Keep>) -> Resul
     let keep = Duration::from_secs(form.input.keep_seconds);
     let token = app.auth.reset_client(&caller, id.clone(), keep).await?.into_inner();
     token_page(&app, &session, &id, &token).await
-}
-
-/// What refusing one would do.
-pub async fn plan_disable(app: App, session: Session) -> Result<Response> {
-    let id = app.auth.client(&id_of(&session)?)?.client_id;
-    let effects = vec![
-        "Its requests are refused from now on, and so are temporary credentials made with its token.".to_owned(),
-        "What it was lent before works until it ends by itself.".to_owned(),
-    ];
-    let equivalents =
-        Equivalents::of(&session, "POST", &api(&id, "/disable"), None, &["client", "disable", id.as_str()]);
-    let plan = plan(&id, "Disable", effects, Weight::Reasoned, "disable", "Disable now", equivalents);
-    plan::ask(&app, &session, plan).await
-}
-
-/// Refuses it.
-pub async fn disable(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let id = id_of(&session)?;
-    app.auth.disable_client(&form.with_reason(&session)?, id.clone(), true).await?;
-    plan::done(&session, &place(&id))
-}
-
-/// What believing one again would do.
-pub async fn plan_enable(app: App, session: Session) -> Result<Response> {
-    let id = app.auth.client(&id_of(&session)?)?.client_id;
-    let effects = vec!["Its requests are answered again, with the token that it had.".to_owned()];
-    let equivalents = Equivalents::of(&session, "POST", &api(&id, "/enable"), None, &["client", "enable", id.as_str()]);
-    let plan = plan(&id, "Enable", effects, Weight::Light, "enable", "Enable now", equivalents);
-    plan::ask(&app, &session, plan).await
-}
-
-/// Believes it again.
-pub async fn enable(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let id = id_of(&session)?;
-    app.auth.disable_client(&session.caller, id.clone(), false).await?;
-    plan::done(&session, &place(&id))
-}
-
-/// What deleting one would do.
-pub async fn plan_delete(app: App, session: Session) -> Result<Response> {
-    let shown = app.auth.client(&id_of(&session)?)?;
-    let id = shown.client_id;
-    let used = match shown.uses.first() {
-        Some(each) => format!("It was last used at {} from {}.", each.last, each.from),
-        None => "It was never used.".to_owned(),
-    };
-    let effects = vec![used, "Its token is refused from now on, and its scopes are forgotten.".to_owned()];
-    let equivalents = Equivalents::of(&session, "DELETE", &api(&id, ""), None, &["client", "delete", id.as_str()]);
-    let plan = plan(&id, "Delete", effects, Weight::Destroys, "delete", "Delete now", equivalents);
-    plan::ask(&app, &session, plan).await
-}
-
-/// Deletes it.
-pub async fn delete(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    app.auth.delete_client(&form.with_reason(&session)?, id_of(&session)?).await?;
-    plan::done(&session, "/access/clients")
 }

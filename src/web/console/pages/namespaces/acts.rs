@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::named;
 use crate::base::{Error, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::leases::{Filter, Kind, Revocation};
-use crate::domain::namespaces::{Claim, When, Which};
+use crate::domain::namespaces::Claim;
 use crate::domain::wraps::LASTS;
 use crate::proto::formats;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
@@ -19,96 +19,6 @@ use crate::web::state::App;
 
 fn home(name: &NamespaceName) -> String {
     format!("/namespaces/{name}")
-}
-
-/// What a rotation would do.
-pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
-    let name = named(&session)?;
-    let detail = app.namespaces.detail(&name)?;
-    let effects = vec![
-        "The resting user gets a new password, and claims get that one from now on.".to_owned(),
-        format!(
-            "The present password works on until {}, as it was promised. Nobody is cut off.",
-            detail.promised_until
-        ),
-        format!(
-            "If the other password was promised beyond now (it was until {}), nothing happens.",
-            detail.resting_until
-        ),
-    ];
-    let (path, command) = (format!("{}/rotate", home(&name)), ["namespace", "rotate", name.as_str()]);
-    let plan = Plan {
-        title: format!("Rotate {name}"),
-        effects,
-        weight: Weight::Light,
-        fields: Vec::new(),
-        button: "Rotate now",
-        back: home(&name),
-        equivalents: Equivalents::of(&session, "POST", &path, None, &command),
-        action: path,
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-/// Rotates a namespace.
-pub async fn rotate(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let name = named(&session)?;
-    match app.namespaces.rotate(&name, &session.caller, When::Now).await? {
-        true => plan::done(&session, &home(&name)),
-        false => Err(Error::conflict(
-            "It was not rotated: the other password was promised for longer, or the namespace was rotated or is being \
-             removed.",
-        )),
-    }
-}
-
-/// Ends the password that was replaced, once nobody is connected with it.
-pub async fn finish(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let name = named(&session)?;
-    app.namespaces.finish(&name, &session.caller).await?;
-    plan::done(&session, &home(&name))
-}
-
-/// What removing a namespace would do.
-pub async fn plan_expire(app: App, session: Session) -> Result<Response> {
-    let name = named(&session)?;
-    let detail = app.namespaces.detail(&name)?;
-    let connected = app.namespaces.holders(&name).await.ok().map(|holders| holders.len());
-    let effects = vec![
-        format!("Its {} broker users are deleted, and with them their passwords.", detail.accounts.len()),
-        match connected {
-            Some(count) => format!("{count} connections that use them end."),
-            None => "Connections that use them end. The broker does not answer now: nobody knows how many.".to_owned(),
-        },
-        "Its queues and exchanges are deleted with all messages in them.".to_owned(),
-        format!("It would expire by itself: {}.", detail.times.expires),
-        "Whoever may claim it can claim it again, and begins with nothing.".to_owned(),
-    ];
-    let (path, command) = (format!("{}/expire", home(&name)), ["namespace", "expire", name.as_str()]);
-    let plan = Plan {
-        title: format!("Remove {name}"),
-        effects,
-        weight: Weight::Destroys,
-        fields: Vec::new(),
-        button: "Remove it",
-        back: home(&name),
-        equivalents: Equivalents::of(&session, "POST", &path, None, &command),
-        action: path,
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-/// Removes a namespace.
-pub async fn expire(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let name = named(&session)?;
-    let caller = form.with_reason(&session)?;
-    app.namespaces.detail(&name)?;
-    // The loop finishes what was broken off; until then nobody can claim it.
-    let removed = app.namespaces.expire(&name, &caller, Which::Any).await;
-    match removed.inspect_err(|_| app.loops.nudge("expire"))? {
-        true => plan::done(&session, "/namespaces"),
-        false => Err(Error::conflict("The namespace need not be removed any more: look again.")),
-    }
 }
 
 fn revocation(name: &NamespaceName) -> Revocation {

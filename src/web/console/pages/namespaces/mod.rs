@@ -5,10 +5,7 @@ mod many;
 mod resources;
 mod test_claim;
 
-pub use acts::{
-    disown, expire, extend, finish, hand_over, note, own, plan_expire, plan_extend, plan_hand_over, plan_revoke,
-    plan_rotate, revoke, rotate,
-};
+pub use acts::{disown, extend, hand_over, note, own, plan_extend, plan_hand_over, plan_revoke, revoke};
 pub use many::{expire_many, plan_expire_many, plan_rotate_many, rotate_many};
 pub use test_claim::{choose as choose_test, plan_test, test};
 
