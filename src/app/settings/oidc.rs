@@ -7,7 +7,8 @@ use super::parse::{self, Parsed};
 use super::reader::{Need, Reader};
 use super::setting::{Optional, Setting};
 use crate::base::Secret;
-use crate::domain::operators::Role;
+use crate::domain::operators::{OidcConfig, Role};
+use crate::ports::oidc::IssuerSettings;
 use crate::proto::oidc::is_private;
 
 pub(super) const ISSUER: Optional<String> =
@@ -35,29 +36,23 @@ pub(super) const NEEDS: [Need; 6] = [
     (CLIENT_SECRET.info, ISSUER.info),
 ];
 
-/// An issuer, who we are to it, and what its groups may do here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An issuer, and what its groups may do here.
+#[derive(Clone, Debug)]
 pub struct OidcSettings {
-    /// The issuer as it names itself, to the last slash.
-    pub issuer: String,
-    /// Who we are to it.
-    pub client_id: String,
-    /// What proves it.
-    pub client_secret: Secret,
-    /// Groups and their roles.
-    pub roles: Vec<(String, Role)>,
-    /// The claim that lists groups.
-    pub groups_claim: String,
-    /// Where it sends browsers back to.
-    pub redirect: Url,
+    /// The issuer as it names itself, to the last slash, and who we are to it.
+    pub issuer: IssuerSettings,
+    /// Groups and their roles, and the way back.
+    pub config: OidcConfig,
 }
 
 pub(super) fn oidc(read: &mut Reader) -> Option<OidcSettings> {
     let (issuer, client_id, client_secret) = (read.find(&ISSUER), read.find(&CLIENT_ID), read.find(&CLIENT_SECRET));
     let (roles, groups_claim) = (read.find(&ROLES), read.get(&GROUPS_CLAIM));
     let redirect = read.find(&PUBLIC_URL).and_then(|url| redirect(&url));
-    let (issuer, client_id, client_secret) = (issuer?, client_id?, client_secret?);
-    Some(OidcSettings { issuer, client_id, client_secret, roles: roles?, groups_claim, redirect: redirect? })
+    Some(OidcSettings {
+        issuer: IssuerSettings { issuer: issuer?, client_id: client_id?, client_secret: client_secret? },
+        config: OidcConfig { roles: roles?, groups_claim, redirect: redirect? },
+    })
 }
 
 /// Kept as it is written: what the issuer says of itself is compared with it.
@@ -93,10 +88,10 @@ mod tests {
 
     #[test]
     fn an_issuer_comes_with_a_client_roles_and_the_public_address() {
-        let oidc = load_file(WHOLE).settings.oidc.unwrap();
-        assert_eq!(oidc.redirect.as_str(), "https://lend.example/x/login/oidc/back");
-        assert_eq!(oidc.roles, [("staff".to_owned(), Role::Viewer), ("on call".to_owned(), Role::Operator)]);
-        assert_eq!((oidc.issuer.as_str(), oidc.groups_claim.as_str()), ("https://id.example/", "groups"));
+        let OidcSettings { issuer, config } = load_file(WHOLE).settings.oidc.unwrap();
+        assert_eq!(config.redirect.as_str(), "https://lend.example/x/login/oidc/back");
+        assert_eq!(config.roles, [("staff".to_owned(), Role::Viewer), ("on call".to_owned(), Role::Operator)]);
+        assert_eq!((issuer.issuer.as_str(), config.groups_claim.as_str()), ("https://id.example/", "groups"));
         let alone = problems_of("OIDC_ISSUER=https://id.example");
         for needed in ["OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_ROLES", "PUBLIC_URL"] {
             assert!(alone.contains(&format!("needs {needed} as well")), "{alone}");

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use login::Attempt;
-pub use oidc::{Authorization, Callback, OidcRules, OidcSession, OidcSignIn, PENDING_LASTS};
+pub use oidc::{Authorization, Callback, OidcConfig, OidcSession, OidcSignIn, PENDING_LASTS};
 pub use password::LEN_MIN as PASSWORD_LEN_MIN;
 pub use role::Role;
 pub use second_factor::Enrolment;

@@ -38,7 +38,7 @@ pub(super) struct Identity {
 
 /// What the settings say of sign-ins by an issuer.
 #[derive(Clone, Debug)]
-pub struct OidcRules {
+pub struct OidcConfig {
     /// Which role a group has. Of several the highest counts.
     pub roles: Vec<(String, Role)>,
     /// The claim that lists groups.
@@ -52,7 +52,7 @@ pub struct OidcRules {
 pub struct OidcSignIn {
     operators: Operators,
     issuer: Issuer,
-    rules: Arc<OidcRules>,
+    config: Arc<OidcConfig>,
     pending: Arc<Mutex<HashMap<String, Pending>>>,
     begun: Arc<RateLimit<std::net::IpAddr>>,
     clock: Clock,
@@ -96,9 +96,9 @@ pub struct Callback {
 
 impl OidcSignIn {
     /// Sign-ins of these operators by this issuer.
-    pub fn new(operators: Operators, issuer: Issuer, rules: OidcRules, clock: Clock) -> Self {
+    pub fn new(operators: Operators, issuer: Issuer, config: OidcConfig, clock: Clock) -> Self {
         let begun = RateLimit::new(BEGUN_PER_MINUTE).into();
-        Self { operators, issuer, rules: rules.into(), pending: Arc::default(), begun, clock }
+        Self { operators, issuer, config: config.into(), pending: Arc::default(), begun, clock }
     }
 
     /// Begins a sign-in that goes on to a place of ours.
@@ -113,7 +113,7 @@ impl OidcSignIn {
             .query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.issuer.settings().client_id)
-            .append_pair("redirect_uri", self.rules.redirect.as_str())
+            .append_pair("redirect_uri", self.config.redirect.as_str())
             .append_pair("scope", "openid profile email")
             .append_pair("state", derived("state", &seed).expose())
             .append_pair("nonce", derived("nonce", &seed).expose())
@@ -183,12 +183,12 @@ impl OidcSignIn {
         if code.is_empty() || code.len() > CODE_LEN_MAX {
             return Err(Error::unauthenticated("the issuer did not let you in: nothing was done here"));
         }
-        let token = self.issuer.exchange(code, &derived("verifier", seed), &self.rules.redirect).await?;
+        let token = self.issuer.exchange(code, &derived("verifier", seed), &self.config.redirect).await?;
         let nonce = derived("nonce", seed);
         let settings = self.issuer.settings();
         let (issuer, client_id) = (settings.issuer.as_str(), settings.client_id.as_str());
         let expected = Expected { issuer, client_id, nonce: nonce.expose(), now: self.clock.now() };
-        let verify = |keys: &[oidc::Key]| oidc::verify(token.expose(), keys, &expected, &self.rules.groups_claim);
+        let verify = |keys: &[oidc::Key]| oidc::verify(token.expose(), keys, &expected, &self.config.groups_claim);
         let verified = match verify(&self.issuer.keys(false).await?) {
             // It may have changed its keys since we asked.
             Err(Doubt::UnknownKey) => verify(&self.issuer.keys(true).await?),
@@ -202,7 +202,7 @@ impl OidcSignIn {
 
     /// The highest role of the groups that somebody is in.
     fn role(&self, person: &Person) -> Option<Role> {
-        self.rules.roles.iter().filter(|(group, _)| person.groups.contains(group)).map(|(_, role)| *role).max()
+        self.config.roles.iter().filter(|(group, _)| person.groups.contains(group)).map(|(_, role)| *role).max()
     }
 
     /// Writes down that somebody was not let in, and hands the reason on.

@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keylender::app::settings::{OidcSettings, Settings};
 use keylender::base::Secret;
-use keylender::domain::operators::Role;
+use keylender::domain::operators::{OidcConfig, Role};
+use keylender::ports::oidc::IssuerSettings;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
@@ -68,16 +69,20 @@ impl Issuer {
     /// Makes an appliance use it.
     pub fn settle(&self, settings: &mut Settings) {
         settings.oidc = Some(OidcSettings {
-            issuer: self.with(|state| state.url.clone()),
-            client_id: "lend".into(),
-            client_secret: Secret::new("s3cret/+"),
-            roles: vec![
-                ("staff".into(), Role::Viewer),
-                ("root".into(), Role::Admin),
-                ("on call".into(), Role::Operator),
-            ],
-            groups_claim: "groups".into(),
-            redirect: BACK.parse().unwrap(),
+            issuer: IssuerSettings {
+                issuer: self.with(|state| state.url.clone()),
+                client_id: "lend".into(),
+                client_secret: Secret::new("s3cret/+"),
+            },
+            config: OidcConfig {
+                roles: vec![
+                    ("staff".into(), Role::Viewer),
+                    ("root".into(), Role::Admin),
+                    ("on call".into(), Role::Operator),
+                ],
+                groups_claim: "groups".into(),
+                redirect: BACK.parse().unwrap(),
+            },
         });
     }
 

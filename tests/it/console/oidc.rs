@@ -217,7 +217,7 @@ async fn an_issuer_that_is_away_is_a_finding_and_leaves_the_password() {
     issuer.with(|state| state.key_id = "x".into());
     let mut other = World::with(|settings| {
         issuer.settle(settings);
-        settings.oidc.as_mut().unwrap().issuer.push('/');
+        settings.oidc.as_mut().unwrap().issuer.issuer.push('/');
     })
     .await;
     drop(Browser::signed_in(&other, Role::Viewer).await);
