@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use common::{Row, Target, alternate};
-use keylender::base::audit::{Actor, Note};
+use keylender::base::audit::{Action, Actor, Note};
 use keylender::base::{Clock, Result};
 use keylender::store::{KeySource, Store, Table};
 use tokio::runtime::Runtime;
@@ -53,7 +53,7 @@ async fn write_some(store: Store, writer: usize) -> Result<()> {
         store
             .write(move |tx| {
                 tx.put(&RECORDS, &key, &"x".repeat(VALUE_LEN))?;
-                tx.audit(Note::done(Actor::Appliance, "bench.write", &key));
+                tx.audit(Note::done(Actor::Appliance, Action::NamespaceUpdate, &key));
                 Ok(())
             })
             .await?;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use common::{Row, Target, alternate, memory_mb, reset_peak};
 use keylender::base::Clock;
-use keylender::base::audit::{Actor, Note};
+use keylender::base::audit::{Action, Actor, Note};
 use keylender::store::{BackupDirectory, KeySource, Sealed, Store, Table, verify_exported};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -55,7 +55,10 @@ impl Home {
                     let password = tx.seal(&RECORDS, &key, &keylender::base::Secret::generate())?;
                     let access = format!("^(queue/{key}/.*|exchange/{key}/.*)");
                     tx.put(&RECORDS, &key, &Record { password, access })?;
-                    tx.audit(Note::done(Actor::Appliance, "bench.write", &key).with("expires", "2027-01-01T00:00:00Z"));
+                    tx.audit(
+                        Note::done(Actor::Appliance, Action::NamespaceUpdate, &key)
+                            .with("expires", "2027-01-01T00:00:00Z"),
+                    );
                 }
                 Ok(())
             };

@@ -24,7 +24,7 @@ struct Rule {
 }
 
 /// All rules.
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 20] = [
     Rule { name: "layers", check: rules::layers },
     Rule { name: "homes of crates", check: rules::homes },
     Rule { name: "broker users", check: rules::broker_users },
@@ -39,6 +39,7 @@ const RULES: [Rule; 19] = [
     Rule { name: "unfinished", check: rules::unfinished },
     Rule { name: "static state", check: rules::state },
     Rule { name: "skipped tests", check: rules::skipped },
+    Rule { name: "actions of the audit log", check: rules::actions },
     Rule { name: "map of src", check: documents::map },
     Rule { name: "names in documents", check: documents::names },
     Rule { name: "tests in documents", check: documents::tests },

@@ -1,5 +1,7 @@
 //! The vocabulary of the audit log: who did what to what, and how it ended.
 
+mod actions;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +11,8 @@ use serde_json::{Map, Value};
 
 use super::names::{ClientId, HostName, OperatorName};
 use super::secret::Secret;
+
+pub use actions::{Action, COMMON_DETAILS};
 
 /// Who acted. The loops are actors too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,8 +91,8 @@ impl Receipt {
 pub struct Note {
     /// Who.
     pub actor: Actor,
-    /// What, as `noun.verb`: `namespace.claim`, `account.settle`, `client.create`.
-    pub action: &'static str,
+    /// What.
+    pub action: Action,
     /// To what: the name of the thing.
     pub object: String,
     /// With which end.
@@ -105,7 +109,7 @@ pub struct Note {
 
 impl Note {
     /// A note of something done.
-    pub fn done(actor: Actor, action: &'static str, object: impl fmt::Display) -> Self {
+    pub fn done(actor: Actor, action: Action, object: impl fmt::Display) -> Self {
         Self {
             actor,
             action,
@@ -128,6 +132,7 @@ impl Note {
     /// Adds a detail. Never a secret.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        debug_assert!(self.action.has(key), "{} is listed without the detail {key}", self.action);
         self.details.insert(key.to_owned(), value.into());
         self
     }

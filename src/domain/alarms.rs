@@ -12,7 +12,7 @@ use super::loops::Status;
 use super::monitor::QueueHealth;
 use super::notices::Filter;
 use super::parts::Parts;
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Table;
 
@@ -162,7 +162,7 @@ impl Alarms {
         self.parts
             .store
             .write(move |tx| {
-                tx.audit(caller.note("alarm.acknowledge", &alarm.key).with("text", alarm.text.clone()));
+                tx.audit(caller.note(Action::AlarmAcknowledge, &alarm.key).with("text", alarm.text.clone()));
                 let by = caller.actor().to_string();
                 let seen = Acknowledged { text: alarm.text, by, at: tx.now(), reason };
                 tx.put(&ACKNOWLEDGED, &alarm.key, &seen)
@@ -183,7 +183,7 @@ impl Alarms {
                     let holds = alarms.iter().any(|alarm| alarm.key == key && alarm.text == seen.text);
                     if !holds {
                         tx.delete(&ACKNOWLEDGED, &key);
-                        tx.audit(Note::done(Actor::Appliance, "alarm.end", &key).with("text", seen.text));
+                        tx.audit(Note::done(Actor::Appliance, Action::AlarmEnd, &key).with("text", seen.text));
                     }
                 }
                 Ok(())

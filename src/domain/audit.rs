@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::auth::Caller;
+use crate::base::audit::Action;
 use crate::base::{Error, Result, Timestamp};
 use crate::store::{Checkpoint, Filter, Store};
 
@@ -84,7 +85,7 @@ impl Audit {
         while pruned.checkpoint.as_ref().map_or(begin, |last| last.seq) < pruned.through {
             let caller = caller.clone();
             let note = move |base: &Checkpoint| {
-                caller.note("audit.prune", format!("through {}", base.seq)).with("hash", base.hash.clone())
+                caller.note(Action::AuditPrune, format!("through {}", base.seq)).with("hash", base.hash.clone())
             };
             match self.store.prune_audit(pruned.through, note).await? {
                 Some(checkpoint) => pruned.checkpoint = Some(checkpoint),

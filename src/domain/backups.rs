@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::Accounts;
 use super::auth::Caller;
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::{BackupDirectory, Checked, Drilled, Lent, Listed, Store, Table};
 
@@ -73,10 +73,10 @@ impl Backups {
         let taken = self.blocking(|store, config| config.directory.take(store)).await;
         let (name, checked) = match taken {
             Ok(taken) => taken,
-            Err(error) => return Err(self.failed(caller.note("backup.take", "backup"), error).await),
+            Err(error) => return Err(self.failed(caller.note(Action::BackupTake, "backup"), error).await),
         };
         let note = caller
-            .note("backup.take", &name)
+            .note(Action::BackupTake, &name)
             .with("records", checked.contents.records)
             .with("entries", checked.contents.entries)
             .with("head", checked.label.head.clone());
@@ -116,7 +116,7 @@ impl Backups {
         let name = self.named(name)?;
         let path = self.config.directory.path(&name)?;
         let checked = self.blocking(move |store, _| store.check_backup(open(&path)?)).await;
-        let note = caller.note("backup.verify", &name);
+        let note = caller.note(Action::BackupVerify, &name);
         match checked {
             Ok(checked) => {
                 self.remember(name.clone(), note, |fate, now| (fate.verified, fate.problem) = (Some(now), None))
@@ -136,7 +136,7 @@ impl Backups {
             Ok((file, meta.len()))
         });
         let opened = opened.await?;
-        let note = caller.note("backup.download", &name).with("bytes", opened.1);
+        let note = caller.note(Action::BackupDownload, &name).with("bytes", opened.1);
         self.store.write(move |tx| Ok(tx.lend(note, opened))).await
     }
 
@@ -147,7 +147,7 @@ impl Backups {
         let Some(newest) = self.config.directory.newest()? else { return Ok(None) };
         let path = self.config.directory.path(&newest.name)?;
         let drilled = self.blocking(move |store, config| store.drill(&path, &config.aside)).await;
-        let note = caller.note("backup.drill", &newest.name);
+        let note = caller.note(Action::BackupDrill, &newest.name);
         match drilled {
             Ok(drilled) => {
                 let name = newest.name.clone();
@@ -162,8 +162,8 @@ impl Backups {
     /// have later ones. To be called before anything is lent; may be repeated after a crash.
     pub async fn take_up_restored(&self, accounts: &Accounts) -> Result<bool> {
         let Some(from) = self.store.restored_from()? else { return Ok(false) };
-        let doubted = accounts.doubt_all(|| Note::done(Actor::Appliance, "store.restore", "accounts")).await?;
-        let note = Note::done(Actor::Appliance, "store.restore", "store")
+        let doubted = accounts.doubt_all(|| Note::done(Actor::Appliance, Action::StoreRestore, "accounts")).await?;
+        let note = Note::done(Actor::Appliance, Action::StoreRestore, "store")
             .with("made", from.made.to_string())
             .with("lastEntry", from.last_entry)
             .with("accounts", u64::try_from(doubted).unwrap_or(u64::MAX));
@@ -197,7 +197,7 @@ impl Backups {
         let mut removed = Vec::new();
         for name in names.into_iter().filter(|name| name != taken).take(surplus) {
             self.config.directory.remove(&name)?;
-            let note = caller.note("backup.delete", &name);
+            let note = caller.note(Action::BackupDelete, &name);
             let gone = name.clone();
             self.store
                 .write(move |tx| {

@@ -1,12 +1,12 @@
 //! The key that seals secrets at rest, and the change to another one.
 
 use super::auth::Caller;
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{Result, Secret};
 use crate::store::Store;
 
 /// What a change of the key is called in the audit log.
-const ACTION: &str = "key.rotate";
+const ACTION: Action = Action::KeyRotate;
 
 /// The keeper of the key. Cheap to clone.
 #[derive(Clone)]

@@ -323,7 +323,7 @@ impl<'t> Batch<'t> {
             seq: self.head.seq + 1,
             time: self.now,
             actor: note.actor,
-            action: note.action.into(),
+            action: note.action.as_str().into(),
             object: note.object.into(),
             outcome: note.outcome,
             request_id: note.request_id.map(Into::into),

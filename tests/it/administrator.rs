@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keylender::app::Appliance;
 use keylender::app::settings::{BrokerSettings, Settings};
+use keylender::base::audit::Action;
 use keylender::base::{Clock, Result, Secret, Timestamp, VhostName};
 use keylender::domain::auth::Caller;
 use keylender::ports::broker::{Access, Cluster, Credentials, MemoryBroker, Users};
@@ -279,7 +280,7 @@ async fn a_store_that_was_restored_does_not_bring_an_ended_password_back() {
     let process = restored.start();
     assert_eq!(login(&process).password, ended.password);
     assert!(restored.broker.overview().await.is_ok(), "the login of the settings stands in");
-    process.accounts.doubt_all(|| Caller::local("tests", "r").note("store.restore", "store")).await.unwrap();
+    process.accounts.doubt_all(|| Caller::local("tests", "r").note(Action::StoreRestore, "store")).await.unwrap();
     process.loops.run("reconcile").await.unwrap();
     restored.check(&process, &ended, "restored").await;
     assert!(!restored.lets_in(&newest), "what the restored store does not know is ended, too");

@@ -170,6 +170,28 @@ pub const ALL: &[Planted] = &[
     ),
     planted("skipped tests", &[("src/base/mod.rs", "#[should_panic(expected = \"a\")]\nfn f() {}")], &[]),
     planted(
+        "actions of the audit log",
+        &[
+            ("src/base/audit/actions.rs", "    A = \"a.b\" [\"c\"];"),
+            ("src/web/mod.rs", "fn f() { g(\"a.b\", Action::A) }"),
+        ],
+        &[
+            ("src/base/audit/actions.rs", "    A = \"a.b\" [\"c\"];"),
+            (
+                "src/web/mod.rs",
+                "fn f() { g(\"c\", Action::A) }\n#[cfg(test)]\nmod tests {\n    fn g() { h(\"a.b\") }\n}",
+            ),
+        ],
+    ),
+    planted(
+        "actions of the audit log",
+        &[
+            ("src/base/audit/actions.rs", "    A = \"a.b\" [\"c\"];"),
+            ("src/web/mod.rs", "fn f() { g(Action::Ab) }\n#[cfg(test)]\nmod tests {\n    fn g() { h(Action::A) }\n}"),
+        ],
+        &[],
+    ),
+    planted(
         "map of src",
         &[("docs/architecture.md", "`store/`: seal"), ("src/store/tx.rs", "")],
         &[("docs/architecture.md", "`store/`: seal, tx"), ("src/store/tx.rs", ""), ("src/store/mod.rs", "")],

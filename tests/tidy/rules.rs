@@ -39,6 +39,10 @@ const BROKER_USERS_HOMES: [&str; 3] = ["src/ports/broker/", "src/domain/accounts
 const ENVIRONMENT: [&str; 3] = ["src/main.rs", "src/cli/", "src/app/settings/"];
 /// The list along which domain modules use one another.
 const DOMAIN: &str = "src/domain/mod.rs";
+/// The list of what the audit log says, and where kinds of notices have some of the same names.
+const ACTIONS: &str = "src/base/audit/actions.rs";
+const NOTICES: [&str; 3] =
+    ["src/domain/monitor/sweep.rs", "src/domain/monitor/words.rs", "src/domain/notices/letters.rs"];
 const LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Types whose value can change behind a shared reference.
@@ -316,4 +320,29 @@ pub fn state(tree: &[Source]) -> Vec<Violation> {
 
 pub fn skipped(tree: &[Source]) -> Vec<Violation> {
     phrases(tree, "", |source| &source.code, &["#[ignore", "#[should_panic"], "a test runs, and says what it expects")
+}
+
+/// Actions of the audit log are spelt in their list, from which all others take them, and each of them is taken.
+pub fn actions(tree: &[Source]) -> Vec<Violation> {
+    let Some(list) = tree.iter().find(|source| source.path == ACTIONS) else { return Vec::new() };
+    let others: Vec<&Source> = rust(tree, "src/").filter(|source| source.path != ACTIONS).collect();
+    let mut broken = Vec::new();
+    for (at, name) in list.text.match_indices(" = \"").map(|(at, _)| (at, &list.text[at + 3..])) {
+        let Some(name) = name.split_inclusive('"').nth(1).map(|inner| format!("\"{inner}")) else { continue };
+        let action = list.text[..at].rsplit(' ').next().unwrap_or_default();
+        for source in others.iter().filter(|source| !NOTICES.contains(&&*source.path)) {
+            let found = source.text.match_indices(&name).map(|(at, _)| at);
+            let lasting = found.filter(|at| source.lasting.as_bytes().get(*at) == Some(&b'"'));
+            broken.extend(lasting.map(|at| violation(source, at, format!("{name} is an action of the audit log"))));
+        }
+        let way = format!("Action::{action}");
+        let is_taken = |source: &&Source| {
+            let mut rest = source.lasting.match_indices(&way).map(|(at, _)| &source.lasting[at + way.len()..]);
+            rest.any(|rest| !rest.starts_with(char::is_alphanumeric))
+        };
+        if !others.iter().any(is_taken) {
+            broken.push(violation(list, at, format!("nothing writes {name}")));
+        }
+    }
+    broken
 }

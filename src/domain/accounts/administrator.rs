@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::{ACCOUNTS, Accounts, Login, Standing, Wish};
+use crate::base::audit::Action;
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 use crate::domain::auth::Caller;
 use crate::ports::broker::{Access, Credentials, Handle, Identity, Proven};
@@ -181,7 +182,7 @@ impl Administrator {
                 let mut changed = false;
                 for account in &record.accounts {
                     if this.accounts.adjust(tx, account, &this.wish(None))? {
-                        tx.audit(Caller::of_loop("start").note("account.adjust", account));
+                        tx.audit(Caller::of_loop("start").note(Action::AccountAdjust, account));
                         changed = true;
                     }
                 }
@@ -204,7 +205,7 @@ impl Administrator {
                     return Ok(incoming);
                 }
                 let (incoming, password) = (record.resting(), Secret::generate());
-                tx.audit(caller.note("administrator.renew", &incoming).about(&password));
+                tx.audit(caller.note(Action::AdministratorRenew, &incoming).about(&password));
                 this.accounts.wish(tx, &incoming, &this.wish(Some(password)))?;
                 record.incoming = Some(incoming.clone());
                 tx.put(&ADMINISTRATOR, &KEY.to_owned(), &record)?;
@@ -223,7 +224,7 @@ impl Administrator {
 
     /// The broker has it otherwise than it said: the next settlement tells it again.
     async fn doubt(&self, incoming: &AccountName, caller: &Caller, lack: &'static str) -> Result<()> {
-        let (note, incoming) = (caller.note("account.drift", incoming), incoming.clone());
+        let (note, incoming) = (caller.note(Action::AccountDrift, incoming), incoming.clone());
         self.accounts
             .store
             .write(move |tx| {
@@ -251,7 +252,7 @@ impl Administrator {
                 this.remove(tx, &before)?;
                 (record.active, record.incoming) = (Some(incoming.clone()), None);
                 record.rotated = Some(tx.now());
-                tx.audit(caller.note("administrator.rotate", &incoming).with("before", before.as_str()));
+                tx.audit(caller.note(Action::AdministratorRotate, &incoming).with("before", before.as_str()));
                 tx.put(&ADMINISTRATOR, &KEY.to_owned(), &record)?;
                 Ok(before)
             })

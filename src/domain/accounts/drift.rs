@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::StreamExt;
 
 use super::{ACCOUNTS, Account, Accounts, Login, MARKS, Marks};
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{AccountName, Result, VhostName};
 use crate::domain::auth::Caller;
 use crate::ports::broker::{Access, Permission, User};
@@ -134,7 +134,7 @@ fn mark(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, what: String) -
     account.access_settled = false;
     tx.put(&ACCOUNTS, name, &account)?;
     tracing::warn!(account = %name, "the broker had `{name}` otherwise than wished: {what}");
-    tx.audit(Note::done(Actor::Loop(LOOP.into()), "account.drift", name).with("what", what));
+    tx.audit(Note::done(Actor::Loop(LOOP.into()), Action::AccountDrift, name).with("what", what));
     Ok(())
 }
 

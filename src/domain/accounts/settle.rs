@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::drift::same_set;
 use super::{ACCOUNTS, Account, Accounts, Login, Probe};
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
 use crate::domain::auth::Caller;
 use crate::ports::broker::{self, Access, PasswordHash, UserWish};
@@ -138,8 +138,10 @@ impl Accounts {
             // A loop tries every account again at every pass: its status says that it fails.
             return;
         }
-        let note =
-            caller.note("account.settle", object).outcome(Outcome::Failed).with("cause", cause.message().to_owned());
+        let note = caller
+            .note(Action::AccountSettle, object)
+            .outcome(Outcome::Failed)
+            .with("cause", cause.message().to_owned());
         let noted = self.store.write(move |tx| {
             tx.audit(note);
             Ok(())
@@ -158,11 +160,11 @@ fn note_carried(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, actor: 
     let action = match account.login {
         Login::Gone if account.is_settled() => {
             tx.delete(&ACCOUNTS, name);
-            "account.delete"
+            Action::AccountDelete
         }
         _ => {
             tx.put(&ACCOUNTS, name, &account)?;
-            "account.settle"
+            Action::AccountSettle
         }
     };
     tx.audit(Note::done(actor.clone(), action, name).with("wish", wish));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Presented;
-use crate::base::audit::{Actor, Note, Receipt};
+use crate::base::audit::{Action, Actor, Note, Receipt};
 use crate::base::{ClientId, Error, OperatorName, Reason, Result, Scope};
 use crate::proto::scopes::{Expression, covers};
 
@@ -133,7 +133,7 @@ impl Caller {
 
     /// Begins an audit entry of something they are lent: it says to which address, so that what one machine got can be
     /// found.
-    pub fn lend_note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
+    pub fn lend_note(&self, action: Action, object: impl std::fmt::Display) -> Note {
         let note = self.note(action, object);
         match self.address {
             Some(address) => note.with("address", address.to_string()),
@@ -142,7 +142,7 @@ impl Caller {
     }
 
     /// Begins an audit entry of something they did.
-    pub fn note(&self, action: &'static str, object: impl std::fmt::Display) -> Note {
+    pub fn note(&self, action: Action, object: impl std::fmt::Display) -> Note {
         let mut note = Note::done(self.actor(), action, object);
         note.request_id = self.request_id.as_deref().map(str::to_owned);
         note.receipt = self.receipt.clone();

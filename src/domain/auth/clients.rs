@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Auth, Caller, Use, uses};
+use crate::base::audit::Action;
 use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::proto::scopes::satisfies;
 use crate::store::{Lent, ReadTx, Sealed, Survey, Table, WriteTx};
@@ -145,7 +146,7 @@ impl Auth {
                 take_name(tx, &id, None, client.certificate_name.as_ref())?;
                 tx.put(&CLIENTS, &id, &client)?;
                 let scopes: Vec<&str> = client.scopes.iter().map(Scope::as_str).collect();
-                let mut note = caller.lend_note("client.create", &id).about(&token).with("scopes", scopes);
+                let mut note = caller.lend_note(Action::ClientCreate, &id).about(&token).with("scopes", scopes);
                 if let Some(name) = &client.certificate_name {
                     note = note.with("certificate_name", name.as_str());
                 }
@@ -173,7 +174,7 @@ impl Auth {
                 client.expires = expires.unwrap_or(client.expires);
                 client.description = description.unwrap_or(client.description);
                 let listed: Vec<&str> = client.scopes.iter().map(Scope::as_str).collect();
-                let note = caller.note("client.change", &id).with("scopes", listed);
+                let note = caller.note(Action::ClientChange, &id).with("scopes", listed);
                 tx.audit(note.with("expires", client.expires.to_string()));
                 tx.put(&CLIENTS, &id, &client)
             })
@@ -198,7 +199,7 @@ impl Auth {
                 client.former = (!keep.is_zero()).then_some(Former { token: old, until });
                 client.lent = LentTo::now(tx, &caller);
                 tx.put(&CLIENTS, &id, &client)?;
-                let mut note = caller.lend_note("client.reset", &id).about(&token);
+                let mut note = caller.lend_note(Action::ClientReset, &id).about(&token);
                 if client.former.is_some() {
                     note = note.with("former_until", until.to_string());
                 }
@@ -218,7 +219,7 @@ impl Auth {
                     caller.require_all(&client.scopes)?;
                 }
                 take_name(tx, &id, client.certificate_name.as_ref(), name.as_ref())?;
-                let note = caller.note("client.certificate", &id);
+                let note = caller.note(Action::ClientCertificate, &id);
                 tx.audit(note.with("certificate_name", name.as_ref().map(CertificateName::as_str)));
                 client.certificate_name = name;
                 tx.put(&CLIENTS, &id, &client)
@@ -237,7 +238,7 @@ impl Auth {
                 }
                 client.disabled = disabled;
                 tx.put(&CLIENTS, &id, &client)?;
-                tx.audit(caller.note(if disabled { "client.disable" } else { "client.enable" }, &id));
+                tx.audit(caller.note(if disabled { Action::ClientDisable } else { Action::ClientEnable }, &id));
                 Ok(())
             })
             .await
@@ -252,7 +253,7 @@ impl Auth {
                 take_name(tx, &id, client.certificate_name.as_ref(), None)?;
                 tx.delete(&CLIENTS, &id);
                 uses::forget(tx, &id);
-                tx.audit(caller.note("client.delete", &id));
+                tx.audit(caller.note(Action::ClientDelete, &id));
                 Ok(())
             })
             .await

@@ -12,6 +12,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::verify::ReplayKey;
+use crate::base::audit::Action;
 use crate::base::{Clock, Error, Result, Timestamp};
 use crate::store::{Entry, Store, Survey};
 
@@ -22,7 +23,7 @@ const ACCEPTED: Duration = Duration::from_secs(2 * SKEW_SECONDS.unsigned_abs());
 /// The detail of an audit entry that holds the mark.
 pub(super) const DETAIL: &str = "signed_request";
 /// The action of the entry that says that the store was made from a backup; see `domain::backups`.
-const RESTORED: &str = "store.restore";
+const RESTORED: Action = Action::StoreRestore;
 /// Marks kept at most, about 64 MB: two thousand signed requests a second, all the time. More are told to wait.
 const MARKS_MAX: usize = 4 << 20;
 /// Audit entries read at once when taking up marks after a start.
@@ -74,7 +75,7 @@ impl Replay {
                 for (_, bytes) in &entries {
                     let entry: Entry = serde_json::from_slice(bytes)
                         .map_err(|e| Error::internal("taking up the marks of signed requests", e))?;
-                    if entry.action == RESTORED {
+                    if entry.action == RESTORED.as_str() {
                         replay.raise_floor(entry.time);
                     }
                     if let Some((second, mark)) = entry.details.get(DETAIL).and_then(|v| read_mark(v.as_str()?)) {
@@ -215,7 +216,7 @@ mod tests {
         for id in ["long ago", "just now"] {
             clock.advance(Duration::from_secs(1801));
             let mark = replay.admit(&key(id, clock.now().as_seconds(), "n"), clock.now()).unwrap();
-            let note = Note::done(Actor::Appliance, "namespace.claim", "x").with(DETAIL, mark);
+            let note = Note::done(Actor::Appliance, Action::NamespaceClaim, "x").with(DETAIL, mark);
             store
                 .write(move |tx| {
                     tx.audit(note);

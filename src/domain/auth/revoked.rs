@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verify::Success;
 use super::{Auth, Caller};
+use crate::base::audit::Action;
 use crate::base::{ClientId, Error, Result, Timestamp};
 use crate::proto::tempcred::DURATION_MAX;
 use crate::store::{ReadTx, Table};
@@ -67,7 +68,7 @@ impl Auth {
                         )));
                     }
                 }
-                tx.audit(caller.note("issued.revoke", &name).with("issuer", issuer.as_str()));
+                tx.audit(caller.note(Action::IssuedRevoke, &name).with("issuer", issuer.as_str()));
                 tx.put(&REVOKED, &Issued { issuer, name }, &Revoked { until: now })?;
                 Ok(now)
             })

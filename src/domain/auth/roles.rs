@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clients::refuse_double_star;
 use super::{Auth, Caller};
+use crate::base::audit::Action;
 use crate::base::{Error, Result, RoleId, Scope};
 use crate::proto::roles::{Role, Roles};
 use crate::store::{Survey, Table};
@@ -66,7 +67,7 @@ impl Auth {
                     return Ok(false);
                 }
                 let listed: Vec<&str> = new.scopes.iter().map(Scope::as_str).collect();
-                tx.audit(by.note("role.create", &id).with("scopes", listed));
+                tx.audit(by.note(Action::RoleCreate, &id).with("scopes", listed));
                 tx.put(&ROLES, &id, &new)?;
                 Ok(true)
             })
@@ -82,7 +83,7 @@ impl Auth {
                     Error::not_found(format!("there is no role `{id}`")).with_code("ResourceNotFound")
                 })?;
                 tx.delete(&ROLES, &id);
-                tx.audit(caller.note("role.delete", &id));
+                tx.audit(caller.note(Action::RoleDelete, &id));
                 Ok(())
             })
             .await

@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::base::Timestamp;
-use crate::base::audit::{Actor, Outcome};
+use crate::base::audit::{Action, Actor, Outcome};
 
 /// Held at once, of what is asked for. Far above what one appliance lends, and what an answer may cost in memory.
 const OPEN_MAX: usize = 200_000;
@@ -23,21 +23,21 @@ const TIDY_MIN: usize = 1000;
 const OVER_MAX: usize = 10_000;
 
 /// What can change who holds what.
-const ACTIONS: [&str; 14] = [
-    "account.delete",
-    "account.settle",
-    "client.create",
-    "client.delete",
-    "client.disable",
-    "client.enable",
-    "client.reset",
-    "host.lend",
-    "host.revoke",
-    "namespace.claim",
-    "namespace.delete",
-    "namespace.finish",
-    "namespace.renew",
-    "namespace.revoke",
+const ACTIONS: [Action; 14] = [
+    Action::AccountDelete,
+    Action::AccountSettle,
+    Action::ClientCreate,
+    Action::ClientDelete,
+    Action::ClientDisable,
+    Action::ClientEnable,
+    Action::ClientReset,
+    Action::HostLend,
+    Action::HostRevoke,
+    Action::NamespaceClaim,
+    Action::NamespaceDelete,
+    Action::NamespaceFinish,
+    Action::NamespaceRenew,
+    Action::NamespaceRevoke,
 ];
 
 /// What kind of thing is held.
@@ -169,6 +169,11 @@ pub struct Fold {
     more: bool,
 }
 
+/// The action of this name, if it can change who holds what.
+fn action_of(name: &str) -> Option<Action> {
+    ACTIONS.into_iter().find(|action| action.as_str() == name)
+}
+
 /// When an entry was written, if it can be read.
 pub(super) fn time_of(bytes: &[u8]) -> Option<Timestamp> {
     #[derive(Deserialize)]
@@ -207,8 +212,10 @@ impl Fold {
         let text = str::from_utf8(bytes).ok();
         let action = text.and_then(|text| text.split_once("\"action\":\"")).and_then(|(_, rest)| rest.split_once('"'));
         match action {
-            Some(("account.settle", _)) => !self.leaving.is_empty(),
-            Some((action, _)) => ACTIONS.contains(&action),
+            Some((name, _)) => match action_of(name) {
+                Some(Action::AccountSettle) => !self.leaving.is_empty(),
+                action => action.is_some(),
+            },
             None => true,
         }
     }
@@ -230,47 +237,48 @@ impl Fold {
     /// None when more of the entry counts than can be read.
     fn take(&mut self, entry: &Looked<'_>) -> Option<()> {
         let (object, time) = (&*entry.object, entry.time);
-        match &*entry.action {
-            "namespace.claim" => {
+        let Some(action) = action_of(&entry.action) else { return Some(()) };
+        match action {
+            Action::NamespaceClaim => {
                 let entry = entry.whole()?;
                 // Which of its users it was is missing in no known version; then only the removal ends it.
                 let account = entry.details.account.as_str().unwrap_or(object).to_owned();
                 self.begin((HoldingKind::Namespace, account), &entry, object, None);
             }
-            "namespace.renew" | "namespace.finish" => {
+            Action::NamespaceRenew | Action::NamespaceFinish => {
                 self.leaving.extend(entry.whole()?.details.account.as_str().map(str::to_owned));
             }
-            "namespace.revoke" => {
+            Action::NamespaceRevoke => {
                 let details = entry.whole()?.details;
                 let accounts = details.accounts.as_array().into_iter().flatten();
                 self.leaving.extend(accounts.filter_map(|account| account.as_str().map(str::to_owned)));
             }
-            "account.settle" if self.leaving.remove(object) => {
+            Action::AccountSettle if self.leaving.remove(object) => {
                 self.end(&(HoldingKind::Namespace, object.to_owned()), time, End::Replaced);
             }
-            "account.delete" => self.end(&(HoldingKind::Namespace, object.to_owned()), time, End::Removed),
-            "namespace.delete" => self.end_all_of(HoldingKind::Namespace, object, time),
-            "host.lend" => {
+            Action::AccountDelete => self.end(&(HoldingKind::Namespace, object.to_owned()), time, End::Removed),
+            Action::NamespaceDelete => self.end_all_of(HoldingKind::Namespace, object, time),
+            Action::HostLend => {
                 let entry = entry.whole()?;
                 // Each address has its own, which end at their own time.
                 let place = format!("{object} {}", entry.details.address.as_str().unwrap_or_default());
                 let part = entry.details.client_id.as_str().unwrap_or(object);
                 self.begin((HoldingKind::Host, place), &entry, part, moment(&entry.details.expiry));
             }
-            "host.revoke" if entry.whole()?.details.is_refused == Value::Bool(true) => {
+            Action::HostRevoke if entry.whole()?.details.is_refused == Value::Bool(true) => {
                 self.end_all_of(HoldingKind::Host, object, time);
             }
-            "client.create" | "client.reset" | "client.enable" => {
+            Action::ClientCreate | Action::ClientReset | Action::ClientEnable => {
                 let whole = entry.whole()?;
                 let thing = (HoldingKind::Client, object.to_owned());
                 let until = moment(&whole.details.expires).or(self.ends.get(&thing).copied());
-                if entry.action == "client.reset" {
+                if action == Action::ClientReset {
                     self.end(&thing, time, End::Replaced);
                 }
                 self.begin(thing, &whole, object, until);
             }
-            "client.disable" => self.end(&(HoldingKind::Client, object.to_owned()), time, End::Removed),
-            "client.delete" => {
+            Action::ClientDisable => self.end(&(HoldingKind::Client, object.to_owned()), time, End::Removed),
+            Action::ClientDelete => {
                 let thing = (HoldingKind::Client, object.to_owned());
                 self.end(&thing, time, End::Removed);
                 self.ends.remove(&thing);

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base::audit::Action;
 
 const NAMES: [&str; 2] = ["a", "b"];
 /// How long credentials of a host last here, in milliseconds.
@@ -257,4 +258,19 @@ fn a_log_that_was_pruned_says_where_it_begins() {
     let told = tell_from(3);
     assert_eq!(told.begins, Some(Begins { seq: 3, time: Timestamp::from_millis(3000) }));
     assert_eq!(told.holdings.len(), 1, "what the rest of it says");
+}
+
+#[test]
+fn the_details_that_are_read_are_those_that_are_written() {
+    for (action, details) in [
+        (Action::NamespaceClaim, &["account"][..]),
+        (Action::NamespaceRenew, &["account"]),
+        (Action::NamespaceFinish, &["account"]),
+        (Action::NamespaceRevoke, &["accounts"]),
+        (Action::HostLend, &["client_id", "expiry"]),
+        (Action::HostRevoke, &["is_refused"]),
+        (Action::ClientCreate, &["expires"]),
+    ] {
+        assert!(details.iter().all(|detail| action.details().contains(detail)), "{action}");
+    }
 }

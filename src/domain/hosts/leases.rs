@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Hosts, NAMES};
+use crate::base::audit::Action;
 use crate::base::{ClientId, Error, HostName, Result, Timestamp};
 use crate::domain::auth::{Auth, Caller};
 use crate::store::{Survey, Table, WriteTx};
@@ -109,7 +110,7 @@ impl Hosts {
         let until = held.iter().map(|(_, lease)| lease.until).max().unwrap_or(self.clock.now());
         let client_id = lending.identity(name)?.0;
         let moment = auth.revoke_issued(caller, issuer.clone(), client_id).await?;
-        let note = caller.note("host.revoke", name).with("issuer", issuer.as_str());
+        let note = caller.note(Action::HostRevoke, name).with("issuer", issuer.as_str());
         let note = note.with("is_refused", !auth.is_remote());
         self.store
             .write(move |tx| {

@@ -29,7 +29,7 @@ use counts::Counts;
 use lookup::Lookups;
 use record::{NAMES, Visit};
 
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::meter::Counter;
 use crate::base::rate::RateLimit;
 use crate::base::{ClientId, Clock, Error, HostName, MailAddress, Result, Scope, Secret, Timestamp};
@@ -190,7 +190,7 @@ impl Hosts {
                 lend_counts::count(tx, LendKind::Host)?;
                 let Issued { credentials, scope, expiry } = issued;
                 leases::note_lease(tx, &name, address, &credentials.client_id, expiry)?;
-                let note = Note::done(Actor::Host(name.clone()), "host.lend", &name)
+                let note = Note::done(Actor::Host(name.clone()), Action::HostLend, &name)
                     .request(request_id)
                     .about(&credentials.access_token)
                     .with("address", address.to_string())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::Uncounted;
 use super::{Cause, Hosts};
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{HostName, Result, Timestamp};
 use crate::domain::notices::Notice;
 use crate::ports::dns::Answer;
@@ -120,8 +120,10 @@ impl Visit<'_> {
     /// The entry of a verdict, with all DNS answers or without.
     fn note(&self, with_answers: bool) -> Note {
         let note = match self.verdict {
-            Ok(name) => Note::done(Actor::Host(name.clone()), "host.verify", self.address).with("name", name.as_str()),
-            Err(cause) => Note::done(Actor::Anonymous, "host.refuse", self.address)
+            Ok(name) => {
+                Note::done(Actor::Host(name.clone()), Action::HostVerify, self.address).with("name", name.as_str())
+            }
+            Err(cause) => Note::done(Actor::Anonymous, Action::HostRefuse, self.address)
                 .outcome(Outcome::Refused)
                 .with("cause", cause.code())
                 .with("why", cause.to_string()),
@@ -336,7 +338,9 @@ impl Hosts {
                     tx.delete(&ANSWERS, address);
                 }
                 let addresses: Vec<String> = stale.iter().map(ToString::to_string).collect();
-                tx.audit(Note::done(Actor::Loop(LOOP.into()), "host.forget", "hosts").with("addresses", addresses));
+                tx.audit(
+                    Note::done(Actor::Loop(LOOP.into()), Action::HostForget, "hosts").with("addresses", addresses),
+                );
                 Ok(stale.len())
             })
             .await

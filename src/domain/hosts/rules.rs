@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Hosts};
+use crate::base::audit::Action;
 use crate::base::{Error, HostName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::{Survey, Table};
@@ -134,7 +135,7 @@ impl Hosts {
                 if tx.get(&RULES, &rule)?.is_none() && tx.scan(&RULES, RULES_MAX)?.len() >= RULES_MAX {
                     return Err(Error::conflict(format!("there are {RULES_MAX} rules already: remove one first")));
                 }
-                tx.audit(caller.note("host.rule", &rule).with("remark", remark.clone()));
+                tx.audit(caller.note(Action::HostRule, &rule).with("remark", remark.clone()));
                 tx.put(&RULES, &rule, &Ruled { since: tx.now(), by: caller.actor().to_string(), remark })
             })
             .await
@@ -149,7 +150,7 @@ impl Hosts {
                     return Err(Error::not_found(format!("there is no rule `{rule}`")));
                 }
                 tx.delete(&RULES, &rule);
-                tx.audit(caller.note("host.unrule", &rule));
+                tx.audit(caller.note(Action::HostUnrule, &rule));
                 Ok(())
             })
             .await

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Filter, Lease, Leases, Target};
-use crate::base::audit::Outcome;
+use crate::base::audit::{Action, Outcome};
 use crate::base::{Error, Result};
 use crate::domain::auth::Caller;
 use crate::domain::hosts::{HostRule, Names};
@@ -66,7 +66,7 @@ impl Leases {
         let mut revoked = Vec::new();
         for Planned { target, .. } in self.plan(revocation).await? {
             let outcome = self.revoke_one(caller, &target, revocation).await;
-            let note = caller.note("lease.revoke", target.name()).with("kind", target.kind().as_str());
+            let note = caller.note(Action::LeaseRevoke, target.name()).with("kind", target.kind().as_str());
             let note = match &outcome {
                 Ok(_) => note,
                 Err(error) => {

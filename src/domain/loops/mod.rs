@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Notify};
 pub use clock_watch::ClockWatch;
 
 use super::auth::Caller;
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::{Store, Table};
 
@@ -190,7 +190,7 @@ impl Loops {
 
     /// Runs a loop now, for an operator.
     pub async fn run_for(&self, caller: &Caller, name: &str) -> Result<String> {
-        let note = caller.note("loop.run", self.entry(name)?.each.name);
+        let note = caller.note(Action::LoopRun, self.entry(name)?.each.name);
         self.store
             .write(move |tx| {
                 tx.audit(note);
@@ -203,7 +203,7 @@ impl Loops {
     /// Keeps a loop from running by itself, or takes that back.
     pub async fn pause(&self, caller: &Caller, name: &str, paused: bool) -> Result<()> {
         let entry = self.entry(name)?;
-        let note = caller.note(if paused { "loop.pause" } else { "loop.resume" }, name);
+        let note = caller.note(if paused { Action::LoopPause } else { Action::LoopResume }, name);
         let name = name.to_owned();
         self.store
             .write(move |tx| {
@@ -224,7 +224,7 @@ impl Loops {
             Brake::None => return Err(Error::conflict(format!("loop {name} has no brake: it deletes nothing"))),
             Brake::Within(_, release) => drop(release(caller.clone()).await?),
             Brake::Before(..) => {
-                let (note, name) = (caller.note("loop.release", name), name.to_owned());
+                let (note, name) = (caller.note(Action::LoopRelease, name), name.to_owned());
                 self.store
                     .write(move |tx| {
                         let mut state = tx.get(&LOOPS, &name)?.unwrap_or_default();
@@ -255,7 +255,7 @@ impl Loops {
                 (state.brake, state.released) = (if goes { None } else { why }, false);
                 if let (Some(why), true) = (&state.brake, is_news) {
                     tracing::error!(loop.name = name, "the brake stops loop {name} until an operator releases it: {why}");
-                    tx.audit(Note::done(Actor::Loop(name.into()), "loop.brake", name).with("why", why.clone()));
+                    tx.audit(Note::done(Actor::Loop(name.into()), Action::LoopBrake, name).with("why", why.clone()));
                 }
                 tx.put(&LOOPS, &name.to_owned(), &state)?;
                 Ok((goes, released))

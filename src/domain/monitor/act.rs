@@ -10,7 +10,7 @@ use super::pass::{Look, Report};
 use super::plan::{Object, Step, What};
 use super::rules::RULES_MAX;
 use super::{LOOP, Monitor, words};
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{Error, NamespaceName, Result};
 use crate::store::WriteTx;
 
@@ -68,7 +68,7 @@ impl Monitor {
             states.push((name.clone(), state.clone()));
             for step in steps.iter().filter(|step| !step.what.is_destructive()) {
                 notices.extend(words::notice(step, receivers(look, step.object.namespace())));
-                notes.extend((step.what == What::Conclude).then(|| audit(step, "queue.delete")));
+                notes.extend((step.what == What::Conclude).then(|| audit(step, Action::QueueDelete)));
             }
         }
         let outbox = self.notices.clone();
@@ -141,7 +141,7 @@ impl Monitor {
         let receivers = receivers(look, name.namespace());
         let outbox = self.notices.clone();
         let change = move |tx: &mut WriteTx<'_, '_>| {
-            tx.audit(audit(&step, "queue.delete"));
+            tx.audit(audit(&step, Action::QueueDelete));
             tx.delete(&QUEUES, &step.object.name().to_owned());
             match (&step.over, words::notice(&step, receivers)) {
                 (Some(_), Some(notice)) => outbox.post(tx, notice),
@@ -164,7 +164,7 @@ impl Monitor {
             Err(error) => return self.failed(step, error).await,
         }
         tracing::info!("deleted exchange `{}`: {}", name.name(), step.why);
-        self.audit(audit(step, "exchange.delete")).await?;
+        self.audit(audit(step, Action::ExchangeDelete)).await?;
         Ok(Done::Deleted(Sort::Exchange))
     }
 
@@ -176,7 +176,7 @@ impl Monitor {
             Err(error) => return self.failed(step, error).await,
         }
         tracing::info!("closed connection `{}` of {}: {}", connection.name(), connection.user(), step.why);
-        self.audit(audit(step, "connection.close").with("user", connection.user().as_str())).await?;
+        self.audit(audit(step, Action::ConnectionClose).with("user", connection.user().as_str())).await?;
         Ok(Done::Closed)
     }
 
@@ -196,7 +196,7 @@ impl Monitor {
                 state.condemned = Some(step.messages.unwrap_or_default());
                 tx.put(&QUEUES, &name, &state)?;
             }
-            tx.audit(audit(&step, "monitor.condemn"));
+            tx.audit(audit(&step, Action::MonitorCondemn));
             Ok(true)
         };
         self.store.write(change).await
@@ -217,7 +217,7 @@ impl Monitor {
     /// Writes down that a step did not work.
     async fn failed(&self, step: &Step, error: Error) -> Result<Done> {
         let cause = error.message().to_owned();
-        self.audit(audit(step, "monitor.spare").outcome(Outcome::Failed).with("cause", cause)).await?;
+        self.audit(audit(step, Action::MonitorSpare).outcome(Outcome::Failed).with("cause", cause)).await?;
         Err(error)
     }
 
@@ -230,7 +230,7 @@ impl Monitor {
     }
 }
 
-fn audit(step: &Step, action: &'static str) -> Note {
+fn audit(step: &Step, action: Action) -> Note {
     let note = Note::done(Actor::Loop(LOOP.into()), action, step.object.name()).with("why", step.why.as_str());
     match step.messages {
         Some(messages) => note.with("messages", messages),

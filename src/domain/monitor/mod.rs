@@ -25,6 +25,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::base::audit::Action;
 use crate::base::{Clock, Error, MailAddress, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::Namespaces;
@@ -140,7 +141,7 @@ impl Monitor {
                 let brake = Brake { released: Some(tx.now()), ..brake };
                 tx.put(&BRAKE, &ONLY.into(), &brake)?;
                 let causes: Vec<String> = brake.causes.iter().map(|cause| cause.why.clone()).collect();
-                tx.audit(caller.note("monitor.release", LOOP).with("causes", causes));
+                tx.audit(caller.note(Action::MonitorRelease, LOOP).with("causes", causes));
                 Ok(brake)
             })
             .await
@@ -164,7 +165,7 @@ impl Monitor {
             }
             tx.put(&RULES, &pattern, &rule)?;
             let text = serde_json::to_value(&rule).map_err(|e| Error::internal("encoding a rule", e))?;
-            tx.audit(caller.note("queue_rule.set", &pattern).with("rule", text));
+            tx.audit(caller.note(Action::QueueRuleSet, &pattern).with("rule", text));
             Ok(())
         };
         self.store.write(change).await
@@ -176,7 +177,7 @@ impl Monitor {
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.get(&RULES, &pattern)?.ok_or_else(|| Error::not_found(format!("there is no rule for '{pattern}'")))?;
             tx.delete(&RULES, &pattern);
-            tx.audit(caller.note("queue_rule.remove", &pattern));
+            tx.audit(caller.note(Action::QueueRuleRemove, &pattern));
             Ok(())
         };
         self.store.write(change).await

@@ -14,7 +14,7 @@ use super::plan::{Plan, What};
 use super::rules::RuleBook;
 use super::{LOOP, Monitor, Sort};
 use crate::base::Result;
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::domain::notices::Notice;
 use crate::ports::broker::Queue;
 use crate::store::WriteTx;
@@ -217,7 +217,7 @@ impl Monitor {
             let actor = Actor::Loop(LOOP.into());
             let Some(brake) = after else {
                 tx.delete(&BRAKE, &ONLY.into());
-                tx.audit(Note::done(actor, "monitor.go_on", LOOP));
+                tx.audit(Note::done(actor, Action::MonitorGoOn, LOOP));
                 return Ok(());
             };
             tx.put(&BRAKE, &ONLY.into(), &brake)?;
@@ -230,7 +230,7 @@ impl Monitor {
                 let (kind, about) = ("monitor.brake", LOOP.to_owned());
                 notices.post(tx, Notice { kind, about, to, subject, body })?;
             }
-            tx.audit(Note::done(actor, "monitor.brake", LOOP).with("causes", causes));
+            tx.audit(Note::done(actor, Action::MonitorBrake, LOOP).with("causes", causes));
             Ok(())
         };
         self.store.write(change).await

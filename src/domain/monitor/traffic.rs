@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::future::Future;
 
 use super::{Monitor, Pattern, QueueRule, SeenQueue};
-use crate::base::audit::{Note, Outcome};
+use crate::base::audit::{Action, Note, Outcome};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::Slot;
@@ -88,7 +88,7 @@ impl Monitor {
         let bus = self.bus.get()?;
         self.by_hand(
             "connection",
-            ["connection.condemn", "connection.close"],
+            [Action::ConnectionCondemn, Action::ConnectionClose],
             note,
             bus.close_connection(name, reason.as_str()),
         )
@@ -149,8 +149,13 @@ impl Monitor {
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
         let bus = self.bus.get()?;
-        self.by_hand("queue", ["queue.condemn", "queue.purge"], note, bus.purge_queue(self.namespaces.vhost(), name))
-            .await
+        self.by_hand(
+            "queue",
+            [Action::QueueCondemn, Action::QueuePurge],
+            note,
+            bus.purge_queue(self.namespaces.vhost(), name),
+        )
+        .await
     }
 
     /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
@@ -159,8 +164,13 @@ impl Monitor {
         let queue = self.queue(name).await?;
         let note = |action| noted(caller, action, &queue);
         let bus = self.bus.get()?;
-        self.by_hand("queue", ["queue.condemn", "queue.delete"], note, bus.delete_queue(self.namespaces.vhost(), name))
-            .await
+        self.by_hand(
+            "queue",
+            [Action::QueueCondemn, Action::QueueDelete],
+            note,
+            bus.delete_queue(self.namespaces.vhost(), name),
+        )
+        .await
     }
 
     /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
@@ -197,8 +207,8 @@ impl Monitor {
     async fn by_hand(
         &self,
         what: &str,
-        [condemn, action]: [&'static str; 2],
-        note: impl Fn(&'static str) -> Note,
+        [condemn, action]: [Action; 2],
+        note: impl Fn(Action) -> Note,
         deed: impl Future<Output = Result<bool>>,
     ) -> Result<()> {
         self.audit(note(condemn)).await?;
@@ -212,7 +222,7 @@ impl Monitor {
     }
 }
 
-fn noted(caller: &Caller, action: &'static str, queue: &QueueNow) -> Note {
+fn noted(caller: &Caller, action: Action, queue: &QueueNow) -> Note {
     let note = caller.note(action, &queue.told.name).with("namespace", queue.namespace.as_str());
     match queue.told.messages {
         Some(messages) => note.with("messages", messages),

@@ -2,6 +2,7 @@
 
 use super::{NAMESPACES, Namespaces};
 use crate::base::Result;
+use crate::base::audit::Action;
 use crate::domain::auth::Caller;
 
 /// Namespaces looked at per transaction.
@@ -22,7 +23,7 @@ impl Namespaces {
                         let wish = this.config.wish(&name, None);
                         for account in &namespace.accounts {
                             if this.accounts.adjust(tx, account, &wish)? {
-                                tx.audit(Caller::of_loop("start").note("account.adjust", account));
+                                tx.audit(Caller::of_loop("start").note(Action::AccountAdjust, account));
                                 changed += 1;
                             }
                         }

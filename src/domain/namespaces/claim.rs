@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
+use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::lend_counts::{self, LendKind};
@@ -106,8 +107,8 @@ impl Namespaces {
                 return Err(Error::busy("this namespace is being removed: claim it again in a moment"));
             }
             Some(same) if same.expires == expires && same.contact == claim.contact => return Ok(same),
-            Some(other) => (Namespace { expires, contact: claim.contact, ..other }, "namespace.update"),
-            None => (self.create(tx, name, expires, claim.contact)?, "namespace.create"),
+            Some(other) => (Namespace { expires, contact: claim.contact, ..other }, Action::NamespaceUpdate),
+            None => (self.create(tx, name, expires, claim.contact)?, Action::NamespaceCreate),
         };
         tx.put(&NAMESPACES, name, &namespace)?;
         tx.audit(caller.note(action, name).with("expires", expires.to_string()));
@@ -158,7 +159,7 @@ impl Namespaces {
         lend_counts::count(tx, LendKind::Namespace)?;
         let reclaim_at = namespace.promised_until;
         let note = caller
-            .lend_note("namespace.claim", name)
+            .lend_note(Action::NamespaceClaim, name)
             .about(&password)
             .with("account", account.as_str())
             .with("reclaim_at", reclaim_at.to_string());

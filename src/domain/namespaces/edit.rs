@@ -1,6 +1,7 @@
 //! What operators set about a namespace beside its claims: when it ends, and what should be known of it.
 
 use super::{NAMESPACES, Namespaces};
+use crate::base::audit::Action;
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 
@@ -24,7 +25,7 @@ impl Namespaces {
                     )));
                 }
                 namespace.expires = expires;
-                tx.audit(caller.note("namespace.extend", &name).with("expires", expires.to_string()));
+                tx.audit(caller.note(Action::NamespaceExtend, &name).with("expires", expires.to_string()));
                 tx.put(&NAMESPACES, &name, &namespace)
             })
             .await
@@ -39,7 +40,7 @@ impl Namespaces {
         self.store
             .write(move |tx| {
                 let mut namespace = tx.get(&NAMESPACES, &name)?.ok_or_else(|| super::no_such(&name))?;
-                tx.audit(caller.note("namespace.note", &name).with("note", note.clone()));
+                tx.audit(caller.note(Action::NamespaceNote, &name).with("note", note.clone()));
                 namespace.note = note;
                 tx.put(&NAMESPACES, &name, &namespace)
             })

@@ -3,6 +3,7 @@
 use futures_util::StreamExt;
 
 use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
+use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
@@ -126,7 +127,7 @@ impl Namespaces {
             .write(move |tx| {
                 if tx.get(&NAMESPACES, &namespace)?.is_some_and(|namespace| namespace.ending) {
                     tx.delete(&NAMESPACES, &namespace);
-                    let note = caller.note("namespace.delete", &namespace).with("queues", queues);
+                    let note = caller.note(Action::NamespaceDelete, &namespace).with("queues", queues);
                     tx.audit(note.with("exchanges", exchanges));
                 }
                 Ok(())
@@ -212,7 +213,7 @@ impl Namespaces {
         }
         namespace.ending = true;
         tx.put(&NAMESPACES, name, &namespace)?;
-        tx.audit(caller.note("namespace.expire", name).with("expires", namespace.expires.to_string()));
+        tx.audit(caller.note(Action::NamespaceExpire, name).with("expires", namespace.expires.to_string()));
         Ok(Some(what))
     }
 

@@ -1,6 +1,7 @@
 //! Who moved: which connections still use a user of a namespace, and the early end of a password nobody uses.
 
 use super::{NAMESPACES, Namespaces, Slot, leases};
+use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Connection;
@@ -59,7 +60,7 @@ impl Namespaces {
                 tx.put(&NAMESPACES, &namespace, &record)?;
                 this.accounts.wish(tx, &account, &this.config.wish(&namespace, None))?;
                 leases::forget_holders(tx, &account)?;
-                tx.audit(by.note("namespace.finish", &namespace).with("account", account.as_str()));
+                tx.audit(by.note(Action::NamespaceFinish, &namespace).with("account", account.as_str()));
                 Ok(())
             })
             .await?;

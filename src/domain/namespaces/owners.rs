@@ -1,6 +1,7 @@
 //! Owners: whom operators want told of a namespace, beside the one contact that a claim may name.
 
 use super::{NAMESPACES, Namespaces};
+use crate::base::audit::Action;
 use crate::base::{Error, MailAddress, NamespaceName, Result};
 use crate::domain::auth::Caller;
 
@@ -21,7 +22,7 @@ impl Namespaces {
                 if namespace.owners.len() >= OWNERS_MAX {
                     return Err(Error::conflict(format!("it has {OWNERS_MAX} owners already: remove one")));
                 }
-                tx.audit(caller.note("namespace.own", &name).with("owner", address.as_str()));
+                tx.audit(caller.note(Action::NamespaceOwn, &name).with("owner", address.as_str()));
                 namespace.owners.push(address);
                 tx.put(&NAMESPACES, &name, &namespace)
             })
@@ -37,7 +38,7 @@ impl Namespaces {
                 let place = namespace.owners.iter().position(|owner| *owner == address);
                 let place = place.ok_or_else(|| Error::not_found(format!("'{address}' is no owner of '{name}'")))?;
                 namespace.owners.remove(place);
-                tx.audit(caller.note("namespace.disown", &name).with("owner", address.as_str()));
+                tx.audit(caller.note(Action::NamespaceDisown, &name).with("owner", address.as_str()));
                 tx.put(&NAMESPACES, &name, &namespace)
             })
             .await

@@ -1,6 +1,7 @@
 //! Revoking: both passwords of a namespace end now, whatever was promised, and so do the connections that use them.
 
 use super::{NAMESPACES, Namespaces, Slot, leases};
+use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
@@ -49,7 +50,7 @@ impl Namespaces {
         tx.put(&NAMESPACES, name, &namespace)?;
         let accounts = namespace.accounts.to_vec();
         let names: Vec<&str> = accounts.iter().map(AccountName::as_str).collect();
-        let note = caller.note("namespace.revoke", name).about(&password);
+        let note = caller.note(Action::NamespaceRevoke, name).about(&password);
         tx.audit(note.with("accounts", names));
         Ok((tx.now(), accounts))
     }

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
+use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
@@ -149,7 +150,7 @@ impl Namespaces {
         }
         let password = Secret::generate();
         leases::forget_holders(tx, &account)?;
-        tx.audit(caller.note("namespace.renew", name).about(&password).with("account", account.as_str()));
+        tx.audit(caller.note(Action::NamespaceRenew, name).about(&password).with("account", account.as_str()));
         self.accounts.wish(tx, &account, &self.config.wish(name, Some(password)))?;
         namespace.incoming = true;
         tx.put(&NAMESPACES, name, &namespace)?;
@@ -170,7 +171,7 @@ impl Namespaces {
         namespace.resting_until = namespace.promised_until;
         namespace.next_rotation = self.next_rotation(name, tx.now());
         namespace.promised_until = namespace.next_rotation.plus(self.config.grace());
-        let note = caller.note("namespace.rotate", name).with("active_slot", u8::from(active));
+        let note = caller.note(Action::NamespaceRotate, name).with("active_slot", u8::from(active));
         tx.audit(note.with("next_rotation", namespace.next_rotation.to_string()));
         tx.put(&NAMESPACES, name, &namespace)?;
         Ok(true)

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::record::{self, Channel, End, NOTICES, OUTBOX, Place, Record, Waiting};
 use super::{LOOP, Notices, cut};
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::meter::Counter;
 use crate::base::{Error, Kind, Result, Timestamp};
 
@@ -242,7 +242,7 @@ fn finish(
 }
 
 fn note(place: &Place, channel: &Channel, attempts: u32) -> Note {
-    let note = Note::done(Actor::Loop(LOOP.into()), "notice.deliver", &place.id);
+    let note = Note::done(Actor::Loop(LOOP.into()), Action::NoticeDeliver, &place.id);
     note.with("to", channel.to_string()).with("attempts", attempts)
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::record::{self, Channel, Delivery, End, NOTICES, OUTBOX, Place, Record, Waiting};
 use super::{LOOP, Notices, cut, insert};
 use crate::base::Result;
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::store::WriteTx;
 
 /// Notices that go to one person one by one. More than these are a flood, and a flood is one mail.
@@ -73,7 +73,7 @@ fn gather_into_one(
         record::end(tx, place, End::Gathered { at, into: into.clone() })?;
     }
     let ids: Vec<String> = gathered.iter().map(|(place, _)| place.id.to_string()).collect();
-    tx.audit(Note::done(Actor::Loop(LOOP.into()), "notice.gather", &into).with("notices", ids));
+    tx.audit(Note::done(Actor::Loop(LOOP.into()), Action::NoticeGather, &into).with("notices", ids));
     Ok(Some((Place { id: into, index: 0 }, Waiting::new(channel.clone(), at, true))))
 }
 

@@ -2,6 +2,7 @@
 
 use super::record::{Brief, Channel, End, NOTICES, NoticeId, OUTBOX, Place, Waiting};
 use super::{Notice, Notices, no_such};
+use crate::base::audit::Action;
 use crate::base::{Error, MailAddress, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::ReadTx;
@@ -102,7 +103,7 @@ impl Notices {
         let (this, caller) = (self.clone(), caller.clone());
         self.store
             .write(move |tx| {
-                tx.audit(caller.note("notice.test", &to));
+                tx.audit(caller.note(Action::NoticeTest, &to));
                 let notice = Notice {
                     kind: "notice.test",
                     about: "keylender".to_owned(),
@@ -136,7 +137,7 @@ impl Notices {
                     return Err(Error::conflict("this notice has no dead letter"));
                 }
                 tx.put(&NOTICES, &id, &record)?;
-                tx.audit(caller.note("notice.resend", &id).with("count", count));
+                tx.audit(caller.note(Action::NoticeResend, &id).with("count", count));
                 Ok(count)
             })
             .await
@@ -152,7 +153,7 @@ impl Notices {
                     return Err(Error::conflict("only a notice that was given up can be dropped"));
                 }
                 tx.delete(&NOTICES, &id);
-                tx.audit(caller.note("notice.drop", &id).with("kind", brief.kind).with("about", brief.about));
+                tx.audit(caller.note(Action::NoticeDrop, &id).with("kind", brief.kind).with("about", brief.about));
                 Ok(())
             })
             .await

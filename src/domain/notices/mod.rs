@@ -15,7 +15,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::{Store, WriteTx};
 use record::{BRIEFS, Brief, Delivery, NOTICES, OUTBOX, Place, Record, Waiting};
@@ -102,7 +102,7 @@ impl Notices {
         };
         let receivers: Vec<String> = record.deliveries.iter().map(|delivery| delivery.channel.to_string()).collect();
         let id = insert(tx, &record, false)?;
-        let note = Note::done(actor, "notice.post", &id).with("kind", record.kind).with("about", record.about);
+        let note = Note::done(actor, Action::NoticePost, &id).with("kind", record.kind).with("about", record.about);
         tx.audit(note.with("to", receivers));
         Ok(id)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::record::{BRIEFS, Brief, NOTICES, NoticeId};
 use super::{LOOP, Notices};
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{Result, Timestamp};
 
 /// How long a delivered notice can still be looked at.
@@ -45,7 +45,9 @@ impl Notices {
                             forgotten.push(id.to_string());
                         }
                     }
-                    tx.audit(Note::done(Actor::Loop(LOOP.into()), "notice.prune", "notices").with("ids", forgotten));
+                    tx.audit(
+                        Note::done(Actor::Loop(LOOP.into()), Action::NoticePrune, "notices").with("ids", forgotten),
+                    );
                     Ok(())
                 })
                 .await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::second_factor::{self, Proof};
 use super::sessions::{self, Visitor};
 use super::{OPERATORS, Operators, refusal};
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::rate::RateLimit;
 use crate::base::{Clock, Error, OperatorName, Result, Secret};
 use crate::proto::addresses::network;
@@ -98,7 +98,8 @@ impl Operators {
                     Proof::Wrong => {
                         // A name that nobody has may be a password in the wrong field.
                         let object = if known { name.as_str() } else { "somebody unknown" };
-                        let note = Note::done(Actor::Anonymous, "operator.login", object).outcome(Outcome::Refused);
+                        let note =
+                            Note::done(Actor::Anonymous, Action::OperatorLogin, object).outcome(Outcome::Refused);
                         tx.audit(note.request(request_id).with("address", address.to_string()));
                         return Ok(Err(refusal()));
                     }

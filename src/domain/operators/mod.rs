@@ -20,6 +20,7 @@ pub use role::Role;
 pub use second_factor::Enrolment;
 pub use sessions::{AGE_MAX, IDLE_MAX, ShownSession, SignedIn, Visitor};
 
+use crate::base::audit::Action;
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::{Store, Table};
@@ -118,7 +119,7 @@ impl Operators {
                 }
                 let record = Record { password, ..Record::new(role, tx.now()) };
                 tx.put(&OPERATORS, &name, &record)?;
-                tx.audit(caller.note("operator.create", &name).with("role", role.name()));
+                tx.audit(caller.note(Action::OperatorCreate, &name).with("role", role.name()));
                 Ok(())
             })
             .await
@@ -128,7 +129,7 @@ impl Operators {
     /// because whoever has the password does.
     pub async fn reset(&self, caller: &Caller, name: OperatorName, password: Secret) -> Result<()> {
         let password = self.stretcher.stretch(password).await?;
-        self.change(caller, name, "operator.reset", move |record| {
+        self.change(caller, name, Action::OperatorReset, move |record| {
             record.password = Some(password);
             record.second = None;
         })
@@ -138,12 +139,12 @@ impl Operators {
     /// Gives an operator another role. The caller must hold what the operator had and gets.
     pub async fn set_role(&self, caller: &Caller, name: OperatorName, role: Role) -> Result<()> {
         caller.require_all(&role.scopes())?;
-        self.change(caller, name, "operator.role", move |record| record.role = role).await
+        self.change(caller, name, Action::OperatorRole, move |record| record.role = role).await
     }
 
     /// Refuses an operator from now on and ends their sessions, or takes that back.
     pub async fn disable(&self, caller: &Caller, name: OperatorName, disabled: bool) -> Result<()> {
-        let action = if disabled { "operator.disable" } else { "operator.enable" };
+        let action = if disabled { Action::OperatorDisable } else { Action::OperatorEnable };
         self.change(caller, name, action, move |record| record.disabled = disabled).await
     }
 
@@ -151,7 +152,7 @@ impl Operators {
         &self,
         caller: &Caller,
         name: OperatorName,
-        action: &'static str,
+        action: Action,
         change: impl FnOnce(&mut Record) + Send + 'static,
     ) -> Result<()> {
         let caller = caller.clone();
@@ -177,7 +178,7 @@ impl Operators {
                 caller.require_all(&record.role.scopes())?;
                 sessions::end_all_but(tx, &name, None)?;
                 tx.delete(&OPERATORS, &name);
-                tx.audit(caller.note("operator.delete", &name));
+                tx.audit(caller.note(Action::OperatorDelete, &name));
                 Ok(())
             })
             .await
@@ -211,7 +212,7 @@ impl Operators {
                 record.password = Some(new);
                 tx.put(&OPERATORS, &name, &record)?;
                 sessions::end_all_but(tx, &name, Some(&own))?;
-                tx.audit(caller.note("operator.password", &name));
+                tx.audit(caller.note(Action::OperatorPassword, &name));
                 Ok(())
             })
             .await

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::sessions::{self, Visitor, hashed};
 use super::{OPERATORS, OPERATORS_MAX, Operators, Record, Role};
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::rate::RateLimit;
 use crate::base::{Clock, Error, OperatorName, Result, Secret};
 use crate::ports::oidc::Issuer;
@@ -207,7 +207,7 @@ impl OidcSignIn {
 
     /// Writes down that somebody was not let in, and hands the reason on.
     async fn refused(&self, object: &str, from: &Visitor, error: Error) -> Error {
-        let note = Note::done(Actor::Anonymous, "operator.login", object).outcome(Outcome::Refused);
+        let note = Note::done(Actor::Anonymous, Action::OperatorLogin, object).outcome(Outcome::Refused);
         let note = note.request(from.request_id.clone()).with("address", from.address.to_string()).with("by", "oidc");
         let note = note.with("error", error.message());
         let written = self.operators.store.write(move |tx| {
@@ -253,7 +253,7 @@ fn enter(
             }
             if record.role != role {
                 sessions::end_all_but(tx, &name, None)?;
-                tx.audit(note("operator.role", &name));
+                tx.audit(note(Action::OperatorRole, &name));
                 tx.put(&OPERATORS, &name, &Record { role, ..record })?;
             }
             name
@@ -271,7 +271,7 @@ fn enter(
             if rows.len() >= OPERATORS_MAX {
                 return Err(Error::conflict(format!("there are {OPERATORS_MAX} operators already: delete some")));
             }
-            tx.audit(note("operator.create", &name));
+            tx.audit(note(Action::OperatorCreate, &name));
             let record = Record { identity: Some(identity.clone()), ..Record::new(role, tx.now()) };
             tx.put(&OPERATORS, &name, &record)?;
             name

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::sessions::hex;
 use super::{OPERATORS, Operators, Record, no_such};
+use crate::base::audit::Action;
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::totp;
@@ -113,7 +114,7 @@ impl Operators {
                 tx.put(&OPERATORS, &name, &record)?;
                 let secret = totp::base32(&key);
                 let address = format!("otpauth://totp/Keylender:{name}?secret={secret}&issuer=Keylender");
-                let note = caller.note("operator.second_factor", &name).with("state", "begun");
+                let note = caller.note(Action::OperatorSecondFactor, &name).with("state", "begun");
                 Ok(tx.lend(note, Enrolment { secret: Secret::new(secret), address: Secret::new(address) }))
             })
             .await
@@ -143,7 +144,7 @@ impl Operators {
                 second.recovery = codes.iter().map(|code| hash_of(code.expose())).collect();
                 second.is_confirmed = true;
                 tx.put(&OPERATORS, &name, &record)?;
-                Ok(tx.lend(caller.note("operator.second_factor", &name).with("state", "on"), codes))
+                Ok(tx.lend(caller.note(Action::OperatorSecondFactor, &name).with("state", "on"), codes))
             })
             .await
     }
@@ -161,7 +162,7 @@ impl Operators {
                     Proof::Wrong => return Err(Error::invalid("this is neither the code of now nor a recovery code")),
                 }
                 tx.put(&OPERATORS, &name, &record)?;
-                tx.audit(caller.note("operator.second_factor", &name).with("state", "off"));
+                tx.audit(caller.note(Action::OperatorSecondFactor, &name).with("state", "off"));
                 Ok(())
             })
             .await

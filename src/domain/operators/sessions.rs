@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{OPERATORS, Operators, Record, Role};
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::{Lent, Table, WriteTx};
@@ -156,7 +156,7 @@ impl Operators {
         self.store
             .write(move |tx| {
                 tx.delete(&SESSIONS, &session);
-                tx.audit(caller.note("operator.logout", operator));
+                tx.audit(caller.note(Action::OperatorLogout, operator));
                 Ok(())
             })
             .await
@@ -169,7 +169,7 @@ impl Operators {
             .write(move |tx| {
                 let stored = tx.get(&SESSIONS, &id)?.ok_or_else(|| Error::not_found("there is no such session"))?;
                 tx.delete(&SESSIONS, &id);
-                tx.audit(caller.note("session.revoke", stored.operator).with("session", short(&id)));
+                tx.audit(caller.note(Action::SessionRevoke, stored.operator).with("session", short(&id)));
                 Ok(())
             })
             .await
@@ -181,7 +181,7 @@ impl Operators {
             .write(|tx| {
                 let rows = tx.scan(&SESSIONS, SESSIONS_MAX)?;
                 if !rows.is_empty() {
-                    let note = Note::done(Actor::Appliance, "session.revoke", "all sessions");
+                    let note = Note::done(Actor::Appliance, Action::SessionRevoke, "all sessions");
                     tx.audit(note.with("sessions", rows.len()));
                 }
                 for (id, _) in rows {
@@ -233,7 +233,7 @@ pub(super) fn begin(
     tx.put(&SESSIONS, &session, &Stored { operator: operator.clone(), started: now, seen: now, address, agent })?;
     record.last_login = Some(now);
     tx.put(&OPERATORS, &operator, &record)?;
-    let note = Note::done(Actor::Operator(operator.clone()), "operator.login", &operator).request(request_id);
+    let note = Note::done(Actor::Operator(operator.clone()), Action::OperatorLogin, &operator).request(request_id);
     let note = note.with("address", address.to_string()).with("by", by).with("session", short(&session));
     Ok(tx.lend(note, id))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sessions::{self, Visitor, hashed};
 use super::{OPERATORS, Operators, Record, Role};
-use crate::base::audit::{Actor, Note, Outcome};
+use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::store::{Lent, Table};
 
@@ -72,7 +72,7 @@ impl Operators {
                 let record = Record { password: Some(password), ..Record::new(Role::Admin, tx.now()) };
                 tx.put(&OPERATORS, &name, &record)?;
                 tx.delete(&SETUP, &ROW.to_owned());
-                let note = Note::done(Actor::Operator(name.clone()), "operator.create", &name);
+                let note = Note::done(Actor::Operator(name.clone()), Action::OperatorCreate, &name);
                 let note = note.with("role", Role::Admin.name()).with("by", "setup link");
                 tx.audit(note.request(from.request_id.clone()).with("address", from.address.to_string()));
                 sessions::begin(tx, name, "setup link", from)
@@ -81,7 +81,7 @@ impl Operators {
     }
 
     async fn refuse_setup(&self, from: &Visitor) -> Result<()> {
-        let note = Note::done(Actor::Anonymous, "operator.setup_link", "first admin").outcome(Outcome::Refused);
+        let note = Note::done(Actor::Anonymous, Action::OperatorSetupLink, "first admin").outcome(Outcome::Refused);
         let note = note.request(from.request_id.clone()).with("address", from.address.to_string());
         self.store
             .write(move |tx| {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{ClientId, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::{Auth, Caller};
 use crate::domain::namespaces::{Claim, Namespaces};
@@ -185,7 +185,7 @@ impl Wraps {
                     told: false,
                 };
                 tx.put(&WRAPS, &id, &wrap)?;
-                let note = caller.lend_note("wrap.make", &wrap.namespace).about(&token);
+                let note = caller.lend_note(Action::WrapMake, &wrap.namespace).about(&token);
                 let note = note.with("wrap", id.to_string()).with("until", until.to_string());
                 Ok(tx.lend(note, Made { id, token, until }))
             })
@@ -202,7 +202,7 @@ impl Wraps {
                     return Err(Error::conflict("the link was opened meanwhile: revoke the namespace"));
                 }
                 tx.delete(&WRAPS, &id);
-                tx.audit(caller.note("wrap.revoke", &wrap.namespace).with("wrap", id.to_string()));
+                tx.audit(caller.note(Action::WrapRevoke, &wrap.namespace).with("wrap", id.to_string()));
                 Ok(())
             })
             .await
@@ -242,7 +242,7 @@ impl Wraps {
                     ids.push(id.to_string());
                 }
                 let forgotten = ids.len();
-                tx.audit(Note::done(Actor::Loop(LOOP.into()), "wrap.forget", "wraps").with("wraps", ids));
+                tx.audit(Note::done(Actor::Loop(LOOP.into()), Action::WrapForget, "wraps").with("wraps", ids));
                 Ok(forgotten)
             })
             .await

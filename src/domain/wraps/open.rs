@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{WRAPS, Wrap, WrapId, Wraps, no_such};
-use crate::base::audit::Outcome;
+use crate::base::audit::{Action, Outcome};
 use crate::base::{Error, Kind, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::{Claim, Claimed};
@@ -73,7 +73,7 @@ impl Wraps {
     fn take(&self, tx: &mut WriteTx<'_, '_>, id: &WrapId, address: IpAddr, request_id: String) -> Result<Step> {
         let mut wrap = tx.get(&WRAPS, id)?.ok_or_else(no_such)?;
         let caller = Caller::nobody(&request_id);
-        let note = caller.note("wrap.open", &wrap.namespace).with("wrap", id.to_string());
+        let note = caller.note(Action::WrapOpen, &wrap.namespace).with("wrap", id.to_string());
         let note = note.with("address", address.to_string()).with("by", wrap.by.to_string());
         if let Some(error) = why_not(&wrap, tx.now()) {
             tx.audit(note.outcome(Outcome::Refused).with("cause", error.message().to_owned()));
@@ -121,7 +121,8 @@ impl Wraps {
         let (address, caller, cause) = (opener.address, Caller::nobody(opener.request_id), cause.message().to_owned());
         let given = self.store.write(move |tx| {
             let Some(wrap) = tx.get(&WRAPS, &id)? else { return Ok(()) };
-            let note = caller.note("wrap.open", &wrap.namespace).outcome(Outcome::Failed).with("wrap", id.to_string());
+            let note =
+                caller.note(Action::WrapOpen, &wrap.namespace).outcome(Outcome::Failed).with("wrap", id.to_string());
             tx.audit(note.with("address", address.to_string()).with("cause", cause));
             tx.put(&WRAPS, &id, &Wrap { opened: None, told: false, ..wrap })
         });

@@ -78,7 +78,7 @@ async fn a_backup_becomes_the_same_store_and_holds_no_secret_in_clear() {
     let [home, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let store = filled(home.path()).await;
     let bytes = backup_of(&store);
-    assert!(!bytes.windows(9).any(|window| window == b"swordfish" || window == b"thing.cha"));
+    assert!(!bytes.windows(9).any(|window| window == b"swordfish" || window == b"namespace"));
     let checked = store.check_backup(bytes.as_slice()).unwrap();
     assert_eq!(checked.contents.entries, 4);
     assert_eq!(checked.label.last_entry, store.verify_audit().await.unwrap().seq);

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::base::audit::{Actor, Note};
+use crate::base::audit::{Action, Actor, Note};
 use crate::base::{ClientId, Kind, Timestamp};
 
 const THINGS: Table<ClientId, Thing> = Table::audited("things");
@@ -36,7 +36,7 @@ fn id(text: &str) -> ClientId {
 }
 
 fn note(object: &str) -> Note {
-    Note::done(Actor::Appliance, "thing.change", object)
+    Note::done(Actor::Appliance, Action::NamespaceNote, object)
 }
 
 fn store() -> Store {

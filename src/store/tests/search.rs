@@ -2,7 +2,7 @@
 
 use super::super::search::{ActionPattern, Filter, PAGE_LEN_MAX, SCAN_BYTES_MAX, SCAN_LEN_MAX};
 use super::*;
-use crate::base::audit::Outcome;
+use crate::base::audit::{Action, Outcome};
 
 /// Numbers of all entries that fit, and how many pages they took.
 fn all(store: &Store, filter: &Filter) -> (Vec<u64>, usize) {
@@ -21,11 +21,11 @@ async fn filters_fit_what_they_say_and_together_what_all_of_them_say() {
     let clock = Clock::manual(Timestamp::from_millis(0));
     let store = Store::memory(clock.clone()).unwrap();
     let ops = || Actor::Client(id("ops"));
-    write(&store, vec![Note::done(ops(), "namespace.claim", "a").about(&Secret::new("pw"))]).await;
+    write(&store, vec![Note::done(ops(), Action::QueueDelete, "a").about(&Secret::new("pw"))]).await;
     clock.advance(Duration::from_secs(10));
-    write(&store, vec![Note::done(Actor::Loop("ops".into()), "namespace.create", "a")]).await;
+    write(&store, vec![Note::done(Actor::Loop("ops".into()), Action::QueuePurge, "a")]).await;
     clock.advance(Duration::from_secs(10));
-    write(&store, vec![Note::done(Actor::Appliance, "namespaces", "b").outcome(Outcome::Failed)]).await;
+    write(&store, vec![Note::done(Actor::Appliance, Action::QueueRuleSet, "b").outcome(Outcome::Failed)]).await;
     let none = Filter::default;
     let actor = |text: &str| Filter { actor: Some(text.into()), ..none() };
     let action = |text: &str| Filter { action: Some(text.parse().unwrap()), ..none() };
@@ -39,12 +39,12 @@ async fn filters_fit_what_they_say_and_together_what_all_of_them_say() {
         (actor("loop"), &[2]),
         (actor("appliance"), &[3]),
         (actor(""), &[]),
-        (action("namespace.claim"), &[1]),
-        (action("namespace"), &[]),
-        (action("namespace."), &[1, 2]),
-        (action("namespace.*"), &[1, 2]),
-        (action("namespace.c*"), &[1, 2]),
-        (action("namespace*"), &[1, 2, 3]),
+        (action("queue.delete"), &[1]),
+        (action("queue"), &[]),
+        (action("queue."), &[1, 2]),
+        (action("queue.*"), &[1, 2]),
+        (action("queue.d*"), &[1]),
+        (action("queue*"), &[1, 2, 3]),
         (action("*"), &[1, 2, 3]),
         (object("a"), &[1, 2]),
         (Filter { outcome: Some(Outcome::Failed), ..none() }, &[3]),
@@ -53,7 +53,7 @@ async fn filters_fit_what_they_say_and_together_what_all_of_them_say() {
         (Filter { since: moment(10), until: moment(20), ..none() }, &[2]),
         (reference("pw"), &[1]),
         (reference("other"), &[]),
-        (Filter { actor: Some("ops".into()), ..action("namespace.create") }, &[2]),
+        (Filter { actor: Some("ops".into()), ..action("queue.purge") }, &[2]),
         (Filter { actor: Some("ops".into()), ..object("b") }, &[]),
     ] {
         assert_eq!(all(&store, &filter).0, expected, "{filter:?}");

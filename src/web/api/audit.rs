@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::clients::{endpoint, read_input};
 use super::{Call, Endpoint, QueryParameter, Reply, Routes, detached, nothing};
-use crate::base::audit::Outcome;
+use crate::base::audit::{Action, Outcome};
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::audit;
 use crate::domain::auth::scopes;
@@ -241,7 +241,7 @@ async fn reference(app: App, call: Call, (): ()) -> Result<Reply> {
     let reference = app.store.references(&secret).join(",");
     // Who may ask can try passwords out, so it is written down who asked. The reference stands in a detail, not among
     // the secrets of the entry: else the question would be an answer to the next one.
-    let note = call.caller.note("audit.find_secret", "audit").with("reference", reference.as_str());
+    let note = call.caller.note(Action::AuditFindSecret, "audit").with("reference", reference.as_str());
     app.store
         .write(move |tx| {
             tx.audit(note);

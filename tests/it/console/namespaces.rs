@@ -1,6 +1,6 @@
 //! What operators do with namespaces, one or several: a later end, a note, a rotation, a removal.
 
-use keylender::base::audit::{Actor, Note};
+use keylender::base::audit::{Action, Actor, Note};
 use keylender::domain::operators::Role;
 
 use super::browser::Browser;
@@ -170,7 +170,7 @@ async fn the_receipt_of_a_change_is_there_however_much_was_written_meanwhile() {
         let (login, _) = busy.accept().await.unwrap();
         let write = world.appliance().store.write(|tx| {
             for n in 0..6000 {
-                tx.audit(Note::done(Actor::Appliance, "namespace.note", n));
+                tx.audit(Note::done(Actor::Appliance, Action::NamespaceNote, n));
             }
             Ok(())
         });
