@@ -96,10 +96,13 @@ pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
     systemd::stopping();
     tracing::info!("stopping: letting the requests in hand end");
     tokio::select! {
-        stopped = running.stop() => match stopped {
-            true => tracing::info!("stopped"),
-            false => tracing::warn!("stopped hard: something was still in hand after {SOFT_STOP:?}"),
-        },
+        stopped = running.stop() => {
+            if stopped {
+                tracing::info!("stopped");
+            } else {
+                tracing::warn!("stopped hard: something was still in hand after {SOFT_STOP:?}");
+            }
+        }
         _ = terminate.recv() => tracing::warn!("stopped hard at the second signal"),
         _ = interrupt.recv() => tracing::warn!("stopped hard at the second signal"),
     }

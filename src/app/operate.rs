@@ -44,9 +44,10 @@ impl Operator {
     /// that it rests.
     pub fn running(settings: &Settings) -> Result<Self> {
         let socket = settings.data_dir.join(CONTROL_SOCKET);
-        match answers(&socket)? {
-            true => Ok(Self(Way::Running(KeylenderClient::control(&socket)?))),
-            false => Err(Error::unavailable("the appliance does not run")),
+        if answers(&socket)? {
+            Ok(Self(Way::Running(KeylenderClient::control(&socket)?)))
+        } else {
+            Err(Error::unavailable("the appliance does not run"))
         }
     }
 
@@ -82,10 +83,7 @@ impl Operator {
 
     async fn fetch_within(&self, path: &str, timeout: Duration) -> Result<Vec<u8>> {
         let answer = self.ask("GET", path, None, timeout).await?;
-        match is_well(&answer) {
-            true => Ok(answer.body),
-            false => Err(refusal(&answer)),
-        }
+        if is_well(&answer) { Ok(answer.body) } else { Err(refusal(&answer)) }
     }
 
     async fn call_within(&self, method: &str, path: &str, input: Option<Value>, timeout: Duration) -> Result<Value> {

@@ -21,9 +21,10 @@ macro_rules! name {
             /// The name, if the text is one.
             pub fn parse(text: &str) -> Result<Self> {
                 let rule: fn(&str) -> bool = $rule;
-                match rule(text) {
-                    true => Ok(Self(text.into())),
-                    false => Err(Error::invalid(concat!("not a valid ", $what, ": expected ", $expected))),
+                if rule(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(Error::invalid(concat!("not a valid ", $what, ": expected ", $expected)))
                 }
             }
 
@@ -196,9 +197,10 @@ name!(
     /// No wildcard: it would be the name of many.
     CertificateName,
     "name of a certificate",
-    |text| match text.contains(':') {
-        true => text.len() <= ID_LEN_MAX && text.bytes().all(|b| b.is_ascii_graphic()),
-        false => HostName::parse(text).is_ok(),
+    |text| if text.contains(':') {
+        text.len() <= ID_LEN_MAX && text.bytes().all(|b| b.is_ascii_graphic())
+    } else {
+        HostName::parse(text).is_ok()
     },
     "a DNS name in lower case, or a URI of at most 255 ASCII characters"
 );

@@ -33,10 +33,7 @@ pub(super) async fn run(command: Alarm, settings: &Settings) -> Outcome {
     match command {
         Alarm::List(format) => {
             let list = operator.call("GET", "/alarms", None).await?;
-            match format.json {
-                true => output::json(&list),
-                false => table(&list),
-            }
+            if format.json { output::json(&list) } else { table(&list) }
         }
         Alarm::Acknowledge { words, text, reason } => {
             // The names of alarms have spaces: nobody should have to quote them.
@@ -59,9 +56,10 @@ fn said(list: &Value, alarm: &str) -> Result<String> {
     let found = alarms.iter().find(|each| each["alarm"] == alarm);
     let names: Vec<&str> = alarms.iter().filter_map(|each| each["alarm"].as_str()).collect();
     found.map(|found| output::value(found, "text")).ok_or_else(|| {
-        Error::not_found(match names.is_empty() {
-            true => format!("there is no alarm `{alarm}` now, and no other one"),
-            false => format!("there is no alarm `{alarm}` now; there are {}", names.join(", ")),
+        Error::not_found(if names.is_empty() {
+            format!("there is no alarm `{alarm}` now, and no other one")
+        } else {
+            format!("there is no alarm `{alarm}` now; there are {}", names.join(", "))
         })
     })
 }

@@ -123,9 +123,10 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
     match command {
         Audit::Show(show) => {
             let query = query(&show);
-            match show.follow {
-                true => pages::follow(&Operator::running(settings)?, show.from, &query, show.json).await?,
-                false => pages::show(&Operator::connect(settings)?, show.from, &query, show.json).await?,
+            if show.follow {
+                pages::follow(&Operator::running(settings)?, show.from, &query, show.json).await?
+            } else {
+                pages::show(&Operator::connect(settings)?, show.from, &query, show.json).await?
             }
         }
         Audit::Verify(Verify { file, head, key, checkpoint, json }) => {
@@ -139,10 +140,7 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
             let operator = Operator::connect(settings)?;
             let input = json!({ "before": before.to_string(), "dryRun": !yes });
             let pruned = output::working("pruning", operator.work_with("/audit/prune", Some(input))).await?;
-            match json {
-                true => output::json(&pruned),
-                false => output::line(&pruning(&pruned, yes)),
-            }
+            if json { output::json(&pruned) } else { output::line(&pruning(&pruned, yes)) }
         }
         Audit::Export { file } => file::export(&Operator::connect(settings)?, file.as_deref()).await?,
         Audit::At(command) => history::at(&Operator::connect(settings)?, command).await?,
@@ -195,8 +193,5 @@ fn secret_on_stdin() -> Result<Zeroizing<String>> {
     }
     let len = text.strip_suffix('\n').map_or(text.len(), |line| line.strip_suffix('\r').unwrap_or(line).len());
     text.truncate(len);
-    match text.is_empty() {
-        true => Err(Error::invalid("there is no secret on standard input")),
-        false => Ok(text),
-    }
+    if text.is_empty() { Err(Error::invalid("there is no secret on standard input")) } else { Ok(text) }
 }

@@ -50,10 +50,7 @@ pub(super) async fn run(command: Backup, settings: &Settings) -> Outcome {
         }
         Backup::List(format) => {
             let list = Operator::connect(settings)?.call("GET", "/backups", None).await?;
-            match format.json {
-                true => output::json(&list),
-                false => print_list(&list),
-            }
+            if format.json { output::json(&list) } else { print_list(&list) }
         }
         Backup::Verify { backup: Some(path), json } if path.contains('/') => {
             let (read, file) = (settings.clone(), PathBuf::from(&path));

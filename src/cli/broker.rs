@@ -28,16 +28,14 @@ pub(super) async fn run(command: Broker, settings: &Settings) -> Outcome {
     match command {
         Broker::Show(format) => {
             let broker = operator.call("GET", "/broker", None).await?;
-            match format.json {
-                true => output::json(&broker),
-                false => show(&broker),
-            }
+            if format.json { output::json(&broker) } else { show(&broker) }
         }
         Broker::Rotate(format) => {
             let rotated = output::working("replacing the administrator", operator.work("/broker/rotate")).await?;
-            match format.json {
-                true => output::json(&rotated),
-                false => output::line(&format!("the administrator is {} now", output::text(&rotated, "administrator"))),
+            if format.json {
+                output::json(&rotated)
+            } else {
+                output::line(&format!("the administrator is {} now", output::text(&rotated, "administrator")))
             }
             if rotated["retired"] == false {
                 let text =

@@ -79,10 +79,7 @@ pub(super) async fn run(
     });
     let door = KeylenderClient::network(&url)?;
     let name = output::segment(&command.namespace);
-    let path = match command.wrap {
-        true => format!("/api/keylender/v1/wraps/{name}"),
-        false => format!("/v1/namespace/{name}"),
-    };
+    let path = if command.wrap { format!("/api/keylender/v1/wraps/{name}") } else { format!("/v1/namespace/{name}") };
     let authorization = sign(&credentials, "POST", &door.url(&path))?;
     let answer =
         door.call("POST", &path, Some(&authorization), Some(input(&command).to_string()), CALL_TIMEOUT).await?;

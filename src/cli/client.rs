@@ -137,16 +137,17 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
                     output::is_before(client, "created", earliest) && output::is_before(client, "lastUsed", earliest)
                 });
             }
-            match format.json {
-                true => output::json(&list),
-                false => output::table(
+            if format.json {
+                output::json(&list)
+            } else {
+                output::table(
                     &["CLIENT", "EXPIRES", "DISABLED", "LAST USED", "CERTIFICATE", "SCOPES"],
                     &output::rows(
                         &list,
                         "clients",
                         &["clientId", "expires", "disabled", "lastUsed", "certificateName", "scopes"],
                     ),
-                ),
+                )
             }
         }
         Client::Certificate { id, name, none: _ } => {

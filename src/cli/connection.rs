@@ -41,29 +41,32 @@ pub(super) async fn run(command: Connection, settings: &Settings) -> Outcome {
         Connection::List(format) => {
             let list = operator.call("GET", "/connections", None).await?;
             let members = ["connection", "user", "peerHost", "connectedAt", "clientName"];
-            match format.json {
-                true => output::json(&list),
-                false => output::table(
+            if format.json {
+                output::json(&list)
+            } else {
+                output::table(
                     &["CONNECTION", "USER", "FROM", "SINCE", "CLIENT"],
                     &output::rows(&list, "connections", &members),
-                ),
+                )
             }
         }
         Connection::Act(act) => act.run(&operator).await?,
         Connection::Exchanges(format) => {
             let list = operator.call("GET", "/exchanges", None).await?;
             let rows = output::rows(&list, "exchanges", &["exchange", "type", "bindings", "namespace"]);
-            match format.json {
-                true => output::json(&list),
-                false => output::table(&["EXCHANGE", "TYPE", "BINDINGS", "NAMESPACE"], &rows),
+            if format.json {
+                output::json(&list)
+            } else {
+                output::table(&["EXCHANGE", "TYPE", "BINDINGS", "NAMESPACE"], &rows)
             }
         }
         Connection::Bindings { exchange, format } => {
             let found = operator.call("GET", &format!("/exchanges/{}", output::segment(&exchange)), None).await?;
             let rows = output::rows(&found, "bindings", &["destination", "destinationType", "namespace", "routingKey"]);
-            match format.json {
-                true => output::json(&found),
-                false => output::table(&["TO", "KIND", "NAMESPACE", "ROUTING KEY"], &rows),
+            if format.json {
+                output::json(&found)
+            } else {
+                output::table(&["TO", "KIND", "NAMESPACE", "ROUTING KEY"], &rows)
             }
         }
     }

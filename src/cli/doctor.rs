@@ -27,9 +27,10 @@ pub(super) async fn run(doctor: &Doctor, settings: &Settings) -> Outcome {
         findings.extend(installed(root).into_iter().map(shown));
     }
     let rows = output::rows(&found, "findings", &["grade", "about", "text"]);
-    match doctor.format.json {
-        true => output::json(&found),
-        false => output::table(&["GRADE", "ABOUT", "FINDING"], &rows),
+    if doctor.format.json {
+        output::json(&found)
+    } else {
+        output::table(&["GRADE", "ABOUT", "FINDING"], &rows)
     }
     match rows.iter().filter(|row| row[0] == "problem").count() {
         0 => Ok(()),

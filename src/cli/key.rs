@@ -28,10 +28,7 @@ pub(super) async fn run(command: Key, settings: &Settings) -> Outcome {
     match command {
         Key::Show(format) => {
             let shown = operator.call("GET", "/key", None).await?;
-            match format.json {
-                true => output::json(&shown),
-                false => output::line(&output::text(&shown, "keyId")),
-            }
+            if format.json { output::json(&shown) } else { output::line(&output::text(&shown, "keyId")) }
         }
         Key::Rotate(format) => {
             let input = match &settings.key {
@@ -70,8 +67,5 @@ fn passphrase() -> Result<Zeroizing<String>, Error> {
     io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
     let len = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(len);
-    match line.is_empty() {
-        true => Err(Error::invalid("there is no passphrase on standard input")),
-        false => Ok(line),
-    }
+    if line.is_empty() { Err(Error::invalid("there is no passphrase on standard input")) } else { Ok(line) }
 }

@@ -36,16 +36,17 @@ pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
     match command {
         Loop::List(format) => {
             let list = operator.call("GET", "/loops", None).await?;
-            match format.json {
-                true => output::json(&list),
-                false => output::table(
+            if format.json {
+                output::json(&list)
+            } else {
+                output::table(
                     &["LOOP", "DUE", "PAUSED", "LAST SUCCESS", "FAILURES", "LAST ERROR", "BRAKE", "LAST REPORT"],
                     &output::rows(
                         &list,
                         "loops",
                         &["name", "due", "paused", "lastSuccess", "failures", "lastError", "brake", "lastReport"],
                     ),
-                ),
+                )
             }
         }
         Loop::Plan { name } => {

@@ -268,10 +268,7 @@ fn setting_flags(command: &Command) -> Vec<Arg> {
             .hide_short_help(true)
             .hide_long_help(!lists_settings(command))
             .allow_hyphen_values(true);
-        match flag.switch {
-            true => argument.num_args(0..=1).default_missing_value("true").require_equals(true),
-            false => argument,
-        }
+        if flag.switch { argument.num_args(0..=1).default_missing_value("true").require_equals(true) } else { argument }
     };
     free.map(argument).collect()
 }

@@ -114,12 +114,13 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
                         && output::is_before(namespace, "lastConnected", earliest)
                 });
             }
-            match format.json {
-                true => output::json(&all["namespaces"]),
-                false => output::table(
+            if format.json {
+                output::json(&all["namespaces"])
+            } else {
+                output::table(
                     &["NAMESPACE", "CREATED", "EXPIRES", "LAST CONNECTED", "CONTACT"],
                     &output::rows(&all, "namespaces", &["namespace", "created", "expires", "lastConnected", "contact"]),
-                ),
+                )
             }
         }
         Namespace::Rotate(Rotation { of: Rotated { name: Some(name), .. }, given }) => {
@@ -147,10 +148,7 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         Namespace::Disown(owner) => change_owner(&operator, "DELETE", &owner).await?,
         Namespace::Show { name, format } => {
             let shown = operator.call("GET", &format!("/namespaces/{}", output::segment(&name)), None).await?;
-            match format.json {
-                true => output::json(&shown),
-                false => show(&shown),
-            }
+            if format.json { output::json(&shown) } else { show(&shown) }
         }
     }
     Ok(())

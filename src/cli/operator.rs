@@ -96,22 +96,24 @@ pub(super) async fn run(command: Operator, settings: &Settings) -> Outcome {
         Operator::List(format) => {
             let list = operate.call("GET", "/operators", None).await?;
             let columns = ["operator", "role", "disabled", "hasSecondFactor", "lastLogin"];
-            match format.json {
-                true => output::json(&list),
-                false => output::table(
+            if format.json {
+                output::json(&list)
+            } else {
+                output::table(
                     &["OPERATOR", "ROLE", "DISABLED", "SECOND FACTOR", "LAST SIGN-IN"],
                     &output::rows(&list, "operators", &columns),
-                ),
+                )
             }
         }
         Operator::Sessions(format) => {
             let list = operate.call("GET", "/sessions", None).await?;
-            match format.json {
-                true => output::json(&list),
-                false => output::table(
+            if format.json {
+                output::json(&list)
+            } else {
+                output::table(
                     &["OPERATOR", "SINCE", "LAST USED", "ADDRESS", "SESSION"],
                     &output::rows(&list, "sessions", &["operator", "started", "seen", "address", "session"]),
-                ),
+                )
             }
         }
         Operator::Role { name, role } => {

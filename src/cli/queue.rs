@@ -91,10 +91,7 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
     match command {
         Queue::Rules(format) => {
             let list = operator.call("GET", "/queues/rules", None).await?;
-            match format.json {
-                true => output::json(&list),
-                false => show_rules(&list),
-            }
+            if format.json { output::json(&list) } else { show_rules(&list) }
         }
         Queue::Rule(ruled) => {
             drop(operator.call("PUT", &path(&ruled.pattern), Some(rule(&ruled))).await?);
@@ -102,19 +99,13 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
         Queue::Unrule { pattern } => drop(operator.call("DELETE", &path(&pattern), None).await?),
         Queue::Show { name, format } => {
             let shown = operator.call("GET", &format!("/queues/{}", output::segment(&name)), None).await?;
-            match format.json {
-                true => output::json(&shown),
-                false => show_queue(&shown),
-            }
+            if format.json { output::json(&shown) } else { show_queue(&shown) }
         }
         Queue::Act(act) => act.run(&operator).await?,
         Queue::Forecast { name, format } => {
             let path = format!("/queues/{}/forecast", output::segment(&name));
             let shown = operator.call("GET", &path, None).await?;
-            match format.json {
-                true => output::json(&shown),
-                false => show_forecast(&shown["forecast"]),
-            }
+            if format.json { output::json(&shown) } else { show_forecast(&shown["forecast"]) }
         }
     }
     Ok(())

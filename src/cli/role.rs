@@ -43,11 +43,10 @@ pub(super) async fn run(command: Role, settings: &Settings) -> Outcome {
         }
         Role::List(format) => {
             let list = operator.call("GET", "/roles", None).await?;
-            match format.json {
-                true => output::json(&list),
-                false => {
-                    output::table(&["ROLE", "SCOPES"], &output::rows(&list, "roles", &["roleId", "scopes"]));
-                }
+            if format.json {
+                output::json(&list)
+            } else {
+                output::table(&["ROLE", "SCOPES"], &output::rows(&list, "roles", &["roleId", "scopes"]));
             }
         }
         Role::Act(act) => act.run(&operator).await?,

@@ -139,9 +139,12 @@ impl Smtp {
     async fn converse(&self, envelope: &Envelope, text: &[u8]) -> Result<()> {
         let mut connection = self.connect().await?;
         let sent = connection.send(envelope, text).await;
-        sent.map_err(|e| match e.is_permanent() {
-            true => Error::invalid(format!("the mail server refused the mail{}", code(&e))),
-            false => fault("did not take the mail", &e),
+        sent.map_err(|e| {
+            if e.is_permanent() {
+                Error::invalid(format!("the mail server refused the mail{}", code(&e)))
+            } else {
+                fault("did not take the mail", &e)
+            }
         })?;
         // It has the mail; whether it says goodbye as well is its affair.
         drop(connection.quit().await);
@@ -193,10 +196,7 @@ impl Smtp {
 /// An error that may go away. What the server said stays out of it, for it may repeat what it was told.
 fn fault(what: &str, error: &SmtpError) -> Error {
     let message = Error::unavailable(format!("the mail server {what}{}", code(error)));
-    match error.status().is_none() && !error.is_response() {
-        true => message.because(error.to_string()),
-        false => message,
-    }
+    if error.status().is_none() && !error.is_response() { message.because(error.to_string()) } else { message }
 }
 
 /// The number that the server answered with.

@@ -47,10 +47,7 @@ impl Resolver {
                 None => return Err(failed(format!("{host}: {e}"))),
             },
         };
-        match found.is_empty() {
-            true => Err(failed(format!("{host}: the name has no address"))),
-            false => Ok(found),
-        }
+        if found.is_empty() { Err(failed(format!("{host}: the name has no address"))) } else { Ok(found) }
     }
 }
 

@@ -110,10 +110,7 @@ pub fn certificates(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'st
     let text = read(setting, path, 0)?;
     let certificates = CertificateDer::pem_slice_iter(&text).collect::<std::result::Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|e| unfit(setting, path, &e.to_string()))?;
-    match certificates.is_empty() {
-        true => Err(unfit(setting, path, "it holds no certificate in PEM")),
-        false => Ok(certificates),
-    }
+    if certificates.is_empty() { Err(unfit(setting, path, "it holds no certificate in PEM")) } else { Ok(certificates) }
 }
 
 /// What the certificates of a PEM file say of themselves.
@@ -138,10 +135,7 @@ fn read(setting: &str, path: &Path, forbidden: u32) -> Result<Zeroizing<Vec<u8>>
     }
     let mut text = Zeroizing::new(Vec::new());
     file.take(FILE_LEN_MAX + 1).read_to_end(&mut text).map_err(cannot)?;
-    match text.len() as u64 <= FILE_LEN_MAX {
-        true => Ok(text),
-        false => Err(unfit(setting, path, "it is too long")),
-    }
+    if text.len() as u64 <= FILE_LEN_MAX { Ok(text) } else { Err(unfit(setting, path, "it is too long")) }
 }
 
 fn unfit(setting: &str, path: &Path, cause: &str) -> Error {

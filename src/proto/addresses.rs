@@ -33,9 +33,10 @@ impl AddressList {
     pub fn parse(text: &str) -> Result<Self> {
         let words = text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty());
         let nets = words.map(net).collect::<Result<Arc<[IpNet]>>>()?;
-        match nets.len() <= NETS_MAX {
-            true => Ok(Self(nets)),
-            false => Err(Error::invalid(format!("expected at most {NETS_MAX} networks, not {}", nets.len()))),
+        if nets.len() <= NETS_MAX {
+            Ok(Self(nets))
+        } else {
+            Err(Error::invalid(format!("expected at most {NETS_MAX} networks, not {}", nets.len())))
         }
     }
 

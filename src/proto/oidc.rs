@@ -297,10 +297,7 @@ fn check_claims(claims: &Claims, expected: &Expected<'_>) -> Result<(), Doubt> {
     if claims.nbf.is_some_and(|from| from > now + leeway) || claims.iat > now + leeway {
         return Err(Doubt::TooEarly);
     }
-    match claims.nonce.as_deref() == Some(expected.nonce) {
-        true => Ok(()),
-        false => Err(Doubt::Nonce),
-    }
+    if claims.nonce.as_deref() == Some(expected.nonce) { Ok(()) } else { Err(Doubt::Nonce) }
 }
 
 /// A list of texts, or a single one.

@@ -18,18 +18,20 @@ impl RootUrl {
         let text = text.trim_end_matches('/');
         let target = Target::of_url("GET", text)
             .map_err(|error| Error::invalid("not a root URL like https://tc.example.com").because(error))?;
-        match target.resource.contains('?') {
-            true => Err(Error::invalid("a root URL has no query")),
-            false => Ok(Self(text.to_owned())),
+        if target.resource.contains('?') {
+            Err(Error::invalid("a root URL has no query"))
+        } else {
+            Ok(Self(text.to_owned()))
         }
     }
 
     /// The URL of a method of a service. `path` is already percent-encoded and may begin with a slash.
     pub fn api(&self, service: &str, version: &str, path: &str) -> String {
         let path = path.trim_start_matches('/');
-        match self.is_legacy() {
-            true => format!("https://{service}.taskcluster.net/{version}/{path}"),
-            false => format!("{self}/api/{service}/{version}/{path}"),
+        if self.is_legacy() {
+            format!("https://{service}.taskcluster.net/{version}/{path}")
+        } else {
+            format!("{self}/api/{service}/{version}/{path}")
         }
     }
 

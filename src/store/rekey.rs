@@ -101,12 +101,13 @@ impl Store {
     fn check_passphrase(&self, passphrase: Option<&Secret>) -> Result<()> {
         let Some(passphrase) = passphrase else { return Ok(()) };
         let salt = self.read(|tx| salt_of(&tx.tx, tx.keyring))?;
-        match is_passphrase_of(passphrase, &salt, &self.keyring.get().current)? {
-            true => Ok(()),
-            false => Err(Error::invalid(
+        if is_passphrase_of(passphrase, &salt, &self.keyring.get().current)? {
+            Ok(())
+        } else {
+            Err(Error::invalid(
                 "a change to another passphrase was broken off: hand in that one, or restart keylender, which ends that \
                  change, and then change it to this one",
-            )),
+            ))
         }
     }
 }

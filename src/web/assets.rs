@@ -19,11 +19,10 @@ pub async fn asset(Path(name): Path<String>, method: Method, target: Uri, header
     let etag = etag(&file.data);
     let is_known = knows(&headers, &etag);
     let headers = [(header::ETAG, etag), (header::CACHE_CONTROL, "no-cache".into())];
-    match is_known {
-        true => (StatusCode::NOT_MODIFIED, headers).into_response(),
-        false => {
-            let kind = [(header::CONTENT_TYPE, file.metadata.mimetype().to_owned())];
-            (kind, headers, file.data.into_owned()).into_response()
-        }
+    if is_known {
+        (StatusCode::NOT_MODIFIED, headers).into_response()
+    } else {
+        let kind = [(header::CONTENT_TYPE, file.metadata.mimetype().to_owned())];
+        (kind, headers, file.data.into_owned()).into_response()
     }
 }

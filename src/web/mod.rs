@@ -70,9 +70,10 @@ async fn nowhere(State(app): State<App>, request: Request) -> Response {
         request.extensions().get::<Origin>().map_or_else(|| request.uri().clone(), |origin| origin.target.clone());
     let path = request.uri().path();
     let is_api = ["/v1", "/api"].iter().any(|mount| path == *mount || path.starts_with(&format!("{mount}/")));
-    match page::is_wanted(request.headers()) && !is_api {
-        true => page::lost(app.public_url.as_ref(), &target),
-        false => page::not_found(request.method(), &target),
+    if page::is_wanted(request.headers()) && !is_api {
+        page::lost(app.public_url.as_ref(), &target)
+    } else {
+        page::not_found(request.method(), &target)
     }
 }
 

@@ -111,9 +111,10 @@ pub async fn open(
 /// any request without.
 fn admit(app: &App, origin: &Origin) -> Result<()> {
     app.auth.admit_stranger(origin.peer.address)?;
-    match origin.peer.is_private {
-        true => Ok(()),
-        false => Err(Error::forbidden("hand-over links are refused over plain HTTP from other hosts: use https")),
+    if origin.peer.is_private {
+        Ok(())
+    } else {
+        Err(Error::forbidden("hand-over links are refused over plain HTTP from other hosts: use https"))
     }
 }
 
@@ -140,13 +141,12 @@ fn refused(error: &Error, origin: &Origin, headers: &HeaderMap) -> Response {
     let message = report(error, NAME, &origin.trace.id);
     // It was there, and is no more.
     let status = if error.kind() == Kind::Conflict { StatusCode::GONE } else { status(error.kind()) };
-    let mut response = match page::is_wanted(headers) {
-        true => {
-            let mut response = dressed(page::render(&OverPage::new(error.kind(), &message)));
-            *response.status_mut() = status;
-            response
-        }
-        false => answer(status, &json!({ "message": message })),
+    let mut response = if page::is_wanted(headers) {
+        let mut response = dressed(page::render(&OverPage::new(error.kind(), &message)));
+        *response.status_mut() = status;
+        response
+    } else {
+        answer(status, &json!({ "message": message }))
     };
     if let Some(seconds) = retry_after_seconds(error) {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

@@ -52,9 +52,12 @@ fn shown(appliance: &Appliance) -> (String, String) {
 
 /// Runs the monitor while one question is answered like this. Nothing may be deleted.
 async fn fed(appliance: &Appliance, gate: &Gate, question: &'static str, answer: Vec<u8>) -> (String, String) {
-    gate.decide(move |line| match line.starts_with(&format!("GET /api/{question}")) && line.contains('?') {
-        true => Fate::Instead(answer.clone()),
-        false => Fate::Passes,
+    gate.decide(move |line| {
+        if line.starts_with(&format!("GET /api/{question}")) && line.contains('?') {
+            Fate::Instead(answer.clone())
+        } else {
+            Fate::Passes
+        }
     });
     gate.requests();
     drop(appliance.running.appliance.loops.run("monitor").await);

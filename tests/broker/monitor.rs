@@ -182,9 +182,8 @@ async fn a_queue_of_which_only_the_list_says_too_much_is_spared() {
     counted(&appliance, &queue, 2).await;
     let list = json!([{"name": queue, "messages": 1000, "type": "classic", "exclusive": false, "state": "running"}]);
     let stale = json_answer("200 OK", &list.to_string());
-    gate.decide(move |line| match line.contains("/queues/") && line.contains('?') {
-        true => Fate::Instead(stale.clone()),
-        false => Fate::Passes,
+    gate.decide(move |line| {
+        if line.contains("/queues/") && line.contains('?') { Fate::Instead(stale.clone()) } else { Fate::Passes }
     });
     assert_eq!(pass(&appliance).await, "1 things were spared");
     assert!(has_queue(&appliance.vhost, &queue).await);
@@ -362,9 +361,12 @@ async fn a_deletion_whose_answer_was_lost_is_told_also_when_the_queue_is_made_ag
     publish(&client, 7).await;
     counted(&appliance, &queue, 7).await;
     let is_lost = AtomicBool::new(false);
-    gate.decide(move |line| match line.starts_with("DELETE ") && !is_lost.swap(true, Ordering::Relaxed) {
-        true => Fate::Unanswered,
-        false => Fate::Passes,
+    gate.decide(move |line| {
+        if line.starts_with("DELETE ") && !is_lost.swap(true, Ordering::Relaxed) {
+            Fate::Unanswered
+        } else {
+            Fate::Passes
+        }
     });
     assert_eq!(pass(&appliance).await, "1 things were spared");
     client.declare_queue(&queue, none()).await.unwrap();

@@ -109,10 +109,7 @@ async fn a_crowd_at_a_broker_that_hangs_is_answered_in_time() {
 async fn a_user_whose_making_was_never_answered_is_lent_with_the_password_it_has() {
     let gate = Gate::start().await;
     let appliance = behind(&gate, "outage.unanswered").await;
-    gate.decide(|request| match request.starts_with("PUT /api/users/") {
-        true => Fate::Unanswered,
-        false => Fate::Passes,
-    });
+    gate.decide(|request| if request.starts_with("PUT /api/users/") { Fate::Unanswered } else { Fate::Passes });
     appliance.refused(NAMESPACE).await;
     assert_eq!(appliance.at_the_broker().await.0.len(), 2, "the broker made both users");
 
@@ -134,10 +131,7 @@ async fn a_user_that_got_its_login_and_not_its_permissions_heals() {
     let tags = appliance.settings.namespaces.user_tags.clone();
     let wish = UserWish { name: &name, login, tags: &tags, permissions: &permissions };
     node().broker().put_user(&wish).await.unwrap();
-    gate.decide(|request| match request.starts_with("PUT /api/permissions/") {
-        true => Fate::Lost,
-        false => Fate::Passes,
-    });
+    gate.decide(|request| if request.starts_with("PUT /api/permissions/") { Fate::Lost } else { Fate::Passes });
     appliance.refused(NAMESPACE).await;
     assert!(!appliance.can_login(&name, &before).await, "half of it was done");
     let (_, permissions) = appliance.at_the_broker().await;

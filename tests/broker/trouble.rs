@@ -263,9 +263,12 @@ async fn alarms_are_told_by_new_and_old_brokers() {
     assert_eq!(at(new.address).alarms().await.unwrap(), memory);
     assert_eq!(new.requests().len(), 1);
 
-    let old = Scripted::start(|request, _| match request.starts_with("GET /api/nodes") {
-        true => json("200 OK", r#"[{"name":"rabbit@a","mem_alarm":true,"disk_free_alarm":false}]"#),
-        false => json("404 Not Found", r#"{"error":"Object Not Found","reason":"Not Found"}"#),
+    let old = Scripted::start(|request, _| {
+        if request.starts_with("GET /api/nodes") {
+            json("200 OK", r#"[{"name":"rabbit@a","mem_alarm":true,"disk_free_alarm":false}]"#)
+        } else {
+            json("404 Not Found", r#"{"error":"Object Not Found","reason":"Not Found"}"#)
+        }
     })
     .await;
     assert_eq!(at(old.address).alarms().await.unwrap(), memory);

@@ -48,9 +48,12 @@ impl Authority {
         let [from, until] = years.map(|year| date_time_ymd(year, 1, 1));
         (params.not_before, params.not_after) = (from, until);
         params.distinguished_name.push(DnType::CommonName, "builds");
-        let name = |name: &&str| match name.contains(':') {
-            true => SanType::URI((*name).try_into().unwrap()),
-            false => SanType::DnsName((*name).try_into().unwrap()),
+        let name = |name: &&str| {
+            if name.contains(':') {
+                SanType::URI((*name).try_into().unwrap())
+            } else {
+                SanType::DnsName((*name).try_into().unwrap())
+            }
         };
         params.subject_alt_names = names.iter().map(name).collect();
         let key = KeyPair::generate().unwrap();

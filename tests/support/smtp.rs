@@ -116,11 +116,9 @@ impl SmtpServer {
                     say(&mut stream, "220 go on")?;
                     return Some(true);
                 }
-                "AUTH" => match manners.login.is_some_and(|login| line.ends_with(&login)) {
-                    true => "235 welcome".into(),
-                    // As unkind as can be: it repeats what it was told.
-                    false => format!("535 not {line}"),
-                },
+                "AUTH" if manners.login.is_some_and(|login| line.ends_with(&login)) => "235 welcome".into(),
+                // As unkind as can be: it repeats what it was told.
+                "AUTH" => format!("535 not {line}"),
                 "RCPT" => {
                     to = line.trim_start_matches("RCPT TO:<").trim_end_matches('>').to_owned();
                     match manners.refuse {

@@ -33,13 +33,12 @@ pub fn circles(tree: &[Source]) -> Vec<Violation> {
     let mut named: Vec<(&Source, usize, Path)> = Vec::new();
     for source in modules.files.values() {
         for (at, path) in modules.names(source) {
-            match is_export(&source.lasting[..at]) {
-                true => {
-                    let name = path.last().cloned().into_iter();
-                    let under = source.module().into_iter().map(str::to_owned).chain(name).collect();
-                    modules.exports.insert(under, path);
-                }
-                false => named.push((source, at, path)),
+            if is_export(&source.lasting[..at]) {
+                let name = path.last().cloned().into_iter();
+                let under = source.module().into_iter().map(str::to_owned).chain(name).collect();
+                modules.exports.insert(under, path);
+            } else {
+                named.push((source, at, path))
             }
         }
     }

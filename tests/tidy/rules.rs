@@ -203,9 +203,10 @@ pub fn heads(text: &str, depth: usize) -> Vec<Vec<String>> {
         Some(rest) if depth > 1 => heads(rest, depth - 1),
         _ => Vec::new(),
     };
-    match below.is_empty() {
-        true => vec![vec![first.into()]],
-        false => below.into_iter().map(|path| [vec![first.to_owned()], path].concat()).collect(),
+    if below.is_empty() {
+        vec![vec![first.into()]]
+    } else {
+        below.into_iter().map(|path| [vec![first.to_owned()], path].concat()).collect()
     }
 }
 

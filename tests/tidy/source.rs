@@ -95,13 +95,14 @@ fn without_words(text: &str) -> String {
     while !rest.is_empty() {
         let after_word = code.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
         let (len, is_code) = piece(rest, after_word);
-        match is_code {
-            true => code.push_str(&rest[..len]),
-            false => code.extend(rest[..len].bytes().map(|byte| match byte {
+        if is_code {
+            code.push_str(&rest[..len])
+        } else {
+            code.extend(rest[..len].bytes().map(|byte| match byte {
                 b'\n' => '\n',
                 b'"' => '"',
                 _ => ' ',
-            })),
+            }))
         }
         rest = &rest[len..];
     }

@@ -134,8 +134,9 @@ fn double_quoted(rest: &str) -> Result<(String, &str), &'static str> {
 fn unquoted(rest: &str) -> Result<(String, &str), &'static str> {
     let end = rest.find(BLANKS).unwrap_or(rest.len());
     let (text, tail) = rest.split_at(end);
-    match text.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.contains(c)) {
-        true => Ok((text.to_owned(), tail)),
-        false => Err("holds a character that a shell may not take as it is; put the value in single quotes"),
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.contains(c)) {
+        Ok((text.to_owned(), tail))
+    } else {
+        Err("holds a character that a shell may not take as it is; put the value in single quotes")
     }
 }

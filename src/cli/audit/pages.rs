@@ -118,9 +118,12 @@ fn shorter(end: u64, from: u64) -> Error {
 
 /// Prints a page, and says whether somebody still reads.
 fn print(page: &Page<'_>, json: bool) -> bool {
-    page.entries.iter().all(|entry| match json {
-        true => output::raw_is_read(entry.get()),
-        false => output::entry_is_read(&sentence(&serde_json::from_str(entry.get()).unwrap_or_default())),
+    page.entries.iter().all(|entry| {
+        if json {
+            output::raw_is_read(entry.get())
+        } else {
+            output::entry_is_read(&sentence(&serde_json::from_str(entry.get()).unwrap_or_default()))
+        }
     })
 }
 

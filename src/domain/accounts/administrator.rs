@@ -299,10 +299,12 @@ fn everything() -> Access {
 
 /// What an administrator lacks to do all that we do.
 fn lack(proven: &Proven) -> Option<&'static str> {
-    match proven.user.tags.iter().any(|tag| tag == TAG) {
-        false => Some("it is no administrator"),
-        true if proven.access != Some(everything()) => Some("it lacks rights in the vhost"),
-        true => None,
+    if proven.user.tags.iter().all(|tag| tag != TAG) {
+        Some("it is no administrator")
+    } else if proven.access != Some(everything()) {
+        Some("it lacks rights in the vhost")
+    } else {
+        None
     }
 }
 

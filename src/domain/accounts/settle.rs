@@ -116,9 +116,10 @@ impl Accounts {
         let login = password.map_or(broker::Login::Locked, |password| broker::Login::Hash(PasswordHash::of(password)));
         let permissions: [(VhostName, Access); 1] = [(account.vhost.clone(), account.access())];
         let wish = UserWish { name, login, tags: &account.tags, permissions: &permissions };
-        let put = match account.access_settled {
-            true => self.broker()?.put_login(&wish).await,
-            false => self.broker()?.put_user(&wish).await,
+        let put = if account.access_settled {
+            self.broker()?.put_login(&wish).await
+        } else {
+            self.broker()?.put_user(&wish).await
         };
         // Whatever the broker has against it, such as a missing vhost, is no matter of the caller's: it can only ask
         // again later.

@@ -185,9 +185,10 @@ impl Auth {
             };
             let (id, client, right) = found.ok_or_else(|| refuse("unknown client or wrong access token"))?;
             let given = Secret::new(token);
-            match right == given || clients::former_token(tx, &id)?.is_some_and(|former| former == given) {
-                true => Ok((id, usable(client, tx.now())?)),
-                false => Err(refuse("unknown client or wrong access token")),
+            if right == given || clients::former_token(tx, &id)?.is_some_and(|former| former == given) {
+                Ok((id, usable(client, tx.now())?))
+            } else {
+                Err(refuse("unknown client or wrong access token"))
             }
         })?;
         Ok((Caller::client(Some(id.clone()), roles.expand(&client.scopes), presented, None), id))
@@ -261,13 +262,14 @@ fn check_payload(presented: &Presented<'_>, signed: Option<&str>) -> Result<()> 
     let Some(signed) = signed else { return Ok(()) };
     let (content_type, body) = presented.payload;
     let computed = mac::payload_hash(content_type, body);
-    match mac::same(signed, &computed) {
-        true => Ok(()),
-        false => Err(refuse(&format!(
+    if mac::same(signed, &computed) {
+        Ok(())
+    } else {
+        Err(refuse(&format!(
             "Invalid payload hash: {signed}\nComputed payload hash: {computed}\nThis happens when your request \
              carries a signed hash of the payload and the hash doesn't match the hash we've computed on the \
              server-side."
-        ))),
+        )))
     }
 }
 

@@ -105,9 +105,10 @@ impl Replay {
         if seen.count >= MARKS_MAX {
             return Err(Error::busy("too many signed requests within the accepted clock skew: ask again later"));
         }
-        match seen.insert(second, mark, elapsed) {
-            true => Ok(format!("{second}.{mark:016x}")),
-            false => Err(Error::unauthenticated("Unauthorized: this signed request was used before; sign a new one")),
+        if seen.insert(second, mark, elapsed) {
+            Ok(format!("{second}.{mark:016x}"))
+        } else {
+            Err(Error::unauthenticated("Unauthorized: this signed request was used before; sign a new one"))
         }
     }
 }

@@ -180,9 +180,10 @@ impl Signer {
 
     /// Checks that the request is signed with this signer's access token.
     fn check(&self, signature: &str, text: &str) -> Result<(), Refusal> {
-        match mac::same(signature, &mac::sign(&self.access_token, text)) {
-            true => Ok(()),
-            false => Err(Refusal::new("Unauthorized: Bad mac")),
+        if mac::same(signature, &mac::sign(&self.access_token, text)) {
+            Ok(())
+        } else {
+            Err(Refusal::new("Unauthorized: Bad mac"))
         }
     }
 

@@ -154,9 +154,10 @@ impl Health {
 
     fn clock(&self) -> Check {
         let now = self.parts.clock.now();
-        let state = match now >= CLOCK_MIN {
-            true => Ok(now.to_string()),
-            false => Err(format!("it shows {now}, which is past: set the clock of this host")),
+        let state = if now >= CLOCK_MIN {
+            Ok(now.to_string())
+        } else {
+            Err(format!("it shows {now}, which is past: set the clock of this host"))
         };
         Check { name: "clock", state }
     }

@@ -366,10 +366,7 @@ impl Fold {
         if self.wanted.since.is_some_and(|since| ended <= since) {
             return;
         }
-        match self.over.len() < OVER_MAX {
-            true => self.over.push(holding),
-            false => self.more = true,
-        }
+        if self.over.len() < OVER_MAX { self.over.push(holding) } else { self.more = true }
     }
 
     fn is_wanted(&self, holding: &Holding) -> bool {

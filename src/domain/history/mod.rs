@@ -67,9 +67,10 @@ impl Reader {
             begins.time = fold::time_of(bytes).unwrap_or(Timestamp::MIN);
         }
         self.unreadable += u64::from(!self.fold.read(bytes));
-        match self.fold.is_too_much() {
-            true => Err(Error::invalid("too many hold something to tell of all: say of which object or holder")),
-            false => Ok(()),
+        if self.fold.is_too_much() {
+            Err(Error::invalid("too many hold something to tell of all: say of which object or holder"))
+        } else {
+            Ok(())
         }
     }
 

@@ -62,9 +62,12 @@ impl Hosts {
     }
 
     fn check_allowed(&self, lending: Option<&Lending>, address: IpAddr) -> Check {
-        let outcome = lending.map(|lending| match lending.allowed.includes(address) {
-            true => Ok("it is in the networks of TASKCLUSTER_ALLOWED_IPS".to_owned()),
-            false => Err(Cause::NotAllowed),
+        let outcome = lending.map(|lending| {
+            if lending.allowed.includes(address) {
+                Ok("it is in the networks of TASKCLUSTER_ALLOWED_IPS".to_owned())
+            } else {
+                Err(Cause::NotAllowed)
+            }
         });
         Check { about: "allowed networks", outcome }
     }

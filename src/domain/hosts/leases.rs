@@ -124,15 +124,16 @@ impl Hosts {
                 Ok(())
             })
             .await?;
-        Ok(match auth.is_remote() {
-            true => format!(
+        Ok(if auth.is_remote() {
+            format!(
                 "the deployment's auth service judges these credentials and accepts them until {until}: to end them \
                  now, reset the access token of `{issuer}` there and put the new one into TASKCLUSTER_ACCESS_TOKEN"
-            ),
-            false => format!(
+            )
+        } else {
+            format!(
                 "this appliance refuses them from now on; another service that believes `{issuer}` accepts them until \
                  {until}, unless its access token is reset there"
-            ),
+            )
         })
     }
 

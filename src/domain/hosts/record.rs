@@ -129,10 +129,7 @@ impl Visit<'_> {
                 .with("why", cause.to_string()),
         };
         let note = note.request(self.request_id);
-        match with_answers {
-            true => note.with("answers", serde_json::to_value(self.answers).unwrap_or_default()),
-            false => note,
-        }
+        if with_answers { note.with("answers", serde_json::to_value(self.answers).unwrap_or_default()) } else { note }
     }
 }
 
@@ -352,9 +349,10 @@ fn forget_place(tx: &mut WriteTx<'_, '_>, name: &HostName, address: IpAddr) -> R
     let Some(mut places) = tx.get(&NAMES, name)? else { return Ok(()) };
     places.v4 = places.v4.filter(|v4| address != *v4);
     places.v6 = places.v6.filter(|v6| address != *v6);
-    match places == Places::default() {
-        true => tx.delete(&NAMES, name),
-        false => tx.put(&NAMES, name, &places)?,
+    if places == Places::default() {
+        tx.delete(&NAMES, name)
+    } else {
+        tx.put(&NAMES, name, &places)?
     }
     Ok(())
 }

@@ -59,9 +59,10 @@ impl Names {
     }
 
     fn include(&self, name: &HostName) -> bool {
-        match self.below {
-            false => self.name == *name,
-            true => name.as_str().strip_suffix(self.name.as_str()).is_some_and(|rest| rest.ends_with('.')),
+        if self.below {
+            name.as_str().strip_suffix(self.name.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        } else {
+            self.name == *name
         }
     }
 }
@@ -214,10 +215,12 @@ fn net(word: &str) -> Option<Result<IpNet>> {
     }
     let net = word.parse::<IpNet>().ok()?;
     let is_mapped = matches!(net, IpNet::V6(net) if net.addr().to_ipv4_mapped().is_some());
-    Some(match net == net.trunc() && !is_mapped {
-        true => Ok(net),
-        false if is_mapped => Err(Error::invalid(format!("write {net} as an IPv4 network"))),
-        false => Err(Error::invalid(format!("{net} has bits behind its prefix; write {}", net.trunc()))),
+    Some(if is_mapped {
+        Err(Error::invalid(format!("write {net} as an IPv4 network")))
+    } else if net == net.trunc() {
+        Ok(net)
+    } else {
+        Err(Error::invalid(format!("{net} has bits behind its prefix; write {}", net.trunc())))
     })
 }
 

@@ -150,12 +150,13 @@ impl Limits {
             exempt_until: rule.exempt_until,
         };
         let bytes_fit = limits.warn_bytes.zip(limits.delete_bytes).is_none_or(|(warn, delete)| warn < delete);
-        match limits.warn < limits.delete && bytes_fit && limits.unconsumed != Some(Duration::ZERO) {
-            true => Ok(limits),
-            false => Err(Error::invalid(format!(
+        if limits.warn < limits.delete && bytes_fit && limits.unconsumed != Some(Duration::ZERO) {
+            Ok(limits)
+        } else {
+            Err(Error::invalid(format!(
                 "the warning must come before the deletion; without a rule they come at {} and {} messages",
                 self.warn, self.delete
-            ))),
+            )))
         }
     }
 

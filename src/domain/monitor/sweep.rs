@@ -245,9 +245,10 @@ impl Monitor {
         let pass = Pass { at: look.now, left, number };
         let growing = self.growing(&look.book);
         let change = move |tx: &mut WriteTx<'_, '_>| {
-            match growing.is_empty() {
-                true => tx.delete(&GROWING, &ONLY.into()),
-                false => tx.put(&GROWING, &ONLY.into(), &growing)?,
+            if growing.is_empty() {
+                tx.delete(&GROWING, &ONLY.into())
+            } else {
+                tx.put(&GROWING, &ONLY.into(), &growing)?
             }
             tx.put(&PASS, &ONLY.into(), &pass)
         };

@@ -280,9 +280,10 @@ impl Namespaces {
             )
         })?;
         let prefix = &self.config.namespace_prefix;
-        match text.starts_with(prefix) {
-            true => Ok(name),
-            false => Err(Error::invalid(format!("Invalid namespace provided.  Namespaces must begin with '{prefix}'"))),
+        if text.starts_with(prefix) {
+            Ok(name)
+        } else {
+            Err(Error::invalid(format!("Invalid namespace provided.  Namespaces must begin with '{prefix}'")))
         }
     }
 

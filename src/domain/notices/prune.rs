@@ -80,9 +80,12 @@ mod tests {
 
     /// A notice of this number; `end` is when it ended, `None` while it waits.
     fn row(number: usize, end: Option<i64>, dead: bool) -> (NoticeId, Brief) {
-        let end = end.map(Timestamp::from_millis).map(|at| match dead {
-            true => End::Dead { at, attempts: 1, fault: String::new() },
-            false => End::Delivered { at, by: "smtp".into() },
+        let end = end.map(Timestamp::from_millis).map(|at| {
+            if dead {
+                End::Dead { at, attempts: 1, fault: String::new() }
+            } else {
+                End::Delivered { at, by: "smtp".into() }
+            }
         });
         let deliveries = vec![Delivery { channel: Channel::Webhook, end }];
         let posted = Timestamp::from_millis(0);

@@ -51,9 +51,10 @@ impl FromStr for NoticeId {
                 && random.len() == RANDOM_LEN
                 && random.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         };
-        match text.split_once('-').is_some_and(fits) {
-            true => Ok(Self(text.to_owned())),
-            false => Err(Error::invalid("not the id of a notice")),
+        if text.split_once('-').is_some_and(fits) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::invalid("not the id of a notice"))
         }
     }
 }

@@ -56,9 +56,10 @@ pub(super) fn is_done(status: StatusCode) -> bool {
 
 /// Tags as every broker takes them: one text with commas. A list with `a,b` in it would be one strange tag.
 pub(super) fn tags_to_send(tags: &[String]) -> Result<String> {
-    match tags.iter().any(|tag| tag.is_empty() || tag.contains(',') || tag.trim() != tag) {
-        true => Err(Error::invalid("not valid tags of a broker user")),
-        false => Ok(tags.join(",")),
+    if tags.iter().any(|tag| tag.is_empty() || tag.contains(',') || tag.trim() != tag) {
+        Err(Error::invalid("not valid tags of a broker user"))
+    } else {
+        Ok(tags.join(","))
     }
 }
 

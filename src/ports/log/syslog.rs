@@ -134,10 +134,11 @@ impl Syslog {
     fn message(&self, severity: Severity, line: &[u8]) -> Vec<u8> {
         let priority = self.facility.0 * 8 + severity as u8;
         let (now, host, process) = (self.clock.now(), &self.host_name, std::process::id());
-        let head = match self.is_local {
+        let head = if self.is_local {
             // Who reads it notes the time and the host.
-            true => format!("<{priority}>keylender[{process}]: "),
-            false => format!("<{priority}>1 {now} {host} keylender {process} {NIL} {NIL} "),
+            format!("<{priority}>keylender[{process}]: ")
+        } else {
+            format!("<{priority}>1 {now} {host} keylender {process} {NIL} {NIL} ")
         };
         let mut message = head.into_bytes();
         message.extend_from_slice(line.trim_ascii());

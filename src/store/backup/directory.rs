@@ -85,9 +85,10 @@ impl BackupDirectory {
     /// # Errors
     /// [`crate::base::Kind::NotFound`] for a name that no backup has.
     pub fn path(&self, name: &str) -> Result<PathBuf> {
-        match is_name(name) && self.0.join(name).is_file() {
-            true => Ok(self.0.join(name)),
-            false => Err(Error::not_found(format!("there is no backup `{name}`"))),
+        if is_name(name) && self.0.join(name).is_file() {
+            Ok(self.0.join(name))
+        } else {
+            Err(Error::not_found(format!("there is no backup `{name}`")))
         }
     }
 

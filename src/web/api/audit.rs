@@ -210,9 +210,10 @@ struct Pruned {
 async fn prune(app: App, call: Call, (): ()) -> Result<Reply> {
     let Prune { before, dry_run } = read_input(&call.payload)?;
     let audit = app.audit.clone();
-    let pruned = match dry_run {
-        true => audit.plan_pruning(before).await?,
-        false => detached(&app.tasks, async move { audit.prune(&call.caller, before).await }).await?,
+    let pruned = if dry_run {
+        audit.plan_pruning(before).await?
+    } else {
+        detached(&app.tasks, async move { audit.prune(&call.caller, before).await }).await?
     };
     let audit::Pruned { through, entries, checkpoint } = pruned;
     Reply::json(&Pruned { through, entries, checkpoint })

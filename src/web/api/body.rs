@@ -93,9 +93,12 @@ pub async fn read(
 async fn collect(body: Body, share: &mut BodyShare) -> Result<Vec<u8>, Unreadable> {
     let (mut body, mut bytes) = (Limited::new(body, BODY_LEN_MAX), Vec::new());
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
-            true => too_large(),
-            false => Unreadable { status: StatusCode::BAD_REQUEST, message: "the body broke off" },
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                too_large()
+            } else {
+                Unreadable { status: StatusCode::BAD_REQUEST, message: "the body broke off" }
+            }
         })?;
         if let Ok(data) = frame.into_data() {
             share.take(data.len()).await;

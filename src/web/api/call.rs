@@ -204,10 +204,7 @@ fn checked_query(endpoint: &Endpoint, query: &str) -> Result<Vec<(String, String
             Some(_) => None,
         })
         .collect();
-    match problems.is_empty() {
-        true => Ok(pairs),
-        false => Err(Error::invalid(problems.join("\n"))),
-    }
+    if problems.is_empty() { Ok(pairs) } else { Err(Error::invalid(problems.join("\n"))) }
 }
 
 fn check_input(endpoint: &Endpoint, headers: &axum::http::HeaderMap, body: &ReadBody) -> Result<()> {
@@ -217,10 +214,7 @@ fn check_input(endpoint: &Endpoint, headers: &axum::http::HeaderMap, body: &Read
     if body.is_present && body::is_json(headers) {
         let (len, max) = (body.bytes.len(), body::DOCUMENT_LEN_MAX);
         let message = || format!("Payload is too long: it has {len} bytes, and {max} are taken");
-        return match len <= max {
-            true => Ok(()),
-            false => Err(Error::invalid(message()).with_code("InputValidationError")),
-        };
+        return if len <= max { Ok(()) } else { Err(Error::invalid(message()).with_code("InputValidationError")) };
     }
     let got = body::content_type(headers).unwrap_or("null");
     let message = format!("Payload must be JSON with content-type: application/json got content-type: {got}");

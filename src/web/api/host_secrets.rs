@@ -46,9 +46,10 @@ pub fn credentials_routes() -> Routes {
 
 async fn answer(State(app): State<App>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
-    match url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "explain") {
-        true => call::answer(app, EXPLAIN, nothing, explain, request).await,
-        false => call::answer(app, CREDENTIALS, nothing, credentials, request).await,
+    if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "explain") {
+        call::answer(app, EXPLAIN, nothing, explain, request).await
+    } else {
+        call::answer(app, CREDENTIALS, nothing, credentials, request).await
     }
 }
 

@@ -192,10 +192,7 @@ fn read_claim(payload: &Value) -> Result<Claim> {
         }
         _ => problems.push("data should be object".into()),
     }
-    match problems.is_empty() {
-        true => Ok(claim),
-        false => Err(violation(&problems)),
-    }
+    if problems.is_empty() { Ok(claim) } else { Err(violation(&problems)) }
 }
 
 fn violation(problems: &[String]) -> Error {

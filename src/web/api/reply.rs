@@ -33,12 +33,11 @@ impl Reply {
     pub fn into_response(self, status: StatusCode, method: &Method, asked: &HeaderMap) -> Response {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let is_known = status == StatusCode::OK && is_read && knows(asked, &self.etag);
-        let mut response = match is_known {
-            true => StatusCode::NOT_MODIFIED.into_response(),
-            false => {
-                let json = HeaderValue::from_static("application/json; charset=utf-8");
-                (status, [(header::CONTENT_TYPE, json)], Body::from(self.body)).into_response()
-            }
+        let mut response = if is_known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            (status, [(header::CONTENT_TYPE, json)], Body::from(self.body)).into_response()
         };
         if let Ok(etag) = HeaderValue::from_str(&self.etag) {
             response.headers_mut().insert(header::ETAG, etag);

@@ -100,13 +100,10 @@ fn disk(room: Room) -> Finding {
 /// A copy of the store, as a backup or an upgrade makes one, needs as much room again.
 fn copy(store_len: u64, room: Room) -> Finding {
     let len = bytes(store_len);
-    match store_len > room.free {
-        true => Finding::new(
-            "store file",
-            Grade::Warning,
-            format!("it has {len}, and there is no room for a copy beside it"),
-        ),
-        false => Finding::new("store file", Grade::Well, format!("it has {len}")),
+    if store_len > room.free {
+        Finding::new("store file", Grade::Warning, format!("it has {len}, and there is no room for a copy beside it"))
+    } else {
+        Finding::new("store file", Grade::Well, format!("it has {len}"))
     }
 }
 

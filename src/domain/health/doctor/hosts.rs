@@ -79,9 +79,10 @@ impl Health {
         }
         let distant: Vec<String> =
             servers.iter().filter(|server| !server.is_loopback()).map(ToString::to_string).collect();
-        match distant.is_empty() {
-            true => Finding::new("dns", Grade::Well, "only servers on this machine are asked"),
-            false => Finding::new(
+        if distant.is_empty() {
+            Finding::new("dns", Grade::Well, "only servers on this machine are asked")
+        } else {
+            Finding::new(
                 "dns",
                 Grade::Warning,
                 format!(
@@ -89,7 +90,7 @@ impl Health {
                      resolver on this machine, or see DNS_AGREE and DNS_DNSSEC",
                     distant.join(", ")
                 ),
-            ),
+            )
         }
     }
 }

@@ -18,9 +18,10 @@ impl Health {
         };
         let (now, runs_for) = (self.parts.clock.now(), self.runs_for());
         let findings: Vec<Finding> = loops.iter().filter_map(|each| judge(each, now, runs_for)).collect();
-        match findings.is_empty() {
-            true => vec![Finding::new("loops", Grade::Well, format!("all {} run in time", loops.len()))],
-            false => findings,
+        if findings.is_empty() {
+            vec![Finding::new("loops", Grade::Well, format!("all {} run in time", loops.len()))]
+        } else {
+            findings
         }
     }
 }

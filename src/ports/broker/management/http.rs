@@ -123,10 +123,12 @@ impl Http {
     pub(super) async fn ask_as(&self, login: OurLogin, call: Call) -> Result<Option<Answer>> {
         let login = Arc::new(login);
         let answer = self.within(&call, self.attempts_as(&login, &call)).await?;
-        match answer.refuses_login() {
-            true => Ok(None),
-            false if call.interprets(&answer) => Ok(Some(answer)),
-            false => Err(errors::unexpected(&answer)),
+        if answer.refuses_login() {
+            Ok(None)
+        } else if call.interprets(&answer) {
+            Ok(Some(answer))
+        } else {
+            Err(errors::unexpected(&answer))
         }
     }
 
@@ -228,10 +230,7 @@ impl Http {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > len_max {
-                match is_error {
-                    true => break,
-                    false => return Err(Failure::TooLong(len_max)),
-                }
+                if is_error { break } else { return Err(Failure::TooLong(len_max)) }
             }
             body.extend_from_slice(&chunk);
         }

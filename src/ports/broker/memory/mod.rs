@@ -139,9 +139,10 @@ impl State {
     }
 
     fn require_vhost(&self, vhost: &VhostName) -> Result<()> {
-        match self.vhosts.contains(vhost.as_str()) {
-            true => Ok(()),
-            false => Err(Error::not_found("the broker has no such vhost")),
+        if self.vhosts.contains(vhost.as_str()) {
+            Ok(())
+        } else {
+            Err(Error::not_found("the broker has no such vhost"))
         }
     }
 

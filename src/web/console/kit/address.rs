@@ -17,10 +17,7 @@ pub fn address(session: &Session, changes: &[(&str, &str)]) -> String {
         .chain(changes.iter().copied().filter(|(name, value)| !value.is_empty() && *name == "export"))
         .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
         .collect();
-    match pairs.is_empty() {
-        true => session.path.clone(),
-        false => format!("{}?{}", session.path, pairs.join("&")),
-    }
+    if pairs.is_empty() { session.path.clone() } else { format!("{}?{}", session.path, pairs.join("&")) }
 }
 
 /// A text as one value in an address.

@@ -112,9 +112,10 @@ fn check_origin(app: &App, parts: &Parts) -> Result<()> {
         (None, Some(origin)) => is_own_origin(app, origin, host),
         (None, None) => false,
     };
-    match is_own {
-        true => Ok(()),
-        false => Err(Error::forbidden("This form was sent from another site, and nothing was changed.")),
+    if is_own {
+        Ok(())
+    } else {
+        Err(Error::forbidden("This form was sent from another site, and nothing was changed."))
     }
 }
 

@@ -158,14 +158,13 @@ impl<R> Table<R> {
     /// of them where the filter, the sort or an export is about such a column. So a page reads no more than it shows.
     pub fn pick(&self, session: &Session, rows: Vec<R>, late: &[&str]) -> Picked<'_, R> {
         let total = rows.len();
-        match self.needs_all(session, late) {
-            true => Picked { table: self, lacking: 0..total, rows, total, is_chosen: false },
-            false => {
-                let rows = self.chosen(session, rows);
-                let (first, _) = page(session, rows.len());
-                let lacking = first..(first + PAGE_LEN).min(rows.len());
-                Picked { table: self, lacking, rows, total, is_chosen: true }
-            }
+        if self.needs_all(session, late) {
+            Picked { table: self, lacking: 0..total, rows, total, is_chosen: false }
+        } else {
+            let rows = self.chosen(session, rows);
+            let (first, _) = page(session, rows.len());
+            let lacking = first..(first + PAGE_LEN).min(rows.len());
+            Picked { table: self, lacking, rows, total, is_chosen: true }
         }
     }
 
@@ -189,9 +188,10 @@ impl<R> Table<R> {
         let mut rows = self.filtered(rows, session.query("q").unwrap_or_default());
         let (sort, is_down) = self.order(session);
         if let Some(column) = self.columns.iter().find(|column| column.name == sort) {
-            match is_down {
-                true => rows.sort_by_cached_key(|row| Reverse((column.cell)(row).order())),
-                false => rows.sort_by_cached_key(|row| (column.cell)(row).order()),
+            if is_down {
+                rows.sort_by_cached_key(|row| Reverse((column.cell)(row).order()))
+            } else {
+                rows.sort_by_cached_key(|row| (column.cell)(row).order())
             }
         }
         rows
@@ -324,8 +324,5 @@ fn full(session: &Session, changes: &[(&str, &str)]) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    match text.contains(['"', ',', '\r', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
+    if text.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -320,15 +320,16 @@ pub async fn revoke(app: App, session: Session, _: CheckedForm<Nothing>) -> Resu
 /// May X do Y?
 pub async fn test(app: App, session: Session) -> Result<Response> {
     let (who, scope) = (session.query("who").unwrap_or_default(), session.query("scope").unwrap_or_default());
-    let verdict = match who.is_empty() || scope.is_empty() {
-        true => None,
-        false => Some(match would(&app, who, scope).await {
+    let verdict = if who.is_empty() || scope.is_empty() {
+        None
+    } else {
+        Some(match would(&app, who, scope).await {
             Ok((true, why)) => (State { tone: Tone::Well, word: "yes".into() }, Untrusted::of(why)),
             Ok((false, why)) => (State { tone: Tone::Warning, word: "no".into() }, Untrusted::of(why)),
             Err(error) => {
                 (State { tone: Tone::Quiet, word: "unknown".into() }, Untrusted::of(error.message().to_owned()))
             }
-        }),
+        })
     };
     let frame = Frame::of(&app, &session, "May they?").await;
     Ok(page(&Tester { frame, who: who.to_owned(), scope: scope.to_owned(), verdict }))

@@ -233,9 +233,10 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 fn visible(json: String) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        match is_invisible(c) && c != '\n' {
-            true => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
-            false => text.push(c),
+        if is_invisible(c) && c != '\n' {
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")))
+        } else {
+            text.push(c)
         }
     }
     text

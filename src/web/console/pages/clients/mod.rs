@@ -40,9 +40,8 @@ const CLIENTS: Table<ShownClient> = Table {
         Column {
             name: "state",
             title: "State",
-            cell: |shown| match shown.disabled {
-                true => Cell::state(Tone::Warning, "disabled"),
-                false => Cell::state(Tone::Well, "enabled"),
+            cell: |shown| {
+                if shown.disabled { Cell::state(Tone::Warning, "disabled") } else { Cell::state(Tone::Well, "enabled") }
             },
         },
         Column { name: "used", title: "Last used", cell: |shown| Cell::time(shown.uses.first().map(|each| each.last)) },
@@ -189,16 +188,13 @@ pub async fn plan_reset(app: App, session: Session) -> Result<Response> {
     let id = app.auth.client(&id_of(&session)?)?.client_id;
     let keeps = session.query("keep").is_some();
     let kept = KEPT.as_secs();
-    let (old, command, verb) = match keeps {
-        true => {
-            let old = format!("The token before, and what was made with it, works for {} more.", span(KEPT));
-            (old, vec!["client", "reset", id.as_str(), "--keep-old", "1 day"], format!("/reset?keepSeconds={kept}"))
-        }
-        false => {
-            let old = "The token before, and temporary credentials made with it, end at once. To have a day for the change, \
+    let (old, command, verb) = if keeps {
+        let old = format!("The token before, and what was made with it, works for {} more.", span(KEPT));
+        (old, vec!["client", "reset", id.as_str(), "--keep-old", "1 day"], format!("/reset?keepSeconds={kept}"))
+    } else {
+        let old = "The token before, and temporary credentials made with it, end at once. To have a day for the change, \
                        reset it with the old one kept.";
-            (old.to_owned(), vec!["client", "reset", id.as_str()], "/reset".to_owned())
-        }
+        (old.to_owned(), vec!["client", "reset", id.as_str()], "/reset".to_owned())
     };
     let effects = vec!["It gets a new access token, which is shown to you once.".to_owned(), old];
     let equivalents = Equivalents::of(&session, "POST", &api(&id, &verb), None, &command);

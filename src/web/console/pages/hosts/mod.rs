@@ -131,9 +131,10 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let time = |at| TimeTag { at, now: session.now };
     let path = format!("/hosts/{address}/check");
     let equivalents = Equivalents::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);
-    let rules = match session.may(scopes::HOST_RULES) {
-        true => app.hosts.rules_about(address, known.name.as_ref()).await?,
-        false => Vec::new(),
+    let rules = if session.may(scopes::HOST_RULES) {
+        app.hosts.rules_about(address, known.name.as_ref()).await?
+    } else {
+        Vec::new()
     };
     Ok(page(&Host {
         frame: Frame::of(&app, &session, address.to_string()).await,

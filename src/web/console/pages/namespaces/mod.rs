@@ -195,9 +195,10 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let loads = app.monitor.loads();
     let load = |name: &NamespaceName| loads.as_ref().map(|loads| loads.namespace(name));
     let is_complete = NAMESPACES.needs_all(&session, LATE);
-    let rows = match is_complete {
-        true => app.namespaces.summaries_with_last_claims().await?,
-        false => app.namespaces.summaries().await?,
+    let rows = if is_complete {
+        app.namespaces.summaries_with_last_claims().await?
+    } else {
+        app.namespaces.summaries().await?
     };
     let rows = rows.into_iter().map(|each| (load(&each.namespace), each)).map(|(load, each)| (each, load));
     let mut picked = NAMESPACES.pick(&session, rows.collect(), LATE);
