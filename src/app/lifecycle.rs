@@ -62,7 +62,7 @@ impl Running {
             tracing::warn!("the last counts of machines could not be written: {}", error.chain());
         }
         // It would be removed at the next start; this only spares a command the attempt.
-        drop(std::fs::remove_file(&self.control));
+        let _ = std::fs::remove_file(&self.control);
         stopped
     }
 }

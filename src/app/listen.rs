@@ -103,7 +103,7 @@ pub(super) async fn serve_network(listener: TcpListener, door: Door, gate: Gate,
     while let Some((accepted, place)) = server.next(listener.accept(), &stop).await {
         let Ok((stream, address)) = accepted else { continue };
         // Answers are small and must not wait for more of them. A failure only makes them late.
-        drop(stream.set_nodelay(true));
+        let _ = stream.set_nodelay(true);
         let (server, gate, watcher, stop) = (server.clone(), gate.clone(), graceful.watcher(), stop.clone());
         // Owned by the watcher: the shutdown awaits it.
         tokio::spawn(async move {

@@ -119,7 +119,9 @@ impl io::Write for Line<'_> {
         let Sink { output, tail, clock } = self.sink;
         match output {
             // Standard output may be a pipe that nobody reads any more.
-            Output::Stdout => _ = io::stdout().write_all(line),
+            Output::Stdout => {
+                let _ = io::stdout().write_all(line);
+            }
             Output::File(file) => file.write(line),
             Output::Syslog(syslog) => {
                 syslog.write(severity(self.level), line);

@@ -122,7 +122,7 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             if let Some(description) = description {
                 input["description"] = description.into();
             }
-            drop(operator.call("POST", &path(&id, "/change"), Some(input)).await?);
+            operator.call("POST", &path(&id, "/change"), Some(input)).await?;
         }
         Client::Reset { id, keep_old, format } => {
             let seconds = keep_old.map_or(0, |span| span.size().as_secs());
@@ -152,7 +152,7 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
         }
         Client::Certificate { id, name, none: _ } => {
             let input = json!({ "certificateName": name });
-            drop(operator.call("PUT", &path(&id, "/certificate"), Some(input)).await?);
+            operator.call("PUT", &path(&id, "/certificate"), Some(input)).await?;
         }
         Client::Act(act) => act.run(&operator).await?,
     }

@@ -130,11 +130,11 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
         Namespace::Act(act) => act.run(&operator).await?,
         Namespace::Extend { name, until } => {
             let path = format!("/namespaces/{}/extend", output::segment(&name));
-            drop(operator.call("POST", &path, Some(json!({ "expires": until }))).await?);
+            operator.call("POST", &path, Some(json!({ "expires": until }))).await?;
         }
         Namespace::Note { name, note } => {
             let path = format!("/namespaces/{}/note", output::segment(&name));
-            drop(operator.call("PUT", &path, Some(json!({ "note": note }))).await?);
+            operator.call("PUT", &path, Some(json!({ "note": note }))).await?;
         }
         Namespace::Test { name, format } => {
             let path = format!("/namespaces/{}/test", output::segment(&name));

@@ -117,13 +117,19 @@ pub(super) async fn run(command: Operator, settings: &Settings) -> Outcome {
             }
         }
         Operator::Role { name, role } => {
-            drop(operate.call("PUT", &path(&name, "/role"), Some(json!({ "role": role }))).await?);
+            operate.call("PUT", &path(&name, "/role"), Some(json!({ "role": role }))).await?;
         }
-        Operator::Disable { name } => drop(operate.call("POST", &path(&name, "/disable"), None).await?),
-        Operator::Enable { name } => drop(operate.call("POST", &path(&name, "/enable"), None).await?),
-        Operator::Delete { name } => drop(operate.call("DELETE", &path(&name, ""), None).await?),
+        Operator::Disable { name } => {
+            operate.call("POST", &path(&name, "/disable"), None).await?;
+        }
+        Operator::Enable { name } => {
+            operate.call("POST", &path(&name, "/enable"), None).await?;
+        }
+        Operator::Delete { name } => {
+            operate.call("DELETE", &path(&name, ""), None).await?;
+        }
         Operator::Revoke { session } => {
-            drop(operate.call("DELETE", &format!("/sessions/{}", output::segment(&session)), None).await?);
+            operate.call("DELETE", &format!("/sessions/{}", output::segment(&session)), None).await?;
         }
     }
     Ok(())

@@ -94,9 +94,11 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
             if format.json { output::json(&list) } else { show_rules(&list) }
         }
         Queue::Rule(ruled) => {
-            drop(operator.call("PUT", &path(&ruled.pattern), Some(rule(&ruled))).await?);
+            operator.call("PUT", &path(&ruled.pattern), Some(rule(&ruled))).await?;
         }
-        Queue::Unrule { pattern } => drop(operator.call("DELETE", &path(&pattern), None).await?),
+        Queue::Unrule { pattern } => {
+            operator.call("DELETE", &path(&pattern), None).await?;
+        }
         Queue::Show { name, format } => {
             let shown = operator.call("GET", &format!("/queues/{}", output::segment(&name)), None).await?;
             if format.json { output::json(&shown) } else { show_queue(&shown) }

@@ -39,7 +39,7 @@ pub(super) async fn run(command: Role, settings: &Settings) -> Outcome {
     let path = |id: &str| format!("/roles/{}", output::segment(id));
     match command {
         Role::Create { id, scope } => {
-            drop(operator.call("PUT", &path(&id), Some(json!({ "scopes": scope }))).await?);
+            operator.call("PUT", &path(&id), Some(json!({ "scopes": scope }))).await?;
         }
         Role::List(format) => {
             let list = operator.call("GET", "/roles", None).await?;

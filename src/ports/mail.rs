@@ -128,7 +128,7 @@ impl Smtp {
     pub async fn greet(&self) -> Result<()> {
         let greeting = async {
             let mut connection = self.connect().await?;
-            drop(connection.quit().await);
+            let _ = connection.quit().await;
             Ok(())
         };
         tokio::time::timeout(GREET_TIMEOUT, greeting)
@@ -147,7 +147,7 @@ impl Smtp {
             }
         })?;
         // It has the mail; whether it says goodbye as well is its affair.
-        drop(connection.quit().await);
+        let _ = connection.quit().await;
         Ok(())
     }
 

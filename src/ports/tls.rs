@@ -63,7 +63,9 @@ impl Tls {
                 }
             }
             // Systems also trust what nobody can read.
-            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+            None => {
+                let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
         }
         if self.authorities.is_none() && roots.is_empty() {
             roots.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().cloned());
@@ -102,7 +104,7 @@ fn pem(der: &CertificateDer<'_>) -> String {
 /// harmless, and a provider that somebody else installed stays.
 pub fn install_crypto() {
     // The error only says that there is one already.
-    drop(rustls::crypto::ring::default_provider().install_default());
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The certificates of a PEM file, one at least, as they follow one another. `setting` is what named it.

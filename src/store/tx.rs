@@ -97,7 +97,9 @@ impl<'s> ReadTx<'s> {
         let mut tables = self.tables.borrow_mut();
         if !tables.contains_key(name) {
             match self.tx.open_table(definition(name)) {
-                Ok(open) => _ = tables.insert(name.to_owned(), open),
+                Ok(open) => {
+                    tables.insert(name.to_owned(), open);
+                }
                 Err(TableError::TableDoesNotExist(_)) => return Ok(None),
                 Err(e) => return Err(fault("reading the store", e)),
             }
@@ -174,8 +176,12 @@ impl WriteTx<'_, '_> {
         let mut merged: BTreeMap<String, Vec<u8>> = rows(&*open, Bound::Unbounded, limit_read)?.into_iter().collect();
         for (key, change) in changes() {
             match change {
-                Some(bytes) => drop(merged.insert(key.clone(), bytes.clone())),
-                None => drop(merged.remove(key)),
+                Some(bytes) => {
+                    merged.insert(key.clone(), bytes.clone());
+                }
+                None => {
+                    merged.remove(key);
+                }
             }
         }
         decode_rows(table, merged.into_iter().take(limit).collect())

@@ -64,7 +64,7 @@ impl Writer {
                     Err(cause) => Err(Error::unavailable("the store cannot be written").because(cause.chain())),
                 };
                 // The asker may be gone; what is committed stays.
-                drop(answer.send(result));
+                let _ = answer.send(result);
             })
         });
         let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
@@ -86,7 +86,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            drop(thread.join());
+            let _ = thread.join();
         }
     }
 }
@@ -198,7 +198,7 @@ impl State {
             Done { head, changed, is_changed_beneath, next_keyring, broken }
         };
         if let Some(error) = broken {
-            drop(tx.abort());
+            let _ = tx.abort();
             return Err(error);
         }
         if head == self.head && changed.is_empty() && !is_changed_beneath {

@@ -139,7 +139,9 @@ fn choose(entries: &[Entry], report: &mut Report) -> HashMap<&'static str, Wante
             }
             // An empty text beside the other spelling says nothing.
             Some(other) if other.is_file != wanted.is_file && wanted.is_empty() => {}
-            _ => _ = chosen.insert(setting.name, wanted),
+            _ => {
+                chosen.insert(setting.name, wanted);
+            }
         }
     }
     chosen

@@ -84,7 +84,9 @@ impl Accounts {
         }
         match account.login {
             // That there was none is as good: an earlier try may have deleted it.
-            Login::Gone => drop(self.broker()?.delete_user(name).await?),
+            Login::Gone => {
+                self.broker()?.delete_user(name).await?;
+            }
             Login::Password(_) | Login::Locked => self.put(name, &account, password.as_ref()).await?,
         }
         if let (Some(Probe { door, always: true }), Some(password)) = (self.probe.as_deref(), &password)

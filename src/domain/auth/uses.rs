@@ -81,7 +81,9 @@ pub(super) fn of(tx: &ReadTx<'_>, id: &ClientId) -> Result<Vec<Use>> {
 /// The same of all clients.
 pub(super) fn all(tx: &Survey<'_>) -> Result<HashMap<ClientId, Vec<Use>>> {
     let mut all = HashMap::new();
-    tx.each(&USES, |id, uses| drop(all.insert(id, uses)))?;
+    tx.each(&USES, |id, uses| {
+        all.insert(id, uses);
+    })?;
     Ok(all)
 }
 

@@ -222,7 +222,9 @@ impl Loops {
         let entry = self.entry(name)?;
         match &entry.each.brake {
             Brake::None => return Err(Error::conflict(format!("loop {name} has no brake: it deletes nothing"))),
-            Brake::Within(_, release) => drop(release(caller.clone()).await?),
+            Brake::Within(_, release) => {
+                release(caller.clone()).await?;
+            }
             Brake::Before(..) => {
                 let (note, name) = (caller.note(Action::LoopRelease, name), name.to_owned());
                 self.store

@@ -40,7 +40,9 @@ impl Samples {
     pub fn add(&mut self, at: Timestamp, messages: u64) {
         match self.0.back() {
             Some((last, _)) if at < *last => self.0.clear(),
-            Some((last, _)) if at.since(*last) < GAP_MIN && self.0.len() > 1 => drop(self.0.pop_back()),
+            Some((last, _)) if at.since(*last) < GAP_MIN && self.0.len() > 1 => {
+                self.0.pop_back();
+            }
             _ => {}
         }
         self.0.push_back((at, messages));

@@ -61,6 +61,8 @@ where
     V: serde::Serialize + serde::de::DeserializeOwned,
 {
     let mut all = HashMap::new();
-    tx.each(table, |key, value| drop(all.insert(key, value)))?;
+    tx.each(table, |key, value| {
+        all.insert(key, value);
+    })?;
     Ok(all)
 }

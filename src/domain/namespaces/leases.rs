@@ -167,8 +167,12 @@ impl Namespaces {
     /// `stand` is what [`Namespaces::stand`] said before.
     pub fn leases(&self, tx: &Survey<'_>, stand: &Stand, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
         let (mut holders, mut connected) = (HashMap::new(), HashMap::new());
-        tx.each(&HOLDERS, |account, held| drop(holders.insert(account, held)))?;
-        tx.each(&CONNECTED, |account: AccountName, seen| drop(connected.insert(account, seen)))?;
+        tx.each(&HOLDERS, |account, held| {
+            holders.insert(account, held);
+        })?;
+        tx.each(&CONNECTED, |account: AccountName, seen| {
+            connected.insert(account, seen);
+        })?;
         tx.each(&LENDINGS, |name, lending| {
             for lent in lent(&name, lending).filter(|lent| !stand.unusable.contains(&lent.account)) {
                 let (holders, connected) = (holders.remove(&lent.account), connected.remove(&lent.account));

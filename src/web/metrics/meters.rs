@@ -64,7 +64,7 @@ impl Default for Meters {
     fn default() -> Self {
         let routes: Box<[Route]> = (0..ROUTES_MAX).map(|_| Route::default()).collect();
         // It is new, so the place is free.
-        drop(routes[NO_ROUTE].pattern.set("none".into()));
+        let _ = routes[NO_ROUTE].pattern.set("none".into());
         Self { routes, lends: Default::default(), denials: Default::default(), failures: Default::default() }
     }
 }

@@ -111,8 +111,12 @@ impl State {
                 self.permissions.retain(|(place, _), _| is_elsewhere(place));
                 self.topics.retain(|(place, ..), _| is_elsewhere(place));
             }
-            Key::Queue(name) => drop(self.queues.remove(&(vhost.to_string(), name.clone()))),
-            Key::Exchange(name) => drop(self.exchanges.remove(&(vhost.to_string(), name.clone()))),
+            Key::Queue(name) => {
+                self.queues.remove(&(vhost.to_string(), name.clone()));
+            }
+            Key::Exchange(name) => {
+                self.exchanges.remove(&(vhost.to_string(), name.clone()));
+            }
             Key::Binding(declared) if declared.arguments == Arguments::default() => {
                 self.bindings.remove(&(vhost.to_string(), declared.binding.clone()));
             }
