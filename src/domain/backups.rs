@@ -167,12 +167,7 @@ impl Backups {
             .with("made", from.made.to_string())
             .with("lastEntry", from.last_entry)
             .with("accounts", u64::try_from(doubted).unwrap_or(u64::MAX));
-        self.store
-            .write(move |tx| {
-                tx.audit(note);
-                Ok(())
-            })
-            .await?;
+        self.store.note(note).await?;
         self.store.forget_restored().await?;
         tracing::warn!(
             "the store was restored from a backup of {}: what was lent and changed since is not in it, and {doubted} \
@@ -242,10 +237,7 @@ impl Backups {
 
     async fn failed(&self, note: Note, error: Error) -> Error {
         let note = note.outcome(Outcome::Failed).with("cause", error.message());
-        let told = self.store.write(move |tx| {
-            tx.audit(note);
-            Ok(())
-        });
+        let told = self.store.note(note);
         match told.await {
             Ok(()) => error,
             Err(unwritten) => error.because(unwritten.chain()),

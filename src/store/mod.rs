@@ -44,6 +44,7 @@ pub use survey::Survey;
 pub use table::Table;
 pub use tx::{Lent, ReadTx, WriteTx};
 
+use crate::base::audit::Note;
 use crate::base::{Clock, Error, Result, Secret};
 use keyring::{Keyring, Shared};
 use storage::Storage;
@@ -96,6 +97,15 @@ impl Store {
         F: FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     {
         self.writer.write(closure).await
+    }
+
+    /// Writes an audit entry by itself, and answers when it is on disk.
+    pub async fn note(&self, note: Note) -> Result<()> {
+        let write = |tx: &mut WriteTx<'_, '_>| {
+            tx.audit(note);
+            Ok(())
+        };
+        self.write(write).await
     }
 
     /// The clock that tells its transactions the time.

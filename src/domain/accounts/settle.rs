@@ -145,10 +145,7 @@ impl Accounts {
             .note(Action::AccountSettle, object)
             .outcome(Outcome::Failed)
             .with("cause", cause.message().to_owned());
-        let noted = self.store.write(move |tx| {
-            tx.audit(note);
-            Ok(())
-        });
+        let noted = self.store.note(note);
         if let Err(error) = noted.await {
             tracing::warn!("could not audit that: {}", error.chain());
         }

@@ -218,13 +218,7 @@ mod tests {
             clock.advance(Duration::from_secs(1801));
             let mark = replay.admit(&key(id, clock.now().as_seconds(), "n"), clock.now()).unwrap();
             let note = Note::done(Actor::Appliance, Action::NamespaceClaim, "x").with(DETAIL, mark);
-            store
-                .write(move |tx| {
-                    tx.audit(note);
-                    Ok(())
-                })
-                .await
-                .unwrap();
+            store.note(note).await.unwrap();
         }
         let second = clock.now().as_seconds();
         clock.advance(Duration::from_secs(60));
@@ -250,13 +244,7 @@ mod tests {
         let at_first = Replay::after_restart(&store).unwrap();
         // The first start writes that down, the next one knows it from the log.
         let note = Note::done(Actor::Appliance, RESTORED, "store");
-        store
-            .write(move |tx| {
-                tx.audit(note);
-                Ok(())
-            })
-            .await
-            .unwrap();
+        store.note(note).await.unwrap();
         store.forget_restored().await.unwrap();
         for replay in [at_first, Replay::after_restart(&store).unwrap()] {
             let error = replay.admit(&key("a", second, "n"), clock.now()).unwrap_err();

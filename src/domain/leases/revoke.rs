@@ -74,10 +74,7 @@ impl Leases {
                     note.outcome(Outcome::Failed).with("cause", error.message().to_owned())
                 }
             };
-            let noted = self.store.write(move |tx| {
-                tx.audit(note);
-                Ok(())
-            });
+            let noted = self.store.note(note);
             let outcome = match (outcome, noted.await) {
                 (Ok(_), Err(error)) => Err(error),
                 (outcome, _) => outcome,

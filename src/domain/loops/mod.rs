@@ -191,12 +191,7 @@ impl Loops {
     /// Runs a loop now, for an operator.
     pub async fn run_for(&self, caller: &Caller, name: &str) -> Result<String> {
         let note = caller.note(Action::LoopRun, self.entry(name)?.each.name);
-        self.store
-            .write(move |tx| {
-                tx.audit(note);
-                Ok(())
-            })
-            .await?;
+        self.store.note(note).await?;
         self.run(name).await
     }
 

@@ -210,10 +210,7 @@ impl OidcSignIn {
         let note = Note::done(Actor::Anonymous, Action::OperatorLogin, object).outcome(Outcome::Refused);
         let note = note.request(from.request_id.clone()).with("address", from.address.to_string()).with("by", "oidc");
         let note = note.with("error", error.message());
-        let written = self.operators.store.write(move |tx| {
-            tx.audit(note);
-            Ok(())
-        });
+        let written = self.operators.store.note(note);
         written.await.err().unwrap_or(error)
     }
 }

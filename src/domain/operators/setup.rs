@@ -83,12 +83,7 @@ impl Operators {
     async fn refuse_setup(&self, from: &Visitor) -> Result<()> {
         let note = Note::done(Actor::Anonymous, Action::OperatorSetupLink, "first admin").outcome(Outcome::Refused);
         let note = note.request(from.request_id.clone()).with("address", from.address.to_string());
-        self.store
-            .write(move |tx| {
-                tx.audit(note);
-                Ok(())
-            })
-            .await
+        self.store.note(note).await
     }
 }
 

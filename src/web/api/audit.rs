@@ -243,11 +243,6 @@ async fn reference(app: App, call: Call, (): ()) -> Result<Reply> {
     // Who may ask can try passwords out, so it is written down who asked. The reference stands in a detail, not among
     // the secrets of the entry: else the question would be an answer to the next one.
     let note = call.caller.note(Action::AuditFindSecret, "audit").with("reference", reference.as_str());
-    app.store
-        .write(move |tx| {
-            tx.audit(note);
-            Ok(())
-        })
-        .await?;
+    app.store.note(note).await?;
     Reply::json(&Referenced { reference })
 }
