@@ -208,7 +208,7 @@ async fn finish_what_was_left(appliance: Appliance) {
     if let Err(error) = appliance.administrator.apply_settings().await {
         tracing::error!("could not take up the settings for the administrator: {}", error.chain());
     }
-    if appliance.accounts.stand().await.is_ok_and(|stand| stand.unsettled > 0) {
+    if appliance.accounts.counts().await.is_ok_and(|counts| counts.unsettled > 0) {
         appliance.loops.nudge("reconcile");
     }
     // Nobody can claim a namespace that is half removed.

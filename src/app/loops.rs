@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use crate::base::{Error, Result};
-use crate::domain::accounts::Reconciled;
+use crate::domain::accounts::{Drift, Reconciled};
 use crate::domain::auth::Caller;
 use crate::domain::loops::{Brake, ClockWatch, Loop, Work};
 use crate::domain::monitor::{Monitor, Report};
@@ -16,6 +16,8 @@ use crate::domain::namespaces::{Expired, Rotated};
 use crate::domain::notices::Delivered;
 use crate::domain::parts::Parts;
 
+/// Accounts that a report names which the broker has otherwise and that are left so.
+const LEFT_MAX: usize = 5;
 /// How often the outbox is looked into. Ten seconds: soon enough for a person, long enough that what one cause posts is
 /// seen together and can become a digest. No setting: nothing an operator wants depends on it.
 const DELIVER_PERIOD: Duration = Duration::from_secs(10);
@@ -197,7 +199,9 @@ async fn plan_reconcile(parts: Arc<Parts>) -> Result<String> {
     if !parts.accounts.has_broker() {
         return Ok(String::new());
     }
-    Ok(lines(parts.accounts.drifts().await?, |(name, what)| format!("put {name} right: {what}")))
+    Ok(lines(parts.accounts.drifts().await?, |Drift { account, what, is_left, .. }| {
+        if is_left { format!("leave {account} as it is: {what}") } else { format!("put {account} right: {what}") }
+    }))
 }
 
 async fn reconcile(parts: Arc<Parts>) -> Result<String> {
@@ -207,11 +211,19 @@ async fn reconcile(parts: Arc<Parts>) -> Result<String> {
     }
     // Whether it could be done or not: what comes then may work with the login that is left.
     let administrator = parts.administrator.make_sure().await;
-    let Reconciled { seen, drifted, settled, failed } = parts.accounts.reconcile().await?;
+    let Reconciled { seen, drifted, settled, failed, reported } = parts.accounts.reconcile().await?;
     let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
     let report = told(report, settled, failed)?;
-    let reports = [administrator?.unwrap_or_default(), report];
+    let reports = [administrator?.unwrap_or_default(), report, left(&reported)];
     Ok(reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("; "))
+}
+
+/// Accounts that the broker has otherwise and that are left so, the first few by name.
+fn left(drifts: &[Drift]) -> String {
+    let named =
+        drifts.iter().take(LEFT_MAX).map(|Drift { account, what, .. }| format!("{account} is left as it is: {what}"));
+    let more = drifts.len().saturating_sub(LEFT_MAX);
+    named.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
 }
 
 async fn plan_replacement(_: Arc<Parts>) -> Result<String> {

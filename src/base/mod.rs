@@ -17,7 +17,7 @@ pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};
 pub use names::{
     AccountName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, OperatorName, RoleId, Scope,
-    VhostName,
+    SiteName, VhostName,
 };
 pub use reason::Reason;
 pub use secret::Secret;

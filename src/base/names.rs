@@ -92,6 +92,8 @@ macro_rules! name {
 const NAMESPACE_LEN_MAX: usize = 64;
 /// Longest name of ours that becomes a broker user: RabbitMQ carries names as short strings.
 const SHORT_STRING_LEN_MAX: usize = 255;
+/// Longest name of a site: it stands in every account.
+const SITE_LEN_MAX: usize = 32;
 /// Longest client or role id; far above anything in use, so that a table key stays small.
 const ID_LEN_MAX: usize = 255;
 /// Longest name of an operator: it stands in every head of a page.
@@ -133,6 +135,22 @@ name!(
     |text| (1..=SHORT_STRING_LEN_MAX).contains(&text.len()) && text != "." && text != "..",
     "1 to 255 bytes, not . or .."
 );
+
+name!(
+    /// One of the brokers that hold our accounts.
+    SiteName,
+    "site",
+    |text| (1..=SITE_LEN_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+    "1 to 32 of a-z 0-9 -"
+);
+
+impl SiteName {
+    /// That of the broker of the settings.
+    pub fn main() -> Self {
+        Self("main".into())
+    }
+}
 
 name!(
     /// Who signs a request (taskcluster.md 2.1).

@@ -162,7 +162,7 @@ impl Backups {
     /// have later ones. To be called before anything is lent; may be repeated after a crash.
     pub async fn take_up_restored(&self, accounts: &Accounts) -> Result<bool> {
         let Some(from) = self.store.restored_from()? else { return Ok(false) };
-        let doubted = accounts.doubt_all(|| Note::done(Actor::Appliance, Action::StoreRestore, "accounts")).await?;
+        let doubted = accounts.resync_all(|| Note::done(Actor::Appliance, Action::StoreRestore, "accounts")).await?;
         let note = Note::done(Actor::Appliance, Action::StoreRestore, "store")
             .with("made", from.made.to_string())
             .with("lastEntry", from.last_entry)

@@ -7,11 +7,13 @@ use super::key_file::{self, KeySource, candidates, master_key};
 use super::keyring::Keyring;
 use super::seal::{Keys, Sealed, fresh_master, hex, random_bytes};
 use super::sign::Signer;
+use super::steps;
 use crate::base::{Error, Result, Secret};
 
 /// The schema that this program writes. A change that older programs would misread adds one, and a step:
-/// 2 signs the audit log, may lack its beginning, and may be in the middle of a change of its key.
-pub(super) const SCHEMA: u64 = 2;
+/// 2 signs the audit log, may lack its beginning, and may be in the middle of a change of its key; in 3 accounts have
+/// owners, and grants in several vhosts.
+pub(super) const SCHEMA: u64 = 3;
 /// Bytes of the passphrase's salt.
 pub(super) const SALT_LEN: usize = 16;
 /// What the key check holds; that it opens proves the key.
@@ -96,6 +98,11 @@ pub(super) fn prepare(tx: &WriteTransaction, source: &KeySource) -> Result<Keyri
     let (current, is_changing) = open_keys(&meta, source)?;
     if schema < 2 {
         meta.put_sealed(&current, "signing_key", &Secret::new(hex(&fresh_master())))?;
+    }
+    if schema < 3 {
+        steps::give_accounts_owners(tx)?;
+    }
+    if schema < SCHEMA {
         meta.put("schema", SCHEMA.to_string().as_bytes())?;
     }
     let keyring = complete(&meta, current, is_changing)?;

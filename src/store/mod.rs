@@ -16,6 +16,7 @@ mod rekey;
 mod seal;
 mod search;
 mod sign;
+mod steps;
 mod storage;
 mod survey;
 mod table;

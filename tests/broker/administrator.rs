@@ -147,7 +147,7 @@ async fn requests_in_flight_do_not_notice_that_the_administrator_is_replaced() {
     for asker in asking {
         assert!(asker.await.unwrap() > 0);
     }
-    let shown = appliance.running.appliance.administrator.show().unwrap();
+    let shown = appliance.running.appliance.administrator.status().unwrap();
     assert_eq!((shown.acting.as_str(), shown.is_refused), (login(&appliance).user.as_str(), false));
 }
 
@@ -161,9 +161,9 @@ async fn an_administrator_that_the_broker_lost_is_made_good_by_the_login_of_the_
     // Claims go on meanwhile.
     let lent = appliance.lent("taskcluster-a").await;
     assert!(appliance.works(&lent).await);
-    assert!(appliance.running.appliance.administrator.show().unwrap().is_refused);
+    assert!(appliance.running.appliance.administrator.status().unwrap().is_refused);
     let report = appliance.running.appliance.loops.run("reconcile").await.unwrap();
     assert!(report.contains("refused its administrator"), "{report}");
     assert!(works(&login(&appliance)).await && !works(&before).await);
-    assert_eq!(appliance.running.appliance.administrator.show().unwrap().acting, login(&appliance).user.as_str());
+    assert_eq!(appliance.running.appliance.administrator.status().unwrap().acting, login(&appliance).user.as_str());
 }

@@ -38,6 +38,7 @@ mod sign;
 mod simulation;
 mod throttle;
 mod tls;
+mod upgrade;
 mod vectors;
 mod wire;
 mod world;

@@ -5,11 +5,14 @@
 //! changed: its password is the operator's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::{ACCOUNTS, Accounts, Login, Standing, Wish};
+use super::pair::{Begun, Pair, Slot};
+use super::record::{ACCOUNTS, Grant, Login, Owner, Terms};
+use super::{AccountStatus, Accounts, LoginWish, Wish};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
 use crate::domain::auth::Caller;
@@ -44,21 +47,20 @@ struct Record {
 }
 
 impl Record {
-    /// Whose turn is next.
-    fn resting(&self) -> AccountName {
-        let [a, b] = &self.accounts;
-        if self.active.as_ref() == Some(a) { b.clone() } else { a.clone() }
-    }
-
-    fn other(&self, than: &AccountName) -> AccountName {
-        let [a, b] = &self.accounts;
-        if a == than { b.clone() } else { a.clone() }
+    /// The two as a pair that takes turns when it is asked to, and of which nothing is promised. Before the first rotation
+    /// the second is as good as active: the first is made.
+    fn pair(&self) -> Pair {
+        let active = if self.active.as_ref() == Some(&self.accounts[0]) { Slot::First } else { Slot::Second };
+        let incoming = self.incoming.is_some();
+        let never = Timestamp::MIN;
+        let accounts = self.accounts.clone();
+        Pair { accounts, active, incoming, next_rotation: never, promised_until: never, resting_until: never }
     }
 }
 
 /// How it stands, for operators.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct AdministratorStatus {
     /// Who we are to the broker, as far as the requests so far have shown.
     pub acting: String,
     /// Whether the broker refused the one of the store, so that the login of the settings stands in.
@@ -70,7 +72,7 @@ pub struct Shown {
     /// The one that a rotation began with and did not end with.
     pub incoming: Option<AccountName>,
     /// Our users, those that should be gone included until they are.
-    pub accounts: Vec<Standing>,
+    pub accounts: Vec<AccountStatus>,
 }
 
 /// What a rotation came to.
@@ -109,16 +111,23 @@ impl Administrator {
     }
 
     /// How it stands.
-    pub fn show(&self) -> Result<Shown> {
+    pub fn status(&self) -> Result<AdministratorStatus> {
         let acting = self.identity.get()?.acting();
         self.accounts.store.read(|tx| {
             let record = record(tx)?;
             let names = record.iter().flat_map(|record| &record.accounts);
-            let standings = names.map(|name| self.accounts.standing(tx, name)).collect::<Result<Vec<_>>>()?;
+            let statuses = names.map(|name| self.accounts.status(tx, name)).collect::<Result<Vec<_>>>()?;
             let (active, incoming, rotated) =
                 record.map_or((None, None, None), |record| (record.active, record.incoming, record.rotated));
-            let accounts = standings.into_iter().flatten().collect();
-            Ok(Shown { acting: acting.user, is_refused: acting.is_refused, active, rotated, incoming, accounts })
+            let accounts = statuses.into_iter().flatten().collect();
+            Ok(AdministratorStatus {
+                acting: acting.user,
+                is_refused: acting.is_refused,
+                active,
+                rotated,
+                incoming,
+                accounts,
+            })
         })
     }
 
@@ -132,7 +141,7 @@ impl Administrator {
         let incoming = self.begin(caller).await?;
         self.accounts.settle(std::slice::from_ref(&incoming), caller, |_| Ok(())).await?;
         if let Some(lack) = self.prove(&incoming).await? {
-            self.doubt(&incoming, caller, lack).await?;
+            self.resync(&incoming, caller, lack).await?;
             return Err(Error::unavailable(format!("the new administrator could not be proven: {lack}")));
         }
         let before = self.swap(&incoming, caller).await?;
@@ -181,7 +190,7 @@ impl Administrator {
             .write(move |tx| {
                 let mut changed = false;
                 for account in &record.accounts {
-                    if this.accounts.adjust(tx, account, &this.wish(None))? {
+                    if this.accounts.adjust(tx, account, &Owner::Administrator, &this.terms())? {
                         tx.audit(Caller::of_loop("start").note(Action::AccountAdjust, account));
                         changed = true;
                     }
@@ -201,12 +210,14 @@ impl Administrator {
                     Some(record) => record,
                     None => Record { accounts: names()?, active: None, incoming: None, rotated: None },
                 };
-                if let Some(incoming) = record.incoming {
-                    return Ok(incoming);
-                }
-                let (incoming, password) = (record.resting(), Secret::generate());
+                let incoming = match record.pair().begin(tx.now()) {
+                    Begun::Renew(resting) => resting,
+                    Begun::Renewed(incoming) => return Ok(incoming),
+                    Begun::Promised(until) => return Err(Error::conflict(format!("promised until {until}"))),
+                };
+                let password = Secret::generate();
                 tx.audit(caller.note(Action::AdministratorRenew, &incoming).about(&password));
-                this.accounts.wish(tx, &incoming, &this.wish(Some(password)))?;
+                this.accounts.wish(tx, &incoming, this.wish(LoginWish::Password(password)))?;
                 record.incoming = Some(incoming.clone());
                 tx.put(&ADMINISTRATOR, &KEY.to_owned(), &record)?;
                 Ok(incoming)
@@ -223,13 +234,13 @@ impl Administrator {
     }
 
     /// The broker has it otherwise than it said: the next settlement tells it again.
-    async fn doubt(&self, incoming: &AccountName, caller: &Caller, lack: &'static str) -> Result<()> {
+    async fn resync(&self, incoming: &AccountName, caller: &Caller, lack: &'static str) -> Result<()> {
         let (note, incoming) = (caller.note(Action::AccountDrift, incoming), incoming.clone());
         self.accounts
             .store
             .write(move |tx| {
                 let Some(mut account) = tx.get(&ACCOUNTS, &incoming)? else { return Ok(()) };
-                (account.wish, account.access_settled) = (account.wish + 1, false);
+                account.tell_again();
                 tx.audit(note.with("what", lack));
                 tx.put(&ACCOUNTS, &incoming, &account)
             })
@@ -248,9 +259,11 @@ impl Administrator {
                 if record.incoming.as_ref() != Some(&incoming) || !this.accounts.is_settled(tx, &incoming)? {
                     return Err(changed());
                 }
-                let before = record.other(&incoming);
+                let mut pair = record.pair();
+                pair.swap(Timestamp::MIN, Duration::ZERO);
+                let before = pair.resting().clone();
                 this.remove(tx, &before)?;
-                (record.active, record.incoming) = (Some(incoming.clone()), None);
+                (record.active, record.incoming) = (Some(pair.active().clone()), None);
                 record.rotated = Some(tx.now());
                 tx.audit(caller.note(Action::AdministratorRotate, &incoming).with("before", before.as_str()));
                 tx.put(&ADMINISTRATOR, &KEY.to_owned(), &record)?;
@@ -261,9 +274,9 @@ impl Administrator {
 
     fn remove(&self, tx: &mut WriteTx<'_, '_>, name: &AccountName) -> Result<()> {
         if !self.accounts.exists(tx, name)? {
-            self.accounts.wish(tx, name, &self.wish(None))?;
+            self.accounts.wish(tx, name, self.wish(LoginWish::Locked))?;
         }
-        self.accounts.remove(tx, name)
+        self.accounts.remove(tx, name, &Owner::Administrator)
     }
 
     /// Is what the store says we are.
@@ -274,8 +287,13 @@ impl Administrator {
         }
     }
 
-    fn wish(&self, password: Option<Secret>) -> Wish {
-        Wish { password, tags: vec![TAG.to_owned()], vhost: self.vhost.clone(), access: everything() }
+    fn wish(&self, login: LoginWish) -> Wish {
+        Wish { owner: Owner::Administrator, login, terms: self.terms() }
+    }
+
+    fn terms(&self) -> Terms {
+        let grants = vec![Grant::new(self.vhost.clone(), everything())];
+        Terms { tags: vec![TAG.to_owned()], grants, ..Terms::default() }
     }
 
     fn credentials(&self, tx: &ReadTx<'_>, user: AccountName) -> Result<Option<Credentials>> {

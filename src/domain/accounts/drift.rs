@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 
-use super::{ACCOUNTS, Account, Accounts, Login, MARKS, Marks};
+use super::record::{ACCOUNTS, Account, Login, MARKS, Marks};
+use super::{Accounts, OnDrift, Site};
 use crate::base::audit::{Action, Actor, Note};
-use crate::base::{AccountName, Result, VhostName};
+use crate::base::{AccountName, Result, SiteName, VhostName};
 use crate::domain::auth::Caller;
-use crate::ports::broker::{Access, Permission, User};
+use crate::ports::broker::{Access, Limits, Permission, TopicAccess, TopicPermission};
 use crate::store::WriteTx;
 
 /// Accounts read or marked per transaction: bounds memory, and lets requests in between.
@@ -18,91 +19,145 @@ const WRITERS: usize = 8;
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "reconcile";
 
+/// Drifts of one pass that are told one by one.
+const REPORTED_MAX: usize = 100;
+
 /// What one pass of reconciliation found and did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
     /// Accounts looked at.
     pub seen: usize,
-    /// Of these, how many the broker had otherwise than wished.
+    /// Of these, how many a broker had otherwise than wished, and not by the wish that it is only said.
     pub drifted: usize,
     /// How many were put right.
     pub settled: usize,
     /// How many could not be put right now; the next pass tries again.
     pub failed: usize,
+    /// Those that a broker has otherwise and that are left so, and how; the first hundred.
+    pub reported: Vec<Drift>,
 }
 
-/// What the broker has, by user.
-struct Found {
+/// What a broker has otherwise than wished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// Which account.
+    pub account: AccountName,
+    /// How, in words.
+    pub what: String,
+    /// Whether it is left so: because that is wished, or because only its owner could mend it.
+    pub is_left: bool,
+    /// The wish that it is measured by.
+    wish: u64,
+}
+
+/// What a broker has, by user.
+struct Found<'s> {
+    site: &'s Site,
     /// Wish and settlement of every account when we began to ask. What moved on since is not in the answer; a moment
     /// would not tell, because clocks are set back.
-    asked_for: HashMap<AccountName, (u64, u64)>,
+    asked_for: HashMap<AccountName, Revision>,
     users: HashMap<String, Vec<String>>,
     permissions: HashMap<String, Vec<(String, Access)>>,
+    topics: HashMap<String, Vec<(String, TopicAccess)>>,
+    limits: HashMap<String, Limits>,
+}
+
+/// How far an account was with a broker.
+type Revision = (u64, Option<u64>);
+
+fn revision(account: &Account, site: &SiteName) -> Revision {
+    (account.wish, account.settled.get(site).copied())
 }
 
 impl Accounts {
-    /// One pass over all accounts. It visits every one even when some fail, and is safe at any time.
+    /// One pass over all accounts at all brokers. It visits every one even when some fail, and is safe at any time.
     pub async fn reconcile(&self) -> Result<Reconciled> {
-        let found = self.found().await?;
-        let (mut report, mut chunks) = (Reconciled::default(), self.store.chunks(&ACCOUNTS, CHUNK));
-        while let Some(rows) = chunks.next().await? {
-            report.seen += rows.len();
-            let drifts: Vec<_> =
-                found.drifts(&rows).map(|(name, account, what)| (name.clone(), account.wish, what)).collect();
-            report.drifted += drifts.len();
-            let drifted: Vec<_> = drifts.iter().map(|(name, ..)| name.clone()).collect();
-            self.mark(drifts).await?;
-            let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled()).map(|(name, _)| name);
-            let unsettled: Vec<_> = unsettled.filter(|name| !drifted.contains(name)).collect();
-            self.put_right(unsettled.into_iter().chain(drifted), &found, &mut report).await;
+        let (mut report, mut failure) = (Reconciled::default(), None);
+        for site in self.sites.iter() {
+            if let Err(error) = self.reconcile_at(site, &mut report).await {
+                failure = failure.or(Some(error));
+            }
         }
-        Ok(report)
+        failure.map_or(Ok(report), Err)
     }
 
-    /// What a pass would put right, and why.
-    pub async fn drifts(&self) -> Result<Vec<(AccountName, String)>> {
-        let found = self.found().await?;
-        let (mut all, mut chunks) = (Vec::new(), self.store.chunks(&ACCOUNTS, CHUNK));
+    async fn reconcile_at(&self, site: &Site, report: &mut Reconciled) -> Result<()> {
+        let found = self.found(site).await?;
+        let mut chunks = self.store.chunks(&ACCOUNTS, CHUNK);
         while let Some(rows) = chunks.next().await? {
-            all.extend(found.drifts(&rows).map(|(name, _, what)| (name.clone(), what)));
-            let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled());
-            all.extend(unsettled.map(|(name, _)| (name, "the broker was not told yet".to_owned())));
+            report.seen += rows.len();
+            let (left, drifts): (Vec<_>, Vec<_>) = found.drifts(&rows).partition(|drift| drift.is_left);
+            report.drifted += drifts.len();
+            report.reported.extend(left);
+            report.reported.truncate(REPORTED_MAX);
+            let drifted: Vec<_> = drifts.iter().map(|drift| drift.account.clone()).collect();
+            self.mark(site, drifts).await?;
+            let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(&site.name));
+            let unsettled: Vec<_> = unsettled.map(|(name, _)| name).filter(|name| !drifted.contains(name)).collect();
+            self.put_right(unsettled.into_iter().chain(drifted), &found, report).await;
+        }
+        Ok(())
+    }
+
+    /// What a pass would find, and what of it it would put right.
+    pub async fn drifts(&self) -> Result<Vec<Drift>> {
+        let mut all = Vec::new();
+        for site in self.sites.iter() {
+            let (found, mut chunks) = (self.found(site).await?, self.store.chunks(&ACCOUNTS, CHUNK));
+            while let Some(rows) = chunks.next().await? {
+                all.extend(found.drifts(&rows));
+                let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(&site.name));
+                let what = "the broker was not told yet";
+                all.extend(unsettled.map(|(name, Account { wish, .. })| Drift {
+                    account: name,
+                    what: what.to_owned(),
+                    is_left: false,
+                    wish,
+                }));
+            }
         }
         Ok(all)
     }
 
-    async fn found(&self) -> Result<Found> {
-        let broker = self.broker()?;
-        let asked_for = self.revisions().await?;
-        Ok(Found::new(asked_for, broker.users().await?, broker.permissions().await?))
+    async fn found<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
+        let broker = site.users.get()?;
+        let asked_for = self.revisions(&site.name).await?;
+        let users = broker.users().await?.into_iter().map(|user| (user.name, user.tags)).collect();
+        let mut permissions: HashMap<String, Vec<(String, Access)>> = HashMap::new();
+        for Permission { vhost, user, access } in broker.permissions().await? {
+            permissions.entry(user).or_default().push((vhost, access));
+        }
+        let mut topics: HashMap<String, Vec<(String, TopicAccess)>> = HashMap::new();
+        for TopicPermission { vhost, user, access } in broker.topic_permissions().await? {
+            topics.entry(user).or_default().push((vhost, access));
+        }
+        let limits = broker.limits().await?.into_iter().map(|each| (each.user, each.limits)).collect();
+        Ok(Found { site, asked_for, users, permissions, topics, limits })
     }
 
     /// How far every account was when we began to ask the broker.
-    async fn revisions(&self) -> Result<HashMap<AccountName, (u64, u64)>> {
-        let survey = self.store.survey(|tx| {
+    async fn revisions(&self, site: &SiteName) -> Result<HashMap<AccountName, Revision>> {
+        let site = site.clone();
+        let survey = self.store.survey(move |tx| {
             let mut all = HashMap::new();
-            tx.each(&MARKS, |name, Marks { wish, settled, .. }| _ = all.insert(name, (wish, settled)))?;
+            tx.each(&MARKS, |name, Marks { wish, settled, .. }| {
+                _ = all.insert(name, (wish, settled.get(&site).copied()));
+            })?;
             Ok(all)
         });
         survey.await
     }
 
     /// Notes that the broker has these accounts otherwise, so that settling them has work to do.
-    async fn mark(&self, drifts: Vec<(AccountName, u64, String)>) -> Result<()> {
+    async fn mark(&self, site: &Site, drifts: Vec<Drift>) -> Result<()> {
         if drifts.is_empty() {
             return Ok(());
         }
-        self.store
-            .write(move |tx| {
-                for (name, wish, what) in drifts {
-                    mark(tx, &name, wish, what)?;
-                }
-                Ok(())
-            })
-            .await
+        let site = site.name.clone();
+        self.store.write(move |tx| drifts.into_iter().try_for_each(|drift| drift.mark(tx, &site))).await
     }
 
-    async fn put_right(&self, names: impl Iterator<Item = AccountName>, found: &Found, report: &mut Reconciled) {
+    async fn put_right(&self, names: impl Iterator<Item = AccountName>, found: &Found<'_>, report: &mut Reconciled) {
         let outcomes: Vec<bool> = futures_util::stream::iter(names)
             .map(|name| async move {
                 let strays = self.remove_strays(&name, found).await;
@@ -116,71 +171,109 @@ impl Accounts {
         report.failed += outcomes.iter().filter(|done| !**done).count();
     }
 
-    /// Takes away access to vhosts other than the account's own, which `put_user` leaves as it is.
-    async fn remove_strays(&self, name: &AccountName, found: &Found) -> Result<()> {
-        let Some(account) = self.store.read(|tx| tx.get(&ACCOUNTS, name))? else { return Ok(()) };
+    /// Takes away what the terms do not have, and settling leaves as it is: access to vhosts that are not granted, and
+    /// topics and limits of others.
+    async fn remove_strays(&self, name: &AccountName, found: &Found<'_>) -> Result<()> {
+        let account = self.store.read(|tx| tx.get(&ACCOUNTS, name))?;
+        let Some(account) = account.filter(|account| account.terms.on_drift == OnDrift::Repair) else { return Ok(()) };
+        let users = found.site.users.get()?;
         for vhost in found.strays(name, &account) {
-            let vhost = VhostName::parse(vhost)?;
-            self.broker()?.delete_permission(&vhost, name).await?;
+            users.delete_permission(&VhostName::parse(vhost)?, name).await?;
+        }
+        // The broker cannot take one topic away: those that are granted are told again.
+        for vhost in found.stray_topics(name, &account) {
+            users.delete_topic_permissions(&VhostName::parse(vhost)?, name).await?;
+        }
+        if found.limits_differ(name, &account) {
+            users.put_limits(name, &account.terms.limits.told()).await?;
         }
         Ok(())
     }
 }
 
-fn mark(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, what: String) -> Result<()> {
-    // A newer wish is settled by whoever made it.
-    let Some(mut account) = tx.get(&ACCOUNTS, name)?.filter(|account| account.wish == wish) else { return Ok(()) };
-    account.wish += 1;
-    account.access_settled = false;
-    tx.put(&ACCOUNTS, name, &account)?;
-    tracing::warn!(account = %name, "the broker had `{name}` otherwise than wished: {what}");
-    tx.audit(Note::done(Actor::Loop(LOOP.into()), Action::AccountDrift, name).with("what", what));
-    Ok(())
+impl Drift {
+    fn mark(self, tx: &mut WriteTx<'_, '_>, site: &SiteName) -> Result<()> {
+        let Self { account: name, what, wish, .. } = self;
+        // A newer wish is settled by whoever made it.
+        let Some(mut account) = tx.get(&ACCOUNTS, &name)?.filter(|account| account.wish == wish) else {
+            return Ok(());
+        };
+        account.tell_again_at(site);
+        tx.put(&ACCOUNTS, &name, &account)?;
+        tracing::warn!(account = %name, "the broker had `{name}` otherwise than wished: {what}");
+        tx.audit(Note::done(Actor::Loop(LOOP.into()), Action::AccountDrift, &name).with("what", what));
+        Ok(())
+    }
 }
 
-impl Found {
-    fn new(asked_for: HashMap<AccountName, (u64, u64)>, users: Vec<User>, permissions: Vec<Permission>) -> Self {
-        let mut by_user: HashMap<String, Vec<(String, Access)>> = HashMap::new();
-        for Permission { vhost, user, access } in permissions {
-            by_user.entry(user).or_default().push((vhost, access));
-        }
-        Self { asked_for, users: users.into_iter().map(|user| (user.name, user.tags)).collect(), permissions: by_user }
-    }
-
+impl Found<'_> {
     /// The accounts among these that the broker has otherwise than it had. One whose new wish it was not told yet is
-    /// among them when it is known to have had its access.
-    fn drifts<'r>(
-        &'r self,
-        rows: &'r [(AccountName, Account)],
-    ) -> impl Iterator<Item = (&'r AccountName, &'r Account, String)> {
-        let known = rows.iter().filter(|(name, account)| {
+    /// among them when it is known to have had its terms.
+    fn drifts<'r>(&'r self, rows: &'r [(AccountName, Account)]) -> impl Iterator<Item = Drift> + 'r {
+        let site = &self.site.name;
+        let known = rows.iter().filter(move |(name, account)| {
             let is_gone = matches!(account.login, Login::Gone);
-            account.access_settled && !is_gone && self.asked_for.get(name) == Some(&(account.wish, account.settled))
+            let is_as_it_was = self.asked_for.get(name) == Some(&revision(account, site));
+            account.terms_are_settled_at(site) && !is_gone && is_as_it_was
         });
-        known.filter_map(|(name, account)| Some((name, account, self.differs(name, account)?)))
+        known.filter_map(|(name, account)| {
+            let (what, is_ours) = self.differs(name, account)?;
+            let is_left = !is_ours || account.terms.on_drift == OnDrift::Report;
+            Some(Drift { account: name.clone(), what, is_left, wish: account.wish })
+        })
     }
 
-    /// What the broker has otherwise, in words. Passwords cannot be compared (rabbitmq.md, fact 10).
-    fn differs(&self, name: &AccountName, account: &Account) -> Option<String> {
-        let Some(tags) = self.users.get(name.as_str()) else { return Some("the user is gone".into()) };
-        if !same_set(tags, &account.tags) {
-            return Some(format!("its tags are [{}]", tags.join(", ")));
+    /// What the broker has otherwise, in words, and whether we can mend it: who keeps its login keeps its tags, too.
+    /// Passwords cannot be compared (rabbitmq.md, fact 10).
+    fn differs(&self, name: &AccountName, account: &Account) -> Option<(String, bool)> {
+        let is_ours = !matches!(account.login, Login::Kept);
+        let Some(tags) = self.users.get(name.as_str()) else { return Some(("the user is gone".into(), is_ours)) };
+        let have_tags = same_set(tags, &account.terms.tags);
+        let tags = (!have_tags).then(|| (format!("its tags are [{}]", tags.join(", ")), is_ours));
+        let grants = self.grants_differ(name, account).map(|what| (what, true));
+        if is_ours { tags.or(grants) } else { grants.or(tags) }
+    }
+
+    fn grants_differ(&self, name: &AccountName, account: &Account) -> Option<String> {
+        for grant in &account.terms.grants {
+            match self.granted(name).iter().find(|(vhost, _)| vhost == grant.vhost.as_str()) {
+                None => return Some("its permissions are gone".into()),
+                Some((_, access)) if *access != grant.access => return Some("its permissions were changed".into()),
+                Some(_) => {}
+            }
         }
-        let own = self.granted(name).iter().find(|(vhost, _)| vhost == account.vhost.as_str());
-        match own {
-            None => Some("its permissions are gone".into()),
-            Some((_, access)) if *access != account.access() => Some("its permissions were changed".into()),
-            Some(_) => self.strays(name, account).next().map(|vhost| format!("it may enter the vhost {vhost}")),
+        if let Some(vhost) = self.strays(name, account).next() {
+            return Some(format!("it may enter the vhost {vhost}"));
         }
+        let wished: usize = account.terms.grants.iter().map(|grant| grant.topics.len()).sum();
+        let has = self.topics.get(name.as_str()).map_or(0, Vec::len);
+        if has != wished || self.stray_topics(name, account).next().is_some() {
+            return Some("its topic permissions were changed".into());
+        }
+        self.limits_differ(name, account).then(|| "its limits were changed".into())
+    }
+
+    fn limits_differ(&self, name: &AccountName, account: &Account) -> bool {
+        self.limits.get(name.as_str()).copied().unwrap_or_default() != account.terms.limits.told()
+    }
+
+    /// The vhosts in which topics are granted that should not be, or otherwise than they should.
+    fn stray_topics<'f>(&'f self, name: &AccountName, account: &'f Account) -> impl Iterator<Item = &'f str> {
+        let is_granted = |vhost: &str, access: &TopicAccess| {
+            let here = account.terms.grants.iter().filter(|grant| grant.vhost.as_str() == vhost);
+            here.flat_map(|grant| &grant.topics).any(|topic| topic.access() == *access)
+        };
+        let topics = self.topics.get(name.as_str()).map_or(&[][..], Vec::as_slice).iter();
+        topics.filter(move |(vhost, access)| !is_granted(vhost, access)).map(|(vhost, _)| vhost.as_str())
     }
 
     fn granted(&self, name: &AccountName) -> &[(String, Access)] {
         self.permissions.get(name.as_str()).map_or(&[], Vec::as_slice)
     }
 
-    fn strays<'f>(&'f self, name: &AccountName, account: &Account) -> impl Iterator<Item = &'f str> {
-        let own = account.vhost.clone();
-        self.granted(name).iter().map(|(vhost, _)| vhost.as_str()).filter(move |vhost| *vhost != own.as_str())
+    fn strays<'f>(&'f self, name: &AccountName, account: &'f Account) -> impl Iterator<Item = &'f str> {
+        let is_granted = |vhost: &&str| account.terms.grants.iter().any(|grant| grant.vhost.as_str() == *vhost);
+        self.granted(name).iter().map(|(vhost, _)| vhost.as_str()).filter(move |vhost| !is_granted(vhost))
     }
 }
 

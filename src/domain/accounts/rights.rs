@@ -22,9 +22,13 @@ impl Administrator {
 
     /// Administrators that look like ours and are not.
     pub async fn strangers(&self) -> Result<Vec<String>> {
-        let shown = self.show()?;
-        let ours = |name: &str| shown.accounts.iter().any(|standing| standing.account.as_str() == name);
-        let users = self.accounts.broker()?.users().await?.into_iter().map(|user| user.name);
-        Ok(users.filter(|name| name.starts_with(NAME_PREFIX) && !ours(name)).collect())
+        let status = self.status()?;
+        let ours = |name: &str| status.accounts.iter().any(|status| status.account.as_str() == name);
+        let mut strangers = Vec::new();
+        for site in self.accounts.sites.iter() {
+            let users = site.users.get()?.users().await?.into_iter().map(|user| user.name);
+            strangers.extend(users.filter(|name| name.starts_with(NAME_PREFIX) && !ours(name)));
+        }
+        Ok(strangers)
     }
 }

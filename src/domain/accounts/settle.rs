@@ -1,17 +1,18 @@
 //! `settle`: makes the broker what the store says, one account at a time, as often as one likes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use tokio::sync::MutexGuard;
-use tokio::time::timeout;
+use futures_util::future::{join_all, try_join_all};
+use tokio::time::{Instant, timeout_at};
 
 use super::drift::same_set;
-use super::{ACCOUNTS, Account, Accounts, Login, Probe};
+use super::record::{ACCOUNTS, Account, Leaving, Login, MARKED};
+use super::{Accounts, Grant, Limits, Owner, Probe, Site};
 use crate::base::audit::{Action, Actor, Note, Outcome};
-use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
+use crate::base::{AccountName, Error, Kind, Result, Secret, SiteName};
 use crate::domain::auth::Caller;
-use crate::ports::broker::{self, Access, PasswordHash, UserWish};
+use crate::ports::broker::{self, PasswordHash, UserWish};
 use crate::store::WriteTx;
 
 /// A login takes milliseconds; a broker that needs longer is not one to promise anything about.
@@ -22,113 +23,149 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// take their own five seconds.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(15);
 
-/// A wish that the broker has carried out, before the store knows.
+/// What one broker has to be told of an account.
+struct Pending {
+    name: AccountName,
+    account: Account,
+    password: Option<Secret>,
+    /// Whether the broker has a user of this name that is not ours.
+    is_foreign: bool,
+}
+
+/// A wish that a broker has carried out, before the store knows.
 struct Carried {
+    site: SiteName,
     name: AccountName,
     wish: u64,
 }
 
 impl Accounts {
-    /// Makes these accounts true on the broker, then runs `then` in the transaction that notes it.
+    /// Makes these accounts true on the brokers, then runs `then` in the transaction that notes it.
     ///
-    /// Safe to repeat and to abandon at any point. On an error nothing is noted; what the broker did is done again
-    /// by the next call or the reconcile loop. `Unavailable` when the broker is away or does not take what is wished.
-    /// `then` must look whether the accounts are settled: a newer wish may have come in between.
+    /// Safe to repeat and to abandon at any point. On an error nothing is noted of the broker that it came from; what that
+    /// did is done again by the next call or the reconcile loop. `Unavailable` when a broker is away or does not take what
+    /// is wished. `then` must look whether the accounts are settled: a newer wish may have come in between.
     pub async fn settle<T: Send + 'static>(
         &self,
         names: &[AccountName],
         caller: &Caller,
         then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let brought = timeout(SETTLE_DEADLINE, self.bring(names)).await;
-        let (_settling, carried) = match brought.unwrap_or_else(|_| Err(Error::unavailable("the broker is too slow"))) {
-            Ok(brought) => brought,
-            Err(error) => {
-                self.note_failure(names, caller, &error).await;
-                return Err(error);
-            }
+        let by = Instant::now() + SETTLE_DEADLINE;
+        let settling = timeout_at(by, self.settling.take(names)).await;
+        let brought = match &settling {
+            Ok(_) => join_all(self.sites.iter().map(|site| self.bring(site, names, by))).await,
+            Err(_) => vec![Err(too_slow())],
         };
-        let actor = caller.actor();
-        self.store
-            .write(move |tx| {
-                for Carried { name, wish } in carried.into_iter().flatten() {
-                    note_carried(tx, &name, wish, &actor)?;
-                }
-                then(tx)
-            })
-            .await
-    }
-
-    /// Brings these accounts to the broker, and keeps everybody else from settling them until that is noted.
-    async fn bring(&self, names: &[AccountName]) -> Result<(Vec<MutexGuard<'_, ()>>, Vec<Option<Carried>>)> {
-        let settling = self.settling.take(names).await;
-        let carried = try_join_all(names.iter().map(|name| self.carry_out(name))).await?;
-        Ok((settling, carried))
-    }
-
-    /// Brings one account to the broker. `None` when it is settled already, or gone.
-    async fn carry_out(&self, name: &AccountName) -> Result<Option<Carried>> {
-        let wish = self.store.read(|tx| {
-            let Some(account) = tx.get(&ACCOUNTS, name)?.filter(|account| !account.is_settled()) else {
-                return Ok(None);
-            };
-            let password = match &account.login {
-                Login::Password(sealed) => Some(tx.open(&ACCOUNTS, name, sealed)?),
-                Login::Locked | Login::Gone => None,
-            };
-            Ok(Some((account, password)))
-        })?;
-        let Some((account, password)) = wish else { return Ok(None) };
-        if account.settled == 0 {
-            self.refuse_foreign(name, &account).await?;
+        let (mut carried, mut failure) = (Vec::new(), None);
+        for outcome in brought {
+            match outcome {
+                Ok(done) => carried.extend(done),
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
+        let (sites, actor) = (Arc::clone(&self.sites), caller.actor());
+        let note = move |tx: &mut WriteTx<'_, '_>| carried.iter().try_for_each(|one| one.note(tx, &sites, &actor));
+        let Some(error) = failure else {
+            return self.store.write(move |tx| note(tx).and_then(|()| then(tx))).await;
+        };
+        if self.sites.len() > 1 {
+            self.store.write(note).await?;
+        }
+        self.note_failure(names, caller, &error).await;
+        Err(error)
+    }
+
+    /// Brings these accounts to one broker. It returns what that did, when it did all of it.
+    async fn bring(&self, site: &Site, names: &[AccountName], by: Instant) -> Result<Vec<Carried>> {
+        let work = async {
+            let pending = self.begin(site, self.pending(site, names)?).await?;
+            try_join_all(pending.iter().map(|each| self.carry_out(site, each))).await
+        };
+        timeout_at(by, work).await.unwrap_or_else(|_| Err(too_slow()))
+    }
+
+    /// What the broker does not have yet.
+    fn pending(&self, site: &Site, names: &[AccountName]) -> Result<Vec<Pending>> {
+        self.store.read(|tx| {
+            let mut pending = Vec::new();
+            for name in names {
+                let Some(account) = tx.get(&ACCOUNTS, name)?.filter(|account| !account.is_settled_at(&site.name))
+                else {
+                    continue;
+                };
+                let password = match &account.login {
+                    Login::Password(sealed) => Some(tx.open(&ACCOUNTS, name, sealed)?),
+                    Login::Locked | Login::Gone | Login::Kept => None,
+                };
+                pending.push(Pending { name: name.clone(), account, password, is_foreign: false });
+            }
+            Ok(pending)
+        })
+    }
+
+    /// Looks whether the broker has users of somebody else under names that it was never told, and marks that it is told
+    /// of them now: whatever it has under them from now on is ours.
+    async fn begin(&self, site: &Site, mut pending: Vec<Pending>) -> Result<Vec<Pending>> {
+        let unknown = |each: &&mut Pending| {
+            // The names of administrators were drawn: nobody else has them, whatever a restored store knows.
+            each.account.owner != Owner::Administrator && !each.account.settled.contains_key(&site.name)
+        };
+        let looks = pending.iter_mut().filter(unknown).map(|each| async move {
+            each.is_foreign = is_foreign(site, each).await?;
+            if each.is_foreign && !matches!(each.account.login, Login::Gone) {
+                return Err(Error::unavailable(format!(
+                    "the broker has a user `{}` that is not ours: delete it there, or choose another name",
+                    each.name
+                )));
+            }
+            Ok::<_, Error>(each.name.clone())
+        });
+        let begun = try_join_all(looks).await?;
+        if !begun.is_empty() {
+            let site = site.name.clone();
+            self.store
+                .write(move |tx| {
+                    for name in begun {
+                        let Some(mut account) = tx.get(&MARKED, &name)? else { continue };
+                        account.settled.entry(site.clone()).or_insert(0);
+                        tx.put(&MARKED, &name, &account)?;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(pending)
+    }
+
+    /// Brings one account to a broker.
+    async fn carry_out(&self, site: &Site, pending: &Pending) -> Result<Carried> {
+        let Pending { name, account, password, is_foreign } = pending;
         match account.login {
+            Login::Gone if *is_foreign => {}
             // That there was none is as good: an earlier try may have deleted it.
             Login::Gone => {
-                self.broker()?.delete_user(name).await?;
+                site.users.get()?.delete_user(name).await?;
             }
-            Login::Password(_) | Login::Locked => self.put(name, &account, password.as_ref()).await?,
+            // Whatever the broker has against it, such as a missing vhost, is no matter of the caller's: it can only ask
+            // again later.
+            _ => put(site, pending).await.map_err(|error| match error.kind() {
+                Kind::Internal => error,
+                _ => error.into_kind(Kind::Unavailable),
+            })?,
         }
-        if let (Some(Probe { door, always: true }), Some(password)) = (self.probe.as_deref(), &password)
+        if let (Some(Probe { door, always: true }), Some(password)) = (self.probe.as_deref(), password)
             && !door.verify_login(name.as_str(), password, PROBE_DEADLINE).await?
         {
             return Err(Error::unavailable("the broker refuses the login that it was just told of"));
         }
-        Ok(Some(Carried { name: name.clone(), wish: account.wish }))
+        Ok(Carried { site: site.name.clone(), name: name.clone(), wish: account.wish })
     }
 
     /// Whether the broker lets a user in over AMQP. `Unavailable` when it does not answer there.
     pub async fn try_login(&self, user: &str, password: &Secret) -> Result<bool> {
         let probe = self.probe.as_ref().ok_or_else(|| Error::unavailable("no broker is configured"))?;
         probe.door.verify_login(user, password, PROBE_DEADLINE).await
-    }
-
-    /// Keeps a new account from taking over a user that somebody else made, such as our own administrator. One with
-    /// exactly our tags is taken for the trace of an earlier try.
-    async fn refuse_foreign(&self, name: &AccountName, account: &Account) -> Result<()> {
-        match self.broker()?.user(name).await? {
-            Some(user) if !same_set(&user.tags, &account.tags) => {
-                Err(Error::unavailable("the broker has a user of this name that is not ours"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn put(&self, name: &AccountName, account: &Account, password: Option<&Secret>) -> Result<()> {
-        let login = password.map_or(broker::Login::Locked, |password| broker::Login::Hash(PasswordHash::of(password)));
-        let permissions: [(VhostName, Access); 1] = [(account.vhost.clone(), account.access())];
-        let wish = UserWish { name, login, tags: &account.tags, permissions: &permissions };
-        let put = if account.access_settled {
-            self.broker()?.put_login(&wish).await
-        } else {
-            self.broker()?.put_user(&wish).await
-        };
-        // Whatever the broker has against it, such as a missing vhost, is no matter of the caller's: it can only ask
-        // again later.
-        put.map_err(|error| match error.kind() {
-            Kind::Internal => error,
-            _ => error.into_kind(Kind::Unavailable),
-        })
     }
 
     /// Says in the log and in the audit log that the broker was not brought along. An error of this is only logged:
@@ -152,21 +189,85 @@ impl Accounts {
     }
 }
 
-fn note_carried(tx: &mut WriteTx<'_, '_>, name: &AccountName, wish: u64, actor: &Actor) -> Result<()> {
-    // Deleted meanwhile, by another settlement of the same wish.
-    let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
-    account.settled = wish;
-    account.access_settled |= account.is_settled();
-    let action = match account.login {
-        Login::Gone if account.is_settled() => {
-            tx.delete(&ACCOUNTS, name);
-            Action::AccountDelete
+impl Carried {
+    fn note(&self, tx: &mut WriteTx<'_, '_>, sites: &[Site], actor: &Actor) -> Result<()> {
+        let Self { site, name, wish } = self;
+        // Deleted meanwhile, by another settlement of the same wish.
+        let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
+        let settled = account.settled.entry(site.clone()).or_insert(0);
+        *settled = (*settled).max(*wish);
+        if sites.iter().all(|site| account.terms_are_settled_at(&site.name)) {
+            account.leaving = Leaving::default();
         }
-        _ => {
-            tx.put(&ACCOUNTS, name, &account)?;
-            Action::AccountSettle
-        }
+        let action = match account.login {
+            Login::Gone if account.is_settled(sites) => {
+                tx.delete(&ACCOUNTS, name);
+                Action::AccountDelete
+            }
+            _ => {
+                tx.put(&ACCOUNTS, name, &account)?;
+                Action::AccountSettle
+            }
+        };
+        tx.audit(Note::done(actor.clone(), action, name).with("wish", *wish));
+        Ok(())
+    }
+}
+
+/// Whether the broker has a user of this name that somebody else made. One that is in all exactly as we wish it is ours:
+/// nobody but an appliance makes such a user, and this one or the one in whose place it came may have forgotten it, by a
+/// backup that is older.
+async fn is_foreign(site: &Site, Pending { name, account, .. }: &Pending) -> Result<bool> {
+    let broker = site.users.get()?;
+    let Some(user) = broker.user(name).await? else { return Ok(false) };
+    if !same_set(&user.tags, &account.terms.tags) || account.terms.grants.is_empty() {
+        return Ok(true);
+    }
+    let all = broker.permissions().await?;
+    let theirs: Vec<_> = all.iter().filter(|permission| permission.user == name.as_str()).collect();
+    let has = |grant: &Grant| {
+        theirs.iter().any(|theirs| theirs.vhost == grant.vhost.as_str() && theirs.access == grant.access)
     };
-    tx.audit(Note::done(actor.clone(), action, name).with("wish", wish));
+    Ok(theirs.len() != account.terms.grants.len() || !account.terms.grants.iter().all(has))
+}
+
+/// Makes a user what it should be.
+async fn put(site: &Site, Pending { name, account, password, .. }: &Pending) -> Result<()> {
+    let (broker, terms) = (site.users.get()?, &account.terms);
+    let knows_terms = account.terms_are_settled_at(&site.name);
+    let permissions: Vec<_> = terms.grants.iter().map(|grant| (grant.vhost.clone(), grant.access.clone())).collect();
+    if matches!(account.login, Login::Kept) {
+        if !knows_terms {
+            for (vhost, access) in &permissions {
+                broker.put_permission(vhost, name, access).await?;
+            }
+        }
+    } else {
+        let login =
+            password.as_ref().map_or(broker::Login::Locked, |password| broker::Login::Hash(PasswordHash::of(password)));
+        let wish = UserWish { name, login, tags: &terms.tags, permissions: &permissions };
+        if knows_terms { broker.put_login(&wish).await? } else { broker.put_user(&wish).await? }
+    }
+    if knows_terms {
+        return Ok(());
+    }
+    for vhost in &account.leaving.vhosts {
+        if !terms.grants.iter().any(|grant| grant.vhost == *vhost) {
+            broker.delete_permission(vhost, name).await?;
+        }
+        broker.delete_topic_permissions(vhost, name).await?;
+    }
+    for grant in &terms.grants {
+        for topic in &grant.topics {
+            broker.put_topic_permission(&grant.vhost, name, &topic.access()).await?;
+        }
+    }
+    if account.leaving.limits || terms.limits != Limits::default() {
+        broker.put_limits(name, &terms.limits.told()).await?;
+    }
     Ok(())
+}
+
+fn too_slow() -> Error {
+    Error::unavailable("the broker is too slow")
 }

@@ -42,13 +42,13 @@ impl Health {
     /// The figures.
     pub async fn figures(&self) -> Result<Figures> {
         let parts = &self.parts;
-        let stand = parts.accounts.stand().await?;
+        let counts = parts.accounts.counts().await?;
         let (audit_sequence, audit_last) = self.last_entry()?;
         let store = system::file(&self.around.places.data_dir.join(crate::store::FILE_NAME)).ok().flatten();
         Ok(Figures {
             namespaces: parts.namespaces.count()?,
-            accounts: stand.count,
-            accounts_unsettled: stand.unsettled,
+            accounts: counts.count,
+            accounts_unsettled: counts.unsettled,
             hosts: parts.hosts.count_known()?,
             outbox_waiting: parts.notices.waiting()?,
             audit_sequence,

@@ -14,7 +14,7 @@ pub use revoke::{Planned, Revocation, Revoked};
 use crate::base::{ClientId, HostName, NamespaceName, Result, Timestamp};
 use crate::domain::auth::{Auth, ShownClient};
 use crate::domain::hosts::{HostLease, Hosts};
-use crate::domain::namespaces::{HeldBy, NamespaceLease, Namespaces, Stand};
+use crate::domain::namespaces::{AccountCounts, HeldBy, NamespaceLease, Namespaces};
 use crate::domain::wraps::{Shown as Wrap, WrapId, Wraps};
 use crate::store::{Store, Survey};
 
@@ -133,11 +133,11 @@ impl Leases {
         filter: &Filter,
         of: impl FnOnce(Vec<Lease>) -> T + Send + 'static,
     ) -> Result<T> {
-        let (this, filter, stand) = (self.clone(), filter.clone(), self.namespaces.stand().await?);
-        self.store.survey(move |tx| Ok(of(this.fitting(tx, &filter, &stand)?))).await
+        let (this, filter, counts) = (self.clone(), filter.clone(), self.namespaces.counts().await?);
+        self.store.survey(move |tx| Ok(of(this.fitting(tx, &filter, &counts)?))).await
     }
 
-    fn fitting(&self, tx: &Survey<'_>, filter: &Filter, stand: &Stand) -> Result<Vec<Lease>> {
+    fn fitting(&self, tx: &Survey<'_>, filter: &Filter, counts: &AccountCounts) -> Result<Vec<Lease>> {
         let filter = &filter.ready(&self.hosts, tx.now())?;
         let mut leases = Vec::new();
         let mut look = |lease: Lease| {
@@ -146,7 +146,7 @@ impl Leases {
             }
         };
         if filter.is_about(Kind::Namespace) {
-            self.namespaces.leases(tx, stand, |lease| of_namespace(lease).into_iter().for_each(&mut look))?;
+            self.namespaces.leases(tx, counts, |lease| of_namespace(lease).into_iter().for_each(&mut look))?;
         }
         if filter.is_about(Kind::Host) {
             Hosts::leases(tx, |name, address, lease| {

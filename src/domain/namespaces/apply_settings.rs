@@ -3,6 +3,7 @@
 use super::{NAMESPACES, Namespaces};
 use crate::base::Result;
 use crate::base::audit::Action;
+use crate::domain::accounts::Owner;
 use crate::domain::auth::Caller;
 
 /// Namespaces looked at per transaction.
@@ -20,9 +21,9 @@ impl Namespaces {
                 .write(move |tx| {
                     let mut changed = 0;
                     for (name, namespace) in rows {
-                        let wish = this.config.wish(&name, None);
+                        let (owner, terms) = (Owner::Namespace(name.clone()), this.config.terms(&name));
                         for account in &namespace.accounts {
-                            if this.accounts.adjust(tx, account, &wish)? {
+                            if this.accounts.adjust(tx, account, &owner, &terms)? {
                                 tx.audit(Caller::of_loop("start").note(Action::AccountAdjust, account));
                                 changed += 1;
                             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
+use crate::domain::accounts::Pair;
 use crate::domain::auth::Caller;
 use crate::domain::lend_counts::{self, LendKind};
 use crate::store::{Lent, WriteTx};
@@ -124,10 +125,12 @@ impl Namespaces {
         contact: Option<String>,
     ) -> Result<Namespace> {
         let accounts = [self.config.account(name, Slot::First)?, self.config.account(name, Slot::Second)?];
-        self.accounts.wish(tx, &accounts[0], &self.config.wish(name, Some(Secret::generate())))?;
-        self.accounts.wish(tx, &accounts[1], &self.config.wish(name, None))?;
+        self.accounts.wish(tx, &accounts[0], self.config.wish(name, Some(Secret::generate())))?;
+        self.accounts.wish(tx, &accounts[1], self.config.wish(name, None))?;
         leases::forget_holders(tx, &accounts[0])?;
         let next_rotation = tx.now().plus(self.config.rotation_interval.size());
+        let Pair { accounts, active, incoming, next_rotation, promised_until, resting_until } =
+            Pair::new(accounts, next_rotation, self.config.grace());
         Ok(Namespace {
             accounts,
             created: tx.now(),
@@ -135,11 +138,11 @@ impl Namespaces {
             contact,
             owners: Vec::new(),
             note: String::new(),
-            active: Slot::First,
+            active,
             next_rotation,
-            promised_until: next_rotation.plus(self.config.grace()),
-            resting_until: Timestamp::MIN,
-            incoming: false,
+            promised_until,
+            resting_until,
+            incoming,
             ending: false,
         })
     }

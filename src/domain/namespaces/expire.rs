@@ -5,6 +5,7 @@ use futures_util::StreamExt;
 use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
+use crate::domain::accounts::Owner;
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
@@ -208,7 +209,7 @@ impl Namespaces {
             return Ok(Some(what));
         }
         for account in &what.1 {
-            self.accounts.remove(tx, account)?;
+            self.accounts.remove(tx, account, &Owner::Namespace(name.clone()))?;
             leases::forget(tx, account);
         }
         namespace.ending = true;

@@ -58,7 +58,7 @@ impl Namespaces {
                 }
                 record.resting_until = tx.now();
                 tx.put(&NAMESPACES, &namespace, &record)?;
-                this.accounts.wish(tx, &account, &this.config.wish(&namespace, None))?;
+                this.accounts.wish(tx, &account, this.config.wish(&namespace, None))?;
                 leases::forget_holders(tx, &account)?;
                 tx.audit(by.note(Action::NamespaceFinish, &namespace).with("account", account.as_str()));
                 Ok(())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Namespaces, Slot};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
-use crate::domain::accounts::Stand;
+use crate::domain::accounts::AccountCounts;
 use crate::domain::auth::Caller;
 use crate::ports::broker::Connection;
 use crate::store::{ReadTx, Survey, Table, WriteTx};
@@ -164,8 +164,8 @@ fn lent(name: &NamespaceName, lending: Lending) -> impl Iterator<Item = Namespac
 
 impl Namespaces {
     /// The passwords that work now, in the order of the namespaces. Those of namespaces that are being removed are over.
-    /// `stand` is what [`Namespaces::stand`] said before.
-    pub fn leases(&self, tx: &Survey<'_>, stand: &Stand, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
+    /// `counts` is what [`Namespaces::counts`] said before.
+    pub fn leases(&self, tx: &Survey<'_>, counts: &AccountCounts, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
         let (mut holders, mut connected) = (HashMap::new(), HashMap::new());
         tx.each(&HOLDERS, |account, held| {
             holders.insert(account, held);
@@ -174,7 +174,7 @@ impl Namespaces {
             connected.insert(account, seen);
         })?;
         tx.each(&LENDINGS, |name, lending| {
-            for lent in lent(&name, lending).filter(|lent| !stand.unusable.contains(&lent.account)) {
+            for lent in lent(&name, lending).filter(|lent| !counts.unusable.contains(&lent.account)) {
                 let (holders, connected) = (holders.remove(&lent.account), connected.remove(&lent.account));
                 look(NamespaceLease { holders, connected, ..lent });
             }
@@ -182,8 +182,8 @@ impl Namespaces {
     }
 
     /// How the broker users stand.
-    pub async fn stand(&self) -> Result<Arc<Stand>> {
-        self.accounts.stand().await
+    pub async fn counts(&self) -> Result<Arc<AccountCounts>> {
+        self.accounts.counts().await
     }
 
     /// The passwords of one namespace that work now.
@@ -192,7 +192,7 @@ impl Namespaces {
             let Some(lending) = tx.get(&LENDINGS, name)? else { return Ok(Vec::new()) };
             let mut leases = Vec::new();
             for lent in lent(name, lending) {
-                if self.accounts.standing(tx, &lent.account)?.is_some_and(|standing| standing.usable) {
+                if self.accounts.status(tx, &lent.account)?.is_some_and(|status| status.usable) {
                     let (holders, connected) = (tx.get(&HOLDERS, &lent.account)?, tx.get(&CONNECTED, &lent.account)?);
                     leases.push(NamespaceLease { holders, connected, ..lent });
                 }
@@ -211,7 +211,7 @@ impl Namespaces {
                 let noted = tx.get(&CONNECTED, &account)?;
                 let is_recent =
                     |noted: &Connected| noted.last <= tx.now() && tx.now() < noted.last.plus(CONNECTED_PERIOD);
-                if !noted.as_ref().is_some_and(is_recent) && self.accounts.standing(tx, &account)?.is_some() {
+                if !noted.as_ref().is_some_and(is_recent) && self.accounts.status(tx, &account)?.is_some() {
                     due.push((account, connection.peer_host.clone()));
                 }
             }

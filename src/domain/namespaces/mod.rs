@@ -23,11 +23,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp, VhostName};
-pub use crate::domain::accounts::Stand;
-use crate::domain::accounts::{Accounts, Standing, Turns, Wish};
+pub use crate::domain::accounts::AccountCounts;
+use crate::domain::accounts::{AccountStatus, Accounts, Grant, KeyedLocks, LoginWish, Owner, Pair, Terms, Wish};
 use crate::ports::broker::{Access, Bus, Handle};
 use crate::store::{ReadTx, Store, Table};
 
+pub use crate::domain::accounts::Slot;
 pub use claim::{Claim, Claimed};
 pub use connection_string::Amqp;
 pub use edit::NOTE_LEN_MAX;
@@ -83,12 +84,35 @@ struct Namespace {
 impl Namespace {
     /// The broker user of a slot.
     fn account(&self, slot: Slot) -> &AccountName {
-        &self.accounts[usize::from(slot == Slot::Second)]
+        slot.of(&self.accounts)
     }
 
     /// The broker user whose password is not lent now.
     fn resting(&self) -> &AccountName {
         self.account(self.active.other())
+    }
+
+    /// Its users as a pair, to be rotated.
+    fn pair(&self) -> Pair {
+        Pair {
+            accounts: self.accounts.clone(),
+            active: self.active,
+            incoming: self.incoming,
+            next_rotation: self.next_rotation,
+            promised_until: self.promised_until,
+            resting_until: self.resting_until,
+        }
+    }
+
+    fn take_pair(&mut self, pair: Pair) {
+        Pair {
+            accounts: self.accounts,
+            active: self.active,
+            incoming: self.incoming,
+            next_rotation: self.next_rotation,
+            promised_until: self.promised_until,
+            resting_until: self.resting_until,
+        } = pair;
     }
 }
 
@@ -99,48 +123,6 @@ pub struct Times {
     pub created: Timestamp,
     /// When it may be removed, unless it is claimed again.
     pub expires: Timestamp,
-}
-
-/// One of the two users of a namespace. They take turns, so that a replaced password still works for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "u8", try_from = "u8")]
-pub enum Slot {
-    /// `…-1`, active after the first claim.
-    First,
-    /// `…-2`.
-    Second,
-}
-
-impl Slot {
-    const BOTH: [Self; 2] = [Self::First, Self::Second];
-
-    fn other(self) -> Self {
-        match self {
-            Self::First => Self::Second,
-            Self::Second => Self::First,
-        }
-    }
-}
-
-impl From<Slot> for u8 {
-    fn from(slot: Slot) -> Self {
-        match slot {
-            Slot::First => 1,
-            Slot::Second => 2,
-        }
-    }
-}
-
-impl TryFrom<u8> for Slot {
-    type Error = &'static str;
-
-    fn try_from(number: u8) -> Result<Self, &'static str> {
-        match number {
-            1 => Ok(Self::First),
-            2 => Ok(Self::Second),
-            _ => Err("not a slot: expected 1 or 2"),
-        }
-    }
 }
 
 /// What the settings say of namespaces (interface.md, section 1).
@@ -184,8 +166,13 @@ impl Config {
 
     /// What a user of this namespace should be, with this password or without the right to log in.
     fn wish(&self, namespace: &NamespaceName, password: Option<Secret>) -> Wish {
-        let access = self.access(namespace);
-        Wish { password, tags: self.user_tags.clone(), vhost: self.amqp.vhost.clone(), access }
+        let login = password.map_or(LoginWish::Locked, LoginWish::Password);
+        Wish { owner: Owner::Namespace(namespace.clone()), login, terms: self.terms(namespace) }
+    }
+
+    fn terms(&self, namespace: &NamespaceName) -> Terms {
+        let grants = vec![Grant::new(self.amqp.vhost.clone(), self.access(namespace))];
+        Terms { tags: self.user_tags.clone(), grants, ..Terms::default() }
     }
 
     /// Half a rotation: how long a password still works after the slots have changed places.
@@ -202,7 +189,7 @@ pub struct Namespaces {
     bus: Handle<dyn Bus>,
     config: Arc<Config>,
     /// Keeps two that clear the same namespace apart: the later one could meet its next owner.
-    clearing: Arc<Turns>,
+    clearing: Arc<KeyedLocks>,
 }
 
 /// One page of the list.
@@ -237,7 +224,7 @@ pub struct Detail {
     /// The same for the resting one; [`Timestamp::MIN`] when it never was.
     pub resting_until: Timestamp,
     /// The two users.
-    pub accounts: Vec<Standing>,
+    pub accounts: Vec<AccountStatus>,
     /// When one of them was last seen connected, less up to ten minutes.
     pub last_connected: Option<Timestamp>,
 }
@@ -339,7 +326,7 @@ impl Namespaces {
     fn described(&self, tx: &ReadTx<'_>, name: NamespaceName, namespace: Namespace) -> Result<Detail> {
         let mut accounts = Vec::new();
         for account in &namespace.accounts {
-            accounts.extend(self.accounts.standing(tx, account)?);
+            accounts.extend(self.accounts.status(tx, account)?);
         }
         Ok(Detail {
             namespace: name,

@@ -41,12 +41,11 @@ impl Namespaces {
         let password = Secret::generate();
         for slot in Slot::BOTH {
             let login = (slot == namespace.active).then(|| password.clone());
-            self.accounts.wish(tx, namespace.account(slot), &self.config.wish(name, login))?;
+            self.accounts.wish(tx, namespace.account(slot), self.config.wish(name, login))?;
         }
-        namespace.incoming = false;
-        namespace.resting_until = Timestamp::MIN;
-        namespace.next_rotation = self.next_rotation(name, tx.now());
-        namespace.promised_until = namespace.next_rotation.plus(self.config.grace());
+        let mut pair = namespace.pair();
+        pair.restart(self.next_rotation(name, tx.now()), self.config.grace());
+        namespace.take_pair(pair);
         tx.put(&NAMESPACES, name, &namespace)?;
         let accounts = namespace.accounts.to_vec();
         let names: Vec<&str> = accounts.iter().map(AccountName::as_str).collect();

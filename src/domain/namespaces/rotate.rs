@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 
 use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
 use crate::base::audit::Action;
-use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
+use crate::base::{Error, NamespaceName, Result, Secret, Timestamp};
+use crate::domain::accounts::Begun;
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
@@ -37,13 +38,6 @@ pub struct Rotated {
     pub waiting: usize,
     /// Namespaces that could not be rotated now; the next pass goes on where they are.
     pub failed: usize,
-}
-
-/// What the first step of a rotation came to.
-enum Begun {
-    NotDue,
-    Promised(Timestamp),
-    Settle(AccountName),
 }
 
 impl Namespaces {
@@ -97,13 +91,13 @@ impl Namespaces {
             .await?;
         let (mut accounts, mut rotating) = (Vec::new(), Vec::new());
         for (name, begun) in names.iter().zip(begun) {
-            rotating.push((name.clone(), matches!(begun, Begun::Settle(_))));
+            rotating.push((name.clone(), matches!(begun, Some(Begun::Renew(_) | Begun::Renewed(_)))));
             match begun {
-                Begun::Settle(account) => accounts.push(account),
-                Begun::Promised(until) if when == When::Now => {
+                Some(Begun::Renew(account) | Begun::Renewed(account)) => accounts.push(account),
+                Some(Begun::Promised(until)) if when == When::Now => {
                     return Err(Error::conflict(format!("the resting password was promised until {until}")));
                 }
-                Begun::NotDue | Begun::Promised(_) => {}
+                Some(Begun::Promised(_)) | None => {}
             }
         }
         if accounts.is_empty() {
@@ -131,30 +125,30 @@ impl Namespaces {
         survey.await
     }
 
-    /// Gives the resting slot a new password, unless the present one was promised for longer.
-    fn begin(&self, tx: &mut WriteTx<'_, '_>, name: &NamespaceName, caller: &Caller, when: When) -> Result<Begun> {
+    /// Gives the resting slot a new password, unless the present one was promised for longer. `None` when it is not due.
+    fn begin(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        name: &NamespaceName,
+        caller: &Caller,
+        when: When,
+    ) -> Result<Option<Begun>> {
         let mut namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
-        let now = tx.now();
-        let account = namespace.resting().clone();
-        if namespace.ending {
-            return Ok(Begun::NotDue);
+        let is_due = when == When::Now || namespace.is_due(tx.now(), self.config.rotation_interval.size());
+        if namespace.ending || !is_due {
+            return Ok(None);
         }
-        if namespace.incoming {
-            return Ok(Begun::Settle(account));
+        let mut pair = namespace.pair();
+        let begun = pair.begin(tx.now());
+        if let Begun::Renew(account) = &begun {
+            let password = Secret::generate();
+            leases::forget_holders(tx, account)?;
+            tx.audit(caller.note(Action::NamespaceRenew, name).about(&password).with("account", account.as_str()));
+            self.accounts.wish(tx, account, self.config.wish(name, Some(password)))?;
+            namespace.take_pair(pair);
+            tx.put(&NAMESPACES, name, &namespace)?;
         }
-        if when == When::Due && !namespace.is_due(now, self.config.rotation_interval.size()) {
-            return Ok(Begun::NotDue);
-        }
-        if now < namespace.resting_until {
-            return Ok(Begun::Promised(namespace.resting_until));
-        }
-        let password = Secret::generate();
-        leases::forget_holders(tx, &account)?;
-        tx.audit(caller.note(Action::NamespaceRenew, name).about(&password).with("account", account.as_str()));
-        self.accounts.wish(tx, &account, &self.config.wish(name, Some(password)))?;
-        namespace.incoming = true;
-        tx.put(&NAMESPACES, name, &namespace)?;
-        Ok(Begun::Settle(account))
+        Ok(Some(begun))
     }
 
     /// Lets the slots change places, if the broker is known to have the new password.
@@ -162,16 +156,13 @@ impl Namespaces {
         let Some(mut namespace) = tx.get(&NAMESPACES, name)?.filter(|namespace| namespace.incoming) else {
             return Ok(false);
         };
-        let active = namespace.active.other();
-        if !self.accounts.is_settled(tx, namespace.account(active))? {
+        let mut pair = namespace.pair();
+        if !self.accounts.is_settled(tx, pair.resting())? {
             return Ok(false);
         }
-        namespace.active = active;
-        namespace.incoming = false;
-        namespace.resting_until = namespace.promised_until;
-        namespace.next_rotation = self.next_rotation(name, tx.now());
-        namespace.promised_until = namespace.next_rotation.plus(self.config.grace());
-        let note = caller.note(Action::NamespaceRotate, name).with("active_slot", u8::from(active));
+        pair.swap(self.next_rotation(name, tx.now()), self.config.grace());
+        namespace.take_pair(pair);
+        let note = caller.note(Action::NamespaceRotate, name).with("active_slot", u8::from(namespace.active));
         tx.audit(note.with("next_rotation", namespace.next_rotation.to_string()));
         tx.put(&NAMESPACES, name, &namespace)?;
         Ok(true)
@@ -190,8 +181,6 @@ impl Namespaces {
 
 impl Namespace {
     fn is_due(&self, now: Timestamp, interval: Duration) -> bool {
-        // A clock that was set forward and back leaves a rotation further away than any interval is.
-        let is_far = self.next_rotation > now.plus(interval);
-        !self.ending && (self.incoming || now >= self.next_rotation || is_far)
+        !self.ending && self.pair().due(now, interval)
     }
 }

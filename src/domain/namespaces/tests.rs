@@ -227,16 +227,43 @@ async fn changed_settings_reach_the_users_that_are_there_with_their_passwords() 
 
 #[tokio::test]
 async fn a_claim_does_not_take_over_a_user_that_somebody_else_made() {
-    let world = World::new();
-    let name = AccountName::parse("t-a-1").unwrap();
-    let theirs = Secret::new("theirs");
-    let login = crate::ports::broker::Login::Hash(crate::ports::broker::PasswordHash::of(&theirs));
-    let tags = ["administrator".to_owned()];
-    let wish = crate::ports::broker::UserWish { name: &name, login, tags: &tags, permissions: &[] };
-    world.broker.put_user(&wish).await.unwrap();
+    // Tags decide nothing: the second ones are those of the users that are lent.
+    for tags in [vec!["administrator".to_owned()], Vec::new()] {
+        let world = World::new();
+        let name = AccountName::parse("t-a-1").unwrap();
+        let theirs = Secret::new("theirs");
+        let login = crate::ports::broker::Login::Hash(crate::ports::broker::PasswordHash::of(&theirs));
+        let wish = crate::ports::broker::UserWish { name: &name, login, tags: &tags, permissions: &[] };
+        world.broker.put_user(&wish).await.unwrap();
 
-    assert_eq!(world.claim().await.unwrap_err().kind(), Kind::Unavailable);
-    assert!(world.broker.can_login("t-a-1", &theirs));
+        assert_eq!(world.claim().await.unwrap_err().kind(), Kind::Unavailable);
+        assert!(world.broker.can_login("t-a-1", &theirs));
+        world.namespaces.expire(&world.name(), &Caller::of_loop("tests"), Which::Any).await.unwrap();
+        assert!(world.broker.can_login("t-a-1", &theirs) && world.namespaces.count().unwrap() == 0);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_goes_on_with_the_users_of_a_history_that_was_lost() {
+    let mut world = World::new();
+    let lost = world.claim().await.unwrap();
+    world.store = Store::memory(world.clock.clone()).unwrap();
+    world.restart(config()).await;
+    let claimed = world.claim().await.unwrap();
+    assert!(world.works(&claimed) && !world.works(&lost));
+}
+
+#[tokio::test]
+async fn two_namespaces_never_share_a_user() {
+    let mut world = World::new();
+    let first = world.claim().await.unwrap();
+    let longer = Config { username_prefix: "t-".into(), namespace_prefix: String::new(), ..config() };
+    world.restart(longer).await;
+    let (caller, name) = (Caller::local("tests", "r"), NamespaceName::parse("a").unwrap());
+    let refused = world.namespaces.claim(&caller, &name, Claim::default()).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Conflict);
+    assert!(refused.message().contains("belongs to the namespace `t-a`"), "{}", refused.message());
+    assert!(world.works(&first));
 }
 
 #[tokio::test]

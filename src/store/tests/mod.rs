@@ -247,10 +247,10 @@ fn a_newer_schema_is_refused_by_name() {
     let db = redb::Database::open(dir.path().join("keylender.redb")).unwrap();
     let tx = db.begin_write().unwrap();
     let meta: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
-    tx.open_table(meta).unwrap().insert("schema", b"3".as_slice()).unwrap();
+    tx.open_table(meta).unwrap().insert("schema", b"4".as_slice()).unwrap();
     tx.commit().unwrap();
     drop(db);
-    assert!(on_disk(dir.path()).err().unwrap().message().contains("newer keylender (schema 3, this one knows 2)"));
+    assert!(on_disk(dir.path()).err().unwrap().message().contains("newer keylender (schema 4, this one knows 3)"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::clients::endpoint;
 use super::{Call, Endpoint, Reply, Routes, detached, nothing};
 use crate::base::{AccountName, Error, Result, Timestamp};
-use crate::domain::accounts::{Rotated, Shown, Standing};
+use crate::domain::accounts::{AccountStatus, AdministratorStatus, Rotated};
 use crate::domain::auth::scopes;
 use crate::web::state::App;
 
@@ -49,12 +49,12 @@ struct Document {
     rotated: Option<Timestamp>,
     /// With whom a rotation began that has not ended.
     incoming: Option<AccountName>,
-    accounts: Vec<Standing>,
+    accounts: Vec<AccountStatus>,
 }
 
 async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
     let health = app.health.broker().await.state;
-    let Shown { acting, is_refused, active, rotated, incoming, accounts } = app.administrator.show()?;
+    let AdministratorStatus { acting, is_refused, active, rotated, incoming, accounts } = app.administrator.status()?;
     let is_ours = active.as_ref().is_some_and(|active| active.as_str() == acting);
     Reply::json(&Document {
         is_well: health.is_ok(),
@@ -79,7 +79,7 @@ struct Done {
 
 async fn rotate(app: App, call: Call, (): ()) -> Result<Reply> {
     // That there is no broker at all is said in its own words.
-    app.administrator.show()?;
+    app.administrator.status()?;
     let administrator = app.administrator.clone();
     let work = async move { administrator.rotate(&call.caller).await.map_err(unfinished) };
     let rotated = detached(&app.tasks, work).await.inspect_err(|_| app.loops.nudge("reconcile"))?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
 use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
-use crate::domain::accounts::Standing;
+use crate::domain::accounts::AccountStatus;
 use crate::domain::actions::namespaces as actions;
 use crate::domain::auth::scopes;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, TestClaim};
@@ -120,7 +120,7 @@ struct Shown {
     note: String,
     active_slot: u8,
     next_rotation: Timestamp,
-    accounts: Vec<Standing>,
+    accounts: Vec<AccountStatus>,
     /// When one of them was last seen connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_connected: Option<Timestamp>,

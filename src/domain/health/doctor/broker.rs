@@ -53,7 +53,7 @@ impl Health {
 
     fn administrator(&self, strangers: Option<Vec<String>>) -> Option<Finding> {
         let about = "administrator";
-        let shown = self.parts.administrator.show().ok()?;
+        let shown = self.parts.administrator.status().ok()?;
         let strangers = strangers.unwrap_or_default();
         let (grade, text) = match (&shown.active, shown.rotated) {
             _ if shown.is_refused => (

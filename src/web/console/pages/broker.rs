@@ -40,7 +40,7 @@ struct Us {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let health = app.health.broker().await.state;
     let (tone, word) = if health.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
-    let us = app.administrator.show().ok().map(|shown| Us {
+    let us = app.administrator.status().ok().map(|shown| Us {
         is_ours: shown.active.as_ref().is_some_and(|active| active.as_str() == shown.acting),
         acting: Untrusted::of(shown.acting),
         is_refused: shown.is_refused,
@@ -78,7 +78,7 @@ fn places(app: &App) -> Vec<(&'static str, String)> {
 
 /// What another administrator means.
 pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
-    let shown = app.administrator.show()?;
+    let shown = app.administrator.status()?;
     let plan = Plan {
         title: "Rotate the administrator".to_owned(),
         effects: vec![

@@ -1,4 +1,4 @@
-//! Whose turn it is: one at a time for each name.
+//! Locks by name: one at a time for each.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -8,19 +8,19 @@ use tokio::sync::{Mutex, MutexGuard};
 const STRIPES: usize = 256;
 
 /// Keeps two that work on the same name apart.
-pub struct Turns {
+pub struct KeyedLocks {
     stripes: [Mutex<()>; STRIPES],
     hasher: RandomState,
 }
 
-impl Default for Turns {
+impl Default for KeyedLocks {
     fn default() -> Self {
         Self { stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
     }
 }
 
-impl Turns {
-    /// Waits until it is our turn for these names; it ends with the guards. Always in the order of the stripes, so that
+impl KeyedLocks {
+    /// Waits until these names are ours; that ends with the guards. Always in the order of the stripes, so that
     /// two callers cannot wait for each other.
     pub async fn take(&self, names: &[impl AsRef<str>]) -> Vec<MutexGuard<'_, ()>> {
         let mut stripes: Vec<usize> = names.iter().map(|name| self.stripe(name.as_ref())).collect();
@@ -45,12 +45,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_has_one_turn_at_a_time_and_names_are_taken_in_any_order() {
-        let turns = Turns::default();
-        let first = turns.take(&["a", "b"]).await;
-        assert!(turns.take(&["a"]).now_or_never().is_none());
-        assert!(turns.take(&["c", "b"]).now_or_never().is_none());
+    async fn a_name_is_locked_once_at_a_time_and_names_are_taken_in_any_order() {
+        let locks = KeyedLocks::default();
+        let first = locks.take(&["a", "b"]).await;
+        assert!(locks.take(&["a"]).now_or_never().is_none());
+        assert!(locks.take(&["c", "b"]).now_or_never().is_none());
         drop(first);
-        assert!(turns.take(&["b", "a", "b"]).now_or_never().is_some());
+        assert!(locks.take(&["b", "a", "b"]).now_or_never().is_some());
     }
 }

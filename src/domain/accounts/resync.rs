@@ -1,16 +1,17 @@
-//! After a restoration: nothing that the broker was told is believed any more.
+//! After a restoration: nothing that the brokers were told is believed any more.
 
 use super::drift::CHUNK;
-use super::{ACCOUNTS, Accounts, TAG};
+use super::{ACCOUNTS, Accounts, Owner};
 use crate::base::Result;
 use crate::base::audit::Note;
 
 impl Accounts {
-    /// Raises the wish of every account, so that the broker is told all of it again, passwords too: a later one may be
+    /// Raises the wish of every account, so that the brokers are told all of it again, passwords too: a later one may be
     /// there, which nobody can see. Returns how many; each commit has an entry.
     ///
-    /// Not that of an administrator: its password may have been ended since. When the broker refuses it, it is replaced.
-    pub async fn doubt_all(&self, note: impl Fn() -> Note) -> Result<usize> {
+    /// Not that of our own administrators: a password of theirs may have been ended since. When the broker refuses it, it
+    /// is replaced.
+    pub async fn resync_all(&self, note: impl Fn() -> Note) -> Result<usize> {
         let (mut all, mut chunks) = (0, self.store.chunks(&ACCOUNTS, CHUNK));
         while let Some(rows) = chunks.next().await? {
             all += rows.len();
@@ -20,12 +21,10 @@ impl Accounts {
                     tx.audit(note);
                     for (name, _) in rows {
                         let Some(mut account) = tx.get(&ACCOUNTS, &name)? else { continue };
-                        if account.tags.iter().any(|tag| tag == TAG) {
-                            continue;
+                        if account.owner != Owner::Administrator {
+                            account.tell_again();
+                            tx.put(&ACCOUNTS, &name, &account)?;
                         }
-                        account.wish += 1;
-                        account.access_settled = false;
-                        tx.put(&ACCOUNTS, &name, &account)?;
                     }
                     Ok(())
                 })

@@ -1,6 +1,8 @@
 //! Random histories of claims, waiting, outages, crashes, clock jumps and hand edits: whatever happens, every password
 //! that was handed out works until its `reclaimAt`, and everything converges when the trouble is over.
 
+mod declared;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
@@ -16,6 +18,7 @@ use keylender::ports::broker::{Access, Handle, Login, MemoryBroker, Queue, Topol
 use keylender::store::Store;
 
 use crate::hasty::Hasty;
+use declared::{Declared, declared};
 
 /// How many histories are told, and how many events each has.
 const HISTORIES: u64 = 1000;
@@ -52,6 +55,8 @@ struct World {
     namespaces: Namespaces,
     accounts: Accounts,
     promises: Vec<Promise>,
+    /// What relays and agents declare.
+    declared: Vec<Declared>,
     /// Whether somebody changed the broker behind our back since the last whole reconciliation.
     tampered: bool,
     log: Vec<String>,
@@ -90,12 +95,13 @@ impl World {
         for queue in ["queue/other/x", "queue/t-", "theirs"] {
             memory.put_queue(&vhost(), Queue { name: queue.into(), ..Queue::default() });
         }
+        let declared = declared(&memory).await;
         let users = Handle::new(Some(wrap(memory.clone())));
         let accounts = Accounts::new(store.clone(), users.clone(), None);
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), memory.handle().bus(), config());
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let (promises, log) = (Vec::new(), Vec::new());
-        Self { dice, clock, store, memory, users, namespaces, accounts, promises, tampered: false, log }
+        Self { dice, clock, store, memory, users, namespaces, accounts, promises, declared, tampered: false, log }
     }
 
     /// The process ends and starts again: only the store is left, with what had reached its writer.
@@ -113,7 +119,7 @@ impl World {
 
     /// One event.
     async fn step(&mut self) {
-        let kind = self.dice.roll(16);
+        let kind = self.dice.roll(21);
         self.log.push(format!("{} event {kind}", self.clock.now()));
         match kind {
             0..=3 => self.claim().await,
@@ -125,6 +131,9 @@ impl World {
             12 => self.memory.come_back(),
             13 => self.tamper().await,
             14 => self.jump(),
+            15..=17 => self.declare().await,
+            18 => self.undeclare().await,
+            19 => self.tamper_with_declared().await,
             _ => self.restart().await,
         }
         self.check();
@@ -224,6 +233,7 @@ impl World {
     fn check(&mut self) {
         let now = self.clock.now();
         self.promises.retain(|promise| promise.until > now);
+        self.check_kept();
         if self.tampered {
             return;
         }
@@ -240,6 +250,9 @@ impl World {
         self.memory.lose_answers(0);
         self.restart().await;
         self.accounts.reconcile().await.unwrap();
+        self.converge_declared().await;
+        self.accounts.reconcile().await.unwrap();
+        self.check_declared().await;
         self.tampered = false;
         self.namespaces.rotate_due().await.unwrap();
         self.namespaces.expire_over().await.unwrap();
@@ -247,12 +260,14 @@ impl World {
 
         let live = self.namespaces.list(None, 100).await.unwrap().namespaces;
         let mut expected: BTreeSet<String> = ["administrator", FOREIGN].map(String::from).into();
+        expected.extend(self.declared_users());
         for (name, _) in &live {
             expected.extend([format!("{name}-1"), format!("{name}-2")]);
         }
         let users = self.memory.users().await.unwrap();
         assert_eq!(users.iter().map(|user| user.name.clone()).collect::<BTreeSet<_>>(), expected, "{:?}", self.log);
-        assert!(self.accounts.drifts().await.unwrap().is_empty(), "{:?}", self.log);
+        let drifts = self.accounts.drifts().await.unwrap();
+        assert!(drifts.iter().all(|drift| drift.is_left), "{drifts:?} {:?}", self.log);
         assert!(users.iter().any(|user| user.name == FOREIGN && user.tags == ["theirs"]));
         assert_eq!(self.memory.queues(&vhost()).await.unwrap().len(), 3, "nothing outside the prefix is touched");
         for (name, _) in live {
