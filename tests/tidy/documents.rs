@@ -28,24 +28,16 @@ fn documents(tree: &[Source]) -> impl Iterator<Item = &Source> {
     tree.iter().filter(|source| source.path.ends_with(".md"))
 }
 
-/// The map names every folder of `src/`, and what lies in it: `store/` and `seal`.
+/// The map names every folder of `src/`, each with a slash behind it: `store/`.
 pub fn map(tree: &[Source]) -> Vec<Violation> {
     let Some(map) = tree.iter().find(|source| source.path == MAP) else { return Vec::new() };
-    let named: BTreeSet<&str> = words(&map.text).into_iter().map(|(_, word)| word).collect();
     let mut missing = BTreeSet::new();
     for source in tree {
-        let Some((folder, rest)) = source.path.strip_prefix("src/").and_then(|path| path.split_once('/')) else {
-            continue;
-        };
-        if !map.text.contains(&format!("{folder}/")) {
-            missing.insert(format!("{folder}/"));
-        }
-        let entry = rest.split(['/', '.']).next().unwrap_or_default();
-        if !named.contains(entry) && !["mod", "tests"].contains(&entry) {
-            missing.insert(format!("{folder}/{entry}"));
-        }
+        let Some(folders) = source.path.strip_prefix("src/").and_then(|path| path.rsplit_once('/')) else { continue };
+        let folders = folders.0.split('/').filter(|folder| *folder != "tests");
+        missing.extend(folders.filter(|folder| !map.text.contains(&format!("{folder}/"))));
     }
-    missing.iter().map(|entry| violation(map, 0, format!("src/{entry} is not on the map"))).collect()
+    missing.iter().map(|folder| violation(map, 0, format!("the folder {folder}/ is not on the map"))).collect()
 }
 
 /// Settings, constants and variables that documents name are those of the code: `RABBIT_BASE_URL`.
