@@ -44,11 +44,9 @@ use crate::web::state::{Admission, App, State};
 /// An appliance at rest: nothing listens and no loop runs.
 #[derive(Clone)]
 pub struct Appliance {
-    /// All that it does.
     pub domain: Domain,
     /// What its handlers work with.
     pub app: App,
-    /// Everything that it serves.
     pub router: Router,
 }
 

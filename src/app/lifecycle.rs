@@ -37,7 +37,6 @@ pub const CONTROL_SOCKET: &str = "control.sock";
 pub struct Running {
     /// Where it listens; with the port that was really taken.
     pub address: SocketAddr,
-    /// Its parts, for tests.
     pub appliance: Appliance,
     tls: Option<Arc<TlsDoor>>,
     control: PathBuf,

@@ -32,14 +32,12 @@ use crate::web::per_address::{AddressPermit, PerAddress};
 pub(super) const CONTROL_CONNECTIONS_MAX: usize = 64;
 /// Bytes of a request's head: an Authorization header of 4096 characters and a long target fit several times.
 const HEAD_LEN_MAX: usize = 32 << 10;
-/// Headers of a request.
 const HEADERS_MAX: usize = 100;
 /// Requests at once on a connection of HTTP/2; more wait at the client. Each may have a body in memory.
 const STREAMS_MAX: u32 = 32;
 /// A pause after the kernel refuses a connection, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds the network listener.
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| Error::unavailable(format!("cannot listen on {address}")).because(e))
 }
@@ -59,9 +57,7 @@ pub(super) fn bind_control(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// How connections are served.
 pub(super) struct Door {
-    /// What answers.
     pub router: Router,
     /// For a connection to ask something, or something more, and for a client to read its answer.
     pub patience: Duration,

@@ -23,7 +23,6 @@ const MOUNT: &str = "/api/keylender/v1";
 pub struct Operator(Way);
 
 enum Way {
-    /// It runs: ask it.
     Running(KeylenderClient),
     /// It rests: its store is ours for the moment.
     Resting(Router),

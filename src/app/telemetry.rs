@@ -22,7 +22,6 @@ const TALKATIVE: [&str; 10] =
 /// The log of this process.
 pub struct Log {
     output: Output,
-    /// Of syslog.
     sender: Option<Sender>,
 }
 

@@ -27,16 +27,12 @@ const ALARMS_MAX: usize = 100;
 /// By the key of the alarm.
 static ACKNOWLEDGED: Table<String, Acknowledged> = Table::audited("alarms_acknowledged");
 
-/// Something that needs somebody.
 #[derive(Clone, Debug)]
 pub struct Alarm {
     /// What it is about, of which there is one alarm: `loop rotate`, `backups old`.
     pub key: String,
-    /// How bad it is.
     pub grade: Grade,
-    /// What is the matter.
     pub text: String,
-    /// Who has seen it.
     pub acknowledged: Option<Acknowledged>,
 }
 
@@ -47,7 +43,6 @@ pub struct Acknowledged {
     pub text: String,
     /// By whom, as the audit log names them.
     pub by: String,
-    /// When.
     pub at: Timestamp,
     /// Why nothing more needs to be done now.
     pub reason: String,
@@ -81,7 +76,6 @@ impl Alarms {
         Self { parts, health }
     }
 
-    /// Looks at everything.
     pub async fn picture(&self) -> Result<Picture> {
         let figures = self.health.figures().await?;
         let mut alarms = of_figures(&figures);

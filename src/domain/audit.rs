@@ -25,7 +25,6 @@ pub struct Audit {
 pub struct Pruned {
     /// The last entry that goes; 0 for none.
     pub through: u64,
-    /// How many go.
     pub entries: u64,
     /// What stands for them; none when nothing went.
     pub checkpoint: Option<Checkpoint>,

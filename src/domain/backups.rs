@@ -31,11 +31,9 @@ pub struct Fate {
 /// What the settings say of backups.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where they lie.
     pub directory: BackupDirectory,
     /// Where the restore drill makes its store, and takes it away again.
     pub aside: PathBuf,
-    /// How many are kept.
     pub keep: usize,
     /// How often one is taken.
     pub period: Duration,
@@ -53,9 +51,7 @@ pub struct Backups {
 /// A backup that was taken.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// Its file name.
     pub name: String,
-    /// What is in it.
     pub checked: Checked,
     /// Older ones that went for it.
     pub removed: Vec<String>,

@@ -13,21 +13,17 @@ const HOUR_MS: u64 = 60 * 60 * 1000;
 /// By the number of the hour since 1970. Rows of other hours than the last ones go when a new hour begins.
 static LENT: Table<u64, Lent> = Table::plain("lent_by_hour");
 
-/// LendKind is lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LendKind {
     /// A user on the message bus, by a claim.
     Namespace,
-    /// Credentials of a machine.
     Host,
 }
 
 /// How much was lent in an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lent {
-    /// Claims of namespaces.
     pub namespaces: u64,
-    /// Credentials of machines.
     pub hosts: u64,
 }
 

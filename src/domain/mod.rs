@@ -32,7 +32,6 @@ use std::sync::Arc;
 
 /// The appliance without its faces: its parts, and what watches over them. Cheap to clone.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each is named like its module, which says what it does")]
 pub struct Domain {
     pub parts: Arc<parts::Parts>,
     pub loops: loops::Loops,

@@ -16,7 +16,6 @@ use crate::base::Clock;
 use crate::store::Store;
 
 /// Each is a handle with no state of its own beside what its clones share. `app::build` makes this list, once.
-#[expect(missing_docs, reason = "each is named like its module, which says what it does")]
 pub struct Parts {
     pub store: Store,
     pub clock: Clock,

@@ -1,4 +1,4 @@
-//! The broker's other door: whether a login works where its users knock, over AMQP.
+//! A login over AMQP, as a lent user would make it: does it work?
 
 use std::future::Future;
 use std::io::{self, Read, Write};

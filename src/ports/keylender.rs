@@ -1,4 +1,4 @@
-//! The door to another keylender: a running appliance, over its control socket or the network.
+//! A client of a running appliance, over its control socket or the network.
 
 use std::path::Path;
 use std::time::Duration;

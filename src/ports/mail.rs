@@ -98,7 +98,7 @@ pub struct SmtpSettings {
     pub tls: Tls,
 }
 
-/// The door to a mail server. Every mail has a connection of its own.
+/// A client of a mail server. Every mail has a connection of its own.
 #[derive(Clone)]
 pub struct Smtp(Arc<Parts>);
 

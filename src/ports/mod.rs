@@ -1,4 +1,4 @@
-//! Doors to the outside: one module per neighbour. The only users of `reqwest`, `lapin`, `hickory` and
+//! Clients of everything outside: one module per neighbour. The only users of `reqwest`, `lapin`, `hickory` and
 //! `lettre`.
 
 pub mod amqp;

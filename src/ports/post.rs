@@ -1,4 +1,4 @@
-//! One POST to a neighbour that only has to say yes.
+//! One HTTP POST of which only matters whether it was accepted.
 
 use std::sync::Arc;
 use std::time::Duration;

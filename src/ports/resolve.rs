@@ -9,7 +9,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
 use crate::base::{Error, Result};
 
-/// The one resolver that every door shares. Cheap to clone; clones share cache and connections.
+/// The one resolver that all our clients share. Cheap to clone; clones share cache and connections.
 ///
 /// It reads `/etc/hosts` and `/etc/resolv.conf` once. Without a usable `/etc/resolv.conf` it still knows
 /// `localhost` and the names of `/etc/hosts`, and asks nobody else: least of all a public service.

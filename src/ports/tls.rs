@@ -1,4 +1,4 @@
-//! What we trust and who we are, when a door to the outside speaks TLS.
+//! TLS of our outgoing connections: the authorities that we trust, and our own certificate.
 
 use std::borrow::Cow;
 use std::fs::File;

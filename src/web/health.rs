@@ -8,12 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::state::App;
 
-/// Which program this is.
 pub async fn version() -> Response {
     Json(json!({"name": "keylender", "version": env!("CARGO_PKG_VERSION")})).into_response()
 }
 
-/// That the process answers.
 pub async fn lbheartbeat() -> Response {
     Json(json!({})).into_response()
 }

@@ -49,7 +49,6 @@ const UNKNOWN: Connection =
 pub struct Origin {
     /// The request target exactly as transmitted: signatures cover it.
     pub target: Uri,
-    /// The way it came.
     pub peer: Peer,
     /// Whether our own socket spoke TLS, for the signed port.
     pub tls: bool,
@@ -62,7 +61,6 @@ pub struct Origin {
 pub struct Trace {
     /// The id of the request in logs and in the audit log: a short token, ours or that of a hop that we trust.
     pub id: String,
-    /// Which route it met.
     pub route: RouteMark,
 }
 

@@ -25,7 +25,6 @@ const REQUEST_ID_LEN_MAX: usize = 64;
 pub enum TrustProxy {
     /// None.
     Nobody,
-    /// Whoever connects.
     DirectPeer,
     /// Those with an address in one of these.
     Hops(Arc<[IpNet]>),
@@ -34,7 +33,6 @@ pub enum TrustProxy {
 /// The other end of a connection. The listener puts one into every request.
 #[derive(Clone, Debug)]
 pub enum Connection {
-    /// Over the network.
     Network {
         /// The address of the socket's other end.
         address: SocketAddr,

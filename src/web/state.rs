@@ -18,13 +18,10 @@ use crate::domain::Domain;
 /// The value in force of one setting, for people. Secrets are masked.
 #[derive(Clone, Debug)]
 pub struct ShownSetting {
-    /// The name.
     pub name: &'static str,
     /// The value as it was written.
     pub value: Option<String>,
-    /// Where it comes from.
     pub source: String,
-    /// One line of help.
     pub help: &'static str,
 }
 
@@ -36,7 +33,6 @@ pub struct App(Arc<State>);
 pub struct State {
     /// The appliance without its faces.
     pub domain: Domain,
-    /// The settings, for people.
     pub settings: Vec<ShownSetting>,
     /// What clients are told our address is; from the request when not set.
     pub public_url: Option<url::Url>,
@@ -92,7 +88,6 @@ impl Admission {
 }
 
 impl App {
-    /// Puts the parts together.
     pub fn new(state: State) -> Self {
         Self(Arc::new(state))
     }

@@ -1,7 +1,5 @@
 //! What people may do with a client of the own store.
 
-#![expect(missing_docs, reason = "each says what it does")]
-
 use super::{About, Action, DONE, Done, Weight};
 use crate::base::ClientId;
 use crate::domain::auth::scopes;

@@ -1,7 +1,5 @@
 //! What people may do with a connection of a namespace's user.
 
-#![expect(missing_docs, reason = "each says what it does")]
-
 use super::{About, Action, DONE, Done, Weight, any_name};
 use crate::base::Error;
 use crate::domain::auth::scopes;

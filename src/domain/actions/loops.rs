@@ -1,7 +1,5 @@
 //! What people may do with a loop.
 
-#![expect(missing_docs, reason = "each says what it does")]
-
 use super::{About, Action, DONE, Done, Report, Weight, any_name};
 use crate::base::{Error, Result};
 use crate::domain::Domain;

@@ -1,7 +1,5 @@
 //! What people may do with a namespace.
 
-#![expect(missing_docs, reason = "each says what it does")]
-
 use super::{About, Action, DONE, Done, Weight};
 use crate::base::{Error, NamespaceName, Result};
 use crate::domain::auth::scopes;

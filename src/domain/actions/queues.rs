@@ -1,7 +1,5 @@
 //! What people may do with a queue of a namespace.
 
-#![expect(missing_docs, reason = "each says what it does")]
-
 use super::{About, Action, DONE, Done, Weight, any_name};
 use crate::base::Result;
 use crate::domain::Domain;

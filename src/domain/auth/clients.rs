@@ -57,7 +57,6 @@ pub struct LentTo {
     pub by: String,
     /// Where they were; nowhere for a user of this host.
     pub from: Option<IpAddr>,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -72,9 +71,7 @@ impl LentTo {
 pub struct NewClient {
     /// Its scopes, before roles are expanded.
     pub scopes: Vec<Scope>,
-    /// When it ends.
     pub expires: Timestamp,
-    /// What it is for.
     pub description: String,
     /// The name in certificates by which it is known, too.
     pub certificate_name: Option<CertificateName>,
@@ -85,26 +82,18 @@ pub struct NewClient {
 pub struct Change {
     /// Its scopes, before roles are expanded.
     pub scopes: Option<Vec<Scope>>,
-    /// When it ends.
     pub expires: Option<Timestamp>,
-    /// What it is for.
     pub description: Option<String>,
 }
 
-/// A client, for operators.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// The id.
     pub client_id: ClientId,
     /// Its scopes, before roles are expanded.
     pub scopes: Vec<Scope>,
-    /// When it ends.
     pub expires: Timestamp,
-    /// Whether it is refused.
     pub disabled: bool,
-    /// What it is for.
     pub description: String,
-    /// When it was made.
     pub created: Timestamp,
     /// The name in certificates by which it is known, too.
     pub certificate_name: Option<CertificateName>,
@@ -244,7 +233,6 @@ impl Auth {
             .await
     }
 
-    /// Removes a client.
     pub async fn delete_client(&self, caller: &Caller, id: ClientId) -> Result<()> {
         let caller = caller.clone();
         self.store
@@ -259,7 +247,6 @@ impl Auth {
             .await
     }
 
-    /// All clients, by id.
     pub async fn clients(&self) -> Result<Vec<Shown>> {
         self.store.survey(Self::all_clients).await
     }
@@ -300,7 +287,6 @@ impl Auth {
         })
     }
 
-    /// One client.
     pub fn client(&self, id: &ClientId) -> Result<Shown> {
         self.store.read(|tx| {
             let client = tx.get(&CLIENTS, id)?.ok_or_else(|| no_such(id))?;

@@ -34,17 +34,14 @@ use crate::store::{Cached, ReadTx, Store};
 pub struct Presented<'a> {
     /// The request target exactly as transmitted (taskcluster.md 1.2).
     pub resource: &'a str,
-    /// The method.
     pub method: &'a str,
     /// Host and port that the client signed (taskcluster.md 1.7), or why they cannot be told.
     pub authority: std::result::Result<(&'a str, u16), &'a str>,
-    /// The Authorization header.
     pub authorization: Option<&'a str>,
     /// Content type and body, for the payload hash.
     pub payload: (Option<&'a str>, &'a [u8]),
     /// The client certificate of the connection, which some authority vouches for.
     pub certificate: Option<&'a Certificate>,
-    /// Where it comes from.
     pub address: IpAddr,
     /// Whether that is this host.
     pub is_on_host: bool,

@@ -27,7 +27,6 @@ struct Stored {
 }
 
 impl Auth {
-    /// The roles in force.
     pub(super) async fn roles_in_force(&self) -> Result<Arc<Roles>> {
         self.parsed_roles.get(&self.store, &ROLES, |tx| Roles::new(all(tx)?.into_iter().map(role).collect())).await
     }
@@ -89,7 +88,6 @@ impl Auth {
             .await
     }
 
-    /// All roles, by id.
     pub async fn roles(&self) -> Result<Vec<Role>> {
         Ok(self.store.survey(all).await?.into_iter().map(role).collect())
     }

@@ -46,7 +46,6 @@ macro_rules! scopes {
             #[doc = concat!("`", $template, "`")]
             pub const $name: RequiredScope = RequiredScope::new($template);
         )*
-        /// All of them.
         pub const ALL: &[RequiredScope] = &[$($name),*];
     };
 }

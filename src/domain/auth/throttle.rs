@@ -18,7 +18,6 @@ pub struct Limits {
     pub failures: u32,
 }
 
-/// Who is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Counted {
     Client(ClientId),

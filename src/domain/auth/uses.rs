@@ -25,7 +25,6 @@ const USES: Table<ClientId, Vec<Use>> = Table::plain("clients_seen");
 /// That a client was believed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Use {
-    /// From where.
     pub from: IpAddr,
     /// When last, less up to a minute.
     pub last: Timestamp,

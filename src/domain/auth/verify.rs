@@ -17,11 +17,9 @@ const SKEW_MAX_MS: i64 = 900_000;
 /// A client with permanent credentials.
 #[derive(Clone, Debug)]
 pub struct Party {
-    /// What it signs with.
     pub access_token: Secret,
     /// What it may do, before roles are expanded: that costs too much for somebody who has not signed yet.
     pub scopes: Vec<Scope>,
-    /// Until when.
     pub expires: Timestamp,
     /// Whether an operator turned it off.
     pub disabled: bool,
@@ -47,11 +45,9 @@ pub struct Success {
 /// What one signer says only once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReplayKey {
-    /// Who signed.
     pub id: String,
     /// When, as it was written.
     pub ts: String,
-    /// With which nonce.
     pub nonce: String,
 }
 

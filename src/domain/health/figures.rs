@@ -7,10 +7,8 @@ use crate::ports::broker::Calls;
 use crate::ports::system::{self, Process};
 use crate::store::Entry;
 
-/// Figures at one moment.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Namespaces in the store.
     pub namespaces: u64,
     /// Broker users we answer for.
     pub accounts: u64,
@@ -26,20 +24,16 @@ pub struct Figures {
     pub audit_last: Option<Timestamp>,
     /// Bytes of the store's file; absent for one in memory.
     pub store_bytes: Option<u64>,
-    /// What the process takes.
     pub process: Process,
-    /// When it started.
     pub started: Timestamp,
     /// Seconds since then.
     pub uptime_seconds: f64,
-    /// How the loops stand.
     pub loops: Vec<Status>,
     /// Whether the broker refused our administrator; absent while no broker is configured.
     pub administrator_refused: Option<bool>,
 }
 
 impl Health {
-    /// The figures.
     pub async fn figures(&self) -> Result<Figures> {
         let parts = &self.parts;
         let counts = parts.accounts.counts().await?;

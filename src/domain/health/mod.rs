@@ -58,11 +58,8 @@ pub struct Places {
 
 /// What stands around the parts, for the doctor.
 pub struct Around {
-    /// How the broker is.
     pub cluster: Handle<dyn Cluster>,
-    /// Where users are lent.
     pub vhost: VhostName,
-    /// Where things lie.
     pub places: Places,
     /// Where it is at work.
     pub environment: Environment,
@@ -110,7 +107,6 @@ impl Health {
         let _ = self.around.environment.listens.set(address);
     }
 
-    /// Time since the start.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
     }

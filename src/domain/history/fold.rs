@@ -47,7 +47,6 @@ pub enum HoldingKind {
     Namespace,
     /// Temporary credentials of a host.
     Host,
-    /// An access token.
     Client,
 }
 
@@ -58,14 +57,11 @@ pub enum End {
     Replaced,
     /// It was removed, or refused.
     Removed,
-    /// Its time was over.
     Over,
 }
 
-/// That somebody held something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// What kind of thing.
     pub kind: HoldingKind,
     /// The namespace, host or client.
     pub object: String,
@@ -75,7 +71,6 @@ pub struct Holding {
     pub holder: String,
     /// At which address; unknown for users of this host, and in entries of earlier versions.
     pub from: Option<String>,
-    /// From when.
     pub since: Timestamp,
     /// When it was lent last.
     pub last: Timestamp,
@@ -83,14 +78,12 @@ pub struct Holding {
     pub until: Option<(Timestamp, End)>,
 }
 
-/// What is asked.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Of this thing: namespace, broker user, host, client or client id.
     pub object: Option<String>,
     /// Of this holder: `client builds`, or the name alone.
     pub holder: Option<String>,
-    /// From this moment on.
     pub since: Option<Timestamp>,
     /// Until this moment, inclusive. What comes later is not looked at.
     pub until: Option<Timestamp>,

@@ -12,7 +12,6 @@ pub use fold::{End, Fold, Holding, HoldingKind, Wanted};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Store;
 
-/// What the log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     /// What was held, by the time it began.
@@ -28,9 +27,7 @@ pub struct History {
 /// The first entry of a log whose older ones were removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begins {
-    /// Its number.
     pub seq: u64,
-    /// Its time.
     pub time: Timestamp,
 }
 

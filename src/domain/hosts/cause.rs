@@ -26,7 +26,6 @@ pub enum Cause {
     NoAddress(HostName),
     /// It has so many, and one is expected.
     SeveralAddresses(HostName, usize),
-    /// It has another one.
     OtherAddress(HostName, IpAddr),
     /// Aliases that lead in a circle, too far, or two ways.
     Aliases,
@@ -39,7 +38,6 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All codes.
     pub const CODES: [&str; 14] = [
         "not-allowed",
         "unknown-address",

@@ -11,7 +11,6 @@ use crate::proto::scopes::covers;
 /// What an address would get now, and why.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// The address.
     pub address: IpAddr,
     /// Why it would get nothing.
     pub cause: Option<Cause>,
@@ -30,7 +29,6 @@ pub struct Explanation {
 /// One of the checks that an address goes through.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// What is looked at.
     pub about: &'static str,
     /// What was found, or why the address gets nothing. `None`: what it would be about is not known.
     pub outcome: Option<std::result::Result<String, Cause>>,

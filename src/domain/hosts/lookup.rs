@@ -30,7 +30,6 @@ const SLOTS_MAX: usize = 20_000;
 /// A verdict and the answers that led to it.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The verdict.
     pub verdict: Verdict,
     /// All that was asked and answered, also by servers that failed.
     pub answers: Arc<[Answer]>,
@@ -48,7 +47,6 @@ pub(super) struct Lookups {
     places: Semaphore,
 }
 
-/// Which servers are asked.
 #[derive(Clone, Copy)]
 enum Way {
     /// One after the other, until one answers.
@@ -61,7 +59,6 @@ enum Way {
 #[derive(Default)]
 struct Slot {
     last: Mutex<Option<Arc<Checked>>>,
-    /// Held while somebody asks.
     asking: tokio::sync::Mutex<()>,
     /// How often somebody has asked.
     asked: AtomicU64,

@@ -46,10 +46,8 @@ const REFUSAL: &str = "Remote IP not allowed";
 /// Its code on the wire.
 pub const REFUSAL_CODE: &str = "IPNotAllowed";
 
-/// What hosts get.
 #[derive(Clone, Debug)]
 pub struct Lending {
-    /// Who signs.
     pub issuer: ClientId,
     /// The permanent access token to sign with.
     pub access_token: Secret,
@@ -59,7 +57,6 @@ pub struct Lending {
     pub client_id_base: String,
     /// How long credentials are valid; at most 31 days.
     pub duration: Duration,
-    /// Who may ask.
     pub allowed: AddressList,
 }
 

@@ -84,7 +84,6 @@ pub(super) struct Places {
 /// An address that asked, as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The address.
     pub address: IpAddr,
     /// The last name that held.
     pub name: Option<HostName>,
@@ -98,9 +97,7 @@ pub struct Known {
     pub last_seen: Timestamp,
     /// When name, verdict or cause last changed.
     pub changed: Timestamp,
-    /// Credentials it got.
     pub lent: u64,
-    /// Requests that were refused.
     pub refused: u64,
 }
 

@@ -44,11 +44,9 @@ pub struct Names {
 /// A rule in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruled {
-    /// Since when.
     pub since: Timestamp,
     /// By whom, as the audit log names them.
     pub by: String,
-    /// Why, for other operators.
     pub remark: String,
 }
 
@@ -113,7 +111,6 @@ impl Hosts {
         self.decided.get(&self.store, &RULES, read).await
     }
 
-    /// All rules.
     pub async fn rules(&self) -> Result<Vec<(HostRule, Ruled)>> {
         self.store.survey(all).await
     }
@@ -142,7 +139,6 @@ impl Hosts {
             .await
     }
 
-    /// Removes a rule.
     pub async fn remove_rule(&self, caller: &Caller, rule: HostRule) -> Result<()> {
         let caller = caller.clone();
         self.store

@@ -11,21 +11,17 @@ use super::Cause;
 /// Aliases in a row. RFC 2317 needs one in the reverse tree, and nobody needs more than a few.
 const ALIASES_MAX: usize = 8;
 
-/// Who an address is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// This host: its name leads back to the address.
     Verified(HostName),
-    /// Nobody, and why.
     Refused(Cause),
 }
 
-/// What comes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// This must be known first.
     Ask(Question),
-    /// Enough is known.
     Done(Verdict),
 }
 

@@ -81,7 +81,6 @@ impl Ready<'_> {
         self.filter.kind.is_none_or(|wanted| wanted == kind)
     }
 
-    /// Whether a lease fits.
     pub fn fits(&self, lease: &Lease) -> bool {
         let Filter { kind: _, name, prefix, holder, host, since, unused } = self.filter;
         let own_name = lease.target.name();

@@ -27,12 +27,10 @@ pub enum Kind {
     Host,
     /// An access token of a client of the own store.
     Client,
-    /// A hand-over link.
     Wrap,
 }
 
 impl Kind {
-    /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Namespace => "namespace",
@@ -55,14 +53,11 @@ pub enum Target {
     Namespace(NamespaceName),
     /// All that a host has.
     Host(HostName),
-    /// A client.
     Client(ClientId),
-    /// A link.
     Wrap(WrapId),
 }
 
 impl Target {
-    /// Its kind.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Namespace(_) => Kind::Namespace,
@@ -72,7 +67,6 @@ impl Target {
         }
     }
 
-    /// Its name.
     pub fn name(&self) -> String {
         match self {
             Self::Namespace(name) => name.to_string(),
@@ -117,7 +111,6 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Over what these lend.
     pub fn new(store: Store, auth: Auth, hosts: Hosts, namespaces: Namespaces, wraps: Wraps) -> Self {
         Self { store, auth, hosts, namespaces, wraps }
     }

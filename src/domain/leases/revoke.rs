@@ -9,10 +9,8 @@ use crate::domain::auth::Caller;
 use crate::domain::hosts::{HostRule, Names};
 use crate::domain::namespaces::Which;
 
-/// How to take back.
 #[derive(Clone, Debug, Default)]
 pub struct Revocation {
-    /// Which leases.
     pub filter: Filter,
     /// Whether a filter that lets everything through is meant.
     pub all: bool,
@@ -22,19 +20,14 @@ pub struct Revocation {
     pub block: bool,
 }
 
-/// What would be done.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// To what.
     pub target: Target,
-    /// In a sentence.
     pub what: String,
 }
 
-/// What was done.
 #[derive(Debug)]
 pub struct Revoked {
-    /// To what.
     pub target: Target,
     /// What else there is to know and to do, or why it failed.
     pub outcome: Result<String>,

@@ -51,7 +51,6 @@ pub struct Loop {
     pub first: Option<Timestamp>,
     /// Looks at what a run would do now.
     pub plan: Box<dyn Fn() -> Work + Send + Sync>,
-    /// Runs.
     pub run: Box<dyn Fn() -> Work + Send + Sync>,
     /// What stops a run that would delete too much.
     pub brake: Brake,
@@ -168,7 +167,6 @@ impl Loops {
         self.all.iter().map(|entry| entry.each.name).collect()
     }
 
-    /// How all loops stand.
     pub fn list(&self) -> Result<Vec<Status>> {
         self.store.read(|tx| {
             let status = |entry: &Entry| {

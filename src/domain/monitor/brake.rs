@@ -17,7 +17,6 @@ const CLOCK_SLACK: Duration = Duration::from_secs(5 * 60);
 /// The longest absence after which the clock is believed without such a counter, which does not survive a restart.
 const ABSENCE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
@@ -58,9 +57,7 @@ impl Trouble {
 /// Why the brake is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// What kind of trouble.
     pub trouble: Trouble,
-    /// In a sentence.
     pub why: String,
     /// How many things it is about.
     pub count: usize,
@@ -69,9 +66,7 @@ pub struct Cause {
 /// The brake, while it is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brake {
-    /// Since when.
     pub since: Timestamp,
-    /// Why.
     pub causes: Vec<Cause>,
     /// When an operator released it for the next pass.
     pub released: Option<Timestamp>,
@@ -106,11 +101,8 @@ impl std::fmt::Display for Brake {
 /// How many things a pass saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Queues of ours.
     pub queues: usize,
-    /// Exchanges of ours.
     pub exchanges: usize,
-    /// Namespaces in the store.
     pub namespaces: usize,
     /// Namespaces that have some of these queues and exchanges.
     #[serde(default)]
@@ -120,22 +112,18 @@ pub struct Counts {
 /// What a pass leaves for the next one to compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
-    /// When it began.
     pub at: Timestamp,
     /// What it left at the broker.
     pub left: Counts,
-    /// Counts the passes.
     pub number: u64,
 }
 
 /// What a pass sees before it judges.
 #[derive(Clone, Copy, Debug)]
 pub struct Readings {
-    /// When it begins.
     pub now: Timestamp,
     /// How much time has passed since the last pass, by a counter that nobody can set; unknown after a restart.
     pub elapsed: Option<Duration>,
-    /// What it sees.
     pub seen: Counts,
     /// Queues that should have a count and have none.
     pub uncounted: usize,

@@ -87,19 +87,16 @@ impl Remembered {
 
 /// All that a judgement looks at.
 pub struct Sight<'a> {
-    /// When.
     pub now: Timestamp,
     /// When the last sound pass was.
     pub last: Option<Timestamp>,
     /// How often there is a pass.
     pub period: Duration,
-    /// What is ours.
     pub prefixes: &'a Prefixes,
     /// All queues of the vhost.
     pub queues: &'a [Queue],
     /// All exchanges of the vhost.
     pub exchanges: &'a [Exchange],
-    /// All connections.
     pub connections: &'a [Connection],
     /// The namespaces that there are. **Invariant:** read after the lists of the broker, so that the namespace of a
     /// thing in them is here unless it is gone.
@@ -110,7 +107,6 @@ pub struct Sight<'a> {
     pub told: &'a HashMap<NamespaceName, Timestamp>,
     /// The last counts of queues, with those of now.
     pub samples: &'a HashMap<String, Samples>,
-    /// What queues may hold.
     pub rules: &'a RuleBook,
     /// How old a connection may be.
     pub connection_max_lifetime: Duration,
@@ -119,20 +115,16 @@ pub struct Sight<'a> {
 /// What comes of one queue: steps, and what is remembered of it from now on.
 #[derive(Debug)]
 pub struct Finding {
-    /// Its name.
     pub name: String,
     /// What to remember; `None` for nothing.
     pub state: Option<Remembered>,
-    /// What to do.
     pub steps: Vec<Step>,
 }
 
-/// The verdict.
 #[derive(Debug, Default)]
 pub struct Verdict {
     /// Queues of which something changed.
     pub findings: Vec<Finding>,
-    /// Steps about other things.
     pub others: Vec<Step>,
     /// How much of ours there is.
     pub seen: Counts,

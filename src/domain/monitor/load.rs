@@ -21,7 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What a namespace has at the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Messages in its queues.
     pub messages: u64,
     first: u32,
     second: u32,
@@ -66,7 +65,6 @@ impl Loads {
         seen
     }
 
-    /// What a namespace has.
     pub fn namespace(&self, name: &NamespaceName) -> Load {
         self.namespaces.get(name).copied().unwrap_or_default()
     }

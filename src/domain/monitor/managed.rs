@@ -27,9 +27,7 @@ pub struct Prefixes {
 /// What a managed name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sort {
-    /// A queue.
     Queue,
-    /// An exchange.
     Exchange,
 }
 
@@ -100,12 +98,10 @@ impl Managed {
         self.sort
     }
 
-    /// The whole name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whose it is.
     pub fn namespace(&self) -> &NamespaceName {
         &self.namespace
     }
@@ -117,7 +113,6 @@ impl ManagedConnection {
         &self.name
     }
 
-    /// Who logged in.
     pub fn user(&self) -> &AccountName {
         &self.user
     }
@@ -127,7 +122,6 @@ impl ManagedConnection {
         self.slot
     }
 
-    /// Whose it is.
     pub fn namespace(&self) -> &NamespaceName {
         &self.namespace
     }

@@ -27,9 +27,7 @@ pub const RULES: Table<Pattern, QueueRule> = Table::audited("queue_rules");
 pub const ONLY: &str = "monitor";
 /// All of it at one moment.
 pub struct Memory {
-    /// By name.
     pub queues: HashMap<String, Remembered>,
-    /// By namespace.
     pub told: HashMap<NamespaceName, Timestamp>,
     /// `None` before the first pass.
     pub pass: Option<Pass>,
@@ -39,7 +37,6 @@ pub struct Memory {
     pub rules: Vec<(Pattern, QueueRule)>,
 }
 
-/// Reads all of it.
 pub fn recall(tx: &Survey<'_>) -> Result<Memory> {
     Ok(Memory {
         queues: everything(tx, &QUEUES)?,
@@ -50,7 +47,6 @@ pub fn recall(tx: &Survey<'_>) -> Result<Memory> {
     })
 }
 
-/// The rules of operators.
 pub fn queue_rules(tx: &Survey<'_>) -> Result<Vec<(Pattern, QueueRule)>> {
     tx.scan(&RULES, Bound::Unbounded, RULES_MAX)
 }

@@ -13,11 +13,8 @@ use crate::ports::broker::{Connection, Exchange, Queue};
 
 /// All that a pass looks at.
 pub(super) struct Look {
-    /// When it began.
     pub now: Timestamp,
-    /// By name.
     pub namespaces: HashMap<NamespaceName, MonitoredNamespace>,
-    /// What was remembered.
     pub memory: Memory,
     pub book: RuleBook,
     pub queues: Vec<Queue>,
@@ -27,18 +24,13 @@ pub(super) struct Look {
     pub elapsed: Duration,
 }
 
-/// What one pass did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Steps that a pass without `MOCK_MAINTENANCE` would have taken.
     pub planned: usize,
-    /// Notices posted.
     pub told: usize,
-    /// Queues deleted.
     pub deleted_queues: usize,
-    /// Exchanges deleted.
     pub deleted_exchanges: usize,
-    /// Connections closed.
     pub closed: usize,
     /// Destructive steps that were no longer needed when it came to them.
     pub spared: usize,

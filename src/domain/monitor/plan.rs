@@ -13,7 +13,6 @@ use crate::base::NamespaceName;
 /// Lines of a plan as text. The whole plan is in its JSON; a person does not read more.
 const LINES_MAX: usize = 200;
 
-/// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -29,7 +28,6 @@ pub enum What {
     Conclude,
     /// Deletes a queue or an exchange.
     Delete,
-    /// Closes a connection.
     Close,
 }
 
@@ -59,14 +57,11 @@ impl fmt::Display for What {
 pub enum Object {
     /// A queue or an exchange.
     Thing(Managed),
-    /// A connection.
     Connection(ManagedConnection),
-    /// A namespace.
     Namespace(NamespaceName),
 }
 
 impl Object {
-    /// Its name.
     pub fn name(&self) -> &str {
         match self {
             Self::Thing(thing) => thing.name(),
@@ -75,7 +70,6 @@ impl Object {
         }
     }
 
-    /// Whose it is.
     pub fn namespace(&self) -> &NamespaceName {
         match self {
             Self::Thing(thing) => thing.namespace(),
@@ -96,9 +90,7 @@ impl Object {
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What it does.
     pub what: What,
-    /// To what.
     pub object: Object,
     /// Why, as a sentence about the object without a capital letter and a full stop.
     pub why: String,

@@ -90,7 +90,6 @@ pub struct QueueRule {
     pub grace_seconds: u64,
     /// Until then the queue is neither warned of nor deleted.
     pub exempt_until: Option<Timestamp>,
-    /// Why, for other operators.
     pub remark: String,
 }
 

@@ -4,29 +4,21 @@ use super::rules::Limits;
 use super::{Forecast, Monitor, memory};
 use crate::base::{NamespaceName, Result, Timestamp};
 
-/// How a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueHealth {
-    /// In order.
     Normal,
     /// Its contact was told that it will soon be deleted if it goes on.
     Growing,
-    /// Its contact was warned.
     Warned,
     /// It is over a limit of deletion, and its grace has not ended.
     Doomed,
-    /// A rule exempts it.
     Exempt,
 }
 
-/// A queue of ours.
 #[derive(Clone, Debug)]
 pub struct SeenQueue {
-    /// Its name.
     pub name: String,
-    /// Whose it is.
     pub namespace: NamespaceName,
-    /// Messages in it.
     pub messages: u64,
     /// Those of them that wait, where the last look told.
     pub ready: Option<u64>,
@@ -34,11 +26,8 @@ pub struct SeenQueue {
     pub unacknowledged: Option<u64>,
     /// Consumers; none until [`Monitor::note_consumers`] has asked, or when the broker does not say.
     pub consumers: Option<u64>,
-    /// When they were counted.
     pub counted: Timestamp,
-    /// How it is.
     pub health: QueueHealth,
-    /// What holds for it.
     pub limits: Limits,
     /// Where it is going; none until [`Monitor::note_forecasts`] has looked, or when it does not grow.
     pub forecast: Option<Forecast>,

@@ -15,7 +15,6 @@ use crate::ports::broker::{Binding, Connection, Destination, Exchange, Queue};
 /// A connection of a user of a namespace.
 #[derive(Clone, Debug)]
 pub struct SeenConnection {
-    /// Whose it is.
     pub namespace: NamespaceName,
     /// With the password of which slot.
     pub slot: Slot,
@@ -26,7 +25,6 @@ pub struct SeenConnection {
 /// An exchange of a namespace.
 #[derive(Clone, Debug)]
 pub struct SeenExchange {
-    /// Whose it is.
     pub namespace: NamespaceName,
     /// What the broker tells of it.
     pub told: Exchange,
@@ -35,7 +33,6 @@ pub struct SeenExchange {
 /// An exchange of a namespace, with where it hands messages on to.
 #[derive(Clone, Debug)]
 pub struct ExchangeNow {
-    /// Whose it is.
     pub namespace: NamespaceName,
     /// What the broker tells of it.
     pub told: Exchange,
@@ -46,18 +43,15 @@ pub struct ExchangeNow {
 /// A binding to an exchange of a namespace.
 #[derive(Clone, Debug)]
 pub struct SeenBinding {
-    /// Where to.
     pub destination: Destination,
     /// Whose that is; nobody's when no namespace has it.
     pub namespace: Option<NamespaceName>,
-    /// Which messages.
     pub routing_key: String,
 }
 
 /// A queue of a namespace.
 #[derive(Clone, Debug)]
 pub struct QueueNow {
-    /// Whose it is.
     pub namespace: NamespaceName,
     /// What the broker tells of it now.
     pub told: Queue,

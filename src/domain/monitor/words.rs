@@ -1,4 +1,4 @@
-//! What people read: why a step is taken, and the notices about it.
+//! The texts of the monitor: why a step is taken, and the notices about it.
 
 use std::time::Duration;
 

@@ -28,7 +28,6 @@ pub struct Claim {
 /// LendKind a claim is answered with. It leaves only as [`Lent`].
 #[derive(Debug)]
 pub struct Claimed {
-    /// The namespace.
     pub namespace: NamespaceName,
     /// When it was made and when it ends.
     pub times: Times,

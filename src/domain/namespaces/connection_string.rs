@@ -16,7 +16,6 @@ pub struct Amqp {
     pub hostname: String,
     /// The port as clients see it.
     pub port: u16,
-    /// The one vhost.
     pub vhost: VhostName,
 }
 

@@ -16,7 +16,6 @@ const REMOVED_SHARE: usize = 10;
 /// The name of the loop, in the audit log and on the console.
 const LOOP: &str = "expire";
 
-/// Which namespaces are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     /// Those whose time is over.
@@ -28,7 +27,6 @@ pub enum Which {
 /// What one pass of expiry did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// Namespaces removed.
     pub removed: usize,
     /// Namespaces that could not be removed wholly; the next pass goes on where they are.
     pub failed: usize,

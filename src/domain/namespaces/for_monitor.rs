@@ -22,7 +22,6 @@ struct Observed {
 /// A namespace, as far as a watcher of the broker needs it.
 #[derive(Clone, Debug)]
 pub struct MonitoredNamespace {
-    /// The name.
     pub name: NamespaceName,
     /// Whom to tell: the contact of its claims, then its owners.
     pub receivers: Vec<String>,

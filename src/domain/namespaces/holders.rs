@@ -11,9 +11,7 @@ use crate::ports::broker::Connection;
 pub struct Holder {
     /// The broker's name for the connection.
     pub connection: String,
-    /// The broker user.
     pub account: AccountName,
-    /// Its slot.
     pub slot: Slot,
     /// The address it comes from.
     pub peer_host: Option<String>,

@@ -68,9 +68,7 @@ pub struct Connected {
 /// A password of a namespace that works.
 #[derive(Clone, Debug)]
 pub struct NamespaceLease {
-    /// The namespace.
     pub namespace: NamespaceName,
-    /// The broker user.
     pub account: AccountName,
     /// Whether it is the one that claims get now.
     pub is_active: bool,

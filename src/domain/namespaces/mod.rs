@@ -132,7 +132,6 @@ pub struct Config {
     pub namespace_prefix: String,
     /// Before the namespace in the name of a broker user.
     pub username_prefix: String,
-    /// Tags of the users.
     pub user_tags: Vec<String>,
     /// What the users may do; `{{namespace}}` stands for the name.
     pub access: Access,
@@ -203,11 +202,9 @@ pub struct Page {
 /// A namespace with its users, for operators.
 #[derive(Clone, Debug)]
 pub struct Detail {
-    /// The name.
     pub namespace: NamespaceName,
     /// When it was made and when it ends.
     pub times: Times,
-    /// Whom to tell.
     pub contact: Option<String>,
     /// Whom else to tell, as operators settled it.
     pub owners: Vec<MailAddress>,
@@ -223,7 +220,6 @@ pub struct Detail {
     pub promised_until: Timestamp,
     /// The same for the resting one; [`Timestamp::MIN`] when it never was.
     pub resting_until: Timestamp,
-    /// The two users.
     pub accounts: Vec<AccountStatus>,
     /// When one of them was last seen connected, less up to ten minutes.
     pub last_connected: Option<Timestamp>,
@@ -243,7 +239,6 @@ impl Namespaces {
         Self { store, accounts, bus, config: config.into(), clearing: Arc::default() }
     }
 
-    /// What the settings say.
     pub(in crate::domain) fn config(&self) -> &Config {
         &self.config
     }

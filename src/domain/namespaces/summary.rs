@@ -44,18 +44,15 @@ pub enum Phase {
     Rotating,
     /// Its time is over: it is removed soon, unless it is claimed again.
     Over,
-    /// It is being removed.
     Ending,
 }
 
 /// A namespace in a list.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// The name.
     pub namespace: NamespaceName,
     /// Where it is in its life.
     pub phase: Phase,
-    /// Whom to tell.
     pub contact: Option<String>,
     /// When it may be removed.
     pub expires: Timestamp,

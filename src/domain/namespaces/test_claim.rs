@@ -22,7 +22,6 @@ pub struct TestClaim {
     pub address: String,
     /// When it would have had to claim again.
     pub reclaim_at: Timestamp,
-    /// When the namespace ends.
     pub expires: Timestamp,
     /// How long the claim took.
     pub took: Duration,

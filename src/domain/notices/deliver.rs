@@ -34,10 +34,8 @@ const LANE_LEN_MAX: usize = 5_000;
 /// Longest reason that is kept.
 const FAULT_LEN_MAX: usize = 300;
 
-/// What one pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// Deliveries that were taken.
     pub sent: usize,
     /// Deliveries that failed and will be tried again.
     pub failed: usize,
@@ -52,11 +50,9 @@ pub struct Delivered {
 /// What became of deliveries since the start.
 #[derive(Debug, Default)]
 pub struct DeliveryCounts {
-    /// Taken by their receivers.
     pub sent: Counter,
     /// Failed, to be tried again.
     pub retried: Counter,
-    /// Given up.
     pub dead: Counter,
 }
 
@@ -76,7 +72,6 @@ struct Lane {
     rows: Vec<(Place, Waiting)>,
 }
 
-/// How one try ended.
 enum Tried {
     Taken,
     Failed,

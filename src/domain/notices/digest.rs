@@ -10,7 +10,6 @@ use crate::store::WriteTx;
 
 /// Notices that go to one person one by one. More than these are a flood, and a flood is one mail.
 pub const SINGLE_MAX: usize = 5;
-/// Notices in one digest.
 const GATHER_MAX: usize = 50;
 /// What a digest repeats of each text; fifty of them stay below the notify service's limit (taskcluster.md 7).
 const EXCERPT_LEN_MAX: usize = 1_000;
@@ -77,7 +76,6 @@ fn gather_into_one(
     Ok(Some((Place { id: into, index: 0 }, Waiting::new(channel.clone(), at, true))))
 }
 
-/// Subject and body.
 fn text<'a>(oldest: &Record, records: impl Iterator<Item = &'a Record>, count: usize) -> (String, String) {
     let subject = format!("{count} notices, the first: {}", oldest.subject);
     let mut body = format!("{count} notices waited for you at the same time. Here they are, the oldest first.\n");

@@ -13,7 +13,6 @@ pub const PAGE_LEN_MAX: usize = 1000;
 /// Which notices a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// All.
     All,
     /// Those with a delivery that still has to be made.
     Waiting,
@@ -34,9 +33,7 @@ impl Filter {
 /// A notice with its text.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    /// The notice.
     pub listed: Listed,
-    /// Its text.
     pub body: String,
 }
 
@@ -49,9 +46,7 @@ pub struct Listed {
     pub kind: String,
     /// The name of the thing.
     pub about: String,
-    /// In one line.
     pub subject: String,
-    /// When it happened.
     pub posted: Timestamp,
     /// Who hears of it, and how far that is. Nobody, when there was neither contact nor webhook.
     pub deliveries: Vec<(Channel, State)>,
@@ -71,7 +66,6 @@ pub enum State {
         /// Why the last one failed.
         fault: String,
     },
-    /// It is over.
     Over(End),
 }
 

@@ -138,7 +138,6 @@ impl Notices {
         self.ways.mail.name()
     }
 
-    /// How many deliveries wait.
     pub fn waiting(&self) -> Result<u64> {
         self.store.read(|tx| tx.count(&OUTBOX))
     }

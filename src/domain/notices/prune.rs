@@ -1,4 +1,4 @@
-//! Forgetting: what was delivered long ago, and what is too much.
+//! Pruning: removes notices that were delivered long ago, and those that are too many.
 
 use std::ops::Bound;
 use std::sync::atomic::Ordering;

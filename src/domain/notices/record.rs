@@ -21,7 +21,6 @@ const LATEST: &str = "latest";
 
 /// Digits of a number: for the order of the keys, and enough for thirty years at a thousand in a second.
 const NUMBER_LEN: usize = 12;
-/// Random characters behind it.
 const RANDOM_LEN: usize = 8;
 
 /// A notice: its number, and random characters, so that an id never comes twice even when a restored backup brings
@@ -31,7 +30,6 @@ const RANDOM_LEN: usize = 8;
 pub struct NoticeId(String);
 
 impl NoticeId {
-    /// The next id.
     pub(super) fn next(tx: &mut WriteTx<'_, '_>) -> Result<Self> {
         let key = LATEST.to_owned();
         let number = tx.get(&NUMBERS, &key)?.unwrap_or(0) + 1;
@@ -114,7 +112,6 @@ impl FromStr for Place {
 pub enum Channel {
     /// A person at this address. By which way the mail goes is decided when it goes.
     Mail(String),
-    /// The operator's webhook.
     Webhook,
 }
 
@@ -127,27 +124,22 @@ impl fmt::Display for Channel {
     }
 }
 
-/// How a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// It was taken.
     Delivered {
-        /// When.
         at: Timestamp,
         /// By which way: `smtp`, `spool`, `notify` or `webhook`.
         by: String,
     },
     /// It went into a digest, whose own delivery says the rest.
     Gathered {
-        /// When.
         at: Timestamp,
         /// The notice that is the digest.
         into: NoticeId,
     },
     /// It was given up: a dead letter.
     Dead {
-        /// When.
         at: Timestamp,
         /// How often it was tried.
         attempts: u32,
@@ -218,11 +210,9 @@ impl Brief {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Waiting {
     pub channel: Channel,
-    /// Tries begun so far.
     pub attempts: u32,
     /// When the next one may begin.
     pub due: Timestamp,
-    /// Since when it waits.
     pub since: Timestamp,
     /// Whether it is a digest, which goes into no other.
     pub digest: bool,

@@ -1,4 +1,4 @@
-//! The ways out: which door a delivery goes through.
+//! How notices leave: by mail, as files, through the notify service or to the webhook.
 
 use super::record::{Channel, Place, Record};
 use crate::base::{Error, MailAddress, Result, Timestamp};
@@ -9,19 +9,14 @@ use crate::ports::webhook::{Event, Webhook};
 
 /// How notices leave this appliance, as the operator settled it. What waits goes by the ways of the day it goes.
 pub struct Ways {
-    /// How mail goes.
     pub mail: MailWay,
-    /// Who hears everything.
     pub webhook: Option<Webhook>,
 }
 
-/// How mail goes.
 pub enum MailWay {
     /// Through the notify service of a Taskcluster deployment.
     Notify(Notify),
-    /// To a mail server.
     Smtp(Smtp),
-    /// Into a directory.
     Spool(Spool),
 }
 

@@ -20,20 +20,16 @@ const ADDRESS_FAILURES: u32 = 10;
 /// not keep an operator out.
 const ACCOUNT_FAILURES: u32 = 30;
 
-/// Somebody who wants in.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The name as it was typed.
     pub name: String,
-    /// The password.
     pub password: Secret,
     /// A code of the second factor; empty for who has none.
     pub code: String,
-    /// Where they are.
     pub from: Visitor,
 }
 
-/// Counts what was wrong.
 pub(super) struct Throttle {
     pairs: RateLimit<(OperatorName, IpAddr)>,
     addresses: RateLimit<IpAddr>,

@@ -33,7 +33,6 @@ const OPERATORS: Table<OperatorName, Record> = Table::audited("operators");
 /// Operators at most: people, not machines.
 const OPERATORS_MAX: usize = 1000;
 
-/// An operator as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Record {
     role: Role,
@@ -59,12 +58,10 @@ impl Record {
     }
 }
 
-/// An operator, for lists.
 #[derive(Clone, Debug)]
 pub struct ShownOperator {
     /// The name they sign in with.
     pub name: OperatorName,
-    /// What they may do.
     pub role: Role,
     /// Whether they have a password here.
     pub has_password: bool,
@@ -72,9 +69,7 @@ pub struct ShownOperator {
     pub has_second: bool,
     /// Recovery codes that they have not used.
     pub recovery_left: usize,
-    /// Whether they are refused.
     pub disabled: bool,
-    /// When they were made.
     pub created: Timestamp,
     /// When they last signed in.
     pub last_login: Option<Timestamp>,
@@ -184,13 +179,11 @@ impl Operators {
             .await
     }
 
-    /// All operators, by name.
     pub async fn list(&self) -> Result<Vec<ShownOperator>> {
         let rows = self.store.survey(|tx| tx.scan(&OPERATORS, Bound::Unbounded, OPERATORS_MAX)).await?;
         Ok(rows.into_iter().map(|(name, record)| shown(name, record)).collect())
     }
 
-    /// One operator.
     pub fn operator(&self, name: &OperatorName) -> Result<ShownOperator> {
         let record = self.store.read(|tx| tx.get(&OPERATORS, name))?.ok_or_else(|| no_such(name))?;
         Ok(shown(name.clone(), record))

@@ -67,15 +67,12 @@ struct Pending {
 
 /// Where a browser goes to be authorized, and what it keeps.
 pub struct Authorization {
-    /// Where the browser goes.
     pub location: Url,
     /// What the browser keeps meanwhile, and nobody else.
     pub seed: Secret,
 }
 
-/// A sign-in that succeeded.
 pub struct OidcSession {
-    /// The session.
     pub session: Lent<Secret>,
     /// Where one wanted to go.
     pub to: String,
@@ -84,7 +81,6 @@ pub struct OidcSession {
 /// What the issuer sent a browser back with.
 #[derive(Clone, Debug, Default)]
 pub struct Callback {
-    /// What the browser kept.
     pub seed: Option<Secret>,
     /// Which sign-in the issuer answers.
     pub state: String,

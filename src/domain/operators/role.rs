@@ -86,7 +86,6 @@ impl Role {
     /// All of them, from little to much.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Auditor, Self::Admin];
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",

@@ -41,7 +41,6 @@ pub(super) struct Stored {
 /// Where somebody signs in from.
 #[derive(Clone, Debug)]
 pub struct Visitor {
-    /// The address.
     pub address: IpAddr,
     /// What the browser calls itself.
     pub agent: String,
@@ -52,11 +51,8 @@ pub struct Visitor {
 /// Somebody with a session that is not over.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    /// Who.
     pub operator: OperatorName,
-    /// In which role.
     pub role: Role,
-    /// What they may do.
     pub caller: Caller,
     /// The public name of the session.
     pub session: String,
@@ -64,14 +60,11 @@ pub struct SignedIn {
     pub form_token: Secret,
 }
 
-/// A session, for lists.
 #[derive(Clone, Debug)]
 pub struct ShownSession {
     /// Its public name: a hash of its id.
     pub id: String,
-    /// Whose it is.
     pub operator: OperatorName,
-    /// Since when.
     pub started: Timestamp,
     /// When it was last used, to a minute.
     pub seen: Timestamp,

@@ -12,7 +12,6 @@ use crate::store::{Lent, Table};
 
 /// One row at most. Each start writes it, so it is bookkeeping: that a link was used, or refused, is in the audit log.
 const SETUP: Table<String, Link> = Table::plain("operator_setup");
-/// Its key.
 const ROW: &str = "link";
 /// How long a link works. Each start makes another.
 pub const LINK_LASTS: Duration = Duration::from_secs(24 * 60 * 60);

@@ -36,7 +36,6 @@ const OPEN_OF_ONE_MAX: usize = 100;
 const WRAPS_MAX: usize = 5000;
 /// How long one that is over is remembered.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The loop that forgets.
 const LOOP: &str = "expire";
 
 /// The name of a link: the SHA-256 of its token, in hexadecimal. It opens nothing.
@@ -73,7 +72,6 @@ struct Wrap {
     /// The client of the own store that made it: it must still be one then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<ClientId>,
-    /// Where they were.
     from: Option<IpAddr>,
     made: Timestamp,
     /// Until when it can be opened.
@@ -94,18 +92,13 @@ impl Wrap {
     }
 }
 
-/// A link, for operators.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// Its name.
     pub id: WrapId,
-    /// What it hands over.
     pub namespace: NamespaceName,
     /// Who made it, as the audit log names them.
     pub by: String,
-    /// Where they were.
     pub from: Option<IpAddr>,
-    /// When.
     pub made: Timestamp,
     /// Until when it can be opened.
     pub until: Timestamp,
@@ -114,7 +107,6 @@ pub struct Shown {
 /// A link that was just made. It leaves only as [`Lent`].
 #[derive(Debug)]
 pub struct Made {
-    /// Its name.
     pub id: WrapId,
     /// What stands in the link: 244 random bits.
     pub token: Secret,
@@ -132,7 +124,6 @@ pub struct Wraps {
 }
 
 impl Wraps {
-    /// Links to these namespaces.
     pub fn new(store: Store, auth: Auth, namespaces: Namespaces, notices: Notices) -> Self {
         Self { store, auth, namespaces, notices }
     }

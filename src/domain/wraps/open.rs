@@ -13,7 +13,6 @@ use crate::store::{Lent, WriteTx};
 /// Who opens a link: anybody who has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Opener<'a> {
-    /// From where.
     pub address: IpAddr,
     /// The id of the request, for the audit log.
     pub request_id: &'a str,
@@ -22,9 +21,7 @@ pub struct Opener<'a> {
 /// What a link says of itself before it is opened.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// What it hands over.
     pub namespace: NamespaceName,
-    /// Who made it.
     pub by: String,
     /// Until when it can be opened.
     pub until: Timestamp,

@@ -12,7 +12,6 @@ use crate::domain::actions::{About, Action};
 use crate::domain::auth::Caller;
 use crate::web::state::App;
 
-/// Every action takes them.
 const QUERY: &[QueryParameter] = &[
     QueryParameter { name: PLAN, pattern: "/^[01]$/", matches: |text| matches!(text, "0" | "1") },
     QueryParameter { name: REASON, pattern: "/./", matches: |text| !text.trim().is_empty() },
@@ -43,7 +42,6 @@ enum Answer<A> {
 }
 
 impl Routes {
-    /// Serves an action.
     pub(super) fn act<T, A>(self, action: &'static Action<T, A>) -> Self
     where
         T: Send + 'static,

@@ -50,7 +50,6 @@ impl ReadBody {
 pub struct Unreadable {
     /// 400, 408, 413, 415 or 503.
     pub status: StatusCode,
-    /// What is wrong.
     pub message: &'static str,
 }
 

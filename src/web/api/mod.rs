@@ -53,7 +53,6 @@ use crate::domain::auth::scopes::RequiredScope;
 pub struct Endpoint {
     /// The name that clients generate a function from, such as `claimNamespace`.
     pub name: &'static str,
-    /// The HTTP method.
     pub method: MethodFilter,
     /// The route below the mount, with `<arguments>`.
     pub route: &'static str,
@@ -66,7 +65,6 @@ pub struct Endpoint {
     pub summary: &'static str,
     /// The JSON body that is required; `None`: none is read.
     pub input: Option<Shape>,
-    /// What it answers with.
     pub answer: Shape,
     /// The command that does the same, where an action declares it.
     pub command: Option<&'static str>,
@@ -76,11 +74,9 @@ pub struct Endpoint {
 
 /// A query parameter: its name, the pattern it must match as the error message shows it, and the check.
 pub struct QueryParameter {
-    /// The name.
     pub name: &'static str,
     /// The pattern, for the message.
     pub pattern: &'static str,
-    /// Whether a value matches.
     pub matches: fn(&str) -> bool,
 }
 
@@ -171,7 +167,6 @@ impl Routes {
     }
 }
 
-/// For routes without arguments.
 #[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
 fn nothing(_: &App, _: &Params) -> Result<()> {
     Ok(())

@@ -15,7 +15,6 @@ use super::{Endpoint, Routes, call, host_secrets, own, pulse, shapes};
 use crate::web::page;
 use crate::web::state::App;
 
-/// Where the document is.
 pub const PATH: &str = "/api/openapi.json";
 
 const DESCRIPTION: &str = "Keylender lends short-lived credentials: namespaces of a RabbitMQ to services, and temporary \

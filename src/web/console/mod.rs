@@ -66,7 +66,6 @@ fn table() -> Routes {
         .post("/host-rules/{rule}/remove", scopes::HOST_RULE, hosts::remove)
 }
 
-/// Who may do what.
 fn access(routes: Routes) -> Routes {
     routes
         .get("/access", scopes::OPERATOR_LIST, access::operators)
@@ -99,7 +98,6 @@ fn access(routes: Routes) -> Routes {
         .act("/access/roles/{role}/delete", "/access/roles", &actions::roles::DELETE)
 }
 
-/// The message bus.
 fn bus(routes: Routes) -> Routes {
     routes
         .get("/namespaces", scopes::NAMESPACE_LIST, namespaces::list)
@@ -167,7 +165,6 @@ fn appliance(routes: Routes) -> Routes {
         .post("/backups/{backup}/download", scopes::BACKUP_DOWNLOAD, backups::download)
 }
 
-/// Serves the pages.
 pub fn router() -> Router<App> {
     table().router()
 }

@@ -28,7 +28,6 @@ pub(super) const DENIALS: [&str; 3] = ["credentials", "scopes", "limit"];
 /// How a caller whose credentials are wrong showed them, as a label.
 pub(super) const SCHEMES: [&str; 4] = ["hawk", "bearer", "bewit", "other"];
 
-/// What is lent.
 #[derive(Clone, Copy)]
 pub enum Lend {
     /// A claim of a namespace.
@@ -37,7 +36,6 @@ pub enum Lend {
     HostCredentials = 1,
 }
 
-/// Counts of one route.
 #[derive(Default)]
 pub(super) struct Route {
     pattern: OnceLock<Box<str>>,

@@ -62,7 +62,6 @@ impl Text {
         }
     }
 
-    /// The whole document.
     pub(super) fn into_string(self) -> String {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The way back: how old the newest backup is, and whether somebody tried it.
+//! The doctor on backups: how old the newest backup is, and whether somebody tried it.
 
 use std::time::Duration;
 

@@ -14,7 +14,6 @@ use crate::proto::certificates::{Age, Certificate};
 pub struct Environment {
     /// The files of certificates that settings name.
     pub certificates: Vec<CertificateFile>,
-    /// Where it would listen.
     pub address: SocketAddr,
     /// Where it listens, while it does.
     pub listens: OnceLock<SocketAddr>,
@@ -24,12 +23,10 @@ pub struct Environment {
     pub files_needed: u64,
 }
 
-/// A file of certificates.
 #[derive(Clone, Debug)]
 pub struct CertificateFile {
     /// The setting that names it.
     pub setting: &'static str,
-    /// Where it is.
     pub path: PathBuf,
     /// Whether each of its certificates is trusted for itself, so that one which is over is only one less.
     pub is_authorities: bool,
@@ -38,7 +35,6 @@ pub struct CertificateFile {
 }
 
 impl Environment {
-    /// All findings.
     pub fn findings(&self, now: Timestamp) -> Vec<Finding> {
         let certificates = self.certificates.iter().map(|file| certificate(file, now));
         certificates.chain([self.port(), self.open_files()]).collect()

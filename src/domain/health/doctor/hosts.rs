@@ -1,11 +1,10 @@
-//! What machines get: settings, the scopes of the issuer, DNS.
+//! The doctor on credentials of hosts: settings, the scopes of the issuer, DNS.
 
 use super::{Finding, Grade};
 use crate::base::Kind;
 use crate::domain::health::Health;
 
 impl Health {
-    /// Everything about machines.
     pub(super) async fn host_findings(&self) -> Vec<Finding> {
         let mut findings = vec![self.host_settings()];
         if self.parts.hosts.missing().is_empty() {

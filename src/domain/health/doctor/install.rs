@@ -9,7 +9,6 @@ use crate::ports::system::{self, FileState};
 
 /// Who the service runs as.
 const USER: &str = "keylender";
-/// Where its number is.
 const PASSWD: &str = "etc/passwd";
 const PROGRAM: &str = "usr/bin/keylender";
 const SETTINGS: &str = "etc/keylender.conf";
@@ -30,7 +29,6 @@ const SERVICES: [(&str, &str, &str, &str, &str); 2] = [
 ];
 /// Somebody else than the owner may write.
 const WRITABLE: u32 = 0o022;
-/// Everybody may do something.
 const EVERYBODY: u32 = 0o007;
 
 /// Looks at a host whose files begin at `root`.

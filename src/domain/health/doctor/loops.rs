@@ -1,4 +1,4 @@
-//! What runs by itself: whether it does.
+//! The doctor on loops: whether each runs when it is due.
 
 use std::time::Duration;
 

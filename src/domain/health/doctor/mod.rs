@@ -17,7 +17,6 @@ use super::Health;
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grade {
-    /// As it should be.
     Well,
     /// It works, and an operator should know.
     Warning,
@@ -41,7 +40,6 @@ impl Grade {
 pub struct Finding {
     /// What: `store`, `broker`, `broker clock`, `disk`, `key`, `mail`, `loops`, `dns`, `certificate`, `port`, ….
     pub about: &'static str,
-    /// How bad.
     pub grade: Grade,
     /// What was found, and what to do.
     pub text: String,

@@ -79,7 +79,6 @@ impl Scene {
         self.verdict().steps().map(Step::to_string).collect()
     }
 
-    /// What the steps do.
     pub(super) fn whats(&self) -> Vec<What> {
         self.verdict().steps().map(|step| step.what).collect()
     }

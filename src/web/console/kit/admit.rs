@@ -19,7 +19,6 @@ use crate::web::state::App;
 pub enum Access {
     /// Everybody: there is nothing but a way in.
     Anybody,
-    /// Every operator.
     SignedIn,
     /// Operators with this scope. Where it is about one thing, that is the first argument of the route.
     Scope(RequiredScope),
@@ -32,7 +31,6 @@ pub struct Route {
     pub method: &'static str,
     /// The path, with `{arguments}`.
     pub path: &'static str,
-    /// Who may come.
     pub access: Access,
 }
 

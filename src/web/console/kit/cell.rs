@@ -25,7 +25,6 @@ enum Value {
     Number(Option<i64>),
     Time(Option<Timestamp>),
     State(Tone, String),
-    /// Counts over time.
     Line(Vec<(Timestamp, u64)>),
 }
 
@@ -37,7 +36,6 @@ pub enum Order {
 }
 
 impl Cell {
-    /// A text, of whomever.
     pub fn text(text: impl ToString) -> Self {
         Self { value: Value::Text(text.to_string()), link: None }
     }
@@ -48,7 +46,6 @@ impl Cell {
         Self { value: Value::Number(number), link: None }
     }
 
-    /// A number.
     pub fn number(number: impl TryInto<i64>) -> Self {
         Self::count(Some(number))
     }

@@ -8,19 +8,16 @@ use super::text::TimeTag;
 /// The image in its own units; the style sheet stretches it.
 const WIDTH: u64 = 960;
 const HEIGHT: u64 = 160;
-/// Between two columns.
 const GAP: u64 = 6;
 
 /// A chart of two sorts of counts.
 #[derive(Template)]
 #[template(path = "parts/chart.html")]
 pub struct Chart {
-    /// What it is about.
     caption: &'static str,
     /// What is counted, from the bottom up.
     sorts: [&'static str; 2],
     columns: Vec<Column>,
-    /// The highest column.
     highest: u64,
     totals: [u64; 2],
 }

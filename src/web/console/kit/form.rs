@@ -23,7 +23,6 @@ const REASON_FIELD: &str = "reason";
 /// A form that this session's own page sent. **Invariant:** made only by [`read`].
 #[derive(Debug)]
 pub struct CheckedForm<T> {
-    /// Its fields.
     pub input: T,
     fields: Vec<(String, String)>,
 }
@@ -49,7 +48,6 @@ pub struct Nothing {}
 /// A form from before there is a session. Only its origin has been looked at.
 #[derive(Debug)]
 pub struct OpenForm<T> {
-    /// Its fields.
     pub input: T,
     /// The head of the request.
     pub headers: HeaderMap,

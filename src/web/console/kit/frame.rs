@@ -62,13 +62,10 @@ pub struct Frame {
     pub title: String,
     /// `auto`, `light` or `dark`.
     pub theme: &'static str,
-    /// Of this program.
     pub version: &'static str,
     /// Who is signed in; nobody on the way in.
     pub who: Option<Who>,
-    /// What is unwell.
     pub alarms: Vec<String>,
-    /// What was just done.
     pub receipt: Option<Receipt>,
     /// The last entry of the audit log when the page was made: what comes later is news.
     pub entry: u64,
@@ -76,9 +73,7 @@ pub struct Frame {
 
 /// Who is signed in, and what is only for them.
 pub struct Who {
-    /// Their name.
     pub operator: String,
-    /// Their role.
     pub role: &'static str,
     /// What every form brings along.
     pub form_token: String,
@@ -90,7 +85,6 @@ pub struct Who {
     pub asked: Vec<(Untrusted<'static>, Untrusted<'static>)>,
     /// When the page was made.
     pub now: TimeTag,
-    /// Where they can go.
     pub groups: Vec<Group>,
 }
 
@@ -98,15 +92,12 @@ pub struct Who {
 pub struct Group {
     /// What they have in common; may be empty.
     pub name: &'static str,
-    /// The places.
     pub places: Vec<Place>,
 }
 
 /// A page one can go to.
 pub struct Place {
-    /// Its name.
     pub name: &'static str,
-    /// Its path.
     pub path: &'static str,
     /// Whether it is this one, or this one is part of it.
     pub is_here: bool,
@@ -118,7 +109,6 @@ pub struct Receipt {
     pub seq: u64,
     /// What was done to what.
     pub text: Untrusted<'static>,
-    /// Whether it ended well.
     pub is_done: bool,
     /// Whether the reader may look at the entry.
     pub may_read: bool,

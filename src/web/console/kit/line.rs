@@ -9,7 +9,6 @@ use crate::base::Timestamp;
 /// Width and height in its own units; the style sheet says how large that is.
 const SIZE: (f64, f64) = (300.0, 40.0);
 
-/// Counts over time.
 pub struct Line {
     points: String,
     words: String,

@@ -28,7 +28,6 @@ const LASTS: Duration = Duration::from_secs(15);
 /// The first words: after how many milliseconds a browser opens it again.
 const GREETING: &str = "retry: 1000\n\n";
 
-/// A stream in hand.
 struct Live {
     app: App,
     /// The public name of the session that it ends with.

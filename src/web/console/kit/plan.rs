@@ -1,4 +1,4 @@
-//! A change shows its effect first: the page before, and the way back after.
+//! A change shows its effect first: the page that asks for it, and the redirect after it.
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -26,7 +26,6 @@ pub struct Plan {
     pub weight: Weight,
     /// Where the form goes to; a path of ours.
     pub action: String,
-    /// What it brings along.
     pub fields: Vec<(&'static str, String)>,
     /// What the button says: `Rotate now`.
     pub button: &'static str,
@@ -42,7 +41,6 @@ pub struct Plan {
 pub struct Equivalents {
     /// A line for `curl`.
     pub curl: String,
-    /// A command.
     pub command: String,
 }
 

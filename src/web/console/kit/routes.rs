@@ -154,12 +154,10 @@ impl Routes {
         self
     }
 
-    /// The table.
     pub fn list(self) -> Vec<Route> {
         self.list
     }
 
-    /// What serves them.
     pub fn router(self) -> Router<App> {
         self.router.layer(axum::middleware::map_response(dress))
     }

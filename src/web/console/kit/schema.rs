@@ -4,18 +4,15 @@ use serde_json::Value;
 
 /// How deep members of members are listed; below that the schema itself says more.
 const DEPTH_MAX: usize = 4;
-/// Members that are listed.
 const FIELDS_MAX: usize = 200;
 
 /// A member of a document.
 pub struct Field {
     /// Where it stands: `answers[].question.name`.
     pub path: String,
-    /// What it holds.
     pub kind: String,
     /// Whether it is always there.
     pub is_required: bool,
-    /// What it means.
     pub description: String,
 }
 

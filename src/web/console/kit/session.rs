@@ -24,14 +24,12 @@ const COOKIE_TLS: &str = "__Host-keylender_session";
 /// Longest place to go on to after signing in.
 const PLACE_LEN_MAX: usize = 2000;
 
-/// Somebody at a page: who, what they may do, and what they asked for. **Invariant:** made only by [`admit`](super::admit).
+/// A signed-in operator's request: who asks, what they may do, and what for. **Invariant:** made only by [`admit`](super::admit).
 #[derive(Clone, Debug)]
 pub struct Session {
     /// Who acts, for the domain.
     pub caller: Caller,
-    /// Their name.
     pub operator: OperatorName,
-    /// Their role.
     pub role: Role,
     /// The way the request came.
     pub origin: Origin,

@@ -16,7 +16,6 @@ use super::address::{ENTRY, address};
 use super::session::Session;
 use crate::domain::auth::scopes::RequiredScope;
 
-/// Rows of one page.
 pub const PAGE_LEN: usize = 50;
 /// Words of a filter that are looked at.
 const WORDS_MAX: usize = 10;
@@ -25,7 +24,6 @@ const WORDS_MAX: usize = 10;
 pub struct Table<R: 'static> {
     /// Its name in addresses and file names.
     pub name: &'static str,
-    /// What it lists.
     pub caption: &'static str,
     /// Its columns; the first one names the row.
     pub columns: &'static [Column<R>],
@@ -37,11 +35,9 @@ pub struct Table<R: 'static> {
     pub empty: (&'static str, &'static str),
 }
 
-/// A column.
 pub struct Column<R> {
     /// Its name in addresses, filters and exports.
     pub name: &'static str,
-    /// Its head.
     pub title: &'static str,
     /// What a row has in it.
     pub cell: fn(&R) -> Cell,
@@ -58,7 +54,6 @@ pub struct Select<R> {
 /// What a page does with its table.
 #[expect(clippy::large_enum_variant, reason = "one for a page, and taken apart at once")]
 pub enum Shown {
-    /// It shows it.
     View(View),
     /// It is a file instead.
     Export(Response),
@@ -116,7 +111,6 @@ impl HtmlSafe for View {}
 
 struct Head {
     title: &'static str,
-    /// What its cells are.
     class: &'static str,
     address: String,
     /// `ascending`, `descending` or `none`.

@@ -60,9 +60,7 @@ impl fmt::Display for Untrusted<'_> {
 /// A moment: in UTC, and how far from now it is. `console.js` adds the local time.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeTag {
-    /// When.
     pub at: Timestamp,
-    /// The present.
     pub now: Timestamp,
 }
 
@@ -112,13 +110,11 @@ fn roughly(span: Duration) -> Option<String> {
 /// How good a state is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// As it should be.
     Well,
     /// Nothing to do, or not known.
     Quiet,
     /// Somebody should look at it.
     Warning,
-    /// Somebody must do something.
     Unwell,
 }
 
@@ -137,9 +133,7 @@ impl Tone {
 /// A state in a word, with its tone. The word says it all: colour is never the only sign.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// Its tone.
     pub tone: Tone,
-    /// The word.
     pub word: Cow<'static, str>,
 }
 

@@ -1,4 +1,4 @@
-//! Light, dark, or as the system has it.
+//! The colour theme: light, dark, or as the system has it.
 
 use axum::http::HeaderMap;
 use serde::Deserialize;
@@ -8,16 +8,13 @@ use super::cookie::cookie;
 /// The cookie that keeps the choice.
 pub const COOKIE: &str = "keylender_theme";
 
-/// Which colours somebody chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Theme {
     /// As the system has it.
     #[default]
     Auto,
-    /// Dark on light.
     Light,
-    /// Light on dark.
     Dark,
 }
 

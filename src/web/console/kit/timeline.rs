@@ -15,7 +15,6 @@ use crate::domain::auth::scopes;
 use crate::store::Entry;
 use crate::web::state::App;
 
-/// Entries of one page.
 const ROWS_MAX: usize = 20;
 /// Entries that are looked at for one page: some milliseconds.
 const LOOK_MAX: u64 = 5000;

@@ -139,20 +139,17 @@ pub(super) async fn listed(
     }
 }
 
-/// The operators.
 pub async fn operators(app: App, session: Session) -> Result<Response> {
     let shown = OPERATORS.show(&session, app.operators.list().await?);
     let create = ("/access/new", "New operator", scopes::OPERATOR_CREATE.for_all());
     listed(&app, &session, "Operators", "operators", Some(create), shown).await
 }
 
-/// Who is signed in.
 pub async fn sessions(app: App, session: Session) -> Result<Response> {
     let shown = SESSIONS.show(&session, app.operators.sessions().await?);
     listed(&app, &session, "Sessions", "sessions", None, shown).await
 }
 
-/// One operator.
 pub async fn operator(app: App, session: Session) -> Result<Response> {
     let shown = app.operators.operator(&name_of(&session)?)?;
     Ok(page(&OperatorPage {
@@ -179,7 +176,6 @@ pub async fn ask_new(app: App, session: Session) -> Result<Response> {
     }))
 }
 
-/// A new operator.
 #[derive(Deserialize)]
 pub struct New {
     name: String,
@@ -220,7 +216,6 @@ fn action_of(session: &Session) -> Result<OperatorAction> {
     })
 }
 
-/// What it would do.
 pub async fn plan_action(app: App, session: Session) -> Result<Response> {
     let (name, operator_action) = (name_of(&session)?, action_of(&session)?);
     let shown = app.operators.operator(&name)?;
@@ -272,7 +267,6 @@ pub async fn plan_action(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Does it.
 pub async fn do_action(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let (name, operators) = (name_of(&session)?, &app.operators);
     let place = format!("/access/operators/{}", encoded(name.as_str()));
@@ -311,13 +305,11 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Ends it.
 pub async fn revoke(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     app.operators.revoke_session(&session.caller, session.param("session").to_owned()).await?;
     plan::done(&session, "/access/sessions")
 }
 
-/// May X do Y?
 pub async fn test(app: App, session: Session) -> Result<Response> {
     let (who, scope) = (session.query("who").unwrap_or_default(), session.query("scope").unwrap_or_default());
     let verdict = if who.is_empty() || scope.is_empty() {

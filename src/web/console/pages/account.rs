@@ -58,7 +58,6 @@ pub struct Code {
     code: String,
 }
 
-/// Everything about it.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let time = |at| TimeTag { at, now: session.now };
     let own = app.operators.sessions().await?.into_iter().filter(|shown| shown.operator == session.operator);
@@ -80,7 +79,6 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     }))
 }
 
-/// Changes the password.
 pub async fn change_password(app: App, session: Session, form: CheckedForm<Passwords>) -> Result<Response> {
     let Passwords { current, password, again } = form.input;
     if Secret::new(password.as_str()) != Secret::new(again) {
@@ -106,7 +104,6 @@ pub async fn confirm(app: App, session: Session, form: CheckedForm<Code>) -> Res
     second_factor_page(&app, &session, String::new(), String::new(), codes).await
 }
 
-/// Removes it.
 pub async fn remove(app: App, session: Session, form: CheckedForm<Code>) -> Result<Response> {
     app.operators.remove_second_factor(&session.caller, session.operator.clone(), form.input.code).await?;
     plan::done(&session, "/account")

@@ -45,7 +45,6 @@ pub(super) fn attention(session: &Session, alarm: Alarm) -> Attention {
     }
 }
 
-/// The page about it.
 fn place(key: &str) -> String {
     match key {
         "accounts" => "/loops/reconcile".to_owned(),
@@ -67,7 +66,6 @@ pub struct Seen {
     text: String,
 }
 
-/// What acknowledging would do.
 pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
     let key = session.param("alarm");
     let alarm = app.alarms.picture().await?.alarms.into_iter().find(|alarm| alarm.key == key);
@@ -93,7 +91,6 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Acknowledges an alarm.
 pub async fn acknowledge(app: App, session: Session, form: CheckedForm<Seen>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     app.alarms.acknowledge(&caller, session.param("alarm"), &form.input.text).await?;

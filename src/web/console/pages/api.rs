@@ -28,7 +28,6 @@ const ERRORS: [(Kind, &str); 8] = [
     (Kind::Internal, "The fault is ours; the message has the id of what was logged."),
 ];
 
-/// A method.
 struct Method {
     id: String,
     group: String,
@@ -119,7 +118,6 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-/// One method.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let document = openapi::document(app.public_url.as_ref());
     let wanted = session.param("method");

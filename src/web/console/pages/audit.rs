@@ -20,7 +20,6 @@ use crate::web::console::kit::session::{Session, see_other};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
-/// Entries on one page.
 const PAGE_LEN: usize = 100;
 /// Entries in one export of what is shown. `keylender audit export` has no such limit.
 const EXPORT_LEN: usize = 10_000;
@@ -200,7 +199,6 @@ fn row(entry: &Entry<'_>, now: Timestamp) -> Row {
     }
 }
 
-/// One entry in full.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let nothing = || Error::not_found("There is no such audit entry: it may have been pruned.");
     let seq: u64 = session.param("seq").parse().map_err(|_| nothing())?;
@@ -242,7 +240,6 @@ fn visible(json: String) -> String {
     text
 }
 
-/// Walks the whole chain.
 pub async fn verify(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let walked = app.store.survey(|tx| Ok((tx.verify_audit()?, tx.audit_base()?))).await;
     let frame = Frame::of(&app, &session, "State of the audit log").await;

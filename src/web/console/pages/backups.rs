@@ -103,7 +103,6 @@ fn problem(listed: &Listed, fate: &Fate) -> Option<String> {
     fate.problem.clone().or_else(|| listed.label.is_none().then(|| "its label cannot be read".to_owned()))
 }
 
-/// All backups.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match BACKUPS.show(&session, app.backups.list().await?) {
         Shown::Export(file) => Ok(file),
@@ -117,7 +116,6 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-/// One backup.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let (listed, fate) = found(&app, &session).await?;
     let name = listed.name.clone();
@@ -153,7 +151,6 @@ async fn found(app: &App, session: &Session) -> Result<Backup> {
     found.ok_or_else(|| Error::not_found("There is no backup of this name."))
 }
 
-/// Takes a backup now.
 pub async fn take(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     app.backups.take(&session.caller).await?;
     plan::done(&session, "/backups")
@@ -165,7 +162,6 @@ pub async fn verify(app: App, session: Session, _: CheckedForm<Nothing>) -> Resu
     plan::done(&session, &format!("/backups/{name}"))
 }
 
-/// What a download means.
 pub async fn plan_download(app: App, session: Session) -> Result<Response> {
     let (listed, _) = found(&app, &session).await?;
     let name = listed.name;

@@ -36,7 +36,6 @@ struct Us {
     incoming: Option<String>,
 }
 
-/// How the broker is.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let health = app.health.broker().await.state;
     let (tone, word) = if health.is_ok() { (Tone::Well, "well") } else { (Tone::Unwell, "unwell") };
@@ -76,7 +75,6 @@ fn places(app: &App) -> Vec<(&'static str, String)> {
     vec![("Its management API", url), ("TLS to it", tls.to_owned()), ("Clients are sent to", clients)]
 }
 
-/// What another administrator means.
 pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
     let shown = app.administrator.status()?;
     let plan = Plan {
@@ -97,7 +95,6 @@ pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Becomes another administrator.
 pub async fn rotate(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     let rotated = app.administrator.rotate(&caller).await.inspect_err(|_| app.loops.nudge("reconcile"))?;

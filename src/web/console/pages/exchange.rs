@@ -61,7 +61,6 @@ fn owner(seen: &SeenBinding) -> Cell {
     }
 }
 
-/// The exchange.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let ExchangeNow { namespace, told, bindings } = app.monitor.exchange(session.param("exchange")).await?;
     let count = bindings.len();

@@ -125,7 +125,6 @@ fn member((name, value): &(&'static str, String)) -> (&'static str, serde_json::
     }
 }
 
-/// What is lent now.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let filter = filter(|name| session.query(name))?;
     let given = given(&session);
@@ -162,7 +161,6 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-/// What revoking would do.
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let filter = filter(|name| session.query(name))?;
     let given = given(&session);
@@ -195,7 +193,6 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Takes back what fits.
 pub async fn revoke(
     app: App,
     session: Session,

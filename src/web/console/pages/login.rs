@@ -1,4 +1,4 @@
-//! The way in and the way out.
+//! Signing in with a password, and signing out.
 
 use askama::Template;
 use axum::extract::Request;
@@ -30,7 +30,6 @@ struct Login {
     offers_issuer: bool,
 }
 
-/// What the form has.
 #[derive(Deserialize)]
 pub struct Input {
     name: String,
@@ -41,7 +40,6 @@ pub struct Input {
     to: String,
 }
 
-/// The form.
 pub async fn ask(app: App, origin: Origin, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
     let to = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "to").map(|(_, to)| to);
@@ -71,7 +69,6 @@ pub async fn log_in(app: App, origin: Origin, form_in: OpenForm<Input>) -> Respo
     }
 }
 
-/// Ends the session.
 pub async fn log_out(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     app.operators.log_out(&session.signed_in).await?;
     let away = set_cookie(&session.origin, None);

@@ -67,7 +67,6 @@ struct Page {
     equivalents: Equivalents,
 }
 
-/// How a loop is.
 pub(super) fn state(each: &Status) -> State {
     let (tone, word) = match each {
         Status { brake: Some(_), .. } => (Tone::Unwell, "the brake holds it"),
@@ -87,7 +86,6 @@ fn said(each: &Status) -> &str {
     }
 }
 
-/// All loops.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match LOOPS.show(&session, app.loops.list()?) {
         Shown::Export(file) => Ok(file),

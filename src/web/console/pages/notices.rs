@@ -106,7 +106,6 @@ fn whole(notice: &Listed) -> (Tone, &'static str) {
     words.max_by_key(weight).unwrap_or((Tone::Quiet, "nobody to tell"))
 }
 
-/// The outbox.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match NOTICES.show(&session, app.notices.list(Filter::All, None, NOTICES_MAX).await?) {
         Shown::Export(file) => Ok(file),
@@ -163,7 +162,6 @@ pub struct Receiver {
     to: String,
 }
 
-/// Sends a test.
 pub async fn send_test(app: App, session: Session, form: CheckedForm<Receiver>) -> Result<Response> {
     app.notices.post_test(&session.caller, MailAddress::parse(form.input.to.trim())?).await?;
     app.loops.nudge("deliver");

@@ -54,7 +54,6 @@ impl From<Check> for Row {
     }
 }
 
-/// How the appliance is.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let mut rows: Vec<Row> = app.health.check().await.into_iter().map(Row::from).collect();
     let picture = app.alarms.picture().await?;
@@ -97,7 +96,6 @@ fn row(name: &'static str, (tone, word): (Tone, &'static str), text: String) -> 
     Row { name, state: State { tone, word: word.into() }, text: Untrusted::of(text) }
 }
 
-/// How the loops are.
 fn loops(all: &[Status]) -> Row {
     let count = |is_meant: fn(&Status) -> bool| all.iter().filter(|each| is_meant(each)).count();
     let (braked, failing) = (count(|each| each.brake.is_some()), count(|each| each.failures > 0));
@@ -111,7 +109,6 @@ fn loops(all: &[Status]) -> Row {
     row("loops", state, told(counts))
 }
 
-/// How mail leaves.
 fn mail(app: &App, picture: &Picture) -> Row {
     let delivery_counts = app.notices.delivery_counts();
     let state = if picture.dead > 0 { (Tone::Unwell, "given up") } else { (Tone::Well, "well") };

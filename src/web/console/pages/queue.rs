@@ -51,7 +51,6 @@ fn told(count: Option<u64>) -> String {
     count.map_or_else(|| "not told".to_owned(), |count| count.to_string())
 }
 
-/// The queue.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let QueueNow { namespace, told: queue, seen } = app.monitor.queue(session.param("queue")).await?;
     let name = queue.name.clone();

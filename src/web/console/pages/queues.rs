@@ -149,7 +149,6 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-/// The rules.
 pub async fn rules(app: App, session: Session) -> Result<Response> {
     match RULES.show(&session, app.monitor.queue_rules().await?) {
         Shown::Export(file) => Ok(file),
@@ -224,7 +223,6 @@ pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Removes a rule.
 pub async fn remove_rule(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     app.monitor.remove_queue_rule(&caller, Pattern::parse(session.param("pattern"))?).await?;

@@ -75,7 +75,6 @@ fn place(id: &RoleId) -> String {
     format!("/access/roles/{}", encoded(id.as_str()))
 }
 
-/// Below the own API.
 fn api(id: &RoleId) -> String {
     format!("/roles/{}", encoded(id.as_str()))
 }
@@ -85,14 +84,12 @@ async fn role_of(app: &App, session: &Session) -> Result<Role> {
     found.ok_or_else(|| Error::not_found("There is no such role."))
 }
 
-/// The roles.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let shown = ROLES.show(&session, app.auth.roles().await?);
     let create = ("/access/new-role", "New role", scopes::ROLE_CREATE.for_all());
     listed(&app, &session, "Roles", "roles", Some(create), shown).await
 }
 
-/// One role.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let Role { id, scopes } = role_of(&app, &session).await?;
     let may_list = session.may(scopes::CLIENT_LIST);

@@ -29,7 +29,6 @@ struct SetUp {
     password_len_min: usize,
 }
 
-/// What the form has.
 #[derive(Deserialize)]
 pub struct Input {
     token: String,

@@ -86,7 +86,6 @@ struct List {
     equivalents: Equivalents,
 }
 
-/// Who is connected.
 pub async fn connections(app: App, session: Session) -> Result<Response> {
     match CONNECTIONS.show(&session, app.monitor.connections().await?) {
         Shown::Export(file) => Ok(file),
@@ -98,7 +97,6 @@ pub async fn connections(app: App, session: Session) -> Result<Response> {
     }
 }
 
-/// The exchanges of namespaces.
 pub async fn exchanges(app: App, session: Session) -> Result<Response> {
     match EXCHANGES.show(&session, app.monitor.exchanges_now().await?) {
         Shown::Export(file) => Ok(file),

@@ -99,7 +99,6 @@ fn place(id: &ClientId) -> String {
     format!("/access/clients/{}", encoded(id.as_str()))
 }
 
-/// Below the own API.
 fn api(id: &ClientId, verb: &str) -> String {
     format!("/clients/{}{verb}", encoded(id.as_str()))
 }
@@ -115,7 +114,6 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     listed(&app, &session, "API clients", "clients", Some(create), shown).await
 }
 
-/// One client.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let shown = app.auth.client(&id_of(&session)?)?;
     let time = |at| TimeTag { at, now: session.now };

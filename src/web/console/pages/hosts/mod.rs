@@ -93,7 +93,6 @@ fn tone(host: &Known) -> Tone {
     if host.verdict == "verified" { Tone::Well } else { Tone::Warning }
 }
 
-/// All machines that asked.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match HOSTS.show(&session, all(&app).await?) {
         Shown::Export(file) => Ok(file),
@@ -123,7 +122,6 @@ async fn all(app: &App) -> Result<Vec<Known>> {
     }
 }
 
-/// One machine.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let nobody = || Error::not_found("No machine with this address has asked.");
     let address = session.param("address").parse::<IpAddr>().map_err(|_| nobody())?.to_canonical();

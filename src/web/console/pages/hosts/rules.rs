@@ -68,7 +68,6 @@ pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
     }
 }
 
-/// All rules.
 pub async fn rules(app: App, session: Session) -> Result<Response> {
     match RULES.show(&session, app.hosts.rules().await?) {
         Shown::Export(file) => Ok(file),
@@ -111,7 +110,6 @@ pub async fn plan_block(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Blocks a machine.
 pub async fn block(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let address = address(&session)?;
     let caller = form.with_reason(&session)?;
@@ -152,7 +150,6 @@ pub async fn plan_pin(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Pins a machine.
 pub async fn pin(app: App, session: Session, form: CheckedForm<Pair>) -> Result<Response> {
     let address = address(&session)?;
     let caller = form.with_reason(&session)?;
@@ -191,7 +188,6 @@ pub async fn plan_remove(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Removes a rule.
 pub async fn remove(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let caller = form.with_reason(&session)?;
     app.hosts.remove_rule(&caller, session.param("rule").parse()?).await?;

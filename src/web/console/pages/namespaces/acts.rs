@@ -26,7 +26,6 @@ fn revocation(name: &NamespaceName) -> Revocation {
     Revocation { filter, ..Revocation::default() }
 }
 
-/// What revoking would do.
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let name = named(&session)?;
     let planned = app.leases.plan(&revocation(&name)).await?;
@@ -124,20 +123,17 @@ pub async fn hand_over(app: App, session: Session, _: CheckedForm<Nothing>) -> R
     }))
 }
 
-/// Somebody else to tell.
 #[derive(Deserialize)]
 pub struct Owner {
     owner: String,
 }
 
-/// Adds an owner.
 pub async fn own(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
     let name = named(&session)?;
     app.namespaces.own(&name, MailAddress::parse(form.input.owner.trim())?, &session.caller).await?;
     plan::done(&session, &home(&name))
 }
 
-/// Takes an owner away.
 pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
     let name = named(&session)?;
     app.namespaces.disown(&name, MailAddress::parse(&form.input.owner)?, &session.caller).await?;
@@ -178,7 +174,6 @@ pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// When it ends.
 #[derive(Deserialize)]
 pub struct End {
     expires: String,
@@ -192,7 +187,6 @@ pub async fn extend(app: App, session: Session, form: CheckedForm<End>) -> Resul
     plan::done(&session, &home(&name))
 }
 
-/// What should be known.
 #[derive(Deserialize)]
 pub struct Noted {
     note: String,

@@ -69,7 +69,6 @@ pub async fn plan_rotate_many(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Rotates them.
 pub async fn rotate_many(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let names = chosen(form.all("name"))?;
     let mut failed = Vec::new();
@@ -106,7 +105,6 @@ pub async fn plan_expire_many(app: App, session: Session) -> Result<Response> {
     plan::ask(&app, &session, plan).await
 }
 
-/// Removes them.
 pub async fn expire_many(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let names = chosen(form.all("name"))?;
     let caller = form.with_reason(&session)?;

@@ -181,7 +181,6 @@ fn by(held: Option<&HeldBy>) -> String {
     held.map_or_else(String::new, |claim| format!("{} from {}", claim.holder, from(held)))
 }
 
-/// Where somebody asked from.
 fn from(held: Option<&HeldBy>) -> String {
     match held {
         Some(HeldBy { from: Some(address), .. }) => address.to_string(),
@@ -190,7 +189,6 @@ fn from(held: Option<&HeldBy>) -> String {
     }
 }
 
-/// All namespaces.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let loads = app.monitor.loads();
     let load = |name: &NamespaceName| loads.as_ref().map(|loads| loads.namespace(name));
@@ -220,7 +218,6 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-/// One namespace.
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let name = named(&session)?;
     let detail = app.namespaces.detail(&name)?;
