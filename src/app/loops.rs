@@ -158,7 +158,7 @@ async fn rotate(parts: Arc<Parts>) -> Result<String> {
     let Rotated { rotated, waiting, failed } = parts.namespaces.rotate_due().await?;
     let report =
         format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be");
-    told(report, rotated, failed)
+    report_done(report, rotated, failed)
 }
 
 async fn plan_expiry(parts: Arc<Parts>) -> Result<String> {
@@ -168,7 +168,7 @@ async fn plan_expiry(parts: Arc<Parts>) -> Result<String> {
 async fn expire(parts: Arc<Parts>) -> Result<String> {
     let Expired { removed, failed } = parts.namespaces.expire_over().await?;
     parts.wraps.forget_over().await?;
-    told(format!("{removed} namespaces were removed, {failed} could not be"), removed, failed)
+    report_done(format!("{removed} namespaces were removed, {failed} could not be"), removed, failed)
 }
 
 async fn plan_monitor(parts: Arc<Parts>) -> Result<String> {
@@ -180,11 +180,11 @@ async fn plan_monitor(parts: Arc<Parts>) -> Result<String> {
 
 async fn monitor(parts: Arc<Parts>) -> Result<String> {
     // Without a broker there is nothing to look at; that none is configured was said at the start.
-    if parts.monitor.has_broker() { guarded(&parts.monitor.run().await?) } else { Ok(String::new()) }
+    if parts.monitor.has_broker() { report_pass(&parts.monitor.run().await?) } else { Ok(String::new()) }
 }
 
 /// What a pass of the monitor says. What the brake held back did not fail: it waits.
-fn guarded(report: &Report) -> Result<String> {
+fn report_pass(report: &Report) -> Result<String> {
     match report.failed {
         0 => Ok(report.to_string()),
         _ => Err(Error::unavailable(report.to_string())),
@@ -213,7 +213,7 @@ async fn reconcile(parts: Arc<Parts>) -> Result<String> {
     let administrator = parts.administrator.make_sure().await;
     let Reconciled { seen, drifted, settled, failed, reported } = parts.accounts.reconcile().await?;
     let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
-    let report = told(report, settled, failed)?;
+    let report = report_done(report, settled, failed)?;
     let reports = [administrator?.unwrap_or_default(), report, left(&reported)];
     Ok(reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("; "))
 }
@@ -237,7 +237,7 @@ async fn replace(parts: Arc<Parts>) -> Result<String> {
 
 /// What a run says: nothing when there was nothing to do, and an error when something is left, so that the next run
 /// comes soon.
-fn told(report: String, done: usize, failed: usize) -> Result<String> {
+fn report_done(report: String, done: usize, failed: usize) -> Result<String> {
     match (done, failed) {
         (0, 0) => Ok(String::new()),
         (_, 0) => Ok(report),
@@ -270,7 +270,7 @@ async fn plan_forgetting(parts: Arc<Parts>) -> Result<String> {
 
 async fn forget(parts: Arc<Parts>) -> Result<String> {
     let forgotten = parts.hosts.forget_stale().await?;
-    told(format!("{forgotten} machines were forgotten"), forgotten, 0)
+    report_done(format!("{forgotten} machines were forgotten"), forgotten, 0)
 }
 
 #[cfg(test)]
@@ -285,9 +285,9 @@ mod tests {
     #[test]
     fn a_pass_of_the_monitor_that_left_something_undone_has_failed() {
         let report = Report { told: 1, failed: 2, ..Report::default() };
-        let error = guarded(&report).unwrap_err();
+        let error = report_pass(&report).unwrap_err();
         assert_eq!(error.message(), "1 notices were posted, 2 steps failed");
-        assert_eq!(guarded(&Report { held: 3, ..Report::default() }).unwrap(), "3 steps were held back");
+        assert_eq!(report_pass(&Report { held: 3, ..Report::default() }).unwrap(), "3 steps were held back");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Format, Outcome, output};
 use crate::app::settings;
-use crate::web::state::ShownSetting;
+use crate::web::state::SettingView;
 
 #[derive(Args)]
 pub(super) struct Config {
@@ -21,21 +21,21 @@ pub(super) fn template() -> Outcome {
     Ok(())
 }
 
-pub(super) fn run(config: &Config, effective: &[ShownSetting], warnings: &[String]) -> Outcome {
+pub(super) fn run(config: &Config, effective: &[SettingView], warnings: &[String]) -> Outcome {
     for warning in warnings {
         output::complain(&format!("warning: {warning}"));
     }
     if config.format.json {
         let settings: Vec<_> = effective
             .iter()
-            .map(|ShownSetting { name, value, source, help }| {
+            .map(|SettingView { name, value, source, help }| {
                 json!({"name": name, "value": value, "source": source, "help": help})
             })
             .collect();
         output::json(&json!({ "settings": settings }));
         return Ok(());
     }
-    let row = |setting: &ShownSetting| {
+    let row = |setting: &SettingView| {
         let value = setting.value.clone().unwrap_or_else(|| "–".into());
         vec![setting.name.to_owned(), value, setting.source.clone(), setting.help.to_owned()]
     };

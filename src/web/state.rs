@@ -17,7 +17,7 @@ use crate::domain::Domain;
 
 /// The value in force of one setting, for people. Secrets are masked.
 #[derive(Clone, Debug)]
-pub struct ShownSetting {
+pub struct SettingView {
     pub name: &'static str,
     /// The value as it was written.
     pub value: Option<String>,
@@ -33,7 +33,7 @@ pub struct App(Arc<State>);
 pub struct State {
     /// The appliance without its faces.
     pub domain: Domain,
-    pub settings: Vec<ShownSetting>,
+    pub settings: Vec<SettingView>,
     /// What clients are told our address is; from the request when not set.
     pub public_url: Option<url::Url>,
     /// Whether plain requests are sent to https.

@@ -42,7 +42,7 @@ use crate::base::Secret;
 use crate::domain;
 use crate::ports::authority;
 use crate::store::{BackupDirectory, KeySource};
-use crate::web::state::ShownSetting;
+use crate::web::state::SettingView;
 
 pub use broker::{BrokerSettings, ClientCertificate};
 pub use hosts::HostSettings;
@@ -68,7 +68,7 @@ pub const MASK: &str = "•••";
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What people see of all settings, in the order of the list; secrets are masked.
-    pub effective: Vec<ShownSetting>,
+    pub effective: Vec<SettingView>,
     /// What it runs for (`NODE_ENV`).
     pub mode: Mode,
     /// The listener.
@@ -207,7 +207,7 @@ fn read(read: &mut Reader) -> Settings {
 }
 
 /// What people see of a setting.
-fn effective(values: &Values, setting: &Info) -> ShownSetting {
+fn effective(values: &Values, setting: &Info) -> SettingView {
     let given = values.given(setting);
     let value = match given {
         Some(_) if setting.is_secret() => Some(MASK.to_owned()),
@@ -220,5 +220,5 @@ fn effective(values: &Values, setting: &Info) -> ShownSetting {
             None => given.place.to_string(),
         },
     };
-    ShownSetting { name: setting.name, value, source, help: setting.help }
+    SettingView { name: setting.name, value, source, help: setting.help }
 }

@@ -87,7 +87,7 @@ pub struct Change {
 }
 
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct ClientView {
     pub client_id: ClientId,
     /// Its scopes, before roles are expanded.
     pub scopes: Vec<Scope>,
@@ -247,14 +247,14 @@ impl Auth {
             .await
     }
 
-    pub async fn clients(&self) -> Result<Vec<Shown>> {
+    pub async fn clients(&self) -> Result<Vec<ClientView>> {
         self.store.survey(Self::all_clients).await
     }
 
     /// The same, among other things that are read at one moment.
-    pub fn all_clients(tx: &Survey<'_>) -> Result<Vec<Shown>> {
+    pub fn all_clients(tx: &Survey<'_>) -> Result<Vec<ClientView>> {
         let (rows, mut seen) = (tx.scan(&CLIENTS, Bound::Unbounded, CLIENTS_MAX)?, uses::all(tx)?);
-        let shown = |(id, client)| shown(seen.remove(&id).unwrap_or_default(), id, client);
+        let shown = |(id, client)| view(seen.remove(&id).unwrap_or_default(), id, client);
         Ok(rows.into_iter().map(shown).collect())
     }
 
@@ -287,10 +287,10 @@ impl Auth {
         })
     }
 
-    pub fn client(&self, id: &ClientId) -> Result<Shown> {
+    pub fn client(&self, id: &ClientId) -> Result<ClientView> {
         self.store.read(|tx| {
             let client = tx.get(&CLIENTS, id)?.ok_or_else(|| no_such(id))?;
-            Ok(shown(uses::of(tx, id)?, id.clone(), client))
+            Ok(view(uses::of(tx, id)?, id.clone(), client))
         })
     }
 }
@@ -354,10 +354,21 @@ pub(super) fn refuse_double_star(scopes: &[Scope]) -> Result<()> {
     }
 }
 
-fn shown(uses: Vec<Use>, client_id: ClientId, client: Client) -> Shown {
+fn view(uses: Vec<Use>, client_id: ClientId, client: Client) -> ClientView {
     let Client { token: _, scopes, expires, disabled, description, created, certificate_name, lent, former } = client;
     let former_until = former.map(|former| former.until);
-    Shown { client_id, scopes, expires, disabled, description, created, certificate_name, lent, former_until, uses }
+    ClientView {
+        client_id,
+        scopes,
+        expires,
+        disabled,
+        description,
+        created,
+        certificate_name,
+        lent,
+        former_until,
+        uses,
+    }
 }
 
 fn no_such(id: &ClientId) -> Error {

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use caller::Caller;
-pub use clients::{Change as ClientChange, LentTo, NewClient, Shown as ShownClient};
+pub use clients::{Change as ClientChange, ClientView, LentTo, NewClient};
 use replay::Replay;
 pub use throttle::Limits;
 use throttle::Throttle;

@@ -167,7 +167,7 @@ impl Health {
         let asked = timeout(BROKER_TIMEOUT, self.ask_broker()).await;
         let state = asked.unwrap_or_else(|_| Err(Error::unavailable("the broker does not answer in time")));
         let before = last.as_ref().map(|(_, check)| &check.state);
-        let check = Check { name: "broker", state: told(state, before) };
+        let check = Check { name: "broker", state: report_change(state, before) };
         *last = Some((Instant::now(), check.clone()));
         check
     }
@@ -187,7 +187,7 @@ impl Health {
 }
 
 /// What everybody may read of it. The cause, which may name hosts, goes to the log when the state changes.
-fn told(
+fn report_change(
     state: Result<String>,
     before: Option<&std::result::Result<String, String>>,
 ) -> std::result::Result<String, String> {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Kind, Lease, Target};
+use super::{Lease, LeaseKind, Target};
 use crate::base::{Error, HostName, Result, Timestamp};
 use crate::domain::hosts::Hosts;
 
@@ -14,7 +14,7 @@ const COARSE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this kind.
-    pub kind: Option<Kind>,
+    pub kind: Option<LeaseKind>,
     /// Only what has this name, or is this part of it.
     pub name: Option<String>,
     /// Only what has a name that begins so.
@@ -77,7 +77,7 @@ impl Filter {
 
 impl Ready<'_> {
     /// Whether leases of this kind need to be looked at.
-    pub fn is_about(&self, kind: Kind) -> bool {
+    pub fn is_about(&self, kind: LeaseKind) -> bool {
         self.filter.kind.is_none_or(|wanted| wanted == kind)
     }
 

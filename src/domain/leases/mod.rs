@@ -12,15 +12,15 @@ pub use filter::{Filter, Place};
 pub use revoke::{Planned, Revocation, Revoked};
 
 use crate::base::{ClientId, HostName, NamespaceName, Result, Timestamp};
-use crate::domain::auth::{Auth, ShownClient};
+use crate::domain::auth::{Auth, ClientView};
 use crate::domain::hosts::{HostLease, Hosts};
 use crate::domain::namespaces::{AccountCounts, HeldBy, NamespaceLease, Namespaces};
-use crate::domain::wraps::{Shown as Wrap, WrapId, Wraps};
+use crate::domain::wraps::{WrapId, WrapView as Wrap, Wraps};
 use crate::store::{Store, Survey};
 
 /// What kind of thing is lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum LeaseKind {
     /// A password of a namespace.
     Namespace,
     /// Temporary credentials of a host.
@@ -30,7 +30,7 @@ pub enum Kind {
     Wrap,
 }
 
-impl Kind {
+impl LeaseKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Namespace => "namespace",
@@ -58,12 +58,12 @@ pub enum Target {
 }
 
 impl Target {
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> LeaseKind {
         match self {
-            Self::Namespace(_) => Kind::Namespace,
-            Self::Host(_) => Kind::Host,
-            Self::Client(_) => Kind::Client,
-            Self::Wrap(_) => Kind::Wrap,
+            Self::Namespace(_) => LeaseKind::Namespace,
+            Self::Host(_) => LeaseKind::Host,
+            Self::Client(_) => LeaseKind::Client,
+            Self::Wrap(_) => LeaseKind::Wrap,
         }
     }
 
@@ -138,10 +138,10 @@ impl Leases {
                 leases.push(lease);
             }
         };
-        if filter.is_about(Kind::Namespace) {
+        if filter.is_about(LeaseKind::Namespace) {
             self.namespaces.leases(tx, counts, |lease| of_namespace(lease).into_iter().for_each(&mut look))?;
         }
-        if filter.is_about(Kind::Host) {
+        if filter.is_about(LeaseKind::Host) {
             Hosts::leases(tx, |name, address, lease| {
                 // What our own verification refuses is over for us. An authority elsewhere does not know.
                 if lease.revoked.is_none() || self.auth.is_remote() {
@@ -149,11 +149,11 @@ impl Leases {
                 }
             })?;
         }
-        if filter.is_about(Kind::Client) {
+        if filter.is_about(LeaseKind::Client) {
             let clients = Auth::all_clients(tx)?.into_iter();
             clients.filter(|client| !client.disabled && client.expires >= tx.now()).map(of_client).for_each(&mut look);
         }
-        if filter.is_about(Kind::Wrap) {
+        if filter.is_about(LeaseKind::Wrap) {
             Wraps::open_ones(tx)?.into_iter().map(of_wrap).for_each(&mut look);
         }
         Ok(leases)
@@ -206,8 +206,8 @@ fn of_host(name: HostName, address: IpAddr, lease: HostLease) -> Lease {
     }
 }
 
-fn of_client(client: ShownClient) -> Lease {
-    let ShownClient { client_id, created, expires, lent, uses, .. } = client;
+fn of_client(client: ClientView) -> Lease {
+    let ClientView { client_id, created, expires, lent, uses, .. } = client;
     let at = lent.as_ref().map_or(created, |lent| lent.at);
     Lease {
         target: Target::Client(client_id),

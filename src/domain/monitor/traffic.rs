@@ -74,7 +74,7 @@ impl Monitor {
     pub async fn close_connection(&self, caller: &Caller, name: &str) -> Result<()> {
         let reason = caller.reason()?;
         let found = self.connections().await?.into_iter().find(|connection| connection.told.name == name);
-        let found = found.ok_or_else(|| gone("connection"))?;
+        let found = found.ok_or_else(|| no_such("connection"))?;
         let note = |action| {
             let note = caller.note(action, name);
             note.with("user", found.told.user.as_str()).with("namespace", found.namespace.as_str())
@@ -130,7 +130,7 @@ impl Monitor {
     /// A queue of a namespace. `NotFound` when there is none of this name.
     pub async fn queue(&self, name: &str) -> Result<QueueNow> {
         let namespace = self.owner_of(name)?;
-        let told = self.bus.get()?.queue(self.namespaces.vhost(), name).await?.ok_or_else(|| gone("queue"))?;
+        let told = self.bus.get()?.queue(self.namespaces.vhost(), name).await?.ok_or_else(|| no_such("queue"))?;
         let wanted = name.to_owned();
         let mut seen = self.seen(move |known| known == wanted).await?;
         self.note_forecasts(&mut seen);
@@ -141,7 +141,7 @@ impl Monitor {
     pub async fn purge_queue(&self, caller: &Caller, name: &str) -> Result<()> {
         caller.reason()?;
         let queue = self.queue(name).await?;
-        let note = |action| noted(caller, action, &queue);
+        let note = |action| note_about(caller, action, &queue);
         let bus = self.bus.get()?;
         self.by_hand(
             "queue",
@@ -156,7 +156,7 @@ impl Monitor {
     pub async fn delete_queue_by_hand(&self, caller: &Caller, name: &str) -> Result<()> {
         caller.reason()?;
         let queue = self.queue(name).await?;
-        let note = |action| noted(caller, action, &queue);
+        let note = |action| note_about(caller, action, &queue);
         let bus = self.bus.get()?;
         self.by_hand(
             "queue",
@@ -193,7 +193,7 @@ impl Monitor {
     }
 
     fn owner_of(&self, queue: &str) -> Result<NamespaceName> {
-        let managed = self.prefixes.queue(queue).ok_or_else(|| gone("queue"))?;
+        let managed = self.prefixes.queue(queue).ok_or_else(|| no_such("queue"))?;
         Ok(managed.namespace().clone())
     }
 
@@ -208,7 +208,7 @@ impl Monitor {
         self.audit(note(condemn)).await?;
         let failed = match deed.await {
             Ok(true) => return self.audit(note(action)).await,
-            Ok(false) => gone(what),
+            Ok(false) => no_such(what),
             Err(error) => error,
         };
         self.audit(note(action).outcome(Outcome::Failed).with("cause", failed.message())).await?;
@@ -216,7 +216,7 @@ impl Monitor {
     }
 }
 
-fn noted(caller: &Caller, action: Action, queue: &QueueNow) -> Note {
+fn note_about(caller: &Caller, action: Action, queue: &QueueNow) -> Note {
     let note = caller.note(action, &queue.told.name).with("namespace", queue.namespace.as_str());
     match queue.told.messages {
         Some(messages) => note.with("messages", messages),
@@ -224,6 +224,6 @@ fn noted(caller: &Caller, action: Action, queue: &QueueNow) -> Note {
     }
 }
 
-fn gone(what: &str) -> Error {
+fn no_such(what: &str) -> Error {
     Error::not_found(format!("no namespace has a {what} of this name now"))
 }

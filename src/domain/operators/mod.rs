@@ -18,7 +18,7 @@ pub use oidc::{Authorization, Callback, OidcConfig, OidcSession, OidcSignIn, PEN
 pub use password::LEN_MIN as PASSWORD_LEN_MIN;
 pub use role::Role;
 pub use second_factor::Enrolment;
-pub use sessions::{AGE_MAX, IDLE_MAX, ShownSession, SignedIn, Visitor};
+pub use sessions::{AGE_MAX, IDLE_MAX, SessionView, SignedIn, Visitor};
 
 use crate::base::audit::Action;
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
@@ -59,7 +59,7 @@ impl Record {
 }
 
 #[derive(Clone, Debug)]
-pub struct ShownOperator {
+pub struct OperatorView {
     /// The name they sign in with.
     pub name: OperatorName,
     pub role: Role,
@@ -179,14 +179,14 @@ impl Operators {
             .await
     }
 
-    pub async fn list(&self) -> Result<Vec<ShownOperator>> {
+    pub async fn list(&self) -> Result<Vec<OperatorView>> {
         let rows = self.store.survey(|tx| tx.scan(&OPERATORS, Bound::Unbounded, OPERATORS_MAX)).await?;
-        Ok(rows.into_iter().map(|(name, record)| shown(name, record)).collect())
+        Ok(rows.into_iter().map(|(name, record)| view(name, record)).collect())
     }
 
-    pub fn operator(&self, name: &OperatorName) -> Result<ShownOperator> {
+    pub fn operator(&self, name: &OperatorName) -> Result<OperatorView> {
         let record = self.store.read(|tx| tx.get(&OPERATORS, name))?.ok_or_else(|| no_such(name))?;
-        Ok(shown(name.clone(), record))
+        Ok(view(name.clone(), record))
     }
 
     /// Gives who is signed in another password, by the one so far. Their other sessions end.
@@ -217,11 +217,11 @@ impl Operators {
     }
 }
 
-fn shown(name: OperatorName, record: Record) -> ShownOperator {
+fn view(name: OperatorName, record: Record) -> OperatorView {
     let Record { role, password, disabled, created, last_login, second, .. } = record;
     let recovery_left = second.as_ref().map_or(0, SecondFactor::recovery_left);
     let has_second = second.is_some_and(|second| second.is_on());
-    ShownOperator {
+    OperatorView {
         name,
         role,
         has_password: password.is_some(),

@@ -104,15 +104,15 @@ impl OidcSignIn {
         self.begun.admit(network(from.address), now).map_err(wait)?;
         let Discovery { authorization: mut location, .. } = self.issuer.discovery().await?;
         let seed = Secret::generate_long();
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(derived("verifier", &seed).expose()));
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(derive("verifier", &seed).expose()));
         location
             .query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.issuer.settings().client_id)
             .append_pair("redirect_uri", self.config.redirect.as_str())
             .append_pair("scope", "openid profile email")
-            .append_pair("state", derived("state", &seed).expose())
-            .append_pair("nonce", derived("nonce", &seed).expose())
+            .append_pair("state", derive("state", &seed).expose())
+            .append_pair("nonce", derive("nonce", &seed).expose())
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,11 +132,11 @@ impl OidcSignIn {
         self.operators.throttle.admit_stranger(from.address)?;
         let (seed, to) = match self.take(&callback) {
             Some(taken) => taken,
-            None => return Err(self.refused("somebody unknown", &from, stale()).await),
+            None => return Err(self.note_refusal("somebody unknown", &from, refuse_stale()).await),
         };
         let person = match self.person(&callback.code, &seed).await {
             Ok(person) => person,
-            Err(error) => return Err(self.refused("somebody unknown", &from, error).await),
+            Err(error) => return Err(self.note_refusal("somebody unknown", &from, error).await),
         };
         let (role, name) = (self.role(&person), name(&person));
         let object = name.as_ref().map_or("somebody unknown", |name| name.as_str()).to_owned();
@@ -152,7 +152,7 @@ impl OidcSignIn {
         };
         match entered {
             Ok(session) => Ok(OidcSession { session, to }),
-            Err(error) => Err(self.refused(&object, &from, error).await),
+            Err(error) => Err(self.note_refusal(&object, &from, error).await),
         }
     }
 
@@ -164,7 +164,7 @@ impl OidcSignIn {
     /// The sign-in that this browser has under way, once.
     fn take(&self, callback: &Callback) -> Option<(Secret, String)> {
         let seed = callback.seed.clone()?;
-        let is_ours = Secret::new(callback.state.as_str()) == derived("state", &seed);
+        let is_ours = Secret::new(callback.state.as_str()) == derive("state", &seed);
         let is_of_issuer = callback.issuer.as_ref().is_none_or(|issuer| *issuer == self.issuer.settings().issuer);
         if !is_ours {
             return None;
@@ -179,8 +179,8 @@ impl OidcSignIn {
         if code.is_empty() || code.len() > CODE_LEN_MAX {
             return Err(Error::unauthenticated("the issuer did not let you in: nothing was done here"));
         }
-        let token = self.issuer.exchange(code, &derived("verifier", seed), &self.config.redirect).await?;
-        let nonce = derived("nonce", seed);
+        let token = self.issuer.exchange(code, &derive("verifier", seed), &self.config.redirect).await?;
+        let nonce = derive("nonce", seed);
         let settings = self.issuer.settings();
         let (issuer, client_id) = (settings.issuer.as_str(), settings.client_id.as_str());
         let expected = Expected { issuer, client_id, nonce: nonce.expose(), now: self.clock.now() };
@@ -202,7 +202,7 @@ impl OidcSignIn {
     }
 
     /// Writes down that somebody was not let in, and hands the reason on.
-    async fn refused(&self, object: &str, from: &Visitor, error: Error) -> Error {
+    async fn note_refusal(&self, object: &str, from: &Visitor, error: Error) -> Error {
         let note = Note::done(Actor::Anonymous, Action::OperatorLogin, object).outcome(Outcome::Refused);
         let note = note.request(from.request_id.clone()).with("address", from.address.to_string()).with("by", "oidc");
         let note = note.with("error", error.message());
@@ -212,7 +212,7 @@ impl OidcSignIn {
 }
 
 /// What is derived from the seed of a sign-in. Nobody learns one from another, or the seed from any.
-fn derived(what: &str, seed: &Secret) -> Secret {
+fn derive(what: &str, seed: &Secret) -> Secret {
     let digest = Sha256::new().chain_update(b"keylender oidc 1\0").chain_update(what).chain_update(b"\0");
     Secret::new(URL_SAFE_NO_PAD.encode(digest.chain_update(seed.expose()).finalize()))
 }
@@ -259,7 +259,7 @@ fn enter(
         }
         (None, Some(name)) => {
             if rows.iter().any(|(other, _)| *other == name) {
-                return Err(taken(&name));
+                return Err(refuse_taken_name(&name));
             }
             if rows.len() >= OPERATORS_MAX {
                 return Err(Error::conflict(format!("there are {OPERATORS_MAX} operators already: delete some")));
@@ -273,13 +273,13 @@ fn enter(
     sessions::begin(tx, name, "oidc", from)
 }
 
-fn taken(name: &OperatorName) -> Error {
+fn refuse_taken_name(name: &OperatorName) -> Error {
     Error::forbidden(format!(
         "the operator `{name}` is here already, and was not made by this sign-in: nobody takes an account over by having \
          its name elsewhere. Sign in with the password; or let an admin delete the operator `{name}`, and sign in again"
     ))
 }
 
-fn stale() -> Error {
+fn refuse_stale() -> Error {
     Error::unauthenticated("this sign-in was not begun in this browser, is over, or was used already: sign in again")
 }

@@ -61,7 +61,7 @@ pub struct SignedIn {
 }
 
 #[derive(Clone, Debug)]
-pub struct ShownSession {
+pub struct SessionView {
     /// Its public name: a hash of its id.
     pub id: String,
     pub operator: OperatorName,
@@ -186,12 +186,12 @@ impl Operators {
     }
 
     /// All sessions that are not over, the one that was used last first.
-    pub async fn sessions(&self) -> Result<Vec<ShownSession>> {
+    pub async fn sessions(&self) -> Result<Vec<SessionView>> {
         let survey = self.store.survey(|tx| Ok((tx.now(), tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)?)));
         let (now, rows) = survey.await?;
         let open = rows.into_iter().filter(|(_, stored)| !stored.is_over(now));
-        let mut shown: Vec<ShownSession> = open
-            .map(|(id, Stored { operator, started, seen, address, agent })| ShownSession {
+        let mut shown: Vec<SessionView> = open
+            .map(|(id, Stored { operator, started, seen, address, agent })| SessionView {
                 id,
                 operator,
                 started,

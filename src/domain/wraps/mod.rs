@@ -93,7 +93,7 @@ impl Wrap {
 }
 
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct WrapView {
     pub id: WrapId,
     pub namespace: NamespaceName,
     /// Who made it, as the audit log names them.
@@ -200,11 +200,11 @@ impl Wraps {
     }
 
     /// The links that can be opened.
-    pub fn open_ones(tx: &Survey<'_>) -> Result<Vec<Shown>> {
+    pub fn open_ones(tx: &Survey<'_>) -> Result<Vec<WrapView>> {
         let rows = tx.scan(&WRAPS, std::ops::Bound::Unbounded, WRAPS_MAX)?;
         let open = rows.into_iter().filter(|(_, wrap)| wrap.is_open(tx.now()));
         Ok(open
-            .map(|(id, wrap)| Shown {
+            .map(|(id, wrap)| WrapView {
                 id,
                 namespace: wrap.namespace,
                 by: wrap.by.to_string(),

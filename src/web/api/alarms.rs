@@ -40,11 +40,11 @@ fn key(_: &App, params: &Params) -> Result<String> {
 
 #[derive(Serialize, JsonSchema)]
 struct List {
-    alarms: Vec<Shown>,
+    alarms: Vec<AlarmBody>,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Shown {
+struct AlarmBody {
     /// What it is about: `loop rotate`, `backups old`.
     alarm: String,
     /// `warning` or `problem`.
@@ -61,7 +61,7 @@ struct By {
     reason: String,
 }
 
-impl From<Alarm> for Shown {
+impl From<Alarm> for AlarmBody {
     fn from(Alarm { key, grade, text, acknowledged }: Alarm) -> Self {
         let by = |Acknowledged { text: _, by, at, reason }| By { by, at, reason };
         Self { alarm: key, grade: grade.word(), text, acknowledged: acknowledged.map(by) }
@@ -69,7 +69,7 @@ impl From<Alarm> for Shown {
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&List { alarms: app.alarms.picture().await?.alarms.into_iter().map(Shown::from).collect() })
+    Reply::json(&List { alarms: app.alarms.picture().await?.alarms.into_iter().map(AlarmBody::from).collect() })
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -12,7 +12,7 @@ use crate::base::{CertificateName, ClientId, Error, Result, Scope, Secret, Times
 pub(super) use crate::domain::actions::Done;
 use crate::domain::actions::{DONE, clients as actions};
 use crate::domain::auth::scopes::{self, RequiredScope};
-use crate::domain::auth::{Auth, ClientChange, NewClient, ShownClient};
+use crate::domain::auth::{Auth, ClientChange, ClientView, NewClient};
 use crate::proto::formats;
 use crate::web::state::App;
 
@@ -91,7 +91,7 @@ fn client_id(_: &App, params: &Params) -> Result<ClientId> {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct ClientBody {
     client_id: ClientId,
     scopes: Vec<Scope>,
     expires: Timestamp,
@@ -109,9 +109,9 @@ struct Shown {
     former_until: Option<Timestamp>,
 }
 
-impl From<ShownClient> for Shown {
-    fn from(client: ShownClient) -> Self {
-        let ShownClient { client_id, scopes, expires, disabled, description, created, .. } = client;
+impl From<ClientView> for ClientBody {
+    fn from(client: ClientView) -> Self {
+        let ClientView { client_id, scopes, expires, disabled, description, created, .. } = client;
         let (certificate_name, uses, former_until) = (client.certificate_name, client.uses, client.former_until);
         let last_used = uses.first().map(|each| each.last);
         let used_from = uses.into_iter().map(|each| each.from).collect();
@@ -132,11 +132,11 @@ impl From<ShownClient> for Shown {
 
 #[derive(Serialize, JsonSchema)]
 struct List {
-    clients: Vec<Shown>,
+    clients: Vec<ClientBody>,
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&List { clients: app.auth.clients().await?.into_iter().map(Shown::from).collect() })
+    Reply::json(&List { clients: app.auth.clients().await?.into_iter().map(ClientBody::from).collect() })
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -25,14 +25,14 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Shown {
+struct FindingBody {
     about: &'static str,
     /// `well`, `warning` or `problem`.
     grade: &'static str,
     text: String,
 }
 
-impl From<Finding> for Shown {
+impl From<Finding> for FindingBody {
     fn from(finding: Finding) -> Self {
         Self { about: finding.about, grade: finding.grade.word(), text: finding.text }
     }
@@ -40,9 +40,9 @@ impl From<Finding> for Shown {
 
 #[derive(Serialize, JsonSchema)]
 struct Findings {
-    findings: Vec<Shown>,
+    findings: Vec<FindingBody>,
 }
 
 async fn doctor(app: App, _: Call, (): ()) -> Result<Reply> {
-    Reply::json(&Findings { findings: app.health.diagnose().await.into_iter().map(Shown::from).collect() })
+    Reply::json(&Findings { findings: app.health.diagnose().await.into_iter().map(FindingBody::from).collect() })
 }

@@ -25,7 +25,7 @@ static AT: Endpoint = Endpoint {
         HOLDER,
     ],
     ..endpoint("heldAt", MethodFilter::GET, "/audit/at", scopes::AUDIT_READ, "Says who had what at a time.")
-        .answers::<Answer>()
+        .answers::<HistoryBody>()
 };
 static HELD: Endpoint = Endpoint {
     query: &[
@@ -41,7 +41,7 @@ static HELD: Endpoint = Endpoint {
         scopes::AUDIT_READ,
         "Says who had something over time, or what somebody had.",
     )
-    .answers::<Answer>()
+    .answers::<HistoryBody>()
 };
 
 pub(super) fn routes() -> Routes {
@@ -49,8 +49,8 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Answer {
-    held: Vec<Row>,
+struct HistoryBody {
+    held: Vec<HeldBody>,
     /// Whether there is more than is shown.
     more: bool,
     /// Whether the log has its beginning, or has one after the time that was asked for.
@@ -71,7 +71,7 @@ struct Beginning {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+struct HeldBody {
     kind: &'static str,
     object: String,
     part: String,
@@ -84,7 +84,7 @@ struct Row {
     ended: Option<&'static str>,
 }
 
-impl From<Holding> for Row {
+impl From<Holding> for HeldBody {
     fn from(holding: Holding) -> Self {
         Self {
             kind: match holding.kind {
@@ -132,9 +132,9 @@ async fn over_time(app: App, call: Call, (): ()) -> Result<Reply> {
 /// `asked` is the earliest moment that the answer is about.
 async fn answer(app: App, wanted: Wanted, asked: Timestamp) -> Result<Reply> {
     let History { holdings, more, begins, unreadable } = history::of(&app.store, wanted).await?;
-    Reply::json(&Answer {
+    Reply::json(&HistoryBody {
         more: more || holdings.len() > HELD_MAX,
-        held: holdings.into_iter().take(HELD_MAX).map(Row::from).collect(),
+        held: holdings.into_iter().take(HELD_MAX).map(HeldBody::from).collect(),
         reaches_back: begins.is_none_or(|begins| begins.time <= asked),
         begins: begins.map(|Begins { seq, time }| Beginning { seq, time }),
         unreadable,

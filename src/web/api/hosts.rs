@@ -32,7 +32,7 @@ static SHOW: Endpoint = endpoint(
     scopes::HOST_LIST,
     "Shows a machine that asked, with the DNS answers that decided.",
 )
-.answers::<Shown>();
+.answers::<HostBody>();
 static CHECK: Endpoint = endpoint(
     "checkHost",
     MethodFilter::GET,
@@ -128,7 +128,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Shown {
+struct HostBody {
     #[serde(flatten)]
     listed: Listed,
     answers: Vec<Answer>,
@@ -137,7 +137,7 @@ struct Shown {
 async fn show(app: App, _: Call, address: IpAddr) -> Result<Reply> {
     let known = app.hosts.known(address)?;
     let (known, answers) = known.ok_or_else(|| Error::not_found(format!("{address} has not asked for credentials")))?;
-    Reply::json(&Shown { listed: known.into(), answers })
+    Reply::json(&HostBody { listed: known.into(), answers })
 }
 
 async fn check(app: App, _: Call, address: IpAddr) -> Result<Reply> {

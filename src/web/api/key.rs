@@ -14,7 +14,7 @@ use crate::web::state::App;
 
 static SHOW: Endpoint =
     endpoint("showKey", MethodFilter::GET, "/key", scopes::KEY_SHOW, "Shows which key seals secrets at rest.")
-        .answers::<Shown>();
+        .answers::<KeyBody>();
 static ROTATE: Endpoint = Endpoint {
     hides_input: true,
     ..endpoint("rotateKey", MethodFilter::POST, "/key/rotate", scopes::KEY_ROTATE, "Seals all secrets under a new key.")
@@ -28,14 +28,14 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct KeyBody {
     key_id: String,
     is_changing: bool,
 }
 
 async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
     let (key_id, is_changing) = app.keys.state();
-    Reply::json(&Shown { key_id, is_changing })
+    Reply::json(&KeyBody { key_id, is_changing })
 }
 
 fn passphrase_schema(_: &mut SchemaGenerator) -> Schema {

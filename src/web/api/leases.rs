@@ -11,7 +11,7 @@ use super::clients::{endpoint, read_input};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, nothing};
 use crate::base::{Error, NamespaceName, Reason, Result, Timestamp};
 use crate::domain::auth::scopes;
-use crate::domain::leases::{Filter, Kind, Lease, Place, Planned, Revocation, Revoked};
+use crate::domain::leases::{Filter, Lease, LeaseKind, Place, Planned, Revocation, Revoked};
 use crate::domain::namespaces::Claim;
 use crate::domain::wraps::LASTS;
 use crate::proto::formats;
@@ -25,7 +25,7 @@ static LIST: Endpoint = Endpoint {
         QueryParameter {
             name: "kind",
             pattern: "/^(namespace|host|client|wrap)$/",
-            matches: |kind| Kind::parse(kind).is_some(),
+            matches: |kind| LeaseKind::parse(kind).is_some(),
         },
         QueryParameter { name: "name", pattern: "/^.+$/", matches: |text| !text.is_empty() },
         QueryParameter { name: "prefix", pattern: "/^.+$/", matches: |text| !text.is_empty() },
@@ -71,7 +71,7 @@ fn namespace(app: &App, params: &Params) -> Result<NamespaceName> {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct LeaseBody {
     kind: &'static str,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ struct Shown {
     used_from: Vec<IpAddr>,
 }
 
-impl From<Lease> for Shown {
+impl From<Lease> for LeaseBody {
     fn from(lease: Lease) -> Self {
         Self {
             kind: lease.target.kind().as_str(),
@@ -104,7 +104,7 @@ impl From<Lease> for Shown {
 
 #[derive(Serialize, JsonSchema)]
 struct List {
-    leases: Vec<Shown>,
+    leases: Vec<LeaseBody>,
     /// How many fit. More than are shown: narrow the filter.
     count: usize,
 }
@@ -112,7 +112,7 @@ struct List {
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let text = |name| call.query(name).map(str::to_owned);
     let filter = Filter {
-        kind: call.query("kind").and_then(Kind::parse),
+        kind: call.query("kind").and_then(LeaseKind::parse),
         name: text("name"),
         prefix: text("prefix"),
         holder: text("holder"),
@@ -121,7 +121,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
         unused: call.query("unusedSeconds").and_then(|text| text.parse().ok()).map(Duration::from_secs),
     };
     let found = app.leases.list(&filter).await?;
-    Reply::json(&List { count: found.len(), leases: found.into_iter().take(LEASES_MAX).map(Shown::from).collect() })
+    Reply::json(&List { count: found.len(), leases: found.into_iter().take(LEASES_MAX).map(LeaseBody::from).collect() })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -154,7 +154,7 @@ fn yes() -> bool {
 impl Wanted {
     fn revocation(self) -> Result<Revocation> {
         let wrong = |what: &str| Error::invalid(format!("{what} is not one")).with_code("InputValidationError");
-        let kind = self.kind.map(|kind| Kind::parse(&kind).ok_or_else(|| wrong("kind"))).transpose()?;
+        let kind = self.kind.map(|kind| LeaseKind::parse(&kind).ok_or_else(|| wrong("kind"))).transpose()?;
         let since = self.since.map(|since| formats::date_time(&since).map_err(|_| wrong("since"))).transpose()?;
         let filter = Filter {
             kind,

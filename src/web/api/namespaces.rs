@@ -36,7 +36,7 @@ static GET: Endpoint = endpoint(
     scopes::NAMESPACE_SHOW,
     "Shows a namespace, and who is connected.",
 )
-.answers::<Shown>();
+.answers::<NamespaceBody>();
 
 static EXTEND: Endpoint = endpoint(
     "extendNamespace",
@@ -109,7 +109,7 @@ fn owner(app: &App, params: &Params) -> Result<(NamespaceName, MailAddress)> {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct NamespaceBody {
     namespace: NamespaceName,
     created: Timestamp,
     expires: Timestamp,
@@ -148,7 +148,7 @@ impl From<Holder> for Connected {
     }
 }
 
-impl From<Detail> for Shown {
+impl From<Detail> for NamespaceBody {
     fn from(detail: Detail) -> Self {
         Self {
             namespace: detail.namespace,
@@ -168,7 +168,7 @@ impl From<Detail> for Shown {
 
 #[derive(Serialize, JsonSchema)]
 struct List {
-    namespaces: Vec<Shown>,
+    namespaces: Vec<NamespaceBody>,
     /// Where the next page begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<NamespaceName>,
@@ -177,11 +177,11 @@ struct List {
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let from = call.query("from").map(NamespaceName::parse).transpose()?;
     let page = app.namespaces.details(from, PAGE_LEN_MAX).await?;
-    Reply::json(&List { namespaces: page.namespaces.into_iter().map(Shown::from).collect(), next: page.next })
+    Reply::json(&List { namespaces: page.namespaces.into_iter().map(NamespaceBody::from).collect(), next: page.next })
 }
 
 async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
-    let mut shown = Shown::from(app.namespaces.detail(&name)?);
+    let mut shown = NamespaceBody::from(app.namespaces.detail(&name)?);
     // What the store knows is shown even while the broker is away.
     let holders = app.namespaces.holders(&name).await.ok();
     shown.connections = holders.map(|holders| holders.into_iter().map(Connected::from).collect());

@@ -9,7 +9,7 @@ use super::clients::{Done, done, endpoint};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::scopes;
-use crate::domain::operators::{Role, ShownOperator};
+use crate::domain::operators::{OperatorView, Role};
 use crate::web::state::App;
 
 static LIST: Endpoint = endpoint(
@@ -122,9 +122,9 @@ struct Listed {
     last_login: Option<Timestamp>,
 }
 
-impl From<ShownOperator> for Listed {
-    fn from(shown: ShownOperator) -> Self {
-        let ShownOperator { name, role, has_second, disabled, created, last_login, .. } = shown;
+impl From<OperatorView> for Listed {
+    fn from(shown: OperatorView) -> Self {
+        let OperatorView { name, role, has_second, disabled, created, last_login, .. } = shown;
         Self { operator: name, role, disabled, has_second_factor: has_second, created, last_login }
     }
 }

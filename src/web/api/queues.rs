@@ -43,7 +43,7 @@ static FORECAST: Endpoint = endpoint(
     scopes::QUEUE_SHOW,
     "Says when a queue will be warned about and deleted at the present rate.",
 )
-.answers::<Shown>();
+.answers::<QueueRuleBody>();
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -160,7 +160,7 @@ impl From<Forecast> for Going {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Shown {
+struct QueueRuleBody {
     queue: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     forecast: Option<Going>,
@@ -168,5 +168,5 @@ struct Shown {
 
 async fn forecast(app: App, _: Call, queue: String) -> Result<Reply> {
     let forecast = app.monitor.forecast(&queue).await?.map(Going::from);
-    Reply::json(&Shown { queue, forecast })
+    Reply::json(&QueueRuleBody { queue, forecast })
 }

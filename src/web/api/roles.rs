@@ -34,14 +34,14 @@ fn role_id(_: &App, params: &Params) -> Result<RoleId> {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct RoleBody {
     role_id: RoleId,
     scopes: Vec<Scope>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct List {
-    roles: Vec<Shown>,
+    roles: Vec<RoleBody>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ struct Input {
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
     let roles =
-        app.auth.roles().await?.into_iter().map(|role| Shown { role_id: role.id, scopes: role.scopes }).collect();
+        app.auth.roles().await?.into_iter().map(|role| RoleBody { role_id: role.id, scopes: role.scopes }).collect();
     Reply::json(&List { roles })
 }
 

@@ -33,7 +33,7 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Shown<'a> {
+struct SettingBody<'a> {
     name: &'a str,
     value: Option<&'a str>,
     source: &'a str,
@@ -42,7 +42,7 @@ struct Shown<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct List<'a> {
-    settings: Vec<Shown<'a>>,
+    settings: Vec<SettingBody<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -51,7 +51,7 @@ struct Log {
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    let shown = app.settings.iter().map(|setting| Shown {
+    let shown = app.settings.iter().map(|setting| SettingBody {
         name: setting.name,
         value: setting.value.as_deref(),
         source: &setting.source,

@@ -53,7 +53,7 @@ pub struct Select<R> {
 
 /// What a page does with its table.
 #[expect(clippy::large_enum_variant, reason = "one for a page, and taken apart at once")]
-pub enum Shown {
+pub enum TableAnswer {
     View(View),
     /// It is a file instead.
     Export(Response),
@@ -75,7 +75,7 @@ impl<R> Picked<'_, R> {
     }
 
     /// The rows that the address asks for.
-    pub fn show(self, session: &Session) -> Shown {
+    pub fn show(self, session: &Session) -> TableAnswer {
         let Self { table, rows, total, is_chosen, .. } = self;
         let rows = if is_chosen { rows } else { table.chosen(session, rows) };
         table.shown(session, &rows, total)
@@ -142,7 +142,7 @@ impl std::fmt::Display for Html {
 
 impl<R> Table<R> {
     /// The rows that the address asks for, to be looked at or as a file.
-    pub fn show(&self, session: &Session, rows: Vec<R>) -> Shown {
+    pub fn show(&self, session: &Session, rows: Vec<R>) -> TableAnswer {
         let total = rows.len();
         let rows = self.chosen(session, rows);
         self.shown(session, &rows, total)
@@ -191,11 +191,11 @@ impl<R> Table<R> {
         rows
     }
 
-    fn shown(&self, session: &Session, rows: &[R], total: usize) -> Shown {
+    fn shown(&self, session: &Session, rows: &[R], total: usize) -> TableAnswer {
         match session.query("export") {
-            Some("csv") => Shown::Export(self.file("csv", "text/csv; charset=utf-8", self.csv(rows))),
-            Some("json") => Shown::Export(self.file("json", "application/json", self.json(rows))),
-            _ => Shown::View(self.view(session, rows, total)),
+            Some("csv") => TableAnswer::Export(self.file("csv", "text/csv; charset=utf-8", self.csv(rows))),
+            Some("json") => TableAnswer::Export(self.file("json", "application/json", self.json(rows))),
+            _ => TableAnswer::View(self.view(session, rows, total)),
         }
     }
 

@@ -6,17 +6,17 @@ use serde::Deserialize;
 
 use crate::base::{ClientId, Error, OperatorName, Result, Secret};
 use crate::domain::auth::scopes::{self, RequiredScope};
-use crate::domain::operators::{Role, ShownOperator, ShownSession};
+use crate::domain::operators::{OperatorView, Role, SessionView};
 use crate::proto::scopes::satisfies;
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::console::kit::text::{State, Tone, Untrusted};
 use crate::web::state::App;
 
-const OPERATORS: Table<ShownOperator> = Table {
+const OPERATORS: Table<OperatorView> = Table {
     name: "operators",
     caption: "People who may use the console",
     columns: &[
@@ -42,7 +42,7 @@ const OPERATORS: Table<ShownOperator> = Table {
     empty: ("There is no operator.", "keylender operator create ada --role admin"),
 };
 
-const SESSIONS: Table<ShownSession> = Table {
+const SESSIONS: Table<SessionView> = Table {
     name: "sessions",
     caption: "Sessions that are open",
     columns: &[
@@ -79,7 +79,7 @@ struct Access {
 #[template(path = "console/operator.html")]
 struct OperatorPage {
     frame: Frame,
-    shown: ShownOperator,
+    shown: OperatorView,
     purpose: &'static str,
     scopes: Vec<String>,
     path: String,
@@ -112,7 +112,7 @@ struct Tester {
     verdict: Option<(State, Untrusted<'static>)>,
 }
 
-fn operator_state(shown: &ShownOperator) -> Cell {
+fn operator_state(shown: &OperatorView) -> Cell {
     match (shown.disabled, shown.has_password) {
         (true, _) => Cell::state(Tone::Warning, "disabled"),
         (false, true) => Cell::state(Tone::Well, "enabled"),
@@ -127,11 +127,11 @@ pub(super) async fn listed(
     title: &str,
     here: &'static str,
     create: Option<(&'static str, &'static str, RequiredScope)>,
-    shown: Shown,
+    shown: TableAnswer,
 ) -> Result<Response> {
     match shown {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => {
             let frame = Frame::of(app, session, title).await;
             let create = create.filter(|(_, _, scope)| session.may(scope)).map(|(path, name, _)| (path, name));
             Ok(page(&Access { frame, here, create, table }))
@@ -188,10 +188,10 @@ pub async fn create(app: App, session: Session, form: CheckedForm<New>) -> Resul
     let operator = OperatorName::parse(name.trim())?;
     let password = Secret::generate();
     app.operators.create(&session.caller, operator.clone(), role, Some(password.clone())).await?;
-    made(&app, &session, operator, &password).await
+    show_password(&app, &session, operator, &password).await
 }
 
-async fn made(app: &App, session: &Session, operator: OperatorName, password: &Secret) -> Result<Response> {
+async fn show_password(app: &App, session: &Session, operator: OperatorName, password: &Secret) -> Result<Response> {
     let frame = Frame::after(app, session, format!("Operator {operator}")).await?;
     Ok(page(&Made { frame, operator, password: password.expose().to_owned() }))
 }
@@ -274,7 +274,7 @@ pub async fn do_action(app: App, session: Session, form: CheckedForm<Nothing>) -
         OperatorAction::Reset => {
             let password = Secret::generate();
             operators.reset(&form.with_reason(&session)?, name.clone(), password.clone()).await?;
-            return made(&app, &session, name, &password).await;
+            return show_password(&app, &session, name, &password).await;
         }
         OperatorAction::Disable => operators.disable(&form.with_reason(&session)?, name, true).await?,
         OperatorAction::Enable => operators.disable(&session.caller, name, false).await?,

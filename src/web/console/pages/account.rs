@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::{Error, Result, Secret};
-use crate::domain::operators::{PASSWORD_LEN_MIN, ShownOperator};
+use crate::domain::operators::{OperatorView, PASSWORD_LEN_MIN};
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan;
@@ -19,7 +19,7 @@ struct Account {
     frame: Frame,
     token_field: &'static str,
     form_token: String,
-    shown: ShownOperator,
+    shown: OperatorView,
     purpose: &'static str,
     sessions: Vec<Row>,
     password_len_min: usize,

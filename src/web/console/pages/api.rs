@@ -9,7 +9,7 @@ use crate::web::api::openapi;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::schema::{self, Field};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::console::kit::text::{State, Tone};
 use crate::web::error::{status, usual_code};
 use crate::web::state::App;
@@ -109,8 +109,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     groups.sort();
     groups.dedup();
     match METHODS.show(&session, methods) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => {
             let address = |group: &String| format!("{}/api?q={}", session.root, encoded(&format!("group:{group}")));
             let groups = groups.iter().map(|group| (group.clone(), address(group))).collect();
             Ok(page(&List { frame: Frame::of(&app, &session, "API").await, groups, table }))

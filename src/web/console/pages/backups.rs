@@ -15,7 +15,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
@@ -105,8 +105,8 @@ fn problem(listed: &Listed, fate: &Fate) -> Option<String> {
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match BACKUPS.show(&session, app.backups.list().await?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&List {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Backups").await,
             table,
             every: crate::web::console::kit::text::span(app.backups.period()),

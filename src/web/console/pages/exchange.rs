@@ -9,7 +9,7 @@ use crate::ports::broker::Destination;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
@@ -65,8 +65,8 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let ExchangeNow { namespace, told, bindings } = app.monitor.exchange(session.param("exchange")).await?;
     let count = bindings.len();
     match BINDINGS.show(&session, bindings) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&Page {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&Page {
             frame: Frame::of(&app, &session, "Exchange").await,
             namespace: namespace.to_string(),
             kind: Untrusted::of(told.kind.unwrap_or_else(|| "not told".to_owned())),

@@ -9,7 +9,7 @@ use crate::domain::history::{self, End, History, Holding, HoldingKind, Wanted};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::console::kit::text::{TimeTag, Tone};
 use crate::web::state::App;
 
@@ -79,8 +79,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let wanted = Wanted { object: object.clone(), holder: holder.clone(), since: at, until: at };
     let History { holdings, more, begins, unreadable } = history::of(&app.store, wanted).await?;
     let table = match HELD.show(&session, holdings) {
-        Shown::Export(file) => return Ok(file),
-        Shown::View(table) => table,
+        TableAnswer::Export(file) => return Ok(file),
+        TableAnswer::View(table) => table,
     };
     let asked = at.unwrap_or(Timestamp::MIN);
     Ok(page(&Page {

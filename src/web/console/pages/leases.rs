@@ -7,13 +7,13 @@ use axum::response::Response;
 
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes;
-use crate::domain::leases::{Filter, Kind, Lease, Revocation};
+use crate::domain::leases::{Filter, Lease, LeaseKind, Revocation};
 use crate::proto::formats;
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::state::App;
 
 /// Leases that one page looks through. A filter finds the others.
@@ -35,7 +35,7 @@ const LEASES: Table<Lease> = Table {
     name: "leases",
     caption: "What is lent now",
     columns: &[
-        Column { name: "what", title: "What", cell: named },
+        Column { name: "what", title: "What", cell: name_cell },
         Column { name: "sort", title: "Kind", cell: |lease| Cell::text(lease.target.kind().as_str()) },
         Column { name: "part", title: "Which", cell: |lease| Cell::text(lease.part.as_deref().unwrap_or_default()) },
         Column {
@@ -69,11 +69,11 @@ struct List {
     equivalents: Equivalents,
 }
 
-fn named(lease: &Lease) -> Cell {
+fn name_cell(lease: &Lease) -> Cell {
     let name = lease.target.name();
     let cell = Cell::text(&name);
     match lease.target.kind() {
-        Kind::Namespace => cell.to(format!("/namespaces/{name}")),
+        LeaseKind::Namespace => cell.to(format!("/namespaces/{name}")),
         _ => cell,
     }
 }
@@ -83,7 +83,7 @@ fn filter<'v>(value: impl Fn(&str) -> Option<&'v str>) -> Result<Filter> {
     let text = |name| value(name).map(|text| text.trim().to_owned());
     let wrong = |what: &str| Error::invalid(format!("{what}: this is not one"));
     Ok(Filter {
-        kind: value("kind").map(|kind| Kind::parse(kind).ok_or_else(|| wrong("kind"))).transpose()?,
+        kind: value("kind").map(|kind| LeaseKind::parse(kind).ok_or_else(|| wrong("kind"))).transpose()?,
         name: text("name"),
         prefix: text("prefix"),
         holder: text("holder"),
@@ -133,8 +133,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let left_out = found.len().saturating_sub(LEASES_MAX);
     found.truncate(LEASES_MAX);
     match LEASES.show(&session, found) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => {
             let members: Vec<_> = given.iter().map(member).collect();
             let pairs = members.iter().map(|(name, value)| {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -9,7 +9,7 @@ use crate::domain::loops::Status;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
@@ -88,8 +88,8 @@ fn said(each: &Status) -> &str {
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match LOOPS.show(&session, app.loops.list()?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => {
             let equivalents = Equivalents::of(&session, "GET", "/loops", None, &["loop", "list"]);
             Ok(page(&List { frame: Frame::of(&app, &session, "Loops").await, table, equivalents }))
         }

@@ -11,7 +11,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State as Word, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
@@ -108,8 +108,8 @@ fn whole(notice: &Listed) -> (Tone, &'static str) {
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match NOTICES.show(&session, app.notices.list(Filter::All, None, NOTICES_MAX).await?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&List {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Notices").await,
             table,
             waiting: app.notices.waiting()?,
@@ -118,13 +118,13 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-fn named(session: &Session) -> Result<NoticeId> {
+fn parse_id(session: &Session) -> Result<NoticeId> {
     session.param("notice").parse().map_err(|_| Error::not_found("There is no notice of this name."))
 }
 
 /// One notice with its text.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let id = named(&session)?;
+    let id = parse_id(&session)?;
     let letter = app.notices.letter(&id)?;
     let listed = letter.listed;
     let is_dead = listed.deliveries.iter().any(|(_, state)| matches!(state, State::Over(End::Dead { .. })));
@@ -170,7 +170,7 @@ pub async fn send_test(app: App, session: Session, form: CheckedForm<Receiver>) 
 
 /// Tries the dead letters of a notice again.
 pub async fn resend(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let id = named(&session)?;
+    let id = parse_id(&session)?;
     app.notices.resend(&id, &session.caller).await?;
     app.loops.nudge("deliver");
     plan::done(&session, &format!("/notices/{id}"))
@@ -178,7 +178,7 @@ pub async fn resend(app: App, session: Session, _: CheckedForm<Nothing>) -> Resu
 
 /// What dropping a notice means.
 pub async fn plan_drop(app: App, session: Session) -> Result<Response> {
-    let id = named(&session)?;
+    let id = parse_id(&session)?;
     let letter = app.notices.letter(&id)?;
     let to: Vec<String> = letter.listed.deliveries.iter().map(|(channel, _)| channel.to_string()).collect();
     let plan = Plan {
@@ -199,6 +199,6 @@ pub async fn plan_drop(app: App, session: Session) -> Result<Response> {
 
 /// Forgets a notice with dead letters.
 pub async fn discard(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    app.notices.drop_dead(&named(&session)?, &form.with_reason(&session)?).await?;
+    app.notices.drop_dead(&parse_id(&session)?, &form.with_reason(&session)?).await?;
     plan::done(&session, "/notices")
 }

@@ -47,7 +47,7 @@ fn home(name: &str) -> String {
     format!("/queues/{}", encoded(name))
 }
 
-fn told(count: Option<u64>) -> String {
+fn show_count(count: Option<u64>) -> String {
     count.map_or_else(|| "not told".to_owned(), |count| count.to_string())
 }
 
@@ -58,11 +58,11 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let forecast = seen.as_ref().and_then(|seen| Some((seen.counted, seen.forecast?)));
     let limits = seen.as_ref().map(|seen| seen.limits);
     let mut facts = vec![
-        ("Messages", told(queue.messages)),
-        ("Ready", told(queue.ready)),
-        ("Unacknowledged", told(queue.unacknowledged)),
-        ("Bytes", told(queue.bytes)),
-        ("Consumers", told(queue.consumers)),
+        ("Messages", show_count(queue.messages)),
+        ("Ready", show_count(queue.ready)),
+        ("Unacknowledged", show_count(queue.unacknowledged)),
+        ("Bytes", show_count(queue.bytes)),
+        ("Consumers", show_count(queue.consumers)),
         ("State at the broker", queue.state.unwrap_or_else(|| "not told".to_owned())),
         ("Type", queue.kind.unwrap_or_else(|| "not told".to_owned())),
     ];

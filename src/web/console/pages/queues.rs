@@ -12,7 +12,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::console::kit::text::{TimeTag, Tone};
 use crate::web::state::App;
 
@@ -139,8 +139,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     app.monitor.note_forecasts(picked.lacking());
     app.monitor.note_consumers(picked.lacking()).await;
     match picked.show(&session) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&List {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Queues").await,
             last_pass: app.monitor.last_pass()?.map(|at| TimeTag { at, now: session.now }),
             table,
@@ -151,8 +151,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 
 pub async fn rules(app: App, session: Session) -> Result<Response> {
     match RULES.show(&session, app.monitor.queue_rules().await?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&Rules {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&Rules {
             frame: Frame::of(&app, &session, "Queue rules").await,
             table,
             may_set: session.may(scopes::QUEUE_RULE.for_all()),

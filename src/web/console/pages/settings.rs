@@ -11,11 +11,11 @@ use crate::web::console::kit::finding::Row;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{Tone, Untrusted};
-use crate::web::state::{App, ShownSetting};
+use crate::web::state::{App, SettingView};
 
-const SETTINGS: Table<ShownSetting> = Table {
+const SETTINGS: Table<SettingView> = Table {
     name: "settings",
     caption: "The values in force",
     columns: &[
@@ -53,8 +53,8 @@ struct Settings {
 /// The settings; secrets are masked before they get here.
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let table = match SETTINGS.show(&session, app.settings.clone()) {
-        Shown::Export(file) => return Ok(file),
-        Shown::View(table) => table,
+        TableAnswer::Export(file) => return Ok(file),
+        TableAnswer::View(table) => table,
     };
     let (key_id, is_key_changing) = app.keys.state();
     let findings = app.health.diagnose().await.into_iter();

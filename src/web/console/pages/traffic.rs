@@ -9,7 +9,7 @@ use crate::domain::monitor::{ExchangeNow, SeenConnection};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::state::App;
 
 const CONNECTIONS: Table<SeenConnection> = Table {
@@ -88,8 +88,8 @@ struct List {
 
 pub async fn connections(app: App, session: Session) -> Result<Response> {
     match CONNECTIONS.show(&session, app.monitor.connections().await?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&List {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Connections").await,
             table,
             equivalents: Equivalents::of(&session, "GET", "/connections", None, &["connection", "list"]),
@@ -99,8 +99,8 @@ pub async fn connections(app: App, session: Session) -> Result<Response> {
 
 pub async fn exchanges(app: App, session: Session) -> Result<Response> {
     match EXCHANGES.show(&session, app.monitor.exchanges_now().await?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&List {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Exchanges").await,
             table,
             equivalents: Equivalents::of(&session, "GET", "/exchanges", None, &["connection", "exchanges"]),

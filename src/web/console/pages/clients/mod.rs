@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::{ClientId, Error, Result, Secret, Timestamp};
-use crate::domain::auth::ShownClient;
+use crate::domain::auth::ClientView;
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
@@ -28,7 +28,7 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How long the replaced token works on where one asks for that: until the next day's deployment.
 const KEPT: Duration = Duration::from_secs(86_400);
 
-const CLIENTS: Table<ShownClient> = Table {
+const CLIENTS: Table<ClientView> = Table {
     name: "clients",
     caption: "API clients",
     columns: &[
@@ -142,7 +142,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     }))
 }
 
-fn actions(session: &Session, shown: &ShownClient) -> Vec<(&'static str, String)> {
+fn actions(session: &Session, shown: &ClientView) -> Vec<(&'static str, String)> {
     let (label, turn) = if shown.disabled { ("Enable", "enable") } else { ("Disable", "disable") };
     let all = [
         ("Change", "change", scopes::CLIENT_CHANGE),

@@ -18,7 +18,7 @@ use crate::ports::dns::{Answer, Data, Kind, Status};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
@@ -95,8 +95,8 @@ fn tone(host: &Known) -> Tone {
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
     match HOSTS.show(&session, all(&app).await?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => {
             let frame = Frame::of(&app, &session, "Hosts").await;
             Ok(page(&Hosts {
                 frame,

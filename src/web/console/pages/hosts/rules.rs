@@ -13,7 +13,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
 use crate::web::console::kit::text::{TimeTag, Untrusted};
 use crate::web::state::App;
 
@@ -70,8 +70,8 @@ pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
 
 pub async fn rules(app: App, session: Session) -> Result<Response> {
     match RULES.show(&session, app.hosts.rules().await?) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => Ok(page(&List {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Host rules").await,
             table,
             equivalents: Equivalents::of(&session, "GET", "/host-rules", None, &["host", "rules"]),

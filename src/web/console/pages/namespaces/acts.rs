@@ -4,9 +4,9 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::named;
+use super::parse_name;
 use crate::base::{Error, MailAddress, NamespaceName, Result, Timestamp};
-use crate::domain::leases::{Filter, Kind, Revocation};
+use crate::domain::leases::{Filter, LeaseKind, Revocation};
 use crate::domain::namespaces::Claim;
 use crate::domain::wraps::LASTS;
 use crate::proto::formats;
@@ -22,12 +22,12 @@ fn home(name: &NamespaceName) -> String {
 }
 
 fn revocation(name: &NamespaceName) -> Revocation {
-    let filter = Filter { kind: Some(Kind::Namespace), name: Some(name.to_string()), ..Filter::default() };
+    let filter = Filter { kind: Some(LeaseKind::Namespace), name: Some(name.to_string()), ..Filter::default() };
     Revocation { filter, ..Revocation::default() }
 }
 
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     let planned = app.leases.plan(&revocation(&name)).await?;
     let mut effects: Vec<String> = planned.into_iter().map(|step| step.what).collect();
     effects.push("This breaks the promise of how long the passwords work. Queues and messages stay.".to_owned());
@@ -48,7 +48,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
 
 /// Ends both passwords of a namespace now.
 pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     let caller = form.with_reason(&session)?;
     let revoked = app.leases.revoke(&caller, &revocation(&name)).await?;
     if revoked.is_empty() {
@@ -129,13 +129,13 @@ pub struct Owner {
 }
 
 pub async fn own(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     app.namespaces.own(&name, MailAddress::parse(form.input.owner.trim())?, &session.caller).await?;
     plan::done(&session, &home(&name))
 }
 
 pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     app.namespaces.disown(&name, MailAddress::parse(&form.input.owner)?, &session.caller).await?;
     plan::done(&session, &home(&name))
 }
@@ -147,7 +147,7 @@ fn parse_time(text: &str) -> Result<Timestamp> {
 
 /// What a later end would do.
 pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     let detail = app.namespaces.detail(&name)?;
     let expires = parse_time(session.query("expires").unwrap_or_default())?;
     let path = format!("{}/extend", home(&name));
@@ -181,7 +181,7 @@ pub struct End {
 
 /// Lets a namespace end later.
 pub async fn extend(app: App, session: Session, form: CheckedForm<End>) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     let caller = form.with_reason(&session)?;
     app.namespaces.extend(&name, parse_time(&form.input.expires)?, &caller).await?;
     plan::done(&session, &home(&name))
@@ -194,7 +194,7 @@ pub struct Noted {
 
 /// Sets the note of a namespace.
 pub async fn note(app: App, session: Session, form: CheckedForm<Noted>) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     // Forms send lines as mail does.
     let note = form.input.note.replace("\r\n", "\n").trim().to_owned();
     app.namespaces.note(&name, note, &session.caller).await?;

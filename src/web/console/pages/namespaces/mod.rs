@@ -21,7 +21,7 @@ use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceL
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Select, Shown, Table, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Select, Table, TableAnswer, View, encoded};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::console::kit::timeline::{self, Timeline};
 use crate::web::state::App;
@@ -204,8 +204,8 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         app.namespaces.note_last_claims(picked.lacking().iter_mut().map(|(each, _)| each))?;
     }
     match picked.show(&session) {
-        Shown::Export(file) => Ok(file),
-        Shown::View(table) => {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => {
             let equivalents = Equivalents::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
             Ok(page(&List {
                 frame: Frame::of(&app, &session, "Namespaces").await,
@@ -219,7 +219,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     let detail = app.namespaces.detail(&name)?;
     let leases = app.namespaces.leases_of(&name)?;
     // What the store knows is shown even while the broker is away.
@@ -268,7 +268,7 @@ fn may(session: &Session, name: &NamespaceName) -> May {
 }
 
 /// The namespace that a route names.
-fn named(session: &Session) -> Result<NamespaceName> {
+fn parse_name(session: &Session) -> Result<NamespaceName> {
     NamespaceName::parse(session.param("namespace")).map_err(|_| Error::not_found("No namespace can have this name."))
 }
 
