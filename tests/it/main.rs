@@ -41,5 +41,6 @@ mod tls;
 mod upgrade;
 mod vectors;
 mod wire;
+mod wire_types;
 mod world;
 mod wraps;

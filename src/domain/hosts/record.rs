@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Bound;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counts::Uncounted;
@@ -82,14 +83,17 @@ pub(super) struct Places {
 }
 
 /// An address that asked, as operators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Known {
     pub address: IpAddr,
     /// The last name that held.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<HostName>,
     /// `verified`, or the code of the cause.
     pub verdict: String,
     /// The cause in a sentence; empty when it was verified.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub why: String,
     /// When it first asked.
     pub first_seen: Timestamp,

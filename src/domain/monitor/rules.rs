@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::base::{Error, Result, Timestamp};
@@ -72,23 +73,29 @@ impl<'de> Deserialize<'de> for Pattern {
 }
 
 /// What an operator ruled for queues of a pattern. What it leaves out is as in the settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct QueueRule {
     /// Messages beyond which the contact is warned.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub warn_messages: Option<u64>,
     /// Messages beyond which the queue is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_messages: Option<u64>,
     /// Bytes beyond which the contact is warned; left out, half of those of the deletion. Costs a request for every queue of the pattern that is not empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub warn_bytes: Option<u64>,
     /// Bytes beyond which the queue is deleted. Costs the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_bytes: Option<u64>,
     /// How long the queue may be without a consumer; the contact is warned after half of it. Costs a request for every
     /// queue of the pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unconsumed_seconds: Option<u64>,
     /// How long the queue may be over a threshold before it is deleted.
     pub grace_seconds: u64,
     /// Until then the queue is neither warned of nor deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exempt_until: Option<Timestamp>,
     pub remark: String,
 }

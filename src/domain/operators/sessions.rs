@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -60,9 +61,11 @@ pub struct SignedIn {
     pub form_token: Secret,
 }
 
-#[derive(Clone, Debug)]
+/// A session, for lists.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SessionView {
     /// Its public name: a hash of its id.
+    #[serde(rename = "session")]
     pub id: String,
     pub operator: OperatorName,
     pub started: Timestamp,

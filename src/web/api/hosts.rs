@@ -88,33 +88,9 @@ fn rule(_: &App, params: &Params) -> Result<HostRule> {
     }
 }
 
-/// A machine that asked.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    address: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<HostName>,
-    verdict: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    why: String,
-    first_seen: Timestamp,
-    last_seen: Timestamp,
-    changed: Timestamp,
-    lent: u64,
-    refused: u64,
-}
-
-impl From<Known> for Listed {
-    fn from(known: Known) -> Self {
-        let Known { address, name, verdict, why, first_seen, last_seen, changed, lent, refused } = known;
-        Self { address, name, verdict, why, first_seen, last_seen, changed, lent, refused }
-    }
-}
-
 #[derive(Serialize, JsonSchema)]
 struct List {
-    hosts: Vec<Listed>,
+    hosts: Vec<Known>,
     /// What `after` says for the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<IpAddr>,
@@ -122,7 +98,7 @@ struct List {
 
 async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     let after = call.query("after").and_then(|text| text.parse().ok());
-    let hosts: Vec<Listed> = app.hosts.list(after, PAGE_LEN_MAX).await?.into_iter().map(Listed::from).collect();
+    let hosts = app.hosts.list(after, PAGE_LEN_MAX).await?;
     let next = hosts.last().filter(|_| hosts.len() == PAGE_LEN_MAX).map(|last| last.address);
     Reply::json(&List { hosts, next })
 }
@@ -130,14 +106,14 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
 #[derive(Serialize, JsonSchema)]
 struct HostBody {
     #[serde(flatten)]
-    listed: Listed,
+    known: Known,
     answers: Vec<Answer>,
 }
 
 async fn show(app: App, _: Call, address: IpAddr) -> Result<Reply> {
     let known = app.hosts.known(address)?;
     let (known, answers) = known.ok_or_else(|| Error::not_found(format!("{address} has not asked for credentials")))?;
-    Reply::json(&HostBody { listed: known.into(), answers })
+    Reply::json(&HostBody { known, answers })
 }
 
 async fn check(app: App, _: Call, address: IpAddr) -> Result<Reply> {

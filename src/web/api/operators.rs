@@ -9,7 +9,7 @@ use super::clients::{Done, done, endpoint};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::scopes;
-use crate::domain::operators::{OperatorView, Role};
+use crate::domain::operators::{OperatorView, Role, SessionView};
 use crate::web::state::App;
 
 static LIST: Endpoint = endpoint(
@@ -241,31 +241,12 @@ async fn delete(app: App, call: Call, operator: OperatorName) -> Result<Reply> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Session {
-    session: String,
-    operator: OperatorName,
-    started: Timestamp,
-    seen: Timestamp,
-    address: std::net::IpAddr,
-    agent: String,
-}
-
-#[derive(Serialize, JsonSchema)]
 struct Sessions {
-    sessions: Vec<Session>,
+    sessions: Vec<SessionView>,
 }
 
 async fn sessions(app: App, _: Call, (): ()) -> Result<Reply> {
-    let sessions = app.operators.sessions().await?.into_iter();
-    let sessions = sessions.map(|shown| Session {
-        session: shown.id,
-        operator: shown.operator,
-        started: shown.started,
-        seen: shown.seen,
-        address: shown.address,
-        agent: shown.agent,
-    });
-    Reply::json(&Sessions { sessions: sessions.collect() })
+    Reply::json(&Sessions { sessions: app.operators.sessions().await? })
 }
 
 async fn revoke(app: App, call: Call, session: String) -> Result<Reply> {

@@ -2,11 +2,11 @@
 
 use axum::routing::MethodFilter;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::clients::{Done, done, endpoint, read_input};
 use super::{Call, Endpoint, Params, Reply, Routes, nothing};
-use crate::base::{Result, Timestamp};
+use crate::base::Result;
 use crate::domain::auth::scopes;
 use crate::domain::monitor::{Forecast, Pattern, QueueRule};
 use crate::web::state::App;
@@ -26,7 +26,7 @@ static SET: Endpoint = endpoint(
     scopes::QUEUE_RULE,
     "Sets the rule for the queues of a pattern.",
 )
-.takes::<Rule>()
+.takes::<QueueRule>()
 .answers::<Done>();
 static REMOVE: Endpoint = endpoint(
     "removeQueueRule",
@@ -62,64 +62,12 @@ fn queue(_: &App, params: &Params) -> Result<String> {
     Ok(params.get("queue").cloned().unwrap_or_default())
 }
 
-/// A rule on the wire. What it leaves out is as in the settings.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Rule {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warn_messages: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delete_messages: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warn_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delete_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unconsumed_seconds: Option<u64>,
-    #[serde(default)]
-    grace_seconds: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exempt_until: Option<Timestamp>,
-    #[serde(default)]
-    remark: String,
-}
-
-impl From<QueueRule> for Rule {
-    fn from(rule: QueueRule) -> Self {
-        Self {
-            warn_messages: rule.warn_messages,
-            delete_messages: rule.delete_messages,
-            warn_bytes: rule.warn_bytes,
-            delete_bytes: rule.delete_bytes,
-            unconsumed_seconds: rule.unconsumed_seconds,
-            grace_seconds: rule.grace_seconds,
-            exempt_until: rule.exempt_until,
-            remark: rule.remark,
-        }
-    }
-}
-
-impl From<Rule> for QueueRule {
-    fn from(rule: Rule) -> Self {
-        Self {
-            warn_messages: rule.warn_messages,
-            delete_messages: rule.delete_messages,
-            warn_bytes: rule.warn_bytes,
-            delete_bytes: rule.delete_bytes,
-            unconsumed_seconds: rule.unconsumed_seconds,
-            grace_seconds: rule.grace_seconds,
-            exempt_until: rule.exempt_until,
-            remark: rule.remark,
-        }
-    }
-}
-
 #[derive(Serialize, JsonSchema)]
 struct Listed {
     #[schemars(with = "String")]
     pattern: Pattern,
     #[serde(flatten)]
-    rule: Rule,
+    rule: QueueRule,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -129,12 +77,11 @@ struct List {
 
 async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
     let rules = app.monitor.queue_rules().await?.into_iter();
-    Reply::json(&List { rules: rules.map(|(pattern, rule)| Listed { pattern, rule: rule.into() }).collect() })
+    Reply::json(&List { rules: rules.map(|(pattern, rule)| Listed { pattern, rule }).collect() })
 }
 
 async fn set(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
-    let rule: Rule = read_input(&call.payload)?;
-    app.monitor.set_queue_rule(&call.caller, pattern, rule.into()).await?;
+    app.monitor.set_queue_rule(&call.caller, pattern, read_input(&call.payload)?).await?;
     done()
 }
 
