@@ -51,6 +51,7 @@ struct Side {
     signed: usize,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a bench has no settings")]
 fn main() {
     let Some(other) = std::env::var_os("BESIDE") else { return eprintln!("BESIDE must name the other program") };
     let ours = std::env::var_os("PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_keylender").into());

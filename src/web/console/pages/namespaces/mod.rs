@@ -257,13 +257,13 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 
 fn may(session: &Session, name: &NamespaceName) -> May {
     May {
-        rotate: session.may(scopes::NAMESPACE_ROTATE.on(&name)),
-        expire: session.may(scopes::NAMESPACE_EXPIRE.on(&name)),
+        rotate: session.may(scopes::NAMESPACE_ROTATE.on(name)),
+        expire: session.may(scopes::NAMESPACE_EXPIRE.on(name)),
         revoke: session.may(scopes::LEASE_REVOKE),
-        hand_over: session.may(scopes::PULSE_NAMESPACE.on(&name)),
-        own: session.may(scopes::NAMESPACE_OWNERS.on(&name)),
-        extend: session.may(scopes::NAMESPACE_EXTEND.on(&name)),
-        note: session.may(scopes::NAMESPACE_NOTE.on(&name)),
+        hand_over: session.may(scopes::PULSE_NAMESPACE.on(name)),
+        own: session.may(scopes::NAMESPACE_OWNERS.on(name)),
+        extend: session.may(scopes::NAMESPACE_EXTEND.on(name)),
+        note: session.may(scopes::NAMESPACE_NOTE.on(name)),
     }
 }
 
