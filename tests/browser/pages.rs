@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 67] = [
+const PAGES: [Page; 71] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -19,6 +19,7 @@ const PAGES: [Page; 67] = [
     ("/namespaces/{namespace}", "/namespaces/taskcluster-foo", "namespace"),
     ("/namespaces/{namespace}/rotate", "/namespaces/taskcluster-foo/rotate", "namespace-rotate"),
     ("/namespaces/{namespace}/expire", "/namespaces/taskcluster-foo/expire", "namespace-expire"),
+    ("/namespaces/{namespace}/finish", "/namespaces/taskcluster-foo/finish", "namespace-finish"),
     ("/namespaces/{namespace}/revoke", "/namespaces/taskcluster-foo/revoke", "namespace-revoke"),
     ("/namespaces/{namespace}/hand-over", "/namespaces/taskcluster-foo/hand-over", "namespace-hand-over"),
     ("/namespaces/{namespace}/test", "/namespaces/taskcluster-foo/test", "namespace-test"),
@@ -56,6 +57,9 @@ const PAGES: [Page; 67] = [
     ("/host-rules/{rule}/remove", "/host-rules/block%20192.0.2.9%2F32/remove", "host-rule-remove"),
     ("/loops", "/loops", "loops"),
     ("/loops/{loop}", "/loops/rotate", "loop"),
+    ("/loops/{loop}/run", "/loops/rotate/run", "loop-run"),
+    ("/loops/{loop}/pause", "/loops/rotate/pause", "loop-pause"),
+    ("/loops/{loop}/resume", "/loops/rotate/resume", "loop-resume"),
     ("/notices", "/notices", "notices"),
     ("/notices/{notice}", "/notices/{notice}", "notice"),
     ("/backups", "/backups", "backups"),

@@ -80,7 +80,8 @@ pub struct Action<T, A> {
     pub about: About,
     /// Reads its argument. `Invalid` for what cannot be one.
     pub on: fn(&Domain, &str) -> Result<T>,
-    /// What it would do now, a sentence each. Changes nothing; fails as the change would.
+    /// What it would do now, a sentence each. Changes nothing; fails as the change would, as far as that can be known
+    /// beforehand.
     pub plan: fn(Domain, T) -> Work<Vec<String>>,
     /// Does it. The faces carry it through when who asked goes away.
     pub run: fn(Domain, Caller, T) -> Work<A>,

@@ -20,6 +20,10 @@ const ABOUT: About = About {
     asks_programs: false,
 };
 
+/// Why a rotation did not happen.
+const NOT_ROTATED: &str =
+    "the other password is promised for longer, or the namespace is being removed or was rotated meanwhile: look again";
+
 pub const ROTATE: Action<NamespaceName, Done> = Action {
     about: About {
         name: "rotateNamespace",
@@ -35,20 +39,18 @@ pub const ROTATE: Action<NamespaceName, Done> = Action {
         Box::pin(async move {
             let detail = domain.namespaces.detail(&name)?;
             let (promised, resting) = (detail.promised_until, detail.resting_until);
+            done_if(domain.clock.now() >= resting, NOT_ROTATED)?;
             Ok(vec![
                 "The resting user gets a new password, and claims get that one from now on.".into(),
                 format!("The present password works on until {promised}, as it was promised. Nobody is cut off."),
-                format!("If the other password was promised beyond now (it was until {resting}), nothing happens."),
+                format!("Nothing happens while the other password is promised: it was until {resting}."),
             ])
         })
     },
     run: |domain, caller, name| {
         Box::pin(async move {
             let is_rotated = domain.namespaces.rotate(&name, &caller, When::Now).await?;
-            done_if(
-                is_rotated,
-                "the other password was promised for longer, or the namespace is being removed or was rotated meanwhile: look again",
-            )
+            done_if(is_rotated, NOT_ROTATED)
         })
     },
 };
@@ -58,7 +60,7 @@ pub const FINISH: Action<NamespaceName, Done> = Action {
         name: "finishRotation",
         route: "/namespaces/<namespace>/finish",
         command: "namespace finish <namespace>",
-        says: "Ends the former password and its connections before their time.",
+        says: "Ends the former password before its time, once nobody is connected with it.",
         title: "End the former password of <namespace>",
         button: "End it now",
         ..ABOUT
@@ -67,9 +69,10 @@ pub const FINISH: Action<NamespaceName, Done> = Action {
     plan: |domain, name| {
         Box::pin(async move {
             let resting = domain.namespaces.detail(&name)?.resting_until;
+            let account = domain.namespaces.unused_resting(&name).await?;
             Ok(vec![
-                format!("The password that was replaced ends now; it was promised until {resting}."),
-                "Nothing happens while somebody is connected with it.".into(),
+                format!("{account} cannot log in any more: its password was promised until {resting}."),
+                "Whoever kept it for later must claim again. Nobody is connected with it now.".into(),
             ])
         })
     },

@@ -41,7 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// HoldingKind, object, part, holder, address.
+/// Kind, object, part, holder, address.
 type Row = (HoldingKind, String, String, String, String);
 
 /// One lend, with the moment that ended it.

@@ -16,7 +16,7 @@ const EXPIRES_DEFAULT: Duration = Duration::from_secs(4 * 60 * 60);
 /// means that something keeps changing it.
 const TRIES: usize = 4;
 
-/// LendKind a client asks for. LendKind it leaves out is reset, on every claim (taskcluster.md 6.2).
+/// What a client asks for. What it leaves out is reset, on every claim (taskcluster.md 6.2).
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
     /// When the namespace may be removed; four hours from now when left out.
@@ -25,7 +25,7 @@ pub struct Claim {
     pub contact: Option<String>,
 }
 
-/// LendKind a claim is answered with. It leaves only as [`Lent`].
+/// What a claim is answered with. It leaves only as [`Lent`].
 #[derive(Debug)]
 pub struct Claimed {
     pub namespace: NamespaceName,
@@ -37,7 +37,7 @@ pub struct Claimed {
     pub reclaim_at: Timestamp,
 }
 
-/// LendKind the first transaction of a claim came to.
+/// What the first transaction of a claim came to.
 enum Step {
     Lent(Box<Lent<Claimed>>),
     Settle(Vec<AccountName>),
@@ -146,7 +146,7 @@ impl Namespaces {
         })
     }
 
-    /// LendKind is lent for this namespace; `None` while the broker is not known to have its active user as wished.
+    /// What is lent for this namespace; `None` while the broker is not known to have its active user as wished.
     fn lend(
         &self,
         tx: &mut WriteTx<'_, '_>,
@@ -188,7 +188,7 @@ impl Namespaces {
     }
 }
 
-/// LendKind a claimant hears when the broker could not be brought along.
+/// What a claimant hears when the broker could not be brought along.
 fn away(error: Error) -> Error {
     match error.kind() {
         crate::base::Kind::Unavailable => {

@@ -35,10 +35,8 @@ impl Namespaces {
         Ok(holders)
     }
 
-    /// Ends the resting password before its promise does, for an operator: `Conflict` while somebody is connected with
-    /// it. Whoever only keeps it for later must claim again.
-    pub async fn finish(&self, name: &NamespaceName, caller: &Caller) -> Result<()> {
-        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
+    /// The account that rests. `Conflict` while somebody is connected with its password.
+    pub async fn unused_resting(&self, name: &NamespaceName) -> Result<AccountName> {
         let resting = self.store.read(|tx| {
             let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
             Ok(namespace.resting().clone())
@@ -47,6 +45,14 @@ impl Namespaces {
         if left > 0 {
             return Err(Error::conflict(format!("{left} connections still use {resting}")));
         }
+        Ok(resting)
+    }
+
+    /// Ends the resting password before its promise does, for an operator: `Conflict` while somebody is connected with
+    /// it. Whoever only keeps it for later must claim again.
+    pub async fn finish(&self, name: &NamespaceName, caller: &Caller) -> Result<()> {
+        let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
+        let resting = self.unused_resting(name).await?;
         let account = resting.clone();
         self.store
             .write(move |tx| {

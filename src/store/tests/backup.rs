@@ -134,7 +134,7 @@ async fn a_long_backup_is_as_whole_as_a_short_one() {
         (0..200).map(|_| next()).collect::<String>()
     };
     for n in 0..100 {
-        let note = note("a").with("text", text(n));
+        let note = note("a").with("note", text(n));
         write(&store, vec![note]).await;
     }
     let bytes = backup_of(&store);

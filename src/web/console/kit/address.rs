@@ -1,11 +1,14 @@
 //! Addresses of pages, with what their query asks for.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::session::Session;
 
 /// Name of the query parameter that says which audit entry was just made.
 pub const ENTRY: &str = "entry";
+
+/// What is escaped in an address: all but what never needs it (RFC 3986, section 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The address of this page with some parameters changed; those with an empty value are left out.
 pub fn address(session: &Session, changes: &[(&str, &str)]) -> String {
@@ -22,5 +25,5 @@ pub fn address(session: &Session, changes: &[(&str, &str)]) -> String {
 
 /// A text as one value in an address.
 pub fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
