@@ -17,7 +17,7 @@ fn wire(value: impl Serialize) -> Value {
 }
 
 #[test]
-fn domain_types_on_the_wire_are_as_they_were() {
+fn a_rule_for_queues_is_on_the_wire_as_it_was() {
     let rule = QueueRule {
         warn_messages: Some(1),
         delete_messages: Some(2),
@@ -37,7 +37,10 @@ fn domain_types_on_the_wire_are_as_they_were() {
     assert_eq!(wire(QueueRule::default()), json!({ "graceSeconds": 0, "remark": "" }));
     let stored = json!({ "warnMessages": null, "exemptUntil": null, "graceSeconds": 6, "remark": "from before" });
     assert_eq!(serde_json::from_value::<QueueRule>(stored).unwrap().grace_seconds, 6);
+}
 
+#[test]
+fn what_is_known_of_hosts_sessions_and_accounts_is_on_the_wire_as_it_was() {
     let known = Known {
         address: "192.0.2.7".parse().unwrap(),
         name: Some(HostName::parse("a.example").unwrap()),
@@ -71,7 +74,10 @@ fn domain_types_on_the_wire_are_as_they_were() {
 
     let standing = AccountStatus { account: AccountName::parse("a-1").unwrap(), usable: true, settled: false };
     assert_eq!(wire(standing), json!({ "account": "a-1", "usable": true, "settled": false }));
+}
 
+#[test]
+fn a_loop_is_on_the_wire_as_it_was() {
     let status = Status {
         name: "rotate",
         period_seconds: 1,

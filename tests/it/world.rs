@@ -9,7 +9,7 @@ use keylender::app::settings::Settings;
 use keylender::app::{self, Appliance, Running};
 use keylender::base::{ClientId, Clock, Secret, Timestamp};
 use keylender::ports::broker::MemoryBroker;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -149,5 +149,6 @@ pub fn token_in(issued: &Value) -> Secret {
 
 /// A name as one segment of a path.
 pub fn segment(name: &str) -> String {
-    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(name, ESCAPED).to_string()
 }
