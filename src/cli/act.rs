@@ -74,11 +74,11 @@ fn verb(about: &About) -> &'static str {
 fn command(about: &'static About) -> Command {
     let noun = about.command.split(' ').next().unwrap_or_default();
     let (value_name, help) = about.argument;
-    let command = Command::new(verb(about))
+    let argument = Arg::new(ARGUMENT).required(true).value_name(value_name).help(help);
+    // What is said of it comes last: the options bring a sentence of their own along.
+    let command = Given::augment_args(Command::new(verb(about)).arg(argument))
         .about(about.says.trim_end_matches('.'))
-        .after_help(format!("Example:\n  keylender {noun} {} {}", verb(about), about.example))
-        .arg(Arg::new(ARGUMENT).required(true).value_name(value_name).help(help));
-    let command = Given::augment_args(command);
+        .after_help(format!("Example:\n  keylender {noun} {} {}", verb(about), about.example));
     if about.asks_programs {
         command.mut_arg("reason", |reason| reason.required_unless_present("plan"))
     } else {

@@ -143,7 +143,9 @@ impl Writer<'_> {
             "x-scopes": endpoint.scope.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "x-curl": self.curl(api, endpoint),
         });
-        let declared = endpoint.command.map(|command| format!("keylender {command}"));
+        // The input of an action is its reason.
+        let reason = if endpoint.input.is_some() { " --reason <why>" } else { "" };
+        let declared = endpoint.command.map(|command| format!("keylender {command}{reason}"));
         if let Some(command) = declared.or_else(|| commands::command(api.name, endpoint.name)) {
             operation["x-command"] = command.into();
         }

@@ -178,6 +178,8 @@ fn a_reader_that_goes_away_is_no_trouble() {
 #[test]
 fn a_change_is_asked_for_what_it_would_do_and_done_with_a_reason() {
     let home = Home::new();
+    let help = home.run(&["loop", "pause", "--help"]).well();
+    assert!(help.starts_with("Keeps a loop from running by itself\n"), "{help}");
     let planned = home.run(&["loop", "pause", "expire", "--plan"]).well();
     assert!(planned.starts_with("expire does not run by itself until somebody resumes it."), "{planned}");
     let paused = |home: &Home| home.run(&["loop", "list", "--json"]).json()["loops"][1]["paused"].clone();

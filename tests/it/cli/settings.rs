@@ -133,6 +133,7 @@ fn the_commands_that_the_api_is_described_with_are_ours() {
     let operations = items.flat_map(|item| item.as_object().unwrap().values());
     let commands: Vec<&str> = operations.filter_map(|operation| operation["x-command"].as_str()).collect();
     assert!(commands.len() > 50, "{}", commands.len());
+    assert!(commands.contains(&"keylender queue purge <queue> --reason <why>"), "a reason that is demanded is shown");
     for command in commands {
         let words = command.strip_prefix("keylender ").unwrap().split(' ');
         let is_name = |word: &&str| !word.starts_with(['-', '<']);
