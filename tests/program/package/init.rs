@@ -58,6 +58,21 @@ fn every_action_has_the_exit_code_of_lsb() {
 }
 
 #[test]
+fn on_a_host_so_busy_that_the_program_begins_late_a_start_waits_for_it() {
+    let host = installed(free_port());
+    // Between the fork and the program there is a shell for a while.
+    host.write("sbin/late", "#!/bin/sh\nsleep 3\nexec setsid \"$@\"\n");
+    host.write(
+        "sbin/runuser",
+        "#!/bin/sh\ncommand=$(echo \"$5\" | sed 's|setsid|/sbin/late|')\nexec su -s \"$2\" \"$3\" -c \"$command\"\n",
+    );
+    host.shell("chmod 755 /sbin/late /sbin/runuser").well();
+    let started = does(&host, "keylender", "start").well();
+    assert!(started.contains("[  OK  ]"), "{started}");
+    assert_eq!((code(&host, "status"), code(&host, "stop")), (0, 0));
+}
+
+#[test]
 fn a_stale_pid_file_stops_nobody_and_no_start() {
     let host = installed(free_port());
     // A number that nobody has, one that another program has, and none at all.
