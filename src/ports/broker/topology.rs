@@ -82,7 +82,7 @@ pub trait Topology: Send + Sync {
     async fn queues(&self, vhost: &VhostName) -> Result<Vec<Queue>>;
 
     /// The queues of a vhost with what the broker's statistics know of them, which is seconds old: names and consumers. For
-    /// many queues it takes the broker twice as long as [`Broker::queues`].
+    /// many queues it takes the broker twice as long as [`Topology::queues`].
     async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>>;
 
     /// One queue. `None` also while its node is down.

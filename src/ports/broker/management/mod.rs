@@ -18,7 +18,7 @@ use crate::ports::resolve::Resolver;
 use http::Http;
 pub use http::ManagementSettings;
 
-/// A [`Broker`] on RabbitMQ 3.6 to 4.x. It connects when it is asked something, not before.
+/// A [`Broker`](super::Broker) on RabbitMQ 3.6 to 4.x. It connects when it is asked something, not before.
 pub struct ManagementBroker {
     http: Http,
 }
