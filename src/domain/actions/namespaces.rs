@@ -1,7 +1,7 @@
 //! What people may do with a namespace.
 
 use super::{About, Action, DONE, Done, Weight};
-use crate::base::{Error, NamespaceName, Result};
+use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::namespaces::{When, Which};
 
@@ -43,7 +43,6 @@ pub const ROTATE: Action<NamespaceName, Done> = Action {
             Ok(vec![
                 "The resting user gets a new password, and claims get that one from now on.".into(),
                 format!("The present password works on until {promised}, as it was promised. Nobody is cut off."),
-                format!("Nothing happens while the other password is promised: it was until {resting}."),
             ])
         })
     },
@@ -71,7 +70,10 @@ pub const FINISH: Action<NamespaceName, Done> = Action {
             let resting = domain.namespaces.detail(&name)?.resting_until;
             let account = domain.namespaces.unused_resting(&name).await?;
             Ok(vec![
-                format!("{account} cannot log in any more: its password was promised until {resting}."),
+                match resting {
+                    Timestamp::MIN => format!("{account} cannot log in any more. Its password is promised to nobody."),
+                    until => format!("{account} cannot log in any more. Its password was promised until {until}."),
+                },
                 "Whoever kept it for later must claim again. Nobody is connected with it now.".into(),
             ])
         })
