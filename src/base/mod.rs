@@ -12,6 +12,7 @@ mod reason;
 pub mod secret;
 pub mod slugid;
 pub mod span;
+pub mod text;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};

@@ -5,15 +5,12 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::pin::pin;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use crate::base::invisible::written_out;
+pub(super) use crate::base::text::url_encoded as segment;
 use crate::base::{Clock, Span, Timestamp};
-
-/// What needs no escape inside one segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Characters of a text that are shown: as many as a note may have, more than any sentence of ours, and not the screens
 /// that somebody else may fill. JSON has all of it.
@@ -127,11 +124,6 @@ pub(super) fn retain_unused(list: &mut Value, span: Span, is_idle: impl Fn(&Valu
 /// Whether a time in a document is that early, or not there.
 pub(super) fn is_before(document: &Value, member: &str, moment: Timestamp) -> bool {
     document[member].as_str().and_then(|text| text.parse::<Timestamp>().ok()).is_none_or(|time| time <= moment)
-}
-
-/// A name as one segment of a path.
-pub(super) fn segment(name: &str) -> String {
-    utf8_percent_encode(name, SEGMENT).to_string()
 }
 
 /// How often a terminal hears that work goes on; what is done within is done without a word.

@@ -13,6 +13,7 @@ use super::monitor::QueueHealth;
 use super::notices::Filter;
 use super::parts::Parts;
 use crate::base::audit::{Action, Actor, Note};
+use crate::base::text::counted;
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Table;
 
@@ -188,10 +189,6 @@ impl Alarms {
 
 fn alarm(key: impl Into<String>, grade: Grade, text: impl Into<String>) -> Alarm {
     Alarm { key: key.into(), grade, text: text.into(), acknowledged: None }
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 fn of_figures(figures: &Figures) -> Vec<Alarm> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::http;
 use super::resolve::Resolver;
-use super::tls::http_client;
 use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::proto::hawk::{Header, Question, Target};
 use crate::proto::urls::RootUrl;
@@ -78,11 +78,7 @@ enum Failure {
 impl Authority {
     /// The auth service of a deployment.
     pub fn new(root_url: &RootUrl, resolver: Resolver, patience: Patience) -> Result<Self> {
-        let http = http_client()
-            .dns_resolver(std::sync::Arc::new(resolver))
-            .timeout(patience.try_timeout)
-            .build()
-            .map_err(|e| Error::internal("making the client of the auth service", e))?;
+        let http = http::client(resolver, patience.try_timeout)?;
         Ok(Self { http, url: root_url.api("auth", "v1", "authenticate-hawk"), patience })
     }
 
@@ -154,19 +150,17 @@ impl Authority {
 
     async fn ask_once(&self, body: &str) -> std::result::Result<Wire, Failure> {
         let request = self.http.post(&self.url).header("content-type", "application/json").body(body.to_owned());
-        let mut response = request.send().await.map_err(|e| Failure::Passing(causes(&e)))?;
+        let response = request.send().await.map_err(|e| Failure::Passing(causes(&e)))?;
         let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| Failure::Passing(causes(&e)))? {
-            answer.extend_from_slice(&chunk);
-            if answer.len() > ANSWER_LEN_MAX {
-                return Err(Failure::Lasting("the answer is too long".into()));
-            }
+        let answer = http::read(response, ANSWER_LEN_MAX).await.map_err(|e| Failure::Passing(causes(&e)))?;
+        if !answer.is_whole {
+            return Err(Failure::Lasting("the answer is too long".into()));
         }
         match status {
             status if status.is_server_error() => Err(Failure::Passing(format!("it answered {status}"))),
             status if !status.is_success() => Err(Failure::Lasting(format!("it answered {status}"))),
-            _ => serde_json::from_slice(&answer).map_err(|e| Failure::Lasting(format!("its answer is no answer: {e}"))),
+            _ => serde_json::from_slice(&answer.bytes)
+                .map_err(|e| Failure::Lasting(format!("its answer is no answer: {e}"))),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::http;
 use super::resolve::Resolver;
 use super::tls::http_client;
 use crate::base::{Error, Result};
@@ -71,15 +72,12 @@ impl KeylenderClient {
             request = request.header("content-type", "application/json").body(body);
         }
         let away = |e: reqwest::Error| Error::unavailable("the appliance does not answer").because(e);
-        let mut response = request.send().await.map_err(away)?;
+        let response = request.send().await.map_err(away)?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(away)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_LEN_MAX {
-                return Err(Error::unavailable("the answer is too long"));
-            }
+        let body = http::read(response, ANSWER_LEN_MAX).await.map_err(away)?;
+        if !body.is_whole {
+            return Err(Error::unavailable("the answer is too long"));
         }
-        Ok(Answer { status, body })
+        Ok(Answer { status, body: body.bytes })
     }
 }

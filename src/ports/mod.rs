@@ -6,6 +6,7 @@ pub mod authority;
 pub mod broker;
 pub mod dns;
 mod hosts_file;
+mod http;
 pub mod keylender;
 pub mod log;
 pub mod mail;

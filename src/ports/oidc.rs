@@ -9,8 +9,8 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
+use super::http;
 use super::resolve::Resolver;
-use super::tls::http_client;
 use crate::base::{Clock, Error, Result, Secret};
 use crate::proto::oidc::{self, Discovery, Key};
 
@@ -58,11 +58,7 @@ struct Tokens {
 impl Issuer {
     /// An issuer. It is not asked anything yet.
     pub fn new(settings: IssuerSettings, resolver: Resolver, clock: Clock) -> Result<Self> {
-        let http = http_client()
-            .dns_resolver(Arc::new(resolver))
-            .timeout(CALL_TIMEOUT)
-            .build()
-            .map_err(|e| Error::internal("making the client of the OIDC issuer", e))?;
+        let http = http::client(resolver, CALL_TIMEOUT)?;
         Ok(Self { http, settings: Arc::new(settings), known: Arc::default(), clock })
     }
 
@@ -131,18 +127,15 @@ impl Issuer {
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
         let failed = |e: reqwest::Error| away(e.without_url().to_string());
-        let mut response = request.send().await.map_err(failed)?;
+        let response = request.send().await.map_err(failed)?;
         if !response.status().is_success() {
             return Err(away(format!("it answered {}", response.status())));
         }
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            answer.extend_from_slice(&chunk);
-            if answer.len() > ANSWER_LEN_MAX {
-                return Err(away("the answer is too long".into()));
-            }
+        let answer = http::read(response, ANSWER_LEN_MAX).await.map_err(failed)?;
+        if !answer.is_whole {
+            return Err(away("the answer is too long".into()));
         }
-        Ok(answer)
+        Ok(answer.bytes)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {

@@ -1,10 +1,9 @@
 //! One HTTP POST of which only matters whether it was accepted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::http;
 use super::resolve::Resolver;
-use super::tls::http_client;
 use crate::base::{Error, Result};
 
 /// For all of a call. Whoever takes a notice puts it aside; what takes longer is stuck, and others wait behind it.
@@ -21,12 +20,7 @@ pub(super) struct Poster {
 impl Poster {
     /// A client that waits for an answer so long.
     pub fn new(name: &'static str, resolver: Resolver) -> Result<Self> {
-        let http = http_client()
-            .dns_resolver(Arc::new(resolver))
-            .timeout(CALL_TIMEOUT)
-            .build()
-            .map_err(|e| Error::internal("making an HTTP client", e))?;
-        Ok(Self { http, name })
+        Ok(Self { http: http::client(resolver, CALL_TIMEOUT)?, name })
     }
 
     /// Sends JSON and returns the status. The answer's body is not read: nothing depends on it.

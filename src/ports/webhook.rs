@@ -12,6 +12,7 @@ use url::Url;
 
 use super::post::Poster;
 use super::resolve::Resolver;
+use crate::base::text::hex;
 use crate::base::{Error, Result, Secret, Timestamp};
 
 /// What the webhook is told. The JSON has these members.
@@ -61,7 +62,7 @@ impl Webhook {
 fn signature(secret: &Secret, time: i64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("HMAC takes keys of any length");
     mac.update(format!("{time}.{body}").as_bytes());
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&mac.finalize().into_bytes());
     format!("t={time},v1={hex}")
 }
 

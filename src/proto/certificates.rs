@@ -1,13 +1,13 @@
 //! Certificates of others and our own: how long they are valid, and whom they name. Whether anybody vouches for one is
 //! judged elsewhere, by rustls.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::base::text::hex;
 use crate::base::{CertificateName, Error, Result, Timestamp};
 
 /// Names read of one certificate. Of more only the first count.
@@ -83,14 +83,6 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<CertificateName> {
         _ => None,
     };
     alternatives.value.general_names.iter().filter_map(name).take(NAMES_MAX).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::seal::hex;
 use crate::base::audit::{Actor, Outcome};
+use crate::base::text::hex;
 use crate::base::{Error, Result, Timestamp};
 
 /// `prev` of the first entry.

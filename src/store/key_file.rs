@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::seal::{KEY_LEN, Keys, Master, fresh_master, hex, unhex};
+use super::seal::{KEY_LEN, Keys, Master, fresh_master};
 use super::storage::fresh_file;
+use crate::base::text::{hex, unhex};
 use crate::base::{Error, Result, Secret};
 
 /// Where the master key comes from.

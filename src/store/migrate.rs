@@ -5,9 +5,10 @@ use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, Wr
 use super::fault;
 use super::key_file::{self, KeySource, candidates, master_key};
 use super::keyring::Keyring;
-use super::seal::{Keys, Sealed, fresh_master, hex, random_bytes};
+use super::seal::{Keys, Sealed, fresh_master, random_bytes};
 use super::sign::Signer;
 use super::steps;
+use crate::base::text::hex;
 use crate::base::{Error, Result, Secret};
 
 /// The schema that this program writes. A change that older programs would misread adds one, and a step:

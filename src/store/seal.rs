@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::base::text::{hex, unhex};
 use crate::base::{Error, Result, Secret};
 
 /// Bytes of the master key, and of each key derived from it.
@@ -142,17 +143,6 @@ fn place(table: &str, key: &str) -> Vec<u8> {
 #[expect(clippy::disallowed_methods, reason = "nonces and keys are drawn here")]
 pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
     rand::random()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect()
-}
-
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]

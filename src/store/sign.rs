@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Head;
-use super::seal::{hex, unhex};
+use crate::base::text::{hex, unhex};
 use crate::base::{Error, Result, Secret, Timestamp};
 
 /// What is signed begins so, that no signature means something else.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::sessions::hex;
 use super::{OPERATORS, Operators, Record, no_such};
 use crate::base::audit::Action;
+use crate::base::text::hex;
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::totp;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{OPERATORS, Operators, Record, Role};
 use crate::base::audit::{Action, Actor, Note};
+use crate::base::text::hex;
 use crate::base::{Error, OperatorName, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::store::{Lent, Table, WriteTx};
@@ -90,10 +91,6 @@ pub(super) fn hashed(id: &Secret) -> String {
 
 fn form_token(id: &Secret) -> Secret {
     Secret::new(hex(&Sha256::new().chain_update(b"keylender form token 1\0").chain_update(id.expose()).finalize()))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Operators {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::base::audit::{Action, Actor, Note};
+use crate::base::text::hex;
 use crate::base::{ClientId, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::{Auth, Caller};
 use crate::domain::namespaces::{Claim, Namespaces};
@@ -44,7 +45,7 @@ pub struct WrapId(String);
 
 impl WrapId {
     fn of(token: &str) -> Self {
-        Self(Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex(&Sha256::digest(token)))
     }
 }
 

@@ -181,7 +181,7 @@ async fn who_reads_and_writes_during_a_change_notices_nothing() {
 /// That a former key is kept under its name: backups may need it.
 fn holds(dir: &Path, id: &str) {
     let text = fs::read_to_string(dir.join(format!("key.{id}"))).unwrap();
-    assert_eq!(seal::Keys::derive(seal::unhex(text.trim()).unwrap().into()).unwrap().id(), id);
+    assert_eq!(seal::Keys::derive(crate::base::text::unhex(text.trim()).unwrap().into()).unwrap().id(), id);
 }
 
 /// Begins a change of the key, and leaves it there.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode};
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result, Timestamp, VhostName};
 use crate::ports::broker::names::require_reachable;
 use crate::ports::broker::versions;
@@ -21,13 +21,10 @@ const LIST_LEN_MAX: usize = 64 << 20;
 /// AMQP carries the reason, with a prefix of the broker's, in 255 bytes.
 const REASON_LEN_MAX: usize = 200;
 
-/// Everything but the unreserved characters of RFC 3986 is encoded: names hold `/`, `%`, `+`, `?` and worse.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
 /// A name as one segment of a path.
 pub(super) fn segment(name: &str) -> Result<String> {
     require_reachable(name)?;
-    Ok(utf8_percent_encode(name, RESERVED).to_string())
+    Ok(url_encoded(name))
 }
 
 /// The path of a thing in a vhost.

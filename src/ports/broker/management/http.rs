@@ -16,6 +16,7 @@ use super::credentials::{Logins, OurLogin};
 use super::{errors, wire};
 use crate::base::{Error, Result, Secret};
 use crate::ports::broker::metrics::Calls;
+use crate::ports::http::{self, Body};
 use crate::ports::resolve::Resolver;
 use crate::ports::tls::{Tls, http_client};
 use crate::proto::formats;
@@ -221,22 +222,17 @@ impl Http {
         if let Some(reason) = &call.reason {
             request = request.header(REASON, reason.clone());
         }
-        let mut response = request.send().await?;
+        let response = request.send().await?;
         let status = response.status();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
         let time = date.and_then(|date| formats::http_date(date).ok());
         let is_error = !status.is_success();
         let len_max = if is_error { ERROR_LEN_MAX } else { call.answer_len_max };
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > len_max {
-                if is_error { break } else { return Err(Failure::TooLong(len_max)) }
-            }
-            body.extend_from_slice(&chunk);
+        let Body { bytes, is_whole } = http::read(response, len_max).await?;
+        if !is_whole && !is_error {
+            return Err(Failure::TooLong(len_max));
         }
-        if is_error {
-            body = login.redact(&body);
-        }
+        let body = if is_error { login.redact(&bytes) } else { bytes };
         Ok(Answer { status, time, body })
     }
 }

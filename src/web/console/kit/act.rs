@@ -6,7 +6,7 @@ use super::form::{CheckedForm, Nothing};
 use super::plan::{self, Equivalents, Plan};
 use super::routes::Routes;
 use super::session::Session;
-use super::table::encoded;
+use crate::base::text::url_encoded;
 use crate::base::{Error, Kind, Result};
 use crate::domain::actions::{About, Action};
 use crate::web::state::App;
@@ -94,7 +94,7 @@ fn filled(text: &str, argument: &str) -> String {
 
 /// A path with the argument where it stands for it.
 fn placed(path: &str, argument: &str) -> String {
-    let argument = encoded(argument);
+    let argument = url_encoded(argument);
     replaced(&replaced(path, '<', '>', &argument), '{', '}', &argument)
 }
 

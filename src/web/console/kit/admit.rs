@@ -3,10 +3,10 @@
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::frame;
 use super::session::{Session, own_place, root, see_other, session_id};
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::RequiredScope;
 use crate::proto::scopes::Expression;
@@ -80,7 +80,7 @@ async fn sign_in_first(app: &App, parts: &Parts, origin: &Origin) -> Response {
 
 fn to_sign_in(app: &App, place: &str) -> Response {
     let to = own_place(place).filter(|place| *place != "/");
-    let to = to.map(|place| format!("?to={}", utf8_percent_encode(place, NON_ALPHANUMERIC))).unwrap_or_default();
+    let to = to.map(|place| format!("?to={}", url_encoded(place))).unwrap_or_default();
     let door = if app.operators.exist().unwrap_or(true) { "login" } else { "setup" };
     see_other(&format!("{}/{door}{to}", root(app)))
 }

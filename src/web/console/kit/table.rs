@@ -9,7 +9,6 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value as Json};
 
-pub use super::address::encoded;
 pub use super::cell::Cell;
 
 use super::address::{ENTRY, address};

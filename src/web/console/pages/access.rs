@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::base::text::url_encoded;
 use crate::base::{ClientId, Error, OperatorName, Result, Secret};
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::operators::{OperatorView, Role, SessionView};
@@ -12,7 +13,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, Tone, Untrusted};
 use crate::web::state::App;
 
@@ -23,7 +24,7 @@ const OPERATORS: Table<OperatorView> = Table {
         Column {
             name: "operator",
             title: "Operator",
-            cell: |shown| Cell::text(&shown.name).to(format!("/access/operators/{}", encoded(shown.name.as_str()))),
+            cell: |shown| Cell::text(&shown.name).to(format!("/access/operators/{}", url_encoded(shown.name.as_str()))),
         },
         Column { name: "role", title: "Role", cell: |shown| Cell::text(shown.role) },
         Column { name: "state", title: "State", cell: operator_state },
@@ -56,7 +57,7 @@ const SESSIONS: Table<SessionView> = Table {
             title: "Session",
             cell: |shown| {
                 let id = shown.id.get(..12).unwrap_or_default();
-                Cell::text(id).to(format!("/access/sessions/{}/revoke", encoded(&shown.id)))
+                Cell::text(id).to(format!("/access/sessions/{}/revoke", url_encoded(&shown.id)))
             },
         },
     ],
@@ -156,7 +157,7 @@ pub async fn operator(app: App, session: Session) -> Result<Response> {
         frame: Frame::of(&app, &session, format!("Operator {}", shown.name)).await,
         purpose: shown.role.purpose(),
         scopes: shown.role.scopes().iter().map(ToString::to_string).collect(),
-        path: format!("/access/operators/{}", encoded(shown.name.as_str())),
+        path: format!("/access/operators/{}", url_encoded(shown.name.as_str())),
         may_change: session.may(scopes::OPERATOR_RESET.for_all()),
         shown,
     }))
@@ -219,7 +220,7 @@ fn action_of(session: &Session) -> Result<OperatorAction> {
 pub async fn plan_action(app: App, session: Session) -> Result<Response> {
     let (name, operator_action) = (name_of(&session)?, action_of(&session)?);
     let shown = app.operators.operator(&name)?;
-    let path = format!("/operators/{}", encoded(name.as_str()));
+    let path = format!("/operators/{}", url_encoded(name.as_str()));
     let (title, effect, weight, button) = match operator_action {
         OperatorAction::Reset => (
             format!("Reset {name}"),
@@ -260,7 +261,7 @@ pub async fn plan_action(app: App, session: Session) -> Result<Response> {
             Equivalents::of(&session, "POST", &format!("{path}/{word}"), Some("{}"), &["operator", word, name.as_str()])
         }
     };
-    let place = format!("/access/operators/{}", encoded(name.as_str()));
+    let place = format!("/access/operators/{}", url_encoded(name.as_str()));
     let effects = vec![effect, "Their sessions end at once.".to_owned()];
     let action = format!("{place}/{word}");
     let plan = Plan { title, effects, weight, action, fields: Vec::new(), button, back: place, equivalents };
@@ -269,7 +270,7 @@ pub async fn plan_action(app: App, session: Session) -> Result<Response> {
 
 pub async fn do_action(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let (name, operators) = (name_of(&session)?, &app.operators);
-    let place = format!("/access/operators/{}", encoded(name.as_str()));
+    let place = format!("/access/operators/{}", url_encoded(name.as_str()));
     match action_of(&session)? {
         OperatorAction::Reset => {
             let password = Secret::generate();
@@ -296,7 +297,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
         title: format!("End a session of {}", found.operator),
         effects: vec![format!("The browser at {} is signed out at once.", found.address)],
         weight: Weight::Light,
-        action: format!("/access/sessions/{}/revoke", encoded(id)),
+        action: format!("/access/sessions/{}/revoke", url_encoded(id)),
         fields: Vec::new(),
         button: "End it",
         back: "/access/sessions".to_owned(),

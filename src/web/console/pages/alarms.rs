@@ -4,6 +4,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::alarms::Alarm;
 use crate::domain::auth::scopes;
@@ -11,7 +12,6 @@ use crate::domain::health::Grade;
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::encoded;
 use crate::web::console::kit::text::{TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
@@ -38,7 +38,7 @@ pub(super) fn attention(session: &Session, alarm: Alarm) -> Attention {
         tone: tone.class(),
         path: place(&key),
         text: Untrusted::of(text),
-        acknowledge: may.then(|| format!("/alarms/{}/acknowledge", encoded(&key))),
+        acknowledge: may.then(|| format!("/alarms/{}/acknowledge", url_encoded(&key))),
         seen: acknowledged.map(|seen| {
             (Untrusted::of(seen.by), TimeTag { at: seen.at, now: session.now }, Untrusted::of(seen.reason))
         }),
@@ -70,7 +70,7 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
     let key = session.param("alarm");
     let alarm = app.alarms.picture().await?.alarms.into_iter().find(|alarm| alarm.key == key);
     let alarm = alarm.ok_or_else(|| Error::not_found("There is no such alarm now: what it was about is over."))?;
-    let path = format!("/alarms/{}/acknowledge", encoded(key));
+    let path = format!("/alarms/{}/acknowledge", url_encoded(key));
     let body = json!({"text": alarm.text, "reason": "why"}).to_string();
     let command = ["alarm", "acknowledge", key, "--text", alarm.text.as_str(), "--reason", "why"];
     let equivalents = Equivalents::of(&session, "PUT", &path, Some(&body), &command);

@@ -4,12 +4,13 @@ use askama::Template;
 use axum::response::Response;
 use serde_json::Value;
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, Kind, Result};
 use crate::web::api::openapi;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::schema::{self, Field};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, Tone};
 use crate::web::error::{status, usual_code};
 use crate::web::state::App;
@@ -111,7 +112,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     match METHODS.show(&session, methods) {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
-            let address = |group: &String| format!("{}/api?q={}", session.root, encoded(&format!("group:{group}")));
+            let address = |group: &String| format!("{}/api?q={}", session.root, url_encoded(&format!("group:{group}")));
             let groups = groups.iter().map(|group| (group.clone(), address(group))).collect();
             Ok(page(&List { frame: Frame::of(&app, &session, "API").await, groups, table }))
         }

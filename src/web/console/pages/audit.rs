@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::base::audit::Outcome;
 use crate::base::invisible::is_invisible;
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::auth::scopes;
 use crate::proto::formats;
 use crate::store::{Checkpoint, Entry, Filter, Page};
-use crate::web::console::kit::address::{address, encoded};
+use crate::web::console::kit::address::address;
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
@@ -275,5 +276,5 @@ pub async fn find_secret(app: App, session: Session, form: CheckedForm<Wanted>) 
         return Err(Error::invalid("type the secret to look for"));
     }
     let references = app.store.references(&Secret::new(form.input.secret)).join(",");
-    Ok(see_other(&format!("{}/audit?reference={}", session.root, encoded(&references))))
+    Ok(see_other(&format!("{}/audit?reference={}", session.root, url_encoded(&references))))
 }

@@ -4,12 +4,13 @@ use askama::Template;
 use axum::response::Response;
 
 use crate::base::Result;
+use crate::base::text::url_encoded;
 use crate::domain::monitor::{ExchangeNow, SeenBinding};
 use crate::ports::broker::Destination;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
@@ -41,7 +42,7 @@ struct Page {
 
 /// The page of an exchange.
 pub(super) fn home(name: &str) -> String {
-    format!("/exchanges/{}", encoded(name))
+    format!("/exchanges/{}", url_encoded(name))
 }
 
 /// Only what a namespace has is shown on a page of its own.
@@ -49,7 +50,7 @@ fn destination(seen: &SeenBinding) -> Cell {
     let cell = Cell::text(seen.destination.name());
     match (&seen.namespace, &seen.destination) {
         (None, _) => cell,
-        (Some(_), Destination::Queue(name)) => cell.to(format!("/queues/{}", encoded(name))),
+        (Some(_), Destination::Queue(name)) => cell.to(format!("/queues/{}", url_encoded(name))),
         (Some(_), Destination::Exchange(name)) => cell.to(home(name)),
     }
 }

@@ -4,12 +4,13 @@ use askama::Template;
 use axum::response::Response;
 
 use super::audit;
+use crate::base::text::url_encoded;
 use crate::base::{Result, Timestamp};
 use crate::domain::history::{self, End, History, Holding, HoldingKind, Wanted};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{TimeTag, Tone};
 use crate::web::state::App;
 
@@ -20,14 +21,14 @@ const HELD: Table<Holding> = Table {
         Column {
             name: "object",
             title: "What",
-            cell: |held| Cell::text(&held.object).to(format!("/held?object={}", encoded(&held.object))),
+            cell: |held| Cell::text(&held.object).to(format!("/held?object={}", url_encoded(&held.object))),
         },
         Column { name: "kind", title: "HoldingKind", cell: kind },
         Column { name: "part", title: "Credential", cell: |held| Cell::text(&held.part) },
         Column {
             name: "holder",
             title: "Holder",
-            cell: |held| Cell::text(&held.holder).to(format!("/held?holder={}", encoded(&held.holder))),
+            cell: |held| Cell::text(&held.holder).to(format!("/held?holder={}", url_encoded(&held.holder))),
         },
         Column { name: "from", title: "Address", cell: |held| Cell::text(held.from.clone().unwrap_or_default()) },
         Column { name: "since", title: "Since", cell: |held| Cell::time(held.since) },

@@ -5,6 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::response::Response;
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes;
 use crate::domain::leases::{Filter, Lease, LeaseKind, Revocation};
@@ -13,7 +14,7 @@ use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::state::App;
 
 /// Leases that one page looks through. A filter finds the others.
@@ -103,7 +104,7 @@ fn given(session: &Session) -> Vec<(&'static str, String)> {
 }
 
 fn query(given: &[(&'static str, String)]) -> String {
-    let pairs: Vec<String> = given.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let pairs: Vec<String> = given.iter().map(|(name, value)| format!("{name}={}", url_encoded(value))).collect();
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
@@ -138,7 +139,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
             let members: Vec<_> = given.iter().map(member).collect();
             let pairs = members.iter().map(|(name, value)| {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                format!("{name}={}", encoded(&text))
+                format!("{name}={}", url_encoded(&text))
             });
             let path = format!("/leases?{}", pairs.collect::<Vec<_>>().join("&"));
             let words = words("list", &given);

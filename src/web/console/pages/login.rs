@@ -4,9 +4,9 @@ use askama::Template;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, Kind, Result, Secret};
 use crate::domain::operators::Attempt;
 use crate::web::console::kit::form::{CheckedForm, Nothing, OpenForm};
@@ -87,7 +87,7 @@ pub(super) fn form(
     let frame = Frame::bare(app, origin, Theme::of(headers), "Sign in");
     let said = problem.map(|error| format!("{}.", error.message())).unwrap_or_default();
     let code = problem.map_or(StatusCode::OK, |error| status(error.kind()));
-    let to_encoded = utf8_percent_encode(&to, NON_ALPHANUMERIC).to_string();
+    let to_encoded = url_encoded(&to);
     let login = Login { frame, name, to, to_encoded, problem: said, offers_issuer: app.oidc.is_some() };
     let mut response = (code, page(&login)).into_response();
     if let Some(seconds) = problem.and_then(retry_after_seconds) {

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::queues::state;
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::monitor::QueueNow;
@@ -15,7 +16,6 @@ use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::line::Line;
 use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::encoded;
 use crate::web::console::kit::text::{State as Word, TimeTag, Untrusted};
 use crate::web::state::App;
 
@@ -44,7 +44,7 @@ struct Page {
 }
 
 fn home(name: &str) -> String {
-    format!("/queues/{}", encoded(name))
+    format!("/queues/{}", url_encoded(name))
 }
 
 fn show_count(count: Option<u64>) -> String {

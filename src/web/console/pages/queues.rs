@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes;
 use crate::domain::monitor::{Pattern, QueueHealth, QueueRule, SeenQueue};
@@ -12,7 +13,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{TimeTag, Tone};
 use crate::web::state::App;
 
@@ -26,7 +27,7 @@ const QUEUES: Table<SeenQueue> = Table {
         Column {
             name: "name",
             title: "Queue",
-            cell: |queue| Cell::text(&queue.name).to(format!("/queues/{}", encoded(&queue.name))),
+            cell: |queue| Cell::text(&queue.name).to(format!("/queues/{}", url_encoded(&queue.name))),
         },
         Column {
             name: "namespace",
@@ -83,7 +84,7 @@ const RULES: Table<(Pattern, QueueRule)> = Table {
             name: "remove",
             title: "Remove",
             cell: |(pattern, _)| {
-                Cell::text("remove").to(format!("/queue-rules/{}/remove", encoded(&pattern.to_string())))
+                Cell::text("remove").to(format!("/queue-rules/{}/remove", url_encoded(&pattern.to_string())))
             },
         },
     ],
@@ -206,7 +207,7 @@ pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
     let missing = || Error::not_found("There is no rule for this pattern.");
     rules.iter().find(|(known, _)| *known == pattern).ok_or_else(missing)?;
     let text = pattern.to_string();
-    let (path, command) = (format!("/queues/rules/{}", encoded(&text)), ["queue", "unrule", text.as_str()]);
+    let (path, command) = (format!("/queues/rules/{}", url_encoded(&text)), ["queue", "unrule", text.as_str()]);
     let plan = Plan {
         title: format!("Remove the rule of {text}"),
         effects: vec![
@@ -214,7 +215,7 @@ pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
             "One that is over that limit is warned of or deleted at the next pass of the monitor.".to_owned(),
         ],
         weight: Weight::Reasoned,
-        action: format!("/queue-rules/{}/remove", encoded(&text)),
+        action: format!("/queue-rules/{}/remove", url_encoded(&text)),
         fields: Vec::new(),
         button: "Remove the rule",
         back: "/queue-rules".to_owned(),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::access::listed;
+use crate::base::text::url_encoded;
 use crate::base::{ClientId, Error, Result, RoleId, Scope};
 use crate::domain::actions::roles as actions;
 use crate::domain::auth::scopes;
@@ -15,7 +16,7 @@ use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table};
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
@@ -72,11 +73,11 @@ pub struct Input {
 }
 
 fn place(id: &RoleId) -> String {
-    format!("/access/roles/{}", encoded(id.as_str()))
+    format!("/access/roles/{}", url_encoded(id.as_str()))
 }
 
 fn api(id: &RoleId) -> String {
-    format!("/roles/{}", encoded(id.as_str()))
+    format!("/roles/{}", url_encoded(id.as_str()))
 }
 
 async fn role_of(app: &App, session: &Session) -> Result<Role> {
@@ -94,7 +95,8 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let Role { id, scopes } = role_of(&app, &session).await?;
     let may_list = session.may(scopes::CLIENT_LIST);
     let holders = if may_list { actions::holders(&app.domain, &id).await? } else { Vec::new() };
-    let client = |id: ClientId| (Untrusted::of(id.to_string()), format!("/access/clients/{}", encoded(id.as_str())));
+    let client =
+        |id: ClientId| (Untrusted::of(id.to_string()), format!("/access/clients/{}", url_encoded(id.as_str())));
     let actions = [("Change", "change", scopes::ROLE_CREATE), ("Delete", "delete", scopes::ROLE_DELETE)].into_iter();
     let actions = actions.filter(|(_, _, scope)| session.may(scope.on(&id)));
     Ok(page(&RolePage {

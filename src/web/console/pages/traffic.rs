@@ -5,11 +5,12 @@ use axum::response::Response;
 
 use super::exchange;
 use crate::base::Result;
+use crate::base::text::url_encoded;
 use crate::domain::monitor::{ExchangeNow, SeenConnection};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::state::App;
 
 const CONNECTIONS: Table<SeenConnection> = Table {
@@ -38,7 +39,7 @@ const CONNECTIONS: Table<SeenConnection> = Table {
         Column {
             name: "close",
             title: "Close",
-            cell: |seen| Cell::text("close").to(format!("/connections/{}/close", encoded(&seen.told.name))),
+            cell: |seen| Cell::text("close").to(format!("/connections/{}/close", url_encoded(&seen.told.name))),
         },
     ],
     sort: "since",

@@ -10,6 +10,7 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::base::text::url_encoded;
 use crate::base::{ClientId, Error, Result, Secret, Timestamp};
 use crate::domain::auth::ClientView;
 use crate::domain::auth::scopes::{self, RequiredScope};
@@ -18,7 +19,7 @@ use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted, span};
 use crate::web::console::pages::access::listed;
 use crate::web::state::App;
@@ -96,11 +97,11 @@ pub struct Keep {
 }
 
 fn place(id: &ClientId) -> String {
-    format!("/access/clients/{}", encoded(id.as_str()))
+    format!("/access/clients/{}", url_encoded(id.as_str()))
 }
 
 fn api(id: &ClientId, verb: &str) -> String {
-    format!("/clients/{}{verb}", encoded(id.as_str()))
+    format!("/clients/{}{verb}", url_encoded(id.as_str()))
 }
 
 fn id_of(session: &Session) -> Result<ClientId> {
@@ -123,7 +124,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         (false, true) => State { tone: Tone::Warning, word: "over".into() },
         (false, false) => State { tone: Tone::Well, word: "enabled".into() },
     };
-    let audit = format!("/audit?object={}", encoded(id.as_str()));
+    let audit = format!("/audit?object={}", url_encoded(id.as_str()));
     Ok(page(&ClientPage {
         frame: Frame::of(&app, &session, format!("Client {id}")).await,
         id: Untrusted::of(id.to_string()),

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes;
 use crate::domain::hosts::{HostRule, Ruled};
@@ -13,7 +14,7 @@ use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{TimeTag, Untrusted};
 use crate::web::state::App;
 
@@ -24,7 +25,7 @@ const RULES: Table<(HostRule, Ruled)> = Table {
         Column {
             name: "rule",
             title: "Rule",
-            cell: |(rule, _)| Cell::text(rule).to(format!("/host-rules/{}/remove", encoded(&rule.to_string()))),
+            cell: |(rule, _)| Cell::text(rule).to(format!("/host-rules/{}/remove", url_encoded(&rule.to_string()))),
         },
         Column { name: "since", title: "Since", cell: |(_, ruled)| Cell::time(ruled.since) },
         Column { name: "by", title: "By", cell: |(_, ruled)| Cell::text(&ruled.by) },
@@ -63,7 +64,7 @@ pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
         since: TimeTag { at: ruled.since, now: session.now },
         by: Untrusted::of(ruled.by),
         remark: Untrusted::of(ruled.remark),
-        remove: may.then(|| format!("{}/host-rules/{}/remove", session.root, encoded(&text))),
+        remove: may.then(|| format!("{}/host-rules/{}/remove", session.root, url_encoded(&text))),
         rule: Untrusted::of(text),
     }
 }
@@ -86,7 +87,7 @@ fn address(session: &Session) -> Result<IpAddr> {
 
 /// The same as a command and as a call: `words` are those of the command before its remark.
 fn equivalents(session: &Session, rule: &HostRule, words: &[&str]) -> Equivalents {
-    let path = format!("/host-rules/{}", encoded(&rule.to_string()));
+    let path = format!("/host-rules/{}", url_encoded(&rule.to_string()));
     let words: Vec<&str> = words.iter().copied().chain(["--remark", "why"]).collect();
     Equivalents::of(session, "PUT", &path, Some(r#"{"remark":"why"}"#), &words)
 }
@@ -179,11 +180,11 @@ pub async fn plan_remove(app: App, session: Session) -> Result<Response> {
         title: format!("{what} {}", words[2..].join(" ")),
         effects: vec![effect.to_owned(), format!("It was decided by {} at {}{remark}.", ruled.by, ruled.since)],
         weight: Weight::Reasoned,
-        action: format!("/host-rules/{}/remove", encoded(&text)),
+        action: format!("/host-rules/{}/remove", url_encoded(&text)),
         fields: Vec::new(),
         button: "Remove the rule",
         back: "/host-rules".to_owned(),
-        equivalents: Equivalents::of(&session, "DELETE", &format!("/host-rules/{}", encoded(&text)), None, &words),
+        equivalents: Equivalents::of(&session, "DELETE", &format!("/host-rules/{}", url_encoded(&text)), None, &words),
     };
     plan::ask(&app, &session, plan).await
 }

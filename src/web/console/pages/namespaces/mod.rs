@@ -14,6 +14,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::response::Response;
 
+use crate::base::text::url_encoded;
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::monitor::Load;
@@ -21,7 +22,7 @@ use crate::domain::namespaces::{Detail, HeldBy, Holder, NOTE_LEN_MAX, NamespaceL
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Select, Table, TableAnswer, View, encoded};
+use crate::web::console::kit::table::{Cell, Column, Select, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::console::kit::timeline::{self, Timeline};
 use crate::web::state::App;
@@ -311,6 +312,6 @@ fn connection(session: &Session, detail: &Detail, holder: Holder) -> Connection 
         since: holder.connected_at.map(|at| TimeTag { at, now: session.now }),
         close: session
             .may(scopes::CONNECTION_CLOSE.on(&holder.connection))
-            .then(|| format!("{}/connections/{}/close", session.root, encoded(&holder.connection))),
+            .then(|| format!("{}/connections/{}/close", session.root, url_encoded(&holder.connection))),
     }
 }

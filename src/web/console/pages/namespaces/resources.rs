@@ -4,9 +4,9 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::super::queues::state;
+use crate::base::text::url_encoded;
 use crate::base::{NamespaceName, Result};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::encoded;
 use crate::web::console::kit::text::{State, Untrusted};
 use crate::web::state::App;
 
@@ -44,7 +44,7 @@ impl Resources {
         let row = |queue: crate::domain::monitor::SeenQueue| {
             let (tone, word) = state(queue.health);
             QueueRow {
-                path: format!("{}/queues/{}", session.root, encoded(&queue.name)),
+                path: format!("{}/queues/{}", session.root, url_encoded(&queue.name)),
                 name: Untrusted::of(queue.name),
                 messages: queue.messages,
                 state: State { tone, word: word.into() },
