@@ -65,6 +65,11 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// Whether this was less than a period before `now`. What a clock that ran ahead wrote was not.
+    pub fn is_within(self, period: Duration, now: Self) -> bool {
+        self <= now && now < self.plus(period)
+    }
+
     /// How long after `earlier` this is; zero when it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

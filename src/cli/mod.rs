@@ -292,9 +292,7 @@ fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
 
 /// A moment, or how long ago it was.
 fn moment(text: &str) -> crate::base::Result<Timestamp> {
-    // People leave the seconds out.
-    let minutes = text.strip_suffix(['Z', 'z']).map(|text| format!("{text}:00Z")).unwrap_or_default();
-    if let Ok(moment) = formats::date_time(text).or_else(|_| formats::date_time(&minutes)) {
+    if let Ok(moment) = formats::moment(text) {
         return Ok(moment);
     }
     let span: Span = text

@@ -3,8 +3,12 @@
 
 use jiff::civil::DateTime;
 
-use crate::base::Timestamp;
+use crate::base::{Error, Timestamp};
 
+/// `2026-12-24`.
+const DAY_LEN: usize = 10;
+/// `2026-12-24T08:00`.
+const MINUTES_LEN: usize = 16;
 /// Longest mail address that can be delivered to (RFC 5321, 4.5.3.1.3).
 const EMAIL_LEN_MAX: usize = 254;
 
@@ -35,6 +39,19 @@ pub fn date_time(text: &str) -> Result<Timestamp, NotATime> {
         return Err(NotATime::NoSuchMoment);
     }
     Ok(Timestamp::from_millis(moment))
+}
+
+/// A point in time as people type it: the seconds, and of a day's beginning the time, may be left out. `Invalid` with an
+/// example for what is none.
+pub fn moment(text: &str) -> crate::base::Result<Timestamp> {
+    let text = text.trim();
+    let full = match text.strip_suffix(['Z', 'z']) {
+        _ if text.len() == DAY_LEN => format!("{text}T00:00:00Z"),
+        Some(minutes) if minutes.len() == MINUTES_LEN => format!("{minutes}:00Z"),
+        _ => text.to_owned(),
+    };
+    let none = |_| Error::invalid("a time was expected, such as 2026-12-24T08:00:00Z or 2026-12-24");
+    date_time(&full).map_err(none)
 }
 
 /// Date, time of day and zone. The separators stand where ASCII digits end, so all three are cut at character borders.

@@ -87,7 +87,7 @@ pub(super) fn note_holder(tx: &mut WriteTx<'_, '_>, account: &AccountName, calle
     let (now, from, holder) = (tx.now(), caller.address(), caller.actor().to_string());
     let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
     match holders.iter_mut().find(|held| held.from == from && held.holder == holder) {
-        Some(held) if held.last <= now && now < held.last.plus(NOTE_PERIOD) => return Ok(()),
+        Some(held) if held.last.is_within(NOTE_PERIOD, now) => return Ok(()),
         Some(held) => held.last = now,
         None => {
             if holders.len() >= HOLDERS_MAX {
@@ -207,9 +207,8 @@ impl Namespaces {
             for connection in connections {
                 let Ok(account) = AccountName::parse(&connection.user) else { continue };
                 let noted = tx.get(&CONNECTED, &account)?;
-                let is_recent =
-                    |noted: &Connected| noted.last <= tx.now() && tx.now() < noted.last.plus(CONNECTED_PERIOD);
-                if !noted.as_ref().is_some_and(is_recent) && self.accounts.status(tx, &account)?.is_some() {
+                let is_noted = noted.is_some_and(|noted| noted.last.is_within(CONNECTED_PERIOD, tx.now()));
+                if !is_noted && self.accounts.status(tx, &account)?.is_some() {
                     due.push((account, connection.peer_host.clone()));
                 }
             }

@@ -109,7 +109,7 @@ impl Operators {
             Ok(record.map(|Record { role, .. }| (tx.now(), role, stored)))
         })?;
         let Some((now, role, stored)) = found else { return Ok(None) };
-        if now.since(stored.seen) >= SEEN_PERIOD {
+        if !stored.seen.is_within(SEEN_PERIOD, now) {
             self.note_use(session.clone()).await?;
         }
         let operator = stored.operator;

@@ -11,7 +11,6 @@ use crate::base::audit::{Action, Outcome};
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::audit;
 use crate::domain::auth::scopes;
-use crate::proto::formats;
 use crate::store::{self, ActionPattern, Checkpoint, Filter};
 use crate::web::state::App;
 
@@ -30,8 +29,8 @@ static SHOW: Endpoint = Endpoint {
             pattern: "/^(done|refused|failed)$/",
             matches: |outcome| outcome_of(outcome).is_some(),
         },
-        QueryParameter { name: "since", pattern: RFC_3339, matches: |text| moment(text).is_some() },
-        QueryParameter { name: "until", pattern: RFC_3339, matches: |text| moment(text).is_some() },
+        QueryParameter::time("since"),
+        QueryParameter::time("until"),
         QueryParameter { name: "reference", pattern: "/^[0-9a-f]+(,[0-9a-f]+)*$/", matches: are_references },
     ],
     ..endpoint(
@@ -85,9 +84,6 @@ static REFERENCE: Endpoint = Endpoint {
     .answers::<Referenced>()
 };
 
-/// How a time must look, for the message.
-const RFC_3339: &str = "/^YYYY-MM-DDTHH:MM:SS(.mmm)?Z$/";
-
 pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&SHOW, nothing, show)
@@ -95,10 +91,6 @@ pub(super) fn routes() -> Routes {
         .serve(&CHECKPOINT, nothing, checkpoint)
         .serve(&PRUNE, nothing, prune)
         .serve(&REFERENCE, nothing, reference)
-}
-
-fn moment(text: &str) -> Option<Timestamp> {
-    formats::date_time(text).ok()
 }
 
 fn are_references(text: &str) -> bool {
@@ -136,8 +128,8 @@ async fn show(app: App, call: Call, (): ()) -> Result<Reply> {
         action: call.query("action").and_then(|action| action.parse().ok()),
         object: text("object"),
         outcome: call.query("outcome").and_then(outcome_of),
-        since: call.query("since").and_then(moment),
-        until: call.query("until").and_then(moment),
+        since: call.time("since"),
+        until: call.time("until"),
         references: text("reference").map(|given| given.split(',').map(str::to_owned).collect()).unwrap_or_default(),
     };
     let store::Page { entries, next, seen } = app.store.survey(move |tx| tx.search(from, &filter)).await?;

@@ -17,6 +17,7 @@ use super::{Endpoint, Reply};
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::domain::auth::scopes::RequiredScope;
 use crate::domain::auth::{Caller, Presented};
+use crate::proto::formats;
 use crate::proto::scopes::Expression;
 use crate::web::error::{code, report, retry_after_seconds, status};
 use crate::web::layers::Origin;
@@ -54,6 +55,11 @@ impl Call {
     /// The value of a query parameter; the first one when it is given twice (vector `pulse-list-12`).
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The time in a query parameter that is a [`QueryParameter::time`].
+    pub fn time(&self, name: &str) -> Option<Timestamp> {
+        self.query(name).and_then(|text| formats::date_time(text).ok())
     }
 }
 

@@ -9,7 +9,6 @@ use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::history::{self, Begins, End, History, Holding, HoldingKind, Wanted};
-use crate::proto::formats;
 use crate::web::state::App;
 
 /// Rows of one answer. A filter finds the others.
@@ -19,21 +18,12 @@ const OBJECT: QueryParameter = QueryParameter { name: "object", pattern: "/^.+$/
 const HOLDER: QueryParameter = QueryParameter { name: "holder", pattern: "/^.+$/", matches: |text| !text.is_empty() };
 
 static AT: Endpoint = Endpoint {
-    query: &[
-        QueryParameter { name: "time", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
-        OBJECT,
-        HOLDER,
-    ],
+    query: &[QueryParameter::time("time"), OBJECT, HOLDER],
     ..endpoint("heldAt", MethodFilter::GET, "/audit/at", scopes::AUDIT_READ, "Says who had what at a time.")
         .answers::<HistoryBody>()
 };
 static HELD: Endpoint = Endpoint {
-    query: &[
-        OBJECT,
-        HOLDER,
-        QueryParameter { name: "since", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
-        QueryParameter { name: "until", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
-    ],
+    query: &[OBJECT, HOLDER, QueryParameter::time("since"), QueryParameter::time("until")],
     ..endpoint(
         "held",
         MethodFilter::GET,
@@ -108,12 +98,8 @@ impl From<Holding> for HeldBody {
     }
 }
 
-fn moment(call: &Call, name: &str) -> Option<Timestamp> {
-    call.query(name).and_then(|text| formats::date_time(text).ok())
-}
-
 async fn at(app: App, call: Call, (): ()) -> Result<Reply> {
-    let time = moment(&call, "time").ok_or_else(|| Error::invalid("say which time: ?time=2026-11-20T14:03:00Z"))?;
+    let time = call.time("time").ok_or_else(|| Error::invalid("say which time: ?time=2026-11-20T14:03:00Z"))?;
     let text = |name| call.query(name).map(str::to_owned);
     let wanted = Wanted { object: text("object"), holder: text("holder"), since: Some(time), until: Some(time) };
     answer(app, wanted, time).await
@@ -121,7 +107,7 @@ async fn at(app: App, call: Call, (): ()) -> Result<Reply> {
 
 async fn over_time(app: App, call: Call, (): ()) -> Result<Reply> {
     let text = |name| call.query(name).map(str::to_owned);
-    let (since, until) = (moment(&call, "since"), moment(&call, "until"));
+    let (since, until) = (call.time("since"), call.time("until"));
     let wanted = Wanted { object: text("object"), holder: text("holder"), since, until };
     if wanted.object.is_none() && wanted.holder.is_none() {
         return Err(Error::invalid("say of which object or holder: ?object= or ?holder="));

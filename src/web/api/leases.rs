@@ -35,7 +35,7 @@ static LIST: Endpoint = Endpoint {
             pattern: "an address or a DNS name",
             matches: |text| text.parse::<Place>().is_ok(),
         },
-        QueryParameter { name: "since", pattern: "a time", matches: |text| formats::date_time(text).is_ok() },
+        QueryParameter::time("since"),
         QueryParameter { name: "unusedSeconds", pattern: "/^[0-9]+$/", matches: |text| text.parse::<u64>().is_ok() },
     ],
     ..endpoint("listLeases", MethodFilter::GET, "/leases", scopes::LEASE_LIST, "Lists everything that is lent now.")
@@ -117,7 +117,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
         prefix: text("prefix"),
         holder: text("holder"),
         host: call.query("host").map(str::parse).transpose()?,
-        since: call.query("since").and_then(|text| formats::date_time(text).ok()),
+        since: call.time("since"),
         unused: call.query("unusedSeconds").and_then(|text| text.parse().ok()).map(Duration::from_secs),
     };
     let found = app.leases.list(&filter).await?;

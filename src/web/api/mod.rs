@@ -47,6 +47,7 @@ pub use shapes::Shape;
 use super::state::App;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::RequiredScope;
+use crate::proto::formats;
 
 /// A method of an API: what its reference document says of it, and what is checked before its handler runs.
 #[derive(Clone, Copy)]
@@ -78,6 +79,13 @@ pub struct QueryParameter {
     /// The pattern, for the message.
     pub pattern: &'static str,
     pub matches: fn(&str) -> bool,
+}
+
+impl QueryParameter {
+    /// A time, which [`Call::time`] gives.
+    const fn time(name: &'static str) -> Self {
+        Self { name, pattern: "a time", matches: |text| formats::date_time(text).is_ok() }
+    }
 }
 
 impl Endpoint {

@@ -106,12 +106,7 @@ fn outcome_of(text: &str) -> Option<Outcome> {
 /// A time of the query.
 pub(super) fn time_of(session: &Session, name: &str) -> Result<Option<Timestamp>> {
     let Some(text) = session.query(name) else { return Ok(None) };
-    // A day alone is its beginning.
-    let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let parsed = formats::date_time(&full);
-    parsed
-        .map(Some)
-        .map_err(|_| Error::invalid(format!("{name} is not a time like 2026-11-20T14:03:00Z or 2026-11-20")))
+    formats::moment(text).map(Some)
 }
 
 fn filter(session: &Session) -> Result<Filter> {

@@ -89,7 +89,7 @@ fn filter<'v>(value: impl Fn(&str) -> Option<&'v str>) -> Result<Filter> {
         prefix: text("prefix"),
         holder: text("holder"),
         host: value("host").map(|host| host.trim().parse()).transpose()?,
-        since: value("since").map(|since| formats::date_time(since.trim()).map_err(|_| wrong("since"))).transpose()?,
+        since: value("since").map(formats::moment).transpose()?,
         unused: value("unused")
             .map(|days| days.trim().parse::<u64>().map_err(|_| wrong("days")))
             .transpose()?
