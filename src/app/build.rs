@@ -29,6 +29,7 @@ use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
 use crate::domain::operators::Operators;
 use crate::domain::parts::Parts;
+use crate::domain::traffic::Traffic;
 use crate::domain::wraps::Wraps;
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
@@ -122,6 +123,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, broker: &Handle<dyn Br
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), settings.backups.clone()),
         keys: SealingKey::new(store.clone()),
+        traffic: Traffic::new(store.clone(), broker.bus(), namespaces.clone(), monitor.clone()),
         oidc: oidc::sign_in(settings, &operators, &clock)?,
         store,
         clock,

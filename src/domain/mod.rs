@@ -3,8 +3,8 @@
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `actions → Domain, auth, loops, namespaces` · `alarms → auth, monitor, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
-//! `parts → accounts, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, wraps` ·
-//! `health → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
+//! `parts → accounts, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, traffic, wraps` ·
+//! `traffic → auth, monitor, namespaces` · `health → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
@@ -25,6 +25,7 @@ pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions
 pub mod parts; // the list of all that work when they are asked
+pub mod traffic; // what namespaces have at the broker now, and ending it by hand
 pub mod wraps; // hand-over links that open once
 
 use std::ops::Deref;

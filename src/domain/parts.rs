@@ -11,6 +11,7 @@ use super::monitor::Monitor;
 use super::namespaces::Namespaces;
 use super::notices::Notices;
 use super::operators::{OidcSignIn, Operators};
+use super::traffic::Traffic;
 use super::wraps::Wraps;
 use crate::base::Clock;
 use crate::store::Store;
@@ -25,6 +26,7 @@ pub struct Parts {
     pub namespaces: Namespaces,
     pub hosts: Hosts,
     pub monitor: Monitor,
+    pub traffic: Traffic,
     pub notices: Notices,
     pub leases: Leases,
     pub wraps: Wraps,

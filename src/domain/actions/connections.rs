@@ -22,7 +22,7 @@ pub const CLOSE: Action<String, Done> = Action {
     on: any_name,
     plan: |domain, name| {
         Box::pin(async move {
-            let found = domain.monitor.connections().await?.into_iter().find(|seen| seen.told.name == name);
+            let found = domain.traffic.connections().await?.into_iter().find(|seen| seen.told.name == name);
             let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
             Ok(vec![
                 format!("{name} of {} is closed. Its client reads the reason.", found.told.user),
@@ -33,6 +33,6 @@ pub const CLOSE: Action<String, Done> = Action {
         })
     },
     run: |domain, caller, name| {
-        Box::pin(async move { domain.monitor.close_connection(&caller, &name).await.map(|()| DONE) })
+        Box::pin(async move { domain.traffic.close_connection(&caller, &name).await.map(|()| DONE) })
     },
 };

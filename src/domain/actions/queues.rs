@@ -43,7 +43,7 @@ pub const PURGE: Action<String, Done> = Action {
         })
     },
     run: |domain, caller, name| {
-        Box::pin(async move { domain.monitor.purge_queue(&caller, &name).await.map(|()| DONE) })
+        Box::pin(async move { domain.traffic.purge_queue(&caller, &name).await.map(|()| DONE) })
     },
 };
 
@@ -70,12 +70,12 @@ pub const DELETE: Action<String, Done> = Action {
         })
     },
     run: |domain, caller, name| {
-        Box::pin(async move { domain.monitor.delete_queue_by_hand(&caller, &name).await.map(|()| DONE) })
+        Box::pin(async move { domain.traffic.delete_queue(&caller, &name).await.map(|()| DONE) })
     },
 };
 
 /// How many are in it, in words.
 async fn messages(domain: &Domain, name: &str) -> Result<String> {
-    let count = domain.monitor.queue(name).await?.told.messages;
+    let count = domain.traffic.queue(name).await?.told.messages;
     Ok(count.map_or_else(|| "not told how many".to_owned(), |count| count.to_string()))
 }

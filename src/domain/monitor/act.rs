@@ -164,7 +164,7 @@ impl Monitor {
             Err(error) => return self.failed(step, error).await,
         }
         tracing::info!("deleted exchange `{}`: {}", name.name(), step.why);
-        self.audit(audit(step, Action::ExchangeDelete)).await?;
+        self.store.note(audit(step, Action::ExchangeDelete)).await?;
         Ok(Done::Deleted(Sort::Exchange))
     }
 
@@ -176,7 +176,7 @@ impl Monitor {
             Err(error) => return self.failed(step, error).await,
         }
         tracing::info!("closed connection `{}` of {}: {}", connection.name(), connection.user(), step.why);
-        self.audit(audit(step, Action::ConnectionClose).with("user", connection.user().as_str())).await?;
+        self.store.note(audit(step, Action::ConnectionClose).with("user", connection.user().as_str())).await?;
         Ok(Done::Closed)
     }
 
@@ -217,16 +217,8 @@ impl Monitor {
     /// Writes down that a step did not work.
     async fn failed(&self, step: &Step, error: Error) -> Result<Done> {
         let cause = error.message().to_owned();
-        self.audit(audit(step, Action::MonitorSpare).outcome(Outcome::Failed).with("cause", cause)).await?;
+        self.store.note(audit(step, Action::MonitorSpare).outcome(Outcome::Failed).with("cause", cause)).await?;
         Err(error)
-    }
-
-    pub(super) async fn audit(&self, note: Note) -> Result<()> {
-        let change = move |tx: &mut WriteTx<'_, '_>| {
-            tx.audit(note);
-            Ok(())
-        };
-        self.store.write(change).await
     }
 }
 

@@ -1,22 +1,11 @@
 //! What namespaces and their queues carry, as the last look of the monitor had it: for people, never for a verdict.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-
-use super::{Monitor, Prefixes, SeenQueue};
-use crate::base::{NamespaceName, Result};
+use super::{Monitor, Prefixes};
+use crate::base::NamespaceName;
 use crate::domain::namespaces::Slot;
 use crate::ports::broker::{Connection, Queue};
-
-/// Queues that are asked one by one for their consumers: more are quicker by one list, which is worth its cost to the
-/// broker only then (rabbitmq.md 3).
-const SINGLY_MAX: usize = 100;
-/// Questions side by side: the broker gains nothing beyond eight (rabbitmq.md 3).
-const ASKERS: usize = 8;
-/// How long a person waits for what is nice to have. The list of 11,000 takes a broker 1.1 s.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a namespace has at the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,39 +67,5 @@ impl Monitor {
     /// What the last look saw; none before the first one since the start.
     pub fn loads(&self) -> Option<std::sync::Arc<Loads>> {
         self.recent().loads.clone()
-    }
-
-    /// Asks the broker for the consumers of these. Without an answer soon they stay unknown.
-    pub async fn note_consumers(&self, queues: &mut [SeenQueue]) {
-        let asked = async {
-            match queues.len() {
-                0..=SINGLY_MAX => self.consumers_of(queues).await,
-                _ => self.all_consumers().await,
-            }
-        };
-        let Ok(Ok(told)) = tokio::time::timeout(PATIENCE, asked).await else { return };
-        for queue in queues {
-            queue.consumers = told.get(&queue.name).copied();
-        }
-    }
-
-    async fn consumers_of(&self, queues: &[SeenQueue]) -> Result<HashMap<String, u64>> {
-        let (bus, vhost) = (self.bus.get()?, self.namespaces.vhost());
-        let names: Vec<String> = queues.iter().map(|queue| queue.name.clone()).collect();
-        let mut answers = futures_util::stream::iter(names)
-            .map(|name| async move { bus.queue(vhost, &name).await })
-            .buffer_unordered(ASKERS);
-        let mut told = HashMap::new();
-        while let Some(answer) = answers.next().await {
-            if let Some(queue) = answer? {
-                told.extend(queue.consumers.map(|consumers| (queue.name, consumers)));
-            }
-        }
-        Ok(told)
-    }
-
-    async fn all_consumers(&self) -> Result<HashMap<String, u64>> {
-        let all = self.bus.get()?.queues_with_consumers(self.namespaces.vhost()).await?;
-        Ok(all.into_iter().filter_map(|queue| Some((queue.name, queue.consumers?))).collect())
     }
 }

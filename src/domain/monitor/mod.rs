@@ -18,7 +18,6 @@ mod seen;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod traffic;
 mod words;
 
 use std::collections::HashMap;
@@ -41,7 +40,6 @@ pub use pass::Report;
 pub use plan::{Object, Plan, Step, What};
 pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
 pub use seen::{QueueHealth, SeenQueue};
-pub use traffic::{ExchangeNow, QueueNow, SeenBinding, SeenConnection, SeenExchange};
 
 use memory::{BRAKE, ONLY, RULES};
 use rules::REMARK_LEN_MAX;
@@ -183,12 +181,44 @@ impl Monitor {
         self.store.write(change).await
     }
 
+    /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
+    /// would mean other queues, too.
+    pub async fn exempt_queue(&self, caller: &Caller, name: &str, until: Timestamp) -> Result<()> {
+        let reason = caller.reason()?;
+        if self.prefixes.queue(name).is_none() {
+            return Err(Error::not_found("no namespace has a queue of this name now"));
+        }
+        if name.contains('*') {
+            return Err(Error::invalid("the name has a `*`, which stands for any text in a rule: set a rule by hand"));
+        }
+        let (rules, pattern) = (self.queue_rules().await?, Pattern::parse(name)?);
+        let own = rules.iter().find(|(known, _)| *known == pattern).map(|(_, rule)| rule.clone());
+        let limits = self.rule_book(rules).limits(name);
+        // A rule of its own hides the others that fit: it says what they say.
+        let rule = own.unwrap_or_else(|| QueueRule {
+            warn_messages: Some(limits.warn),
+            delete_messages: Some(limits.delete),
+            warn_bytes: limits.warn_bytes,
+            delete_bytes: limits.delete_bytes,
+            unconsumed_seconds: limits.unconsumed.map(|time| time.as_secs()),
+            grace_seconds: limits.grace.as_secs(),
+            ..QueueRule::default()
+        });
+        let rule = QueueRule { exempt_until: Some(until), remark: reason.to_string(), ..rule };
+        self.set_queue_rule(caller, pattern, rule).await
+    }
+
     /// Where the queue of this name is going at its present rate. Known from the third pass that sees it grow.
     pub async fn forecast(&self, queue: &str) -> Result<Option<Forecast>> {
         let book = self.rule_book(self.queue_rules().await?);
         let limits = book.limits(queue);
         let recent = self.recent();
         Ok(recent.samples.get(queue).and_then(|samples| samples.forecast(limits.warn, limits.delete)))
+    }
+
+    /// How the names of what is ours begin.
+    pub(in crate::domain) fn prefixes(&self) -> &Prefixes {
+        &self.prefixes
     }
 
     fn usual(&self) -> Limits {

@@ -24,7 +24,7 @@ pub struct SeenQueue {
     pub ready: Option<u64>,
     /// Those that a consumer has in hand, where the last look told.
     pub unacknowledged: Option<u64>,
-    /// Consumers; none until [`Monitor::note_consumers`] has asked, or when the broker does not say.
+    /// Consumers; none until somebody asked the broker, or when the broker does not say.
     pub consumers: Option<u64>,
     pub counted: Timestamp,
     pub health: QueueHealth,
@@ -48,7 +48,11 @@ impl Monitor {
         self.seen(move |name| name.starts_with(&prefix)).await
     }
 
-    pub(super) async fn seen(&self, is_wanted: impl Fn(&str) -> bool + Send + 'static) -> Result<Vec<SeenQueue>> {
+    /// The queues among them that are wanted.
+    pub(in crate::domain) async fn seen(
+        &self,
+        is_wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Vec<SeenQueue>> {
         let this = self.clone();
         self.store.survey(move |tx| Ok(this.seen_with(memory::recall(tx)?, is_wanted))).await
     }

@@ -9,7 +9,7 @@ use super::{Call, Endpoint, Params, Reply, Routes, nothing};
 use crate::base::{Result, Timestamp};
 use crate::domain::actions::{connections, queues};
 use crate::domain::auth::scopes;
-use crate::domain::monitor::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
+use crate::domain::traffic::{ExchangeNow, QueueNow, SeenBinding, SeenConnection};
 use crate::web::state::App;
 
 /// Connections, exchanges or bindings in one answer. The console has a filter for more.
@@ -102,7 +102,7 @@ struct Connections {
 }
 
 async fn list_connections(app: App, _: Call, (): ()) -> Result<Reply> {
-    let all = app.monitor.connections().await?;
+    let all = app.traffic.connections().await?;
     let count = all.len();
     Reply::json(&Connections { connections: all.into_iter().take(LIST_MAX).map(Connection::from).collect(), count })
 }
@@ -131,7 +131,7 @@ struct Exchanges {
 }
 
 async fn exchanges(app: App, _: Call, (): ()) -> Result<Reply> {
-    let all = app.monitor.exchanges_now().await?;
+    let all = app.traffic.exchanges_now().await?;
     let count = all.len();
     Reply::json(&Exchanges { exchanges: all.into_iter().take(LIST_MAX).map(Exchange::from).collect(), count })
 }
@@ -183,7 +183,7 @@ impl From<ExchangeNow> for BoundExchange {
 }
 
 async fn exchange(app: App, _: Call, name: String) -> Result<Reply> {
-    Reply::json(&BoundExchange::from(app.monitor.exchange(&name).await?))
+    Reply::json(&BoundExchange::from(app.traffic.exchange(&name).await?))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -235,5 +235,5 @@ impl From<QueueNow> for Queue {
 }
 
 async fn queue(app: App, _: Call, name: String) -> Result<Reply> {
-    Reply::json(&Queue::from(app.monitor.queue(&name).await?))
+    Reply::json(&Queue::from(app.traffic.queue(&name).await?))
 }

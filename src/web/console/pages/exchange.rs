@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use crate::base::Result;
 use crate::base::text::url_encoded;
-use crate::domain::monitor::{ExchangeNow, SeenBinding};
+use crate::domain::traffic::{ExchangeNow, SeenBinding};
 use crate::ports::broker::Destination;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
@@ -63,7 +63,7 @@ fn owner(seen: &SeenBinding) -> Cell {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let ExchangeNow { namespace, told, bindings } = app.monitor.exchange(session.param("exchange")).await?;
+    let ExchangeNow { namespace, told, bindings } = app.traffic.exchange(session.param("exchange")).await?;
     let count = bindings.len();
     match BINDINGS.show(&session, bindings) {
         TableAnswer::Export(file) => Ok(file),

@@ -10,7 +10,7 @@ use super::queues::state;
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::{self, RequiredScope};
-use crate::domain::monitor::QueueNow;
+use crate::domain::traffic::QueueNow;
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::line::Line;
@@ -52,7 +52,7 @@ fn show_count(count: Option<u64>) -> String {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let QueueNow { namespace, told: queue, seen } = app.monitor.queue(session.param("queue")).await?;
+    let QueueNow { namespace, told: queue, seen } = app.traffic.queue(session.param("queue")).await?;
     let name = queue.name.clone();
     let time = |at| TimeTag { at, now: session.now };
     let forecast = seen.as_ref().and_then(|seen| Some((seen.counted, seen.forecast?)));

@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::exchange;
 use crate::base::Result;
 use crate::base::text::url_encoded;
-use crate::domain::monitor::{ExchangeNow, SeenConnection};
+use crate::domain::traffic::{ExchangeNow, SeenConnection};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
@@ -88,7 +88,7 @@ struct List {
 }
 
 pub async fn connections(app: App, session: Session) -> Result<Response> {
-    match CONNECTIONS.show(&session, app.monitor.connections().await?) {
+    match CONNECTIONS.show(&session, app.traffic.connections().await?) {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Connections").await,
@@ -99,7 +99,7 @@ pub async fn connections(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn exchanges(app: App, session: Session) -> Result<Response> {
-    match EXCHANGES.show(&session, app.monitor.exchanges_now().await?) {
+    match EXCHANGES.show(&session, app.traffic.exchanges_now().await?) {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Exchanges").await,

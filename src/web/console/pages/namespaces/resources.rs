@@ -50,7 +50,7 @@ impl Resources {
                 state: State { tone, word: word.into() },
             }
         };
-        let exchanges = app.monitor.exchanges().await.ok().map(|mut all| {
+        let exchanges = app.traffic.exchanges().await.ok().map(|mut all| {
             all.retain(|exchange| exchange.namespace == *name);
             all
         });

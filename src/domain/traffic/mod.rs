@@ -1,16 +1,20 @@
-//! The traffic of namespaces as the broker tells it now, for people, and what they do to it by hand.
+//! Queues, exchanges and connections of namespaces as the broker tells of them now, for people, and what they do to them
+//! by hand.
 //!
 //! That they are about to is in the audit log before anything is destroyed, and then how it ended.
+
+mod consumers;
 
 use std::collections::HashMap;
 use std::future::Future;
 
-use super::{Monitor, Pattern, QueueRule, SeenQueue};
 use crate::base::audit::{Action, Note, Outcome};
-use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::base::{Error, NamespaceName, Result};
 use crate::domain::auth::Caller;
-use crate::domain::namespaces::Slot;
-use crate::ports::broker::{Binding, Connection, Destination, Exchange, Queue};
+use crate::domain::monitor::{Monitor, SeenQueue};
+use crate::domain::namespaces::{Namespaces, Slot};
+use crate::ports::broker::{Binding, Bus, Connection, Destination, Exchange, Handle, Queue};
+use crate::store::Store;
 
 /// A connection of a user of a namespace.
 #[derive(Clone, Debug)]
@@ -59,12 +63,26 @@ pub struct QueueNow {
     pub seen: Option<SeenQueue>,
 }
 
-impl Monitor {
+/// What namespaces have at the broker. Cheap to clone.
+#[derive(Clone)]
+pub struct Traffic {
+    store: Store,
+    bus: Handle<dyn Bus>,
+    namespaces: Namespaces,
+    /// Knows what is ours, and saw the queues before.
+    monitor: Monitor,
+}
+
+impl Traffic {
+    pub fn new(store: Store, bus: Handle<dyn Bus>, namespaces: Namespaces, monitor: Monitor) -> Self {
+        Self { store, bus, namespaces, monitor }
+    }
+
     /// The connections of the users of all namespaces. New ones may be missing for some seconds (rabbitmq.md 2.4).
     pub async fn connections(&self) -> Result<Vec<SeenConnection>> {
         let all = self.bus.get()?.connections().await?;
         let ours = all.into_iter().filter_map(|told| {
-            let managed = self.prefixes.connection(&told)?;
+            let managed = self.monitor.prefixes().connection(&told)?;
             Some(SeenConnection { namespace: managed.namespace().clone(), slot: managed.slot(), told })
         });
         Ok(ours.collect())
@@ -93,7 +111,7 @@ impl Monitor {
     pub async fn exchanges(&self) -> Result<Vec<SeenExchange>> {
         let all = self.bus.get()?.exchanges(self.namespaces.vhost()).await?;
         let ours = all.into_iter().filter_map(|told| {
-            let namespace = self.prefixes.exchange(&told.name)?.namespace().clone();
+            let namespace = self.monitor.prefixes().exchange(&told.name)?.namespace().clone();
             Some(SeenExchange { namespace, told })
         });
         Ok(ours.collect())
@@ -104,7 +122,7 @@ impl Monitor {
         let exchanges = self.exchanges().await?;
         let mut bindings: HashMap<String, Vec<SeenBinding>> = HashMap::new();
         for Binding { source, destination, routing_key } in self.bus.get()?.bindings(self.namespaces.vhost()).await? {
-            let prefixes = &self.prefixes;
+            let prefixes = self.monitor.prefixes();
             let managed = match &destination {
                 Destination::Queue(name) => prefixes.queue(name),
                 Destination::Exchange(name) => prefixes.exchange(name),
@@ -129,72 +147,36 @@ impl Monitor {
 
     /// A queue of a namespace. `NotFound` when there is none of this name.
     pub async fn queue(&self, name: &str) -> Result<QueueNow> {
-        let namespace = self.owner_of(name)?;
+        let managed = self.monitor.prefixes().queue(name).ok_or_else(|| no_such("queue"))?;
         let told = self.bus.get()?.queue(self.namespaces.vhost(), name).await?.ok_or_else(|| no_such("queue"))?;
         let wanted = name.to_owned();
-        let mut seen = self.seen(move |known| known == wanted).await?;
-        self.note_forecasts(&mut seen);
-        Ok(QueueNow { namespace, told, seen: seen.pop() })
+        let mut seen = self.monitor.seen(move |known| known == wanted).await?;
+        self.monitor.note_forecasts(&mut seen);
+        Ok(QueueNow { namespace: managed.namespace().clone(), told, seen: seen.pop() })
     }
 
     /// Throws away the messages of a queue that wait. `NotFound` when no namespace has it.
     pub async fn purge_queue(&self, caller: &Caller, name: &str) -> Result<()> {
-        caller.reason()?;
-        let queue = self.queue(name).await?;
-        let note = |action| note_about(caller, action, &queue);
-        let bus = self.bus.get()?;
-        self.by_hand(
-            "queue",
-            [Action::QueueCondemn, Action::QueuePurge],
-            note,
-            bus.purge_queue(self.namespaces.vhost(), name),
-        )
-        .await
+        let purge = self.bus.get()?.purge_queue(self.namespaces.vhost(), name);
+        self.end_queue(caller, name, Action::QueuePurge, purge).await
     }
 
     /// Deletes a queue with its messages. `NotFound` when no namespace has it, `Conflict` when it belongs to a connection.
-    pub async fn delete_queue_by_hand(&self, caller: &Caller, name: &str) -> Result<()> {
+    pub async fn delete_queue(&self, caller: &Caller, name: &str) -> Result<()> {
+        let delete = self.bus.get()?.delete_queue(self.namespaces.vhost(), name);
+        self.end_queue(caller, name, Action::QueueDelete, delete).await
+    }
+
+    async fn end_queue(
+        &self,
+        caller: &Caller,
+        name: &str,
+        action: Action,
+        deed: impl Future<Output = Result<bool>>,
+    ) -> Result<()> {
         caller.reason()?;
         let queue = self.queue(name).await?;
-        let note = |action| note_about(caller, action, &queue);
-        let bus = self.bus.get()?;
-        self.by_hand(
-            "queue",
-            [Action::QueueCondemn, Action::QueueDelete],
-            note,
-            bus.delete_queue(self.namespaces.vhost(), name),
-        )
-        .await
-    }
-
-    /// Exempts one queue until then, whatever holds for it otherwise: that goes on afterwards. `Invalid` for a name that
-    /// would mean other queues, too.
-    pub async fn exempt_queue(&self, caller: &Caller, name: &str, until: Timestamp) -> Result<()> {
-        let reason = caller.reason()?;
-        self.owner_of(name)?;
-        if name.contains('*') {
-            return Err(Error::invalid("the name has a `*`, which stands for any text in a rule: set a rule by hand"));
-        }
-        let (rules, pattern) = (self.queue_rules().await?, Pattern::parse(name)?);
-        let own = rules.iter().find(|(known, _)| *known == pattern).map(|(_, rule)| rule.clone());
-        let limits = self.rule_book(rules).limits(name);
-        // A rule of its own hides the others that fit: it says what they say.
-        let rule = own.unwrap_or_else(|| QueueRule {
-            warn_messages: Some(limits.warn),
-            delete_messages: Some(limits.delete),
-            warn_bytes: limits.warn_bytes,
-            delete_bytes: limits.delete_bytes,
-            unconsumed_seconds: limits.unconsumed.map(|time| time.as_secs()),
-            grace_seconds: limits.grace.as_secs(),
-            ..QueueRule::default()
-        });
-        let rule = QueueRule { exempt_until: Some(until), remark: reason.to_string(), ..rule };
-        self.set_queue_rule(caller, pattern, rule).await
-    }
-
-    fn owner_of(&self, queue: &str) -> Result<NamespaceName> {
-        let managed = self.prefixes.queue(queue).ok_or_else(|| no_such("queue"))?;
-        Ok(managed.namespace().clone())
+        self.by_hand("queue", [Action::QueueCondemn, action], |action| note_about(caller, action, &queue), deed).await
     }
 
     /// Writes down what is about to go, so that a crash cannot hide it, does it, and writes down how it ended.
@@ -205,13 +187,13 @@ impl Monitor {
         note: impl Fn(Action) -> Note,
         deed: impl Future<Output = Result<bool>>,
     ) -> Result<()> {
-        self.audit(note(condemn)).await?;
+        self.store.note(note(condemn)).await?;
         let failed = match deed.await {
-            Ok(true) => return self.audit(note(action)).await,
+            Ok(true) => return self.store.note(note(action)).await,
             Ok(false) => no_such(what),
             Err(error) => error,
         };
-        self.audit(note(action).outcome(Outcome::Failed).with("cause", failed.message())).await?;
+        self.store.note(note(action).outcome(Outcome::Failed).with("cause", failed.message())).await?;
         Err(failed)
     }
 }
