@@ -21,8 +21,8 @@ const REQUESTS: usize = 30_000;
 /// What a claim requires, and not what it does.
 static CONSTANT: Endpoint = Endpoint {
     scope: Some(scopes::PULSE_NAMESPACE),
-    ..Endpoint::public("constant", MethodFilter::POST, "/v1/constant/<namespace>", "Answers always the same.")
-        .takes::<()>()
+    method: MethodFilter::POST,
+    ..Endpoint::public("constant", "/v1/constant/<namespace>", "Answers always the same.").takes::<()>()
 };
 
 fn main() {

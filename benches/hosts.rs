@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::routing::MethodFilter;
 use common::{Row, Target, alternate};
 use http::Bench;
 use keylender::app::settings::{Credentials, Settings};
@@ -35,7 +34,7 @@ const PER_SECOND: usize = 5_000;
 const WARM_SECONDS: u64 = 10;
 
 /// What the method requires, and not what it does.
-static CONSTANT: Endpoint = Endpoint::public("constant", MethodFilter::GET, "/v1/constant", "Answers always the same.");
+static CONSTANT: Endpoint = Endpoint::public("constant", "/v1/constant", "Answers always the same.");
 
 fn main() {
     let seconds = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(WATCH_SECONDS);

@@ -57,12 +57,7 @@ impl Operator {
 
     /// The same for a POST that may work for long.
     pub async fn work(&self, path: &str) -> Result<Value> {
-        self.work_with(path, None).await
-    }
-
-    /// The same with an input.
-    pub async fn work_with(&self, path: &str, input: Option<Value>) -> Result<Value> {
-        self.call_within("POST", path, input, WORK_TIMEOUT).await
+        self.call_within("POST", path, None, WORK_TIMEOUT).await
     }
 
     /// A change of any method that may work for long.

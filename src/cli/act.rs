@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::output;
+use super::{Format, output};
 use crate::app::operate::Operator;
 use crate::base::Result;
 use crate::domain::actions::About;
@@ -15,6 +15,18 @@ use crate::domain::actions::About;
 pub(super) trait Noun {
     const ACTIONS: &'static [&'static About];
 }
+
+/// Names a noun by its actions.
+macro_rules! noun {
+    ($noun:ident: $($action:expr),*) => {
+        pub(super) struct $noun;
+
+        impl $crate::cli::act::Noun for $noun {
+            const ACTIONS: &'static [&'static $crate::domain::actions::About] = &[$(&$action.about),*];
+        }
+    };
+}
+pub(super) use noun;
 
 /// One of them, as it was typed.
 pub(super) struct Act<N> {
@@ -32,7 +44,16 @@ pub(super) struct Given {
     reason: Option<String>,
     /// Only say what it would do
     #[arg(long)]
-    plan: bool,
+    pub(super) plan: bool,
+}
+
+/// The same of one whose answer is printed.
+#[derive(Args)]
+pub(super) struct Printed {
+    #[command(flatten)]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) given: Given,
 }
 
 const ARGUMENT: &str = "name";
@@ -40,50 +61,81 @@ const ARGUMENT: &str = "name";
 impl<N> Act<N> {
     /// Does it at the appliance, or says what it would do.
     pub(super) async fn run(self, operator: &Operator) -> Result<()> {
-        run(operator, self.about, &self.argument, &self.given).await
+        let Some(answer) = run(operator, self.about, &[&self.argument], &self.given, None).await? else {
+            return Ok(());
+        };
+        if answer.get("report").is_some() {
+            let report = output::value(&answer, "report");
+            output::line(if report.is_empty() { "nothing to do" } else { &report });
+        }
+        Ok(())
     }
 }
 
-/// The same for a command that is written by hand.
-pub(super) async fn run(operator: &Operator, about: &About, argument: &str, given: &Given) -> Result<()> {
-    let (before, after) = about.route.split_once('<').unwrap_or((about.route, ""));
-    let after = after.split_once('>').map_or("", |(_, after)| after);
-    let path = format!("{before}{}{after}", output::segment(argument));
-    let (path, input) = match &given.reason {
-        _ if given.plan => (format!("{path}?plan=1"), None),
-        Some(reason) if about.asks_programs => (path, Some(json!({ "reason": reason }))),
-        Some(reason) => (format!("{path}?reason={}", output::segment(reason)), None),
-        None => (path, None),
-    };
-    let answer = output::working(verb(about), operator.change(about.method, &path, input)).await?;
+/// The same for a command that is written by hand: its answer, or nothing when it only said what it would do.
+pub(super) async fn run(
+    operator: &Operator,
+    about: &About,
+    arguments: &[&str],
+    given: &Given,
+    input: Option<Value>,
+) -> Result<Option<Value>> {
+    let mut path = about.path().to_owned();
+    for argument in arguments {
+        if let Some((before, (_, after))) =
+            path.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
+        {
+            path = format!("{before}{}{after}", output::segment(argument));
+        }
+    }
+    run_at(operator, about, path, given, input).await
+}
+
+/// The same at a path, which may have a query.
+pub(super) async fn run_at(
+    operator: &Operator,
+    about: &About,
+    mut path: String,
+    given: &Given,
+    mut input: Option<Value>,
+) -> Result<Option<Value>> {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    match &given.reason {
+        _ if given.plan => path = format!("{path}{joint}plan=1"),
+        Some(reason) if about.asks_programs => input.get_or_insert_default()["reason"] = reason.as_str().into(),
+        Some(reason) => path = format!("{path}{joint}reason={}", output::segment(reason)),
+        None => {}
+    }
+    let answer = output::working(verb(about), operator.change(about.method(), &path, input)).await?;
+    if !given.plan {
+        return Ok(Some(answer));
+    }
     for line in answer["plan"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         output::line(line);
     }
-    if answer.get("report").is_some() {
-        let report = output::value(&answer, "report");
-        output::line(if report.is_empty() { "nothing to do" } else { &report });
-    }
-    Ok(())
+    Ok(None)
 }
 
-/// The last of the words before the argument: `pause` of `loop pause <loop>`.
+/// `pause` of `loop pause <loop>`.
 fn verb(about: &About) -> &'static str {
-    about.command.split(' ').take_while(|word| !word.starts_with('<')).last().unwrap_or_default()
+    about.command.split(' ').nth(1).unwrap_or_default()
 }
 
 fn command(about: &'static About) -> Command {
     let noun = about.command.split(' ').next().unwrap_or_default();
     let (value_name, help) = about.argument;
-    let argument = Arg::new(ARGUMENT).required(true).value_name(value_name).help(help);
     // What is said of it comes last: the options bring a sentence of their own along.
-    let command = Given::augment_args(Command::new(verb(about)).arg(argument))
-        .about(about.says.trim_end_matches('.'))
-        .after_help(format!("Example:\n  keylender {noun} {} {}", verb(about), about.example));
-    if about.asks_programs {
-        command.mut_arg("reason", |reason| reason.required_unless_present("plan"))
-    } else {
-        command
-    }
+    let command = Given::augment_args(
+        Command::new(verb(about)).arg(Arg::new(ARGUMENT).required(true).value_name(value_name).help(help)),
+    )
+    .about(about.says.trim_end_matches('.'))
+    .after_help(format!("Example:\n  keylender {noun} {} {}", verb(about), about.example));
+    if about.asks_programs { command.mut_arg("reason", asked) } else { command }
+}
+
+/// A reason that must be given unless it is only to be said what would be done.
+pub(super) fn asked(reason: Arg) -> Arg {
+    reason.required_unless_present("plan")
 }
 
 impl<N: Noun> Subcommand for Act<N> {

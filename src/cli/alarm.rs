@@ -3,10 +3,12 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::act::{self, Given};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Error, Result};
+use crate::domain::actions::alarms::ACKNOWLEDGE;
 
 #[derive(Subcommand)]
 pub(super) enum Alarm {
@@ -14,7 +16,10 @@ pub(super) enum Alarm {
     #[command(after_help = "Example:\n  keylender alarm list --json")]
     List(Format),
     /// Notes that somebody has seen an alarm, and prints it: it is quiet until its condition ends or changes
-    #[command(after_help = "Example:\n  keylender alarm acknowledge loop rotate --reason 'paused for the move'")]
+    #[command(
+        mut_arg("reason", act::asked),
+        after_help = "Example:\n  keylender alarm acknowledge loop rotate --reason 'paused for the move'"
+    )]
     Acknowledge {
         /// As `alarm list` shows it, such as `loop rotate` or `backups old`
         #[arg(required = true, num_args = 1.., value_name = "ALARM")]
@@ -22,9 +27,8 @@ pub(super) enum Alarm {
         /// Only if it says this; otherwise whatever it says now is taken as seen
         #[arg(long, value_name = "TEXT")]
         text: Option<String>,
-        /// Why nothing more needs to be done now, for the audit log
-        #[arg(long, value_name = "WHY")]
-        reason: String,
+        #[command(flatten)]
+        given: Given,
     },
 }
 
@@ -35,16 +39,17 @@ pub(super) async fn run(command: Alarm, settings: &Settings) -> Outcome {
             let list = operator.call("GET", "/alarms", None).await?;
             if format.json { output::json(&list) } else { table(&list) }
         }
-        Alarm::Acknowledge { words, text, reason } => {
+        Alarm::Acknowledge { words, text, given } => {
             // The names of alarms have spaces: nobody should have to quote them.
             let alarm = words.join(" ");
             let text = match text {
                 Some(text) => text,
                 None => said(&operator.call("GET", "/alarms", None).await?, &alarm)?,
             };
-            let path = format!("/alarms/{}/acknowledge", output::segment(&alarm));
-            operator.call("PUT", &path, Some(json!({ "text": text, "reason": reason }))).await?;
-            output::line(&format!("acknowledged: {text}"));
+            let input = json!({ "text": text });
+            if act::run(&operator, &ACKNOWLEDGE.about, &[&alarm], &given, Some(input)).await?.is_some() {
+                output::line(&format!("acknowledged: {text}"));
+            }
         }
     }
     Ok(())

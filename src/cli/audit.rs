@@ -11,10 +11,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::act::{self, Given};
 use super::{Outcome, moment, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Error, Result, Timestamp};
+use crate::domain::actions::audit::PRUNE;
 use pages::Query;
 
 /// Bytes of a secret on standard input. Any that is lent is far shorter.
@@ -117,6 +119,8 @@ pub(super) struct Prune {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    given: Given,
 }
 
 pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
@@ -136,10 +140,10 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> Outcome {
                 None => file::verify_live(&Operator::connect(settings)?, &expected, json).await?,
             }
         }
-        Audit::Prune(Prune { before, yes, json }) => {
-            let operator = Operator::connect(settings)?;
+        Audit::Prune(Prune { before, yes, json, given }) => {
             let input = json!({ "before": before.to_string(), "dryRun": !yes });
-            let pruned = output::working("pruning", operator.work_with("/audit/prune", Some(input))).await?;
+            let pruned = act::run(&Operator::connect(settings)?, &PRUNE.about, &[], &given, Some(input)).await?;
+            let Some(pruned) = pruned else { return Ok(()) };
             if json { output::json(&pruned) } else { output::line(&pruning(&pruned, yes)) }
         }
         Audit::Export { file } => file::export(&Operator::connect(settings)?, file.as_deref()).await?,

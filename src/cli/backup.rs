@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::act::{self, Printed};
 use super::{Format, Outcome, output};
 use crate::app::operate::{self, Operator};
 use crate::app::settings::Settings;
 use crate::base::{Error, Result};
+use crate::domain::actions::backups::TAKE;
 use crate::store::Checked;
 
 #[derive(Subcommand)]
 pub(super) enum Backup {
     /// Takes a backup, checks it, and removes the oldest ones beyond BACKUP_KEEP
     #[command(after_help = "Example:\n  keylender backup now")]
-    Now(Format),
+    Now(Printed),
     /// Lists the backups, oldest first
     #[command(after_help = "Example:\n  keylender backup list --json")]
     List(Format),
@@ -43,10 +45,9 @@ pub(super) struct Restore {
 
 pub(super) async fn run(command: Backup, settings: &Settings) -> Outcome {
     match command {
-        Backup::Now(format) => {
-            let operator = Operator::connect(settings)?;
-            let taken = output::working("taking a backup", operator.work("/backups")).await?;
-            print_whole(&taken, format.json, "was taken and is whole");
+        Backup::Now(Printed { format, given }) => {
+            let taken = act::run(&Operator::connect(settings)?, &TAKE.about, &[], &given, None).await?;
+            taken.inspect(|taken| print_whole(taken, format.json, "was taken and is whole"));
         }
         Backup::List(format) => {
             let list = Operator::connect(settings)?.call("GET", "/backups", None).await?;

@@ -3,10 +3,12 @@
 use clap::Subcommand;
 use serde_json::Value;
 
+use super::act::{self, Printed};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::Error;
+use crate::domain::actions::broker::ROTATE;
 
 #[derive(Subcommand)]
 pub(super) enum Broker {
@@ -20,7 +22,7 @@ pub(super) enum Broker {
                       the broker refuses what Keylender knows.",
         after_help = "Example:\n  keylender broker rotate"
     )]
-    Rotate(Format),
+    Rotate(Printed),
 }
 
 pub(super) async fn run(command: Broker, settings: &Settings) -> Outcome {
@@ -30,8 +32,8 @@ pub(super) async fn run(command: Broker, settings: &Settings) -> Outcome {
             let broker = operator.call("GET", "/broker", None).await?;
             if format.json { output::json(&broker) } else { show(&broker) }
         }
-        Broker::Rotate(format) => {
-            let rotated = output::working("replacing the administrator", operator.work("/broker/rotate")).await?;
+        Broker::Rotate(Printed { format, given }) => {
+            let Some(rotated) = act::run(&operator, &ROTATE.about, &[], &given, None).await? else { return Ok(()) };
             if format.json {
                 output::json(&rotated)
             } else {

@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::act::{Act, Noun};
+use super::act::{self, Act, Given, Printed, noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Clock, Span};
-use crate::domain::actions::{About, clients as actions};
+use crate::domain::actions::clients as actions;
 
 #[derive(Subcommand)]
 pub(super) enum Client {
@@ -32,7 +32,7 @@ pub(super) enum Client {
         #[arg(long, value_name = "NAME")]
         certificate_name: Option<String>,
         #[command(flatten)]
-        format: Format,
+        printed: Printed,
     },
     /// Gives a client other scopes, another end or another description; its access token stays
     #[command(after_help = "Examples:\n  keylender client change builds --scope 'pulse:namespace:taskcluster-a'\n  \
@@ -49,6 +49,8 @@ pub(super) enum Client {
         /// What it is for
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
+        #[command(flatten)]
+        given: Given,
     },
     /// Lists the clients
     #[command(after_help = "Example:\n  keylender client list --unused '90 days'")]
@@ -69,7 +71,7 @@ pub(super) enum Client {
         #[arg(long, value_name = "SPAN")]
         keep_old: Option<Span>,
         #[command(flatten)]
-        format: Format,
+        printed: Printed,
     },
     /// Makes a client known by certificates with a name, too; see TLS_CLIENT_CA
     #[command(after_help = "Examples:\n  keylender client certificate builds spiffe://example.org/builds\n  \
@@ -83,24 +85,19 @@ pub(super) enum Client {
         /// By no certificate any more
         #[arg(long)]
         none: bool,
+        #[command(flatten)]
+        given: Given,
     },
     #[command(flatten)]
     Act(Act<Clients>),
 }
 
-/// The actions on clients.
-pub(super) struct Clients;
-
-impl Noun for Clients {
-    const ACTIONS: &'static [&'static About] =
-        &[&actions::DISABLE.about, &actions::ENABLE.about, &actions::DELETE.about];
-}
+noun!(Clients: actions::DISABLE, actions::ENABLE, actions::DELETE);
 
 pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
-    let path = |id: &str, verb: &str| format!("/clients/{}{verb}", output::segment(id));
     match command {
-        Client::Create { id, scope, lasts, description, certificate_name, format } => {
+        Client::Create { id, scope, lasts, description, certificate_name, printed: Printed { format, given } } => {
             let mut input = json!({"scopes": scope, "description": description});
             if let Some(lasts) = lasts {
                 input["expires"] = Clock::system().now().plus(lasts.size()).to_string().into();
@@ -108,10 +105,10 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             if let Some(name) = certificate_name {
                 input["certificateName"] = name.into();
             }
-            let issued = operator.call("PUT", &path(&id, ""), Some(input)).await?;
-            show_token(&issued, format.json);
+            let issued = act::run(&operator, &actions::CREATE.about, &[&id], &given, Some(input)).await?;
+            show_token(issued, format.json);
         }
-        Client::Change { id, scope, lasts, description } => {
+        Client::Change { id, scope, lasts, description, given } => {
             let mut input = json!({});
             if !scope.is_empty() {
                 input["scopes"] = scope.into();
@@ -122,13 +119,13 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
             if let Some(description) = description {
                 input["description"] = description.into();
             }
-            operator.call("POST", &path(&id, "/change"), Some(input)).await?;
+            act::run(&operator, &actions::CHANGE.about, &[&id], &given, Some(input)).await?;
         }
-        Client::Reset { id, keep_old, format } => {
+        Client::Reset { id, keep_old, printed: Printed { format, given } } => {
             let seconds = keep_old.map_or(0, |span| span.size().as_secs());
-            let reset = format!("{}?keepSeconds={seconds}", path(&id, "/reset"));
-            let issued = operator.call("POST", &reset, None).await?;
-            show_token(&issued, format.json);
+            let path = format!("/clients/{}/reset?keepSeconds={seconds}", output::segment(&id));
+            let issued = act::run_at(&operator, &actions::RESET.about, path, &given, None).await?;
+            show_token(issued, format.json);
         }
         Client::List { unused, format } => {
             let mut list = operator.call("GET", "/clients", None).await?;
@@ -150,20 +147,21 @@ pub(super) async fn run(command: Client, settings: &Settings) -> Outcome {
                 )
             }
         }
-        Client::Certificate { id, name, none: _ } => {
+        Client::Certificate { id, name, none: _, given } => {
             let input = json!({ "certificateName": name });
-            operator.call("PUT", &path(&id, "/certificate"), Some(input)).await?;
+            act::run(&operator, &actions::CERTIFICATE.about, &[&id], &given, Some(input)).await?;
         }
         Client::Act(act) => act.run(&operator).await?,
     }
     Ok(())
 }
 
-fn show_token(issued: &serde_json::Value, as_json: bool) {
+fn show_token(issued: Option<serde_json::Value>, as_json: bool) {
+    let Some(issued) = issued else { return };
     if as_json {
-        return output::json(issued);
+        return output::json(&issued);
     }
-    output::line(&format!("client id:    {}", output::text(issued, "clientId")));
-    output::line(&format!("access token: {}", output::text(issued, "accessToken")));
+    output::line(&format!("client id:    {}", output::text(&issued, "clientId")));
+    output::line(&format!("access token: {}", output::text(&issued, "accessToken")));
     output::line("Keep the token now: it is not shown again.");
 }

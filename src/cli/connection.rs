@@ -2,11 +2,11 @@
 
 use clap::Subcommand;
 
-use super::act::{Act, Noun};
+use super::act::{Act, noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
-use crate::domain::actions::{About, connections};
+use crate::domain::actions::connections;
 
 #[derive(Subcommand)]
 pub(super) enum Connection {
@@ -28,12 +28,7 @@ pub(super) enum Connection {
     },
 }
 
-/// The actions on connections.
-pub(super) struct Connections;
-
-impl Noun for Connections {
-    const ACTIONS: &'static [&'static About] = &[&connections::CLOSE.about];
-}
+noun!(Connections: connections::CLOSE);
 
 pub(super) async fn run(command: Connection, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;

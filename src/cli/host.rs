@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::act::{self, Given};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::Result;
+use crate::domain::actions::hosts as actions;
 use crate::domain::hosts::HostRule;
 
 #[derive(Subcommand)]
@@ -42,12 +44,16 @@ pub(super) enum Host {
         what: String,
         #[command(flatten)]
         remark: Remark,
+        #[command(flatten)]
+        given: Given,
     },
     /// Removes a block
     #[command(after_help = "Example:\n  keylender host unblock 10.1.0.0/16")]
     Unblock {
         /// As `host rules` lists it
         what: String,
+        #[command(flatten)]
+        given: Given,
     },
     /// Lets a name come only from this address, and this address have only this name
     #[command(after_help = "Example:\n  keylender host pin builder-1.example.org 10.1.2.3")]
@@ -58,6 +64,8 @@ pub(super) enum Host {
         address: String,
         #[command(flatten)]
         remark: Remark,
+        #[command(flatten)]
+        given: Given,
     },
     /// Removes a pin
     #[command(after_help = "Example:\n  keylender host unpin builder-1.example.org 10.1.2.3")]
@@ -66,6 +74,8 @@ pub(super) enum Host {
         name: String,
         /// The address or network
         address: String,
+        #[command(flatten)]
+        given: Given,
     },
 }
 
@@ -95,10 +105,12 @@ pub(super) async fn run(command: Host, settings: &Settings) -> Outcome {
             let rules = operator.call("GET", "/host-rules", None).await?;
             print(&rules, &format, show_rules);
         }
-        Host::Block { what, remark } => set(&operator, &format!("block {what}"), &remark).await?,
-        Host::Unblock { what } => remove(&operator, &format!("block {what}")).await?,
-        Host::Pin { name, address, remark } => set(&operator, &format!("pin {name} {address}"), &remark).await?,
-        Host::Unpin { name, address } => remove(&operator, &format!("pin {name} {address}")).await?,
+        Host::Block { what, remark, given } => set(&operator, &format!("block {what}"), &remark, &given).await?,
+        Host::Unblock { what, given } => remove(&operator, &format!("block {what}"), &given).await?,
+        Host::Pin { name, address, remark, given } => {
+            set(&operator, &format!("pin {name} {address}"), &remark, &given).await?
+        }
+        Host::Unpin { name, address, given } => remove(&operator, &format!("pin {name} {address}"), &given).await?,
     }
     Ok(())
 }
@@ -116,18 +128,18 @@ async fn list(operator: &Operator) -> Result<Value> {
     }
 }
 
-async fn set(operator: &Operator, rule: &str, Remark { remark }: &Remark) -> Result<()> {
-    operator.call("PUT", &path(rule)?, Some(json!({ "remark": remark }))).await.map(drop)
+async fn set(operator: &Operator, rule: &str, Remark { remark }: &Remark, given: &Given) -> Result<()> {
+    let input = json!({ "remark": remark });
+    act::run(operator, &actions::BLOCK.about, &[&listed(rule)?], given, Some(input)).await.map(drop)
 }
 
-async fn remove(operator: &Operator, rule: &str) -> Result<()> {
-    operator.call("DELETE", &path(rule)?, None).await.map(drop)
+async fn remove(operator: &Operator, rule: &str, given: &Given) -> Result<()> {
+    act::run(operator, &actions::UNBLOCK.about, &[&listed(rule)?], given, None).await.map(drop)
 }
 
-/// The path of a rule, as it is listed, however it was typed.
-fn path(rule: &str) -> Result<String> {
-    let rule: HostRule = rule.parse()?;
-    Ok(format!("/host-rules/{}", output::segment(&rule.to_string())))
+/// A rule as it is listed, however it was typed.
+fn listed(rule: &str) -> Result<String> {
+    Ok(rule.parse::<HostRule>()?.to_string())
 }
 
 fn print(document: &Value, format: &Format, show: fn(&Value)) {

@@ -6,10 +6,12 @@ use clap::Subcommand;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::act::{self, Printed};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::Error;
+use crate::domain::actions::keys::ROTATE;
 use crate::store::KeySource;
 
 #[derive(Subcommand)]
@@ -20,7 +22,7 @@ pub(super) enum Key {
     /// Seals everything by a new key, while the appliance works on
     #[command(after_help = "Examples:\n  keylender key rotate\n  \
                             keylender key rotate <new-passphrase.txt    # when KEY_PASSPHRASE is set; change it afterwards")]
-    Rotate(Format),
+    Rotate(Printed),
 }
 
 pub(super) async fn run(command: Key, settings: &Settings) -> Outcome {
@@ -30,13 +32,13 @@ pub(super) async fn run(command: Key, settings: &Settings) -> Outcome {
             let shown = operator.call("GET", "/key", None).await?;
             if format.json { output::json(&shown) } else { output::line(&output::text(&shown, "keyId")) }
         }
-        Key::Rotate(format) => {
+        Key::Rotate(Printed { format, given }) => {
             let input = match &settings.key {
-                KeySource::Passphrase(_) => json!({ "passphrase": passphrase()?.as_str() }),
+                KeySource::Passphrase(_) if !given.plan => json!({ "passphrase": passphrase()?.as_str() }),
                 _ => json!({}),
             };
-            let rotated =
-                output::working("sealing everything anew", operator.work_with("/key/rotate", Some(input))).await?;
+            let rotated = act::run(&operator, &ROTATE.about, &[], &given, Some(input)).await?;
+            let Some(rotated) = rotated else { return Ok(()) };
             if format.json {
                 output::json(&rotated);
                 return Ok(());

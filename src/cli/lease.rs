@@ -4,10 +4,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::act::{self, Given};
 use super::{Outcome, moment, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Error, Span, Timestamp};
+use crate::domain::actions::leases::REVOKE;
 
 #[derive(Subcommand)]
 pub(super) enum Lease {
@@ -58,12 +60,12 @@ pub(super) struct Which {
 }
 
 #[derive(Args)]
+#[command(mut_arg("reason", |reason| reason.required_if_eq("yes", "true")))]
 pub(super) struct Revoke {
     #[command(flatten)]
     which: Which,
-    /// Why, for the audit log
-    #[arg(long, required_if_eq("yes", "true"))]
-    reason: Option<String>,
+    #[command(flatten)]
+    given: Given,
     /// Do it
     #[arg(long)]
     yes: bool,
@@ -133,13 +135,13 @@ fn show(list: &Value) {
 
 async fn revoke(command: Revoke, operator: &Operator) -> Outcome {
     let mut input = command.which.members();
-    input.insert("reason".into(), command.reason.unwrap_or_default().into());
     for (name, value) in
         [("all", command.all), ("release", command.release), ("block", command.block), ("dryRun", !command.yes)]
     {
         input.insert(name.into(), value.into());
     }
-    let answer = output::working("revoking", operator.work_with("/leases/revoke", Some(Value::Object(input)))).await?;
+    let answer = act::run(operator, &REVOKE.about, &[], &command.given, Some(Value::Object(input))).await?;
+    let Some(answer) = answer else { return Ok(()) };
     if command.json {
         output::json(&answer);
     } else if command.yes && answer["revoked"].as_array().is_some_and(Vec::is_empty) {

@@ -2,11 +2,11 @@
 
 use clap::Subcommand;
 
-use super::act::{Act, Noun};
+use super::act::{Act, noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
-use crate::domain::actions::{About, loops as actions};
+use crate::domain::actions::loops as actions;
 
 #[derive(Subcommand)]
 pub(super) enum Loop {
@@ -23,13 +23,7 @@ pub(super) enum Loop {
     Act(Act<Loops>),
 }
 
-/// The actions on loops.
-pub(super) struct Loops;
-
-impl Noun for Loops {
-    const ACTIONS: &'static [&'static About] =
-        &[&actions::RUN.about, &actions::PAUSE.about, &actions::RELEASE.about, &actions::RESUME.about];
-}
+noun!(Loops: actions::RUN, actions::PAUSE, actions::RELEASE, actions::RESUME);
 
 pub(super) async fn run(command: Loop, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::act::{self, Act, Given, Noun};
+use super::act::{self, Act, Given, noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
@@ -42,6 +42,8 @@ pub(super) enum Namespace {
         /// When it ends
         #[arg(long, value_name = "TIME")]
         until: String,
+        #[command(flatten)]
+        given: Given,
     },
     /// Sets what operators should know of a namespace; an empty note takes it away
     #[command(after_help = "Example:\n  keylender namespace note taskcluster-builds 'is moved in spring'")]
@@ -50,6 +52,8 @@ pub(super) enum Namespace {
         name: String,
         /// The note
         note: String,
+        #[command(flatten)]
+        given: Given,
     },
     /// Claims a namespace as a service would and logs in to the broker with it; the password goes to nobody
     #[command(after_help = "Example:\n  keylender namespace test taskcluster-builds")]
@@ -67,12 +71,8 @@ pub(super) enum Namespace {
     Disown(Owner),
 }
 
-/// The actions on namespaces. A rotation can be of all, too.
-pub(super) struct Namespaces;
-
-impl Noun for Namespaces {
-    const ACTIONS: &'static [&'static About] = &[&actions::FINISH.about, &actions::EXPIRE.about];
-}
+// A rotation can be of all, too.
+noun!(Namespaces: actions::FINISH, actions::EXPIRE);
 
 /// Who is told of what.
 #[derive(Args)]
@@ -81,6 +81,8 @@ pub(super) struct Owner {
     name: String,
     /// The mail address
     address: String,
+    #[command(flatten)]
+    given: Given,
 }
 
 /// The rotation of one or of all.
@@ -124,17 +126,17 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
             }
         }
         Namespace::Rotate(Rotation { of: Rotated { name: Some(name), .. }, given }) => {
-            act::run(&operator, &actions::ROTATE.about, &name, &given).await?;
+            act::run(&operator, &actions::ROTATE.about, &[&name], &given, None).await?;
         }
         Namespace::Rotate(Rotation { given, .. }) => rotate_all(&operator, &given).await?,
         Namespace::Act(act) => act.run(&operator).await?,
-        Namespace::Extend { name, until } => {
-            let path = format!("/namespaces/{}/extend", output::segment(&name));
-            operator.call("POST", &path, Some(json!({ "expires": until }))).await?;
+        Namespace::Extend { name, until, given } => {
+            let input = json!({ "expires": until });
+            act::run(&operator, &actions::EXTEND.about, &[&name], &given, Some(input)).await?;
         }
-        Namespace::Note { name, note } => {
-            let path = format!("/namespaces/{}/note", output::segment(&name));
-            operator.call("PUT", &path, Some(json!({ "note": note }))).await?;
+        Namespace::Note { name, note, given } => {
+            let input = json!({ "note": note });
+            act::run(&operator, &actions::NOTE.about, &[&name], &given, Some(input)).await?;
         }
         Namespace::Test { name, format } => {
             let path = format!("/namespaces/{}/test", output::segment(&name));
@@ -144,8 +146,8 @@ pub(super) async fn run(command: Namespace, settings: &Settings) -> Outcome {
             }
             report(&tested, format.json)?;
         }
-        Namespace::Own(owner) => change_owner(&operator, "PUT", &owner).await?,
-        Namespace::Disown(owner) => change_owner(&operator, "DELETE", &owner).await?,
+        Namespace::Own(owner) => change_owner(&operator, &actions::OWN.about, &owner).await?,
+        Namespace::Disown(owner) => change_owner(&operator, &actions::DISOWN.about, &owner).await?,
         Namespace::Show { name, format } => {
             let shown = operator.call("GET", &format!("/namespaces/{}", output::segment(&name)), None).await?;
             if format.json { output::json(&shown) } else { show(&shown) }
@@ -193,9 +195,8 @@ async fn all(operator: &Operator) -> Result<Value> {
     }
 }
 
-async fn change_owner(operator: &Operator, method: &str, Owner { name, address }: &Owner) -> Result<()> {
-    let path = format!("/namespaces/{}/owners/{}", output::segment(name), output::segment(address));
-    operator.call(method, &path, None).await.map(drop)
+async fn change_owner(operator: &Operator, about: &About, Owner { name, address, given }: &Owner) -> Result<()> {
+    act::run(operator, about, &[name, address], given, None).await.map(drop)
 }
 
 /// Visits every namespace even when some must wait, and then says how many.
@@ -204,7 +205,7 @@ async fn rotate_all(operator: &Operator, given: &Given) -> Result<()> {
     let mut refused = 0;
     for namespace in all["namespaces"].as_array().into_iter().flatten() {
         let name = output::value(namespace, "namespace");
-        if let Err(error) = act::run(operator, &actions::ROTATE.about, &name, given).await {
+        if let Err(error) = act::run(operator, &actions::ROTATE.about, &[&name], given, None).await {
             output::complain(&format!("{name}: {error}"));
             refused += 1;
         }

@@ -5,10 +5,12 @@ use std::io::Read as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::act::{self, Act, Given, Printed, noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator as Operate;
 use crate::app::settings::Settings;
 use crate::base::{Error, Result};
+use crate::domain::actions::operators as actions;
 
 /// Bytes of a password that are read.
 const PASSWORD_LEN_MAX: u64 = 4096;
@@ -27,7 +29,7 @@ pub(super) enum Operator {
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
-        format: Format,
+        printed: Printed,
     },
     /// Lists the operators
     #[command(after_help = "Example:\n  keylender operator list --json")]
@@ -41,7 +43,7 @@ pub(super) enum Operator {
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
-        format: Format,
+        printed: Printed,
     },
     /// Gives an operator another role, and ends their sessions
     #[command(after_help = "Example:\n  keylender operator role ada auditor")]
@@ -50,48 +52,29 @@ pub(super) enum Operator {
         name: String,
         /// viewer, operator, auditor or admin
         role: String,
-    },
-    /// Refuses an operator from now on, and ends their sessions
-    #[command(after_help = "Example:\n  keylender operator disable ada")]
-    Disable {
-        /// The operator
-        name: String,
-    },
-    /// Takes that back
-    #[command(after_help = "Example:\n  keylender operator enable ada")]
-    Enable {
-        /// The operator
-        name: String,
-    },
-    /// Removes an operator, and ends their sessions
-    #[command(after_help = "Example:\n  keylender operator delete ada")]
-    Delete {
-        /// The operator
-        name: String,
+        #[command(flatten)]
+        given: Given,
     },
     /// Lists the sessions
     #[command(after_help = "Example:\n  keylender operator sessions")]
     Sessions(Format),
-    /// Ends a session
-    #[command(after_help = "Example:\n  keylender operator revoke 5f1c…")]
-    Revoke {
-        /// The session, as `keylender operator sessions` names it
-        session: String,
-    },
+    #[command(flatten)]
+    Act(Act<Operators>),
 }
+
+noun!(Operators: actions::DISABLE, actions::ENABLE, actions::DELETE, actions::REVOKE_SESSION);
 
 pub(super) async fn run(command: Operator, settings: &Settings) -> Outcome {
     let operate = Operate::connect(settings)?;
-    let path = |name: &str, verb: &str| format!("/operators/{}{verb}", output::segment(name));
     match command {
-        Operator::Create { name, role, password_stdin, format } => {
+        Operator::Create { name, role, password_stdin, printed: Printed { format, given } } => {
             let mut input = with_password(password_stdin)?;
             input["role"] = role.into();
-            show(&operate.call("PUT", &path(&name, ""), Some(input)).await?, format.json);
+            show(act::run(&operate, &actions::CREATE.about, &[&name], &given, Some(input)).await?, format.json);
         }
-        Operator::Reset { name, password_stdin, format } => {
+        Operator::Reset { name, password_stdin, printed: Printed { format, given } } => {
             let input = with_password(password_stdin)?;
-            show(&operate.call("POST", &path(&name, "/reset"), Some(input)).await?, format.json);
+            show(act::run(&operate, &actions::RESET.about, &[&name], &given, Some(input)).await?, format.json);
         }
         Operator::List(format) => {
             let list = operate.call("GET", "/operators", None).await?;
@@ -116,21 +99,11 @@ pub(super) async fn run(command: Operator, settings: &Settings) -> Outcome {
                 )
             }
         }
-        Operator::Role { name, role } => {
-            operate.call("PUT", &path(&name, "/role"), Some(json!({ "role": role }))).await?;
+        Operator::Role { name, role, given } => {
+            let input = json!({ "role": role });
+            act::run(&operate, &actions::ROLE.about, &[&name], &given, Some(input)).await?;
         }
-        Operator::Disable { name } => {
-            operate.call("POST", &path(&name, "/disable"), None).await?;
-        }
-        Operator::Enable { name } => {
-            operate.call("POST", &path(&name, "/enable"), None).await?;
-        }
-        Operator::Delete { name } => {
-            operate.call("DELETE", &path(&name, ""), None).await?;
-        }
-        Operator::Revoke { session } => {
-            operate.call("DELETE", &format!("/sessions/{}", output::segment(&session)), None).await?;
-        }
+        Operator::Act(act) => act.run(&operate).await?,
     }
     Ok(())
 }
@@ -146,7 +119,8 @@ fn with_password(from_stdin: bool) -> Result<Value> {
     Ok(json!({ "password": text.trim_end_matches(['\r', '\n']) }))
 }
 
-fn show(made: &Value, as_json: bool) {
+fn show(made: Option<Value>, as_json: bool) {
+    let Some(made) = &made else { return };
     if as_json {
         return output::json(made);
     }

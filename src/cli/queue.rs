@@ -3,12 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::act::{Act, Noun};
+use super::act::{self, Act, Given, noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
 use crate::base::{Span, Timestamp};
-use crate::domain::actions::{About, queues};
+use crate::domain::actions::queues;
 
 #[derive(Subcommand)]
 pub(super) enum Queue {
@@ -21,12 +21,6 @@ pub(super) enum Queue {
                             --grace '6 hours'"
     )]
     Rule(Ruled),
-    /// Removes the rule of a pattern
-    #[command(after_help = "Example:\n  keylender queue unrule 'queue/taskcluster-builds/*'")]
-    Unrule {
-        /// The pattern
-        pattern: String,
-    },
     /// Shows a queue as the broker has it now, and its last counts
     #[command(after_help = "Example:\n  keylender queue show queue/taskcluster-builds/jobs")]
     Show {
@@ -47,12 +41,7 @@ pub(super) enum Queue {
     },
 }
 
-/// The actions on queues.
-pub(super) struct Queues;
-
-impl Noun for Queues {
-    const ACTIONS: &'static [&'static About] = &[&queues::PURGE.about, &queues::DELETE.about];
-}
+noun!(Queues: queues::UNRULE, queues::PURGE, queues::DELETE);
 
 /// A pattern and its rule.
 #[derive(Args)]
@@ -83,21 +72,20 @@ pub(super) struct Ruled {
     /// Why, for other operators
     #[arg(long, value_name = "TEXT", default_value = "")]
     remark: String,
+    #[command(flatten)]
+    given: Given,
 }
 
 pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
-    let path = |pattern: &str| format!("/queues/rules/{}", output::segment(pattern));
     match command {
         Queue::Rules(format) => {
             let list = operator.call("GET", "/queues/rules", None).await?;
             if format.json { output::json(&list) } else { show_rules(&list) }
         }
         Queue::Rule(ruled) => {
-            operator.call("PUT", &path(&ruled.pattern), Some(rule(&ruled))).await?;
-        }
-        Queue::Unrule { pattern } => {
-            operator.call("DELETE", &path(&pattern), None).await?;
+            let (about, input) = (&queues::RULE.about, rule(&ruled));
+            act::run(&operator, about, &[&ruled.pattern], &ruled.given, Some(input)).await?;
         }
         Queue::Show { name, format } => {
             let shown = operator.call("GET", &format!("/queues/{}", output::segment(&name)), None).await?;

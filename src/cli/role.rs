@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::act::{Act, Noun};
+use super::act::{self, Act, Given, noun};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
-use crate::domain::actions::{About, roles as actions};
+use crate::domain::actions::roles as actions;
 
 #[derive(Subcommand)]
 pub(super) enum Role {
@@ -19,6 +19,8 @@ pub(super) enum Role {
         /// A scope it stands for, perhaps with `<..>` for the parameter; may be repeated
         #[arg(long, value_name = "SCOPE", required = true)]
         scope: Vec<String>,
+        #[command(flatten)]
+        given: Given,
     },
     /// Lists the roles
     #[command(after_help = "Example:\n  keylender role list")]
@@ -27,19 +29,14 @@ pub(super) enum Role {
     Act(Act<Roles>),
 }
 
-/// The actions on roles.
-pub(super) struct Roles;
-
-impl Noun for Roles {
-    const ACTIONS: &'static [&'static About] = &[&actions::DELETE.about];
-}
+noun!(Roles: actions::DELETE);
 
 pub(super) async fn run(command: Role, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
-    let path = |id: &str| format!("/roles/{}", output::segment(id));
     match command {
-        Role::Create { id, scope } => {
-            operator.call("PUT", &path(&id), Some(json!({ "scopes": scope }))).await?;
+        Role::Create { id, scope, given } => {
+            let input = json!({ "scopes": scope });
+            act::run(&operator, &actions::CREATE.about, &[&id], &given, Some(input)).await?;
         }
         Role::List(format) => {
             let list = operator.call("GET", "/roles", None).await?;

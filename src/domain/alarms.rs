@@ -145,14 +145,20 @@ impl Alarms {
         Ok((listed.len(), newest))
     }
 
+    /// The alarm of this key, which must say what somebody was shown.
+    pub async fn as_shown(&self, key: &str, text: &str) -> Result<Alarm> {
+        let found = self.picture().await?.alarms.into_iter().find(|alarm| alarm.key == key);
+        let alarm = found.ok_or_else(|| Error::not_found(format!("there is no alarm `{key}` now")))?;
+        if alarm.text == text {
+            Ok(alarm)
+        } else {
+            Err(Error::conflict(format!("the alarm says something else now: {}", alarm.text)))
+        }
+    }
+
     /// Notes that an operator has seen an alarm as it is now: `text` is what they were shown.
     pub async fn acknowledge(&self, caller: &Caller, key: &str, text: &str) -> Result<()> {
-        let alarms = self.picture().await?.alarms.into_iter();
-        let mut about_it = alarms.filter(|alarm| alarm.key == key);
-        let alarm = about_it.next().ok_or_else(|| Error::not_found(format!("there is no alarm `{key}` now")))?;
-        if alarm.text != text {
-            return Err(Error::conflict(format!("the alarm says something else now: {}", alarm.text)));
-        }
+        let alarm = self.as_shown(key, text).await?;
         let (caller, reason) = (caller.clone(), caller.reason()?.to_string());
         self.parts
             .store

@@ -152,10 +152,70 @@ async fn every_route_of_the_document_is_served_and_asks_for_what_it_says() {
     }
 }
 
+/// Changes nothing is said of beforehand: what lends, hands over or tries out, and what only looks.
+const WITHOUT_PLAN: [&str; 7] = [
+    "keylender_referenceSecret",
+    "keylender_testNamespace",
+    "keylender_verifyAudit",
+    "keylender_verifyBackup",
+    "keylender_verifyNewestBackup",
+    "keylender_wrapNamespace",
+    "pulse_claimNamespace",
+];
+
+fn has_parameter(operation: &Value, name: &str) -> bool {
+    operation["parameters"].as_array().unwrap().iter().any(|parameter| parameter["name"] == name)
+}
+
+#[test]
+fn whatever_changes_something_can_be_tried_first_and_be_given_a_reason() {
+    for (_, method, operation) in operations(&DOCUMENT) {
+        let id = operation["operationId"].as_str().unwrap();
+        let is_planned = method != "get" && !WITHOUT_PLAN.contains(&id);
+        for name in ["plan", "reason"] {
+            assert_eq!(has_parameter(operation, name), is_planned, "{id}: {name}");
+        }
+        assert!(!is_planned || operation["x-command"].is_string(), "{id} has a command");
+    }
+}
+
+/// Calls a method. One that changes something is first asked what it would do, and then given a reason.
 async fn call(world: &World, seen: &mut BTreeSet<String>, method: &str, path: &str, input: Option<Value>) -> Value {
-    let answer = world.operate(method, path, input.clone()).await;
+    let is_planned = is_planned(world, method, path, input.as_ref()).await;
+    let last = last_entry(world).await;
+    let reason = if is_planned { "?reason=to%20see" } else { "" };
+    let answer = world.operate(method, &format!("{path}{reason}"), input.clone()).await;
+    let entries = entries_after(world, last).await;
+    let has_reason = entries.iter().any(|entry| entry["details"]["reason"].is_string());
+    assert!(!is_planned || has_reason || entries.is_empty(), "{method} {path}: {entries:?}");
     seen.insert(check(method, path, input.as_ref(), &answer));
     answer
+}
+
+/// Whether a call can be tried first; that changes nothing.
+async fn is_planned(world: &World, method: &str, path: &str, input: Option<&Value>) -> bool {
+    let path = path.split('?').next().unwrap();
+    if !has_parameter(operation(method, &format!("{OWN}{path}")), "plan") {
+        return false;
+    }
+    let last = last_entry(world).await;
+    world.broker.forget_calls();
+    let planned = world.operate(method, &format!("{path}?plan=1"), input.cloned()).await;
+    let effects = planned["plan"].as_array().unwrap();
+    assert!(!effects.is_empty(), "{method} {path}: {planned}");
+    let calls = world.broker.calls();
+    assert!(calls.iter().all(|call| call.starts_with("GET ")), "{method} {path}: {calls:?}");
+    assert_eq!(entries_after(world, last).await, Vec::<Value>::new(), "{method} {path}");
+    true
+}
+
+async fn last_entry(world: &World) -> u64 {
+    world.operate("POST", "/audit/verify", None).await["last"].as_u64().unwrap()
+}
+
+async fn entries_after(world: &World, last: u64) -> Vec<Value> {
+    let page = world.operate("GET", &format!("/audit?from={}", last + 1), None).await;
+    page["entries"].as_array().unwrap().clone()
 }
 
 fn heard(seen: &mut BTreeSet<String>, ask: &Ask, answer: &Answer) {

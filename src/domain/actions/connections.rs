@@ -1,38 +1,33 @@
 //! What people may do with a connection of a namespace's user.
 
-use super::{About, Action, DONE, Done, Weight, any_name};
+use super::{About, Action, Because, Done, Weight, any_name};
 use crate::base::Error;
 use crate::domain::auth::scopes;
 
-pub const CLOSE: Action<String, Done> = Action {
+pub const CLOSE: Action<String, Done, Because> = Action {
     about: About {
         name: "closeConnection",
-        method: "POST",
-        route: "/connections/<connection>/close",
+        route: "POST /connections/<connection>/close",
         scope: scopes::CONNECTION_CLOSE,
-        command: "connection close <connection>",
+        command: "connection close <connection> --reason <why>",
         argument: ("NAME", "As `connection list` shows it"),
         example: "'10.1.2.3:40000 -> 10.1.2.4:5672' --reason 'old password'",
         says: "Closes a connection; its client reads the reason.",
-        title: "Close a connection",
-        button: "Close it",
+        page: ("Close a connection", "Close it"),
         weight: Weight::Reasoned,
         asks_programs: true,
+        ..super::ABOUT
     },
     on: any_name,
-    plan: |domain, name| {
-        Box::pin(async move {
-            let found = domain.traffic.connections().await?.into_iter().find(|seen| seen.told.name == name);
-            let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
-            Ok(vec![
-                format!("{name} of {} is closed. Its client reads the reason.", found.told.user),
-                "What it took from a queue and did not acknowledge is delivered again.".into(),
-                "Most clients connect again at once, with the password they have: to keep one out, rotate or revoke that."
-                    .into(),
-            ])
-        })
-    },
-    run: |domain, caller, name| {
-        Box::pin(async move { domain.traffic.close_connection(&caller, &name).await.map(|()| DONE) })
-    },
+    plan: work!(|domain, _, name, _| {
+        let found = domain.traffic.connections().await?.into_iter().find(|seen| seen.told.name == name);
+        let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
+        Ok(vec![
+            format!("{name} of {} is closed. Its client reads the reason.", found.told.user),
+            "What it took from a queue and did not acknowledge is delivered again.".into(),
+            "Most clients connect again at once, with the password they have: to keep one out, rotate or revoke that."
+                .into(),
+        ])
+    }),
+    run: done!(|domain, caller, name, _| domain.traffic.close_connection(&caller, &name)),
 };

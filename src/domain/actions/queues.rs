@@ -1,77 +1,110 @@
 //! What people may do with a queue of a namespace.
 
-use super::{About, Action, DONE, Done, Weight, any_name};
-use crate::base::Result;
+use super::{About, Action, Because, Done, Weight, any_name};
+use crate::base::{Error, Result};
 use crate::domain::Domain;
 use crate::domain::auth::scopes;
+use crate::domain::monitor::{Pattern, QueueRule};
 
 const ABOUT: About = About {
-    name: "",
-    method: "POST",
-    route: "",
     scope: scopes::QUEUE_LIST,
-    command: "",
     argument: ("NAME", "The queue"),
-    example: "",
-    says: "",
-    title: "",
-    button: "",
     weight: Weight::Destroys,
     asks_programs: true,
+    ..super::ABOUT
 };
 
-pub const PURGE: Action<String, Done> = Action {
+pub const PURGE: Action<String, Done, Because> = Action {
     about: About {
         name: "purgeQueue",
-        route: "/queues/<queue>/purge",
+        route: "POST /queues/<queue>/purge",
         scope: scopes::QUEUE_PURGE,
-        command: "queue purge <queue>",
+        command: "queue purge <queue> --reason <why>",
         example: "queue/taskcluster-builds/jobs --reason 'poisoned'",
         says: "Throws away the messages of a queue that wait.",
-        title: "Purge a queue",
-        button: "Throw them away",
+        page: ("Purge a queue", "Throw them away"),
         ..ABOUT
     },
     on: any_name,
-    plan: |domain, name| {
-        Box::pin(async move {
-            let messages = messages(&domain, &name).await?;
-            Ok(vec![
-                format!("The messages of {name} that wait are thrown away: {messages} are in it now."),
-                "Those that a consumer has in hand stay. The queue and its bindings stay.".into(),
-            ])
-        })
-    },
-    run: |domain, caller, name| {
-        Box::pin(async move { domain.traffic.purge_queue(&caller, &name).await.map(|()| DONE) })
-    },
+    plan: work!(|domain, _, name, _| {
+        let messages = messages(&domain, &name).await?;
+        Ok(vec![
+            format!("The messages of {name} that wait are thrown away: {messages} are in it now."),
+            "Those that a consumer has in hand stay. The queue and its bindings stay.".into(),
+        ])
+    }),
+    run: done!(|domain, caller, name, _| domain.traffic.purge_queue(&caller, &name)),
 };
 
-pub const DELETE: Action<String, Done> = Action {
+pub const DELETE: Action<String, Done, Because> = Action {
     about: About {
         name: "deleteQueue",
-        route: "/queues/<queue>/delete",
+        route: "POST /queues/<queue>/delete",
         scope: scopes::QUEUE_DELETE,
-        command: "queue delete <queue>",
+        command: "queue delete <queue> --reason <why>",
         example: "queue/taskcluster-builds/jobs --reason 'nobody reads it'",
         says: "Deletes a queue with its messages.",
-        title: "Delete a queue",
-        button: "Delete it",
+        page: ("Delete a queue", "Delete it"),
         ..ABOUT
     },
     on: any_name,
-    plan: |domain, name| {
-        Box::pin(async move {
-            let messages = messages(&domain, &name).await?;
-            Ok(vec![
-                format!("{name} is deleted with its messages and bindings: {messages} are in it now."),
-                "Its consumers are told by the broker. Whoever declares it again gets an empty one.".into(),
-            ])
-        })
+    plan: work!(|domain, _, name, _| {
+        let messages = messages(&domain, &name).await?;
+        Ok(vec![
+            format!("{name} is deleted with its messages and bindings: {messages} are in it now."),
+            "Its consumers are told by the broker. Whoever declares it again gets an empty one.".into(),
+        ])
+    }),
+    run: done!(|domain, caller, name, _| domain.traffic.delete_queue(&caller, &name)),
+};
+
+pub const RULE: Action<Pattern, Done, QueueRule> = Action {
+    about: About {
+        name: "setQueueRule",
+        route: "PUT /queues/rules/<pattern>",
+        scope: scopes::QUEUE_RULE,
+        command: "queue rule <pattern> --warn <messages>",
+        says: "Sets the rule for the queues of a pattern.",
+        weight: Weight::Reasoned,
+        ..super::ABOUT
     },
-    run: |domain, caller, name| {
-        Box::pin(async move { domain.traffic.delete_queue(&caller, &name).await.map(|()| DONE) })
+    on: |_, text| Pattern::parse(text),
+    plan: work!(|domain, _, pattern, rule| {
+        let limits = domain.monitor.ruled(&rule)?;
+        let known = domain.monitor.queue_rules().await?.into_iter().any(|(known, _)| known == pattern);
+        let mut effects = vec![
+            format!("Queues named {pattern} are warned of beyond {} messages.", limits.warn),
+            format!("They are deleted beyond {} messages.", limits.delete),
+        ];
+        effects.extend(limits.exempt_until.map(|until| format!("Until {until} neither happens.")));
+        effects.extend(known.then(|| "The rule that this pattern has is replaced.".to_owned()));
+        Ok(effects)
+    }),
+    run: done!(|domain, caller, pattern, rule| domain.monitor.set_queue_rule(&caller, pattern, rule)),
+};
+
+pub const UNRULE: Action<Pattern, Done> = Action {
+    about: About {
+        name: "removeQueueRule",
+        route: "DELETE /queues/rules/<pattern>",
+        command: "queue unrule <pattern>",
+        argument: ("PATTERN", "The pattern"),
+        example: "'queue/taskcluster-builds/*'",
+        says: "Removes a rule: the settings hold again.",
+        page: ("Remove the rule of <pattern>", "Remove the rule"),
+        ..RULE.about
     },
+    on: |_, text| Pattern::parse(text),
+    plan: work!(|domain, _, pattern, ()| {
+        let missing = || Error::not_found(format!("there is no rule for '{pattern}'"));
+        let rules = domain.monitor.queue_rules().await?;
+        rules.iter().find(|(known, _)| *known == pattern).ok_or_else(missing)?;
+        Ok(vec![
+            "Queues of this pattern count by the next rule that fits them, or as the settings say.".into(),
+            "One that is over that limit is warned of or deleted at the next pass of the monitor.".into(),
+        ])
+    }),
+    run: done!(|domain, caller, pattern, ()| domain.monitor.remove_queue_rule(&caller, pattern)),
 };
 
 /// How many are in it, in words.

@@ -1,48 +1,79 @@
 //! What people may do with a role of the own store.
 
-use super::{About, Action, DONE, Done, Weight};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{About, Action, Done, Weight, lost_and_given};
 use crate::base::{ClientId, Error, Result, RoleId, Scope};
 use crate::domain::Domain;
 use crate::domain::auth::scopes;
-use crate::proto::roles::Role;
 use crate::proto::scopes::satisfies;
+
+const ABOUT: About = About { argument: ("ID", "The role id"), example: "'pulse-user:*'", ..super::ABOUT };
+
+/// What a role stands for.
+#[derive(Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scopes {
+    pub scopes: Vec<Scope>,
+}
+
+pub const CREATE: Action<RoleId, Done, Scopes> = Action {
+    about: About {
+        name: "createRole",
+        route: "PUT /roles/<roleId>",
+        scope: scopes::ROLE_CREATE,
+        command: "role create <roleId> --scope <scope>",
+        says: "Makes a role, or gives one other scopes.",
+        page: ("Make the role <role>", "Make it now"),
+        ..ABOUT
+    },
+    on: |_, text| RoleId::parse(text),
+    plan: work!(|domain, caller, id, Scopes { scopes }| {
+        caller.require_all(&scopes)?;
+        let Some(old) = domain.auth.roles().await?.into_iter().find(|role| role.id == id) else {
+            let mut effects = vec![format!("There is a role {id}: who holds assume:{id} holds its scopes.")];
+            effects.extend(lost_and_given(&[], &scopes));
+            return Ok(effects);
+        };
+        let mut effects = lost_and_given(&old.scopes, &scopes);
+        effects.extend(affected(&domain, &id).await?);
+        Ok(effects)
+    }),
+    run: done!(|domain, caller, id, Scopes { scopes }| domain.auth.put_role(&caller, id, scopes)),
+};
+
+/// The same of a role that is there.
+pub const CHANGE: Action<RoleId, Done, Scopes> = Action {
+    about: About { page: ("Change the role <role>", "Change it now"), weight: Weight::Reasoned, ..CREATE.about },
+    ..CREATE
+};
 
 pub const DELETE: Action<RoleId, Done> = Action {
     about: About {
         name: "deleteRole",
-        method: "DELETE",
-        route: "/roles/<roleId>",
+        route: "DELETE /roles/<roleId>",
         scope: scopes::ROLE_DELETE,
         command: "role delete <roleId>",
-        argument: ("ID", "The role id"),
-        example: "'pulse-user:*'",
         says: "Deletes a role: who has it loses its scopes.",
-        title: "Delete the role <role>",
-        button: "Delete now",
+        page: ("Delete the role <role>", "Delete now"),
         weight: Weight::Destroys,
-        asks_programs: false,
+        ..ABOUT
     },
     on: |_, text| RoleId::parse(text),
-    plan: |domain, id| {
-        Box::pin(async move {
-            let scopes = found(&domain, &id).await?.scopes;
-            let scopes = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
-            let mut effects = vec![format!("Who holds assume:{id} loses these scopes: {scopes}")];
-            effects.extend(affected(&domain, &id).await?);
-            Ok(effects)
-        })
-    },
-    run: |domain, caller, id| Box::pin(async move { domain.auth.delete_role(&caller, id).await.map(|()| DONE) }),
+    plan: work!(|domain, _, id, ()| {
+        let found = domain.auth.roles().await?.into_iter().find(|role| role.id == id);
+        let scopes = found.ok_or_else(|| Error::not_found("There is no such role."))?.scopes;
+        let scopes = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+        let mut effects = vec![format!("Who holds assume:{id} loses these scopes: {scopes}")];
+        effects.extend(affected(&domain, &id).await?);
+        Ok(effects)
+    }),
+    run: done!(|domain, caller, id, ()| domain.auth.delete_role(&caller, id)),
 };
 
-/// The role of this id. `NotFound` when there is none.
-pub async fn found(domain: &Domain, id: &RoleId) -> Result<Role> {
-    let found = domain.auth.roles().await?.into_iter().find(|role| role.id == *id);
-    found.ok_or_else(|| Error::not_found("There is no such role."))
-}
-
 /// Whom a change of a role changes, a sentence each.
-pub async fn affected(domain: &Domain, id: &RoleId) -> Result<Vec<String>> {
+async fn affected(domain: &Domain, id: &RoleId) -> Result<Vec<String>> {
     let holders = holders(domain, id).await?;
     if holders.is_empty() {
         return Ok(vec!["No client holds it by itself.".to_owned()]);

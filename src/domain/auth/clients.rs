@@ -20,7 +20,7 @@ const CLIENTS_MAX: usize = 10_000;
 /// Scopes of one client at most; its requests carry none of them, so this only bounds the record.
 const SCOPES_MAX: usize = 1000;
 /// How long a replaced access token may be kept in force: whoever deploys a new one is done within a week.
-pub const KEEP_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const KEEP_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Longest description, in bytes.
 const DESCRIPTION_LEN_MAX: usize = 10_000;
 
@@ -86,6 +86,17 @@ pub struct Change {
     pub description: Option<String>,
 }
 
+impl Change {
+    /// The scopes that it gives to a client with these until then: those that are new to it, and all of them when it is to
+    /// last longer.
+    pub fn given(&self, old: &[Scope], ends: Timestamp) -> Vec<Scope> {
+        let lasts_longer = self.expires.is_some_and(|expires| expires > ends);
+        let is_new = |scope: &Scope| !old.iter().any(|held| satisfies(held, scope.as_str()));
+        let scopes = self.scopes.as_deref().unwrap_or(old).iter();
+        scopes.filter(|scope| lasts_longer || is_new(scope)).cloned().collect()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct ClientView {
     pub client_id: ClientId,
@@ -147,19 +158,15 @@ impl Auth {
     /// Gives a client other scopes, another end or another description. The caller must hold the scopes that are new to it,
     /// and all of them when it is to last longer: to limit a client takes none of its scopes.
     pub async fn change_client(&self, caller: &Caller, id: ClientId, change: Change) -> Result<()> {
-        let Change { scopes, expires, description } = change;
-        refuse_too_much(scopes.as_deref().unwrap_or_default(), description.as_deref().unwrap_or_default())?;
+        let (scopes, description) = (change.scopes.as_deref(), change.description.as_deref());
+        refuse_too_much(scopes.unwrap_or_default(), description.unwrap_or_default())?;
         let caller = caller.clone();
         self.store
             .write(move |tx| {
                 let mut client = tx.get(&CLIENTS, &id)?.ok_or_else(|| no_such(&id))?;
-                let lasts_longer = expires.is_some_and(|expires| expires > client.expires);
-                let old = std::mem::take(&mut client.scopes);
-                client.scopes = scopes.unwrap_or_else(|| old.clone());
-                let is_new = |scope: &Scope| !old.iter().any(|held| satisfies(held, scope.as_str()));
-                let given: Vec<Scope> =
-                    client.scopes.iter().filter(|scope| lasts_longer || is_new(scope)).cloned().collect();
-                caller.require_all(&given)?;
+                caller.require_all(&change.given(&client.scopes, client.expires))?;
+                let Change { scopes, expires, description } = change;
+                client.scopes = scopes.unwrap_or(client.scopes);
                 client.expires = expires.unwrap_or(client.expires);
                 client.description = description.unwrap_or(client.description);
                 let listed: Vec<&str> = client.scopes.iter().map(Scope::as_str).collect();
@@ -174,9 +181,7 @@ impl Auth {
     /// `keep`, so that a service can be given the new one without a gap. Whatever was kept before ends in any case. The
     /// caller must hold the client's scopes, because whoever has the token does. `Invalid` for more than a week.
     pub async fn reset_client(&self, caller: &Caller, id: ClientId, keep: Duration) -> Result<Lent<Secret>> {
-        if keep > KEEP_MAX {
-            return Err(Error::invalid("a replaced access token is kept for 7 days at most"));
-        }
+        Self::check_keep(keep)?;
         let caller = caller.clone();
         self.store
             .write(move |tx| {
@@ -195,6 +200,12 @@ impl Auth {
                 Ok(tx.lend(note, token))
             })
             .await
+    }
+
+    /// `Invalid` for longer than a replaced token is kept.
+    pub fn check_keep(keep: Duration) -> Result<()> {
+        let too_long = || Error::invalid("a replaced access token is kept for 7 days at most");
+        if keep > KEEP_MAX { Err(too_long()) } else { Ok(()) }
     }
 
     /// Makes a client known by certificates with this name, too, or by none any more. The caller must hold the client's

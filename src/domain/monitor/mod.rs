@@ -150,12 +150,17 @@ impl Monitor {
         self.store.survey(memory::queue_rules).await
     }
 
-    /// Sets the rule of a pattern.
-    pub async fn set_queue_rule(&self, caller: &Caller, pattern: Pattern, rule: QueueRule) -> Result<()> {
-        self.usual().ruled(&rule)?;
+    /// What would hold for a queue by a rule. `Invalid` for one that cannot be.
+    pub fn ruled(&self, rule: &QueueRule) -> Result<Limits> {
         if rule.remark.len() > REMARK_LEN_MAX {
             return Err(Error::invalid(format!("the remark has more than {REMARK_LEN_MAX} bytes")));
         }
+        self.usual().ruled(rule)
+    }
+
+    /// Sets the rule of a pattern.
+    pub async fn set_queue_rule(&self, caller: &Caller, pattern: Pattern, rule: QueueRule) -> Result<()> {
+        self.ruled(&rule)?;
         let caller = caller.clone();
         let change = move |tx: &mut WriteTx<'_, '_>| {
             if tx.get(&RULES, &pattern)?.is_none() && tx.scan(&RULES, RULES_MAX)?.len() >= RULES_MAX {

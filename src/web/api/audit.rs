@@ -1,15 +1,13 @@
 //! Our own API: the audit log, entry by entry and checked as a whole.
 
-use axum::routing::MethodFilter;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::clients::{endpoint, read_input};
-use super::{Call, Endpoint, QueryParameter, Reply, Routes, detached, nothing};
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, endpoint, nothing};
 use crate::base::audit::{Action, Outcome};
-use crate::base::{Error, Result, Secret, Timestamp};
-use crate::domain::audit;
+use crate::base::{Error, Result, Secret};
+use crate::domain::actions::audit::PRUNE;
 use crate::domain::auth::scopes;
 use crate::store::{self, ActionPattern, Checkpoint, Filter};
 use crate::web::state::App;
@@ -35,52 +33,41 @@ static SHOW: Endpoint = Endpoint {
     ],
     ..endpoint(
         "showAudit",
-        MethodFilter::GET,
         "/audit",
         scopes::AUDIT_READ,
         "Shows entries of the audit log that fit a filter, a page at a time.",
     )
+    .command("audit show")
     .answers::<Page>()
 };
-static VERIFY: Endpoint = endpoint(
-    "verifyAudit",
-    MethodFilter::POST,
-    "/audit/verify",
-    scopes::AUDIT_READ,
-    "Walks the whole chain of the audit log.",
-)
-.answers::<Verified>();
+static VERIFY: Endpoint =
+    endpoint("verifyAudit", "/audit/verify", scopes::AUDIT_READ, "Walks the whole chain of the audit log.")
+        .posted()
+        .command("audit verify")
+        .answers::<Verified>();
 static CHECKPOINT: Endpoint = Endpoint {
     query: &[QueryParameter { name: "at", pattern: "/^[0-9]+$/", matches: |number| number.parse::<u64>().is_ok() }],
     ..endpoint(
         "auditCheckpoint",
-        MethodFilter::GET,
         "/audit/checkpoint",
         scopes::AUDIT_READ,
         "Signs the head of the audit chain, or an earlier entry.",
     )
+    .command("audit verify")
     .answers::<Checkpoints>()
 };
-static PRUNE: Endpoint = endpoint(
-    "pruneAudit",
-    MethodFilter::POST,
-    "/audit/prune",
-    scopes::AUDIT_PRUNE,
-    "Removes entries before a time, and leaves a checkpoint for them.",
-)
-.takes::<Prune>()
-.answers::<Pruned>();
 /// A scope of its own: who may read the log may not therefore try out passwords on it.
 static REFERENCE: Endpoint = Endpoint {
     hides_input: true,
     ..endpoint(
         "referenceSecret",
-        MethodFilter::POST,
         "/audit/reference",
         scopes::AUDIT_FIND_SECRET,
         "Says by which references the log knows a secret.",
     )
+    .posted()
     .takes_as(secret_schema)
+    .command("audit find-secret")
     .answers::<Referenced>()
 };
 
@@ -89,7 +76,7 @@ pub(super) fn routes() -> Routes {
         .serve(&SHOW, nothing, show)
         .serve(&VERIFY, nothing, verify)
         .serve(&CHECKPOINT, nothing, checkpoint)
-        .serve(&PRUNE, nothing, prune)
+        .act(&PRUNE)
         .serve(&REFERENCE, nothing, reference)
 }
 
@@ -180,35 +167,6 @@ struct Checkpoints {
 async fn checkpoint(app: App, call: Call, (): ()) -> Result<Reply> {
     let seq = call.query("at").and_then(|number| number.parse().ok());
     Reply::json(&Checkpoints { checkpoint: app.store.checkpoint(seq)?, base: app.store.read(|tx| tx.audit_base())? })
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Prune {
-    before: Timestamp,
-    /// Only say what would go.
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Pruned {
-    through: u64,
-    entries: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Checkpoint>,
-}
-
-async fn prune(app: App, call: Call, (): ()) -> Result<Reply> {
-    let Prune { before, dry_run } = read_input(&call.payload)?;
-    let audit = app.audit.clone();
-    let pruned = if dry_run {
-        audit.plan_pruning(before).await?
-    } else {
-        detached(&app.tasks, async move { audit.prune(&call.caller, before).await }).await?
-    };
-    let audit::Pruned { through, entries, checkpoint } = pruned;
-    Reply::json(&Pruned { through, entries, checkpoint })
 }
 
 fn secret_schema(_: &mut SchemaGenerator) -> Schema {

@@ -1,54 +1,34 @@
 //! Our own API: backups.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, Params, Reply, Routes, detached, nothing};
+use super::{Call, Endpoint, Params, Reply, Routes, detached, endpoint, nothing};
 use crate::base::{Result, Timestamp};
+use crate::domain::actions::backups::{TAKE, Whole};
 use crate::domain::auth::scopes;
-use crate::domain::backups::{Fate, Taken};
-use crate::store::{Checked, Contents};
+use crate::domain::backups::Fate;
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint(
-    "listBackups",
-    MethodFilter::GET,
-    "/backups",
-    scopes::BACKUP_LIST,
-    "Lists backups, and what is known of each.",
-)
-.answers::<List>();
-static TAKE: Endpoint = endpoint(
-    "takeBackup",
-    MethodFilter::POST,
-    "/backups",
-    scopes::BACKUP_TAKE,
-    "Takes a backup now, and reads it again.",
-)
-.answers::<Whole>();
-static VERIFY: Endpoint = endpoint(
-    "verifyBackup",
-    MethodFilter::POST,
-    "/backups/<backup>/verify",
-    scopes::BACKUP_VERIFY,
-    "Reads a backup again, whole.",
-)
-.answers::<Whole>();
-static VERIFY_NEWEST: Endpoint = endpoint(
-    "verifyNewestBackup",
-    MethodFilter::POST,
-    "/backups/verify",
-    scopes::BACKUP_VERIFY,
-    "Reads the newest backup again, whole.",
-)
-.answers::<Whole>();
+static LIST: Endpoint =
+    endpoint("listBackups", "/backups", scopes::BACKUP_LIST, "Lists backups, and what is known of each.")
+        .command("backup list")
+        .answers::<List>();
+static VERIFY: Endpoint =
+    endpoint("verifyBackup", "/backups/<backup>/verify", scopes::BACKUP_VERIFY, "Reads a backup again, whole.")
+        .posted()
+        .command("backup verify <backup>")
+        .answers::<Whole>();
+static VERIFY_NEWEST: Endpoint =
+    endpoint("verifyNewestBackup", "/backups/verify", scopes::BACKUP_VERIFY, "Reads the newest backup again, whole.")
+        .posted()
+        .command("backup verify")
+        .answers::<Whole>();
 
 pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&LIST, nothing, list)
-        .serve(&TAKE, nothing, take)
+        .act(&TAKE)
         .serve(&VERIFY_NEWEST, newest, verify)
         .serve(&VERIFY, name, verify)
 }
@@ -105,33 +85,6 @@ async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
         }
     });
     Reply::json(&List { backups: backups.collect() })
-}
-
-/// A backup that is whole.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Whole {
-    name: String,
-    made: Timestamp,
-    records: u64,
-    entries: u64,
-    head: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    removed: Vec<String>,
-}
-
-impl Whole {
-    fn new(name: String, checked: Checked, removed: Vec<String>) -> Self {
-        let Checked { label, contents: Contents { records, entries } } = checked;
-        Self { name, made: label.made, records, entries, head: label.head, removed }
-    }
-}
-
-async fn take(app: App, call: Call, (): ()) -> Result<Reply> {
-    let backups = app.backups.clone();
-    let taken = detached(&app.tasks, async move { backups.take(&call.caller).await }).await?;
-    let Taken { name, checked, removed } = taken;
-    Reply::json(&Whole::new(name, checked, removed))
 }
 
 async fn verify(app: App, call: Call, name: Option<String>) -> Result<Reply> {

@@ -1,35 +1,21 @@
 //! Our own API: the broker, and who we are to it.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, Reply, Routes, detached, nothing};
-use crate::base::{AccountName, Error, Result, Timestamp};
-use crate::domain::accounts::{AccountStatus, AdministratorStatus, Rotated};
+use super::{Call, Endpoint, Reply, Routes, endpoint, nothing};
+use crate::base::{AccountName, Result, Timestamp};
+use crate::domain::accounts::{AccountStatus, AdministratorStatus};
+use crate::domain::actions::broker::ROTATE;
 use crate::domain::auth::scopes;
 use crate::web::state::App;
 
-static SHOW: Endpoint = endpoint(
-    "broker",
-    MethodFilter::GET,
-    "/broker",
-    scopes::BROKER_READ,
-    "Shows how the broker is, and who we are to it.",
-)
-.answers::<Document>();
-static ROTATE: Endpoint = endpoint(
-    "rotateBroker",
-    MethodFilter::POST,
-    "/broker/rotate",
-    scopes::BROKER_ROTATE,
-    "Replaces our own administrator of the broker.",
-)
-.answers::<Done>();
-
+static SHOW: Endpoint =
+    endpoint("broker", "/broker", scopes::BROKER_READ, "Shows how the broker is, and who we are to it.")
+        .command("broker show")
+        .answers::<Document>();
 pub(super) fn routes() -> Routes {
-    Routes::default().serve(&SHOW, nothing, show).serve(&ROTATE, nothing, rotate)
+    Routes::default().serve(&SHOW, nothing, show).act(&ROTATE)
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -67,37 +53,4 @@ async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
         incoming,
         accounts,
     })
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Done {
-    administrator: AccountName,
-    /// Whether the one before is gone.
-    retired: bool,
-}
-
-async fn rotate(app: App, call: Call, (): ()) -> Result<Reply> {
-    // That there is no broker at all is said in its own words.
-    app.administrator.status()?;
-    let administrator = app.administrator.clone();
-    let work = async move { administrator.rotate(&call.caller).await.map_err(unfinished) };
-    let rotated = detached(&app.tasks, work).await.inspect_err(|_| app.loops.nudge("reconcile"))?;
-    let Rotated { administrator, is_retired: retired } = rotated;
-    if !retired {
-        app.loops.nudge("reconcile");
-    }
-    Reply::json(&Done { administrator, retired })
-}
-
-/// What is lost by it: nothing.
-fn unfinished(error: Error) -> Error {
-    match error.kind() {
-        crate::base::Kind::Unavailable => Error::unavailable(format!(
-            "{}: the administrator before stays in force, and `reconcile` goes on with the rotation",
-            error.message()
-        ))
-        .because(error),
-        _ => error,
-    }
 }

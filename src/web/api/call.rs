@@ -114,8 +114,8 @@ where
         let caller = admit(&app, &endpoint, &params, &parts, &origin, &body).await?;
         let argument = arguments(&app, &params).map_err(|error| bad_argument(error, &params))?;
         let query = checked_query(&endpoint, parts.uri.query().unwrap_or_default())?;
-        // A plan needs no reason.
-        if !query.iter().any(|(name, value)| name == PLAN && value == "1") {
+        // A plan needs no reason, which may be all of the input.
+        if body.is_present || !query.iter().any(|(name, value)| name == PLAN && value == "1") {
             check_input(&endpoint, &parts.headers, &body)?;
         }
         let payload = body.payload.clone();

@@ -1,24 +1,18 @@
 //! Our own API: a closer look at everything, for operators.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, Reply, Routes, nothing};
+use super::{Call, Endpoint, Reply, Routes, endpoint, nothing};
 use crate::base::Result;
 use crate::domain::auth::scopes;
 use crate::domain::health::Finding;
 use crate::web::state::App;
 
-static DOCTOR: Endpoint = endpoint(
-    "doctor",
-    MethodFilter::GET,
-    "/doctor",
-    scopes::DOCTOR_READ,
-    "Looks at everything closely, and says what to do.",
-)
-.answers::<Findings>();
+static DOCTOR: Endpoint =
+    endpoint("doctor", "/doctor", scopes::DOCTOR_READ, "Looks at everything closely, and says what to do.")
+        .command("doctor")
+        .answers::<Findings>();
 
 pub(super) fn routes() -> Routes {
     Routes::default().serve(&DOCTOR, nothing, doctor)

@@ -1,11 +1,9 @@
 //! Our own API: who had what, at a moment or over time, as the audit log tells it.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, QueryParameter, Reply, Routes, nothing};
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, endpoint, nothing};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::history::{self, Begins, End, History, Holding, HoldingKind, Wanted};
@@ -19,19 +17,15 @@ const HOLDER: QueryParameter = QueryParameter { name: "holder", pattern: "/^.+$/
 
 static AT: Endpoint = Endpoint {
     query: &[QueryParameter::time("time"), OBJECT, HOLDER],
-    ..endpoint("heldAt", MethodFilter::GET, "/audit/at", scopes::AUDIT_READ, "Says who had what at a time.")
+    ..endpoint("heldAt", "/audit/at", scopes::AUDIT_READ, "Says who had what at a time.")
+        .command("audit at <time>")
         .answers::<HistoryBody>()
 };
 static HELD: Endpoint = Endpoint {
     query: &[OBJECT, HOLDER, QueryParameter::time("since"), QueryParameter::time("until")],
-    ..endpoint(
-        "held",
-        MethodFilter::GET,
-        "/audit/held",
-        scopes::AUDIT_READ,
-        "Says who had something over time, or what somebody had.",
-    )
-    .answers::<HistoryBody>()
+    ..endpoint("held", "/audit/held", scopes::AUDIT_READ, "Says who had something over time, or what somebody had.")
+        .command("audit held --object <object>")
+        .answers::<HistoryBody>()
 };
 
 pub(super) fn routes() -> Routes {

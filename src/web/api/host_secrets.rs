@@ -3,7 +3,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{MethodFilter, get};
+use axum::routing::get;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,7 +21,6 @@ pub static ENDPOINTS: [&Endpoint; 2] = [&CREDENTIALS, &PING];
 
 static CREDENTIALS: Endpoint = Endpoint::public(
     "credentials",
-    MethodFilter::GET,
     "/credentials",
     "Lends temporary credentials to the machine that asks, which is known by its address and DNS name.",
 )
@@ -31,7 +30,7 @@ static CREDENTIALS: Endpoint = Endpoint::public(
 static EXPLAIN: Endpoint = Endpoint {
     query: &[QueryParameter { name: "explain", pattern: "/^1$/", matches: |value| value == "1" }],
     scope: Some(scopes::HOST_EXPLAIN),
-    ..Endpoint::public("credentials", MethodFilter::GET, "/credentials", "Says what the asker would get, and why.")
+    ..Endpoint::public("credentials", "/credentials", "Says what the asker would get, and why.")
 };
 
 /// The routes below the mount.

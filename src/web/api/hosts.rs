@@ -2,90 +2,56 @@
 
 use std::net::IpAddr;
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::clients::{Done, done, endpoint, read_input};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, endpoint, nothing};
 use crate::base::{ClientId, Error, HostName, Result, Scope, Timestamp};
+use crate::domain::actions::hosts as actions;
 use crate::domain::auth::scopes;
-use crate::domain::hosts::{Check, Explanation, HostRule, Known, PAGE_LEN_MAX};
+use crate::domain::hosts::{Check, Explanation, Known, PAGE_LEN_MAX};
 use crate::ports::dns::Answer;
 use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
     query: &[QueryParameter { name: "after", pattern: "an address", matches: |text| text.parse::<IpAddr>().is_ok() }],
-    ..endpoint(
-        "listHosts",
-        MethodFilter::GET,
-        "/hosts",
-        scopes::HOST_LIST,
-        "Lists machines that asked for credentials, a page at a time.",
-    )
-    .answers::<List>()
+    ..endpoint("listHosts", "/hosts", scopes::HOST_LIST, "Lists machines that asked for credentials, a page at a time.")
+        .command("host list")
+        .answers::<List>()
 };
 static SHOW: Endpoint = endpoint(
     "host",
-    MethodFilter::GET,
     "/hosts/<address>",
     scopes::HOST_LIST,
     "Shows a machine that asked, with the DNS answers that decided.",
 )
+.command("host show <address>")
 .answers::<HostBody>();
 static CHECK: Endpoint = endpoint(
     "checkHost",
-    MethodFilter::GET,
     "/hosts/<address>/check",
     scopes::HOST_EXPLAIN,
     "Says what an address would get now, and why. It lends nothing.",
 )
+.command("host check <address>")
 .answers::<Explained<'_>>();
-static RULES: Endpoint =
-    endpoint("listHostRules", MethodFilter::GET, "/host-rules", scopes::HOST_RULES, "Lists pins and blocks.")
-        .answers::<Rules>();
-static SET: Endpoint = endpoint(
-    "setHostRule",
-    MethodFilter::PUT,
-    "/host-rules/<rule>",
-    scopes::HOST_RULE,
-    "Pins a name to an address, or blocks a network or name.",
-)
-.takes::<Remark>()
-.answers::<Done>();
-static REMOVE: Endpoint = endpoint(
-    "removeHostRule",
-    MethodFilter::DELETE,
-    "/host-rules/<rule>",
-    scopes::HOST_RULE,
-    "Removes a pin or block.",
-)
-.answers::<Done>();
-
+static RULES: Endpoint = endpoint("listHostRules", "/host-rules", scopes::HOST_RULES, "Lists pins and blocks.")
+    .command("host rules")
+    .answers::<Rules>();
 pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&LIST, nothing, list)
         .serve(&SHOW, address, show)
         .serve(&CHECK, address, check)
         .serve(&RULES, nothing, rules)
-        .serve(&SET, rule, set)
-        .serve(&REMOVE, rule, remove)
+        .act(&actions::BLOCK)
+        .act(&actions::UNBLOCK)
 }
 
 fn address(_: &App, params: &Params) -> Result<IpAddr> {
     let text = params.get("address").map_or("", String::as_str);
     let address = text.parse::<IpAddr>().map_err(|_| Error::invalid("expected an IP address"))?;
     Ok(address.to_canonical())
-}
-
-/// Only as it is listed: scopes are about that text.
-fn rule(_: &App, params: &Params) -> Result<HostRule> {
-    let text = params.get("rule").map_or("", String::as_str);
-    let rule: HostRule = text.parse()?;
-    match rule.to_string() {
-        listed if listed == text => Ok(rule),
-        listed => Err(Error::invalid(format!("write the rule as `{listed}`"))),
-    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -198,22 +164,4 @@ async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
         Rule { rule: rule.to_string(), since, by, remark }
     });
     Reply::json(&Rules { rules: rules.collect() })
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Remark {
-    #[serde(default)]
-    remark: String,
-}
-
-async fn set(app: App, call: Call, rule: HostRule) -> Result<Reply> {
-    let Remark { remark } = read_input(&call.payload)?;
-    app.hosts.set_rule(&call.caller, rule, remark).await?;
-    done()
-}
-
-async fn remove(app: App, call: Call, rule: HostRule) -> Result<Reply> {
-    app.hosts.remove_rule(&call.caller, rule).await?;
-    done()
 }

@@ -3,15 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clients::{endpoint, read_input};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, nothing};
-use crate::base::{Error, NamespaceName, Reason, Result, Timestamp};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, endpoint, nothing, read_input};
+use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::domain::actions::leases::REVOKE;
 use crate::domain::auth::scopes;
-use crate::domain::leases::{Filter, Lease, LeaseKind, Place, Planned, Revocation, Revoked};
+use crate::domain::leases::{Filter, Lease, LeaseKind, Place};
 use crate::domain::namespaces::Claim;
 use crate::domain::wraps::LASTS;
 use crate::proto::formats;
@@ -38,31 +37,24 @@ static LIST: Endpoint = Endpoint {
         QueryParameter::time("since"),
         QueryParameter { name: "unusedSeconds", pattern: "/^[0-9]+$/", matches: |text| text.parse::<u64>().is_ok() },
     ],
-    ..endpoint("listLeases", MethodFilter::GET, "/leases", scopes::LEASE_LIST, "Lists everything that is lent now.")
+    ..endpoint("listLeases", "/leases", scopes::LEASE_LIST, "Lists everything that is lent now.")
+        .command("lease list")
         .answers::<List>()
 };
-static REVOKE: Endpoint = endpoint(
-    "revokeLeases",
-    MethodFilter::POST,
-    "/leases/revoke",
-    scopes::LEASE_REVOKE,
-    "Takes back what is lent. Only with `dryRun: false` something is done.",
-)
-.takes::<Wanted>()
-.answers::<Outcome>();
 /// Whoever may claim may hand on what a claim would give.
 static WRAP: Endpoint = endpoint(
     "wrapNamespace",
-    MethodFilter::POST,
     "/wraps/<namespace>",
     scopes::PULSE_NAMESPACE,
     "Makes a link that hands out a namespace's credentials once.",
 )
+.posted()
 .takes::<Link>()
+.command("claim <namespace> --wrap")
 .answers::<Made>();
 
 pub(super) fn routes() -> Routes {
-    Routes::default().serve(&LIST, nothing, list).serve(&REVOKE, nothing, revoke).serve(&WRAP, namespace, wrap)
+    Routes::default().serve(&LIST, nothing, list).act(&REVOKE).serve(&WRAP, namespace, wrap)
 }
 
 fn namespace(app: &App, params: &Params) -> Result<NamespaceName> {
@@ -122,120 +114,6 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
     };
     let found = app.leases.list(&filter).await?;
     Reply::json(&List { count: found.len(), leases: found.into_iter().take(LEASES_MAX).map(LeaseBody::from).collect() })
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wanted {
-    kind: Option<String>,
-    name: Option<String>,
-    prefix: Option<String>,
-    holder: Option<String>,
-    host: Option<String>,
-    since: Option<String>,
-    unused_seconds: Option<u64>,
-    #[serde(default)]
-    all: bool,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    release: bool,
-    #[serde(default)]
-    block: bool,
-    /// Only with `false` something is done.
-    #[serde(default = "yes")]
-    dry_run: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Wanted {
-    fn revocation(self) -> Result<Revocation> {
-        let wrong = |what: &str| Error::invalid(format!("{what} is not one")).with_code("InputValidationError");
-        let kind = self.kind.map(|kind| LeaseKind::parse(&kind).ok_or_else(|| wrong("kind"))).transpose()?;
-        let since = self.since.map(|since| formats::date_time(&since).map_err(|_| wrong("since"))).transpose()?;
-        let filter = Filter {
-            kind,
-            name: self.name,
-            prefix: self.prefix,
-            holder: self.holder,
-            host: self.host.map(|host| host.parse()).transpose()?,
-            since,
-            unused: self.unused_seconds.map(Duration::from_secs),
-        };
-        Ok(Revocation { filter, all: self.all, release: self.release, block: self.block })
-    }
-}
-
-/// What would be done, or what was.
-#[derive(Serialize, JsonSchema)]
-#[serde(untagged)]
-enum Outcome {
-    Planned(Plan),
-    Revoked(Done),
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Plan {
-    planned: Vec<Step>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Step {
-    kind: &'static str,
-    name: String,
-    what: String,
-}
-
-impl From<Planned> for Step {
-    fn from(planned: Planned) -> Self {
-        Self { kind: planned.target.kind().as_str(), name: planned.target.name(), what: planned.what }
-    }
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Done {
-    revoked: Vec<Ended>,
-    failed: usize,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Ended {
-    kind: &'static str,
-    name: String,
-    outcome: &'static str,
-    remark: String,
-}
-
-impl From<Revoked> for Ended {
-    fn from(revoked: Revoked) -> Self {
-        let (kind, name) = (revoked.target.kind().as_str(), revoked.target.name());
-        match revoked.outcome {
-            Ok(remark) => Self { kind, name, outcome: "done", remark },
-            Err(error) => Self { kind, name, outcome: "failed", remark: error.message().to_owned() },
-        }
-    }
-}
-
-async fn revoke(app: App, call: Call, (): ()) -> Result<Reply> {
-    let wanted: Wanted = read_input(&call.payload)?;
-    let (dry_run, reason) = (wanted.dry_run, Reason::parse(&wanted.reason));
-    let revocation = wanted.revocation()?;
-    if dry_run {
-        let planned = app.leases.plan(&revocation).await?.into_iter().map(Step::from).collect();
-        return Reply::json(&Outcome::Planned(Plan { planned }));
-    }
-    let (leases, caller) = (app.leases.clone(), call.caller.because(reason?));
-    let revoked = detached(&app.tasks, async move { leases.revoke(&caller, &revocation).await }).await?;
-    let failed = revoked.iter().filter(|each| each.outcome.is_err()).count();
-    if failed > 0 {
-        // What the store wishes and the broker does not have yet need not wait.
-        app.loops.nudge("reconcile");
-    }
-    let revoked = revoked.into_iter().map(Ended::from).collect();
-    Reply::json(&Outcome::Revoked(Done { revoked, failed }))
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,32 +1,26 @@
 //! Our own API: the loops that run by themselves.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, Params, Reply, Routes, nothing};
+use super::{Call, Endpoint, Params, Reply, Routes, endpoint, nothing};
 use crate::base::Result;
 use crate::domain::actions::{Report, loops as actions};
 use crate::domain::auth::scopes;
 use crate::domain::loops::Status;
 use crate::web::state::App;
 
-static LIST: Endpoint = endpoint(
-    "listLoops",
-    MethodFilter::GET,
-    "/loops",
-    scopes::LOOP_LIST,
-    "Lists what runs by itself, and how it went.",
-)
-.answers::<List>();
+static LIST: Endpoint =
+    endpoint("listLoops", "/loops", scopes::LOOP_LIST, "Lists what runs by itself, and how it went.")
+        .command("loop list")
+        .answers::<List>();
 static PLAN: Endpoint = endpoint(
     "planLoop",
-    MethodFilter::GET,
     "/loops/<loop>/plan",
     scopes::LOOP_PLAN,
     "Says what a run of a loop would do now. It changes nothing.",
 )
+.command("loop plan <loop>")
 .answers::<Report>();
 pub(super) fn routes() -> Routes {
     Routes::default()

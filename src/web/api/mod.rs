@@ -9,7 +9,6 @@ mod broker;
 mod budget;
 mod call;
 mod clients;
-mod commands;
 mod doctor;
 mod history;
 pub mod host_secrets;
@@ -67,7 +66,7 @@ pub struct Endpoint {
     /// The JSON body that is required; `None`: none is read.
     pub input: Option<Shape>,
     pub answer: Shape,
-    /// The command that does the same, where an action declares it.
+    /// The command that does the same, with `<arguments>`: the words behind `keylender`.
     pub command: Option<&'static str>,
     /// Whether errors leave out the body, which they repeat otherwise: it is a secret.
     pub hides_input: bool,
@@ -89,11 +88,22 @@ impl QueryParameter {
 }
 
 impl Endpoint {
-    /// An endpoint that anybody may call. What it answers with is still to be said.
-    pub const fn public(name: &'static str, method: MethodFilter, route: &'static str, summary: &'static str) -> Self {
+    /// An endpoint that anybody may GET. What it answers with is still to be said.
+    pub const fn public(name: &'static str, route: &'static str, summary: &'static str) -> Self {
+        let method = MethodFilter::GET;
         let answer = shapes::of::<()>;
         let scope = None;
         Self { name, method, route, query: &[], scope, summary, input: None, answer, command: None, hides_input: false }
+    }
+
+    /// With a POST instead of a GET.
+    const fn posted(self) -> Self {
+        Self { method: MethodFilter::POST, ..self }
+    }
+
+    /// With the command that does the same.
+    pub const fn command(self, command: &'static str) -> Self {
+        Self { command: Some(command), ..self }
     }
 
     /// With a JSON body of this type.
@@ -178,6 +188,16 @@ impl Routes {
 #[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
 fn nothing(_: &App, _: &Params) -> Result<()> {
     Ok(())
+}
+
+/// An endpoint of our own API, which looks at something: always with a scope.
+const fn endpoint(name: &'static str, route: &'static str, scope: RequiredScope, summary: &'static str) -> Endpoint {
+    Endpoint { scope: Some(scope), ..Endpoint::public(name, route, summary) }
+}
+
+/// Reads an input; the message says which member is wrong and how.
+fn read_input<'d, T: serde::Deserialize<'d>>(payload: &'d serde_json::Value) -> Result<T> {
+    T::deserialize(payload).map_err(|e| Error::invalid(e.to_string()).with_code("InputValidationError"))
 }
 
 /// Waits for work that goes on when the client hangs up: a request is dropped then, at whatever step it is. The stop of

@@ -1,17 +1,14 @@
 //! Our own API: namespaces as operators see them, with their users.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::clients::{Done, done, endpoint, read_input};
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached};
-use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Timestamp};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, endpoint};
+use crate::base::{AccountName, MailAddress, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::AccountStatus;
 use crate::domain::actions::namespaces as actions;
 use crate::domain::auth::scopes;
 use crate::domain::namespaces::{Detail, Holder, PAGE_LEN_MAX, TestClaim};
-use crate::proto::formats;
 use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
@@ -22,65 +19,31 @@ static LIST: Endpoint = Endpoint {
     }],
     ..endpoint(
         "listNamespaces",
-        MethodFilter::GET,
         "/namespaces",
         scopes::NAMESPACE_LIST,
         "Lists namespaces with their users, a page at a time.",
     )
+    .command("namespace list")
     .answers::<List>()
 };
 static GET: Endpoint = endpoint(
     "namespace",
-    MethodFilter::GET,
     "/namespaces/<namespace>",
     scopes::NAMESPACE_SHOW,
     "Shows a namespace, and who is connected.",
 )
+.command("namespace show <namespace>")
 .answers::<NamespaceBody>();
 
-static EXTEND: Endpoint = endpoint(
-    "extendNamespace",
-    MethodFilter::POST,
-    "/namespaces/<namespace>/extend",
-    scopes::NAMESPACE_EXTEND,
-    "Lets a namespace end later, until a claim says otherwise.",
-)
-.takes::<End>()
-.answers::<Done>();
-static NOTE: Endpoint = endpoint(
-    "noteNamespace",
-    MethodFilter::PUT,
-    "/namespaces/<namespace>/note",
-    scopes::NAMESPACE_NOTE,
-    "Sets what operators should know of a namespace; an empty note takes it away.",
-)
-.takes::<Note>()
-.answers::<Done>();
 static TEST: Endpoint = endpoint(
     "testNamespace",
-    MethodFilter::POST,
     "/namespaces/<namespace>/test",
     scopes::PULSE_NAMESPACE,
     "Claims a namespace as a service would and logs in to the broker with it; the password goes to nobody.",
 )
+.posted()
+.command("namespace test <namespace>")
 .answers::<Tested>();
-static OWN: Endpoint = endpoint(
-    "ownNamespace",
-    MethodFilter::PUT,
-    "/namespaces/<namespace>/owners/<address>",
-    scopes::NAMESPACE_OWNERS,
-    "Adds an owner, who hears of the namespace by mail.",
-)
-.answers::<Done>();
-static DISOWN: Endpoint = endpoint(
-    "disownNamespace",
-    MethodFilter::DELETE,
-    "/namespaces/<namespace>/owners/<address>",
-    scopes::NAMESPACE_OWNERS,
-    "Takes an owner away.",
-)
-.answers::<Done>();
-
 pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&LIST, super::nothing, list)
@@ -88,11 +51,11 @@ pub(super) fn routes() -> Routes {
         .act(&actions::ROTATE)
         .act(&actions::FINISH)
         .act(&actions::EXPIRE)
-        .serve(&EXTEND, name, extend)
-        .serve(&NOTE, name, note)
+        .act(&actions::EXTEND)
+        .act(&actions::NOTE)
         .serve(&TEST, claimable, test)
-        .serve(&OWN, owner, own)
-        .serve(&DISOWN, owner, disown)
+        .act(&actions::OWN)
+        .act(&actions::DISOWN)
 }
 
 fn name(_: &App, params: &Params) -> Result<NamespaceName> {
@@ -101,10 +64,6 @@ fn name(_: &App, params: &Params) -> Result<NamespaceName> {
 
 fn claimable(app: &App, params: &Params) -> Result<NamespaceName> {
     app.namespaces.parse(params.get("namespace").map_or("", String::as_str))
-}
-
-fn owner(app: &App, params: &Params) -> Result<(NamespaceName, MailAddress)> {
-    Ok((name(app, params)?, MailAddress::parse(params.get("address").map_or("", String::as_str))?))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -188,33 +147,6 @@ async fn get(app: App, _: Call, name: NamespaceName) -> Result<Reply> {
     Reply::json(&shown)
 }
 
-/// Read as leniently as a claim's.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct End {
-    expires: String,
-}
-
-async fn extend(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    let End { expires } = read_input(&call.payload)?;
-    let expires = formats::date_time(&expires)
-        .map_err(|_| Error::invalid("expected a time like 2026-11-20T14:03:00Z").with_code("InputValidationError"))?;
-    app.namespaces.extend(&name, expires, &call.caller).await?;
-    done()
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Note {
-    note: String,
-}
-
-async fn note(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
-    let Note { note } = read_input(&call.payload)?;
-    app.namespaces.note(&name, note, &call.caller).await?;
-    done()
-}
-
 /// What a claim for a test came to.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -241,14 +173,4 @@ async fn test(app: App, call: Call, name: NamespaceName) -> Result<Reply> {
     let claim_milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (login_works, login_cause) = (login.as_ref().ok().copied(), login.err());
     Reply::json(&Tested { account, address, reclaim_at, expires, claim_milliseconds, login_works, login_cause })
-}
-
-async fn own(app: App, call: Call, (name, address): (NamespaceName, MailAddress)) -> Result<Reply> {
-    app.namespaces.own(&name, address, &call.caller).await?;
-    done()
-}
-
-async fn disown(app: App, call: Call, (name, address): (NamespaceName, MailAddress)) -> Result<Reply> {
-    app.namespaces.disown(&name, address, &call.caller).await?;
-    done()
 }

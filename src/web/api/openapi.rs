@@ -9,9 +9,8 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::call::ErrorBody;
-use super::commands;
 use super::reply::Reply;
-use super::{Endpoint, Routes, call, host_secrets, own, pulse, shapes};
+use super::{Endpoint, Routes, act, host_secrets, own, pulse, shapes};
 use crate::web::page;
 use crate::web::state::App;
 
@@ -143,16 +142,15 @@ impl Writer<'_> {
             "x-scopes": endpoint.scope.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "x-curl": self.curl(api, endpoint),
         });
-        // The input of an action is its reason.
-        let reason = if endpoint.input.is_some() { " --reason <why>" } else { "" };
-        let declared = endpoint.command.map(|command| format!("keylender {command}{reason}"));
-        if let Some(command) = declared.or_else(|| commands::command(api.name, endpoint.name)) {
-            operation["x-command"] = command.into();
+        if let Some(command) = endpoint.command {
+            operation["x-command"] = format!("keylender {command}").into();
         }
         if let Some(input) = endpoint.input {
-            let input = self.name(format!("{id}Input"), shapes::read(input).into());
-            // A plan needs none.
-            let is_required = endpoint.query.iter().all(|parameter| parameter.name != call::PLAN);
+            let schema = shapes::read(input);
+            // A plan needs no reason.
+            let members = schema.get("properties").and_then(Value::as_object);
+            let is_required = members.is_none_or(|members| !members.keys().eq([act::REASON]));
+            let input = self.name(format!("{id}Input"), schema.into());
             operation["requestBody"] = json!({ "required": is_required, "content": content(input) });
         }
         self.insert(path, endpoint.method_name(), operation);

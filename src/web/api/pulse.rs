@@ -2,13 +2,11 @@
 
 use std::sync::PoisonError;
 
-use axum::routing::MethodFilter;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, nothing};
+use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, endpoint, nothing};
 use crate::base::{Error, NamespaceName, Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::namespaces::{Claim, Claimed, PAGE_LEN_MAX, Times};
@@ -20,8 +18,7 @@ use crate::web::state::App;
 pub static ENDPOINTS: [&Endpoint; 4] = [&PING, &LIST, &GET, &CLAIM];
 
 /// Whether it is up; both ancestors have it.
-pub(super) static PING: Endpoint =
-    Endpoint::public("ping", MethodFilter::GET, "/ping", "Says that the service is up.").answers::<Ping>();
+pub(super) static PING: Endpoint = Endpoint::public("ping", "/ping", "Says that the service is up.").answers::<Ping>();
 
 static LIST: Endpoint = Endpoint {
     query: &[
@@ -33,26 +30,22 @@ static LIST: Endpoint = Endpoint {
             matches: |token| read_token(token).is_some(),
         },
     ],
-    ..Endpoint::public("listNamespaces", MethodFilter::GET, "/namespaces", "Lists namespaces, a page at a time.")
-        .answers::<List>()
+    ..Endpoint::public("listNamespaces", "/namespaces", "Lists namespaces, a page at a time.").answers::<List>()
 };
 
-static GET: Endpoint = Endpoint::public(
-    "namespace",
-    MethodFilter::GET,
-    "/namespace/<namespace>",
-    "Says what everybody may know of a namespace.",
-)
-.answers::<Listed>();
+static GET: Endpoint =
+    Endpoint::public("namespace", "/namespace/<namespace>", "Says what everybody may know of a namespace.")
+        .answers::<Listed>();
 
 static CLAIM: Endpoint = endpoint(
     "claimNamespace",
-    MethodFilter::POST,
     "/namespace/<namespace>",
     scopes::PULSE_NAMESPACE,
     "Lends the credentials of a namespace. What is left out of the request is reset to its default.",
 )
+.posted()
 .takes_as(claim_schema)
+.command("claim <namespace>")
 .answers::<Lent<'_>>();
 
 /// What stands after the `~` of a continuation token, as the ancestor's table had it.

@@ -1,60 +1,30 @@
 //! Our own API: the rules that operators set for queues, and where a queue is going.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::{Done, done, endpoint, read_input};
-use super::{Call, Endpoint, Params, Reply, Routes, nothing};
+use super::{Call, Endpoint, Params, Reply, Routes, endpoint, nothing};
 use crate::base::Result;
+use crate::domain::actions::queues::{RULE, UNRULE};
 use crate::domain::auth::scopes;
 use crate::domain::monitor::{Forecast, Pattern, QueueRule};
 use crate::web::state::App;
 
-static RULES: Endpoint = endpoint(
-    "listQueueRules",
-    MethodFilter::GET,
-    "/queues/rules",
-    scopes::QUEUE_RULES,
-    "Lists the rules that operators set for queues.",
-)
-.answers::<List>();
-static SET: Endpoint = endpoint(
-    "setQueueRule",
-    MethodFilter::PUT,
-    "/queues/rules/<pattern>",
-    scopes::QUEUE_RULE,
-    "Sets the rule for the queues of a pattern.",
-)
-.takes::<QueueRule>()
-.answers::<Done>();
-static REMOVE: Endpoint = endpoint(
-    "removeQueueRule",
-    MethodFilter::DELETE,
-    "/queues/rules/<pattern>",
-    scopes::QUEUE_RULE,
-    "Removes a rule: the settings hold again.",
-)
-.answers::<Done>();
+static RULES: Endpoint =
+    endpoint("listQueueRules", "/queues/rules", scopes::QUEUE_RULES, "Lists the rules that operators set for queues.")
+        .command("queue rules")
+        .answers::<List>();
 static FORECAST: Endpoint = endpoint(
     "queueForecast",
-    MethodFilter::GET,
     "/queues/<queue>/forecast",
     scopes::QUEUE_SHOW,
     "Says when a queue will be warned about and deleted at the present rate.",
 )
+.command("queue forecast <queue>")
 .answers::<QueueRuleBody>();
 
 pub(super) fn routes() -> Routes {
-    Routes::default()
-        .serve(&RULES, nothing, rules)
-        .serve(&SET, pattern, set)
-        .serve(&REMOVE, pattern, remove)
-        .serve(&FORECAST, queue, forecast)
-}
-
-fn pattern(_: &App, params: &Params) -> Result<Pattern> {
-    Pattern::parse(params.get("pattern").map_or("", String::as_str))
+    Routes::default().serve(&RULES, nothing, rules).act(&RULE).act(&UNRULE).serve(&FORECAST, queue, forecast)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
@@ -78,16 +48,6 @@ struct List {
 async fn rules(app: App, _: Call, (): ()) -> Result<Reply> {
     let rules = app.monitor.queue_rules().await?.into_iter();
     Reply::json(&List { rules: rules.map(|(pattern, rule)| Listed { pattern, rule }).collect() })
-}
-
-async fn set(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
-    app.monitor.set_queue_rule(&call.caller, pattern, read_input(&call.payload)?).await?;
-    done()
-}
-
-async fn remove(app: App, call: Call, pattern: Pattern) -> Result<Reply> {
-    app.monitor.remove_queue_rule(&call.caller, pattern).await?;
-    done()
 }
 
 /// Where a queue is going.

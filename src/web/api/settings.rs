@@ -1,32 +1,25 @@
 //! Our own API: the settings in force, secrets masked, and the last lines of the log.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, Reply, Routes, nothing};
+use super::{Call, Endpoint, Reply, Routes, endpoint, nothing};
 use crate::base::Result;
 use crate::domain::auth::scopes;
 use crate::web::state::App;
 
 static LIST: Endpoint = endpoint(
     "listSettings",
-    MethodFilter::GET,
     "/settings",
     scopes::SETTING_LIST,
     "Lists the settings in force and where each comes from; secrets are masked.",
 )
+.command("config")
 .answers::<List>();
 
-static LOG: Endpoint = endpoint(
-    "showLog",
-    MethodFilter::GET,
-    "/log",
-    scopes::SETTING_LIST,
-    "Shows the last lines of the log, the oldest first.",
-)
-.answers::<Log>();
+static LOG: Endpoint =
+    endpoint("showLog", "/log", scopes::SETTING_LIST, "Shows the last lines of the log, the oldest first.")
+        .answers::<Log>();
 
 pub(super) fn routes() -> Routes {
     Routes::default().serve(&LIST, nothing, list).serve(&LOG, nothing, log)

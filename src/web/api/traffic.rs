@@ -1,11 +1,9 @@
 //! Our own API: connections, exchanges and queues of namespaces as the broker tells them now, and ending them by hand.
 
-use axum::routing::MethodFilter;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clients::endpoint;
-use super::{Call, Endpoint, Params, Reply, Routes, nothing};
+use super::{Call, Endpoint, Params, Reply, Routes, endpoint, nothing};
 use crate::base::{Result, Timestamp};
 use crate::domain::actions::{connections, queues};
 use crate::domain::auth::scopes;
@@ -17,35 +15,35 @@ const LIST_MAX: usize = 10_000;
 
 static CONNECTIONS: Endpoint = endpoint(
     "listConnections",
-    MethodFilter::GET,
     "/connections",
     scopes::CONNECTION_LIST,
     "Lists the connections of the users of namespaces.",
 )
+.command("connection list")
 .answers::<Connections>();
 static EXCHANGES: Endpoint = endpoint(
     "listExchanges",
-    MethodFilter::GET,
     "/exchanges",
     scopes::EXCHANGE_LIST,
     "Lists the exchanges of namespaces, with how much is bound to each.",
 )
+.command("connection exchanges")
 .answers::<Exchanges>();
 static EXCHANGE: Endpoint = endpoint(
     "exchange",
-    MethodFilter::GET,
     "/exchanges/<exchange>",
     scopes::EXCHANGE_SHOW,
     "Shows an exchange with its bindings: where it hands messages on to.",
 )
+.command("connection bindings <exchange>")
 .answers::<BoundExchange>();
 static QUEUE: Endpoint = endpoint(
     "queue",
-    MethodFilter::GET,
     "/queues/<queue>",
     scopes::QUEUE_SHOW,
     "Shows a queue as the broker has it now, with its last counts.",
 )
+.command("queue show <queue>")
 .answers::<Queue>();
 
 pub(super) fn routes() -> Routes {

@@ -192,3 +192,42 @@ fn a_change_is_asked_for_what_it_would_do_and_done_with_a_reason() {
     assert_eq!(planned, "no namespace has a queue of this name now", "as the purge itself would fail");
     assert_eq!(home.run(&["queue", "purge", "x"]).code, 2, "its reason is missing");
 }
+
+#[test]
+fn whatever_a_command_would_change_it_says_first_and_leaves_alone() {
+    let home = Home::new();
+    home.run(&["operator", "create", "ada", "--role", "admin"]).well();
+    home.run(&["client", "create", "builds", "--scope", "a"]).well();
+    home.run(&["host", "block", "10.1.0.0/16", "--reason", "sold"]).well();
+    home.run(&["queue", "rule", "a*", "--warn", "5"]).well();
+    let list = || home.run(&["audit", "show", "--json"]).well();
+    let before = list();
+    assert!(before.contains(r#""reason":"sold""#), "{before}");
+    for (command, said) in [
+        (&["client", "create", "c", "--scope", "a"][..], "It gets the scope a."),
+        (&["client", "change", "builds", "--scope", "b"], "It loses the scope a."),
+        (&["client", "reset", "builds", "--keep-old", "1 day"], "works until"),
+        (&["client", "certificate", "builds", "--none"], "No certificate stands for builds any more."),
+        (&["role", "create", "r", "--scope", "a"], "There is a role r"),
+        (&["operator", "create", "bob", "--role", "viewer"], "There is an operator bob."),
+        (&["operator", "reset", "ada"], "They get a new password"),
+        (&["operator", "role", "ada", "viewer"], "Instead of admin they are viewer"),
+        (&["operator", "disable", "ada"], "Their sessions end at once."),
+        (&["operator", "delete", "ada"], "They are removed."),
+        (&["host", "pin", "a.example", "10.1.2.3"], "believed only from 10.1.2.3"),
+        (&["host", "unblock", "10.1.0.0/16"], "It was decided by"),
+        (&["queue", "rule", "b*", "--delete", "90000"], "They are deleted beyond 90000 messages."),
+        (&["queue", "unrule", "a*"], "count by the next rule"),
+        (&["alarm", "acknowledge", "backups", "none"], "There is no backup yet"),
+        (&["lease", "revoke", "--kind", "client"], "builds"),
+        (&["key", "rotate"], "All secrets are sealed by a new key"),
+        (&["backup", "now"], "written to a sealed file"),
+        (&["audit", "prune", "--before", "2025-01-01T00:00:00Z"], "No entry is that old."),
+    ] {
+        let planned = home.run(&[command, &["--plan"]].concat()).well();
+        assert!(planned.contains(said), "{command:?}: {planned}");
+    }
+    assert_eq!(list(), before, "nothing was changed");
+    assert_eq!(home.run(&["client", "disable", "none", "--plan"]).sentence(1), "there is no client `none`");
+    assert_eq!(home.run(&["alarm", "acknowledge", "backups", "none"]).code, 2, "its reason is missing");
+}

@@ -131,15 +131,19 @@ fn the_commands_that_the_api_is_described_with_are_ours() {
     let (home, document) = (Home::new(), keylender::web::api::openapi::document(None));
     let items = document["paths"].as_object().unwrap().values();
     let operations = items.flat_map(|item| item.as_object().unwrap().values());
-    let commands: Vec<&str> = operations.filter_map(|operation| operation["x-command"].as_str()).collect();
+    let commands: Vec<(&str, &Value)> =
+        operations.filter_map(|operation| Some((operation["x-command"].as_str()?, operation))).collect();
     assert!(commands.len() > 50, "{}", commands.len());
-    assert!(commands.contains(&"keylender queue purge <queue> --reason <why>"), "a reason that is demanded is shown");
-    for command in commands {
+    let purge = "keylender queue purge <queue> --reason <why>";
+    assert!(commands.iter().any(|(command, _)| *command == purge), "a reason that is demanded is shown");
+    for (command, operation) in commands {
         let words = command.strip_prefix("keylender ").unwrap().split(' ');
         let is_name = |word: &&str| !word.starts_with(['-', '<']);
         let (names, rest): (Vec<&str>, Vec<&str>) =
             (words.clone().take_while(is_name).collect(), words.clone().skip_while(is_name).collect());
         let help = home.run(&[&names[..], &["--help"]].concat()).well();
+        let can_be_tried = operation["parameters"].as_array().unwrap().iter().any(|each| each["name"] == "plan");
+        assert!(!can_be_tried || (help.contains("--plan\n") && help.contains("--reason <WHY>")), "{command}: {help}");
         let usage = help.lines().find(|line| line.starts_with("Usage:")).unwrap();
         assert!(usage.starts_with(&format!("Usage: keylender {}", names.join(" "))), "{command}: {usage}");
         assert!(!usage.contains("<COMMAND>"), "{command}: {usage}");

@@ -16,7 +16,14 @@ async fn a_dry_run_says_the_same_on_the_console_and_over_the_api_and_changes_not
     let (world, connection) = busy_world().await;
     world.role("r", &["a"]).await;
     let admin = Browser::signed_in(&world, Role::Admin).await;
+    world.operate("PUT", "/queues/rules/a*", Some(json!({ "warnMessages": 5 }))).await;
+    let rule = segment("block 192.0.2.9/32");
+    world.operate("PUT", &format!("/host-rules/{rule}"), Some(json!({}))).await;
+    world.operate("PUT", "/operators/ada", Some(json!({ "role": "auditor" }))).await;
+    let session = world.operate("GET", "/sessions", None).await["sessions"][0]["session"].clone();
+    let session = session.as_str().unwrap();
     world.broker.forget_calls();
+    let of_operator = |verb: &str| (format!("/access/operators/ada/{verb}"), "POST", format!("/operators/ada/{verb}"));
     let same = |path: String| (path.clone(), "POST", path);
     let of_client = |verb: &str| (format!("/access/clients/builds/{verb}"), "POST", format!("/clients/builds/{verb}"));
     for (page, method, path) in [
@@ -33,8 +40,17 @@ async fn a_dry_run_says_the_same_on_the_console_and_over_the_api_and_changes_not
         of_client("enable"),
         ("/access/clients/builds/delete".into(), "DELETE", "/clients/builds".into()),
         ("/access/roles/r/delete".into(), "DELETE", "/roles/r".into()),
+        of_operator("reset"),
+        of_operator("disable"),
+        of_operator("enable"),
+        ("/access/operators/ada/delete".into(), "DELETE", "/operators/ada".into()),
+        (format!("/access/sessions/{session}/revoke"), "DELETE", format!("/sessions/{session}")),
+        (format!("/host-rules/{rule}/remove"), "DELETE", format!("/host-rules/{rule}")),
+        ("/queue-rules/a*/remove".into(), "DELETE", "/queues/rules/a*".into()),
+        same("/broker/rotate".into()),
     ] {
-        let planned = world.operate(method, &format!("{path}?plan=1"), None).await;
+        let input = path.ends_with("/reset").then(|| json!({}));
+        let planned = world.operate(method, &format!("{path}?plan=1"), input).await;
         let lines = planned["plan"].as_array().unwrap();
         assert!(!lines.is_empty(), "{path}");
         let page = admin.get(&world, &page).await;

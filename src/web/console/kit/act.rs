@@ -1,6 +1,8 @@
 //! Pages that are made from an action of the domain: what it would do, and the button that does it.
 
 use axum::response::Response;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::form::{CheckedForm, Nothing};
 use super::plan::{self, Equivalents, Plan};
@@ -11,60 +13,99 @@ use crate::base::{Error, Kind, Result};
 use crate::domain::actions::{About, Action};
 use crate::web::state::App;
 
-impl Routes {
-    /// Serves an action: its plan, and its form. `back` is the page to go to afterwards, in which `{}` stands for the
-    /// argument of the route.
-    pub fn act<T, A>(self, path: &'static str, back: &'static str, action: &'static Action<T, A>) -> Self
-    where
-        T: Send + 'static,
-        A: Send + 'static,
-    {
-        let scope = action.about.scope;
-        self.get(path, scope, move |app, session| ask(app, session, path, back, action)).post(
-            path,
-            scope,
-            move |app, session, form| run(app, session, form, back, action),
-        )
+/// What the page of an action has that is asked for by a form of its own.
+#[derive(Default)]
+pub struct Asked<'a> {
+    /// As the route of the API has it.
+    pub argument: &'a str,
+    /// As people say it, where that is something else.
+    pub name: Option<&'a str>,
+    /// What the command is given, its argument first.
+    pub words: Vec<&'a str>,
+    /// The input as the query of the API has it, where it is not a body.
+    pub query: String,
+    /// What the form brings along to be carried out.
+    pub fields: Vec<(&'static str, String)>,
+    /// Where the form goes to, and where one is who does not want it.
+    pub path: String,
+    pub back: String,
+}
+
+impl<'a> Asked<'a> {
+    /// About what has one name for everybody, with the two places.
+    pub fn of(argument: &'a str, path: String, back: String) -> Self {
+        let words = if argument.is_empty() { Vec::new() } else { vec![argument] };
+        Self { argument, words, path, back, ..Self::default() }
     }
 }
 
-async fn ask<T, A>(
-    app: App,
-    session: Session,
-    path: &'static str,
-    back: &'static str,
-    action: &'static Action<T, A>,
-) -> Result<Response> {
-    let (about, argument) = (&action.about, session.argument().to_owned());
-    let target = target(&app, &argument, action)?;
-    let plan = Plan {
-        title: filled(about.title, &argument),
-        effects: (action.plan)(app.domain.clone(), target).await?,
-        weight: about.weight,
-        action: placed(path, &argument),
-        fields: Vec::new(),
-        button: about.button,
-        back: placed(back, &argument),
-        equivalents: equivalents(&session, about, &argument),
-    };
-    plan::ask(&app, &session, plan).await
+impl Routes {
+    /// Serves an action: its plan, and its form. `back` is the page to go to afterwards, in which `{}` stands for the
+    /// argument of the route.
+    pub fn act<T, A, I>(self, path: &'static str, back: &'static str, action: &'static Action<T, A, I>) -> Self
+    where
+        T: Send + 'static,
+        A: Send + 'static,
+        I: Default + Serialize + Send + 'static,
+    {
+        let scope = action.about.scope;
+        let show = move |app: App, session: Session| async move {
+            let argument = session.argument().to_owned();
+            let target = target(&app, &argument, action)?;
+            let (path, back) = (placed(path, &argument), placed(back, &argument));
+            ask(&app, &session, action, target, I::default(), Asked::of(&argument, path, back)).await
+        };
+        let carry_out = move |app: App, session: Session, form: CheckedForm<Nothing>| async move {
+            let target = target(&app, session.argument(), action)?;
+            run(&app, &session, &form, action, target, I::default()).await?;
+            plan::done(&session, &placed(back, session.argument()))
+        };
+        self.get(path, scope, show).post(path, scope, carry_out)
+    }
 }
 
-async fn run<T, A>(
-    app: App,
-    session: Session,
-    form: CheckedForm<Nothing>,
-    back: &'static str,
-    action: &'static Action<T, A>,
+/// The page that shows what an action would do.
+pub async fn ask<T, A, I: Serialize>(
+    app: &App,
+    session: &Session,
+    action: &'static Action<T, A, I>,
+    target: T,
+    input: I,
+    asked: Asked<'_>,
 ) -> Result<Response> {
-    let caller = if action.about.weight.is_reasoned() { form.with_reason(&session)? } else { session.caller.clone() };
-    let target = target(&app, session.argument(), action)?;
-    (action.run)(app.domain.clone(), caller, target).await?;
-    plan::done(&session, &placed(back, session.argument()))
+    let about = &action.about;
+    let mut body = serde_json::to_value(&input).map_err(|e| Error::internal("writing an example", e))?;
+    if let Value::Object(members) = &mut body {
+        members.retain(|_, value| !value.is_null());
+    }
+    let plan = Plan {
+        title: replaced(about.page.0, '<', '>', asked.name.unwrap_or(asked.argument)),
+        effects: (action.plan)(app.domain.clone(), session.caller.clone(), target, input).await?,
+        weight: about.weight,
+        equivalents: equivalents(session, about, &asked, body),
+        action: asked.path,
+        fields: asked.fields,
+        button: about.page.1,
+        back: asked.back,
+    };
+    plan::ask(app, session, plan).await
+}
+
+/// Carries an action out, for the reason of the form where it needs one.
+pub async fn run<T, A, I, F>(
+    app: &App,
+    session: &Session,
+    form: &CheckedForm<F>,
+    action: &'static Action<T, A, I>,
+    target: T,
+    input: I,
+) -> Result<A> {
+    let caller = if action.about.weight.is_reasoned() { form.with_reason(session)? } else { session.caller.clone() };
+    (action.run)(app.domain.clone(), caller, target, input).await
 }
 
 /// What a page is about. What cannot be a name is nothing's.
-fn target<T, A>(app: &App, argument: &str, action: &Action<T, A>) -> Result<T> {
+fn target<T, A, I>(app: &App, argument: &str, action: &Action<T, A, I>) -> Result<T> {
     (action.on)(&app.domain, argument).map_err(|error| match error.kind() {
         Kind::Invalid => Error::not_found("There is nothing of this name."),
         _ => error,
@@ -72,24 +113,28 @@ fn target<T, A>(app: &App, argument: &str, action: &Action<T, A>) -> Result<T> {
 }
 
 /// The same by the API and by a command.
-fn equivalents(session: &Session, about: &About, argument: &str) -> Equivalents {
-    let (mut path, mut body) = (placed(about.route, argument), None);
-    let mut words: Vec<&str> =
-        about.command.split(' ').map(|word| if word.starts_with('<') { argument } else { word }).collect();
+fn equivalents(session: &Session, about: &About, asked: &Asked<'_>, mut body: Value) -> Equivalents {
+    let mut query: Vec<&str> = Vec::new();
+    if !asked.query.is_empty() {
+        body = Value::Null;
+        query.push(&asked.query);
+    }
+    let mut words: Vec<&str> = about.command.split(' ').take_while(|word| !word.starts_with(['<', '-'])).collect();
+    words.extend(&asked.words);
     if about.weight.is_reasoned() {
         words.extend(["--reason", "why"]);
         if about.asks_programs {
-            body = Some(r#"{"reason":"why"}"#);
+            body["reason"] = "why".into();
         } else {
-            path.push_str("?reason=why");
+            query.push("reason=why");
         }
     }
-    Equivalents::of(session, about.method, &path, body, &words)
-}
-
-/// A text with the argument where it stands for it, as people read it.
-fn filled(text: &str, argument: &str) -> String {
-    replaced(text, '<', '>', argument)
+    let mut path = placed(about.path(), asked.argument);
+    if !query.is_empty() {
+        path = format!("{path}?{}", query.join("&"));
+    }
+    let body = (!body.is_null()).then(|| body.to_string());
+    Equivalents::of(session, about.method(), &path, body.as_deref(), &words)
 }
 
 /// A path with the argument where it stands for it.

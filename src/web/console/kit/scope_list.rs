@@ -1,4 +1,4 @@
-//! Lists of scopes as people write them, one on a line, and what a change of such a list takes and gives.
+//! Lists of scopes as people write them, one on a line.
 
 use crate::base::{Result, Scope};
 
@@ -15,13 +15,6 @@ pub fn write(scopes: &[Scope]) -> String {
 /// The scopes in one line.
 pub fn line(scopes: &[Scope]) -> String {
     scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
-}
-
-/// What changes from one list to another, a sentence each: first what is lost.
-pub fn effects(old: &[Scope], new: &[Scope]) -> Vec<String> {
-    let lost = old.iter().filter(|scope| !new.contains(scope)).map(|scope| format!("It loses the scope {scope}."));
-    let given = new.iter().filter(|scope| !old.contains(scope)).map(|scope| format!("It gets the scope {scope}."));
-    lost.chain(given).collect()
 }
 
 /// The words of a command that name some scopes.

@@ -5,13 +5,15 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::text::url_encoded;
-use crate::base::{ClientId, Error, OperatorName, Result, Secret};
+use crate::base::{ClientId, Error, OperatorName, Result};
+use crate::domain::actions::operators::{self as actions, InRole, Password};
 use crate::domain::auth::scopes::{self, RequiredScope};
 use crate::domain::operators::{OperatorView, Role, SessionView};
 use crate::proto::scopes::satisfies;
+use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::{CheckedForm, Nothing, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, Tone, Untrusted};
@@ -177,138 +179,62 @@ pub async fn ask_new(app: App, session: Session) -> Result<Response> {
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct New {
     name: String,
-    role: Role,
+    role: String,
 }
 
 /// Makes one, and shows the password that was made.
 pub async fn create(app: App, session: Session, form: CheckedForm<New>) -> Result<Response> {
-    let New { name, role } = form.input;
-    let operator = OperatorName::parse(name.trim())?;
-    let password = Secret::generate();
-    app.operators.create(&session.caller, operator.clone(), role, Some(password.clone())).await?;
-    show_password(&app, &session, operator, &password).await
+    let New { name, role } = form.input.clone();
+    let (operator, new) = (OperatorName::parse(name.trim())?, actions::New { role, password: None });
+    let made = act::run(&app, &session, &form, &actions::CREATE, operator.clone(), new).await?;
+    show_password(&app, &session, operator, &made).await
 }
 
-async fn show_password(app: &App, session: &Session, operator: OperatorName, password: &Secret) -> Result<Response> {
+async fn show_password(app: &App, session: &Session, operator: OperatorName, made: &actions::Made) -> Result<Response> {
     let frame = Frame::after(app, session, format!("Operator {operator}")).await?;
-    Ok(page(&Made { frame, operator, password: password.expose().to_owned() }))
+    let password = made.password.as_ref().map(|password| password.0.expose().to_owned()).unwrap_or_default();
+    Ok(page(&Made { frame, operator, password }))
 }
 
-/// What can be done to an operator.
-#[derive(Clone, Copy)]
-enum OperatorAction {
-    Reset,
-    Disable,
-    Enable,
-    Delete,
-    Role(Role),
-}
-
-fn action_of(session: &Session) -> Result<OperatorAction> {
-    Ok(match session.param("action") {
-        "reset" => OperatorAction::Reset,
-        "disable" => OperatorAction::Disable,
-        "enable" => OperatorAction::Enable,
-        "delete" => OperatorAction::Delete,
-        role => OperatorAction::Role(role.parse().map_err(|_| Error::not_found("There is no such action."))?),
-    })
-}
-
-pub async fn plan_action(app: App, session: Session) -> Result<Response> {
-    let (name, operator_action) = (name_of(&session)?, action_of(&session)?);
-    let shown = app.operators.operator(&name)?;
-    let path = format!("/operators/{}", url_encoded(name.as_str()));
-    let (title, effect, weight, button) = match operator_action {
-        OperatorAction::Reset => (
-            format!("Reset {name}"),
-            "They get a new password, which is shown to you once. Their second factor is taken away.".to_owned(),
-            Weight::Reasoned,
-            "Reset now",
-        ),
-        OperatorAction::Disable => {
-            (format!("Disable {name}"), "They cannot sign in.".to_owned(), Weight::Reasoned, "Disable now")
-        }
-        OperatorAction::Enable => {
-            (format!("Enable {name}"), "They can sign in again.".to_owned(), Weight::Light, "Enable now")
-        }
-        OperatorAction::Delete => {
-            (format!("Delete {name}"), "They are removed.".to_owned(), Weight::Destroys, "Delete now")
-        }
-        OperatorAction::Role(role) => (
-            format!("Make {name} {role}"),
-            format!("Instead of {} they are {role}, who {}.", shown.role, role.purpose()),
-            Weight::Light,
-            "Change it",
-        ),
-    };
-    let word = session.param("action");
-    let equivalents = match operator_action {
-        OperatorAction::Delete => Equivalents::of(&session, "DELETE", &path, None, &["operator", word, name.as_str()]),
-        OperatorAction::Role(role) => {
-            let body = format!("{{\"role\":\"{role}\"}}");
-            Equivalents::of(
-                &session,
-                "PUT",
-                &format!("{path}/role"),
-                Some(&body),
-                &["operator", "role", name.as_str(), word],
-            )
-        }
-        _ => {
-            Equivalents::of(&session, "POST", &format!("{path}/{word}"), Some("{}"), &["operator", word, name.as_str()])
-        }
-    };
+fn asked<'a>(session: &'a Session, name: &'a OperatorName) -> Asked<'a> {
     let place = format!("/access/operators/{}", url_encoded(name.as_str()));
-    let effects = vec![effect, "Their sessions end at once.".to_owned()];
-    let action = format!("{place}/{word}");
-    let plan = Plan { title, effects, weight, action, fields: Vec::new(), button, back: place, equivalents };
-    plan::ask(&app, &session, plan).await
+    let path = format!("{place}/{}", session.path.rsplit('/').next().unwrap_or_default());
+    Asked::of(name.as_str(), path, place)
 }
 
-pub async fn do_action(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let (name, operators) = (name_of(&session)?, &app.operators);
-    let place = format!("/access/operators/{}", url_encoded(name.as_str()));
-    match action_of(&session)? {
-        OperatorAction::Reset => {
-            let password = Secret::generate();
-            operators.reset(&form.with_reason(&session)?, name.clone(), password.clone()).await?;
-            return show_password(&app, &session, name, &password).await;
-        }
-        OperatorAction::Disable => operators.disable(&form.with_reason(&session)?, name, true).await?,
-        OperatorAction::Enable => operators.disable(&session.caller, name, false).await?,
-        OperatorAction::Delete => {
-            operators.delete(&form.with_reason(&session)?, name).await?;
-            return plan::done(&session, "/access");
-        }
-        OperatorAction::Role(role) => operators.set_role(&session.caller, name, role).await?,
-    }
-    plan::done(&session, &place)
+/// What another password would do.
+pub async fn plan_reset(app: App, session: Session) -> Result<Response> {
+    let name = name_of(&session)?;
+    act::ask(&app, &session, &actions::RESET, name.clone(), Password::default(), asked(&session, &name)).await
 }
 
-/// What ending a session would do.
-pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
-    let id = session.param("session");
-    let found = app.operators.sessions().await?.into_iter().find(|shown| shown.id == id);
-    let found = found.ok_or_else(|| Error::not_found("There is no such session: it may be over by now."))?;
-    let plan = Plan {
-        title: format!("End a session of {}", found.operator),
-        effects: vec![format!("The browser at {} is signed out at once.", found.address)],
-        weight: Weight::Light,
-        action: format!("/access/sessions/{}/revoke", url_encoded(id)),
-        fields: Vec::new(),
-        button: "End it",
-        back: "/access/sessions".to_owned(),
-        equivalents: Equivalents::of(&session, "DELETE", &format!("/sessions/{id}"), None, &["operator", "revoke", id]),
-    };
-    plan::ask(&app, &session, plan).await
+/// Makes one, and shows it.
+pub async fn reset(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let name = name_of(&session)?;
+    let made = act::run(&app, &session, &form, &actions::RESET, name.clone(), Password::default()).await?;
+    show_password(&app, &session, name, &made).await
 }
 
-pub async fn revoke(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    app.operators.revoke_session(&session.caller, session.param("session").to_owned()).await?;
-    plan::done(&session, "/access/sessions")
+fn role_of(session: &Session) -> Result<InRole> {
+    let role: Role = session.param("role").parse().map_err(|_| Error::not_found("There is no such action."))?;
+    Ok(InRole { role: role.to_string() })
+}
+
+/// What another role would do.
+pub async fn plan_role(app: App, session: Session) -> Result<Response> {
+    let (name, role) = (name_of(&session)?, role_of(&session)?);
+    let (both, asked) = (format!("{name} {}", role.role), asked(&session, &name));
+    let asked = Asked { name: Some(&both), words: vec![name.as_str(), session.param("role")], ..asked };
+    act::ask(&app, &session, &actions::ROLE, name.clone(), role, asked).await
+}
+
+pub async fn set_role(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let (name, role) = (name_of(&session)?, role_of(&session)?);
+    act::run(&app, &session, &form, &actions::ROLE, name.clone(), role).await?;
+    plan::done(&session, &asked(&session, &name).back)
 }
 
 pub async fn test(app: App, session: Session) -> Result<Response> {

@@ -2,15 +2,16 @@
 
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
+use crate::domain::actions::alarms::{ACKNOWLEDGE, Seen};
 use crate::domain::alarms::Alarm;
 use crate::domain::auth::scopes;
 use crate::domain::health::Grade;
+use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::CheckedForm;
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::text::{TimeTag, Tone, Untrusted};
 use crate::web::state::App;
@@ -62,7 +63,7 @@ fn place(key: &str) -> String {
 
 /// The alarm that was looked at.
 #[derive(Deserialize)]
-pub struct Seen {
+pub struct Text {
     text: String,
 }
 
@@ -70,29 +71,18 @@ pub async fn plan_acknowledge(app: App, session: Session) -> Result<Response> {
     let key = session.param("alarm");
     let alarm = app.alarms.picture().await?.alarms.into_iter().find(|alarm| alarm.key == key);
     let alarm = alarm.ok_or_else(|| Error::not_found("There is no such alarm now: what it was about is over."))?;
-    let path = format!("/alarms/{}/acknowledge", url_encoded(key));
-    let body = json!({"text": alarm.text, "reason": "why"}).to_string();
-    let command = ["alarm", "acknowledge", key, "--text", alarm.text.as_str(), "--reason", "why"];
-    let equivalents = Equivalents::of(&session, "PUT", &path, Some(&body), &command);
-    let plan = Plan {
-        title: "Acknowledge an alarm".to_owned(),
-        effects: vec![
-            alarm.text.clone(),
-            "It stays on the overview, with your name and reason, and is quiet.".to_owned(),
-            "When its condition ends, comes back or changes, it is loud again.".to_owned(),
-        ],
-        weight: Weight::Reasoned,
-        action: path.clone(),
-        fields: vec![("text", alarm.text)],
-        button: "Acknowledge",
-        back: "/".to_owned(),
-        equivalents,
-    };
-    plan::ask(&app, &session, plan).await
+    let mut asked = Asked::of(key, format!("/alarms/{}/acknowledge", url_encoded(key)), "/".to_owned());
+    asked.words.extend(["--text", &alarm.text]);
+    asked.fields = vec![("text", alarm.text.clone())];
+    act::ask(&app, &session, &ACKNOWLEDGE, key.to_owned(), seen(&alarm.text), asked).await
 }
 
-pub async fn acknowledge(app: App, session: Session, form: CheckedForm<Seen>) -> Result<Response> {
-    let caller = form.with_reason(&session)?;
-    app.alarms.acknowledge(&caller, session.param("alarm"), &form.input.text).await?;
+pub async fn acknowledge(app: App, session: Session, form: CheckedForm<Text>) -> Result<Response> {
+    let key = session.param("alarm").to_owned();
+    act::run(&app, &session, &form, &ACKNOWLEDGE, key, seen(&form.input.text)).await?;
     plan::done(&session, "/")
+}
+
+fn seen(text: &str) -> Seen {
+    Seen { text: text.to_owned(), reason: String::new() }
 }

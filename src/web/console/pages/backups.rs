@@ -8,9 +8,11 @@ use futures_util::stream;
 use tokio::io::AsyncReadExt;
 
 use crate::base::{Error, Result};
+use crate::domain::actions::backups::TAKE;
 use crate::domain::auth::scopes;
 use crate::domain::backups::Fate;
 use crate::store::Listed;
+use crate::web::console::kit::act;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
@@ -151,8 +153,8 @@ async fn found(app: &App, session: &Session) -> Result<Backup> {
     found.ok_or_else(|| Error::not_found("There is no backup of this name."))
 }
 
-pub async fn take(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    app.backups.take(&session.caller).await?;
+pub async fn take(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    act::run(&app, &session, &form, &TAKE, (), ()).await?;
     plan::done(&session, "/backups")
 }
 

@@ -1,4 +1,4 @@
-//! The broker: how it is, who we are to it, and another administrator.
+//! The broker: how it is, and who we are to it.
 
 use askama::Template;
 use axum::response::Response;
@@ -6,9 +6,8 @@ use axum::response::Response;
 use crate::base::Result;
 use crate::domain::auth::scopes;
 use crate::web::console::kit::finding::Row;
-use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
@@ -73,33 +72,4 @@ fn places(app: &App) -> Vec<(&'static str, String)> {
     let part = |name| value(&format!("TASKCLUSTER_AMQP_{name}"));
     let clients = format!("{}{}:{}, vhost {}", part("PROTOCOL"), part("HOSTNAME"), part("PORT"), part("VHOST"));
     vec![("Its management API", url), ("TLS to it", tls.to_owned()), ("Clients are sent to", clients)]
-}
-
-pub async fn plan_rotate(app: App, session: Session) -> Result<Response> {
-    let shown = app.administrator.status()?;
-    let plan = Plan {
-        title: "Rotate the administrator".to_owned(),
-        effects: vec![
-            "A new administrator with a new password is made at the broker and tried.".to_owned(),
-            format!("From then on Keylender acts as that one, and no more as {}.", shown.acting),
-            "The one before is deleted if Keylender made it. The login of the settings is left as it is.".to_owned(),
-            "Nothing that is lent changes. Broken off anywhere, the one before stays in force.".to_owned(),
-        ],
-        weight: Weight::Reasoned,
-        action: "/broker/rotate".to_owned(),
-        fields: Vec::new(),
-        button: "Rotate now",
-        back: "/broker".to_owned(),
-        equivalents: Equivalents::of(&session, "POST", "/broker/rotate", None, &["broker", "rotate"]),
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-pub async fn rotate(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let caller = form.with_reason(&session)?;
-    let rotated = app.administrator.rotate(&caller).await.inspect_err(|_| app.loops.nudge("reconcile"))?;
-    if !rotated.is_retired {
-        app.loops.nudge("reconcile");
-    }
-    plan::done(&session, "/broker")
 }

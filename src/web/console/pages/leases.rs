@@ -1,18 +1,18 @@
 //! Everything that is lent now, and taking back what fits a filter.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::response::Response;
 
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
+use crate::domain::actions::leases::{Done, Ended, Outcome, REVOKE, Wanted};
 use crate::domain::auth::scopes;
-use crate::domain::leases::{Filter, Lease, LeaseKind, Revocation};
+use crate::domain::leases::{Lease, LeaseKind};
 use crate::proto::formats;
-use crate::web::console::kit::form::CheckedForm;
+use crate::web::console::kit::act::{self, Asked};
+use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::state::App;
@@ -79,21 +79,19 @@ fn name_cell(lease: &Lease) -> Cell {
     }
 }
 
-/// A filter as fields give it.
-fn filter<'v>(value: impl Fn(&str) -> Option<&'v str>) -> Result<Filter> {
+/// What fits the fields.
+fn wanted<'v>(value: impl Fn(&str) -> Option<&'v str>) -> Result<Wanted> {
     let text = |name| value(name).map(|text| text.trim().to_owned());
-    let wrong = |what: &str| Error::invalid(format!("{what}: this is not one"));
-    Ok(Filter {
-        kind: value("kind").map(|kind| LeaseKind::parse(kind).ok_or_else(|| wrong("kind"))).transpose()?,
+    let days = |days: String| days.parse::<u64>().map_err(|_| Error::invalid("days: this is not one"));
+    Ok(Wanted {
+        kind: text("kind"),
         name: text("name"),
         prefix: text("prefix"),
         holder: text("holder"),
-        host: value("host").map(|host| host.trim().parse()).transpose()?,
-        since: value("since").map(formats::moment).transpose()?,
-        unused: value("unused")
-            .map(|days| days.trim().parse::<u64>().map_err(|_| wrong("days")))
-            .transpose()?
-            .map(|days| Duration::from_secs(days.saturating_mul(DAY))),
+        host: text("host"),
+        since: value("since").map(formats::moment).transpose()?.map(|since| since.to_string()),
+        unused_seconds: text("unused").map(days).transpose()?.map(|days| days.saturating_mul(DAY)),
+        ..Wanted::default()
     })
 }
 
@@ -108,26 +106,18 @@ fn query(given: &[(&'static str, String)]) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-/// The words of the command for a filter.
-fn words(verb: &'static str, given: &[(&'static str, String)]) -> Vec<String> {
+/// The options of the commands for a filter.
+fn words(given: &[(&'static str, String)]) -> Vec<String> {
     let option = |(name, value): &(&'static str, String)| match *name {
         "host" => ["--from-host".to_owned(), value.clone()],
         "unused" => ["--unused".to_owned(), format!("{value} days")],
         name => [format!("--{name}"), value.clone()],
     };
-    ["lease".to_owned(), verb.to_owned()].into_iter().chain(given.iter().flat_map(option)).collect()
-}
-
-/// The members of the filter, as the API has them.
-fn member((name, value): &(&'static str, String)) -> (&'static str, serde_json::Value) {
-    match *name {
-        "unused" => ("unusedSeconds", value.trim().parse::<u64>().unwrap_or(0).saturating_mul(DAY).into()),
-        name => (name, value.clone().into()),
-    }
+    given.iter().flat_map(option).collect()
 }
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let filter = filter(|name| session.query(name))?;
+    let filter = wanted(|name| session.query(name))?.filter()?;
     let given = given(&session);
     let is_narrow = !filter.is_empty();
     let mut found = app.leases.list(&filter).await?;
@@ -136,14 +126,13 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     match LEASES.show(&session, found) {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
-            let members: Vec<_> = given.iter().map(member).collect();
-            let pairs = members.iter().map(|(name, value)| {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                format!("{name}={}", url_encoded(&text))
+            let pairs = given.iter().map(|(name, value)| match *name {
+                "unused" => format!("unusedSeconds={}", filter.unused.unwrap_or_default().as_secs()),
+                name => format!("{name}={}", url_encoded(value)),
             });
             let path = format!("/leases?{}", pairs.collect::<Vec<_>>().join("&"));
-            let words = words("list", &given);
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let words = words(&given);
+            let words: Vec<&str> = ["lease", "list"].into_iter().chain(words.iter().map(String::as_str)).collect();
             Ok(page(&List {
                 frame: Frame::of(&app, &session, "Leases").await,
                 fields: FIELDS
@@ -163,58 +152,46 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
-    let filter = filter(|name| session.query(name))?;
-    let given = given(&session);
-    let revocation = Revocation { filter, ..Revocation::default() };
-    let planned = app.leases.plan(&revocation).await?;
-    if planned.is_empty() {
+    let (wanted, given) = (wanted(|name| session.query(name))?, given(&session));
+    let (count, words) = (app.leases.plan(&wanted.revocation()?).await?.len(), words(&given));
+    if count == 0 {
         return Err(Error::conflict("Nothing that fits is lent now: there is nothing to revoke."));
     }
-    let mut body: serde_json::Map<String, serde_json::Value> =
-        given.iter().map(member).map(|(name, value)| (name.to_owned(), value)).collect();
-    body.insert("reason".to_owned(), "why".into());
-    body.insert("dryRun".to_owned(), false.into());
-    let body = serde_json::Value::Object(body).to_string();
-    let mut words = words("revoke", &given);
-    words.extend(["--reason", "why", "--yes"].map(str::to_owned));
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let plan = Plan {
-        title: format!(
-            "Revoke {}",
-            if planned.len() == 1 { "one thing".to_owned() } else { format!("{} things", planned.len()) }
-        ),
-        effects: planned.into_iter().map(|step| step.what).collect(),
-        weight: Weight::Destroys,
-        action: "/leases/revoke".to_owned(),
+    let asked = Asked {
+        name: Some(&if count == 1 { "one thing".to_owned() } else { format!("{count} things") }),
+        words: words.iter().map(String::as_str).chain(["--yes"]).collect(),
+        path: "/leases/revoke".to_owned(),
         back: format!("/leases{}", query(&given)),
         fields: given,
-        button: "Revoke",
-        equivalents: Equivalents::of(&session, "POST", "/leases/revoke", Some(&body), &words),
+        ..Asked::default()
     };
-    plan::ask(&app, &session, plan).await
+    act::ask(&app, &session, &REVOKE, (), wanted, asked).await
 }
 
-pub async fn revoke(
-    app: App,
-    session: Session,
-    form: CheckedForm<crate::web::console::kit::form::Nothing>,
+pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    let wanted = wanted(|name| form.all(name).next().filter(|value| !value.is_empty()))?;
+    carry_out(&app, &session, &form, wanted, "/leases").await
+}
+
+/// Takes back what fits, and says what of it could not be.
+pub(super) async fn carry_out(
+    app: &App,
+    session: &Session,
+    form: &CheckedForm<Nothing>,
+    wanted: Wanted,
+    back: &str,
 ) -> Result<Response> {
-    let caller = form.with_reason(&session)?;
-    let filter = filter(|name| form.all(name).next().filter(|value| !value.is_empty()))?;
-    let revocation = Revocation { filter, ..Revocation::default() };
-    let revoked = app.leases.revoke(&caller, &revocation).await?;
-    let failed: Vec<String> = revoked
-        .iter()
-        .filter_map(|each| Some(format!("{}: {}", each.target.name(), each.outcome.as_ref().err()?.message())))
-        .collect();
-    match failed.first() {
-        None => plan::done(&session, "/leases"),
-        Some(first) => {
-            app.loops.nudge("reconcile");
-            let (count, all) = (failed.len(), revoked.len());
-            Err(Error::unavailable(format!(
-                "{count} of {all} could not be revoked, the others are. Send it again: what failed is still lent. {first}"
-            )))
+    let Outcome::Revoked(Done { revoked, failed }) = act::run(app, session, form, &REVOKE, (), wanted).await? else {
+        return plan::done(session, back);
+    };
+    match revoked.iter().find(|each| each.outcome == "failed") {
+        None if revoked.is_empty() => {
+            Err(Error::conflict("Nothing that fits is lent now: there is nothing to revoke."))
         }
+        None => plan::done(session, back),
+        Some(Ended { name, remark, .. }) => Err(Error::unavailable(format!(
+            "{failed} of {} could not be revoked, the others are. Send it again: what failed is still lent. {name}: {remark}",
+            revoked.len()
+        ))),
     }
 }

@@ -6,12 +6,14 @@ use serde::Deserialize;
 
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
+use crate::domain::actions;
 use crate::domain::auth::scopes;
 use crate::domain::monitor::{Pattern, QueueHealth, QueueRule, SeenQueue};
 use crate::proto::formats;
-use crate::web::console::kit::form::{CheckedForm, Nothing};
+use crate::web::console::kit::act;
+use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{TimeTag, Tone};
@@ -174,8 +176,7 @@ pub struct Wanted {
 
 /// Sets the rule of a pattern. What a form has no field for stays as it was.
 pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> Result<Response> {
-    let caller = form.with_reason(&session)?;
-    let Wanted { pattern, warn, delete, exempt, reason } = form.input;
+    let Wanted { pattern, warn, delete, exempt, reason } = &form.input;
     let number = |text: &str| match text.trim() {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| Error::invalid("a number of messages was expected")),
@@ -190,42 +191,12 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
     let pattern = Pattern::parse(pattern.trim())?;
     let before = app.monitor.queue_rules().await?.into_iter().find(|(known, _)| *known == pattern);
     let rule = QueueRule {
-        warn_messages: number(&warn)?,
-        delete_messages: number(&delete)?,
+        warn_messages: number(warn)?,
+        delete_messages: number(delete)?,
         exempt_until: exempt,
         remark: reason.trim().to_owned(),
         ..before.map(|(_, rule)| rule).unwrap_or_default()
     };
-    app.monitor.set_queue_rule(&caller, pattern, rule).await?;
-    plan::done(&session, "/queue-rules")
-}
-
-/// What removing a rule would do.
-pub async fn plan_remove_rule(app: App, session: Session) -> Result<Response> {
-    let pattern = Pattern::parse(session.param("pattern"))?;
-    let rules = app.monitor.queue_rules().await?;
-    let missing = || Error::not_found("There is no rule for this pattern.");
-    rules.iter().find(|(known, _)| *known == pattern).ok_or_else(missing)?;
-    let text = pattern.to_string();
-    let (path, command) = (format!("/queues/rules/{}", url_encoded(&text)), ["queue", "unrule", text.as_str()]);
-    let plan = Plan {
-        title: format!("Remove the rule of {text}"),
-        effects: vec![
-            "Queues of this pattern count by the next rule that fits them, or as the settings say.".to_owned(),
-            "One that is over that limit is warned of or deleted at the next pass of the monitor.".to_owned(),
-        ],
-        weight: Weight::Reasoned,
-        action: format!("/queue-rules/{}/remove", url_encoded(&text)),
-        fields: Vec::new(),
-        button: "Remove the rule",
-        back: "/queue-rules".to_owned(),
-        equivalents: Equivalents::of(&session, "DELETE", &path, None, &command),
-    };
-    plan::ask(&app, &session, plan).await
-}
-
-pub async fn remove_rule(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let caller = form.with_reason(&session)?;
-    app.monitor.remove_queue_rule(&caller, Pattern::parse(session.param("pattern"))?).await?;
+    act::run(&app, &session, &form, &actions::queues::RULE, pattern, rule).await?;
     plan::done(&session, "/queue-rules")
 }

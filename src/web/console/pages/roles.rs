@@ -3,17 +3,18 @@
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::access::listed;
 use crate::base::text::url_encoded;
 use crate::base::{ClientId, Error, Result, RoleId, Scope};
-use crate::domain::actions::roles as actions;
+use crate::domain::actions::roles::{self as actions, Scopes};
+use crate::domain::actions::{Action, Done};
 use crate::domain::auth::scopes;
 use crate::proto::roles::Role;
+use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table};
@@ -76,10 +77,6 @@ fn place(id: &RoleId) -> String {
     format!("/access/roles/{}", url_encoded(id.as_str()))
 }
 
-fn api(id: &RoleId) -> String {
-    format!("/roles/{}", url_encoded(id.as_str()))
-}
-
 async fn role_of(app: &App, session: &Session) -> Result<Role> {
     let found = app.auth.roles().await?.into_iter().find(|role| role.id.as_str() == session.param("role"));
     found.ok_or_else(|| Error::not_found("There is no such role."))
@@ -133,43 +130,42 @@ pub async fn ask_new(app: App, session: Session) -> Result<Response> {
 
 /// Shows what would be made; then makes it.
 pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
-    let input = given.input;
+    let input = &given.input;
     let read = || Ok((RoleId::parse(input.role.trim())?, scope_list::read(&input.scopes)?));
     let (id, scopes) = match read() {
         Ok(read) => read,
-        Err(error) => return Ok(form(&app, &session, None, input, Some(error)).await),
+        Err(error) => return Ok(form(&app, &session, None, given.input, Some(error)).await),
     };
     if app.auth.roles().await?.iter().any(|role| role.id == id) {
         let exists = Some(Error::conflict("this role exists: change it on its page"));
-        return Ok(form(&app, &session, None, input, exists).await);
+        return Ok(form(&app, &session, None, given.input, exists).await);
     }
-    if !input.sure.is_empty() {
-        app.auth.put_role(&session.caller, id.clone(), scopes).await?;
-        return plan::done(&session, &place(&id));
+    ask(&app, &session, &given, &actions::CREATE, id, scopes).await
+}
+
+/// Shows what an action would do with these scopes; or does it, when the form is sent again.
+async fn ask(
+    app: &App,
+    session: &Session,
+    given: &CheckedForm<Input>,
+    action: &'static Action<RoleId, Done, Scopes>,
+    id: RoleId,
+    scopes: Vec<Scope>,
+) -> Result<Response> {
+    if !given.input.sure.is_empty() {
+        act::run(app, session, given, action, id.clone(), Scopes { scopes }).await?;
+        return plan::done(session, &place(&id));
     }
-    let mut effects = vec![format!("There is a role {id}: who holds assume:{id} holds its scopes.")];
-    effects.extend(scope_list::effects(&[], &scopes));
-    let plan = Plan {
-        title: format!("Make the role {id}"),
-        effects,
-        weight: Weight::Light,
-        action: "/access/new-role".to_owned(),
-        fields: [("role", id.to_string())].into_iter().chain(fields(&scopes)).collect(),
-        button: "Make it now",
-        back: "/access/roles".to_owned(),
-        equivalents: equivalents(&session, &id, &scopes),
+    let mut fields = vec![("scopes", scope_list::write(&scopes)), ("sure", "yes".to_owned())];
+    let (path, back) = if given.input.role.is_empty() {
+        (format!("{}/change", place(&id)), place(&id))
+    } else {
+        fields.push(("role", id.to_string()));
+        ("/access/new-role".to_owned(), "/access/roles".to_owned())
     };
-    plan::ask(&app, &session, plan).await
-}
-
-fn fields(scopes: &[Scope]) -> [(&'static str, String); 2] {
-    [("scopes", scope_list::write(scopes)), ("sure", "yes".to_owned())]
-}
-
-fn equivalents(session: &Session, id: &RoleId, scopes: &[Scope]) -> Equivalents {
-    let mut words = vec!["role", "create", id.as_str()];
-    words.extend(scope_list::words(scopes));
-    Equivalents::of(session, "PUT", &api(id), Some(&json!({ "scopes": scopes }).to_string()), &words)
+    let words: Vec<&str> = [id.as_str()].into_iter().chain(scope_list::words(&scopes)).collect();
+    let asked = Asked { argument: id.as_str(), words, fields, path, back, ..Asked::default() };
+    act::ask(app, session, action, id.clone(), Scopes { scopes: scopes.clone() }, asked).await
 }
 
 /// The form that changes one.
@@ -186,25 +182,9 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         Ok(scopes) => scopes,
         Err(error) => return Ok(form(&app, &session, Some(&id), given.input, Some(error)).await),
     };
-    if !given.input.sure.is_empty() {
-        app.auth.put_role(&given.with_reason(&session)?, id.clone(), scopes).await?;
-        return plan::done(&session, &place(&id));
-    }
-    let mut effects = scope_list::effects(&old, &scopes);
-    if effects.is_empty() {
+    if scopes == old {
         let same = Some(Error::invalid("this would change nothing"));
         return Ok(form(&app, &session, Some(&id), given.input, same).await);
     }
-    effects.extend(actions::affected(&app.domain, &id).await?);
-    let plan = Plan {
-        title: format!("Change the role {id}"),
-        effects,
-        weight: Weight::Reasoned,
-        action: format!("{}/change", place(&id)),
-        fields: fields(&scopes).into_iter().collect(),
-        button: "Change it now",
-        back: place(&id),
-        equivalents: equivalents(&session, &id, &scopes),
-    };
-    plan::ask(&app, &session, plan).await
+    ask(&app, &session, &given, &actions::CHANGE, id, scopes).await
 }

@@ -3,15 +3,16 @@
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
 
-use super::{api, end_in_words, id_of, is_for_ever, place, plan, token_page};
+use super::{id_of, place, token_page};
 use crate::base::{ClientId, Error, Result, Scope, Span, Timestamp};
-use crate::domain::auth::{Auth, ClientChange, NewClient};
+use crate::domain::actions::clients::{self as actions, Change, New, is_for_ever};
+use crate::domain::auth::Auth;
 use crate::proto::formats;
+use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self as plans, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan;
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::state::App;
@@ -84,52 +85,39 @@ pub async fn ask_new(app: App, session: Session) -> Result<Response> {
     Ok(form(&app, &session, None, Input { client, scopes, ends, description, sure }, None).await)
 }
 
-fn new_of(session: &Session, input: &Input) -> Result<(ClientId, NewClient)> {
-    let id = ClientId::parse(input.client.trim())?;
-    let (scopes, expires) = (scope_list::read(&input.scopes)?, end_of(session, &input.ends)?);
-    let description = input.description.trim().to_owned();
-    Ok((id, NewClient { scopes, expires, description, certificate_name: None }))
-}
-
 /// Shows what would be made; then makes it, and shows its token.
 pub async fn create(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
-    let input = given.input;
-    let (id, new) = match new_of(&session, &input) {
-        Ok(new) => new,
-        Err(error) => return Ok(form(&app, &session, None, input, Some(error)).await),
+    let input = &given.input;
+    let read = || {
+        Ok((ClientId::parse(input.client.trim())?, scope_list::read(&input.scopes)?, end_of(&session, &input.ends)?))
     };
-    if input.sure.is_empty() {
-        return plans::ask(&app, &session, plan_new(&session, &id, &new)).await;
+    let (id, scopes, end) = match read() {
+        Ok(read) => read,
+        Err(error) => return Ok(form(&app, &session, None, given.input, Some(error)).await),
+    };
+    let description = input.description.trim().to_owned();
+    let fields = fields(&scopes, end, &description);
+    let new = New { scopes: scopes.clone(), expires: Some(end.to_string()), description, certificate_name: None };
+    if !input.sure.is_empty() {
+        let issued = act::run(&app, &session, &given, &actions::CREATE, id.clone(), new).await?;
+        return token_page(&app, &session, &id, &issued.access_token.0).await;
     }
-    let token = app.auth.create_client(&session.caller, id.clone(), new).await?.into_inner();
-    token_page(&app, &session, &id, &token).await
-}
-
-fn plan_new(session: &Session, id: &ClientId, new: &NewClient) -> Plan {
-    let mut effects = vec![format!("There is a client {id}. Its access token is shown to you once.")];
-    effects.push(end_in_words(session, new.expires));
-    effects.extend(scope_list::effects(&[], &new.scopes));
-    let body = json!({"scopes": new.scopes, "expires": new.expires, "description": new.description}).to_string();
-    let mut words = vec!["client", "create", id.as_str()];
-    words.extend(scope_list::words(&new.scopes));
-    let (lasts, description) = (lasts(session, new.expires), new.description.clone());
-    words.extend(lasts.iter().flat_map(|lasts| ["--lasts", lasts]));
+    let (lasts, description) = (lasts(&session, end), new.description.clone());
+    let mut words = words(&id, &scopes, lasts.as_ref());
     if !description.is_empty() {
         words.extend(["--description", &description]);
     }
-    Plan {
-        title: format!("Make the client {id}"),
-        effects,
-        weight: Weight::Light,
-        action: "/access/new-client".to_owned(),
-        fields: [("client", id.to_string())]
-            .into_iter()
-            .chain(fields(&new.scopes, new.expires, &description))
-            .collect(),
-        button: "Make it now",
-        back: "/access/clients".to_owned(),
-        equivalents: Equivalents::of(session, "PUT", &api(id, ""), Some(&body), &words),
-    }
+    let fields = [("client", id.to_string())].into_iter().chain(fields).collect();
+    let asked = Asked::of(id.as_str(), "/access/new-client".to_owned(), "/access/clients".to_owned());
+    let asked = Asked { words, fields, ..asked };
+    act::ask(&app, &session, &actions::CREATE, id.clone(), new, asked).await
+}
+
+fn words<'a>(id: &'a ClientId, scopes: &'a [Scope], lasts: Option<&'a String>) -> Vec<&'a str> {
+    let mut words = vec![id.as_str()];
+    words.extend(scope_list::words(scopes));
+    words.extend(lasts.into_iter().flat_map(|lasts| ["--lasts", lasts]));
+    words
 }
 
 /// What a plan brings along to its second sending.
@@ -140,13 +128,13 @@ fn fields(scopes: &[Scope], expires: Timestamp, description: &str) -> [(&'static
 
 /// The span of a command, in whole seconds; none for a client without an end.
 fn lasts(session: &Session, end: Timestamp) -> Option<String> {
-    (!is_for_ever(session, end)).then(|| format!("{} seconds", end.since(session.now).as_secs()))
+    (!is_for_ever(session.now, end)).then(|| format!("{} seconds", end.since(session.now).as_secs()))
 }
 
 /// The form that changes one.
 pub async fn ask_change(app: App, session: Session) -> Result<Response> {
     let shown = app.auth.client(&id_of(&session)?)?;
-    let ends = if is_for_ever(&session, shown.expires) { String::new() } else { shown.expires.to_string() };
+    let ends = if is_for_ever(session.now, shown.expires) { String::new() } else { shown.expires.to_string() };
     let (client, sure) = (String::new(), String::new());
     let input = Input { client, scopes: scope_list::write(&shown.scopes), ends, description: shown.description, sure };
     Ok(form(&app, &session, Some(&shown.client_id), input, None).await)
@@ -161,29 +149,23 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
         Ok(read) => read,
         Err(error) => return Ok(form(&app, &session, Some(&id), given.input, Some(error)).await),
     };
-    let description = input.description.trim();
+    let description = input.description.trim().to_owned();
+    let is_endless = |end| is_for_ever(session.now, end);
     // An end that was none stays the same one.
-    let end = if is_for_ever(&session, end) && is_for_ever(&session, old.expires) { old.expires } else { end };
-    if input.sure.is_empty() {
-        let mut effects = scope_list::effects(&old.scopes, &scopes);
-        effects.extend((end != old.expires).then(|| end_in_words(&session, end)));
-        effects.extend((description != old.description).then(|| format!("It is for: {description}")));
-        if effects.is_empty() {
-            let same = Some(Error::invalid("this would change nothing"));
-            return Ok(form(&app, &session, Some(&id), given.input, same).await);
-        }
-        effects.push("Its access token stays.".to_owned());
-        let body = json!({"scopes": scopes, "expires": end, "description": description}).to_string();
-        let lasts = lasts(&session, end);
-        let mut words = vec!["client", "change", id.as_str()];
-        words.extend(scope_list::words(&scopes));
-        words.extend(lasts.iter().flat_map(|lasts| ["--lasts", lasts]));
-        let equivalents = Equivalents::of(&session, "POST", &api(&id, "/change"), Some(&body), &words);
-        let plan = plan(&id, "Change", effects, Weight::Reasoned, "change", "Change it now", equivalents);
-        let fields = fields(&scopes, end, description).into_iter().collect();
-        return plans::ask(&app, &session, Plan { fields, ..plan }).await;
+    let end = if is_endless(end) && is_endless(old.expires) { old.expires } else { end };
+    if (&scopes, end, &description) == (&old.scopes, old.expires, &old.description) {
+        let same = Some(Error::invalid("this would change nothing"));
+        return Ok(form(&app, &session, Some(&id), given.input, same).await);
     }
-    let change = ClientChange { scopes: Some(scopes), expires: Some(end), description: Some(description.to_owned()) };
-    app.auth.change_client(&given.with_reason(&session)?, id.clone(), change).await?;
-    plans::done(&session, &place(&id))
+    let fields = fields(&scopes, end, &description).into();
+    let (expires, is_sure) = (Some(end.to_string()), !input.sure.is_empty());
+    let change = Change { scopes: Some(scopes.clone()), expires, description: Some(description) };
+    if is_sure {
+        act::run(&app, &session, &given, &actions::CHANGE, id.clone(), change).await?;
+        return plan::done(&session, &place(&id));
+    }
+    let lasts = lasts(&session, end);
+    let asked = Asked::of(id.as_str(), format!("{}/change", place(&id)), place(&id));
+    let asked = Asked { words: words(&id, &scopes, lasts.as_ref()), fields, ..asked };
+    act::ask(&app, &session, &actions::CHANGE, id.clone(), change, asked).await
 }

@@ -11,21 +11,21 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::base::text::url_encoded;
-use crate::base::{ClientId, Error, Result, Secret, Timestamp};
+use crate::base::{ClientId, Error, Result, Secret};
+use crate::domain::actions::clients::{self as actions, Keep, is_for_ever};
 use crate::domain::auth::ClientView;
 use crate::domain::auth::scopes::{self, RequiredScope};
+use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table};
-use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted, span};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::console::pages::access::listed;
 use crate::web::state::App;
 
-/// A client that lasts longer than a hundred years was made without an end.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How long the replaced token works on where one asks for that: until the next day's deployment.
 const KEPT: Duration = Duration::from_secs(86_400);
 
@@ -91,17 +91,13 @@ struct TokenPage {
 
 /// For how long the token before works on.
 #[derive(Deserialize)]
-pub struct Keep {
+pub struct KeptFor {
     #[serde(default)]
     keep_seconds: u64,
 }
 
 fn place(id: &ClientId) -> String {
     format!("/access/clients/{}", url_encoded(id.as_str()))
-}
-
-fn api(id: &ClientId, verb: &str) -> String {
-    format!("/clients/{}{verb}", url_encoded(id.as_str()))
 }
 
 fn id_of(session: &Session) -> Result<ClientId> {
@@ -129,7 +125,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         frame: Frame::of(&app, &session, format!("Client {id}")).await,
         id: Untrusted::of(id.to_string()),
         state,
-        ends: (!is_for_ever(&session, shown.expires)).then(|| time(shown.expires)),
+        ends: (!is_for_ever(session.now, shown.expires)).then(|| time(shown.expires)),
         created: time(shown.created),
         description: Untrusted::of(shown.description.clone()),
         certificate: shown.certificate_name.as_ref().map(|name| Untrusted::of(name.to_string())),
@@ -138,12 +134,12 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         uses: shown.uses.iter().map(|each| (each.from.to_string(), time(each.last))).collect(),
         scopes: shown.scopes.iter().map(|scope| Untrusted::of(scope.to_string())).collect(),
         audit: session.may(scopes::AUDIT_READ).then_some(audit),
-        actions: actions(&session, &shown),
+        actions: buttons(&session, &shown),
         equivalents: Equivalents::of(&session, "GET", "/clients", None, &["client", "list"]),
     }))
 }
 
-fn actions(session: &Session, shown: &ClientView) -> Vec<(&'static str, String)> {
+fn buttons(session: &Session, shown: &ClientView) -> Vec<(&'static str, String)> {
     let (label, turn) = if shown.disabled { ("Enable", "enable") } else { ("Disable", "disable") };
     let all = [
         ("Change", "change", scopes::CLIENT_CHANGE),
@@ -156,56 +152,27 @@ fn actions(session: &Session, shown: &ClientView) -> Vec<(&'static str, String)>
     all.into_iter().filter(|(_, _, scope)| may(*scope)).map(|(label, verb, _)| (label, path(verb))).collect()
 }
 
-fn is_for_ever(session: &Session, end: Timestamp) -> bool {
-    end.since(session.now) > FOR_EVER
-}
-
-fn end_in_words(session: &Session, end: Timestamp) -> String {
-    if is_for_ever(session, end) { "It has no end.".to_owned() } else { format!("It ends at {end}.") }
-}
-
 async fn token_page(app: &App, session: &Session, id: &ClientId, token: &Secret) -> Result<Response> {
     let frame = Frame::after(app, session, format!("Token of {id}")).await?;
     Ok(page(&TokenPage { frame, id: id.to_string(), token: token.expose().to_owned(), back: place(id) }))
 }
 
-fn plan(
-    id: &ClientId,
-    heading: &str,
-    effects: Vec<String>,
-    weight: Weight,
-    verb: &str,
-    button: &'static str,
-    equivalents: Equivalents,
-) -> Plan {
-    let (title, action) = (format!("{heading} {id}"), format!("{}/{verb}", place(id)));
-    Plan { title, effects, weight, action, fields: Vec::new(), button, back: place(id), equivalents }
-}
-
 /// What a new token would do. Who asks with `keep=yes` keeps the one before for a day.
 pub async fn plan_reset(app: App, session: Session) -> Result<Response> {
-    let id = app.auth.client(&id_of(&session)?)?.client_id;
-    let keeps = session.query("keep").is_some();
-    let kept = KEPT.as_secs();
-    let (old, command, verb) = if keeps {
-        let old = format!("The token before, and what was made with it, works for {} more.", span(KEPT));
-        (old, vec!["client", "reset", id.as_str(), "--keep-old", "1 day"], format!("/reset?keepSeconds={kept}"))
-    } else {
-        let old = "The token before, and temporary credentials made with it, end at once. To have a day for the change, \
-                       reset it with the old one kept.";
-        (old.to_owned(), vec!["client", "reset", id.as_str()], "/reset".to_owned())
-    };
-    let effects = vec!["It gets a new access token, which is shown to you once.".to_owned(), old];
-    let equivalents = Equivalents::of(&session, "POST", &api(&id, &verb), None, &command);
-    let plan = plan(&id, "Reset the token of", effects, Weight::Reasoned, "reset", "Reset now", equivalents);
-    let fields = if keeps { vec![("keep_seconds", kept.to_string())] } else { Vec::new() };
-    plan::ask(&app, &session, Plan { fields, ..plan }).await
+    let (id, kept) = (id_of(&session)?, KEPT.as_secs().to_string());
+    let mut asked = Asked::of(id.as_str(), format!("{}/reset", place(&id)), place(&id));
+    if session.query("keep").is_none() {
+        return act::ask(&app, &session, &actions::RESET, id.clone(), Keep(Duration::ZERO), asked).await;
+    }
+    asked.words.extend(["--keep-old", "1 day"]);
+    asked.query = format!("keepSeconds={kept}");
+    asked.fields = vec![("keep_seconds", kept)];
+    act::ask(&app, &session, &actions::RESET, id.clone(), Keep(KEPT), asked).await
 }
 
 /// Gives it a new one, and shows that.
-pub async fn reset(app: App, session: Session, form: CheckedForm<Keep>) -> Result<Response> {
-    let (id, caller) = (id_of(&session)?, form.with_reason(&session)?);
-    let keep = Duration::from_secs(form.input.keep_seconds);
-    let token = app.auth.reset_client(&caller, id.clone(), keep).await?.into_inner();
-    token_page(&app, &session, &id, &token).await
+pub async fn reset(app: App, session: Session, form: CheckedForm<KeptFor>) -> Result<Response> {
+    let (id, keep) = (id_of(&session)?, Keep(Duration::from_secs(form.input.keep_seconds)));
+    let issued = act::run(&app, &session, &form, &actions::RESET, id.clone(), keep).await?;
+    token_page(&app, &session, &id, &issued.access_token.0).await
 }

@@ -8,11 +8,14 @@ use serde::Deserialize;
 
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
+use crate::domain::actions::hosts::{self as actions, Remark};
+use crate::domain::actions::{Action, Done};
 use crate::domain::auth::scopes;
 use crate::domain::hosts::{HostRule, Ruled};
+use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{TimeTag, Untrusted};
@@ -85,37 +88,16 @@ fn address(session: &Session) -> Result<IpAddr> {
     Ok(address.to_canonical())
 }
 
-/// The same as a command and as a call: `words` are those of the command before its remark.
-fn equivalents(session: &Session, rule: &HostRule, words: &[&str]) -> Equivalents {
-    let path = format!("/host-rules/{}", url_encoded(&rule.to_string()));
-    let words: Vec<&str> = words.iter().copied().chain(["--remark", "why"]).collect();
-    Equivalents::of(session, "PUT", &path, Some(r#"{"remark":"why"}"#), &words)
-}
-
 /// What blocking a machine would do.
 pub async fn plan_block(app: App, session: Session) -> Result<Response> {
     let address = address(&session)?;
-    let plan = Plan {
-        title: format!("Block {address}"),
-        effects: vec![
-            format!("Requests from {address} get no credentials from now on, whatever DNS says of it."),
-            "What it was lent before works until it ends by itself.".to_owned(),
-        ],
-        weight: Weight::Reasoned,
-        action: format!("/hosts/{address}/block"),
-        fields: Vec::new(),
-        button: "Block now",
-        back: format!("/hosts/{address}"),
-        equivalents: equivalents(&session, &blocked(address)?, &["host", "block", &address.to_string()]),
-    };
-    plan::ask(&app, &session, plan).await
+    let shown = address.to_string();
+    let asked = Asked { name: Some(&shown), words: vec![&shown], ..Asked::default() };
+    ask(&app, &session, &actions::BLOCK, blocked(address)?, asked).await
 }
 
 pub async fn block(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let address = address(&session)?;
-    let caller = form.with_reason(&session)?;
-    app.hosts.set_rule(&caller, blocked(address)?, caller.reason()?.to_string()).await?;
-    plan::done(&session, &format!("/hosts/{address}"))
+    set(&app, &session, &form, blocked(address(&session)?)?).await
 }
 
 fn blocked(address: IpAddr) -> Result<HostRule> {
@@ -135,62 +117,54 @@ pub async fn plan_pin(app: App, session: Session) -> Result<Response> {
     let nameless =
         || Error::conflict("No name held for this address so far, and a pin is about a name and an address.");
     let name = known.ok_or_else(nameless)?.to_string();
-    let plan = Plan {
-        title: format!("Pin {name} to {address}"),
-        effects: vec![
-            format!("{name} is believed only from {address}, and {address} only with this name, whatever DNS says."),
-            "Anybody else with this name, and this address with another name, gets nothing from now on.".to_owned(),
-        ],
-        weight: Weight::Reasoned,
-        action: format!("/hosts/{address}/pin"),
-        button: "Pin now",
-        back: format!("/hosts/{address}"),
-        equivalents: equivalents(&session, &pinned(&name, address)?, &["host", "pin", &name, &address.to_string()]),
-        fields: vec![("name", name)],
-    };
-    plan::ask(&app, &session, plan).await
+    let (shown, to) = (format!("{name} to {address}"), address.to_string());
+    let fields = vec![("name", name.clone())];
+    let asked = Asked { name: Some(&shown), words: vec![&name, &to], fields, ..Asked::default() };
+    ask(&app, &session, &actions::PIN, pinned(&name, address)?, asked).await
 }
 
 pub async fn pin(app: App, session: Session, form: CheckedForm<Pair>) -> Result<Response> {
-    let address = address(&session)?;
-    let caller = form.with_reason(&session)?;
-    app.hosts.set_rule(&caller, pinned(&form.input.name, address)?, caller.reason()?.to_string()).await?;
-    plan::done(&session, &format!("/hosts/{address}"))
+    set(&app, &session, &form, pinned(&form.input.name, address(&session)?)?).await
 }
 
 fn pinned(name: &str, address: IpAddr) -> Result<HostRule> {
     format!("pin {name} {address}").parse()
 }
 
+/// Asks for a rule about the machine of this page; the remark is the reason.
+async fn ask(
+    app: &App,
+    session: &Session,
+    action: &'static Action<HostRule, Done, Remark>,
+    rule: HostRule,
+    asked: Asked<'_>,
+) -> Result<Response> {
+    let (text, path) = (rule.to_string(), session.path.clone());
+    let back = path.rsplit_once('/').map_or("/hosts", |(home, _)| home).to_owned();
+    let words = asked.words.into_iter().chain(["--remark", "why"]).collect();
+    let asked = Asked { argument: &text, words, path, back, ..asked };
+    act::ask(app, session, action, rule, Remark { remark: "why".into() }, asked).await
+}
+
+/// Sets one, for the reason of the form, which other operators read as its remark.
+async fn set<F>(app: &App, session: &Session, form: &CheckedForm<F>, rule: HostRule) -> Result<Response> {
+    let remark = form.with_reason(session)?.reason()?.to_string();
+    act::run(app, session, form, &actions::BLOCK, rule, Remark { remark }).await?;
+    plan::done(session, &format!("/hosts/{}", address(session)?))
+}
+
 /// What removing a rule would do.
 pub async fn plan_remove(app: App, session: Session) -> Result<Response> {
-    let rule: HostRule = session.param("rule").parse()?;
-    let missing = || Error::not_found("There is no such rule.");
-    let (rule, ruled) = app.hosts.rules().await?.into_iter().find(|(known, _)| *known == rule).ok_or_else(missing)?;
-    let text = rule.to_string();
-    let (what, verb, effect) = match &rule {
-        HostRule::Pin(..) => ("Unpin", "unpin", "The name and the address count again as DNS says."),
-        _ => {
-            ("Unblock", "unblock", "What it blocked is lent credentials again, where DNS and the other rules allow it.")
-        }
-    };
-    let words: Vec<&str> = ["host", verb].into_iter().chain(text.split(' ').skip(1)).collect();
-    let remark = if ruled.remark.is_empty() { String::new() } else { format!(", saying: {}", ruled.remark) };
-    let plan = Plan {
-        title: format!("{what} {}", words[2..].join(" ")),
-        effects: vec![effect.to_owned(), format!("It was decided by {} at {}{remark}.", ruled.by, ruled.since)],
-        weight: Weight::Reasoned,
-        action: format!("/host-rules/{}/remove", url_encoded(&text)),
-        fields: Vec::new(),
-        button: "Remove the rule",
-        back: "/host-rules".to_owned(),
-        equivalents: Equivalents::of(&session, "DELETE", &format!("/host-rules/{}", url_encoded(&text)), None, &words),
-    };
-    plan::ask(&app, &session, plan).await
+    let text = session.param("rule");
+    let rule: HostRule = text.parse()?;
+    let action = if matches!(rule, HostRule::Pin(..)) { &actions::UNPIN } else { &actions::UNBLOCK };
+    let shown = text.split_once(' ').map_or(text, |(_, shown)| shown);
+    let asked = Asked::of(text, format!("/host-rules/{}/remove", url_encoded(text)), "/host-rules".to_owned());
+    let asked = Asked { name: Some(shown), words: shown.split(' ').collect(), ..asked };
+    act::ask(&app, &session, action, rule, (), asked).await
 }
 
 pub async fn remove(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let caller = form.with_reason(&session)?;
-    app.hosts.remove_rule(&caller, session.param("rule").parse()?).await?;
+    act::run(&app, &session, &form, &actions::UNBLOCK, session.param("rule").parse()?, ()).await?;
     plan::done(&session, "/host-rules")
 }

@@ -5,60 +5,45 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::parse_name;
-use crate::base::{Error, MailAddress, NamespaceName, Result, Timestamp};
-use crate::domain::leases::{Filter, LeaseKind, Revocation};
+use crate::base::{MailAddress, NamespaceName, Result};
+use crate::domain::actions::leases::{REVOKE, Wanted};
+use crate::domain::actions::namespaces::{self as actions, End};
 use crate::domain::namespaces::Claim;
 use crate::domain::wraps::LASTS;
-use crate::proto::formats;
+use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::text::TimeTag;
+use crate::web::console::pages::leases::carry_out;
 use crate::web::state::App;
 
 fn home(name: &NamespaceName) -> String {
     format!("/namespaces/{name}")
 }
 
-fn revocation(name: &NamespaceName) -> Revocation {
-    let filter = Filter { kind: Some(LeaseKind::Namespace), name: Some(name.to_string()), ..Filter::default() };
-    Revocation { filter, ..Revocation::default() }
+/// Both passwords of a namespace.
+fn both(name: &NamespaceName) -> Wanted {
+    Wanted { kind: Some("namespace".to_owned()), name: Some(name.to_string()), ..Wanted::default() }
 }
 
 pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let name = parse_name(&session)?;
-    let planned = app.leases.plan(&revocation(&name)).await?;
-    let mut effects: Vec<String> = planned.into_iter().map(|step| step.what).collect();
-    effects.push("This breaks the promise of how long the passwords work. Queues and messages stay.".to_owned());
-    let body = format!(r#"{{"kind":"namespace","name":"{name}","reason":"why","dryRun":false}}"#);
-    let command = ["lease", "revoke", "--kind", "namespace", "--name", name.as_str(), "--reason", "why", "--yes"];
-    let plan = Plan {
-        title: format!("Revoke both passwords of {name}"),
-        effects,
-        weight: Weight::Destroys,
-        action: format!("{}/revoke", home(&name)),
-        fields: Vec::new(),
-        button: "Revoke both",
+    let asked = Asked {
+        name: Some(&format!("both passwords of {name}")),
+        words: vec!["--kind", "namespace", "--name", name.as_str(), "--yes"],
+        path: format!("{}/revoke", home(&name)),
         back: home(&name),
-        equivalents: Equivalents::of(&session, "POST", "/leases/revoke", Some(&body), &command),
+        ..Asked::default()
     };
-    plan::ask(&app, &session, plan).await
+    act::ask(&app, &session, &REVOKE, (), both(&name), asked).await
 }
 
 /// Ends both passwords of a namespace now.
 pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let name = parse_name(&session)?;
-    let caller = form.with_reason(&session)?;
-    let revoked = app.leases.revoke(&caller, &revocation(&name)).await?;
-    if revoked.is_empty() {
-        return Err(Error::conflict("Nothing of it is lent: there is nothing to revoke."));
-    }
-    for each in revoked {
-        // What the store wishes and the broker does not have yet need not wait.
-        each.outcome.inspect_err(|_| app.loops.nudge("reconcile"))?;
-    }
-    plan::done(&session, &home(&name))
+    carry_out(&app, &session, &form, both(&name), &home(&name)).await
 }
 
 /// What handing over would do.
@@ -140,50 +125,24 @@ pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Res
     plan::done(&session, &home(&name))
 }
 
-fn parse_time(text: &str) -> Result<Timestamp> {
-    let wrong = |_| Error::invalid("a moment was expected, such as 2026-12-24T00:00:00Z");
-    formats::date_time(text.trim()).map_err(wrong)
-}
-
 /// What a later end would do.
 pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
-    let name = parse_name(&session)?;
-    let detail = app.namespaces.detail(&name)?;
-    let expires = parse_time(session.query("expires").unwrap_or_default())?;
-    let path = format!("{}/extend", home(&name));
-    let text = expires.to_string();
-    let plan = Plan {
-        title: format!("Extend {name}"),
-        effects: vec![
-            format!("It ends {expires} instead of {}.", detail.times.expires),
-            "The next claim says again when it ends: services that claim it go on as before.".to_owned(),
-        ],
-        weight: Weight::Reasoned,
-        fields: vec![("expires", text.clone())],
-        button: "Extend it",
-        back: home(&name),
-        equivalents: Equivalents::of(
-            &session,
-            "POST",
-            &path,
-            Some(&format!(r#"{{"expires":"{text}"}}"#)),
-            &["namespace", "extend", name.as_str(), "--until", &text],
-        ),
-        action: path,
-    };
-    plan::ask(&app, &session, plan).await
+    let (name, expires) = (parse_name(&session)?, session.query("expires").unwrap_or_default().to_owned());
+    let mut asked = Asked::of(name.as_str(), format!("{}/extend", home(&name)), home(&name));
+    asked.words.extend(["--until", &expires]);
+    asked.fields = vec![("expires", expires.clone())];
+    act::ask(&app, &session, &actions::EXTEND, name.clone(), End { expires: expires.clone() }, asked).await
 }
 
 #[derive(Deserialize)]
-pub struct End {
+pub struct Until {
     expires: String,
 }
 
 /// Lets a namespace end later.
-pub async fn extend(app: App, session: Session, form: CheckedForm<End>) -> Result<Response> {
-    let name = parse_name(&session)?;
-    let caller = form.with_reason(&session)?;
-    app.namespaces.extend(&name, parse_time(&form.input.expires)?, &caller).await?;
+pub async fn extend(app: App, session: Session, form: CheckedForm<Until>) -> Result<Response> {
+    let (name, expires) = (parse_name(&session)?, form.input.expires.clone());
+    act::run(&app, &session, &form, &actions::EXTEND, name.clone(), End { expires }).await?;
     plan::done(&session, &home(&name))
 }
 

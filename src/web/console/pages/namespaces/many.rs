@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use axum::response::Response;
 
 use crate::base::{Error, NamespaceName, Result};
-use crate::domain::namespaces::{When, Which};
+use crate::domain::actions::namespaces::{EXPIRE, ROTATE};
+use crate::domain::actions::{Action, Done};
+use crate::web::console::kit::act;
 use crate::web::console::kit::form::{CheckedForm, Nothing};
 use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
 use crate::web::console::kit::session::Session;
@@ -70,16 +72,7 @@ pub async fn plan_rotate_many(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn rotate_many(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
-    let names = chosen(form.all("name"))?;
-    let mut failed = Vec::new();
-    for name in &names {
-        match app.namespaces.rotate(name, &session.caller, When::Now).await {
-            Ok(true) => {}
-            Ok(false) => failed.push(format!("{name}: its other password is promised for longer")),
-            Err(error) => failed.push(format!("{name}: {}", error.message())),
-        }
-    }
-    end(&session, &names, &failed)
+    run_each(&app, &session, &form, &ROTATE).await
 }
 
 /// What removing them would do.
@@ -106,21 +99,27 @@ pub async fn plan_expire_many(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn expire_many(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
+    run_each(&app, &session, &form, &EXPIRE).await
+}
+
+async fn run_each(
+    app: &App,
+    session: &Session,
+    form: &CheckedForm<Nothing>,
+    action: &'static Action<NamespaceName, Done>,
+) -> Result<Response> {
     let names = chosen(form.all("name"))?;
-    let caller = form.with_reason(&session)?;
+    // Without a reason nothing is begun.
+    if action.about.weight.is_reasoned() {
+        form.with_reason(session)?;
+    }
     let mut failed = Vec::new();
     for name in &names {
-        match app.namespaces.expire(name, &caller, Which::Any).await {
-            Ok(true) => {}
-            Ok(false) => failed.push(format!("{name}: it need not be removed any more")),
-            Err(error) => failed.push(format!("{name}: {}", error.message())),
+        if let Err(error) = act::run(app, session, form, action, name.clone(), ()).await {
+            failed.push(format!("{name}: {}", error.message()));
         }
     }
-    if !failed.is_empty() {
-        // The loop finishes what was broken off; until then nobody can claim it.
-        app.loops.nudge("expire");
-    }
-    end(&session, &names, &failed)
+    end(session, &names, &failed)
 }
 
 fn end(session: &Session, names: &[NamespaceName], failed: &[String]) -> Result<Response> {
