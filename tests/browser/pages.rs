@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 71] = [
+const PAGES: [Page; 75] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -90,7 +90,11 @@ const PAGES: [Page; 71] = [
     ("/access/test", "/access/test?who=ada&scope=keylender%3Aaudit%3Aread", "tester"),
     ("/access/new", "/access/new", "operator-new"),
     ("/access/operators/{operator}", "/access/operators/ada", "operator"),
-    ("/access/operators/{operator}/{action}", "/access/operators/ada/reset", "operator-reset"),
+    ("/access/operators/{operator}/reset", "/access/operators/ada/reset", "operator-reset"),
+    ("/access/operators/{operator}/disable", "/access/operators/ada/disable", "operator-disable"),
+    ("/access/operators/{operator}/enable", "/access/operators/ada/enable", "operator-enable"),
+    ("/access/operators/{operator}/delete", "/access/operators/ada/delete", "operator-delete"),
+    ("/access/operators/{operator}/{role}", "/access/operators/ada/viewer", "operator-role"),
 ];
 /// Routes that are no pages of their own, each with why.
 const OTHERS: [&str; 10] = [
