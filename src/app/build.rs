@@ -159,13 +159,14 @@ fn places(settings: &Settings) -> Places {
 /// The broker of these settings, if they name one. It is not asked anything yet.
 pub fn broker(settings: &Settings) -> Result<Option<Arc<dyn Broker>>> {
     let Some(broker) = &settings.broker else { return Ok(None) };
+    let door = amqp_door(settings)?;
     let settings = ManagementSettings {
         url: broker.base_url.clone(),
         username: broker.username.clone(),
         password: broker.password.clone(),
         tls: tls(settings)?,
     };
-    Ok(Some(Arc::new(ManagementBroker::new(&settings, Resolver::system()?)?)))
+    Ok(Some(Arc::new(ManagementBroker::new(&settings, Resolver::system()?)?.with_door(door))))
 }
 
 fn authority(root_url: &Url, settings: &Settings) -> Result<Authority> {

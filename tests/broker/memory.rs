@@ -4,12 +4,27 @@ use async_trait::async_trait;
 use keylender::base::{AccountName, Kind, Secret, Timestamp, VhostName};
 use keylender::ports::broker::{
     Access, Binding, Broker, Cluster, Connections, Exchange, Login, MemoryBroker, PasswordHash, Queue, Topology,
-    UserWish, Users,
+    UserWish, Users, Version,
 };
 
 use crate::contract::{Client, World};
 
 crate::contract!(MemoryWorld::new);
+
+/// The model plays the others, too, and keeps what is so on each.
+mod playing {
+    mod v3_8_9 {
+        crate::contract!(|name| super::super::MemoryWorld::playing("3.8.9", name));
+    }
+
+    mod v4_0_5 {
+        crate::contract!(|name| super::super::MemoryWorld::playing("4.0.5", name));
+    }
+
+    mod v4_3_6 {
+        crate::contract!(|name| super::super::MemoryWorld::playing("4.3.6", name));
+    }
+}
 
 struct MemoryWorld {
     broker: MemoryBroker,
@@ -21,6 +36,12 @@ impl MemoryWorld {
         let (broker, vhost) = (MemoryBroker::default(), VhostName::parse(name).unwrap());
         broker.add_vhost(&vhost);
         Self { broker, vhost }
+    }
+
+    async fn playing(version: &str, name: &str) -> Self {
+        let world = Self::new(name).await;
+        world.broker.play(Version::parse(version).unwrap());
+        world
     }
 }
 

@@ -183,7 +183,11 @@ async fn a_queue_of_which_only_the_list_says_too_much_is_spared() {
     let list = json!([{"name": queue, "messages": 1000, "type": "classic", "exclusive": false, "state": "running"}]);
     let stale = json_answer("200 OK", &list.to_string());
     gate.decide(move |line| {
-        if line.contains("/queues/") && line.contains('?') { Fate::Instead(stale.clone()) } else { Fate::Passes }
+        if line.contains("/queues/") && line.contains('?') && !line.contains("page=") {
+            Fate::Instead(stale.clone())
+        } else {
+            Fate::Passes
+        }
     });
     assert_eq!(pass(&appliance).await, "1 things were spared");
     assert!(has_queue(&appliance.vhost, &queue).await);

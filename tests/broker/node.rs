@@ -119,7 +119,7 @@ impl Node {
 
     /// A client as the administrator.
     pub fn broker(&self) -> ManagementBroker {
-        broker(&self.settings())
+        broker(&self.settings()).with_door(self.door(&VhostName::parse("/").unwrap()))
     }
 
     /// What the operator of the broker does over its API, and Keylender does not.

@@ -7,13 +7,13 @@ use futures_util::{Stream, StreamExt};
 use keylender::base::{AccountName, Kind, Secret, VhostName};
 use keylender::ports::amqp::AmqpDoor;
 use keylender::ports::broker::{
-    Access, Binding, Broker, Cluster, Connections, Destination, Login, ManagementBroker, PasswordHash, Topology,
+    Access, Binding, Broker, Cluster, Connections, Depth, Destination, Login, ManagementBroker, PasswordHash, Topology,
     UserWish, Users,
 };
 use keylender::ports::resolve::Resolver;
 use keylender::ports::tls::Tls;
-use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties, Event};
 use serde_json::json;
 
@@ -190,6 +190,46 @@ async fn queues_are_counted_as_they_fill_and_some_stay() {
     assert_eq!(listed.consumers, Some(0));
     let consumers = eventually(async || world.broker.queue(&world.vhost, "q").await.unwrap().unwrap().consumers).await;
     assert_eq!(consumers, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_says_at_once_what_statistics_say_later() {
+    let world = RealWorld::new("a_queue_says_at_once_what_statistics_say_later").await;
+    let everything = Access { configure: ".*".into(), write: ".*".into(), read: ".*".into() };
+    let (user, password) = world.put_user("counter", &everything).await;
+    let connection = connect(&world.vhost, &user, &password, "publisher").await;
+    let channel = connection.create_channel().await.unwrap();
+    for kind in ["classic", "quorum"] {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(kind.into(), options, arguments).await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let sent = channel.basic_publish("".into(), kind.into(), options, b"hello", properties).await.unwrap();
+        sent.await.unwrap();
+        let depth = world.broker.depth(&world.vhost, kind).await.unwrap();
+        assert_eq!(depth, Some(Depth { ready: 1, consumers: 0 }), "{kind}");
+        channel.queue_purge(kind.into(), QueuePurgeOptions::default()).await.unwrap();
+        let depth = world.broker.depth(&world.vhost, kind).await.unwrap();
+        assert_eq!(depth, Some(Depth { ready: 0, consumers: 0 }), "{kind}");
+    }
+    let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare("mine".into(), exclusive, FieldTable::default()).await.unwrap();
+    assert_eq!(world.broker.depth(&world.vhost, "mine").await.unwrap_err().kind(), Kind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patterns_are_read_as_permissions_are() {
+    let world = RealWorld::new("patterns_are_read_as_permissions_are").await;
+    let name = AccountName::parse("patterns").unwrap();
+    for pattern in ["^queue/a/", "", "(", ")(", "^\\", r"^[\w-.]+$", "*", "a|b", "(?i)a"] {
+        let access = Access { configure: pattern.into(), ..Access::default() };
+        let permissions = [(world.vhost.clone(), access)];
+        let wish = UserWish { name: &name, login: Login::Locked, tags: &[], permissions: &permissions };
+        let is_taken = world.broker.put_user(&wish).await.is_ok();
+        assert_eq!(world.broker.reads_pattern(pattern).await.unwrap(), is_taken, "{pattern}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

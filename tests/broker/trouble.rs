@@ -95,7 +95,10 @@ async fn the_port_of_amqp() {
 #[tokio::test]
 async fn http_to_a_port_of_tls() {
     let url = format!("http://127.0.0.1:{}/api", node().management_tls_port);
-    check(broker(&settings(url)).overview().await.unwrap_err(), SILENT, "it does not speak HTTP");
+    // 3.8.9 says nothing at all to that.
+    let error = broker(&settings(url)).overview().await.unwrap_err();
+    let advice = if error.chain().contains("cut") { "the connection was cut" } else { "it does not speak HTTP" };
+    check(error, SILENT, advice);
 }
 
 #[tokio::test]
@@ -190,7 +193,7 @@ async fn a_no_is_not_asked_again() {
     let server = Scripted::start(move |_, _| json("400 Bad Request", refusal)).await;
     let error = at(server.address).delete_user(&alice()).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (Kind::Conflict, "the broker does not let this user be changed"));
-    assert!(error.chain().contains(r#"["protected",{"x":[1]}]"#), "{error:?}");
+    assert!(error.chain().contains(r#"protected, {"x":[1]}"#), "{error:?}");
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -215,7 +218,7 @@ async fn a_login_probe_gives_up_in_time_and_leaves_nothing_behind() {
     let password = Secret::new(PASSWORD);
     for _ in 0..3 {
         let error = door(silent().await).verify_login("u", &password, Duration::from_millis(300)).await.unwrap_err();
-        check(error, SILENT, "no login within 0.3 s");
+        check(error, SILENT, "no answer within 0.3 s");
     }
     let error = door(unused_address().await).verify_login("u", &password, Duration::from_secs(5)).await.unwrap_err();
     check(error, SILENT, "refused");

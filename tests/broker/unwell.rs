@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use keylender::app::settings::BrokerSettings;
 use keylender::base::Secret;
+use keylender::domain::accounts::REFUSED;
 use serde_json::json;
 
 use crate::appliance::Appliance;
@@ -153,5 +154,7 @@ async fn with_a_pattern_that_the_broker_does_not_take() {
     let appliance =
         Appliance::with("unwell.pattern", |settings| settings.namespaces.access.read = "(".to_owned()).await;
     appliance.refused(NAMESPACE).await;
-    assert_eq!(appliance.failures()[0]["details"]["cause"], "the broker refuses this");
+    assert_eq!(appliance.failures()[0]["details"]["cause"], REFUSED);
+    let broker = appliance.running.appliance.health.broker().await;
+    assert!(broker.state.unwrap_err().ends_with("cannot read the pattern of USER_READ_PERMISSION"));
 }

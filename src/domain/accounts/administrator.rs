@@ -137,6 +137,10 @@ impl Administrator {
     /// by the next call or by [`Self::make_sure`]. `Unavailable` when the broker is away or does not do what is wished.
     pub async fn rotate(&self, caller: &Caller) -> Result<Rotated> {
         let _turn = self.turn.lock().await;
+        self.rotate_now(caller).await
+    }
+
+    async fn rotate_now(&self, caller: &Caller) -> Result<Rotated> {
         self.identity.get()?;
         let incoming = self.begin(caller).await?;
         self.accounts.settle(std::slice::from_ref(&incoming), caller, |_| Ok(())).await?;
@@ -155,10 +159,12 @@ impl Administrator {
 
     /// Ends a rotation that was broken off, and makes good again what the broker refuses. Says what it did, if anything.
     pub async fn make_sure(&self) -> Result<Option<String>> {
+        // Before the record is read: a rotation that somebody else is at is not one that was broken off.
+        let _turn = self.turn.lock().await;
         let Some(record) = self.accounts.store.read(record)? else { return Ok(None) };
         let caller = &Caller::of_loop(LOOP);
         if record.incoming.is_some() {
-            let name = self.rotate(caller).await?.administrator;
+            let name = self.rotate_now(caller).await?.administrator;
             return Ok(Some(format!("the rotation of the administrator was finished: it is `{name}`")));
         }
         let broker = self.identity.get()?;
@@ -177,7 +183,7 @@ impl Administrator {
             return Ok(Some(format!("the broker takes its administrator `{active}` again")));
         }
         // Not with the password that it had: after a backup was restored that may be one that was ended long ago.
-        let name = self.rotate(caller).await?.administrator;
+        let name = self.rotate_now(caller).await?.administrator;
         Ok(Some(format!("the broker refused its administrator `{active}`: it is `{name}` now")))
     }
 

@@ -27,6 +27,7 @@ pub use drift::{Drift, Reconciled};
 pub use keyed_locks::KeyedLocks;
 pub use pair::{Begun, Pair, Slot};
 pub use record::{Grant, Limits, OnDrift, Owner, Terms, TopicGrant};
+pub use settle::REFUSED;
 
 use record::{ACCOUNTS, Account, Login, SETTLED, Settled};
 

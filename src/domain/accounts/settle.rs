@@ -23,6 +23,10 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// take their own five seconds.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(15);
 
+/// Asking again does not help: what is wished comes from the settings.
+pub const REFUSED: &str =
+    "the broker does not take what the settings say of its users: an operator must mend that, see `keylender doctor`";
+
 /// What one broker has to be told of an account.
 struct Pending {
     name: AccountName,
@@ -151,6 +155,7 @@ impl Accounts {
             // again later.
             _ => put(site, pending).await.map_err(|error| match error.kind() {
                 Kind::Internal => error,
+                Kind::Invalid => Error::unavailable(REFUSED).because(error),
                 _ => error.into_kind(Kind::Unavailable),
             })?,
         }

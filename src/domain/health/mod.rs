@@ -19,7 +19,7 @@ use super::accounts::TAG;
 use super::loops::Loops;
 use super::parts::Parts;
 use crate::base::{Error, Kind, Result, Timestamp, VhostName};
-use crate::ports::broker::{Cluster, Handle};
+use crate::ports::broker::{Access, Cluster, Handle};
 use crate::ports::log::Tail;
 use crate::store::Table;
 
@@ -78,6 +78,8 @@ pub struct Health {
     begun: Duration,
     broker: Arc<Mutex<Option<(Instant, Check)>>>,
     store: Arc<Mutex<Option<(Instant, Check)>>>,
+    /// The version of the broker whose reading of our patterns is known, and the setting that it cannot read.
+    patterns: Arc<Mutex<Option<(String, Option<&'static str>)>>>,
 }
 
 impl Health {
@@ -93,6 +95,7 @@ impl Health {
             begun,
             broker: Arc::default(),
             store: Arc::default(),
+            patterns: Arc::default(),
         }
     }
 
@@ -182,7 +185,34 @@ impl Health {
         if !cluster.vhost_exists(&self.around.vhost).await? {
             return Err(Error::new(Kind::Unavailable, "the broker has no such vhost: see TASKCLUSTER_AMQP_VHOST"));
         }
+        if let Some(setting) = self.unreadable_setting(&**cluster, &overview.version).await? {
+            return Err(Error::new(
+                Kind::Unavailable,
+                format!("RabbitMQ {} cannot read the pattern of {setting}", overview.version),
+            ));
+        }
         Ok(format!("RabbitMQ {}", overview.version))
+    }
+
+    /// The setting whose pattern this broker cannot read, if there is one. It is asked once for each of its versions.
+    async fn unreadable_setting(&self, cluster: &dyn Cluster, version: &str) -> Result<Option<&'static str>> {
+        let mut judged = self.patterns.lock().await;
+        if let Some((_, setting)) = judged.as_ref().filter(|(of, _)| of == version) {
+            return Ok(*setting);
+        }
+        let namespaces = &self.parts.namespaces;
+        let Access { configure, write, read } =
+            namespaces.access(&namespaces.parse(&format!("{}x", namespaces.prefix()))?);
+        let mut unreadable = None;
+        for (setting, pattern) in
+            [("USER_CONFIGURE_PERMISSION", configure), ("USER_WRITE_PERMISSION", write), ("USER_READ_PERMISSION", read)]
+        {
+            if unreadable.is_none() && !cluster.reads_pattern(&pattern).await? {
+                unreadable = Some(setting);
+            }
+        }
+        *judged = Some((version.to_owned(), unreadable));
+        Ok(unreadable)
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
 use crate::base::audit::Action;
-use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
-use crate::domain::accounts::Pair;
+use crate::base::{AccountName, Error, Kind, NamespaceName, Result, Secret, Timestamp};
+use crate::domain::accounts::{Pair, REFUSED};
 use crate::domain::auth::Caller;
 use crate::domain::lend_counts::{self, LendKind};
 use crate::store::{Lent, WriteTx};
@@ -191,7 +191,8 @@ impl Namespaces {
 /// What a claimant hears when the broker could not be brought along.
 fn away(error: Error) -> Error {
     match error.kind() {
-        crate::base::Kind::Unavailable => {
+        Kind::Unavailable if error.message() == REFUSED => error,
+        Kind::Unavailable => {
             Error::unavailable("the broker is not well: nothing was lent; claim again in a moment").because(error)
         }
         _ => error,

@@ -41,7 +41,7 @@ impl Namespaces {
             let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
             Ok(namespace.resting().clone())
         })?;
-        let left = self.holders(name).await?.into_iter().filter(|holder| holder.account == resting).count();
+        let left = self.bus.get()?.connection_count(&resting).await?;
         if left > 0 {
             return Err(Error::conflict(format!("{left} connections still use {resting}")));
         }

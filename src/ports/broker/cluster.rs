@@ -51,6 +51,9 @@ pub trait Cluster: Send + Sync {
     /// The alarms in force; empty when all is well.
     async fn alarms(&self) -> Result<Vec<Alarm>>;
 
+    /// Whether it can read this regular expression. What it can depends on its version: from Erlang 28 on they are PCRE2.
+    async fn reads_pattern(&self, pattern: &str) -> Result<bool>;
+
     /// The nodes of its cluster.
     async fn nodes(&self) -> Result<Vec<Node>>;
 }

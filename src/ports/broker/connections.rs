@@ -29,7 +29,10 @@ pub trait Connections: Send + Sync {
     /// All connections of all users.
     async fn connections(&self) -> Result<Vec<Connection>>;
 
-    /// Closes one connection; its client reads the reason. False when there was none.
+    /// How many connections a user has, those too new to be in [`Self::connections`] among them.
+    async fn connection_count(&self, user: &AccountName) -> Result<usize>;
+
+    /// Closes one connection; its client reads the reason, in ASCII: other letters are escaped. False when there was none.
     async fn close_connection(&self, name: &str, reason: &str) -> Result<bool>;
 
     /// Closes every connection of a user, also those too new to be listed. No such user is no error.

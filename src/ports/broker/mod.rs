@@ -28,6 +28,6 @@ pub use password::PasswordHash;
 pub use resources::{
     Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Limit, Policy, Resource, Resources,
 };
-pub use topology::{Binding, Destination, Exchange, Queue, Topology};
+pub use topology::{Binding, Depth, Destination, Exchange, Queue, Topology};
 pub use users::{Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users};
-pub use versions::Support;
+pub use versions::{Support, Version};

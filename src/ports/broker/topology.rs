@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::base::{Result, VhostName};
+pub use crate::ports::amqp::Depth;
 
 /// A queue as the broker tells it.
 ///
@@ -27,6 +28,16 @@ pub struct Queue {
     pub kind: Option<String>,
     /// Whether it belongs to one connection and cannot be deleted by us.
     pub exclusive: Option<bool>,
+}
+
+impl Queue {
+    /// The same with what the queue itself said now. What consumers have in hand only the broker's statistics know.
+    #[must_use]
+    pub fn as_it_says(self, Depth { ready, consumers }: Depth) -> Self {
+        let messages = ready.saturating_add(self.unacknowledged.unwrap_or(0));
+        let bytes = self.bytes.filter(|_| messages > 0).or((messages == 0).then_some(0));
+        Self { messages: Some(messages), ready: Some(ready), consumers: Some(consumers), bytes, ..self }
+    }
 }
 
 /// An exchange as the broker tells it.
@@ -87,6 +98,10 @@ pub trait Topology: Send + Sync {
 
     /// One queue. `None` also while its node is down.
     async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>>;
+
+    /// What a queue says of itself now, where lists and statistics are up to ten seconds old. `None` when there is none, or
+    /// its node is down; `Conflict` for one that belongs to a connection.
+    async fn depth(&self, vhost: &VhostName, name: &str) -> Result<Option<Depth>>;
 
     /// Deletes a queue with its messages. False when there was none, or its node is down. `Conflict` when it belongs
     /// to a connection: close that.

@@ -1,10 +1,47 @@
 //! What differs between the brokers we meet, RabbitMQ 3.6 to 4.x: the one place that knows (rabbitmq.md 4).
 
+use std::fmt;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::cluster::{Alarm, Overview};
 use crate::base::{Error, Result, Timestamp};
+
+/// AMQP carries the reason, with a prefix of the broker's, in 255 bytes.
+const REASON_LEN_MAX: usize = 200;
+
+/// The version of a broker, and what of it our callers have to know. What they have not is in the functions of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    pub(super) major: u32,
+    pub(super) minor: u32,
+    pub(super) patch: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+impl Version {
+    /// Reads one such as `3.10.8`; what follows it, as in `4.0.2-rc.1`, is no matter.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
+        Some(Self { major: parts.next()?, minor: parts.next()?, patch: parts.next().unwrap_or(0) })
+    }
+
+    /// Whether it knows limits of users (3.8.10).
+    pub fn has_user_limits(self) -> bool {
+        self >= Self { major: 3, minor: 8, patch: 10 }
+    }
+
+    /// Whether topic permissions need an exchange that is there already: seen in 4.3.6, and not in 4.0.5.
+    pub fn needs_exchange_for_topics(self) -> bool {
+        (self.major, self.minor) >= (4, 3)
+    }
+}
 
 /// What is known of a version of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +64,13 @@ impl Overview {
 }
 
 /// The first series that we speak to, the first that is not at its end, and the last that we know.
-const FIRST_SERIES: (u32, u32) = (3, 6);
+const FIRST_SERIES: (u32, u32) = (3, 8);
 const FIRST_ALIVE: (u32, u32) = (4, 0);
 const LAST_SERIES: (u32, u32) = (4, 3);
 
 /// What is known of a version such as `3.10.8`. Its makers ended the community's support of every 3.x.
 fn support(version: &str) -> Support {
-    let mut parts = version.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
-    let (Some(major), Some(minor)) = (parts.next(), parts.next()) else { return Support::Untried };
+    let Some(Version { major, minor, .. }) = Version::parse(version) else { return Support::Untried };
     match (major, minor) {
         series if series < FIRST_SERIES => Support::TooOld,
         series if series < FIRST_ALIVE => Support::EndOfLife,
@@ -79,14 +115,38 @@ pub(super) fn connected_at(value: Option<&Value>) -> Option<Timestamp> {
     value.and_then(Value::as_i64).map(Timestamp::from_millis)
 }
 
-/// Why the broker refused, for the log only: a text, or a list of anything; its wording changes between releases
-/// (4.2.9), so nothing may depend on it.
+/// Why the broker refused, for the log only: a text, or a list of anything, in which texts are lists of character codes; its
+/// wording changes between releases (4.2.9), so nothing may depend on it.
 pub(super) fn reason(body: &[u8]) -> String {
-    match serde_json::from_slice::<Value>(body).ok().and_then(|mut body| body.get_mut("reason").map(Value::take)) {
-        Some(Value::String(reason)) => reason,
-        Some(reason) => reason.to_string(),
-        None => "no reason given".to_owned(),
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body.get("reason").map_or_else(|| "no reason given".to_owned(), told)
+}
+
+fn told(reason: &Value) -> String {
+    let character = |code: &Value| code.as_u64().and_then(|code| u32::try_from(code).ok()).and_then(char::from_u32);
+    match reason {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => match parts.iter().map(character).collect::<Option<String>>() {
+            Some(text) if !text.is_empty() => text,
+            _ => parts.iter().map(told).collect::<Vec<_>>().join(", "),
+        },
+        other => other.to_string(),
     }
+}
+
+/// A reason for closing a connection as the clients of every version can read it: 4.x takes what is beyond ASCII for
+/// Latin-1, and cuts the connection without a word when that makes it longer than AMQP carries (cases/brokers.md 6).
+pub(super) fn readable_reason(reason: &str) -> String {
+    let mut line = String::new();
+    for c in reason.chars() {
+        match c {
+            ' '..='~' => line.push(c),
+            c if c.is_control() => line.push(' '),
+            c => line.extend(c.escape_unicode()),
+        }
+    }
+    line.truncate(REASON_LEN_MAX);
+    line
 }
 
 /// Why the broker answers 401, which it does for a wrong password and for missing rights alike.
@@ -101,12 +161,14 @@ pub(super) enum Refusal {
     Scheme,
 }
 
-/// Tells the meanings of a 401 apart. Only the spelling of one word does (3.6 to 4.3).
+/// Tells the meanings of a 401 apart: by the spelling of one word, and where 3.8.9 spells both alike by the reason
+/// (rabbitmq-versions.md, A25).
 pub(super) fn refusal(body: &[u8]) -> Refusal {
-    let body: Option<Value> = serde_json::from_slice(body).ok();
-    match body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str) {
-        Some("not_authorized") => Refusal::Login,
-        Some("not_authorised") => Refusal::Rights,
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    match (text("error"), text("reason")) {
+        (Some("not_authorized"), _) | (Some("not_authorised"), Some("Login failed")) => Refusal::Login,
+        (Some("not_authorised"), _) => Refusal::Rights,
         _ => Refusal::Scheme,
     }
 }
@@ -120,6 +182,11 @@ pub(super) fn is_own_not_found(body: &[u8]) -> bool {
 /// answers 204 even for users that do not exist. 3.8 says 405.
 pub(super) fn lacks_bulk_close(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// Whether a broker refused topic permissions because it has no such exchange (4.3).
+pub(super) fn lacks_exchange(body: &[u8]) -> bool {
+    reason(body).starts_with("no_such_exchange")
 }
 
 /// Whether a broker knows no limits of users, from its answer to a change of one: they came with 3.8.10.
@@ -170,8 +237,8 @@ mod tests {
     #[test]
     fn a_version_is_too_old_at_its_end_known_or_untried() {
         for (version, known) in [
-            ("3.5.8", Support::TooOld),
-            ("3.6.0", Support::EndOfLife),
+            ("3.7.28", Support::TooOld),
+            ("3.8.9", Support::EndOfLife),
             ("3.13.7", Support::EndOfLife),
             ("4.0.2-rc.1", Support::Known),
             ("4.3.0+dirty", Support::Known),
@@ -216,15 +283,22 @@ mod tests {
     fn a_reason_is_a_text_or_a_list_of_anything() {
         assert_eq!(reason(br#"{"error":"bad_request","reason":"vhost_or_user_not_found"}"#), "vhost_or_user_not_found");
         let list = br#"{"error":"bad_request","reason":["invalid_regexp",[94,40],[[109],1]]}"#;
-        assert_eq!(reason(list), r#"["invalid_regexp",[94,40],[[109],1]]"#);
+        assert_eq!(reason(list), "invalid_regexp, ^(, m, 1");
         assert_eq!(reason(b""), "no reason given");
         assert_eq!(reason(b"\"not_available\""), "no reason given");
+    }
+
+    #[test]
+    fn a_reason_for_clients_is_one_short_line_of_ascii() {
+        assert_eq!(readable_reason("a\r\nb: ü"), r"a  b: \u{fc}");
+        assert_eq!(readable_reason(&"я".repeat(200)).len(), REASON_LEN_MAX);
     }
 
     #[test]
     fn a_wrong_password_and_a_missing_tag_differ_by_one_letter() {
         assert_eq!(refusal(br#"{"error":"not_authorized","reason":"Login failed"}"#), Refusal::Login);
         assert_eq!(refusal(br#"{"error":"not_authorised","reason":"Not administrator user"}"#), Refusal::Rights);
+        assert_eq!(refusal(br#"{"error":"not_authorised","reason":"Login failed"}"#), Refusal::Login, "3.8.9");
         assert_eq!(refusal(b""), Refusal::Scheme);
     }
 

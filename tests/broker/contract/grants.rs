@@ -49,6 +49,21 @@ pub async fn topic_permissions_hold_for_their_exchange_until_all_are_taken_away(
     assert_eq!(topics_of(world, &other).await, [], "they go with their user");
 }
 
+pub async fn topic_permissions_may_need_their_exchange(world: &dyn World) {
+    let (broker, user) = (world.broker(), account(world, "u"));
+    put(world, &user, Login::Locked).await;
+    let put = broker.put_topic_permission(world.vhost(), &user, &topic("later", "")).await;
+    if world.version().await.needs_exchange_for_topics() {
+        let error = put.unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::NotFound, "the broker has no such exchange"));
+        world.declare_exchange("later").await;
+        broker.put_topic_permission(world.vhost(), &user, &topic("later", "")).await.unwrap();
+    } else {
+        put.unwrap();
+    }
+    assert_eq!(topics_of(world, &user).await, [topic("later", "")]);
+}
+
 pub async fn topic_permissions_need_user_and_vhost(world: &dyn World) {
     let (broker, nowhere) = (world.broker(), VhostName::parse("no such vhost").unwrap());
     let (user, nobody) = (account(world, "u"), account(world, "nobody"));
@@ -65,6 +80,11 @@ pub async fn a_user_has_exactly_the_limits_that_were_put(world: &dyn World) {
     let (broker, user, nobody) = (world.broker(), account(world, "a/b %2F"), account(world, "nobody"));
     put(world, &user, Login::Locked).await;
     assert_eq!(limits_of(world, &user).await, None);
+    if !world.version().await.has_user_limits() {
+        let some = Limits { max_channels: Some(1), ..Limits::default() };
+        assert_eq!(broker.put_limits(&user, &some).await.unwrap_err().kind(), Kind::Invalid);
+        return broker.put_limits(&user, &Limits::default()).await.unwrap();
+    }
     for (max_connections, max_channels) in [(Some(0), None), (Some(5), Some(7)), (None, Some(7)), (None, Some(9))] {
         let limits = Limits { max_connections, max_channels };
         broker.put_limits(&user, &limits).await.unwrap();

@@ -1,6 +1,6 @@
 //! What every implementation promises of queues, exchanges and bindings.
 
-use keylender::ports::broker::{Binding, Destination};
+use keylender::ports::broker::{Binding, Depth, Destination};
 
 use super::{ODD_NAMES, World};
 
@@ -16,6 +16,7 @@ pub async fn odd_names_of_queues_and_exchanges_come_back_as_they_were(world: &dy
             [(name, Some(0))]
         );
         assert!(broker.exchanges(vhost).await.unwrap().iter().any(|exchange| exchange.name == name));
+        assert_eq!(broker.depth(vhost, name).await.unwrap(), Some(Depth { ready: 0, consumers: 0 }), "{name}");
         assert!(broker.purge_queue(vhost, name).await.unwrap(), "{name}");
         assert!(broker.delete_queue(vhost, name).await.unwrap(), "{name}");
         assert!(broker.delete_exchange(vhost, name).await.unwrap(), "{name}");

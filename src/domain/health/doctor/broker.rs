@@ -100,7 +100,10 @@ fn version(overview: &Overview) -> Finding {
             Grade::Warning,
             format!("RabbitMQ {version} works, and its makers mend nothing in it any more: plan an upgrade"),
         ),
-        Support::TooOld => (Grade::Problem, format!("RabbitMQ {version} is older than 3.6: upgrade it")),
+        Support::TooOld => (
+            Grade::Problem,
+            format!("RabbitMQ {version} is older than 3.8, the first that this was tried on: upgrade it"),
+        ),
         Support::Untried => {
             (Grade::Warning, format!("RabbitMQ {version} is newer than what this Keylender was tried with"))
         }

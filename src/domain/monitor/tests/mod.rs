@@ -13,7 +13,7 @@ use crate::base::{AccountName, MailAddress, NamespaceName, Secret, Span, Timesta
 use crate::domain::accounts::Accounts;
 use crate::domain::namespaces::{Amqp, Claim, Config as NamespaceConfig};
 use crate::domain::notices::{MailWay, Ways};
-use crate::ports::broker::{Access, Exchange, MemoryBroker, Queue, Topology};
+use crate::ports::broker::{Access, Depth, Exchange, MemoryBroker, Queue, Topology};
 use crate::ports::spool::Spool;
 
 const MINUTE: Duration = Duration::from_secs(60);

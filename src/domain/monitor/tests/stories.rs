@@ -67,6 +67,17 @@ async fn a_queue_that_drained_meanwhile_is_spared() {
 }
 
 #[tokio::test]
+async fn a_queue_that_is_empty_by_its_own_word_is_spared_whatever_statistics_say() {
+    let world = World::new();
+    world.claim("t-a").await;
+    world.put(Q, 21);
+    world.broker.put_depth(&vhost(), Q, Depth { ready: 0, consumers: 1 });
+    let report = world.run().await;
+    assert_eq!((report.deleted_queues, report.spared, world.has(Q).await), (0, 1, true));
+    assert_eq!(world.audited("monitor.condemn"), 0);
+}
+
+#[tokio::test]
 async fn a_rule_that_comes_during_a_pass_spares_its_queues() {
     for (sparing, rule) in [
         (true, QueueRule { exempt_until: Some(START.plus(DAY)), ..QueueRule::default() }),

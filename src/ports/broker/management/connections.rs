@@ -13,12 +13,18 @@ use crate::ports::broker::connections::{Connection, Connections};
 use crate::ports::broker::versions;
 
 impl ManagementBroker {
+    /// The connections of a user, by name only. Without statistics the broker lists what it has this moment.
+    async fn connections_of(&self, user: &AccountName) -> Result<Vec<Connection>> {
+        let path = "connections?disable_stats=true&columns=name,user";
+        let mut all: Vec<Connection> = self.http.list::<ConnectionRow, _>(path).await?;
+        all.retain(|connection| connection.user == user.as_str());
+        Ok(all)
+    }
+
     /// Closes the connections of a user one by one, for brokers that cannot at once.
     async fn close_one_by_one(&self, user: &AccountName, reason: &str) -> Result<()> {
-        let all: Vec<Connection> =
-            self.http.list::<ConnectionRow, _>("connections?disable_stats=true&columns=name,user").await?;
         let mut failure = None;
-        for connection in all.iter().filter(|connection| connection.user == user.as_str()) {
+        for connection in self.connections_of(user).await? {
             if let Err(error) = self.close_connection(&connection.name, reason).await {
                 failure = Some(error);
             }
@@ -32,6 +38,10 @@ impl Connections for ManagementBroker {
     async fn connections(&self) -> Result<Vec<Connection>> {
         let path = "connections?columns=name,user,vhost,node,connected_at,peer_host,client_properties.connection_name";
         self.http.list::<ConnectionRow, _>(path).await
+    }
+
+    async fn connection_count(&self, user: &AccountName) -> Result<usize> {
+        Ok(self.connections_of(user).await?.len())
     }
 
     async fn close_connection(&self, name: &str, reason: &str) -> Result<bool> {

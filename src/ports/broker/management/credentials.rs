@@ -39,6 +39,11 @@ impl OurLogin {
         self.header.clone()
     }
 
+    /// The name and the password, for the other door of the broker.
+    pub(super) fn login(&self) -> (&str, &Secret) {
+        (&self.name, &self.secrets[0])
+    }
+
     /// An error without our secrets, for a proxy or a broken broker may repeat the request in it.
     pub(super) fn redact(&self, body: &[u8]) -> Vec<u8> {
         let text = String::from_utf8_lossy(body).into_owned();

@@ -84,6 +84,18 @@ pub(super) fn refused(answer: &Answer) -> Error {
     Error::invalid("the broker refuses this").because(cause)
 }
 
+/// A 400 to permissions of a user that there is, in a vhost that there is.
+pub(super) fn unreadable(answer: &Answer) -> Error {
+    let cause = format!("the broker's reason: {}", versions::reason(&answer.body));
+    Error::invalid("the broker cannot read a pattern of these permissions").because(cause)
+}
+
+/// A 400 to a purge.
+pub(super) fn not_purgeable(answer: &Answer) -> Error {
+    let cause = format!("the broker's reason: {}", versions::reason(&answer.body));
+    Error::conflict("the broker lets no stream be purged, and no queue that belongs to a connection").because(cause)
+}
+
 /// A 400 to the declaration of something that is there.
 pub(super) fn declared_otherwise(answer: &Answer) -> Error {
     let cause = format!("the broker's reason: {}", versions::reason(&answer.body));

@@ -1,15 +1,21 @@
 //! Queues, exchanges and bindings over the management API.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::ManagementBroker;
 use super::call::{Call, path_in, segment};
 use super::wire::lenient;
-use crate::base::{Result, VhostName};
-use crate::ports::broker::names::require_deletable_exchange;
-use crate::ports::broker::topology::{Binding, Destination, Exchange, Queue, Topology};
+use super::{ManagementBroker, errors};
+use crate::base::{Error, Kind, Result, VhostName};
+use crate::ports::broker::names::{require_deletable_exchange, require_reachable};
+use crate::ports::broker::topology::{Binding, Depth, Destination, Exchange, Queue, Topology};
 use crate::ports::broker::versions;
+
+/// For a login and a question over AMQP: milliseconds, and a broker that takes longer is not asked to delete.
+const DEPTH_DEADLINE: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Topology for ManagementBroker {
@@ -24,7 +30,41 @@ impl Topology for ManagementBroker {
     }
 
     async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
-        self.http.one::<QueueRow, _>(path_in("queues", vhost, name)?).await
+        let found: Option<Queue> = self.http.one::<QueueRow, _>(path_in("queues", vhost, name)?).await?;
+        match found {
+            // A broker that keeps no statistics counts in lists only (case 01), and so does one whose queue is new.
+            Some(queue) if queue.messages.is_none() => {
+                let counted = self.counted(vhost, name).await?.unwrap_or_default();
+                let Queue { messages, ready, unacknowledged, .. } = counted;
+                Ok(Some(Queue { messages, ready, unacknowledged, ..queue }))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    async fn depth(&self, vhost: &VhostName, name: &str) -> Result<Option<Depth>> {
+        require_reachable(name)?;
+        let login = self.http.logins.present();
+        let asked = match &self.door {
+            Some(door) => {
+                let (user, password) = login.login();
+                door.depth(user, password, vhost, name, DEPTH_DEADLINE).await
+            }
+            None => Err(Error::unavailable("there is no way to the broker over AMQP")),
+        };
+        let Err(error) = asked else { return asked };
+        if error.kind() != Kind::Unavailable {
+            return Err(error);
+        }
+        // Of classic queues the list is as good: it asks them, too (rabbitmq-versions.md, A6).
+        match self.counted(vhost, name).await? {
+            Some(Queue { kind: Some(kind), ready: Some(ready), .. }) if kind == "classic" => {
+                let consumers = self.queue(vhost, name).await?.and_then(|queue| queue.consumers);
+                Ok(Some(Depth { ready, consumers: consumers.unwrap_or(0) }))
+            }
+            Some(_) => Err(error),
+            None => Ok(None),
+        }
     }
 
     async fn delete_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
@@ -32,7 +72,13 @@ impl Topology for ManagementBroker {
     }
 
     async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
-        self.http.delete(Call::delete(format!("{}/contents", path_in("queues", vhost, name)?))).await
+        let purge = Call::delete(format!("{}/contents", path_in("queues", vhost, name)?));
+        let answer = self.http.send(purge).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::BAD_REQUEST => Err(errors::not_purgeable(&answer)),
+            _ => Ok(true),
+        }
     }
 
     async fn exchanges(&self, vhost: &VhostName) -> Result<Vec<Exchange>> {
@@ -52,6 +98,35 @@ impl Topology for ManagementBroker {
         bindings.retain(|binding| !binding.source.is_empty());
         Ok(bindings)
     }
+}
+
+impl ManagementBroker {
+    /// A queue as the list counts it.
+    async fn counted(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
+        let (vhost, pattern) = (segment(vhost.as_str())?, segment(&exactly(name))?);
+        let path =
+            format!("queues/{vhost}?page=1&page_size=1&use_regex=true&name={pattern}&{}", versions::QUEUE_LIST_QUERY);
+        let page = self.http.one::<Page, Page>(path).await?;
+        Ok(page.and_then(|page| page.items.into_iter().next()).map(Queue::from))
+    }
+}
+
+/// The pattern that only this name fits, as Erlang's regular expressions of every version read it.
+fn exactly(name: &str) -> String {
+    let escaped = name.chars().fold(String::new(), |mut text, c| {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() {
+            text.push('\\');
+        }
+        text.push(c);
+        text
+    });
+    format!("^{escaped}$")
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<QueueRow>,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +209,11 @@ mod tests {
         assert_eq!(odd, 0);
         assert!(queues[..3].iter().all(|queue| queue.messages.is_none() && queue.exclusive.is_none()));
         assert_eq!((queues[3].messages, queues[3].consumers, queues[3].exclusive), (Some(12), Some(3), Some(false)));
+    }
+
+    #[test]
+    fn the_pattern_of_a_name_means_nothing_else() {
+        assert_eq!(exactly("queue/ns/a.b-ü+"), r"^queue\/ns\/a\.b\-ü\+$");
     }
 
     #[test]

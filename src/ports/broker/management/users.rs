@@ -34,7 +34,7 @@ impl ManagementBroker {
         match (self.user(user).await, self.vhost_exists(vhost).await) {
             (Ok(None), _) => errors::unknown("user"),
             (_, Ok(false)) => errors::unknown("vhost"),
-            _ => errors::refused(answer),
+            _ => errors::unreadable(answer),
         }
     }
 }
@@ -103,6 +103,7 @@ impl Users for ManagementBroker {
         let body = json!({"exchange": exchange, "write": write, "read": read});
         let answer = self.http.send(Call::put(topic_path(vhost, user)?, &body)?).await?;
         match answer.status {
+            StatusCode::BAD_REQUEST if versions::lacks_exchange(&answer.body) => Err(errors::unknown("exchange")),
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Err(self.why_no_permission(vhost, user, &answer).await),
             _ => Ok(()),
         }

@@ -11,7 +11,7 @@ use crate::ports::broker::metrics::Calls;
 impl Cluster for MemoryBroker {
     async fn overview(&self) -> Result<Overview> {
         self.request("GET overview".to_owned(), |state| {
-            Ok(Overview { version: "3.10.8".to_owned(), cluster_name: "memory".to_owned(), time: state.time })
+            Ok(Overview { version: state.version.to_string(), cluster_name: "memory".to_owned(), time: state.time })
         })
     }
 
@@ -25,6 +25,10 @@ impl Cluster for MemoryBroker {
 
     async fn alarms(&self) -> Result<Vec<Alarm>> {
         self.request("GET alarms".to_owned(), |state| Ok(state.alarms.clone()))
+    }
+
+    async fn reads_pattern(&self, pattern: &str) -> Result<bool> {
+        self.request("GET exchanges by pattern".to_owned(), |state| Ok(state.reads(pattern)))
     }
 
     async fn nodes(&self) -> Result<Vec<Node>> {

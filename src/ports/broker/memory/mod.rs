@@ -9,6 +9,7 @@ mod identity;
 mod resources;
 mod topology;
 mod users;
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,11 +23,14 @@ use crate::ports::broker::identity::Credentials;
 use crate::ports::broker::metrics::Calls;
 use crate::ports::broker::password::PasswordHash;
 use crate::ports::broker::resources::{Key, Resource};
-use crate::ports::broker::topology::{Binding, Exchange, Queue};
+use crate::ports::broker::topology::{Binding, Depth, Exchange, Queue};
 use crate::ports::broker::users::{Access, Limits, Login, TopicAccess};
+use crate::ports::broker::versions::Version;
 
 /// Its one node.
 const NODE: &str = "memory@localhost";
+/// Which broker it plays when nobody says: that of Debian 12.
+const VERSION: Version = Version { major: 3, minor: 10, patch: 8 };
 /// Who we are to it by the settings.
 const ADMINISTRATOR: &str = "administrator";
 /// The password that the settings have for it.
@@ -46,6 +50,8 @@ struct State {
     topics: BTreeMap<(String, String, String), TopicAccess>,
     limits: BTreeMap<String, Limits>,
     queues: BTreeMap<(String, String), Queue>,
+    /// What queues say of themselves, where lists are behind.
+    depths: BTreeMap<(String, String), Depth>,
     exchanges: BTreeMap<(String, String), Exchange>,
     bindings: BTreeSet<(String, Binding)>,
     /// What was declared by [`Resources`](crate::ports::broker::Resources), by vhost.
@@ -53,6 +59,10 @@ struct State {
     connections: BTreeMap<String, Connection>,
     closed: Vec<(String, String)>,
     alarms: Vec<Alarm>,
+    /// Which broker it plays.
+    version: Version,
+    /// Patterns that it cannot read.
+    unreadable: BTreeSet<String>,
     /// Nodes that its own one lost sight of.
     partitions: Vec<String>,
     /// What time it says it is.
@@ -87,12 +97,15 @@ impl Default for State {
             topics: BTreeMap::new(),
             limits: BTreeMap::new(),
             queues: BTreeMap::new(),
+            depths: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             bindings: BTreeSet::new(),
             declared: BTreeMap::new(),
             connections: BTreeMap::new(),
             closed: Vec::new(),
             alarms: Vec::new(),
+            version: VERSION,
+            unreadable: BTreeSet::new(),
             partitions: Vec::new(),
             time: None,
             given: None,
@@ -146,9 +159,16 @@ impl State {
         }
     }
 
+    fn reads(&self, pattern: &str) -> bool {
+        !self.unreadable.contains(pattern)
+    }
+
     fn put_permission(&mut self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
         self.require_user(user)?;
         self.require_vhost(vhost)?;
+        if ![&access.configure, &access.write, &access.read].into_iter().all(|pattern| self.reads(pattern)) {
+            return Err(Error::invalid("the broker cannot read a pattern of these permissions"));
+        }
         self.permissions.insert((vhost.to_string(), user.to_string()), access.clone());
         Ok(())
     }
@@ -167,7 +187,6 @@ fn unavailable() -> Error {
     Error::unavailable("the broker does not answer").because("the test said so")
 }
 
-/// The test's side: the world around the broker, and the trouble it can be in.
 impl MemoryBroker {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -219,154 +238,5 @@ impl MemoryBroker {
             return Err(unavailable());
         }
         answer
-    }
-
-    /// From now on nothing answers.
-    pub fn go_away(&self) {
-        self.lock().is_away = true;
-    }
-
-    /// It goes away after it has answered this many more requests.
-    pub fn fail_after(&self, answers: u32) {
-        self.lock().answers_left = Some(answers);
-    }
-
-    /// It answers again, with everything it knew.
-    pub fn come_back(&self) {
-        let mut state = self.lock();
-        (state.is_away, state.answers_left) = (false, None);
-    }
-
-    /// The next requests fail without an effect.
-    pub fn fail_next(&self, count: u32) {
-        self.lock().failures_left = count;
-    }
-
-    /// The next requests take effect, but their answers are lost: to the caller they failed.
-    pub fn lose_answers(&self, count: u32) {
-        self.lock().answers_to_lose = count;
-    }
-
-    /// After so many more requests one takes effect whose answer is lost.
-    pub fn lose_answer_after(&self, answers: u32) {
-        self.lock().answers_until_loss = Some(answers);
-    }
-
-    /// Whether that has come.
-    pub fn has_lost_an_answer(&self) -> bool {
-        self.lock().answers_until_loss.is_none()
-    }
-
-    /// Whether nothing answers.
-    pub fn is_away(&self) -> bool {
-        self.lock().is_away
-    }
-
-    /// It forgets everything but its vhosts and its administrator, as after a lost disk.
-    pub fn wipe(&self) {
-        let mut state = self.lock();
-        state.close("the broker lost its data", |_| true);
-        *state = State {
-            vhosts: std::mem::take(&mut state.vhosts),
-            closed: std::mem::take(&mut state.closed),
-            calls: std::mem::take(&mut state.calls),
-            given: state.given.take(),
-            is_refused: state.is_refused,
-            ..State::default()
-        };
-    }
-
-    /// The requests so far, oldest first, such as `PUT user ns-1`. Failed ones are among them.
-    pub fn calls(&self) -> Vec<String> {
-        self.lock().calls.clone()
-    }
-
-    /// Forgets the requests so far.
-    pub fn forget_calls(&self) {
-        self.lock().calls.clear();
-    }
-
-    /// Whether this login works. An empty password never does.
-    pub fn can_login(&self, user: &str, password: &Secret) -> bool {
-        self.lock().lets_in(user, password)
-    }
-
-    /// Nobody logs in with the password of the settings any more, as when an operator took it away.
-    pub fn lock_settings_login(&self) {
-        self.settings_login(Login::Locked);
-    }
-
-    /// The operator gives it back.
-    pub fn unlock_settings_login(&self) {
-        self.settings_login(Login::Hash(PasswordHash::of(&Secret::new(SETTINGS_PASSWORD))));
-    }
-
-    fn settings_login(&self, login: Login) {
-        if let Some(administrator) = self.lock().users.get_mut(ADMINISTRATOR) {
-            administrator.login = login;
-        }
-    }
-
-    /// Adds a vhost.
-    pub fn add_vhost(&self, vhost: &VhostName) {
-        self.lock().vhosts.insert(vhost.to_string());
-    }
-
-    /// Adds a queue, or changes one of that name.
-    pub fn put_queue(&self, vhost: &VhostName, queue: Queue) {
-        self.lock().queues.insert((vhost.to_string(), queue.name.clone()), queue);
-    }
-
-    /// Adds an exchange, or changes one of that name.
-    pub fn put_exchange(&self, vhost: &VhostName, exchange: Exchange) {
-        self.lock().exchanges.insert((vhost.to_string(), exchange.name.clone()), exchange);
-    }
-
-    /// Binds what is there to an exchange that is there; once more changes nothing.
-    pub fn bind(&self, vhost: &VhostName, binding: Binding) {
-        self.lock().bindings.insert((vhost.to_string(), binding));
-    }
-
-    /// It says what time it is; by itself it does not.
-    pub fn set_time(&self, time: Timestamp) {
-        self.lock().time = Some(time);
-    }
-
-    /// Its node loses sight of these; none mends it.
-    pub fn partition(&self, from: Vec<String>) {
-        self.lock().partitions = from;
-    }
-
-    /// Raises these alarms; none clears them.
-    pub fn raise_alarms(&self, alarms: Vec<Alarm>) {
-        self.lock().alarms = alarms;
-    }
-
-    /// A client connects and stays. The answer is the connection's name, or `None` when the login does not work or
-    /// the user may not use the vhost.
-    pub fn connect(&self, user: &str, password: &Secret, vhost: &VhostName, at: Timestamp) -> Option<String> {
-        let may_enter = self.lock().permissions.contains_key(&(vhost.to_string(), user.to_owned()));
-        if !may_enter || !self.can_login(user, password) {
-            return None;
-        }
-        let mut state = self.lock();
-        state.connections_made = state.connections_made.wrapping_add(1);
-        let connection = Connection {
-            name: format!("127.0.0.1:{} -> 127.0.0.1:5672", state.connections_made),
-            user: user.to_owned(),
-            vhost: Some(vhost.to_string()),
-            node: Some(NODE.to_owned()),
-            connected_at: Some(at),
-            client_name: None,
-            peer_host: Some("127.0.0.1".to_owned()),
-        };
-        let name = connection.name.clone();
-        state.connections.insert(name.clone(), connection);
-        Some(name)
-    }
-
-    /// Connections that were closed, oldest first, each with the reason its client read.
-    pub fn closed(&self) -> Vec<(String, String)> {
-        self.lock().closed.clone()
     }
 }

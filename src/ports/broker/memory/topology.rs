@@ -8,7 +8,7 @@ use super::MemoryBroker;
 use crate::base::{Error, Result, VhostName};
 use crate::ports::broker::names::{require_deletable_exchange, require_reachable};
 use crate::ports::broker::resources::Key;
-use crate::ports::broker::topology::{Binding, Exchange, Queue, Topology};
+use crate::ports::broker::topology::{Binding, Depth, Exchange, Queue, Topology};
 
 #[async_trait]
 impl Topology for MemoryBroker {
@@ -30,6 +30,26 @@ impl Topology for MemoryBroker {
         require_reachable(name)?;
         self.request(format!("GET queue {vhost} {name}"), |state| {
             Ok(state.queues.get(&(vhost.to_string(), name.to_owned())).cloned())
+        })
+    }
+
+    async fn depth(&self, vhost: &VhostName, name: &str) -> Result<Option<Depth>> {
+        require_reachable(name)?;
+        self.request(format!("ASK queue {vhost} {name}"), |state| {
+            let key = (vhost.to_string(), name.to_owned());
+            let told = state.depths.get(&key).copied();
+            match state.queues.get(&key) {
+                Some(queue) if queue.exclusive == Some(true) => {
+                    Err(Error::conflict("the queue belongs to a connection"))
+                }
+                Some(queue) => {
+                    let in_hand = queue.unacknowledged.unwrap_or(0);
+                    let ready = queue.ready.or(queue.messages.map(|all| all.saturating_sub(in_hand)));
+                    let listed = Depth { ready: ready.unwrap_or(0), consumers: queue.consumers.unwrap_or(0) };
+                    Ok(Some(told.unwrap_or(listed)))
+                }
+                None => Ok(None),
+            }
         })
     }
 

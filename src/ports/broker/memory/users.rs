@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Account, MemoryBroker};
-use crate::base::{AccountName, Result, VhostName};
+use crate::base::{AccountName, Error, Result, VhostName};
 use crate::ports::broker::users::{
     Access, Limits, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users,
 };
@@ -83,6 +83,10 @@ impl Users for MemoryBroker {
         self.request(format!("PUT topic permission {vhost} {user} {}", access.exchange), |state| {
             state.require_user(user)?;
             state.require_vhost(vhost)?;
+            let exchange = (vhost.to_string(), access.exchange.clone());
+            if state.version.needs_exchange_for_topics() && !state.exchanges.contains_key(&exchange) {
+                return Err(Error::not_found("the broker has no such exchange"));
+            }
             let key = (vhost.to_string(), user.to_string(), access.exchange.clone());
             state.topics.insert(key, access.clone());
             Ok(())
@@ -113,6 +117,9 @@ impl Users for MemoryBroker {
             if *limits == Limits::default() {
                 state.limits.remove(user.as_str());
                 return Ok(());
+            }
+            if !state.version.has_user_limits() {
+                return Err(Error::invalid("the broker is too old for limits of users: they came with 3.8.10"));
             }
             state.require_user(user)?;
             state.limits.insert(user.to_string(), *limits);

@@ -53,6 +53,7 @@ fn show_count(count: Option<u64>) -> String {
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let QueueNow { namespace, told: queue, seen } = app.traffic.queue(session.param("queue")).await?;
+    let is_stream = queue.kind.as_deref() == Some("stream");
     let name = queue.name.clone();
     let time = |at| TimeTag { at, now: session.now };
     let forecast = seen.as_ref().and_then(|seen| Some((seen.counted, seen.forecast?)));
@@ -90,7 +91,8 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         line: seen.as_ref().and_then(|seen| Line::of(&seen.counts)),
         exemptions: &EXEMPTIONS,
         may_exempt: may(scopes::QUEUE_RULE),
-        may_purge: may(scopes::QUEUE_PURGE),
+        // A stream keeps what was read, and cannot be purged.
+        may_purge: may(scopes::QUEUE_PURGE) && !is_stream,
         may_delete: may(scopes::QUEUE_DELETE),
         equivalents: Equivalents::of(&session, "GET", &path, None, &["queue", "show", &name]),
         path,

@@ -1,33 +1,39 @@
-//! A login over AMQP, as a lent user would make it: does it work?
+//! The broker over AMQP, as its clients reach it: does a login work, and what does a queue say of itself?
 
-use std::future::Future;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod depth;
+mod transport;
 
-use async_rs::traits::Reactor;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_rs::util::RuntimeParts;
 use async_rs::{Runtime, Tokio};
-use futures_util::{AsyncRead, AsyncWrite, Stream};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::uri::{AMQPAuthority, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, ErrorKind};
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use url::Url;
 
 use super::resolve::Resolver;
 use super::tls::{Tls, install_crypto};
 use crate::base::{Error, Result, Secret};
+pub use depth::Depth;
+use transport::{Attempt, Transport};
 
 const SILENT: &str = "the broker does not answer";
+
+/// A connection, which is cut when this goes.
+struct Session {
+    connection: Connection,
+    _attempt: Attempt,
+}
 
 /// Where users of the broker log in.
 #[derive(Clone)]
@@ -63,11 +69,15 @@ impl AmqpDoor {
     /// Tries a login and leaves at once. True: it works. False: the broker refuses it, for the password or because
     /// the user may not use the vhost. `Unavailable` when there is no answer within the deadline.
     pub async fn verify_login(&self, user: &str, password: &Secret, deadline: Duration) -> Result<bool> {
-        install_crypto();
-        match timeout(deadline, self.log_in(user, password, deadline)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::unavailable(SILENT).because(format!("no login within {} s", deadline.as_secs_f32()))),
-        }
+        let attempt = async {
+            let Some(Session { connection, .. }) = &self.log_in(user, password, &self.vhost, deadline).await? else {
+                return Ok(false);
+            };
+            // The answer is known; that the farewell fails changes nothing.
+            let _ = connection.close(200, "verified".into()).await;
+            Ok(true)
+        };
+        within(deadline, attempt.boxed()).await
     }
 
     /// None: users knock without TLS.
@@ -80,21 +90,22 @@ impl AmqpDoor {
         Ok(Some((Arc::new(self.tls.client_config()?), name)))
     }
 
-    async fn log_in(&self, user: &str, password: &Secret, deadline: Duration) -> Result<bool> {
+    /// Logs in; none when the broker refuses that.
+    async fn log_in(&self, user: &str, password: &Secret, vhost: &str, deadline: Duration) -> Result<Option<Session>> {
+        install_crypto();
         let addresses = self.resolver.addresses(&self.host).await?;
         let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
         let userinfo = AMQPUserInfo { username: user.to_owned(), password: password.expose().to_owned() };
         let uri = AMQPUri {
             scheme: self.scheme.clone(),
             authority: AMQPAuthority { userinfo, host: self.host.clone(), port: self.port },
-            vhost: self.vhost.clone(),
+            vhost: vhost.to_owned(),
             ..AMQPUri::default()
         };
         let tls = self.transport_tls().map_err(|e| Error::unavailable(SILENT).because(e))?;
-        let transport = Transport { tokio: Tokio::current(), tls, socket: Arc::default() };
-        let _attempt = Attempt(transport.socket.clone());
+        let (transport, attempt) = Transport::new(tls);
         let runtime = Runtime::new(RuntimeParts::new(Tokio::current(), transport));
-        let properties = ConnectionProperties::default().with_connection_name("keylender login probe".into());
+        let properties = ConnectionProperties::default().with_connection_name("keylender".into());
         // lapin connects on a thread of its own, which our caller's time-out does not reach.
         let connect = Connection::connector(
             uri,
@@ -106,84 +117,17 @@ impl AmqpDoor {
             properties,
         );
         match connect.await {
-            Ok(connection) => {
-                // The answer is known; that the farewell fails changes nothing.
-                let _ = connection.close(200, "verified".into()).await;
-                Ok(true)
-            }
-            Err(error) if is_refusal(&error) => Ok(false),
+            Ok(connection) => Ok(Some(Session { connection, _attempt: attempt })),
+            Err(error) if is_refusal(&error) => Ok(None),
             Err(error) => Err(Error::unavailable(SILENT).because(error)),
         }
     }
 }
 
-/// The socket of an attempt, once there is one. It is shut when the attempt is over, whichever way: a broker that
-/// accepts and then says nothing would otherwise keep lapin's thread for ever.
-struct Attempt(Socket);
-
-type Socket = Arc<Mutex<Option<std::net::TcpStream>>>;
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if let Some(socket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // It may be closed already, which is as good.
-            let _ = socket.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-/// How lapin reaches the broker: over TLS of our own. What lapin brings for it would bring PKCS#12, and with that a second
-/// set of old ciphers.
-#[derive(Clone, Debug)]
-struct Transport {
-    tokio: Tokio,
-    /// None: without TLS.
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    socket: Socket,
-}
-
-/// What is read and written, with or without TLS.
-trait Wire: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
-impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Wire for T {}
-
-impl Transport {
-    async fn connect(self, address: SocketAddr) -> io::Result<Compat<Box<dyn Wire>>> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream.as_fd().try_clone_to_owned()?.into());
-        let wire: Box<dyn Wire> = match self.tls {
-            Some((config, name)) => Box::new(TlsConnector::from(config).connect(name, stream).await?),
-            None => Box::new(stream),
-        };
-        Ok(wire.compat())
-    }
-}
-
-impl Reactor for Transport {
-    type TcpStream = Compat<Box<dyn Wire>>;
-    type Sleep = <Tokio as Reactor>::Sleep;
-
-    fn register<H: Read + Write + AsFd + AsRawFd + Send + 'static>(
-        &self,
-        socket: H,
-    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
-        self.tokio.register(socket)
-    }
-
-    fn sleep(&self, duration: Duration) -> Self::Sleep {
-        self.tokio.sleep(duration)
-    }
-
-    fn interval(&self, period: Duration) -> impl Stream<Item = Instant> + Send + 'static {
-        self.tokio.interval(period)
-    }
-
-    fn tcp_connect_addr(
-        &self,
-        address: SocketAddr,
-    ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        self.clone().connect(address)
-    }
+/// Gives work at the broker so long. It has no type of its own: lapin's are so deep that no future of ours could hold them.
+async fn within<T>(deadline: Duration, work: BoxFuture<'_, Result<T>>) -> Result<T> {
+    let late = || Error::unavailable(SILENT).because(format!("no answer within {} s", deadline.as_secs_f32()));
+    timeout(deadline, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Whether the broker said no to this user: 403 to the password, 530 to the vhost (rabbitmq.md 2.2).
