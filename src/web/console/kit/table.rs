@@ -13,9 +13,12 @@ pub use super::cell::Cell;
 
 use super::address::{ENTRY, address};
 use super::session::Session;
+use crate::base::{Error, Result};
 use crate::domain::auth::scopes::RequiredScope;
 
 pub const PAGE_LEN: usize = 50;
+/// Rows that are filtered and sorted in a millisecond at most.
+const ROWS_AT_ONCE_MAX: usize = 500;
 /// Words of a filter that are looked at.
 const WORDS_MAX: usize = 10;
 
@@ -59,26 +62,38 @@ pub enum TableAnswer {
 }
 
 /// Rows of a table of which some must be completed before they are shown.
-pub struct Picked<'t, R: 'static> {
-    table: &'t Table<R>,
+pub struct Picked<R: 'static> {
+    table: &'static Table<R>,
     rows: Vec<R>,
     total: usize,
     lacking: Range<usize>,
     is_chosen: bool,
 }
 
-impl<R> Picked<'_, R> {
+impl<R: Send + 'static> Picked<R> {
     /// Those that must be completed.
     pub fn lacking(&mut self) -> &mut [R] {
         &mut self.rows[self.lacking.clone()]
     }
 
     /// The rows that the address asks for.
-    pub fn show(self, session: &Session) -> TableAnswer {
+    pub async fn show(self, session: &Session) -> Result<TableAnswer> {
         let Self { table, rows, total, is_chosen, .. } = self;
-        let rows = if is_chosen { rows } else { table.chosen(session, rows) };
-        table.shown(session, &rows, total)
+        let session = session.clone();
+        off_workers(rows.len(), move || {
+            let rows = if is_chosen { rows } else { table.chosen(&session, rows) };
+            table.shown(&session, &rows, total)
+        })
+        .await
     }
+}
+
+/// Does what takes long with many rows where it keeps nobody waiting: the workers answer everybody.
+async fn off_workers<T: Send + 'static>(rows: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    if rows <= ROWS_AT_ONCE_MAX {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|e| Error::internal("making a table", e))
 }
 
 /// A table as its page shows it.
@@ -139,26 +154,25 @@ impl std::fmt::Display for Html {
     }
 }
 
-impl<R> Table<R> {
+impl<R: Send + 'static> Table<R> {
     /// The rows that the address asks for, to be looked at or as a file.
-    pub fn show(&self, session: &Session, rows: Vec<R>) -> TableAnswer {
-        let total = rows.len();
-        let rows = self.chosen(session, rows);
-        self.shown(session, &rows, total)
+    pub async fn show(&'static self, session: &Session, rows: Vec<R>) -> Result<TableAnswer> {
+        let (total, lacking) = (rows.len(), 0..0);
+        Picked { table: self, rows, total, lacking, is_chosen: false }.show(session).await
     }
 
     /// The same of rows that are completed late, because the columns `late` cost a look for each: those on the page, or all
     /// of them where the filter, the sort or an export is about such a column. So a page reads no more than it shows.
-    pub fn pick(&self, session: &Session, rows: Vec<R>, late: &[&str]) -> Picked<'_, R> {
+    pub async fn pick(&'static self, session: &Session, rows: Vec<R>, late: &[&str]) -> Result<Picked<R>> {
         let total = rows.len();
         if self.needs_all(session, late) {
-            Picked { table: self, lacking: 0..total, rows, total, is_chosen: false }
-        } else {
-            let rows = self.chosen(session, rows);
-            let (first, _) = page(session, rows.len());
-            let lacking = first..(first + PAGE_LEN).min(rows.len());
-            Picked { table: self, lacking, rows, total, is_chosen: true }
+            return Ok(Picked { table: self, lacking: 0..total, rows, total, is_chosen: false });
         }
+        let asked = session.clone();
+        let rows = off_workers(total, move || self.chosen(&asked, rows)).await?;
+        let (first, _) = page(session, rows.len());
+        let lacking = first..(first + PAGE_LEN).min(rows.len());
+        Ok(Picked { table: self, lacking, rows, total, is_chosen: true })
     }
 
     /// Whether such columns count for all rows.

@@ -143,13 +143,13 @@ pub(super) async fn listed(
 }
 
 pub async fn operators(app: App, session: Session) -> Result<Response> {
-    let shown = OPERATORS.show(&session, app.operators.list().await?);
+    let shown = OPERATORS.show(&session, app.operators.list().await?).await?;
     let create = ("/access/new", "New operator", scopes::OPERATOR_CREATE.for_all());
     listed(&app, &session, "Operators", "operators", Some(create), shown).await
 }
 
 pub async fn sessions(app: App, session: Session) -> Result<Response> {
-    let shown = SESSIONS.show(&session, app.operators.sessions().await?);
+    let shown = SESSIONS.show(&session, app.operators.sessions().await?).await?;
     listed(&app, &session, "Sessions", "sessions", None, shown).await
 }
 

@@ -109,7 +109,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let mut groups: Vec<String> = methods.iter().map(|method| method.group.clone()).collect();
     groups.sort();
     groups.dedup();
-    match METHODS.show(&session, methods) {
+    match METHODS.show(&session, methods).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
             let address = |group: &String| format!("{}/api?q={}", session.root, url_encoded(&format!("group:{group}")));

@@ -106,7 +106,7 @@ fn problem(listed: &Listed, fate: &Fate) -> Option<String> {
 }
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    match BACKUPS.show(&session, app.backups.list().await?) {
+    match BACKUPS.show(&session, app.backups.list().await?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Backups").await,

@@ -65,7 +65,7 @@ fn owner(seen: &SeenBinding) -> Cell {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let ExchangeNow { namespace, told, bindings } = app.traffic.exchange(session.param("exchange")).await?;
     let count = bindings.len();
-    match BINDINGS.show(&session, bindings) {
+    match BINDINGS.show(&session, bindings).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&Page {
             frame: Frame::of(&app, &session, "Exchange").await,

@@ -79,7 +79,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let at = if is_over_time { None } else { Some(time.unwrap_or(session.now)) };
     let wanted = Wanted { object: object.clone(), holder: holder.clone(), since: at, until: at };
     let History { holdings, more, begins, unreadable } = history::of(&app.store, wanted).await?;
-    let table = match HELD.show(&session, holdings) {
+    let table = match HELD.show(&session, holdings).await? {
         TableAnswer::Export(file) => return Ok(file),
         TableAnswer::View(table) => table,
     };

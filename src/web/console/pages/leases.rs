@@ -123,7 +123,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     let mut found = app.leases.list(&filter).await?;
     let left_out = found.len().saturating_sub(LEASES_MAX);
     found.truncate(LEASES_MAX);
-    match LEASES.show(&session, found) {
+    match LEASES.show(&session, found).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
             let pairs = given.iter().map(|(name, value)| match *name {

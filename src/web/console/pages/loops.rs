@@ -87,7 +87,7 @@ fn said(each: &Status) -> &str {
 }
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    match LOOPS.show(&session, app.loops.list()?) {
+    match LOOPS.show(&session, app.loops.list()?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
             let equivalents = Equivalents::of(&session, "GET", "/loops", None, &["loop", "list"]);

@@ -107,7 +107,7 @@ fn whole(notice: &Listed) -> (Tone, &'static str) {
 }
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    match NOTICES.show(&session, app.notices.list(Filter::All, None, NOTICES_MAX).await?) {
+    match NOTICES.show(&session, app.notices.list(Filter::All, None, NOTICES_MAX).await?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Notices").await,

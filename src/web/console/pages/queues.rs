@@ -138,10 +138,10 @@ fn count(number: Option<u64>) -> Cell {
 
 /// All queues that were counted.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let mut picked = QUEUES.pick(&session, app.monitor.seen_queues().await?, LATE);
+    let mut picked = QUEUES.pick(&session, app.monitor.seen_queues().await?, LATE).await?;
     app.monitor.note_forecasts(picked.lacking());
     app.traffic.note_consumers(picked.lacking()).await;
-    match picked.show(&session) {
+    match picked.show(&session).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Queues").await,
@@ -153,7 +153,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn rules(app: App, session: Session) -> Result<Response> {
-    match RULES.show(&session, app.monitor.queue_rules().await?) {
+    match RULES.show(&session, app.monitor.queue_rules().await?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&Rules {
             frame: Frame::of(&app, &session, "Queue rules").await,

@@ -83,7 +83,7 @@ async fn role_of(app: &App, session: &Session) -> Result<Role> {
 }
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let shown = ROLES.show(&session, app.auth.roles().await?);
+    let shown = ROLES.show(&session, app.auth.roles().await?).await?;
     let create = ("/access/new-role", "New role", scopes::ROLE_CREATE.for_all());
     listed(&app, &session, "Roles", "roles", Some(create), shown).await
 }

@@ -52,7 +52,7 @@ struct Settings {
 
 /// The settings; secrets are masked before they get here.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let table = match SETTINGS.show(&session, app.settings.clone()) {
+    let table = match SETTINGS.show(&session, app.settings.clone()).await? {
         TableAnswer::Export(file) => return Ok(file),
         TableAnswer::View(table) => table,
     };

@@ -88,7 +88,7 @@ struct List {
 }
 
 pub async fn connections(app: App, session: Session) -> Result<Response> {
-    match CONNECTIONS.show(&session, app.traffic.connections().await?) {
+    match CONNECTIONS.show(&session, app.traffic.connections().await?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Connections").await,
@@ -99,7 +99,7 @@ pub async fn connections(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn exchanges(app: App, session: Session) -> Result<Response> {
-    match EXCHANGES.show(&session, app.traffic.exchanges_now().await?) {
+    match EXCHANGES.show(&session, app.traffic.exchanges_now().await?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Exchanges").await,

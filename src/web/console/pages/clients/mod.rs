@@ -106,7 +106,7 @@ fn id_of(session: &Session) -> Result<ClientId> {
 
 /// The clients of the own store.
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let shown = CLIENTS.show(&session, app.auth.clients().await?);
+    let shown = CLIENTS.show(&session, app.auth.clients().await?).await?;
     let create = ("/access/new-client", "New client", scopes::CLIENT_CREATE.for_all());
     listed(&app, &session, "API clients", "clients", Some(create), shown).await
 }

@@ -94,7 +94,7 @@ fn tone(host: &Known) -> Tone {
 }
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    match HOSTS.show(&session, all(&app).await?) {
+    match HOSTS.show(&session, all(&app).await?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
             let frame = Frame::of(&app, &session, "Hosts").await;

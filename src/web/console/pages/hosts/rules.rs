@@ -73,7 +73,7 @@ pub(super) fn row(session: &Session, (rule, ruled): (HostRule, Ruled)) -> Row {
 }
 
 pub async fn rules(app: App, session: Session) -> Result<Response> {
-    match RULES.show(&session, app.hosts.rules().await?) {
+    match RULES.show(&session, app.hosts.rules().await?).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {
             frame: Frame::of(&app, &session, "Host rules").await,

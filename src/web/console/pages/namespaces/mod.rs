@@ -200,11 +200,11 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
         app.namespaces.summaries().await?
     };
     let rows = rows.into_iter().map(|each| (load(&each.namespace), each)).map(|(load, each)| (each, load));
-    let mut picked = NAMESPACES.pick(&session, rows.collect(), LATE);
+    let mut picked = NAMESPACES.pick(&session, rows.collect(), LATE).await?;
     if !is_complete {
         app.namespaces.note_last_claims(picked.lacking().iter_mut().map(|(each, _)| each))?;
     }
-    match picked.show(&session) {
+    match picked.show(&session).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
             let equivalents = Equivalents::of(&session, "GET", "/namespaces", None, &["namespace", "list"]);
