@@ -14,6 +14,9 @@ const HANGUP: &str = "send SIGHUP";
 /// What makes new files for a neighbour count.
 const RESTART: &str = "restart";
 
+/// What names files for further brokers.
+const SITES: &str = "RABBIT_SITES_FILE";
+
 /// Everything that the settings say of it.
 pub(super) fn read(settings: &Settings) -> Environment {
     let listen = &settings.listen;
@@ -42,5 +45,9 @@ fn certificates(settings: &Settings) -> Vec<CertificateFile> {
         file("RABBIT_CERT", broker.and_then(|broker| Some(&*broker.certificate.as_ref()?.cert_file)), false, RESTART),
         file("RABBIT_CA_FILE", broker.and_then(|broker| broker.ca_file.as_deref()), true, RESTART),
     ];
-    files.into_iter().flatten().collect()
+    let further = settings.sites.iter().flat_map(|site| {
+        let cert = site.certificate.as_ref().map(|files| &*files.cert_file);
+        [file(SITES, cert, false, RESTART), file(SITES, site.ca_file.as_deref(), true, RESTART)]
+    });
+    files.into_iter().chain(further).flatten().collect()
 }

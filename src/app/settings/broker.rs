@@ -31,7 +31,11 @@ pub(super) const CERT: Optional<PathBuf> =
 pub(super) const KEY: Optional<PathBuf> =
     Optional::new("RABBIT_KEY", "rabbit-key", parse::path).help("file with the key of the client certificate");
 
-pub(super) const NEEDS: [Need; 9] = [
+pub(super) const SITES_FILE: Optional<PathBuf> = Optional::new("RABBIT_SITES_FILE", "rabbit-sites-file", parse::path)
+    .help("file with further brokers that get the users of all namespaces: TOML, a [[site]] for each");
+
+pub(super) const NEEDS: [Need; 10] = [
+    (SITES_FILE.info, BASE_URL.info),
     (ROTATION_PERIOD.info, BASE_URL.info),
     (BASE_URL.info, USERNAME.info),
     (BASE_URL.info, PASSWORD.info),
@@ -79,6 +83,6 @@ pub(super) fn broker(read: &mut Reader) -> Option<BrokerSettings> {
 }
 
 /// An administrator's name. HTTP puts a colon between it and the password.
-fn username(text: &str) -> parse::Parsed<String> {
+pub(super) fn username(text: &str) -> parse::Parsed<String> {
     parse::fitting(text, !text.contains(':'), "a name without a colon")
 }

@@ -46,7 +46,7 @@ pub(super) fn secret(path: &Path) -> io::Result<Secret> {
     if line.is_empty() { Err(io::Error::other("the file is empty")) } else { Ok(Secret::new(line)) }
 }
 
-fn read(path: &Path, len_max: u64) -> io::Result<String> {
+pub(super) fn read(path: &Path, len_max: u64) -> io::Result<String> {
     let mut text = String::new();
     let len = File::open(path)?.take(len_max + 1).read_to_string(&mut text)?;
     if len as u64 > len_max { Err(io::Error::other(format!("longer than {len_max} bytes"))) } else { Ok(text) }

@@ -25,7 +25,7 @@ const LIST: &[&[Info]] = &[
     &[hosts::DNS_TIMEOUT.info, hosts::DNS_CACHE_MAX.info, hosts::DNS_HOSTS_FILE.info, hosts::DNS_DNSSEC.info],
     &[hosts::DNS_TRUST_ANCHOR.info],
     &[broker::BASE_URL.info, broker::USERNAME.info, broker::PASSWORD.info, broker::ROTATION_PERIOD.info],
-    &[broker::CA_FILE.info, broker::CERT.info, broker::KEY.info],
+    &[broker::CA_FILE.info, broker::CERT.info, broker::KEY.info, broker::SITES_FILE.info],
     &[namespaces::AMQP_HOSTNAME.info, namespaces::AMQP_PORT.info, namespaces::AMQP_PROTOCOL.info],
     &[namespaces::AMQP_VHOST.info, namespaces::USERNAME_PREFIX.info, namespaces::NAMESPACE_PREFIX.info],
     &[namespaces::USER_TAGS.info, namespaces::USER_CONFIG_PERMISSION.info],

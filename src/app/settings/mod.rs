@@ -25,6 +25,7 @@ mod parse;
 mod problems;
 mod reader;
 mod setting;
+mod sites;
 mod sources;
 mod storage;
 mod taskcluster;
@@ -53,6 +54,7 @@ pub use mode::Mode;
 pub use oidc::OidcSettings;
 pub use outbox::{NoticeSettings, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
+pub use sites::SiteSettings;
 pub use sources::Sources;
 pub use taskcluster::Credentials;
 pub use template::template;
@@ -89,6 +91,8 @@ pub struct Settings {
     pub hosts: HostSettings,
     /// The management API of the broker, if there is one.
     pub broker: Option<BrokerSettings>,
+    /// Further brokers that get the users of all namespaces.
+    pub sites: Vec<SiteSettings>,
     /// What is lent to namespaces.
     pub namespaces: domain::namespaces::Config,
     /// Whether a new password is proved by a login before it is handed out.
@@ -177,10 +181,12 @@ fn read(read: &mut Reader) -> Settings {
     let credentials = taskcluster::credentials(read);
     let hosts = hosts::hosts(read);
     let contacts = hosts.contacts.clone();
+    let namespaces = namespaces::namespaces(read);
     let settings = Settings {
         effective: list::all().map(|setting| effective(read.values, setting)).collect(),
         broker: broker::broker(read),
-        namespaces: namespaces::namespaces(read),
+        sites: sites::sites(read, &namespaces.amqp.vhost),
+        namespaces,
         verify_logins: read.get(&namespaces::VERIFY_LOGINS),
         expire_period: read.get(&namespaces::EXPIRE_PERIOD),
         notices: outbox::notices(read),

@@ -12,6 +12,8 @@ pub enum Place {
     Environment,
     /// In the settings file, on this line; line 0 is the file as a whole.
     File(PathBuf, usize),
+    /// In another file that is named in the settings: line and column.
+    At(PathBuf, usize, usize),
 }
 
 impl fmt::Display for Place {
@@ -21,6 +23,7 @@ impl fmt::Display for Place {
             Self::Environment => f.write_str("environment"),
             Self::File(path, 0) => write!(f, "{}", path.display()),
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::At(path, line, column) => write!(f, "{}:{line}:{column}", path.display()),
         }
     }
 }

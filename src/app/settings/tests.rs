@@ -5,6 +5,7 @@ mod listen;
 mod log;
 mod packaged;
 mod shell;
+mod sites;
 
 use std::collections::HashSet;
 use std::fs;
