@@ -1,18 +1,18 @@
 //! From settings to an appliance: which part is made of what.
 
-use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
 use url::Url;
 
+use super::brokers::{self, Brokers};
 use super::environment;
 use super::loops;
 use super::oidc;
 use super::outbox;
 use super::settings::Settings;
-use crate::base::{Clock, Error, Result, Secret};
+use crate::base::{Clock, Result};
 use crate::domain::Domain;
 use crate::domain::accounts::{Accounts, Administrator, Probe};
 use crate::domain::alarms::Alarms;
@@ -31,12 +31,10 @@ use crate::domain::operators::Operators;
 use crate::domain::parts::Parts;
 use crate::domain::traffic::Traffic;
 use crate::domain::wraps::Wraps;
-use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
-use crate::ports::broker::{Broker, Cluster, Handle, ManagementBroker, ManagementSettings};
+use crate::ports::broker::{Broker, Site};
 use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
-use crate::ports::tls::{ClientCertificate, Tls};
 use crate::proto::urls::RootUrl;
 use crate::store::{Checked, KeySource, Store, check_backup_file};
 use crate::web::Router;
@@ -54,16 +52,23 @@ pub struct Appliance {
 impl Appliance {
     /// Opens the store and puts the parts together. `broker` is what lends; `None` while none is configured.
     pub fn build(settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
-        let store = Store::open(&settings.data_dir, &settings.key, clock.clone())?;
-        Self::on(store, settings, clock, broker)
+        Self::with(settings, clock, Brokers::one(broker))
+    }
+
+    /// The same with all brokers that there are.
+    pub fn with(settings: &Settings, clock: Clock, brokers: Brokers) -> Result<Self> {
+        Self::of(Store::open(&settings.data_dir, &settings.key, clock.clone())?, settings, clock, brokers)
     }
 
     /// The same on a store that is open already.
     pub fn on(store: Store, settings: &Settings, clock: Clock, broker: Option<Arc<dyn Broker>>) -> Result<Self> {
-        let broker = Handle::new(broker);
-        let parts = Arc::new(parts(store, settings, clock, &broker)?);
+        Self::of(store, settings, clock, Brokers::one(broker))
+    }
+
+    fn of(store: Store, settings: &Settings, clock: Clock, brokers: Brokers) -> Result<Self> {
+        let parts = Arc::new(parts(store, settings, clock, &brokers)?);
         let loops = Loops::new(parts.store.clone(), loops::all(settings, &parts));
-        let health = Health::new(parts.clone(), loops.clone(), around(settings, broker.cluster()));
+        let health = Health::new(parts.clone(), loops.clone(), around(settings, &brokers));
         let alarms = Alarms::new(parts.clone(), health.clone());
         let domain = Domain { parts, loops, health, alarms };
         let listen = &settings.listen;
@@ -96,13 +101,15 @@ impl Deref for Appliance {
     }
 }
 
-fn parts(store: Store, settings: &Settings, clock: Clock, broker: &Handle<dyn Broker>) -> Result<Parts> {
+fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> Result<Parts> {
+    let Brokers { main: broker, further } = brokers;
     let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
     let auth = Auth::new(store.clone(), remote.clone(), rates(settings), clock.clone())?;
     let always = settings.verify_logins;
-    let probe = if broker.is_some() { Some(Probe { door: amqp_door(settings)?, always }) } else { None };
-    let accounts = Accounts::new(store.clone(), broker.users(), probe);
-    let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), settings.namespaces.clone());
+    let probe = if broker.is_some() { Some(Probe { door: brokers::amqp_door(settings)?, always }) } else { None };
+    let accounts = Accounts::new(store.clone(), broker.users(), probe).also_at(further.iter().map(Site::users));
+    let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), settings.namespaces.clone())
+        .also_at(further.iter().map(Site::bus));
     let notices = Notices::new(store.clone(), outbox::ways(settings)?);
     let dns = Dns::new(&settings.hosts.dns)?;
     let config = settings.hosts.config(settings.credentials.as_ref());
@@ -138,9 +145,10 @@ fn parts(store: Store, settings: &Settings, clock: Clock, broker: &Handle<dyn Br
     })
 }
 
-fn around(settings: &Settings, cluster: Handle<dyn Cluster>) -> Around {
+fn around(settings: &Settings, brokers: &Brokers) -> Around {
     Around {
-        cluster,
+        cluster: brokers.main.cluster(),
+        further: brokers.further.iter().map(|site| (site.cluster(), site.identity())).collect(),
         vhost: settings.namespaces.amqp.vhost.clone(),
         places: places(settings),
         environment: environment::read(settings),
@@ -156,48 +164,8 @@ fn places(settings: &Settings) -> Places {
     Places { data_dir: settings.data_dir.clone(), key_file }
 }
 
-/// The broker of these settings, if they name one. It is not asked anything yet.
-pub fn broker(settings: &Settings) -> Result<Option<Arc<dyn Broker>>> {
-    let Some(broker) = &settings.broker else { return Ok(None) };
-    let door = amqp_door(settings)?;
-    let settings = ManagementSettings {
-        url: broker.base_url.clone(),
-        username: broker.username.clone(),
-        password: broker.password.clone(),
-        tls: tls(settings)?,
-    };
-    Ok(Some(Arc::new(ManagementBroker::new(&settings, Resolver::system()?)?.with_door(door))))
-}
-
 fn authority(root_url: &Url, settings: &Settings) -> Result<Authority> {
     Authority::new(&RootUrl::parse(root_url.as_str())?, Resolver::system()?, settings.patience.authority)
-}
-
-/// Where lent users log in, to try it ourselves.
-fn amqp_door(settings: &Settings) -> Result<AmqpDoor> {
-    let url = Url::parse(&settings.namespaces.amqp.url());
-    let url = url.map_err(|e| Error::invalid("not an AMQP address").because(e))?;
-    AmqpDoor::new(&url, tls(settings)?, Resolver::system()?)
-}
-
-/// How to speak TLS to the broker, on both of its doors.
-fn tls(settings: &Settings) -> Result<Tls> {
-    let Some(broker) = &settings.broker else { return Ok(Tls::default()) };
-    let authorities = broker.ca_file.as_deref().map(|path| read("RABBIT_CA_FILE", path)).transpose()?;
-    let identity = match &broker.certificate {
-        None => None,
-        Some(files) => Some(ClientCertificate {
-            certificate: read("RABBIT_CERT", &files.cert_file)?,
-            key: Secret::new(read("RABBIT_KEY", &files.key_file)?),
-        }),
-    };
-    Ok(Tls { authorities, identity })
-}
-
-fn read(setting: &str, path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|e| {
-        Error::invalid(format!("the file of {setting} cannot be read")).because(format!("{}: {e}", path.display()))
-    })
 }
 
 /// Makes the store of a backup in the data directory, which must have none.

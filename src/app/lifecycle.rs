@@ -10,7 +10,8 @@ use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::build::{self, Appliance};
+use super::brokers::Brokers;
+use super::build::Appliance;
 use super::environment::files_needed;
 use super::hardening;
 use super::listen::{self, Door, Gate};
@@ -72,7 +73,8 @@ pub async fn serve(settings: &Settings, log: &Log) -> Result<()> {
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hangup = handler(SignalKind::hangup())?;
-    let running = start(settings, Clock::system(), build::broker(settings)?).await?;
+    let appliance = Appliance::with(settings, Clock::system(), Brokers::of(settings)?)?;
+    let running = run(appliance, settings).await?;
     print_setup_link(&running, settings).await?;
     systemd::ready();
     let mut ticks = interval(systemd::alive_period().map_or(LOSSES_PERIOD, |period| period.min(LOSSES_PERIOD)));
@@ -164,6 +166,7 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     tracing::info!("keylender {} listens on {scheme}://{address}", env!("CARGO_PKG_VERSION"));
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     tasks.spawn(forget_ended_alarms(appliance.clone(), stop.clone()));
+    tasks.spawn(tell_further_brokers(appliance.clone(), stop.clone()));
     Ok(Running { address, appliance, tls, control, tasks, stop })
 }
 
@@ -247,6 +250,14 @@ async fn forget_ended_alarms(appliance: Appliance, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = watch => {}
+    }
+}
+
+/// Tells the further brokers what the main one was told. No loop of the table: what comes late, `reconcile` does.
+async fn tell_further_brokers(appliance: Appliance, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = appliance.accounts.follow() => {}
     }
 }
 

@@ -166,9 +166,10 @@ async fn plan_expiry(parts: Arc<Parts>) -> Result<String> {
 }
 
 async fn expire(parts: Arc<Parts>) -> Result<String> {
-    let Expired { removed, failed } = parts.namespaces.expire_over().await?;
+    let Expired { removed, failed, cause } = parts.namespaces.expire_over().await?;
     parts.wraps.forget_over().await?;
-    report_done(format!("{removed} namespaces were removed, {failed} could not be"), removed, failed)
+    let why = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    report_done(format!("{removed} namespaces were removed, {failed} could not be{why}"), removed, failed)
 }
 
 async fn plan_monitor(parts: Arc<Parts>) -> Result<String> {

@@ -1,5 +1,6 @@
 //! Settings → ports → domain → loops → listeners → shutdown.
 
+mod brokers;
 mod build;
 mod environment;
 pub mod hardening;
@@ -14,5 +15,6 @@ pub mod settings;
 pub mod telemetry;
 mod tls;
 
-pub use build::{Appliance, broker};
+pub use brokers::{Brokers, broker};
+pub use build::Appliance;
 pub use lifecycle::{Running, run, serve, start};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::brokers::Brokers;
 pub use super::build::check_backup;
 use super::build::{self, Appliance};
 use super::lifecycle::CONTROL_SOCKET;
@@ -35,7 +36,7 @@ impl Operator {
         if answers(&socket)? {
             return Ok(Self(Way::Running(KeylenderClient::control(&socket)?)));
         }
-        let appliance = Appliance::build(settings, Clock::system(), build::broker(settings)?)?;
+        let appliance = Appliance::with(settings, Clock::system(), Brokers::of(settings)?)?;
         Ok(Self(Way::Resting(appliance.router)))
     }
 

@@ -112,6 +112,12 @@ impl Error {
         Self { kind, ..self }
     }
 
+    /// The same error with other words for the caller, made of its own.
+    #[must_use]
+    pub fn reworded(self, words: impl FnOnce(String) -> String) -> Self {
+        Self { message: words(self.message), ..self }
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -150,6 +150,16 @@ impl SiteName {
     pub fn main() -> Self {
         Self("main".into())
     }
+
+    /// Whether it is that one, which decides what is lent.
+    pub fn is_main(&self) -> bool {
+        &*self.0 == "main"
+    }
+
+    /// What is said of this broker: with its name, unless it is the main one.
+    pub fn says(&self, text: String) -> String {
+        if self.is_main() { text } else { format!("at the broker `{self}`: {text}") }
+    }
 }
 
 name!(

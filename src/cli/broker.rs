@@ -70,4 +70,9 @@ fn show(broker: &Value) {
         output::line("");
         output::table(&["BROKER USER", "MAY LOG IN", "SETTLED"], &rows);
     }
+    let rows = output::rows(broker, "sites", &["site", "grade", "health"]);
+    if !rows.is_empty() {
+        output::line("");
+        output::table(&["FURTHER BROKER", "STATE", "SAYS"], &rows);
+    }
 }

@@ -230,7 +230,14 @@ fn show(namespace: &Value) {
         output::line(&format!("{label:14} {}", output::text(namespace, member)));
     }
     output::line("");
-    let rows = output::rows(namespace, "accounts", &["account", "usable", "settled"]);
+    let mut rows = output::rows(namespace, "accounts", &["account", "usable", "settled"]);
+    for (row, account) in rows.iter_mut().zip(namespace["accounts"].as_array().into_iter().flatten()) {
+        let sites = account["sites"].as_object().into_iter().flatten();
+        let behind: Vec<_> = sites.filter(|(_, settled)| **settled == false).map(|(site, _)| site.as_str()).collect();
+        if !behind.is_empty() {
+            row[2] = format!("not at {}", behind.join(", "));
+        }
+    }
     output::table(&["BROKER USER", "MAY LOG IN", "SETTLED"], &rows);
     if namespace["connections"].is_null() {
         return output::line("\nThe broker could not be asked who is connected.");

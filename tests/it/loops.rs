@@ -33,7 +33,7 @@ async fn a_pass_that_leaves_something_undone_has_failed_and_comes_again_in_secon
     let soon = world.clock.now().plus(Duration::from_secs(5)).to_string();
     for (name, said) in [
         ("rotate", "0 namespaces were rotated, 0 wait for a promise to end, 1 could not be"),
-        ("expire", "0 namespaces were removed, 1 could not be"),
+        ("expire", "0 namespaces were removed, 1 could not be: the broker does not answer"),
     ] {
         let operator = Operator::connect(&world.settings).unwrap();
         let error = operator.call("POST", &format!("/loops/{name}/run"), None).await.unwrap_err();

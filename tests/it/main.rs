@@ -36,6 +36,7 @@ mod routes;
 mod schema;
 mod sign;
 mod simulation;
+mod sites;
 mod throttle;
 mod tls;
 mod upgrade;

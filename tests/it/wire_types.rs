@@ -72,7 +72,12 @@ fn what_is_known_of_hosts_sessions_and_accounts_is_on_the_wire_as_it_was() {
     });
     assert_eq!(wire(session), shown);
 
-    let standing = AccountStatus { account: AccountName::parse("a-1").unwrap(), usable: true, settled: false };
+    let standing = AccountStatus {
+        account: AccountName::parse("a-1").unwrap(),
+        usable: true,
+        settled: false,
+        sites: Default::default(),
+    };
     assert_eq!(wire(standing), json!({ "account": "a-1", "usable": true, "settled": false }));
 }
 

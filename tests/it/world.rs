@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keylender::app::operate::Operator;
 use keylender::app::settings::Settings;
-use keylender::app::{self, Appliance, Running};
-use keylender::base::{ClientId, Clock, Secret, Timestamp};
-use keylender::ports::broker::MemoryBroker;
+use keylender::app::{self, Appliance, Brokers, Running};
+use keylender::base::{ClientId, Clock, Secret, SiteName, Timestamp, VhostName};
+use keylender::ports::broker::{MemoryBroker, Site};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,6 +27,8 @@ pub struct World {
     pub settings: Settings,
     pub clock: Clock,
     pub broker: MemoryBroker,
+    /// A further broker, called `eu`, in whose vhost `/eu` namespaces are.
+    pub eu: Option<MemoryBroker>,
     running: Option<Running>,
     nonces: AtomicUsize,
     _dir: TempDir,
@@ -51,14 +53,28 @@ impl World {
         let broker = MemoryBroker::default();
         broker.add_vhost(&settings.namespaces.amqp.vhost);
         let nonces = AtomicUsize::new(0);
-        let mut world = Self { settings, clock, broker, running: None, nonces, _dir: dir };
+        let mut world = Self { settings, clock, broker, eu: None, running: None, nonces, _dir: dir };
         world.begin().await;
         world
     }
 
+    /// Starts again with the broker `eu` besides, or without it.
+    pub async fn restart_with(&mut self, eu: Option<MemoryBroker>) {
+        self.eu = eu;
+        self.restart().await;
+    }
+
     async fn begin(&mut self) {
-        let broker = Arc::new(self.broker.clone());
-        self.running = Some(app::start(&self.settings, self.clock.clone(), Some(broker)).await.unwrap());
+        let vhost = VhostName::parse("/eu").unwrap();
+        let eu = self.eu.iter().inspect(|eu| eu.add_vhost(&vhost)).map(|eu| Site {
+            name: SiteName::parse("eu").unwrap(),
+            vhost: vhost.clone(),
+            side: eu.handle(),
+        });
+        let further = eu.collect();
+        let brokers = Brokers { further, ..Brokers::one(Some(Arc::new(self.broker.clone()))) };
+        let appliance = Appliance::with(&self.settings, self.clock.clone(), brokers).unwrap();
+        self.running = Some(app::run(appliance, &self.settings).await.unwrap());
     }
 
     /// Reads the files of TLS again, as at a SIGHUP.

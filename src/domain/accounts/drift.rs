@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 
 use super::record::{ACCOUNTS, Account, Login, MARKS, Marks};
-use super::{Accounts, OnDrift, Site};
+use super::site::Site;
+use super::{Accounts, OnDrift, Terms};
 use crate::base::audit::{Action, Actor, Note};
 use crate::base::{AccountName, Result, SiteName, VhostName};
 use crate::domain::auth::Caller;
@@ -15,9 +17,9 @@ use crate::store::WriteTx;
 /// Accounts read or marked per transaction: bounds memory, and lets requests in between.
 pub(super) const CHUNK: usize = 250;
 /// Accounts settled side by side: the broker gains nothing beyond eight writers (rabbitmq.md 3).
-const WRITERS: usize = 8;
+pub(super) const WRITERS: usize = 8;
 /// The name of the loop, in the audit log and on the console.
-const LOOP: &str = "reconcile";
+pub(super) const LOOP: &str = "reconcile";
 
 /// Drifts of one pass that are told one by one.
 const REPORTED_MAX: usize = 100;
@@ -70,15 +72,15 @@ fn revision(account: &Account, site: &SiteName) -> Revision {
 }
 
 impl Accounts {
-    /// One pass over all accounts at all brokers. It visits every one even when some fail, and is safe at any time.
+    /// One pass over all accounts at all brokers, side by side: none waits for another. It visits every account even when
+    /// some fail, and is safe at any time.
     pub async fn reconcile(&self) -> Result<Reconciled> {
-        let (mut report, mut failure) = (Reconciled::default(), None);
-        for site in self.sites.iter() {
-            if let Err(error) = self.reconcile_at(site, &mut report).await {
-                failure = failure.or(Some(error));
-            }
-        }
-        failure.map_or(Ok(report), Err)
+        let passes = join_all(self.sites.iter().map(async |site| {
+            let mut report = Reconciled::default();
+            self.reconcile_at(site, &mut report).await.map(|()| report)
+        }));
+        let passes = passes.await.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(passes.into_iter().reduce(Reconciled::and).unwrap_or_default())
     }
 
     async fn reconcile_at(&self, site: &Site, report: &mut Reconciled) -> Result<()> {
@@ -92,7 +94,7 @@ impl Accounts {
             report.reported.truncate(REPORTED_MAX);
             let drifted: Vec<_> = drifts.iter().map(|drift| drift.account.clone()).collect();
             self.mark(site, drifts).await?;
-            let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(&site.name));
+            let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(site));
             let unsettled: Vec<_> = unsettled.map(|(name, _)| name).filter(|name| !drifted.contains(name)).collect();
             self.put_right(unsettled.into_iter().chain(drifted), &found, report).await;
         }
@@ -106,11 +108,11 @@ impl Accounts {
             let (found, mut chunks) = (self.found(site).await?, self.store.chunks(&ACCOUNTS, CHUNK));
             while let Some(rows) = chunks.next().await? {
                 all.extend(found.drifts(&rows));
-                let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(&site.name));
-                let what = "the broker was not told yet";
+                let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(site));
+                let what = site.name.says("the broker was not told yet".to_owned());
                 all.extend(unsettled.map(|(name, Account { wish, .. })| Drift {
                     account: name,
-                    what: what.to_owned(),
+                    what: what.clone(),
                     is_left: false,
                     wish,
                 }));
@@ -120,6 +122,10 @@ impl Accounts {
     }
 
     async fn found<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
+        self.ask(site).await.map_err(|error| site.named(error))
+    }
+
+    async fn ask<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
         let broker = site.users.get()?;
         let asked_for = self.revisions(&site.name).await?;
         let users = broker.users().await?.into_iter().map(|user| (user.name, user.tags)).collect();
@@ -161,7 +167,7 @@ impl Accounts {
         let outcomes: Vec<bool> = futures_util::stream::iter(names)
             .map(|name| async move {
                 let strays = self.remove_strays(&name, found).await;
-                let settled = self.settle(&[name], &Caller::of_loop(LOOP), |_| Ok(())).await;
+                let settled = self.settle_at(found.site, &[name], &Caller::of_loop(LOOP), |_| Ok(())).await;
                 strays.is_ok() && settled.is_ok()
             })
             .buffer_unordered(WRITERS)
@@ -176,18 +182,31 @@ impl Accounts {
     async fn remove_strays(&self, name: &AccountName, found: &Found<'_>) -> Result<()> {
         let account = self.store.read(|tx| tx.get(&ACCOUNTS, name))?;
         let Some(account) = account.filter(|account| account.terms.on_drift == OnDrift::Repair) else { return Ok(()) };
-        let users = found.site.users.get()?;
-        for vhost in found.strays(name, &account) {
+        let (users, terms) = (found.site.users.get()?, account.terms.at(found.site));
+        for vhost in found.strays(name, &terms) {
             users.delete_permission(&VhostName::parse(vhost)?, name).await?;
         }
         // The broker cannot take one topic away: those that are granted are told again.
-        for vhost in found.stray_topics(name, &account) {
+        for vhost in found.stray_topics(name, &terms) {
             users.delete_topic_permissions(&VhostName::parse(vhost)?, name).await?;
         }
-        if found.limits_differ(name, &account) {
-            users.put_limits(name, &account.terms.limits.told()).await?;
+        if found.limits_differ(name, &terms) {
+            users.put_limits(name, &terms.limits.told()).await?;
         }
         Ok(())
+    }
+}
+
+impl Reconciled {
+    /// This pass, and that over the same accounts at another broker.
+    fn and(mut self, other: Self) -> Self {
+        self.seen = self.seen.max(other.seen);
+        self.drifted += other.drifted;
+        self.settled += other.settled;
+        self.failed += other.failed;
+        self.reported.extend(other.reported);
+        self.reported.truncate(REPORTED_MAX);
+        self
     }
 }
 
@@ -219,6 +238,7 @@ impl Found<'_> {
         known.filter_map(|(name, account)| {
             let (what, is_ours) = self.differs(name, account)?;
             let is_left = !is_ours || account.terms.on_drift == OnDrift::Report;
+            let what = self.site.name.says(what);
             Some(Drift { account: name.clone(), what, is_left, wish: account.wish })
         })
     }
@@ -228,39 +248,40 @@ impl Found<'_> {
     fn differs(&self, name: &AccountName, account: &Account) -> Option<(String, bool)> {
         let is_ours = !matches!(account.login, Login::Kept);
         let Some(tags) = self.users.get(name.as_str()) else { return Some(("the user is gone".into(), is_ours)) };
-        let have_tags = same_set(tags, &account.terms.tags);
+        let terms = account.terms.at(self.site);
+        let have_tags = same_set(tags, &terms.tags);
         let tags = (!have_tags).then(|| (format!("its tags are [{}]", tags.join(", ")), is_ours));
-        let grants = self.grants_differ(name, account).map(|what| (what, true));
+        let grants = self.grants_differ(name, &terms).map(|what| (what, true));
         if is_ours { tags.or(grants) } else { grants.or(tags) }
     }
 
-    fn grants_differ(&self, name: &AccountName, account: &Account) -> Option<String> {
-        for grant in &account.terms.grants {
+    fn grants_differ(&self, name: &AccountName, terms: &Terms) -> Option<String> {
+        for grant in &terms.grants {
             match self.granted(name).iter().find(|(vhost, _)| vhost == grant.vhost.as_str()) {
                 None => return Some("its permissions are gone".into()),
                 Some((_, access)) if *access != grant.access => return Some("its permissions were changed".into()),
                 Some(_) => {}
             }
         }
-        if let Some(vhost) = self.strays(name, account).next() {
+        if let Some(vhost) = self.strays(name, terms).next() {
             return Some(format!("it may enter the vhost {vhost}"));
         }
-        let wished: usize = account.terms.grants.iter().map(|grant| grant.topics.len()).sum();
+        let wished: usize = terms.grants.iter().map(|grant| grant.topics.len()).sum();
         let has = self.topics.get(name.as_str()).map_or(0, Vec::len);
-        if has != wished || self.stray_topics(name, account).next().is_some() {
+        if has != wished || self.stray_topics(name, terms).next().is_some() {
             return Some("its topic permissions were changed".into());
         }
-        self.limits_differ(name, account).then(|| "its limits were changed".into())
+        self.limits_differ(name, terms).then(|| "its limits were changed".into())
     }
 
-    fn limits_differ(&self, name: &AccountName, account: &Account) -> bool {
-        self.limits.get(name.as_str()).copied().unwrap_or_default() != account.terms.limits.told()
+    fn limits_differ(&self, name: &AccountName, terms: &Terms) -> bool {
+        self.limits.get(name.as_str()).copied().unwrap_or_default() != terms.limits.told()
     }
 
     /// The vhosts in which topics are granted that should not be, or otherwise than they should.
-    fn stray_topics<'f>(&'f self, name: &AccountName, account: &'f Account) -> impl Iterator<Item = &'f str> {
+    fn stray_topics<'f>(&'f self, name: &AccountName, terms: &'f Terms) -> impl Iterator<Item = &'f str> {
         let is_granted = |vhost: &str, access: &TopicAccess| {
-            let here = account.terms.grants.iter().filter(|grant| grant.vhost.as_str() == vhost);
+            let here = terms.grants.iter().filter(|grant| grant.vhost.as_str() == vhost);
             here.flat_map(|grant| &grant.topics).any(|topic| topic.access() == *access)
         };
         let topics = self.topics.get(name.as_str()).map_or(&[][..], Vec::as_slice).iter();
@@ -271,8 +292,8 @@ impl Found<'_> {
         self.permissions.get(name.as_str()).map_or(&[], Vec::as_slice)
     }
 
-    fn strays<'f>(&'f self, name: &AccountName, account: &'f Account) -> impl Iterator<Item = &'f str> {
-        let is_granted = |vhost: &&str| account.terms.grants.iter().any(|grant| grant.vhost.as_str() == *vhost);
+    fn strays<'f>(&'f self, name: &AccountName, terms: &'f Terms) -> impl Iterator<Item = &'f str> {
+        let is_granted = |vhost: &&str| terms.grants.iter().any(|grant| grant.vhost.as_str() == *vhost);
         self.granted(name).iter().map(|(vhost, _)| vhost.as_str()).filter(move |vhost| !is_granted(vhost))
     }
 }

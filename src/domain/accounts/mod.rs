@@ -6,19 +6,21 @@
 mod administrator;
 mod counts;
 mod drift;
+mod follow;
 mod keyed_locks;
 mod pair;
 mod record;
 mod resync;
 mod rights;
 mod settle;
+mod site;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{AccountName, Error, Result, Secret, SiteName, VhostName};
+use crate::base::{AccountName, Error, Result, Secret, VhostName};
 use crate::ports::amqp::AmqpDoor;
-use crate::ports::broker::{Handle, Users};
+use crate::ports::broker::{self, Handle, Users};
 use crate::store::{Cached, Store, WriteTx};
 
 pub use administrator::{Administrator, AdministratorStatus, NAME_PREFIX, Rotated, TAG};
@@ -30,6 +32,7 @@ pub use record::{Grant, Limits, OnDrift, Owner, Terms, TopicGrant};
 pub use settle::REFUSED;
 
 use record::{ACCOUNTS, Account, Login, SETTLED, Settled};
+use site::Site;
 
 /// How passwords are proven by a login.
 #[derive(Clone)]
@@ -38,13 +41,6 @@ pub struct Probe {
     pub door: AmqpDoor,
     /// Whether each new password is proven before it is handed out, because the operator asked for that.
     pub always: bool,
-}
-
-/// A broker that has all accounts.
-struct Site {
-    /// Its name in the records.
-    name: SiteName,
-    users: Handle<dyn Users>,
 }
 
 /// What a broker user should be from now on.
@@ -73,25 +69,39 @@ pub enum LoginWish {
 #[derive(Clone)]
 pub struct Accounts {
     store: Store,
+    /// **Invariant:** the first is the main one.
     sites: Arc<[Site]>,
     /// None while no broker is configured.
     /// Shared, so that a clone copies no key of a certificate.
     probe: Option<Arc<Probe>>,
-    /// Keeps two settlements of one account apart, because the later answer must be the later wish.
-    settling: Arc<KeyedLocks>,
     counts: Cached<AccountCounts>,
 }
 
 impl Accounts {
     /// While no broker is configured wishes are kept and answered with `Unavailable`.
     pub fn new(store: Store, users: Handle<dyn Users>, probe: Option<Probe>) -> Self {
-        let sites = [Site { name: SiteName::main(), users }].into();
-        Self { store, sites, probe: probe.map(Arc::new), settling: Arc::default(), counts: Cached::default() }
+        Self { store, sites: [Site::main(users)].into(), probe: probe.map(Arc::new), counts: Cached::default() }
+    }
+
+    /// The same, with brokers that have the users of namespaces besides.
+    pub fn also_at(self, further: impl IntoIterator<Item = broker::Site<dyn Users>>) -> Self {
+        let main = Site::main(self.main().users.clone());
+        Self { sites: [main].into_iter().chain(further.into_iter().map(Site::further)).collect(), ..self }
+    }
+
+    /// The broker that decides what is lent.
+    fn main(&self) -> &Site {
+        &self.sites[0]
+    }
+
+    /// Those that get what it has.
+    fn further(&self) -> &[Site] {
+        &self.sites[1..]
     }
 
     /// Whether there is a broker to bring accounts to.
     pub fn has_broker(&self) -> bool {
-        self.sites.iter().any(|site| site.users.is_some())
+        self.main().users.is_some()
     }
 
     /// Writes down what an account should be. The caller's audit entry covers it; `settle` makes it true.
@@ -128,7 +138,7 @@ impl Accounts {
         };
         if matches!(account.login, Login::Kept) {
             // Whose it was is no question: it was asked for.
-            for site in self.sites.iter() {
+            for site in self.sites.iter().filter(|site| account.owner.is_at(site)) {
                 account.settled.entry(site.name.clone()).or_insert(0);
             }
         }
@@ -174,10 +184,10 @@ impl Accounts {
         Ok(tx.get(&SETTLED, name)?.is_some())
     }
 
-    /// The password of an account and the vhost it may enter, if the brokers are known to accept them: `None` while it is
-    /// not settled.
+    /// The password of an account and the vhost it may enter, if the main broker is known to accept them: `None` while it
+    /// is not settled there. Nobody waits for the further ones.
     pub fn settled_login(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<Option<(Secret, VhostName)>> {
-        let Some(account) = tx.get(&SETTLED, name)?.filter(|account| account.is_settled(&self.sites)) else {
+        let Some(account) = tx.get(&SETTLED, name)?.filter(|account| account.is_settled_at(self.main())) else {
             return Ok(None);
         };
         let Settled { login: Login::Password(password), terms, .. } = account else { return Ok(None) };
@@ -185,9 +195,9 @@ impl Accounts {
         Ok(Some((tx.open(&ACCOUNTS, name, &password)?, place.vhost)))
     }
 
-    /// Whether the brokers are known to be as we wish for this account.
+    /// Whether the main broker is known to be as we wish for this account.
     pub fn is_settled(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<bool> {
-        Ok(tx.get(&SETTLED, name)?.is_some_and(|account| account.is_settled(&self.sites)))
+        Ok(tx.get(&SETTLED, name)?.is_some_and(|account| account.is_settled_at(self.main())))
     }
 }
 

@@ -1,12 +1,13 @@
 //! What is stored of an account: whose it is, what its user should be, and how far each broker is known to have that.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::Site;
+use super::site::Site;
 use crate::base::{AccountName, NamespaceName, SiteName, VhostName};
 use crate::ports::broker::{self, Access, TopicAccess};
 use crate::store::{Sealed, Table};
@@ -49,6 +50,13 @@ pub enum Owner {
     Agent(String),
 }
 
+impl Owner {
+    /// Whether its accounts are at this broker: those of namespaces are everywhere.
+    pub(super) fn is_at(&self, site: &Site) -> bool {
+        site.is_main() || matches!(self, Self::Namespace(_))
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,6 +95,16 @@ pub struct Terms {
     /// What happens when the broker has it otherwise.
     #[serde(default, skip_serializing_if = "OnDrift::is_repair")]
     pub on_drift: OnDrift,
+}
+
+impl Terms {
+    /// The same for a broker. A further one has users of namespaces only, and these may enter one vhost.
+    pub(super) fn at(&self, site: &Site) -> Cow<'_, Self> {
+        let Some(vhost) = &site.vhost else { return Cow::Borrowed(self) };
+        let mut terms = self.clone();
+        terms.grants.iter_mut().for_each(|grant| grant.vhost = vhost.clone());
+        Cow::Owned(terms)
+    }
 }
 
 /// What a user may do in a vhost.
@@ -196,12 +214,9 @@ impl Leaving {
 }
 
 impl Account {
-    pub(super) fn is_settled(&self, sites: &[Site]) -> bool {
-        has_all(&self.settled, self.wish, sites)
-    }
-
-    pub(super) fn is_settled_at(&self, site: &SiteName) -> bool {
-        self.settled.get(site) == Some(&self.wish)
+    /// Whether this broker is known to be as we wish.
+    pub(super) fn is_settled_at(&self, site: &Site) -> bool {
+        !self.owner.is_at(site) || self.settled.get(&site.name) == Some(&self.wish)
     }
 
     /// Whether this broker is known to have the terms as wished, so that at most the login is new.
@@ -235,11 +250,7 @@ impl Account {
     }
 }
 
-fn has_all(settled: &BTreeMap<SiteName, u64>, wish: u64, sites: &[Site]) -> bool {
-    sites.iter().all(|site| settled.get(&site.name) == Some(&wish))
-}
-
-/// The same records, as far as every claim looks at them: whether the brokers have them, and the password.
+/// The same records, as far as every claim looks at them: whether a broker has them, and the password.
 pub(super) const SETTLED: Table<AccountName, Settled> = Table::audited("accounts");
 
 #[derive(Debug, Deserialize)]
@@ -262,8 +273,8 @@ pub(super) struct Place {
 }
 
 impl Settled {
-    pub(super) fn is_settled(&self, sites: &[Site]) -> bool {
-        has_all(&self.settled, self.wish, sites)
+    pub(super) fn is_settled_at(&self, site: &Site) -> bool {
+        self.settled.get(&site.name) == Some(&self.wish)
     }
 }
 
@@ -272,15 +283,27 @@ pub(super) const MARKS: Table<AccountName, Marks> = Table::audited("accounts");
 
 #[derive(Deserialize)]
 pub(super) struct Marks {
+    owner: OwnerKind,
     pub login: LoginKind,
     pub wish: u64,
     pub settled: BTreeMap<SiteName, u64>,
 }
 
 impl Marks {
-    pub(super) fn is_settled(&self, sites: &[Site]) -> bool {
-        has_all(&self.settled, self.wish, sites)
+    /// Whether this broker is known to be as we wish; `None` when nothing of it should be there.
+    pub(super) fn is_settled_at(&self, site: &Site) -> Option<bool> {
+        let is_there = site.is_main() || matches!(self.owner, OwnerKind::Namespace(_));
+        is_there.then(|| self.settled.get(&site.name) == Some(&self.wish))
     }
+}
+
+/// Whose an account is, without the name.
+#[derive(Deserialize)]
+enum OwnerKind {
+    Namespace(IgnoredAny),
+    Administrator,
+    Relay(IgnoredAny),
+    Agent(IgnoredAny),
 }
 
 /// How a user logs in, without the password.

@@ -24,11 +24,7 @@ impl Administrator {
     pub async fn strangers(&self) -> Result<Vec<String>> {
         let status = self.status()?;
         let ours = |name: &str| status.accounts.iter().any(|status| status.account.as_str() == name);
-        let mut strangers = Vec::new();
-        for site in self.accounts.sites.iter() {
-            let users = site.users.get()?.users().await?.into_iter().map(|user| user.name);
-            strangers.extend(users.filter(|name| name.starts_with(NAME_PREFIX) && !ours(name)));
-        }
-        Ok(strangers)
+        let users = self.accounts.main().users.get()?.users().await?.into_iter().map(|user| user.name);
+        Ok(users.filter(|name| name.starts_with(NAME_PREFIX) && !ours(name)).collect())
     }
 }

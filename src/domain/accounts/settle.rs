@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::drift::same_set;
 use super::record::{ACCOUNTS, Account, Leaving, Login, MARKED};
-use super::{Accounts, Grant, Limits, Owner, Probe, Site};
+use super::site::Site;
+use super::{Accounts, Grant, Limits, Owner, Probe};
 use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{AccountName, Error, Kind, Result, Secret, SiteName};
 use crate::domain::auth::Caller;
@@ -44,40 +45,55 @@ struct Carried {
 }
 
 impl Accounts {
-    /// Makes these accounts true on the brokers, then runs `then` in the transaction that notes it.
+    /// Makes these accounts true on the main broker, then runs `then` in the transaction that notes it. The further brokers
+    /// are not waited for: [`Self::follow`] tells them.
     ///
-    /// Safe to repeat and to abandon at any point. On an error nothing is noted of the broker that it came from; what that
-    /// did is done again by the next call or the reconcile loop. `Unavailable` when a broker is away or does not take what
-    /// is wished. `then` must look whether the accounts are settled: a newer wish may have come in between.
+    /// Safe to repeat and to abandon at any point. On an error nothing is noted; what the broker did is done again by the
+    /// next call or the reconcile loop. `Unavailable` when it is away or does not take what is wished. `then` must look
+    /// whether the accounts are settled: a newer wish may have come in between.
     pub async fn settle<T: Send + 'static>(
         &self,
         names: &[AccountName],
         caller: &Caller,
         then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let settled = self.settle_at(self.main(), names, caller, then).await?;
+        self.further().iter().for_each(|site| site.fall_behind(names));
+        Ok(settled)
+    }
+
+    /// The same on every broker, all waited for: for what has to end. Each outcome stands for itself, the main one's first.
+    pub async fn settle_everywhere(&self, names: &[AccountName], caller: &Caller) -> Vec<Result<()>> {
+        join_all(self.sites.iter().map(|site| self.settle_at(site, names, caller, |_| Ok(())))).await
+    }
+
+    /// The same on one of them.
+    pub(super) async fn settle_at<T: Send + 'static>(
+        &self,
+        site: &Site,
+        names: &[AccountName],
+        caller: &Caller,
+        then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let by = Instant::now() + SETTLE_DEADLINE;
-        let settling = timeout_at(by, self.settling.take(names)).await;
+        let settling = timeout_at(by, site.settling.take(names)).await;
         let brought = match &settling {
-            Ok(_) => join_all(self.sites.iter().map(|site| self.bring(site, names, by))).await,
-            Err(_) => vec![Err(too_slow())],
+            Ok(_) => self.bring(site, names, by).await,
+            Err(_) => Err(too_slow()),
         };
-        let (mut carried, mut failure) = (Vec::new(), None);
-        for outcome in brought {
-            match outcome {
-                Ok(done) => carried.extend(done),
-                Err(error) => failure = failure.or(Some(error)),
+        match brought.map_err(|error| site.named(error)) {
+            Ok(carried) => {
+                let (sites, actor) = (Arc::clone(&self.sites), caller.actor());
+                let note = move |tx: &mut WriteTx<'_, '_>| {
+                    carried.iter().try_for_each(|one| one.note(tx, &sites, &actor)).and_then(|()| then(tx))
+                };
+                self.store.write(note).await
+            }
+            Err(error) => {
+                self.note_failure(names, caller, &error).await;
+                Err(error)
             }
         }
-        let (sites, actor) = (Arc::clone(&self.sites), caller.actor());
-        let note = move |tx: &mut WriteTx<'_, '_>| carried.iter().try_for_each(|one| one.note(tx, &sites, &actor));
-        let Some(error) = failure else {
-            return self.store.write(move |tx| note(tx).and_then(|()| then(tx))).await;
-        };
-        if self.sites.len() > 1 {
-            self.store.write(note).await?;
-        }
-        self.note_failure(names, caller, &error).await;
-        Err(error)
     }
 
     /// Brings these accounts to one broker. It returns what that did, when it did all of it.
@@ -94,10 +110,11 @@ impl Accounts {
         self.store.read(|tx| {
             let mut pending = Vec::new();
             for name in names {
-                let Some(account) = tx.get(&ACCOUNTS, name)?.filter(|account| !account.is_settled_at(&site.name))
-                else {
-                    continue;
-                };
+                // A record that should be gone and is there waits for another broker, maybe one that the settings have no
+                // more. So its end is told again, which changes nothing here.
+                let is_pending =
+                    |account: &Account| !account.is_settled_at(site) || matches!(account.login, Login::Gone);
+                let Some(account) = tx.get(&ACCOUNTS, name)?.filter(is_pending) else { continue };
                 let password = match &account.login {
                     Login::Password(sealed) => Some(tx.open(&ACCOUNTS, name, sealed)?),
                     Login::Locked | Login::Gone | Login::Kept => None,
@@ -159,7 +176,8 @@ impl Accounts {
                 _ => error.into_kind(Kind::Unavailable),
             })?,
         }
-        if let (Some(Probe { door, always: true }), Some(password)) = (self.probe.as_deref(), password)
+        if let (Some(Probe { door, always: true }), Some(password), true) =
+            (self.probe.as_deref(), password, site.is_main())
             && !door.verify_login(name.as_str(), password, PROBE_DEADLINE).await?
         {
             return Err(Error::unavailable("the broker refuses the login that it was just told of"));
@@ -201,11 +219,11 @@ impl Carried {
         let Some(mut account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
         let settled = account.settled.entry(site.clone()).or_insert(0);
         *settled = (*settled).max(*wish);
-        if sites.iter().all(|site| account.terms_are_settled_at(&site.name)) {
+        if account.terms_are_settled_at(&sites[0].name) {
             account.leaving = Leaving::default();
         }
         let action = match account.login {
-            Login::Gone if account.is_settled(sites) => {
+            Login::Gone if sites.iter().all(|site| account.is_settled_at(site)) => {
                 tx.delete(&ACCOUNTS, name);
                 Action::AccountDelete
             }
@@ -223,9 +241,9 @@ impl Carried {
 /// nobody but an appliance makes such a user, and this one or the one in whose place it came may have forgotten it, by a
 /// backup that is older.
 async fn is_foreign(site: &Site, Pending { name, account, .. }: &Pending) -> Result<bool> {
-    let broker = site.users.get()?;
+    let (broker, terms) = (site.users.get()?, account.terms.at(site));
     let Some(user) = broker.user(name).await? else { return Ok(false) };
-    if !same_set(&user.tags, &account.terms.tags) || account.terms.grants.is_empty() {
+    if !same_set(&user.tags, &terms.tags) || terms.grants.is_empty() {
         return Ok(true);
     }
     let all = broker.permissions().await?;
@@ -233,12 +251,12 @@ async fn is_foreign(site: &Site, Pending { name, account, .. }: &Pending) -> Res
     let has = |grant: &Grant| {
         theirs.iter().any(|theirs| theirs.vhost == grant.vhost.as_str() && theirs.access == grant.access)
     };
-    Ok(theirs.len() != account.terms.grants.len() || !account.terms.grants.iter().all(has))
+    Ok(theirs.len() != terms.grants.len() || !terms.grants.iter().all(has))
 }
 
 /// Makes a user what it should be.
 async fn put(site: &Site, Pending { name, account, password, .. }: &Pending) -> Result<()> {
-    let (broker, terms) = (site.users.get()?, &account.terms);
+    let (broker, terms) = (site.users.get()?, account.terms.at(site));
     let knows_terms = account.terms_are_settled_at(&site.name);
     let permissions: Vec<_> = terms.grants.iter().map(|grant| (grant.vhost.clone(), grant.access.clone())).collect();
     if matches!(account.login, Login::Kept) {
@@ -256,7 +274,9 @@ async fn put(site: &Site, Pending { name, account, password, .. }: &Pending) -> 
     if knows_terms {
         return Ok(());
     }
-    for vhost in &account.leaving.vhosts {
+    // Of a further broker, `reconcile` looks what is too much: which vhosts it has is no matter of the terms.
+    let leaving = if site.is_main() { account.leaving.vhosts.as_slice() } else { &[] };
+    for vhost in leaving {
         if !terms.grants.iter().any(|grant| grant.vhost == *vhost) {
             broker.delete_permission(vhost, name).await?;
         }

@@ -19,7 +19,7 @@ use super::accounts::TAG;
 use super::loops::Loops;
 use super::parts::Parts;
 use crate::base::{Error, Kind, Result, Timestamp, VhostName};
-use crate::ports::broker::{Access, Cluster, Handle};
+use crate::ports::broker::{Access, Cluster, Handle, Identity, Site};
 use crate::ports::log::Tail;
 use crate::store::Table;
 
@@ -59,6 +59,8 @@ pub struct Places {
 /// What stands around the parts, for the doctor.
 pub struct Around {
     pub cluster: Handle<dyn Cluster>,
+    /// How the further brokers are, and who we are to each.
+    pub further: Vec<(Site<dyn Cluster>, Site<dyn Identity>)>,
     pub vhost: VhostName,
     pub places: Places,
     /// Where it is at work.

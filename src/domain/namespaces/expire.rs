@@ -1,12 +1,14 @@
 //! Expiry: users with their connections, then queues and exchanges, then the record. Each step may find its work done.
 
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 
 use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::Owner;
 use crate::domain::auth::Caller;
+use crate::ports::broker::{Bus, Site};
 use crate::store::WriteTx;
 
 /// Namespaces that a pass removes without asking. More are only removed while they are a small share.
@@ -25,11 +27,13 @@ pub enum Which {
 }
 
 /// What one pass of expiry did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
     pub removed: usize,
     /// Namespaces that could not be removed wholly; the next pass goes on where they are.
     pub failed: usize,
+    /// Why the first of them could not be.
+    pub cause: Option<String>,
 }
 
 /// A namespace whose users are gone, before its things and its record are.
@@ -38,14 +42,14 @@ pub(super) struct Ended {
     created: Timestamp,
 }
 
-/// What lies at the broker, in the order of the names: what lies below one namespace is together.
+/// What lies at a broker, in the order of the names: what lies below one namespace is together.
 pub(super) struct Things {
     queues: Vec<String>,
     exchanges: Vec<String>,
 }
 
 impl Namespaces {
-    /// Removes every namespace whose time is over. It visits every one even when some fail, and asks the broker once
+    /// Removes every namespace whose time is over. It visits every one even when some fail, and asks each broker once
     /// what lies there, when all users are gone: nobody can make new things below a namespace without users.
     pub async fn expire_over(&self) -> Result<Expired> {
         let (mut expired, caller) = (Expired::default(), &Caller::of_loop(LOOP));
@@ -84,7 +88,7 @@ impl Namespaces {
     /// Removes one namespace: true when it is gone, false when it was claimed again in time.
     ///
     /// A claim either comes first and saves it, or is told to come again until it is gone. A crash between any two
-    /// steps is finished by the next call.
+    /// steps is finished by the next call. While any broker is away it is not gone: its queues may be there.
     pub async fn expire(&self, name: &NamespaceName, caller: &Caller, which: Which) -> Result<bool> {
         let Some(ended) = self.end(name, caller, which).await? else { return Ok(false) };
         self.clear(&ended, &self.things().await?, caller).await?;
@@ -96,23 +100,18 @@ impl Namespaces {
         let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
         let begun = self.store.write(move |tx| this.begin_to_end(tx, &namespace, &by, which)).await?;
         let Some((created, accounts)) = begun else { return Ok(None) };
-        let (this, checked) = (self.clone(), accounts.clone());
-        self.accounts
-            .settle(&accounts, caller, move |tx| {
-                for account in &checked {
-                    if this.accounts.exists(tx, account)? {
-                        return Err(Error::unavailable("a user of the namespace was not deleted yet"));
-                    }
-                }
-                Ok(())
-            })
-            .await?;
+        self.accounts.settle_everywhere(&accounts, caller).await.into_iter().collect::<Result<()>>()?;
+        for account in &accounts {
+            if self.store.read(|tx| self.accounts.status(tx, account))?.is_some() {
+                return Err(Error::unavailable("a user of the namespace was not deleted yet"));
+            }
+        }
         Ok(Some(Ended { name: name.clone(), created }))
     }
 
     /// Deletes what lies below an ended namespace, and then its record. One at a time for each namespace, and only while
     /// it is that very one: a new owner's things are not the old one's, and nothing lies below two namespaces.
-    pub(super) async fn clear(&self, ended: &Ended, things: &Things, caller: &Caller) -> Result<()> {
+    pub(super) async fn clear(&self, ended: &Ended, things: &[Things], caller: &Caller) -> Result<()> {
         let _clearing = self.clearing.take(std::slice::from_ref(&ended.name)).await;
         let is_that_one = |found: Option<Namespace>| {
             found.is_some_and(|namespace| namespace.ending && namespace.created == ended.created)
@@ -120,7 +119,11 @@ impl Namespaces {
         if !is_that_one(self.store.read(|tx| tx.get(&NAMESPACES, &ended.name))?) {
             return Ok(());
         }
-        let (queues, exchanges) = self.remove_things(&ended.name, things).await?;
+        let (mut queues, mut exchanges) = (0, 0);
+        for (site, things) in self.sites.iter().zip(things) {
+            let removed = self.remove_things(site, &ended.name, things).await.map_err(|error| site.named(error))?;
+            (queues, exchanges) = (queues + removed.0, exchanges + removed.1);
+        }
         let (namespace, caller) = (ended.name.clone(), caller.clone());
         self.store
             .write(move |tx| {
@@ -134,14 +137,10 @@ impl Namespaces {
             .await
     }
 
-    pub(super) async fn things(&self) -> Result<Things> {
-        let (bus, vhost) = (self.bus.get()?, &self.config.amqp.vhost);
-        let mut queues: Vec<_> = bus.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
-        let exchanges = bus.exchanges(vhost).await?;
-        let mut exchanges: Vec<_> = exchanges.into_iter().map(|exchange| exchange.name).collect();
-        queues.sort_unstable();
-        exchanges.sort_unstable();
-        Ok(Things { queues, exchanges })
+    /// What lies at each broker.
+    pub(super) async fn things(&self) -> Result<Vec<Things>> {
+        let things = self.sites.iter().map(async |site| things(site).await.map_err(|error| site.named(error)));
+        try_join_all(things).await
     }
 
     /// The namespaces whose time is over.
@@ -216,9 +215,14 @@ impl Namespaces {
         Ok(Some(what))
     }
 
-    /// Deletes the queues and exchanges below the namespace, and counts them.
-    async fn remove_things(&self, name: &NamespaceName, things: &Things) -> Result<(usize, usize)> {
-        let (bus, vhost) = (self.bus.get()?, &self.config.amqp.vhost);
+    /// Deletes the queues and exchanges below the namespace at a broker, and counts them.
+    async fn remove_things(
+        &self,
+        site: &Site<dyn Bus>,
+        name: &NamespaceName,
+        things: &Things,
+    ) -> Result<(usize, usize)> {
+        let (bus, vhost) = (site.get()?, &site.vhost);
         let (mut queues, mut exchanges) = (0, 0);
         for queue in below(&things.queues, &format!("{}{name}/", self.config.queue_prefix)) {
             if !bus.delete_queue(vhost, queue).await? && bus.queue(vhost, queue).await?.is_some() {
@@ -237,7 +241,18 @@ impl Expired {
     fn note_failure(&mut self, name: &NamespaceName, error: &Error) {
         tracing::warn!(namespace = %name, "could not remove `{name}`: {}", error.chain());
         self.failed += 1;
+        self.cause.get_or_insert_with(|| error.message().to_owned());
     }
+}
+
+async fn things(site: &Site<dyn Bus>) -> Result<Things> {
+    let (bus, vhost) = (site.get()?, &site.vhost);
+    let mut queues: Vec<_> = bus.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
+    let exchanges = bus.exchanges(vhost).await?;
+    let mut exchanges: Vec<_> = exchanges.into_iter().map(|exchange| exchange.name).collect();
+    queues.sort_unstable();
+    exchanges.sort_unstable();
+    Ok(Things { queues, exchanges })
 }
 
 /// Those of these names, which are in order, that begin with this.

@@ -22,9 +22,9 @@ pub struct Holder {
 }
 
 impl Namespaces {
-    /// The connections of a namespace's users. New ones may be missing for some seconds (rabbitmq.md 2.4).
+    /// The connections of a namespace's users at the main broker. New ones may be missing for some seconds (rabbitmq.md 2.4).
     pub async fn holders(&self, name: &NamespaceName) -> Result<Vec<Holder>> {
-        let connections = self.bus.get()?.connections().await?;
+        let connections = self.sites[0].get()?.connections().await?;
         let record = self.store.read(|tx| tx.get(&NAMESPACES, name))?.ok_or_else(|| super::no_such(name))?;
         let mut holders = Vec::new();
         for slot in Slot::BOTH {
@@ -41,7 +41,10 @@ impl Namespaces {
             let namespace = tx.get(&NAMESPACES, name)?.ok_or_else(|| super::no_such(name))?;
             Ok(namespace.resting().clone())
         })?;
-        let left = self.bus.get()?.connection_count(&resting).await?;
+        let mut left = 0;
+        for site in self.sites.iter() {
+            left += site.get()?.connection_count(&resting).await.map_err(|error| site.named(error))?;
+        }
         if left > 0 {
             return Err(Error::conflict(format!("{left} connections still use {resting}")));
         }
@@ -68,7 +71,7 @@ impl Namespaces {
                 Ok(())
             })
             .await?;
-        self.accounts.settle(&[resting], caller, |_| Ok(())).await
+        self.accounts.settle_everywhere(&[resting], caller).await.into_iter().collect()
     }
 }
 

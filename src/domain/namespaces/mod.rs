@@ -22,10 +22,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AccountName, Error, MailAddress, NamespaceName, Result, Secret, Span, Timestamp, VhostName};
+use crate::base::{
+    AccountName, Error, MailAddress, NamespaceName, Result, Secret, SiteName, Span, Timestamp, VhostName,
+};
 pub use crate::domain::accounts::AccountCounts;
 use crate::domain::accounts::{AccountStatus, Accounts, Grant, KeyedLocks, LoginWish, Owner, Pair, Terms, Wish};
-use crate::ports::broker::{Access, Bus, Handle};
+use crate::ports::broker::{Access, Bus, Handle, Site};
 use crate::store::{ReadTx, Store, Table};
 
 pub use crate::domain::accounts::Slot;
@@ -185,7 +187,8 @@ impl Config {
 pub struct Namespaces {
     store: Store,
     accounts: Accounts,
-    bus: Handle<dyn Bus>,
+    /// The brokers that have them. **Invariant:** the first is the main one, which decides what is lent.
+    sites: Arc<[Site<dyn Bus>]>,
     config: Arc<Config>,
     /// Keeps two that clear the same namespace apart: the later one could meet its next owner.
     clearing: Arc<KeyedLocks>,
@@ -236,7 +239,13 @@ pub struct Details {
 impl Namespaces {
     /// The namespaces in this store, with users in these accounts.
     pub fn new(store: Store, accounts: Accounts, bus: Handle<dyn Bus>, config: Config) -> Self {
-        Self { store, accounts, bus, config: config.into(), clearing: Arc::default() }
+        let main = Site { name: SiteName::main(), vhost: config.amqp.vhost.clone(), side: bus };
+        Self { store, accounts, sites: [main].into(), config: config.into(), clearing: Arc::default() }
+    }
+
+    /// The same, with brokers that have them besides.
+    pub fn also_at(self, further: impl IntoIterator<Item = Site<dyn Bus>>) -> Self {
+        Self { sites: self.sites.iter().cloned().chain(further).collect(), ..self }
     }
 
     pub(in crate::domain) fn config(&self) -> &Config {

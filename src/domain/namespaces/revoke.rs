@@ -1,5 +1,7 @@
 //! Revoking: both passwords of a namespace end now, whatever was promised, and so do the connections that use them.
 
+use futures_util::future::join_all;
+
 use super::{NAMESPACES, Namespaces, Slot, leases};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, NamespaceName, Result, Secret, Timestamp};
@@ -19,10 +21,17 @@ impl Namespaces {
     pub async fn revoke(&self, name: &NamespaceName, caller: &Caller) -> Result<()> {
         let (this, namespace, by) = (self.clone(), name.clone(), caller.clone());
         let (began, accounts) = self.store.write(move |tx| this.replace_both(tx, &namespace, &by)).await?;
-        self.accounts.settle(&accounts, caller, |_| Ok(())).await?;
-        for account in &accounts {
-            self.bus.get()?.close_connections_of(account, GOODBYE).await?;
-        }
+        // A broker that is away keeps no other one from it.
+        let settled = self.accounts.settle_everywhere(&accounts, caller).await;
+        let ended = self.sites.iter().zip(settled).map(async |(site, settled)| {
+            settled?;
+            for account in &accounts {
+                let closed = site.get()?.close_connections_of(account, GOODBYE).await;
+                closed.map_err(|error| site.named(error))?;
+            }
+            Ok::<_, Error>(())
+        });
+        join_all(ended).await.into_iter().collect::<Result<()>>()?;
         self.store
             .write(move |tx| accounts.iter().try_for_each(|account| leases::forget_holders_until(tx, account, began)))
             .await

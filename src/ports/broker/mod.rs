@@ -13,6 +13,7 @@ mod metrics;
 mod names;
 mod password;
 mod resources;
+mod site;
 mod topology;
 mod users;
 mod versions;
@@ -28,6 +29,7 @@ pub use password::PasswordHash;
 pub use resources::{
     Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Limit, Policy, Resource, Resources,
 };
+pub use site::Site;
 pub use topology::{Binding, Depth, Destination, Exchange, Queue, Topology};
 pub use users::{Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users};
 pub use versions::{Support, Version};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Call, Endpoint, Reply, Routes, endpoint, nothing};
-use crate::base::{AccountName, Result, Timestamp};
+use crate::base::{AccountName, Result, SiteName, Timestamp};
 use crate::domain::accounts::{AccountStatus, AdministratorStatus};
 use crate::domain::actions::broker::ROTATE;
 use crate::domain::auth::scopes;
@@ -36,10 +36,24 @@ struct Document {
     /// With whom a rotation began that has not ended.
     incoming: Option<AccountName>,
     accounts: Vec<AccountStatus>,
+    /// The further brokers that have the users of namespaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sites: Vec<Further>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Further {
+    site: SiteName,
+    /// `well`, `warning`, or `problem`: it cannot be told of namespaces.
+    grade: &'static str,
+    /// Its version, or what is wrong.
+    health: String,
 }
 
 async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
-    let health = app.health.broker().await.state;
+    let (check, further) = tokio::join!(app.health.broker(), app.health.further_brokers());
+    let health = check.state;
     let AdministratorStatus { acting, is_refused, active, rotated, incoming, accounts } = app.administrator.status()?;
     let is_ours = active.as_ref().is_some_and(|active| active.as_str() == acting);
     Reply::json(&Document {
@@ -52,5 +66,9 @@ async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
         rotated,
         incoming,
         accounts,
+        sites: further
+            .into_iter()
+            .map(|(site, found)| Further { site, grade: found.grade.word(), health: found.text })
+            .collect(),
     })
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use keylender::base::{AccountName, Clock, NamespaceName, Secret, Span, Timestamp, VhostName};
+use keylender::base::{AccountName, Clock, NamespaceName, Secret, SiteName, Span, Timestamp, VhostName};
 use keylender::domain::accounts::Accounts;
 use keylender::domain::auth::Caller;
-use keylender::domain::namespaces::{Amqp, Claim, Config, Namespaces, When};
-use keylender::ports::broker::{Access, Handle, Login, MemoryBroker, Queue, Topology, UserWish, Users};
+use keylender::domain::namespaces::{Amqp, Claim, Claimed, Config, Namespaces, When};
+use keylender::ports::broker::{Access, Broker, Handle, Login, MemoryBroker, Queue, Site, Topology, UserWish, Users};
 use keylender::store::Store;
 
 use crate::hasty::Hasty;
@@ -52,6 +52,9 @@ struct World {
     store: Store,
     memory: MemoryBroker,
     users: Handle<dyn Users>,
+    /// A further broker, which is in trouble at times of its own.
+    eu: Site<dyn Broker>,
+    eu_memory: MemoryBroker,
     namespaces: Namespaces,
     accounts: Accounts,
     promises: Vec<Promise>,
@@ -97,19 +100,38 @@ impl World {
         }
         let declared = declared(&memory).await;
         let users = Handle::new(Some(wrap(memory.clone())));
-        let accounts = Accounts::new(store.clone(), users.clone(), None);
+        let (eu_memory, eu_vhost) = (MemoryBroker::default(), VhostName::parse("/eu").unwrap());
+        eu_memory.add_vhost(&eu_vhost);
+        let eu = Site { name: SiteName::parse("eu").unwrap(), vhost: eu_vhost, side: eu_memory.handle() };
+        let accounts = Accounts::new(store.clone(), users.clone(), None).also_at([eu.users()]);
         let namespaces = Namespaces::new(store.clone(), accounts.clone(), memory.handle().bus(), config());
+        let namespaces = namespaces.also_at([eu.bus()]);
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let (promises, log) = (Vec::new(), Vec::new());
-        Self { dice, clock, store, memory, users, namespaces, accounts, promises, declared, tampered: false, log }
+        Self {
+            dice,
+            clock,
+            store,
+            memory,
+            users,
+            eu,
+            eu_memory,
+            namespaces,
+            accounts,
+            promises,
+            declared,
+            tampered: false,
+            log,
+        }
     }
 
     /// The process ends and starts again: only the store is left, with what had reached its writer.
     async fn restart(&mut self) {
         self.store.write(|_| Ok(())).await.unwrap();
-        self.accounts = Accounts::new(self.store.clone(), self.users.clone(), None);
+        self.accounts = Accounts::new(self.store.clone(), self.users.clone(), None).also_at([self.eu.users()]);
         self.namespaces =
-            Namespaces::new(self.store.clone(), self.accounts.clone(), self.memory.handle().bus(), config());
+            Namespaces::new(self.store.clone(), self.accounts.clone(), self.memory.handle().bus(), config())
+                .also_at([self.eu.bus()]);
     }
 
     fn name(&mut self) -> NamespaceName {
@@ -128,7 +150,7 @@ impl World {
             9 => self.expire().await,
             10 => self.reconcile().await,
             11 => self.trouble(),
-            12 => self.memory.come_back(),
+            12 => self.come_back(),
             13 => self.tamper().await,
             14 => self.jump(),
             15..=17 => self.declare().await,
@@ -159,11 +181,9 @@ impl World {
         let Some(Ok(claimed)) = self.maybe_crash(namespaces.claim(&caller, &name, claim)).await else { return };
         let claimed = claimed.into_inner();
         assert!(claimed.reclaim_at > self.clock.now(), "a claim is told a moment in the future");
-        let text = claimed.connection_string.expose().strip_prefix("amqp://").unwrap();
-        let (user, rest) = text.split_once(':').unwrap();
-        let password = Secret::new(rest.split_once('@').unwrap().0);
+        let (user, password) = login(&claimed);
         self.log.push(format!("lent {user} until {}", claimed.reclaim_at));
-        self.promises.push(Promise { user: user.into(), password, until: claimed.reclaim_at });
+        self.promises.push(Promise { user, password, until: claimed.reclaim_at });
     }
 
     fn wait(&mut self) {
@@ -198,12 +218,18 @@ impl World {
 
     fn trouble(&mut self) {
         let calls = self.dice.roll(5) as u32;
+        let broker = if self.dice.roll(4) == 0 { &self.eu_memory } else { &self.memory };
         match self.dice.roll(4) {
-            0 => self.memory.go_away(),
-            1 => self.memory.fail_after(calls),
-            2 => self.memory.fail_next(calls),
-            _ => self.memory.lose_answers(calls),
+            0 => broker.go_away(),
+            1 => broker.fail_after(calls),
+            2 => broker.fail_next(calls),
+            _ => broker.lose_answers(calls),
         }
+    }
+
+    fn come_back(&self) {
+        self.memory.come_back();
+        self.eu_memory.come_back();
     }
 
     /// Somebody changes users of ours by hand, or the broker loses its disk.
@@ -211,7 +237,8 @@ impl World {
         let user = format!("{}-{}", self.name(), 1 + self.dice.roll(2));
         let name = AccountName::parse(&user).unwrap();
         // It may take effect although the answer is lost.
-        match self.dice.roll(3) {
+        match self.dice.roll(4) {
+            3 => return drop(self.eu_memory.delete_user(&name).await),
             0 => drop(self.memory.delete_user(&name).await),
             1 => drop(self.memory.delete_permission(&vhost(), &name).await),
             _ => {
@@ -245,9 +272,11 @@ impl World {
 
     /// The trouble is over: one pass of each loop, and everything is as it should be.
     async fn converge(&mut self) {
-        self.memory.come_back();
-        self.memory.fail_next(0);
-        self.memory.lose_answers(0);
+        self.come_back();
+        for broker in [&self.memory, &self.eu_memory] {
+            broker.fail_next(0);
+            broker.lose_answers(0);
+        }
         self.restart().await;
         self.accounts.reconcile().await.unwrap();
         self.converge_declared().await;
@@ -256,6 +285,7 @@ impl World {
         self.tampered = false;
         self.namespaces.rotate_due().await.unwrap();
         self.namespaces.expire_over().await.unwrap();
+        self.accounts.reconcile().await.unwrap();
         self.check();
 
         let live = self.namespaces.list(None, 100).await.unwrap().namespaces;
@@ -266,6 +296,10 @@ impl World {
         }
         let users = self.memory.users().await.unwrap();
         assert_eq!(users.iter().map(|user| user.name.clone()).collect::<BTreeSet<_>>(), expected, "{:?}", self.log);
+        let at_eu: BTreeSet<_> = self.eu_memory.users().await.unwrap().into_iter().map(|user| user.name).collect();
+        let of_namespaces = live.iter().flat_map(|(name, _)| [format!("{name}-1"), format!("{name}-2")]);
+        let expected: BTreeSet<_> = of_namespaces.chain(["administrator".to_owned()]).collect();
+        assert_eq!(at_eu, expected, "{:?}", self.log);
         let drifts = self.accounts.drifts().await.unwrap();
         assert!(drifts.iter().all(|drift| drift.is_left), "{drifts:?} {:?}", self.log);
         assert!(users.iter().any(|user| user.name == FOREIGN && user.tags == ["theirs"]));
@@ -274,9 +308,18 @@ impl World {
             let caller = Caller::local("simulation", "r");
             let claimed = self.namespaces.claim(&caller, &name, Claim::default()).await.unwrap().into_inner();
             assert!(claimed.reclaim_at > self.clock.now());
+            let (user, password) = login(&claimed);
+            assert!(self.eu_memory.can_login(&user, &password), "{:?}", self.log);
         }
         self.store.verify_audit().await.unwrap();
     }
+}
+
+/// The user and the password that were lent.
+fn login(claimed: &Claimed) -> (String, Secret) {
+    let text = claimed.connection_string.expose().strip_prefix("amqp://").unwrap();
+    let (user, rest) = text.split_once(':').unwrap();
+    (user.to_owned(), Secret::new(rest.split_once('@').unwrap().0))
 }
 
 /// Polls a future until it has waited so many times, then drops it: to it, that is a crash.

@@ -92,7 +92,7 @@ fn unasked(about: &'static str, error: &Error) -> Finding {
     Finding::new(about, Grade::Warning, format!("it could not be asked: {}", error.message()))
 }
 
-fn version(overview: &Overview) -> Finding {
+pub(super) fn version(overview: &Overview) -> Finding {
     let version = &overview.version;
     let (grade, text) = match overview.support() {
         Support::Known => (Grade::Well, format!("RabbitMQ {version}")),
@@ -125,7 +125,7 @@ fn skew(ours: Timestamp, theirs: Timestamp) -> Finding {
     }
 }
 
-fn rights(us: &str, vhost: &str, access: Option<&Access>) -> Finding {
+pub(super) fn rights(us: &str, vhost: &str, access: Option<&Access>) -> Finding {
     let about = "broker rights";
     let command = format!("rabbitmqctl set_permissions -p {vhost} {us} '.*' '.*' '.*'");
     match access {

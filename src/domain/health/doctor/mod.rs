@@ -4,6 +4,7 @@ mod backups;
 mod broker;
 mod environment;
 mod files;
+mod further;
 mod hosts;
 mod install;
 mod loops;
@@ -54,7 +55,9 @@ impl Finding {
 impl Health {
     /// Only what there is to say of the broker, asked now within its deadline.
     pub async fn diagnose_broker(&self, is_well: bool) -> Vec<Finding> {
-        self.broker_findings(is_well).await
+        let (mut findings, further) = tokio::join!(self.broker_findings(is_well), self.further_findings());
+        findings.extend(further);
+        findings
     }
 
     /// Everything, looked at now. Neighbours are asked side by side, each within its own deadline.
@@ -76,7 +79,7 @@ impl Health {
         let (files, backups, broker, neighbours) = tokio::join!(
             self.file_findings(),
             self.backup_findings(),
-            self.broker_findings(broker_is_well),
+            self.diagnose_broker(broker_is_well),
             neighbours
         );
         let environment = self.around.environment.findings(self.parts.clock.now());

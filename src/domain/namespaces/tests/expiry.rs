@@ -43,7 +43,7 @@ async fn left(world: &World) -> (Vec<String>, Vec<String>, usize) {
 async fn expiry_removes_users_queues_and_exchanges_of_the_namespace_and_nothing_else() {
     let world = world_at_its_end().await;
 
-    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 1, failed: 0 });
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 1, ..Expired::default() });
 
     let (queues, exchanges, users) = left(&world).await;
     assert_eq!(queues, ["other", "queue/t-a", "queue/t-ab/x"]);
@@ -126,10 +126,10 @@ async fn a_removal_of_many_that_was_released_and_broken_off_is_finished_without_
     let brake = world.namespaces.expiry_brake().await.unwrap();
     assert_eq!(brake.as_deref(), Some("it would remove 30 of 30 namespaces: is the clock right?"));
     world.broker.go_away();
-    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 0, failed: 30 });
+    assert_eq!(world.namespaces.expire_over().await.unwrap().failed, 30);
     world.broker.come_back();
     assert_eq!(world.namespaces.expiry_brake().await.unwrap(), None);
-    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 30, failed: 0 });
+    assert_eq!(world.namespaces.expire_over().await.unwrap(), Expired { removed: 30, ..Expired::default() });
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn of_many_that_are_removed_each_loses_its_own_things() {
 
     let expired = world.namespaces.expire_over().await.unwrap();
 
-    assert_eq!(expired, Expired { removed: 2 * WORKERS - 1, failed: 0 });
+    assert_eq!(expired, Expired { removed: 2 * WORKERS - 1, ..Expired::default() });
     assert_eq!(left(&world).await, (vec!["queue/t-1/x".into()], vec!["exchange/t-1/x".into()], 3));
 }
 

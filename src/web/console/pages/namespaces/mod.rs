@@ -283,13 +283,19 @@ fn slots(session: &Session, detail: &Detail, leases: &[NamespaceLease]) -> Vec<S
             (false, true) => (Tone::Quiet, "replaced, works on"),
             (false, false) => (Tone::Quiet, "rests"),
         };
-        let settled = if standing.settled { (Tone::Well, "as wished") } else { (Tone::Warning, "not yet as wished") };
+        let behind: Vec<_> =
+            standing.sites.iter().filter(|(_, settled)| !**settled).map(|(site, _)| site.as_str()).collect();
+        let (settled, how) = match (standing.settled, behind.as_slice()) {
+            (true, _) => (Tone::Well, "as wished".to_owned()),
+            (false, []) => (Tone::Warning, "not yet as wished".to_owned()),
+            (false, behind) => (Tone::Warning, format!("not yet as wished at {}", behind.join(", "))),
+        };
         let holders = lease.and_then(|lease| lease.holders.clone()).unwrap_or_default();
         SlotRow {
             account: standing.account.to_string(),
             slot: index + 1,
             use_: State { tone, word: word.into() },
-            at_the_broker: State { tone: settled.0, word: settled.1.into() },
+            at_the_broker: State { tone: settled, word: how.into() },
             promised: lease.filter(|_| until > Timestamp::MIN).map(|_| TimeTag { at: until, now: session.now }),
             holders: holders
                 .into_iter()
