@@ -22,6 +22,7 @@ mod real;
 mod revoke;
 mod rotation;
 mod servers;
+mod sites;
 #[expect(dead_code, reason = "stories about the broker need less of it than those about notices")]
 #[path = "../support/smtp.rs"]
 mod smtp;
