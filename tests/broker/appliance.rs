@@ -157,7 +157,9 @@ impl Appliance {
         let (mut users, mut permissions) = (broker.users().await.unwrap(), broker.permissions().await.unwrap());
         users.retain(|user| user.name.starts_with(prefix));
         permissions.retain(|permission| permission.user.starts_with(prefix));
-        users.sort();
+        users.sort_by(|one, other| one.name.cmp(&other.name));
+        // Each time that a password is told its hash has another salt.
+        users.iter_mut().for_each(|user| user.login = None);
         permissions.sort();
         (users, permissions)
     }

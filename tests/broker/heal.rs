@@ -61,10 +61,19 @@ fn meddlings() -> Vec<(Meddling, &'static str)> {
     vec![
         (("PUT", "users/{user}", json!({"password_hash": "", "tags": "administrator"})), "tags are [administrator]"),
         (("PUT", "users/{user}", json!({"password": "mine", "tags": ""})), "tags are []"),
+        (("PUT", "users/{user}", json!({"password": "mine", "tags": "taskcluster-pulse"})), "password was changed"),
         (("PUT", "permissions/heal.drift/{user}", access(".*")), "permissions were changed"),
         (("PUT", "permissions/heal.drift/{user}", access("")), "permissions were changed"),
         (("DELETE", "permissions/heal.drift/{user}", json!({})), "permissions are gone"),
         (("PUT", "permissions/%2F/{user}", access(".*")), "may enter the vhost /"),
+        (
+            (
+                "PUT",
+                "topic-permissions/heal.drift/{user}",
+                json!({"exchange": "amq.topic", "write": "^$", "read": "^$"}),
+            ),
+            "topic permissions were changed",
+        ),
         (("DELETE", "users/{user}", json!({})), "the user is gone"),
     ]
 }

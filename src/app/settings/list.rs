@@ -27,7 +27,12 @@ const LIST: &[&[Info]] = &[
     &[broker::BASE_URL.info, broker::USERNAME.info, broker::PASSWORD.info, broker::ROTATION_PERIOD.info],
     &[broker::CA_FILE.info, broker::CERT.info, broker::KEY.info, broker::SITES_FILE.info],
     &[namespaces::AMQP_HOSTNAME.info, namespaces::AMQP_PORT.info, namespaces::AMQP_PROTOCOL.info],
-    &[namespaces::AMQP_VHOST.info, namespaces::USERNAME_PREFIX.info, namespaces::NAMESPACE_PREFIX.info],
+    &[
+        namespaces::AMQP_VHOST.info,
+        namespaces::AMQP_QUERY.info,
+        namespaces::USERNAME_PREFIX.info,
+        namespaces::NAMESPACE_PREFIX.info,
+    ],
     &[namespaces::USER_TAGS.info, namespaces::USER_CONFIG_PERMISSION.info],
     &[namespaces::USER_WRITE_PERMISSION.info, namespaces::USER_READ_PERMISSION.info],
     &[namespaces::QUEUE_PREFIX.info, namespaces::EXCHANGE_PREFIX.info, namespaces::ROTATION_INTERVAL.info],

@@ -22,6 +22,9 @@ pub(super) const AMQP_PROTOCOL: Setting<&str> =
     Setting::new("TASKCLUSTER_AMQP_PROTOCOL", "amqp-protocol", "amqp://", protocol).help("amqp:// or amqps://");
 pub(super) const AMQP_VHOST: Setting<VhostName> =
     Setting::new("TASKCLUSTER_AMQP_VHOST", "amqp-vhost", "/", parse::of).help("vhost in connection strings");
+pub(super) const AMQP_QUERY: Setting<String> = Setting::new("TASKCLUSTER_AMQP_QUERY", "amqp-query", "", amqp_query)
+    .may_be_empty()
+    .help("what follows the vhost in connection strings, such as heartbeat=30");
 pub(super) const USERNAME_PREFIX: Setting<String> =
     Setting::new("USERNAME_PREFIX", "username-prefix", "", username_prefix)
         .may_be_empty()
@@ -76,6 +79,8 @@ const OWN_NAMES: &str = "queues and exchanges of the namespace";
 const NAMESPACE: &str = "{{namespace}}";
 /// What a regex gives a meaning; escaped when a prefix becomes part of one.
 const REGEX_SPECIAL: &str = r"\.^$*+?()[]{}|";
+/// Longest query of connection strings: some parts fit, and the string stays one line.
+const AMQP_QUERY_LEN_MAX: usize = 200;
 /// Longest prefix of a namespace: one character of the 64 is left.
 const NAMESPACE_PREFIX_LEN_MAX: usize = 63;
 /// Longest prefix before a namespace in a name of the broker, whose names have at most 255 bytes.
@@ -87,6 +92,7 @@ pub(super) fn namespaces(read: &mut Reader) -> Config {
         hostname: read.get(&AMQP_HOSTNAME),
         port: read.get(&AMQP_PORT),
         vhost: read.get(&AMQP_VHOST),
+        query: read.get(&AMQP_QUERY),
     };
     Config {
         amqp,
@@ -140,6 +146,15 @@ fn hostname(text: &str) -> Parsed<String> {
 
 fn protocol(text: &str) -> Parsed<&'static str> {
     parse::one_of(text, &[("amqp://", "amqp://"), ("amqps://", "amqps://")])
+}
+
+/// What libraries of clients read behind a `?`, each part with a value.
+fn amqp_query(text: &str) -> Parsed<String> {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b));
+    let is_part = |part: &str| part.split_once('=').is_some_and(|(name, value)| is_word(name) && is_word(value));
+    let fits = text.len() <= AMQP_QUERY_LEN_MAX && (text.is_empty() || text.split('&').all(is_part));
+    parse::fitting(text, fits, "such as frameMax=8192&heartbeat=30, at most 200 characters")
 }
 
 /// A prefix of user names, which stand unescaped in connection strings.

@@ -9,9 +9,9 @@ use super::record::{ACCOUNTS, Account, Login, MARKS, Marks};
 use super::site::Site;
 use super::{Accounts, OnDrift, Terms};
 use crate::base::audit::{Action, Actor, Note};
-use crate::base::{AccountName, Result, SiteName, VhostName};
+use crate::base::{AccountName, Result, Secret, SiteName, VhostName};
 use crate::domain::auth::Caller;
-use crate::ports::broker::{Access, Limits, Permission, TopicAccess, TopicPermission};
+use crate::ports::broker::{self, Access, Limits, Permission, TopicAccess, TopicPermission, User};
 use crate::store::WriteTx;
 
 /// Accounts read or marked per transaction: bounds memory, and lets requests in between.
@@ -58,11 +58,14 @@ struct Found<'s> {
     /// Wish and settlement of every account when we began to ask. What moved on since is not in the answer; a moment
     /// would not tell, because clocks are set back.
     asked_for: HashMap<AccountName, Revision>,
-    users: HashMap<String, Vec<String>>,
+    users: HashMap<String, User>,
     permissions: HashMap<String, Vec<(String, Access)>>,
     topics: HashMap<String, Vec<(String, TopicAccess)>>,
     limits: HashMap<String, Limits>,
 }
+
+/// Passwords by account.
+type Passwords = HashMap<AccountName, Secret>;
 
 /// How far an account was with a broker.
 type Revision = (u64, Option<u64>);
@@ -88,7 +91,8 @@ impl Accounts {
         let mut chunks = self.store.chunks(&ACCOUNTS, CHUNK);
         while let Some(rows) = chunks.next().await? {
             report.seen += rows.len();
-            let (left, drifts): (Vec<_>, Vec<_>) = found.drifts(&rows).partition(|drift| drift.is_left);
+            let (left, drifts): (Vec<_>, Vec<_>) =
+                found.drifts(&rows, &self.passwords(&rows)?).partition(|drift| drift.is_left);
             report.drifted += drifts.len();
             report.reported.extend(left);
             report.reported.truncate(REPORTED_MAX);
@@ -107,7 +111,7 @@ impl Accounts {
         for site in self.sites.iter() {
             let (found, mut chunks) = (self.found(site).await?, self.store.chunks(&ACCOUNTS, CHUNK));
             while let Some(rows) = chunks.next().await? {
-                all.extend(found.drifts(&rows));
+                all.extend(found.drifts(&rows, &self.passwords(&rows)?));
                 let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(site));
                 let what = site.name.says("the broker was not told yet".to_owned());
                 all.extend(unsettled.map(|(name, Account { wish, .. })| Drift {
@@ -121,6 +125,17 @@ impl Accounts {
         Ok(all)
     }
 
+    /// The passwords of these accounts, to be compared with the broker's hashes.
+    fn passwords(&self, rows: &[(AccountName, Account)]) -> Result<Passwords> {
+        self.store.read(|tx| {
+            let known = rows.iter().filter_map(|(name, account)| match &account.login {
+                Login::Password(sealed) => Some(tx.open(&ACCOUNTS, name, sealed).map(|open| (name.clone(), open))),
+                Login::Locked | Login::Gone | Login::Kept => None,
+            });
+            known.collect()
+        })
+    }
+
     async fn found<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
         self.ask(site).await.map_err(|error| site.named(error))
     }
@@ -128,7 +143,7 @@ impl Accounts {
     async fn ask<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
         let broker = site.users.get()?;
         let asked_for = self.revisions(&site.name).await?;
-        let users = broker.users().await?.into_iter().map(|user| (user.name, user.tags)).collect();
+        let users = broker.users().await?.into_iter().map(|user| (user.name.clone(), user)).collect();
         let mut permissions: HashMap<String, Vec<(String, Access)>> = HashMap::new();
         for Permission { vhost, user, access } in broker.permissions().await? {
             permissions.entry(user).or_default().push((vhost, access));
@@ -228,7 +243,11 @@ impl Drift {
 impl Found<'_> {
     /// The accounts among these that the broker has otherwise than it had. One whose new wish it was not told yet is
     /// among them when it is known to have had its terms.
-    fn drifts<'r>(&'r self, rows: &'r [(AccountName, Account)]) -> impl Iterator<Item = Drift> + 'r {
+    fn drifts<'r>(
+        &'r self,
+        rows: &'r [(AccountName, Account)],
+        passwords: &'r Passwords,
+    ) -> impl Iterator<Item = Drift> + 'r {
         let site = &self.site.name;
         let known = rows.iter().filter(move |(name, account)| {
             let is_gone = matches!(account.login, Login::Gone);
@@ -236,7 +255,7 @@ impl Found<'_> {
             account.terms_are_settled_at(site) && !is_gone && is_as_it_was
         });
         known.filter_map(|(name, account)| {
-            let (what, is_ours) = self.differs(name, account)?;
+            let (what, is_ours) = self.differs(name, account, passwords)?;
             let is_left = !is_ours || account.terms.on_drift == OnDrift::Report;
             let what = self.site.name.says(what);
             Some(Drift { account: name.clone(), what, is_left, wish: account.wish })
@@ -244,15 +263,21 @@ impl Found<'_> {
     }
 
     /// What the broker has otherwise, in words, and whether we can mend it: who keeps its login keeps its tags, too.
-    /// Passwords cannot be compared (rabbitmq.md, fact 10).
-    fn differs(&self, name: &AccountName, account: &Account) -> Option<(String, bool)> {
+    fn differs(&self, name: &AccountName, account: &Account, passwords: &Passwords) -> Option<(String, bool)> {
         let is_ours = !matches!(account.login, Login::Kept);
-        let Some(tags) = self.users.get(name.as_str()) else { return Some(("the user is gone".into(), is_ours)) };
+        let Some(User { tags, login, .. }) = self.users.get(name.as_str()) else {
+            return Some(("the user is gone".into(), is_ours));
+        };
         let terms = account.terms.at(self.site);
         let have_tags = same_set(tags, &terms.tags);
         let tags = (!have_tags).then(|| (format!("its tags are [{}]", tags.join(", ")), is_ours));
         let grants = self.grants_differ(name, &terms).map(|what| (what, true));
-        if is_ours { tags.or(grants) } else { grants.or(tags) }
+        if !is_ours {
+            return grants.or(tags);
+        }
+        let has_login = !account.is_settled_at(self.site) || is_login(login.as_ref(), account, passwords.get(name));
+        let login = (!has_login).then(|| ("its password was changed".to_owned(), true));
+        tags.or(login).or(grants)
     }
 
     fn grants_differ(&self, name: &AccountName, terms: &Terms) -> Option<String> {
@@ -295,6 +320,16 @@ impl Found<'_> {
     fn strays<'f>(&'f self, name: &AccountName, terms: &'f Terms) -> impl Iterator<Item = &'f str> {
         let is_granted = |vhost: &&str| terms.grants.iter().any(|grant| grant.vhost.as_str() == *vhost);
         self.granted(name).iter().map(|(vhost, _)| vhost.as_str()).filter(move |vhost| !is_granted(vhost))
+    }
+}
+
+/// Whether a user logs in as its account says, as far as the broker tells.
+fn is_login(told: Option<&broker::Login>, account: &Account, password: Option<&Secret>) -> bool {
+    match (&account.login, told) {
+        (Login::Kept | Login::Gone, _) | (_, None) => true,
+        (Login::Locked, Some(told)) => *told == broker::Login::Locked,
+        (Login::Password(_), Some(broker::Login::Hash(hash))) => password.is_none_or(|password| hash.matches(password)),
+        (Login::Password(_), Some(broker::Login::Locked)) => false,
     }
 }
 

@@ -179,6 +179,19 @@ impl Accounts {
         Ok(true)
     }
 
+    /// Forgets accounts of which no broker was ever told, so that there is nothing to take back; false when one was.
+    pub fn forget_untold(&self, tx: &mut WriteTx<'_, '_>, names: &[AccountName], owner: &Owner) -> Result<bool> {
+        for name in names {
+            let Some(account) = tx.get(&ACCOUNTS, name)? else { continue };
+            require_owner(name, &account, owner)?;
+            if !account.settled.is_empty() {
+                return Ok(false);
+            }
+        }
+        names.iter().for_each(|name| tx.delete(&ACCOUNTS, name));
+        Ok(true)
+    }
+
     /// Whether there is a record of an account.
     pub fn exists(&self, tx: &WriteTx<'_, '_>, name: &AccountName) -> Result<bool> {
         Ok(tx.get(&SETTLED, name)?.is_some())

@@ -135,7 +135,7 @@ impl Accounts {
         let looks = pending.iter_mut().filter(unknown).map(|each| async move {
             each.is_foreign = is_foreign(site, each).await?;
             if each.is_foreign && !matches!(each.account.login, Login::Gone) {
-                return Err(Error::unavailable(format!(
+                return Err(Error::conflict(format!(
                     "the broker has a user `{}` that is not ours: delete it there, or choose another name",
                     each.name
                 )));

@@ -69,6 +69,9 @@ pub struct Around {
     pub log: Tail,
 }
 
+/// A version of the broker, and the setting whose pattern it cannot read.
+type Judged = (String, Option<&'static str>);
+
 /// The state of the appliance. Cheap to clone.
 #[derive(Clone)]
 pub struct Health {
@@ -80,8 +83,8 @@ pub struct Health {
     begun: Duration,
     broker: Arc<Mutex<Option<(Instant, Check)>>>,
     store: Arc<Mutex<Option<(Instant, Check)>>>,
-    /// The version of the broker whose reading of our patterns is known, and the setting that it cannot read.
-    patterns: Arc<Mutex<Option<(String, Option<&'static str>)>>>,
+    /// How the broker reads our patterns, as far as it was asked.
+    patterns: Arc<Mutex<Option<Judged>>>,
 }
 
 impl Health {
@@ -207,7 +210,7 @@ impl Health {
             namespaces.access(&namespaces.parse(&format!("{}x", namespaces.prefix()))?);
         let mut unreadable = None;
         for (setting, pattern) in
-            [("USER_CONFIGURE_PERMISSION", configure), ("USER_WRITE_PERMISSION", write), ("USER_READ_PERMISSION", read)]
+            [("USER_CONFIG_PERMISSION", configure), ("USER_WRITE_PERMISSION", write), ("USER_READ_PERMISSION", read)]
         {
             if unreadable.is_none() && !cluster.reads_pattern(&pattern).await? {
                 unreadable = Some(setting);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, Kind, NamespaceName, Result, Secret, Timestamp};
-use crate::domain::accounts::{Pair, REFUSED};
+use crate::domain::accounts::{Owner, Pair, REFUSED};
 use crate::domain::auth::Caller;
 use crate::domain::lend_counts::{self, LendKind};
 use crate::store::{Lent, WriteTx};
@@ -61,21 +61,39 @@ impl Namespaces {
             Step::Settle(accounts) => accounts,
         };
         for _ in 0..TRIES {
-            let (this, by, name) = (self.clone(), caller.clone(), name.clone());
+            let (this, by, about) = (self.clone(), caller.clone(), name.clone());
             let lent = self
                 .accounts
                 .settle(&accounts, caller, move |tx| {
-                    let namespace = tx.get(&NAMESPACES, &name)?;
+                    let namespace = tx.get(&NAMESPACES, &about)?;
                     let namespace = namespace.ok_or_else(|| Error::conflict("the namespace was removed meanwhile"))?;
-                    this.lend(tx, &by, &name, namespace)
+                    this.lend(tx, &by, &about, namespace)
                 })
-                .await
-                .map_err(away)?;
-            if let Some(claimed) = lent {
+                .await;
+            if lent.as_ref().is_err_and(|error| error.kind() == Kind::Conflict) {
+                self.withdraw(caller, name).await?;
+            }
+            if let Some(claimed) = lent.map_err(away)? {
                 return Ok(claimed);
             }
         }
         Err(Error::busy("others keep changing this namespace: claim again in a moment"))
+    }
+
+    /// Drops a namespace that cannot be, if no broker was told of it: nothing of it was lent.
+    async fn withdraw(&self, caller: &Caller, name: &NamespaceName) -> Result<()> {
+        let (this, caller, name) = (self.clone(), caller.clone(), name.clone());
+        self.store
+            .write(move |tx| {
+                let Some(namespace) = tx.get(&NAMESPACES, &name)? else { return Ok(()) };
+                if this.accounts.forget_untold(tx, &namespace.accounts, &Owner::Namespace(name.clone()))? {
+                    namespace.accounts.iter().for_each(|account| leases::forget(tx, account));
+                    tx.delete(&NAMESPACES, &name);
+                    tx.audit(caller.note(Action::NamespaceDelete, &name).with("queues", 0).with("exchanges", 0));
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Writes down what should be true; lends at once when it is true already.

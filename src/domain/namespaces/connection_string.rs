@@ -13,20 +13,22 @@ pub struct Amqp {
     /// The port as clients see it.
     pub port: u16,
     pub vhost: VhostName,
+    /// What follows the vhost, for the libraries of clients, such as `frameMax=8192`; mostly empty.
+    pub query: String,
 }
 
 impl Amqp {
     /// The address without a user, to try a login.
     pub fn url(&self) -> String {
-        let Self { protocol, hostname, port, vhost } = self;
+        let Self { protocol, hostname, port, vhost, .. } = self;
         format!("{protocol}{hostname}:{port}/{}", url_encoded(vhost.as_str()))
     }
 
     /// The connection string of a user in the vhost that it may enter (taskcluster.md 6.2). Only the vhost is escaped: names and passwords of ours
     /// need no escape.
     pub fn connection_string(&self, account: &AccountName, password: &Secret, vhost: &VhostName) -> Secret {
-        let Self { protocol, hostname, port, .. } = self;
-        let vhost = url_encoded(vhost.as_str());
-        Secret::new(format!("{protocol}{account}:{}@{hostname}:{port}/{vhost}", password.expose()))
+        let Self { protocol, hostname, port, query, .. } = self;
+        let (vhost, mark) = (url_encoded(vhost.as_str()), if query.is_empty() { "" } else { "?" });
+        Secret::new(format!("{protocol}{account}:{}@{hostname}:{port}/{vhost}{mark}{query}", password.expose()))
     }
 }

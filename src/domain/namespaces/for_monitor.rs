@@ -1,23 +1,9 @@
 //! What a watcher of the broker must know of the namespaces: whose things lie there, and whom to tell.
 
-use serde::Deserialize;
-
-use super::{NAMESPACES, Namespaces, Slot};
+use super::record::{NAMESPACES, OBSERVED, Observed};
+use super::{Namespaces, Slot};
 use crate::base::{AccountName, MailAddress, NamespaceName, Result, Timestamp};
-use crate::store::{Table, WriteTx};
-
-/// The same records, as far as a watcher looks at them.
-const OBSERVED: Table<NamespaceName, Observed> = Table::audited("namespaces");
-
-#[derive(Deserialize)]
-struct Observed {
-    accounts: [AccountName; 2],
-    contact: Option<String>,
-    #[serde(default)]
-    owners: Vec<MailAddress>,
-    active: Slot,
-    resting_until: Timestamp,
-}
+use crate::store::WriteTx;
 
 /// A namespace, as far as a watcher of the broker needs it.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::record::{LENDINGS, Lending};
 use super::{Namespaces, Slot};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
 use crate::domain::accounts::AccountCounts;
@@ -28,20 +29,6 @@ const NOTE_PERIOD: Duration = Duration::from_secs(60);
 const CONNECTED_PERIOD: Duration = Duration::from_secs(600);
 /// Users written in one transaction.
 const CHUNK: usize = 250;
-
-/// The records of namespaces, as far as it is about what was lent.
-const LENDINGS: Table<NamespaceName, Lending> = Table::audited("namespaces");
-
-#[derive(Deserialize)]
-struct Lending {
-    accounts: [AccountName; 2],
-    created: Timestamp,
-    active: Slot,
-    promised_until: Timestamp,
-    resting_until: Timestamp,
-    incoming: bool,
-    ending: bool,
-}
 
 /// Somebody who was lent a password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

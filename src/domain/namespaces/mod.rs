@@ -9,6 +9,7 @@ mod for_monitor;
 mod holders;
 mod leases;
 mod owners;
+mod record;
 mod revoke;
 mod rotate;
 mod summary;
@@ -20,15 +21,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::base::{
     AccountName, Error, MailAddress, NamespaceName, Result, Secret, SiteName, Span, Timestamp, VhostName,
 };
 pub use crate::domain::accounts::AccountCounts;
-use crate::domain::accounts::{AccountStatus, Accounts, Grant, KeyedLocks, LoginWish, Owner, Pair, Terms, Wish};
+use crate::domain::accounts::{AccountStatus, Accounts, Grant, KeyedLocks, LoginWish, Owner, Terms, Wish};
 use crate::ports::broker::{Access, Bus, Handle, Site};
-use crate::store::{ReadTx, Store, Table};
+use crate::store::{ReadTx, Store};
 
 pub use crate::domain::accounts::Slot;
 pub use claim::{Claim, Claimed};
@@ -39,13 +38,12 @@ pub use for_monitor::MonitoredNamespace;
 pub use holders::Holder;
 pub use leases::{Connected, HeldBy, NamespaceLease};
 pub use owners::OWNERS_MAX;
+pub use record::Times;
 pub use rotate::{Rotated, When};
 pub use summary::{Outlook, Phase, Summary};
 pub use test_claim::{TEST_CLAIM_LASTS, TestClaim};
 
-const NAMESPACES: Table<NamespaceName, Namespace> = Table::audited("namespaces");
-/// The same records, as far as the public list shows them: decoding less is most of what makes a list fast.
-const LISTED: Table<NamespaceName, Times> = Table::audited("namespaces");
+use record::{LISTED, NAMESPACES, Namespace};
 
 /// Namespaces rotated or removed side by side. The broker takes eight changes at a time; the others wait for the disk
 /// meanwhile.
@@ -53,79 +51,6 @@ const WORKERS: usize = 64;
 
 /// Longest page of a list; a larger limit is cut silently (taskcluster.md 6.2).
 pub const PAGE_LEN_MAX: usize = 1000;
-
-/// A namespace as it is stored.
-#[derive(Debug, Serialize, Deserialize)]
-struct Namespace {
-    /// Its two broker users, by slot. They keep their names when the prefix for new ones changes.
-    accounts: [AccountName; 2],
-    created: Timestamp,
-    expires: Timestamp,
-    /// Whom to tell about queues that grow. Never returned over the wire.
-    contact: Option<String>,
-    /// Whom else to tell, as operators settled it. No claim resets it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    owners: Vec<MailAddress>,
-    /// What operators should know of it. No claim resets it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    note: String,
-    /// The slot whose password is lent now; the other one rests.
-    active: Slot,
-    /// When the slots change places.
-    next_rotation: Timestamp,
-    /// Until when the active password was promised to work: the `reclaimAt` of the claims that got it.
-    promised_until: Timestamp,
-    /// The same for the password of the resting slot. **Invariant:** it is not replaced before.
-    resting_until: Timestamp,
-    /// Whether the resting slot was given a new password, to become active as soon as the broker knows it.
-    incoming: bool,
-    /// Whether it is being removed. It cannot be claimed until it is gone.
-    ending: bool,
-}
-
-impl Namespace {
-    /// The broker user of a slot.
-    fn account(&self, slot: Slot) -> &AccountName {
-        slot.of(&self.accounts)
-    }
-
-    /// The broker user whose password is not lent now.
-    fn resting(&self) -> &AccountName {
-        self.account(self.active.other())
-    }
-
-    /// Its users as a pair, to be rotated.
-    fn pair(&self) -> Pair {
-        Pair {
-            accounts: self.accounts.clone(),
-            active: self.active,
-            incoming: self.incoming,
-            next_rotation: self.next_rotation,
-            promised_until: self.promised_until,
-            resting_until: self.resting_until,
-        }
-    }
-
-    fn take_pair(&mut self, pair: Pair) {
-        Pair {
-            accounts: self.accounts,
-            active: self.active,
-            incoming: self.incoming,
-            next_rotation: self.next_rotation,
-            promised_until: self.promised_until,
-            resting_until: self.resting_until,
-        } = pair;
-    }
-}
-
-/// When a namespace was made and when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Times {
-    /// When it was claimed first.
-    pub created: Timestamp,
-    /// When it may be removed, unless it is claimed again.
-    pub expires: Timestamp,
-}
 
 /// What the settings say of namespaces (interface.md, section 1).
 #[derive(Clone, Debug)]
@@ -255,6 +180,11 @@ impl Namespaces {
     /// Where they are at the broker.
     pub(in crate::domain) fn vhost(&self) -> &VhostName {
         &self.config.amqp.vhost
+    }
+
+    /// What follows the vhost in connection strings.
+    pub fn amqp_query(&self) -> &str {
+        &self.config.amqp.query
     }
 
     /// How every namespace begins, as the operator settled.

@@ -1,39 +1,8 @@
 //! Namespaces as a list for people: so little of each that all of them can be read for one page.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
-use super::{HeldBy, NAMESPACES, Namespaces, Slot, leases};
-use crate::base::{AccountName, NamespaceName, Result, Timestamp};
-use crate::store::Table;
-
-/// The same records, as far as a list shows them.
-const BRIEF: Table<NamespaceName, Brief<IgnoredAny>> = Table::audited("namespaces");
-
-/// The same, with their users.
-const WITH_USERS: Table<NamespaceName, Brief<[AccountName; 2]>> = Table::audited("namespaces");
-
-/// And as far as it matters when they are due.
-const DUE: Table<String, Due> = Table::audited("namespaces");
-
-#[derive(Deserialize)]
-struct Due {
-    expires: Timestamp,
-    next_rotation: Timestamp,
-    incoming: bool,
-    ending: bool,
-}
-
-#[derive(Deserialize)]
-struct Brief<Accounts> {
-    accounts: Accounts,
-    expires: Timestamp,
-    contact: Option<String>,
-    active: Slot,
-    next_rotation: Timestamp,
-    incoming: bool,
-    ending: bool,
-}
+use super::record::{BRIEF, Brief, DUE, Due, NAMESPACES, WITH_USERS};
+use super::{HeldBy, Namespaces, Slot, leases};
+use crate::base::{NamespaceName, Result, Timestamp};
 
 /// Where a namespace is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

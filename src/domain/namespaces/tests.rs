@@ -30,7 +30,7 @@ fn config() -> Config {
         expiration_delay: HOUR,
         queue_prefix: "queue/".into(),
         exchange_prefix: "exchange/".into(),
-        amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost },
+        amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost, query: String::new() },
     }
 }
 
@@ -214,11 +214,11 @@ async fn changed_settings_reach_the_users_that_are_there_with_their_passwords() 
     let first = world.claim().await.unwrap();
     let vhost = VhostName::parse("/other").unwrap();
     world.broker.add_vhost(&vhost);
-    let amqp = Amqp { vhost: vhost.clone(), ..config().amqp };
+    let amqp = Amqp { vhost: vhost.clone(), query: "frameMax=8192&heartbeat=30".into(), ..config().amqp };
     world.restart(Config { amqp, user_tags: vec!["lent".into()], ..config() }).await;
 
     let again = world.claim().await.unwrap();
-    assert!(again.connection_string.expose().ends_with("/%2Fother"));
+    assert!(again.connection_string.expose().ends_with("/%2Fother?frameMax=8192&heartbeat=30"));
     assert!(world.works(&first) && world.works(&again));
     let permissions = world.broker.permissions().await.unwrap();
     assert!(permissions.iter().any(|permission| permission.user == "t-a-1" && permission.vhost == "/other"));
@@ -236,10 +236,12 @@ async fn a_claim_does_not_take_over_a_user_that_somebody_else_made() {
         let wish = crate::ports::broker::UserWish { name: &name, login, tags: &tags, permissions: &[] };
         world.broker.put_user(&wish).await.unwrap();
 
-        assert_eq!(world.claim().await.unwrap_err().kind(), Kind::Unavailable);
-        assert!(world.broker.can_login("t-a-1", &theirs));
-        world.namespaces.expire(&world.name(), &Caller::of_loop("tests"), Which::Any).await.unwrap();
+        let refused = world.claim().await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict, "to ask again does not help");
+        assert!(refused.message().contains("a user `t-a-1` that is not ours"), "{refused:?}");
         assert!(world.broker.can_login("t-a-1", &theirs) && world.namespaces.count().unwrap() == 0);
+        world.broker.delete_user(&name).await.unwrap();
+        world.claim().await.unwrap();
     }
 }
 
@@ -287,12 +289,23 @@ async fn a_page_for_operators_shows_what_each_namespace_shows_alone() {
 
 #[tokio::test]
 async fn a_lend_is_one_line_of_the_log_without_its_secret() {
-    let (world, log) = (World::new(), tempfile::NamedTempFile::new().unwrap());
-    let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish();
-    let guard = tracing::subscriber::set_default(lines);
-    let claimed = world.claim().await.unwrap();
-    drop(guard);
-    let said = std::fs::read_to_string(log.path()).unwrap();
+    let world = World::new();
+    let claim = async || {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish();
+        let guard = tracing::subscriber::set_default(lines);
+        let claimed = world.claim().await.unwrap();
+        drop(guard);
+        (claimed, std::fs::read_to_string(log.path()).unwrap())
+    };
+    let (mut claimed, mut said) = claim().await;
+    // Another test, which listens to nothing, may have met the place of this line first: then tracing skips it for everybody
+    // until somebody listens anew.
+    for _ in 0..10 {
+        if said.is_empty() {
+            (claimed, said) = claim().await;
+        }
+    }
     let lends: Vec<&str> = said.lines().filter(|line| line.contains("lent namespace `t-a` to local tests")).collect();
     assert!(matches!(lends[..], [line] if line.contains(" INFO ") && line.contains("request_id=\"r\"")), "{said}");
     let password = claimed.connection_string.expose().split([':', '@']).nth(2).unwrap();

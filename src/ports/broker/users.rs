@@ -5,13 +5,15 @@ use async_trait::async_trait;
 use super::password::PasswordHash;
 use crate::base::{AccountName, Result, VhostName};
 
-/// A user as the broker tells it. Its password hash is never read (rabbitmq.md, fact 10).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A user as the broker tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// The name; any text, for the broker takes names that we would not.
     pub name: String,
     /// `administrator`, `management`, …; empty for a user that only speaks AMQP.
     pub tags: Vec<String>,
+    /// What its password is compared by, in the list of all; `None` where the broker does not say.
+    pub login: Option<Login>,
 }
 
 /// How a user logs in.

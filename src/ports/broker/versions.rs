@@ -37,6 +37,11 @@ impl Version {
         self >= Self { major: 3, minor: 8, patch: 10 }
     }
 
+    /// Whether it cuts off clients that offer frames of less than 8 192 bytes, without a word (4.1).
+    pub fn needs_large_frames(self) -> bool {
+        (self.major, self.minor) >= (4, 1)
+    }
+
     /// Whether topic permissions need an exchange that is there already: seen in 4.3.6, and not in 4.0.5.
     pub fn needs_exchange_for_topics(self) -> bool {
         (self.major, self.minor) >= (4, 3)

@@ -82,7 +82,7 @@ pub fn config() -> Config {
         expiration_delay: Duration::from_millis(60 * MINUTE),
         queue_prefix: "queue/".into(),
         exchange_prefix: "exchange/".into(),
-        amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: vhost() },
+        amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: vhost(), query: String::new() },
     }
 }
 

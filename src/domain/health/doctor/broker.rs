@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Finding, Grade};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::health::Health;
-use crate::ports::broker::{Access, Alarm, Node, Overview, Proven, Support};
+use crate::ports::broker::{Access, Alarm, Node, Overview, Proven, Support, Version};
 
 /// For all questions of one finding: a list of users may take long on a large broker.
 const ASK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,6 +33,7 @@ impl Health {
         match overview {
             Ok(overview) => {
                 findings.push(version(&overview));
+                findings.extend(frames(&overview, self.parts.namespaces.amqp_query()));
                 findings.extend(overview.time.map(|theirs| skew(self.parts.clock.now(), theirs)));
             }
             Err(error) => findings.push(unasked("broker version", &error)),
@@ -109,6 +110,18 @@ pub(super) fn version(overview: &Overview) -> Finding {
         }
     };
     Finding::new("broker version", grade, text)
+}
+
+/// What connection strings lack on this version.
+fn frames(overview: &Overview, query: &str) -> Option<Finding> {
+    let is_told = query.to_ascii_lowercase().replace('_', "").contains("framemax=");
+    let is_lacking = !is_told && Version::parse(&overview.version).is_some_and(Version::needs_large_frames);
+    let text = format!(
+        "RabbitMQ {} cuts off clients of amqplib before 0.10.6, without a word, unless connection strings ask for larger \
+         frames: where there are such clients set TASKCLUSTER_AMQP_QUERY=frameMax=8192, which pika and kombu refuse",
+        overview.version
+    );
+    is_lacking.then(|| Finding::new("connection strings", Grade::Warning, text))
 }
 
 fn skew(ours: Timestamp, theirs: Timestamp) -> Finding {

@@ -69,7 +69,13 @@ impl World {
             expiration_delay: HOUR,
             queue_prefix: "queue/".into(),
             exchange_prefix: "exchange/".into(),
-            amqp: Amqp { protocol: "amqp://".into(), hostname: "h".into(), port: 1, vhost: vhost() },
+            amqp: Amqp {
+                protocol: "amqp://".into(),
+                hostname: "h".into(),
+                port: 1,
+                vhost: vhost(),
+                query: String::new(),
+            },
         };
         let namespaces = Namespaces::new(store.clone(), accounts, broker.handle().bus(), config);
         let config = Config {

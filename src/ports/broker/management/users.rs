@@ -9,7 +9,7 @@ use super::call::{Answer, Call, path_in, segment};
 use super::{ManagementBroker, errors, wire};
 use crate::base::{AccountName, Error, Result, VhostName};
 use crate::ports::broker::cluster::Cluster;
-use crate::ports::broker::password::ALGORITHM;
+use crate::ports::broker::password::{ALGORITHM, PasswordHash};
 use crate::ports::broker::users::{
     Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users,
 };
@@ -78,7 +78,7 @@ impl Users for ManagementBroker {
     }
 
     async fn users(&self) -> Result<Vec<User>> {
-        self.http.list::<UserRow, _>("users?columns=name,tags").await
+        self.http.list::<UserRow, _>("users?columns=name,tags,password_hash,hashing_algorithm").await
     }
 
     async fn put_permission(&self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
@@ -197,11 +197,22 @@ pub(super) struct UserRow {
     name: String,
     #[serde(default)]
     tags: Value,
+    #[serde(default, deserialize_with = "wire::lenient")]
+    password_hash: Option<String>,
+    #[serde(default, deserialize_with = "wire::lenient")]
+    hashing_algorithm: Option<String>,
 }
 
 impl From<UserRow> for User {
-    fn from(row: UserRow) -> Self {
-        Self { name: row.name, tags: versions::tags(&row.tags) }
+    fn from(UserRow { name, tags, password_hash, hashing_algorithm }: UserRow) -> Self {
+        let login = match password_hash {
+            Some(hash) if hash.is_empty() => Some(Login::Locked),
+            Some(hash) if hashing_algorithm.as_deref() == Some(ALGORITHM) => {
+                Some(Login::Hash(PasswordHash::told(hash)))
+            }
+            _ => None,
+        };
+        Self { name, tags: versions::tags(&tags), login }
     }
 }
 
@@ -268,7 +279,6 @@ mod tests {
     use super::*;
     use crate::base::Secret;
     use crate::ports::broker::management::wire::rows;
-    use crate::ports::broker::password::PasswordHash;
 
     #[test]
     fn a_user_body_is_always_complete() {

@@ -13,7 +13,7 @@ impl Identity for MemoryBroker {
         self.request("GET whoami".to_owned(), |state| {
             let name = state.admit()?;
             let tags = state.users.get(&name).map(|account| account.tags.clone()).unwrap_or_default();
-            Ok(User { name, tags })
+            Ok(User { name, tags, ..User::default() })
         })
     }
 
@@ -46,7 +46,7 @@ impl Identity for MemoryBroker {
             }
             let tags = state.users.get(&name).map(|account| account.tags.clone()).unwrap_or_default();
             let access = state.permissions.get(&(vhost.to_string(), name.clone())).cloned();
-            Ok(Some(Proven { user: User { name, tags }, access }))
+            Ok(Some(Proven { user: User { name, tags, ..User::default() }, access }))
         })
     }
 }
