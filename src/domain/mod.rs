@@ -4,7 +4,7 @@
 //! `accounts → auth` · `actions → Domain, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators` · `alarms → auth, monitor, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
 //! `parts → accounts, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, traffic, wraps` ·
-//! `traffic → auth, monitor, namespaces` · `health → accounts, backups, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
+//! `traffic → auth, monitor, namespaces` · `health → accounts, backups, loops, notices, parts, traffic`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift

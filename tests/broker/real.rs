@@ -18,7 +18,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties, Event};
 use serde_json::json;
 
 use crate::contract::{Client, World};
-use crate::node::{broker, encoded, node};
+use crate::node::{broker, encoded, node, node_without_statistics};
 
 crate::contract!(RealWorld::new);
 
@@ -217,6 +217,24 @@ async fn a_queue_says_at_once_what_statistics_say_later() {
     let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     channel.queue_declare("mine".into(), exclusive, FieldTable::default()).await.unwrap();
     assert_eq!(world.broker.depth(&world.vhost, "mine").await.unwrap_err().kind(), Kind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_is_counted_where_no_statistics_are_kept() {
+    let (node, root) = (node_without_statistics(), VhostName::parse("/").unwrap());
+    node.admin("PUT", "queues/%2F/a%2Fb", json!({"durable": true})).await;
+    let uri = format!("amqp://{}:{}@127.0.0.1:{}/%2F", node.username, node.password.expose(), node.amqp_port);
+    let connection = Connection::connect(&uri, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let sent = channel.basic_publish("".into(), "a/b".into(), options, b"hello", properties).await.unwrap();
+    sent.await.unwrap();
+    let broker = node.broker();
+    let queue = broker.queue(&root, "a/b").await.unwrap().unwrap();
+    assert_eq!((queue.messages, queue.ready), (Some(1), Some(1)), "the list counts");
+    assert_eq!(broker.depth(&root, "a/b").await.unwrap(), Some(Depth { ready: 1, consumers: 0 }));
+    assert_eq!(broker.queue(&root, "a/c").await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

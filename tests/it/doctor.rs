@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use keylender::app::settings::SmtpSettings;
-use keylender::ports::broker::Alarm;
+use keylender::base::{AccountName, Secret};
+use keylender::ports::broker::{Alarm, Version};
 use keylender::ports::mail::Security;
 use serde_json::Value;
 
@@ -94,6 +95,27 @@ async fn whatever_is_wrong_with_the_broker_is_found() {
     world.operate("GET", "/broker", None).await;
     let (grade, text) = about(&world, "administrator").await;
     assert!(grade == "problem" && text.contains("keylender loop run reconcile"), "{text}");
+}
+
+#[tokio::test]
+async fn what_the_broker_makes_of_clients_is_said() {
+    let world = well().await;
+    let is_said = async |what: &str| findings(&world).await.iter().any(|(about, ..)| about == what);
+    let name = AccountName::parse("taskcluster-a-1").unwrap();
+    let client = world.client("c", &["pulse:namespace:*"]).await;
+    let claimed = world.claim(&client, "taskcluster-a", "{}").await;
+    let text = claimed.json()["connectionString"].as_str().unwrap().to_owned();
+    let password = Secret::new(text.split([':', '@']).nth(2).unwrap());
+    let vhost = &world.settings.namespaces.amqp.vhost;
+    world.broker.connect(name.as_str(), &password, vhost, world.clock.now()).unwrap();
+    assert!(!is_said("connections").await && !is_said("connection strings").await);
+
+    world.broker.keep_no_statistics();
+    let (grade, text) = about(&world, "connections").await;
+    assert!(grade == "warning" && text.contains("CONNECTION_MAX_LIFETIME closes none"), "{text}");
+    world.broker.play(Version::parse("4.3.6").unwrap());
+    let (grade, text) = about(&world, "connection strings").await;
+    assert!(grade == "warning" && text.contains("TASKCLUSTER_AMQP_QUERY=frameMax=8192"), "{text}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Finding, Grade};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::health::Health;
+use crate::domain::traffic::SeenConnection;
 use crate::ports::broker::{Access, Alarm, Node, Overview, Proven, Support, Version};
 
 /// For all questions of one finding: a list of users may take long on a large broker.
@@ -28,7 +29,9 @@ impl Health {
         let alarms = within(cluster.alarms());
         let nodes = within(cluster.nodes());
         let strangers = within(self.parts.administrator.strangers());
-        let (overview, rights, alarms, nodes, strangers) = tokio::join!(overview, rights, alarms, nodes, strangers);
+        let connections = within(self.parts.traffic.connections());
+        let (overview, rights, alarms, nodes, strangers, connections) =
+            tokio::join!(overview, rights, alarms, nodes, strangers, connections);
         let mut findings = Vec::new();
         match overview {
             Ok(overview) => {
@@ -43,6 +46,7 @@ impl Health {
             (Ok(alarms), Ok(nodes)) => trouble(&alarms, &nodes),
             (Err(error), _) | (_, Err(error)) => unasked("broker alarms", &error),
         });
+        findings.extend(connections.ok().as_deref().and_then(ages));
         findings.extend(self.administrator(strangers.ok()));
         findings
     }
@@ -110,6 +114,13 @@ pub(super) fn version(overview: &Overview) -> Finding {
         }
     };
     Finding::new("broker version", grade, text)
+}
+
+/// What cannot be known of connections where the broker keeps no statistics.
+fn ages(connections: &[SeenConnection]) -> Option<Finding> {
+    let is_unknown = !connections.is_empty() && connections.iter().all(|each| each.told.connected_at.is_none());
+    let text = "the broker keeps no statistics, so nobody knows how old they are: CONNECTION_MAX_LIFETIME closes none";
+    is_unknown.then(|| Finding::new("connections", Grade::Warning, text))
 }
 
 /// What connection strings lack on this version.

@@ -1,16 +1,23 @@
 //! Connections over the management API.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::call::{Call, segment};
 use super::wire::lenient;
 use super::{ManagementBroker, errors};
-use crate::base::{AccountName, Result};
+use crate::base::{AccountName, Error, Result};
 use crate::ports::broker::connections::{Connection, Connections};
 use crate::ports::broker::versions;
+
+/// How often connections that are still there are closed once more, and when: statistics come within five seconds.
+const LOOKS_MAX: usize = 20;
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 impl ManagementBroker {
     /// The connections of a user, by name only. Without statistics the broker lists what it has this moment.
@@ -21,15 +28,20 @@ impl ManagementBroker {
         Ok(all)
     }
 
-    /// Closes the connections of a user one by one, for brokers that cannot at once.
+    /// Closes the connections of a user one by one, for brokers that cannot at once. Such a broker (3.8.9) lists one at once and
+    /// knows nothing of it under its name for some seconds: so it is asked until none is left.
     async fn close_one_by_one(&self, user: &AccountName, reason: &str) -> Result<()> {
-        let mut failure = None;
-        for connection in self.connections_of(user).await? {
-            if let Err(error) = self.close_connection(&connection.name, reason).await {
-                failure = Some(error);
+        for _ in 0..LOOKS_MAX {
+            let open = self.connections_of(user).await?;
+            if open.is_empty() {
+                return Ok(());
             }
+            for connection in open {
+                self.close_connection(&connection.name, reason).await?;
+            }
+            sleep(LOOK_PAUSE).await;
         }
-        failure.map_or(Ok(()), Err)
+        Err(Error::unavailable("the broker does not close all connections of the user: try again"))
     }
 }
 

@@ -11,7 +11,11 @@ use crate::ports::broker::versions::readable_reason;
 #[async_trait]
 impl Connections for MemoryBroker {
     async fn connections(&self) -> Result<Vec<Connection>> {
-        self.request("GET connections".to_owned(), |state| Ok(state.connections.values().cloned().collect()))
+        self.request("GET connections".to_owned(), |state| {
+            let connected_at = |told: &Connection| told.connected_at.filter(|_| !state.keeps_no_statistics);
+            let told = |told: &Connection| Connection { connected_at: connected_at(told), ..told.clone() };
+            Ok(state.connections.values().map(told).collect())
+        })
     }
 
     async fn connection_count(&self, user: &AccountName) -> Result<usize> {

@@ -59,6 +59,8 @@ struct State {
     connections: BTreeMap<String, Connection>,
     closed: Vec<(String, String)>,
     alarms: Vec<Alarm>,
+    /// Whether it knows since when there are connections.
+    keeps_no_statistics: bool,
     /// Which broker it plays.
     version: Version,
     /// Patterns that it cannot read.
@@ -104,6 +106,7 @@ impl Default for State {
             connections: BTreeMap::new(),
             closed: Vec::new(),
             alarms: Vec::new(),
+            keeps_no_statistics: false,
             version: VERSION,
             unreadable: BTreeSet::new(),
             partitions: Vec::new(),

@@ -127,6 +127,11 @@ impl MemoryBroker {
         self.lock().bindings.insert((vhost.to_string(), binding));
     }
 
+    /// It keeps no statistics from now on, so that nobody knows since when there are connections.
+    pub fn keep_no_statistics(&self) {
+        self.lock().keeps_no_statistics = true;
+    }
+
     /// It says what time it is; by itself it does not.
     pub fn set_time(&self, time: Timestamp) {
         self.lock().time = Some(time);
