@@ -57,7 +57,7 @@ impl Call {
         self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    /// The time in a query parameter that is a [`QueryParameter::time`](super::QueryParameter::time).
+    /// The time in a query parameter that is a `QueryParameter::time`.
     pub fn time(&self, name: &str) -> Option<Timestamp> {
         self.query(name).and_then(|text| formats::date_time(text).ok())
     }
