@@ -1,5 +1,7 @@
 //! What others change at the broker, or lose with it, is put back.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use keylender::app::operate;
 use keylender::base::{NamespaceName, Secret};
 use keylender::domain::accounts::Reconciled;
@@ -62,6 +64,13 @@ fn meddlings() -> Vec<(Meddling, &'static str)> {
         (("PUT", "users/{user}", json!({"password_hash": "", "tags": "administrator"})), "tags are [administrator]"),
         (("PUT", "users/{user}", json!({"password": "mine", "tags": ""})), "tags are []"),
         (("PUT", "users/{user}", json!({"password": "mine", "tags": "taskcluster-pulse"})), "password was changed"),
+        (
+            ("PUT", "users/{user}", {
+                let (hash, by) = (BASE64.encode([7; 68]), "rabbit_password_hashing_sha512");
+                json!({"password_hash": hash, "hashing_algorithm": by, "tags": "taskcluster-pulse"})
+            }),
+            "password was changed",
+        ),
         (("PUT", "permissions/heal.drift/{user}", access(".*")), "permissions were changed"),
         (("PUT", "permissions/heal.drift/{user}", access("")), "permissions were changed"),
         (("DELETE", "permissions/heal.drift/{user}", json!({})), "permissions are gone"),

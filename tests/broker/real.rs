@@ -8,7 +8,7 @@ use keylender::base::{AccountName, Kind, Secret, VhostName};
 use keylender::ports::amqp::AmqpDoor;
 use keylender::ports::broker::{
     Access, Binding, Broker, Cluster, Connections, Depth, Destination, Login, ManagementBroker, PasswordHash, Topology,
-    UserWish, Users,
+    UserWish, Users, Version,
 };
 use keylender::ports::resolve::Resolver;
 use keylender::ports::tls::Tls;
@@ -210,10 +210,19 @@ async fn a_queue_says_at_once_what_statistics_say_later() {
         sent.await.unwrap();
         let depth = world.broker.depth(&world.vhost, kind).await.unwrap();
         assert_eq!(depth, Some(Depth { ready: 1, consumers: 0 }), "{kind}");
+        // Where AMQP is out of reach the list is as good for a classic queue, and for no other.
+        match broker(&node().settings()).depth(&world.vhost, kind).await {
+            Ok(listed) => assert_eq!((kind, listed), ("classic", depth)),
+            Err(error) => assert_eq!((kind, error.kind()), ("quorum", Kind::Unavailable)),
+        }
         channel.queue_purge(kind.into(), QueuePurgeOptions::default()).await.unwrap();
         let depth = world.broker.depth(&world.vhost, kind).await.unwrap();
         assert_eq!(depth, Some(Depth { ready: 0, consumers: 0 }), "{kind}");
     }
+    // Sooner than statistics tell.
+    let begun = Instant::now();
+    eventually(async || (world.broker.connection_count(&user).await.unwrap() == 1).then_some(())).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     channel.queue_declare("mine".into(), exclusive, FieldTable::default()).await.unwrap();
     assert_eq!(world.broker.depth(&world.vhost, "mine").await.unwrap_err().kind(), Kind::Conflict);
@@ -235,6 +244,20 @@ async fn a_queue_is_counted_where_no_statistics_are_kept() {
     assert_eq!((queue.messages, queue.ready), (Some(1), Some(1)), "the list counts");
     assert_eq!(broker.depth(&root, "a/b").await.unwrap(), Some(Depth { ready: 1, consumers: 0 }));
     assert_eq!(broker.queue(&root, "a/c").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_not_purged() {
+    let world = RealWorld::new("a_stream_is_not_purged").await;
+    // 3.8 has no streams.
+    if world.version().await < Version::parse("3.9.0").unwrap() {
+        return;
+    }
+    let body = json!({"durable": true, "arguments": {"x-queue-type": "stream"}});
+    node().admin("PUT", &format!("queues/{}/s", world.vhost), body).await;
+    let error = world.broker.purge_queue(&world.vhost, "s").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.message().contains("lets no stream be purged"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,20 @@ use crate::world::World;
 /// Far more steps than a rotation has.
 const STEPS_MAX: u32 = 1000;
 
+#[tokio::test]
+async fn a_rotation_that_somebody_is_at_is_not_finished_by_reconcile_as_well() {
+    let process = Site::rotated_once().await.start();
+    let (rotating, administrator) = (process.administrator.clone(), process.administrator.clone());
+    let rotating = tokio::spawn(async move { rotating.rotate(&Caller::local("ops", "r")).await });
+    // On one thread: the rotation goes on only while this waits.
+    while administrator.status().unwrap().incoming.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(administrator.make_sure().await.unwrap(), None);
+    let rotated = rotating.await.unwrap().unwrap();
+    assert_eq!(administrator.status().unwrap().active, Some(rotated.administrator), "it was rotated once");
+}
+
 /// What outlives the process: disk, broker, the time.
 struct Site {
     disk: Disk,

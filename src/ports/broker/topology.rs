@@ -31,11 +31,18 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The same with what the queue itself said now. What consumers have in hand only the broker's statistics know.
+    /// The same with what the queue itself said now. What consumers have in hand only the broker's statistics know, and the
+    /// bytes, too: of messages that went since they were counted there are as many less.
     #[must_use]
     pub fn as_it_says(self, Depth { ready, consumers }: Depth) -> Self {
         let messages = ready.saturating_add(self.unacknowledged.unwrap_or(0));
-        let bytes = self.bytes.filter(|_| messages > 0).or((messages == 0).then_some(0));
+        let bytes = self.bytes.map(|bytes| match self.messages {
+            Some(told) if messages < told => {
+                let left = u128::from(bytes) * u128::from(messages) / u128::from(told);
+                u64::try_from(left).unwrap_or(bytes)
+            }
+            _ => bytes,
+        });
         Self { messages: Some(messages), ready: Some(ready), consumers: Some(consumers), bytes, ..self }
     }
 }
@@ -119,4 +126,20 @@ pub trait Topology: Send + Sync {
 
     /// The bindings of a vhost, without those by which the default exchange reaches every queue.
     async fn bindings(&self, vhost: &VhostName) -> Result<Vec<Binding>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_since_it_was_counted_has_no_bytes() {
+        let counted = Queue { messages: Some(1000), unacknowledged: Some(10), bytes: Some(5000), ..Queue::default() };
+        for (ready, bytes) in [(0, 50), (1, 55), (490, 2500), (990, 5000), (2000, 5000)] {
+            let now = counted.clone().as_it_says(Depth { ready, consumers: 1 });
+            assert_eq!((now.messages, now.bytes), (Some(ready + 10), Some(bytes)));
+        }
+        let unknown = Queue { bytes: Some(5000), ..Queue::default() };
+        assert_eq!(unknown.as_it_says(Depth { ready: 1, consumers: 0 }).bytes, Some(5000));
+    }
 }

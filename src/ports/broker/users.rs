@@ -12,7 +12,7 @@ pub struct User {
     pub name: String,
     /// `administrator`, `management`, …; empty for a user that only speaks AMQP.
     pub tags: Vec<String>,
-    /// What its password is compared by, in the list of all; `None` where the broker does not say.
+    /// How it logs in; `None` where the broker does not say.
     pub login: Option<Login>,
 }
 

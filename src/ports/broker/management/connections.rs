@@ -31,17 +31,20 @@ impl ManagementBroker {
     /// Closes the connections of a user one by one, for brokers that cannot at once. Such a broker (3.8.9) lists one at once and
     /// knows nothing of it under its name for some seconds: so it is asked until none is left.
     async fn close_one_by_one(&self, user: &AccountName, reason: &str) -> Result<()> {
+        let mut failure = None;
         for _ in 0..LOOKS_MAX {
             let open = self.connections_of(user).await?;
             if open.is_empty() {
                 return Ok(());
             }
             for connection in open {
-                self.close_connection(&connection.name, reason).await?;
+                // One that cannot be closed keeps no other one open.
+                failure = self.close_connection(&connection.name, reason).await.err().or(failure);
             }
             sleep(LOOK_PAUSE).await;
         }
-        Err(Error::unavailable("the broker does not close all connections of the user: try again"))
+        let left = || Error::unavailable("the broker does not close all connections of the user: try again");
+        Err(failure.unwrap_or_else(left))
     }
 }
 

@@ -78,7 +78,7 @@ impl Users for ManagementBroker {
     }
 
     async fn users(&self) -> Result<Vec<User>> {
-        self.http.list::<UserRow, _>("users?columns=name,tags,password_hash,hashing_algorithm").await
+        self.http.list::<UserRow, _>("users?columns=name,tags,password_hash").await
     }
 
     async fn put_permission(&self, vhost: &VhostName, user: &AccountName, access: &Access) -> Result<()> {
@@ -199,20 +199,13 @@ pub(super) struct UserRow {
     tags: Value,
     #[serde(default, deserialize_with = "wire::lenient")]
     password_hash: Option<String>,
-    #[serde(default, deserialize_with = "wire::lenient")]
-    hashing_algorithm: Option<String>,
 }
 
 impl From<UserRow> for User {
-    fn from(UserRow { name, tags, password_hash, hashing_algorithm }: UserRow) -> Self {
-        let login = match password_hash {
-            Some(hash) if hash.is_empty() => Some(Login::Locked),
-            Some(hash) if hashing_algorithm.as_deref() == Some(ALGORITHM) => {
-                Some(Login::Hash(PasswordHash::told(hash)))
-            }
-            _ => None,
-        };
-        Self { name, tags: versions::tags(&tags), login }
+    fn from(UserRow { name, tags, password_hash }: UserRow) -> Self {
+        // One of another algorithm is none of ours, and fits no password of ours.
+        let login = |hash: String| if hash.is_empty() { Login::Locked } else { Login::Hash(PasswordHash::told(hash)) };
+        Self { name, tags: versions::tags(&tags), login: password_hash.map(login) }
     }
 }
 
