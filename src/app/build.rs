@@ -16,6 +16,7 @@ use crate::base::{Clock, Result};
 use crate::domain::Domain;
 use crate::domain::accounts::{Accounts, Administrator, Probe};
 use crate::domain::alarms::Alarms;
+use crate::domain::archives::Archives;
 use crate::domain::audit::Audit;
 use crate::domain::auth::{self, Auth};
 use crate::domain::backups::Backups;
@@ -127,6 +128,12 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     Ok(Parts {
         administrator: Administrator::new(accounts.clone(), broker.identity(), settings.namespaces.amqp.vhost.clone())?,
         leases: Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone()),
+        archives: Archives::new(
+            store.clone(),
+            broker.messages(),
+            settings.namespaces.amqp.vhost.clone(),
+            settings.archives.clone(),
+        ),
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), settings.backups.clone()),
         keys: SealingKey::new(store.clone()),

@@ -213,6 +213,9 @@ async fn finish_what_was_left(appliance: Appliance) {
     if appliance.accounts.counts().await.is_ok_and(|counts| counts.unsettled > 0) {
         appliance.loops.nudge("reconcile");
     }
+    if appliance.archives.has_unfinished().await.is_ok_and(|has| has) {
+        appliance.loops.nudge("archives");
+    }
     // Nobody can claim a namespace that is half removed.
     if appliance.namespaces.over().await.is_ok_and(|over| !over.is_empty()) {
         appliance.loops.nudge("expire");

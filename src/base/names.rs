@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::clock::Timestamp;
 use super::error::{Error, Result};
 use super::parsed::parsed;
 
@@ -135,6 +136,36 @@ name!(
     |text| (1..=SHORT_STRING_LEN_MAX).contains(&text.len()) && text != "." && text != "..",
     "1 to 255 bytes, not . or .."
 );
+
+name!(
+    /// An archive of a queue: the moment at which it was begun, and what tells it from others of that moment. The order of
+    /// names is that of time, and each is the name of a file.
+    ArchiveName,
+    "name of an archive",
+    is_archive_name,
+    "one like 20261130T012345Z-3f9c2a"
+);
+
+impl ArchiveName {
+    /// The name of one that is begun at this moment. `token` is any text of letters and digits that nobody else has.
+    pub fn at(moment: Timestamp, token: &str) -> Result<Self> {
+        let text = moment.to_string();
+        let moment: String = text.chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
+        let token: String = token.bytes().take(6).map(|byte| format!("{:x}", byte % 16)).collect();
+        Self::parse(&format!("{moment}Z-{token}"))
+    }
+}
+
+/// The form `YYYYMMDDTHHMMSSZ-xxxxxx`.
+fn is_archive_name(text: &str) -> bool {
+    let form = b"00000000T000000Z-xxxxxx";
+    text.len() == form.len()
+        && text.bytes().zip(form).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            form => byte == *form,
+        })
+}
 
 name!(
     /// One of the brokers that hold our accounts.

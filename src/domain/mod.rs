@@ -1,15 +1,16 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `actions → Domain, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators` · `alarms → auth, monitor, loops, notices, parts, health` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `accounts → auth` · `actions → Domain, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators` · `alarms → auth, monitor, loops, notices, parts, health` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
-//! `parts → accounts, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, traffic, wraps` ·
+//! `parts → accounts, archives, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, traffic, wraps` ·
 //! `traffic → auth, monitor, namespaces` · `health → accounts, backups, loops, notices, parts, traffic`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod actions; // what people may change, each declared once for all faces
 pub mod alarms; // what needs somebody, and what of it an operator has seen
+pub mod archives; // messages of queues in sealed files: taken, looked at, brought back
 pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill

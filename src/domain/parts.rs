@@ -1,6 +1,7 @@
 //! All parts of the appliance that work when they are asked, in one list: who needs many of them takes this.
 
 use super::accounts::{Accounts, Administrator};
+use super::archives::Archives;
 use super::audit::Audit;
 use super::auth::Auth;
 use super::backups::Backups;
@@ -31,6 +32,7 @@ pub struct Parts {
     pub leases: Leases,
     pub wraps: Wraps,
     pub audit: Audit,
+    pub archives: Archives,
     pub backups: Backups,
     pub keys: SealingKey,
     pub operators: Operators,

@@ -3,6 +3,7 @@
 //! `store.read` and `store.write` take synchronous closures, so nothing can wait inside a transaction. Writers
 //! that wait at the same time share one commit and one fsync; each closure is atomic by itself.
 
+mod archive;
 mod backup;
 mod cached;
 mod chain;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 
+pub use archive::{ArchiveDirectory, ArchiveEnd, ArchiveFile, ArchiveReader, ArchiveSubject, ArchiveWriter, Packed};
 pub use backup::{
     BackupDirectory, Checked, Contents, Drilled, Label, Listed, RestoredFrom, check_backup_file, label_of,
 };

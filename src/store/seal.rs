@@ -39,12 +39,14 @@ impl Sealed {
 /// A master key: what all other keys of a store are derived from.
 pub(super) type Master = Zeroizing<Vec<u8>>;
 
-/// A master key and the keys derived from it: one that seals, one that makes references, one for backups.
+/// A master key and the keys derived from it: one that seals, one that makes references, one for backups, one for
+/// archives.
 pub(super) struct Keys {
     master: Master,
     cipher: XChaCha20Poly1305,
     references: Hmac<Sha256>,
     backups: XChaCha20Poly1305,
+    archives: XChaCha20Poly1305,
     id: String,
 }
 
@@ -60,6 +62,7 @@ impl Keys {
         let sealing = expand("keylender seal 1")?;
         let references = expand("keylender reference 1")?;
         let backups = expand("keylender backup 1")?;
+        let archives = expand("keylender archive 1")?;
         let id = hex(&expand("keylender key id 1")?[..ID_LEN]);
         let cipher = |key: &[u8]| {
             XChaCha20Poly1305::new_from_slice(key).map_err(|e| Error::internal("making the cipher", e.to_string()))
@@ -69,6 +72,7 @@ impl Keys {
             references: Hmac::new_from_slice(references.as_slice())
                 .map_err(|e| Error::internal("making the reference key", e.to_string()))?,
             backups: cipher(backups.as_slice())?,
+            archives: cipher(archives.as_slice())?,
             id,
             master,
         })
@@ -82,6 +86,11 @@ impl Keys {
     /// Encrypts backups.
     pub(super) fn backups(&self) -> &XChaCha20Poly1305 {
         &self.backups
+    }
+
+    /// Encrypts archives of queues.
+    pub(super) fn archives(&self) -> &XChaCha20Poly1305 {
+        &self.archives
     }
 
     /// The master key as a text, to seal it under another key.

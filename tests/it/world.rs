@@ -64,7 +64,8 @@ impl World {
         self.restart().await;
     }
 
-    async fn begin(&mut self) {
+    /// Starts, after it was stopped.
+    pub async fn begin(&mut self) {
         let vhost = VhostName::parse("/eu").unwrap();
         let eu = self.eu.iter().inspect(|eu| eu.add_vhost(&vhost)).map(|eu| Site {
             name: SiteName::parse("eu").unwrap(),

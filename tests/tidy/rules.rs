@@ -19,12 +19,13 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("x509_parser", &["src/proto/"]),
     // Reading at length on the thread that calls: before anybody is answered, and where it has a thread of its own.
     ("survey_here", &["src/store/", "src/domain/auth/replay.rs"]),
-    // The store is read by `survey`, which has a bound. These are files, passwords and whole backups.
+    // The store is read by `survey`, which has a bound. These are files, passwords, archives and whole backups.
     (
         "spawn_blocking",
         &[
             "src/store/survey.rs",
             "src/ports/",
+            "src/domain/archives/",
             "src/domain/backups.rs",
             "src/domain/operators/password.rs",
             "src/domain/health/",

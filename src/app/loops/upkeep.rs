@@ -1,11 +1,12 @@
-//! The loops that keep the store and its audit log over the years.
+//! The loops that keep the store, its audit log and archives over the years.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{each, lines};
+use super::{each, lines, report_done};
 use crate::app::settings::Settings;
 use crate::base::Result;
+use crate::domain::archives::Pruned;
 use crate::domain::auth::Caller;
 use crate::domain::backups::Taken;
 use crate::domain::loops::Loop;
@@ -17,6 +18,9 @@ const CHECKPOINT_PERIOD: Duration = Duration::from_secs(60 * 60);
 /// How often the newest backup is made into a store, on trial. A week: it costs as much as a restoration. No setting: a
 /// backup that nobody tried is none.
 const DRILL_PERIOD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How often archives of queues are looked through. No setting: what a crash left of one is finished at the next start, and
+/// nobody waits for an old one to go.
+const ARCHIVES_PERIOD: Duration = Duration::from_secs(60 * 60);
 /// When a new appliance takes its first backup: what its operator sets up in the first minutes is in it.
 const FIRST_BACKUP: Duration = Duration::from_secs(10 * 60);
 /// When it tries that one.
@@ -54,7 +58,25 @@ pub(super) fn list(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
                 drill,
             )
         },
+        each(
+            "archives",
+            ARCHIVES_PERIOD,
+            "what a crash left of an archive is whole again before somebody looks for it",
+            parts,
+            plan_archives,
+            keep_archives,
+        ),
     ]
+}
+
+async fn plan_archives(parts: Arc<Parts>) -> Result<String> {
+    Ok(lines(parts.archives.over().await?, |name| format!("remove the archive {name}: it was kept long enough")))
+}
+
+async fn keep_archives(parts: Arc<Parts>) -> Result<String> {
+    let Pruned { mended, removed, failed } = parts.archives.prune(&Caller::of_loop("archives")).await?;
+    let report = format!("{mended} archives were finished, {removed} were removed, {failed} could not be");
+    report_done(report, mended + removed, failed)
 }
 
 async fn plan_checkpoint(_: Arc<Parts>) -> Result<String> {

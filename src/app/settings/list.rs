@@ -16,7 +16,12 @@ const LIST: &[&[Info]] = &[
     &[listen::TLS_KEY.info, listen::TLS_CLIENT_CA.info, listen::CONNECTIONS_MAX.info],
     &[listen::CLIENT_REQUESTS_MAX.info, listen::AUTH_FAILURES_MAX.info],
     &[storage::DATA_DIR.info, storage::KEY_FILE.info, storage::KEY_PASSPHRASE.info, storage::BACKUP_DIR.info],
-    &[storage::BACKUP_PERIOD.info, storage::BACKUP_KEEP.info],
+    &[
+        storage::BACKUP_PERIOD.info,
+        storage::BACKUP_KEEP.info,
+        storage::ARCHIVE_SIZE_MAX.info,
+        storage::ARCHIVE_KEEP.info,
+    ],
     &[log::LOG_LEVEL.info, log::LOG_FORMAT.info, log::LOG_MODE.info, log::LOG_FILE.info, log::SYSLOG_HOST.info],
     &[log::SYSLOG_PORT.info, log::SYSLOG_PROTOCOL.info, log::SYSLOG_FACILITY.info, log::DEBUG.info],
     &[taskcluster::ROOT_URL.info, taskcluster::CLIENT_ID.info, taskcluster::ACCESS_TOKEN.info],

@@ -42,7 +42,7 @@ use url::Url;
 use crate::base::Secret;
 use crate::domain;
 use crate::ports::authority;
-use crate::store::{BackupDirectory, KeySource};
+use crate::store::{ArchiveDirectory, BackupDirectory, KeySource};
 use crate::web::state::SettingView;
 
 pub use broker::{BrokerSettings, ClientCertificate};
@@ -81,6 +81,8 @@ pub struct Settings {
     pub key: KeySource,
     /// Backups of the store.
     pub backups: domain::backups::Config,
+    /// Archives of queues.
+    pub archives: domain::archives::Config,
     /// The log.
     pub log: LogSettings,
     /// The deployment whose auth service knows the callers; without one, the own store does.
@@ -163,7 +165,10 @@ impl Settings {
         let loaded = load(&Sources { flags, ..Sources::default() }).expect("the defaults of settings are valid");
         let (directory, aside) = (BackupDirectory::new(data_dir.join("backups")), data_dir.join("drill"));
         let backups = domain::backups::Config { directory, aside, ..loaded.settings.backups };
-        Self { data_dir: data_dir.into(), key: KeySource::File(data_dir.join("key")), backups, ..loaded.settings }
+        let directory = ArchiveDirectory::new(data_dir.join("archives"));
+        let archives = domain::archives::Config { directory, ..loaded.settings.archives };
+        let key = KeySource::File(data_dir.join("key"));
+        Self { data_dir: data_dir.into(), key, backups, archives, ..loaded.settings }
     }
 }
 
@@ -195,6 +200,7 @@ fn read(read: &mut Reader) -> Settings {
         reconcile_period: read.get(&namespaces::RECONCILE_PERIOD),
         patience: Patience::default(),
         backups: storage::backups(read, &data_dir),
+        archives: storage::archives(read, &data_dir),
         metrics_token: read.find(&listen::METRICS_TOKEN),
         monitor: monitor::monitor(read, contacts),
         mode,

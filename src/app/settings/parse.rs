@@ -81,6 +81,20 @@ pub(super) fn period(text: &str) -> Parsed<Duration> {
     }
 }
 
+/// Bytes, such as `10 GiB` or `500 MiB`.
+pub(super) fn size(text: &str) -> Parsed<u64> {
+    let split = text.trim().split_once(' ').and_then(|(number, unit)| {
+        let bits = match unit.trim() {
+            "MiB" => 20,
+            "GiB" => 30,
+            "TiB" => 40,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(1 << bits)
+    });
+    split.filter(|size| *size > 0).map_or_else(|| expected("a size such as `10 GiB`", text), Ok)
+}
+
 /// The words of a list, separated by blanks or commas.
 pub(super) fn words(text: &str) -> Parsed<Vec<String>> {
     Ok(text.split([' ', '\t', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect())

@@ -1,4 +1,4 @@
-//! Settings of the data directory: the key that seals its secrets, and its backups.
+//! Settings of the data directory: the key that seals its secrets, its backups, and archives of queues.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use super::parse;
 use super::reader::Reader;
 use super::setting::{Optional, Setting, Values};
 use crate::base::Secret;
-use crate::domain::backups;
-use crate::store::{BackupDirectory, KeySource};
+use crate::domain::{archives, backups};
+use crate::store::{ArchiveDirectory, BackupDirectory, KeySource};
 
 pub(super) const DATA_DIR: Setting<PathBuf> = Setting::new(
     "DATA_DIR",
@@ -40,6 +40,18 @@ pub(super) const BACKUP_KEEP: Setting<usize> =
     Setting::new("BACKUP_KEEP", "backup-keep", "7", |text| parse::within(text, "a number", 1..=9999))
         .help("how many backups are kept");
 
+pub(super) const ARCHIVE_SIZE_MAX: Setting<u64> =
+    Setting::new("ARCHIVE_SIZE_MAX", "archive-size-max", "10 GiB", parse::size)
+        .help("room that all archives of queues may take");
+pub(super) const ARCHIVE_KEEP: Setting<Duration> =
+    Setting::new("ARCHIVE_KEEP", "archive-keep", "30 days", |text| match text.trim() {
+        "0" => Ok(Duration::ZERO),
+        _ => parse::period(text),
+    })
+    .help("how long archives of queues are kept; 0 is for ever");
+
+/// Where archives of queues lie, in the data directory.
+const ARCHIVES: &str = "archives";
 /// Where the restore drill makes its store, in the data directory.
 const DRILL: &str = "drill";
 
@@ -56,6 +68,15 @@ pub(super) fn backups(read: &mut Reader, data_dir: &Path) -> backups::Config {
         aside: data_dir.join(DRILL),
         period: read.get(&BACKUP_PERIOD),
         keep: read.get(&BACKUP_KEEP),
+    }
+}
+
+pub(super) fn archives(read: &mut Reader, data_dir: &Path) -> archives::Config {
+    archives::Config {
+        directory: ArchiveDirectory::new(data_dir.join(ARCHIVES)),
+        bytes_max: read.get(&ARCHIVE_SIZE_MAX),
+        keep: read.get(&ARCHIVE_KEEP),
+        free_min: archives::FREE_MIN,
     }
 }
 

@@ -268,6 +268,17 @@ fn spans_may_be_negative_as_the_pulse_service_wrote_them() {
 }
 
 #[test]
+fn archives_have_a_size_and_a_time_which_may_be_for_ever() {
+    let archives = |file: &str| load_file(file).settings.archives;
+    assert_eq!((archives("").bytes_max, archives("").keep.as_secs()), (10 << 30, 30 * 24 * 3600));
+    assert_eq!(archives("ARCHIVE_SIZE_MAX='500 MiB'\n").bytes_max, 500 << 20);
+    assert_eq!(archives("ARCHIVE_KEEP=0\n").keep, Duration::ZERO);
+    for size in ["10", "0 GiB", "10 GB", "-1 GiB", "99999999999 TiB"] {
+        assert!(problems_of(&format!("ARCHIVE_SIZE_MAX='{size}'\n")).contains("a size such as"), "{size}");
+    }
+}
+
+#[test]
 fn a_warning_comes_before_a_deletion() {
     let monitor = load_file("MONITOR_ALERT_THRESHOLD=7999\nMOCK_MAINTENANCE=yes\n").settings.monitor;
     assert_eq!((monitor.alert_threshold, monitor.mock), (7999, true));

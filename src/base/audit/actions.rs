@@ -48,6 +48,14 @@ actions! {
     AdministratorRotate = "administrator.rotate" ["before"];
     AlarmAcknowledge = "alarm.acknowledge" ["text"];
     AlarmEnd = "alarm.end" ["text"];
+    ArchiveBegin = "archive.begin" ["namespace", "queue", "why"];
+    ArchiveDelete = "archive.delete" ["bytes", "head", "messages", "namespace", "queue"];
+    ArchiveExport = "archive.export" ["bytes", "head", "messages", "namespace", "queue"];
+    ArchiveMend = "archive.mend" ["bytes", "head", "messages", "namespace", "queue"];
+    ArchivePrune = "archive.prune" ["bytes", "head", "messages", "namespace", "queue"];
+    ArchiveRead = "archive.read" ["messages"];
+    ArchiveReplay = "archive.replay" ["changed", "messages", "queue", "skipped"];
+    ArchiveTake = "archive.take" ["arrived", "bytes", "head", "messages", "namespace", "queue", "why"];
     AuditFindSecret = "audit.find_secret" ["reference"];
     AuditPrune = "audit.prune" ["hash"];
     BackupDelete = "backup.delete" [];

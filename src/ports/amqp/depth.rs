@@ -7,7 +7,7 @@ use lapin::ErrorKind;
 use lapin::options::QueueDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 
-use super::{AmqpDoor, SILENT, within};
+use super::{AmqpDoor, SILENT, Session, within};
 use crate::base::{Error, Result, Secret, VhostName};
 
 /// What a queue says of itself.
@@ -32,24 +32,8 @@ impl AmqpDoor {
         deadline: Duration,
     ) -> Result<Option<Depth>> {
         let asked = async {
-            let session = self.log_in(user, password, vhost.as_str(), deadline).await?;
-            let Some(session) = session else {
-                return Err(Error::unavailable("the broker refuses our login over AMQP")
-                    .because("our administrator must be allowed to enter the vhost, too"));
-            };
-            let failed = |e: lapin::Error| Error::unavailable(SILENT).because(e);
-            let channel = session.connection.create_channel().await.map_err(failed)?;
-            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-            let depth = match channel.queue_declare(queue.into(), passive, Default::default()).await {
-                Ok(told) => Some(Depth { ready: told.message_count().into(), consumers: told.consumer_count().into() }),
-                Err(error) => match soft(&error) {
-                    Some(AMQPSoftError::NOTFOUND) => None,
-                    Some(AMQPSoftError::RESOURCELOCKED) => {
-                        return Err(Error::conflict("the queue belongs to a connection").because(error));
-                    }
-                    _ => return Err(failed(error)),
-                },
-            };
+            let session = self.enter(user, password, vhost, deadline).await?;
+            let depth = ask(&session, queue).await?;
             // What we asked is known; that the farewell fails changes nothing.
             let _ = session.connection.close(200, "counted".into()).await;
             Ok(depth)
@@ -58,8 +42,25 @@ impl AmqpDoor {
     }
 }
 
-/// What the broker has against the question.
-fn soft(error: &lapin::Error) -> Option<AMQPSoftError> {
+/// Asks a queue on a channel of its own, which is over when the broker has something against the question.
+pub(super) async fn ask(session: &Session, queue: &str) -> Result<Option<Depth>> {
+    let failed = |e: lapin::Error| Error::unavailable(SILENT).because(e);
+    let channel = session.connection.create_channel().await.map_err(failed)?;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    match channel.queue_declare(queue.into(), passive, Default::default()).await {
+        Ok(told) => Ok(Some(Depth { ready: told.message_count().into(), consumers: told.consumer_count().into() })),
+        Err(error) => match soft(&error) {
+            Some(AMQPSoftError::NOTFOUND) => Ok(None),
+            Some(AMQPSoftError::RESOURCELOCKED) => {
+                Err(Error::conflict("the queue belongs to a connection").because(error))
+            }
+            _ => Err(failed(error)),
+        },
+    }
+}
+
+/// What the broker has against something that we asked for on a channel.
+pub(super) fn soft(error: &lapin::Error) -> Option<AMQPSoftError> {
     match error.kind() {
         ErrorKind::ProtocolError(error) => match error.kind() {
             AMQPErrorKind::Soft(soft) => Some(soft.clone()),

@@ -1,7 +1,12 @@
-//! The broker over AMQP, as its clients reach it: does a login work, and what does a queue say of itself?
+//! The broker over AMQP, as its clients reach it: does a login work, what does a queue say of itself, and its messages, taken
+//! out and published.
 
 mod depth;
+mod drain;
+mod message;
+mod publish;
 mod transport;
+mod valve;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,15 +28,21 @@ use url::Url;
 
 use super::resolve::Resolver;
 use super::tls::{Tls, install_crypto};
-use crate::base::{Error, Result, Secret};
+use crate::base::{Error, Result, Secret, VhostName};
 pub use depth::Depth;
+pub use drain::AmqpDrain;
+pub use message::{Message, Properties};
+pub use publish::{AmqpPublisher, Confirmed};
 use transport::{Attempt, Transport};
+use valve::Valve;
 
 const SILENT: &str = "the broker does not answer";
 
 /// A connection, which is cut when this goes.
 struct Session {
     connection: Connection,
+    /// Holds back what the broker sends, for who takes messages.
+    valve: Valve,
     _attempt: Attempt,
 }
 
@@ -90,6 +101,15 @@ impl AmqpDoor {
         Ok(Some((Arc::new(self.tls.client_config()?), name)))
     }
 
+    /// Logs in as our administrator does. `Unavailable` when that is refused, too.
+    async fn enter(&self, user: &str, password: &Secret, vhost: &VhostName, deadline: Duration) -> Result<Session> {
+        let session = self.log_in(user, password, vhost.as_str(), deadline).await?;
+        session.ok_or_else(|| {
+            Error::unavailable("the broker refuses our login over AMQP")
+                .because("our administrator must be allowed to enter the vhost, too")
+        })
+    }
+
     /// Logs in; none when the broker refuses that.
     async fn log_in(&self, user: &str, password: &Secret, vhost: &str, deadline: Duration) -> Result<Option<Session>> {
         install_crypto();
@@ -103,7 +123,7 @@ impl AmqpDoor {
             ..AMQPUri::default()
         };
         let tls = self.transport_tls().map_err(|e| Error::unavailable(SILENT).because(e))?;
-        let (transport, attempt) = Transport::new(tls);
+        let (transport, attempt, valve) = Transport::new(tls);
         let runtime = Runtime::new(RuntimeParts::new(Tokio::current(), transport));
         let properties = ConnectionProperties::default().with_connection_name("keylender".into());
         // lapin connects on a thread of its own, which our caller's time-out does not reach.
@@ -117,7 +137,7 @@ impl AmqpDoor {
             properties,
         );
         match connect.await {
-            Ok(connection) => Ok(Some(Session { connection, _attempt: attempt })),
+            Ok(connection) => Ok(Some(Session { connection, valve, _attempt: attempt })),
             Err(error) if is_refusal(&error) => Ok(None),
             Err(error) => Err(Error::unavailable(SILENT).because(error)),
         }

@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
+use super::valve::Valve;
+
 /// The socket of an attempt, once there is one. It is shut when the attempt is over, whichever way: a broker that
 /// accepts and then says nothing would otherwise keep lapin's thread for ever.
 pub(super) struct Attempt(Socket);
@@ -39,6 +41,7 @@ pub(super) struct Transport {
     /// None: without TLS.
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     socket: Socket,
+    valve: Valve,
 }
 
 /// What is read and written, with or without TLS.
@@ -46,11 +49,11 @@ pub(super) trait Wire: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unp
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Wire for T {}
 
 impl Transport {
-    /// With what ends it.
-    pub fn new(tls: Option<(Arc<ClientConfig>, ServerName<'static>)>) -> (Self, Attempt) {
-        let transport = Self { tokio: Tokio::current(), tls, socket: Arc::default() };
-        let attempt = Attempt(transport.socket.clone());
-        (transport, attempt)
+    /// With what ends it, and what holds it back.
+    pub fn new(tls: Option<(Arc<ClientConfig>, ServerName<'static>)>) -> (Self, Attempt, Valve) {
+        let transport = Self { tokio: Tokio::current(), tls, socket: Arc::default(), valve: Valve::default() };
+        let (attempt, valve) = (Attempt(transport.socket.clone()), transport.valve.clone());
+        (transport, attempt, valve)
     }
 
     async fn connect(self, address: SocketAddr) -> io::Result<Compat<Box<dyn Wire>>> {
@@ -61,6 +64,7 @@ impl Transport {
             Some((config, name)) => Box::new(TlsConnector::from(config).connect(name, stream).await?),
             None => Box::new(stream),
         };
+        let wire: Box<dyn Wire> = Box::new(self.valve.on(wire));
         Ok(wire.compat())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cluster::Cluster;
 use super::connections::Connections;
 use super::identity::Identity;
+use super::messages::Messages;
 use super::resources::Resources;
 use super::topology::Topology;
 use super::users::Users;
@@ -17,9 +18,9 @@ use crate::base::{Error, Result};
 /// the call needs. `Invalid` for a name or pattern it does not take.
 ///
 /// Only what puts the appliance together holds all of it: others get one side of it, as a [`Handle`].
-pub trait Broker: Bus + Cluster + Identity + Resources + Users {}
+pub trait Broker: Bus + Cluster + Identity + Messages + Resources + Users {}
 
-impl<B: Bus + Cluster + Identity + Resources + Users> Broker for B {}
+impl<B: Bus + Cluster + Identity + Messages + Resources + Users> Broker for B {}
 
 /// What lives on the message bus: what whoever looks after it may see and take away.
 pub trait Bus: Connections + Topology {}
@@ -59,6 +60,11 @@ impl Handle<dyn Broker> {
 
     /// What lives on it.
     pub fn bus(&self) -> Handle<dyn Bus> {
+        Handle(self.0.clone().map(|broker| broker as _))
+    }
+
+    /// The messages in its queues. For `archives` only: what people sent to one another is read by nobody else.
+    pub fn messages(&self) -> Handle<dyn Messages> {
         Handle(self.0.clone().map(|broker| broker as _))
     }
 

@@ -1,4 +1,5 @@
-//! The message broker, as far as we need it: its users, permissions, queues, exchanges, bindings and connections.
+//! The message broker, as far as we need it: its users, permissions, queues with their messages, exchanges,
+//! bindings and connections.
 //!
 //! Two full implementations, held to one contract suite (`tests/broker/contract.rs`): [`ManagementBroker`] speaks
 //! to RabbitMQ's management API, [`MemoryBroker`] is a model for hermetic tests.
@@ -9,6 +10,7 @@ mod handle;
 mod identity;
 mod management;
 mod memory;
+mod messages;
 mod metrics;
 mod names;
 mod password;
@@ -24,6 +26,7 @@ pub use handle::{Broker, Bus, Handle};
 pub use identity::{Acting, Credentials, Identity, Proven};
 pub use management::{ManagementBroker, ManagementSettings};
 pub use memory::MemoryBroker;
+pub use messages::{BATCH_LEN_MAX, BATCH_MAX, Drain, Message, Messages, Properties, Published, Publisher};
 pub use metrics::Calls;
 pub use password::PasswordHash;
 pub use resources::{

@@ -1,5 +1,6 @@
 //! Stories about the store: atomic, audited, chained, sealed, and clear when it cannot open.
 
+mod archive;
 mod backup;
 #[expect(dead_code, reason = "stories about the store need less of it than those about the appliance")]
 #[path = "../../../tests/support/disk.rs"]

@@ -7,6 +7,7 @@ mod credentials;
 mod errors;
 mod http;
 mod identity;
+mod messages;
 mod resources;
 mod topology;
 mod users;
@@ -22,7 +23,7 @@ pub use http::ManagementSettings;
 /// A [`Broker`](super::Broker) on RabbitMQ 3.6 to 4.x. It connects when it is asked something, not before.
 pub struct ManagementBroker {
     http: Http,
-    /// Its other door, where queues tell of themselves.
+    /// Its other door, where queues tell of themselves and hand out messages.
     door: Option<AmqpDoor>,
 }
 

@@ -6,12 +6,13 @@
 mod cluster;
 mod connections;
 mod identity;
+mod messages;
 mod resources;
 mod topology;
 mod users;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::ports::broker::cluster::Alarm;
 use crate::ports::broker::connections::Connection;
 use crate::ports::broker::handle::{Broker, Handle};
 use crate::ports::broker::identity::Credentials;
+use crate::ports::broker::messages::Message;
 use crate::ports::broker::metrics::Calls;
 use crate::ports::broker::password::PasswordHash;
 use crate::ports::broker::resources::{Key, Resource};
@@ -52,6 +54,8 @@ struct State {
     queues: BTreeMap<(String, String), Queue>,
     /// What queues say of themselves, where lists are behind.
     depths: BTreeMap<(String, String), Depth>,
+    /// Messages of queues whose tests care what they are; others have counts only.
+    messages: BTreeMap<(String, String), VecDeque<Message>>,
     exchanges: BTreeMap<(String, String), Exchange>,
     bindings: BTreeSet<(String, Binding)>,
     /// What was declared by [`Resources`](crate::ports::broker::Resources), by vhost.
@@ -100,6 +104,7 @@ impl Default for State {
             limits: BTreeMap::new(),
             queues: BTreeMap::new(),
             depths: BTreeMap::new(),
+            messages: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             bindings: BTreeSet::new(),
             declared: BTreeMap::new(),

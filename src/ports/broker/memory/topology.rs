@@ -61,6 +61,7 @@ impl Topology for MemoryBroker {
                 Some(true) => Err(Error::conflict("the broker does not let this be deleted")),
                 _ => {
                     state.forget(vhost, &Key::Queue(name.to_owned()));
+                    state.messages.remove(&key);
                     Ok(state.queues.remove(&key).is_some())
                 }
             }
@@ -70,14 +71,15 @@ impl Topology for MemoryBroker {
     async fn purge_queue(&self, vhost: &VhostName, name: &str) -> Result<bool> {
         require_reachable(name)?;
         self.request(format!("DELETE contents {vhost} {name}"), |state| {
-            let queue = state.queues.get_mut(&(vhost.to_string(), name.to_owned()));
-            match queue {
+            let key = (vhost.to_string(), name.to_owned());
+            match state.queues.get_mut(&key) {
                 Some(queue) if queue.exclusive == Some(true) => {
                     Err(Error::conflict("the broker does not let this be purged"))
                 }
                 Some(queue) => {
                     queue.ready = queue.ready.map(|_| 0);
                     queue.messages = queue.messages.map(|_| queue.unacknowledged.unwrap_or(0));
+                    state.messages.remove(&key);
                     Ok(true)
                 }
                 None => Ok(false),
