@@ -17,6 +17,7 @@ mod monitor;
 mod node;
 mod operate;
 mod outage;
+mod patterns;
 mod proof;
 mod real;
 mod revoke;

@@ -119,6 +119,23 @@ async fn what_the_broker_makes_of_clients_is_said() {
 }
 
 #[tokio::test]
+async fn a_pattern_that_the_next_broker_reads_otherwise_is_found_before_it_comes() {
+    let world = World::with(|settings| {
+        settings.namespaces.access.write = r"^queue/{{namespace}}/[\w-.]+$".into();
+        settings.namespaces.access.read = "^queue/{{namespace}}/q{,3}$".into();
+    })
+    .await;
+    let (grade, text) = about(&world, "patterns").await;
+    assert_eq!(grade, "warning");
+    assert!(text.contains("Erlang 28") && !text.contains("USER_CONFIG_PERMISSION"), "{text}");
+    assert!(text.contains(r"`[\w-.]` of USER_WRITE_PERMISSION is refused: put the hyphen last"), "{text}");
+    assert!(text.contains("`{,3}` of USER_READ_PERMISSION means something else: write"), "{text}");
+    // Then it is too late, and the health check names what is refused.
+    world.broker.play(Version::parse("4.3.6").unwrap());
+    assert!(findings(&world).await.iter().all(|(about, ..)| about != "patterns"));
+}
+
+#[tokio::test]
 async fn files_that_others_may_read_are_found() {
     let world = well().await;
     fs::set_permissions(world.settings.data_dir.join("key"), fs::Permissions::from_mode(0o644)).unwrap();

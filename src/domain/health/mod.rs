@@ -205,19 +205,22 @@ impl Health {
         if let Some((_, setting)) = judged.as_ref().filter(|(of, _)| of == version) {
             return Ok(*setting);
         }
-        let namespaces = &self.parts.namespaces;
-        let Access { configure, write, read } =
-            namespaces.access(&namespaces.parse(&format!("{}x", namespaces.prefix()))?);
         let mut unreadable = None;
-        for (setting, pattern) in
-            [("USER_CONFIG_PERMISSION", configure), ("USER_WRITE_PERMISSION", write), ("USER_READ_PERMISSION", read)]
-        {
+        for (setting, pattern) in self.patterns_of_settings()? {
             if unreadable.is_none() && !cluster.reads_pattern(&pattern).await? {
                 unreadable = Some(setting);
             }
         }
         *judged = Some((version.to_owned(), unreadable));
         Ok(unreadable)
+    }
+
+    /// The patterns of lent users, each with the setting that it comes from, as a namespace has them.
+    fn patterns_of_settings(&self) -> Result<[(&'static str, String); 3]> {
+        let namespaces = &self.parts.namespaces;
+        let Access { configure, write, read } =
+            namespaces.access(&namespaces.parse(&format!("{}x", namespaces.prefix()))?);
+        Ok([("USER_CONFIG_PERMISSION", configure), ("USER_WRITE_PERMISSION", write), ("USER_READ_PERMISSION", read)])
     }
 }
 

@@ -10,6 +10,8 @@ use crate::base::{Result, Timestamp, VhostName};
 pub struct Overview {
     /// RabbitMQ's version, such as `3.10.8`.
     pub version: String,
+    /// The Erlang that it runs on, such as 25, if it says.
+    pub erlang: Option<u32>,
     /// The cluster's name. Not an identity: it defaults to a host name (rabbitmq.md 2.7).
     pub cluster_name: String,
     /// What time it is there, in whole seconds, if it says.

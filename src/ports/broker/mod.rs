@@ -14,6 +14,7 @@ mod messages;
 mod metrics;
 mod names;
 mod password;
+mod patterns;
 mod resources;
 mod site;
 mod topology;
@@ -29,6 +30,7 @@ pub use memory::MemoryBroker;
 pub use messages::{BATCH_LEN_MAX, BATCH_MAX, Drain, Message, Messages, Properties, Published, Publisher};
 pub use metrics::Calls;
 pub use password::PasswordHash;
+pub use patterns::{Changed, Construct, changed};
 pub use resources::{
     Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Limit, Policy, Resource, Resources,
 };

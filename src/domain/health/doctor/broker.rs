@@ -6,7 +6,7 @@ use super::{Finding, Grade};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::health::Health;
 use crate::domain::traffic::SeenConnection;
-use crate::ports::broker::{Access, Alarm, Node, Overview, Proven, Support, Version};
+use crate::ports::broker::{self, Access, Alarm, Changed, Node, Overview, Proven, Support, Version};
 
 /// For all questions of one finding: a list of users may take long on a large broker.
 const ASK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -37,6 +37,7 @@ impl Health {
             Ok(overview) => {
                 findings.push(version(&overview));
                 findings.extend(frames(&overview, self.parts.namespaces.amqp_query()));
+                findings.extend(self.patterns_of_settings().ok().and_then(|patterns| changes(&overview, &patterns)));
                 findings.extend(overview.time.map(|theirs| skew(self.parts.clock.now(), theirs)));
             }
             Err(error) => findings.push(unasked("broker version", &error)),
@@ -133,6 +134,22 @@ fn frames(overview: &Overview, query: &str) -> Option<Finding> {
         overview.version
     );
     is_lacking.then(|| Finding::new("connection strings", Grade::Warning, text))
+}
+
+/// What patterns of lent users will not mean any more when the broker gets a newer Erlang.
+fn changes(overview: &Overview, patterns: &[(&'static str, String)]) -> Option<Finding> {
+    if overview.has_pcre2() {
+        return None;
+    }
+    let told = patterns.iter().flat_map(|(setting, pattern)| {
+        broker::changed(pattern).into_iter().map(move |Changed { construct, part }| {
+            let fate = if construct.is_refused() { "is refused" } else { "means something else" };
+            format!("`{part}` of {setting} {fate}: {}", construct.instead())
+        })
+    });
+    let told: Vec<String> = told.collect();
+    let text = format!("with Erlang 28 and newer, as RabbitMQ 4.2 and newer are packaged with it, {}", told.join("; "));
+    (!told.is_empty()).then(|| Finding::new("patterns", Grade::Warning, text))
 }
 
 fn skew(ours: Timestamp, theirs: Timestamp) -> Finding {

@@ -16,7 +16,7 @@ use crate::ports::broker::versions;
 #[async_trait]
 impl Cluster for ManagementBroker {
     async fn overview(&self) -> Result<Overview> {
-        let answer = self.http.send(Call::get("overview?columns=rabbitmq_version,cluster_name")).await?;
+        let answer = self.http.send(Call::get("overview?columns=rabbitmq_version,cluster_name,erlang_version")).await?;
         Ok(Overview { time: answer.time, ..wire::parse_one::<OverviewRow, _>(&answer)? })
     }
 
@@ -68,11 +68,14 @@ pub(super) struct OverviewRow {
     rabbitmq_version: String,
     #[serde(default, deserialize_with = "lenient")]
     cluster_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    erlang_version: Option<String>,
 }
 
 impl From<OverviewRow> for Overview {
     fn from(row: OverviewRow) -> Self {
-        Self { version: row.rabbitmq_version, cluster_name: row.cluster_name.unwrap_or_default(), time: None }
+        let erlang = row.erlang_version.and_then(|version| version.split('.').next()?.parse().ok());
+        Self { version: row.rabbitmq_version, erlang, cluster_name: row.cluster_name.unwrap_or_default(), time: None }
     }
 }
 

@@ -6,12 +6,14 @@ use super::{MemoryBroker, NODE};
 use crate::base::{Result, VhostName};
 use crate::ports::broker::cluster::{Alarm, Cluster, Node, Overview};
 use crate::ports::broker::metrics::Calls;
+use crate::ports::broker::versions::Version;
 
 #[async_trait]
 impl Cluster for MemoryBroker {
     async fn overview(&self) -> Result<Overview> {
         self.request("GET overview".to_owned(), |state| {
-            Ok(Overview { version: state.version.to_string(), cluster_name: "memory".to_owned(), time: state.time })
+            let (version, cluster_name) = (state.version.to_string(), "memory".to_owned());
+            Ok(Overview { version, erlang: Some(erlang(state.version)), cluster_name, time: state.time })
         })
     }
 
@@ -35,5 +37,15 @@ impl Cluster for MemoryBroker {
         self.request("GET nodes".to_owned(), |state| {
             Ok(vec![Node { name: NODE.to_owned(), is_running: true, partitions: state.partitions.clone() }])
         })
+    }
+}
+
+/// The Erlang that Debian has beside this version (docs/brokers.md).
+fn erlang(version: Version) -> u32 {
+    match (version.major, version.minor) {
+        series if series < (3, 10) => 23,
+        series if series < (4, 0) => 25,
+        series if series < (4, 2) => 27,
+        _ => 29,
     }
 }
