@@ -5,6 +5,9 @@ use crate::base::{ArchiveName, Error, Result};
 use crate::ports::broker::Message;
 use crate::store::ArchiveReader;
 
+/// Messages, and the number of the first of them.
+type Numbered = (u64, Vec<Message>);
+
 /// The messages from some number on.
 pub(super) struct Frames {
     /// None while it is read, and after that failed.
@@ -25,7 +28,7 @@ impl Archives {
 
 impl Frames {
     /// The next messages, and the number of the first of them; none behind the last one, when the archive was found whole.
-    pub(super) async fn next(&mut self) -> Result<Option<(u64, Vec<Message>)>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Numbered>> {
         let reader = self.reader.take().ok_or_else(|| Error::internal("reading an archive", "it failed before"))?;
         let (at, from) = (self.at, self.from);
         let read = tokio::task::spawn_blocking(move || read(reader, at, from)).await;
@@ -38,7 +41,7 @@ impl Frames {
 }
 
 /// The next frame with a message that is wanted. Those before it are opened, since each proves the next one, and not unpacked.
-fn read(mut reader: ArchiveReader, mut at: u64, from: u64) -> Result<(ArchiveReader, Option<(u64, Vec<Message>)>)> {
+fn read(mut reader: ArchiveReader, mut at: u64, from: u64) -> Result<(ArchiveReader, Option<Numbered>)> {
     while let Some(packed) = reader.next_frame()? {
         let behind = at + u64::from(packed.messages);
         if behind <= from {

@@ -8,20 +8,22 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use tokio::time::timeout;
 
 use super::depth::{ask, soft};
-use super::message::{Message, stream_offset, taken};
+use super::message::{Message, QueueKind, stream_offset, taken};
 use super::{AmqpDoor, SILENT, Session, within};
 use crate::base::{Error, Result, Secret, VhostName};
 
-/// Messages that the broker hands out ahead of what we acknowledged: a batch that is made durable, and the next one. More are
-/// in memory only while they are small (see `valve`).
-const PREFETCH: u16 = 2000;
+/// Messages that the broker hands out ahead of what we acknowledged: a batch that is made durable, and the next one. It is
+/// less where they are long on average, and how many of them are in memory, the valve decides.
+const PREFETCH_MAX: u16 = 2000;
+/// Bytes that it may hand out ahead, by the average: what it sent has to be read before it hears that we are done.
+const PREFETCH_LEN_MAX: u64 = 8 << 20;
 /// How long a queue that has messages may hand out none. A busy broker takes a second.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 /// How long a batch waits for one more message, once it has some.
@@ -38,7 +40,7 @@ pub struct AmqpDrain {
     channel: Channel,
     consumer: Consumer,
     queue: String,
-    is_quorum: bool,
+    kind: QueueKind,
     left: Left,
     /// The delivery that was handed out last and not acknowledged.
     last_tag: Option<u64>,
@@ -52,36 +54,44 @@ enum Left {
     Stream { last: Option<u64>, is_over: bool },
 }
 
+/// The number that stands for all deliveries that were not acknowledged (AMQP 0-9-1, 1.8.3.13).
+const EVERYTHING: u64 = 0;
 /// Where a consumer of a stream begins.
 const FIRST: &str = "first";
 const LAST: &str = "last";
 
 impl AmqpDoor {
-    /// Begins to take what is in a queue now. `kind` is its type, as the broker tells it.
+    /// Begins to take what is in a queue now. `kind` is its type, as the broker tells it, and `average` how many bytes its
+    /// messages have, if that is known.
     pub async fn drain(
         &self,
-        user: &str,
-        password: &Secret,
+        (user, password): (&str, &Secret),
         vhost: &VhostName,
         queue: &str,
         kind: &str,
+        average: Option<u64>,
     ) -> Result<AmqpDrain> {
+        let kind = match kind {
+            "stream" => QueueKind::Stream,
+            "quorum" => QueueKind::Quorum,
+            _ => QueueKind::Classic,
+        };
+        let prefetch = average.map_or(PREFETCH_MAX, prefetch);
         let session = within(DEADLINE, self.enter(user, password, vhost, DEADLINE).boxed()).await?;
         let begun = async {
             let depth = ask(&session, queue).await?.ok_or_else(|| Error::not_found("the broker has no such queue"))?;
             let (left, from) = match kind {
-                "stream" => {
+                QueueKind::Stream => {
                     let last = last_offset(&session, queue).await?;
                     (Left::Stream { last, is_over: last.is_none() }, Some(FIRST))
                 }
                 _ => (Left::Messages(depth.ready), None),
             };
-            let (channel, consumer) = consume(&session, queue, from).await?;
+            let (channel, consumer) = consume(&session, queue, prefetch, from).await?;
             Ok((left, channel, consumer))
         };
         let (left, channel, consumer) = within(DEADLINE, begun.boxed()).await?;
-        let (queue, is_quorum) = (queue.to_owned(), kind == "quorum");
-        Ok(AmqpDrain { session, channel, consumer, queue, is_quorum, left, last_tag: None })
+        Ok(AmqpDrain { session, channel, consumer, queue: queue.to_owned(), kind, left, last_tag: None })
     }
 }
 
@@ -96,7 +106,7 @@ impl AmqpDrain {
                 Some(delivery) if self.is_behind_the_end(&delivery) => break,
                 Some(delivery) => {
                     self.last_tag = Some(delivery.delivery_tag);
-                    let message = taken(delivery, self.is_quorum)?;
+                    let message = taken(delivery, self.kind)?;
                     self.count(&message)?;
                     len += message.body.len();
                     batch.push(message);
@@ -117,15 +127,14 @@ impl AmqpDrain {
     }
 
     /// Ends it. How many messages wait in the queue; of a stream, how many came behind the last one.
-    pub async fn end(self) -> Result<u64> {
+    pub async fn end(mut self) -> Result<u64> {
         let asked = async {
-            // The channel takes what was handed out and not acknowledged back into the queue. A stream has it anyway.
-            self.channel.close(200, "taken".into()).await.map_err(failed)?;
+            self.leave().await?;
             let left = match self.left {
                 Left::Messages(_) => ask(&self.session, &self.queue).await?.map_or(0, |depth| depth.ready),
                 Left::Stream { last, .. } => {
                     let now = last_offset(&self.session, &self.queue).await?;
-                    now.map_or(0, |now| now + 1) - last.map_or(0, |last| last + 1)
+                    now.map_or(0, |now| now + 1).saturating_sub(last.map_or(0, |last| last + 1))
                 }
             };
             // What we asked is known; that the farewell fails changes nothing.
@@ -133,6 +142,33 @@ impl AmqpDrain {
             Ok(left)
         };
         within(DEADLINE, asked.boxed()).await
+    }
+
+    /// Gives back what was handed out and not acknowledged, and ends the channel. It would be given back by that, too; but that
+    /// counts as a failure where quorum queues tell the two apart (4.3), and after so many the broker drops a message. A
+    /// stream has everything anyway, and closes the connection of who gives something back. The answers come behind what was
+    /// sent ahead, so that is read, and let go.
+    async fn leave(&mut self) -> Result<()> {
+        let (channel, tag) = (self.channel.clone(), self.consumer.tag());
+        let is_stream = self.kind == QueueKind::Stream;
+        let leaving = async move {
+            if !is_stream {
+                channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
+                let all = BasicNackOptions { multiple: true, requeue: true };
+                channel.basic_nack(EVERYTHING, all).await?;
+            }
+            channel.close(200, "taken".into()).await
+        };
+        self.session.valve.open();
+        let ahead = async {
+            while self.consumer.next().await.is_some() {}
+            // The consumer has ended, which the other side says at length.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            left = leaving => left.map_err(failed),
+            () = ahead => Ok(()),
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -185,6 +221,11 @@ impl AmqpDrain {
     }
 }
 
+fn prefetch(average: u64) -> u16 {
+    let count = PREFETCH_LEN_MAX / average.max(1);
+    u16::try_from(count).unwrap_or(PREFETCH_MAX).clamp(1, PREFETCH_MAX)
+}
+
 fn failed(error: lapin::Error) -> Error {
     match soft(&error) {
         Some(AMQPSoftError::ACCESSREFUSED) => Error::unavailable("the broker does not let us read the queue")
@@ -202,13 +243,15 @@ fn handed_out(delivery: Option<lapin::Result<Delivery>>) -> Result<Delivery> {
 
 /// A consumer on a channel of its own. The prefetch is per consumer, which means the same in all versions
 /// (rabbitmq-versions.md, A11); of a stream it is demanded.
-async fn consume(session: &Session, queue: &str, from: Option<&str>) -> Result<(Channel, Consumer)> {
+async fn consume(session: &Session, queue: &str, prefetch: u16, from: Option<&str>) -> Result<(Channel, Consumer)> {
     let channel = session.connection.create_channel().await.map_err(failed)?;
-    channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await.map_err(failed)?;
+    channel.basic_qos(prefetch, BasicQosOptions { global: false }).await.map_err(failed)?;
     let mut arguments = FieldTable::default();
     if let Some(from) = from {
         arguments.insert("x-stream-offset".into(), AMQPValue::LongString(from.into()));
     }
+    // What was read until now was taken.
+    session.valve.open();
     session.valve.shut();
     let options = BasicConsumeOptions::default();
     let consumer = channel.basic_consume(queue.into(), "".into(), options, arguments).await.map_err(failed)?;
@@ -217,7 +260,7 @@ async fn consume(session: &Session, queue: &str, from: Option<&str>) -> Result<(
 
 /// The offset of the last message of a stream; `None` when it has none.
 async fn last_offset(session: &Session, queue: &str) -> Result<Option<u64>> {
-    let (channel, mut consumer) = consume(session, queue, Some(LAST)).await?;
+    let (channel, mut consumer) = consume(session, queue, PREFETCH_MAX, Some(LAST)).await?;
     let mut last = None;
     loop {
         session.valve.open();

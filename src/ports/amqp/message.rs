@@ -65,7 +65,7 @@ impl Properties {
 
     pub(super) fn decode(&self) -> Result<BasicProperties> {
         match parse_properties(self.0.as_slice()) {
-            Ok((rest, properties)) if rest.is_empty() => Ok(properties),
+            Ok(([], properties)) => Ok(properties),
             _ => Err(Error::conflict("the properties of a message are not as AMQP writes them")),
         }
     }
@@ -137,14 +137,37 @@ fn bytes(bytes: &[u8]) -> Value {
     }
 }
 
-/// A message as it was published, from one that was handed out: what the broker added is no header of it any more.
-pub(super) fn taken(delivery: Delivery, is_quorum: bool) -> Result<Message> {
+/// The types of queues, as far as what they hand out differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QueueKind {
+    Classic,
+    Quorum,
+    Stream,
+}
+
+impl QueueKind {
+    /// Whether the broker added a header of this name and value to a message. Quorum queues count in 64 bits: some versions also
+    /// what was never handed out before, others only what was, and then the same name is the publisher's (`docs/brokers.md`).
+    fn adds(self, name: &str, value: &AMQPValue, is_redelivered: bool) -> bool {
+        match self {
+            Self::Classic => false,
+            Self::Quorum => match value.as_long_long_int() {
+                Some(count) => COUNTS_OF_QUORUM.contains(&name) && (is_redelivered || count == 0),
+                None => false,
+            },
+            Self::Stream => name == STREAM_OFFSET,
+        }
+    }
+}
+
+/// A message as it was published, from one that was handed out: what the broker added is no header of it any more. Whether
+/// there was a table without headers, or none, nobody knows then.
+pub(super) fn taken(delivery: Delivery, kind: QueueKind) -> Result<Message> {
     let mut properties = delivery.properties;
-    let offset = stream_offset(&properties);
+    let offset = stream_offset(&properties).filter(|_| kind == QueueKind::Stream);
     if let Some(headers) = properties.headers() {
-        let is_added =
-            |name: &str| (offset.is_some() && name == STREAM_OFFSET) || (is_quorum && COUNTS_OF_QUORUM.contains(&name));
-        if headers.inner().keys().any(|name| is_added(name.as_str())) {
+        let is_added = |name: &str, value: &AMQPValue| kind.adds(name, value, delivery.redelivered);
+        if headers.inner().iter().any(|(name, value)| is_added(name.as_str(), value)) {
             properties = without_headers(properties, is_added);
         }
     }
@@ -172,17 +195,17 @@ pub(super) fn publishable(properties: BasicProperties, user: &str) -> (BasicProp
     if is_ours && !has_copies {
         return (properties, false);
     }
-    let properties = if has_copies { without_headers(properties, |name| name == COPIES) } else { properties };
+    let properties = if has_copies { without_headers(properties, |name, _| name == COPIES) } else { properties };
     (if is_ours { properties } else { rebuilt(&properties, properties.headers().clone(), None) }, true)
 }
 
 /// The same without some of the headers; without a table when none is left.
-fn without_headers(properties: BasicProperties, is_left_out: impl Fn(&str) -> bool) -> BasicProperties {
+fn without_headers(properties: BasicProperties, is_left_out: impl Fn(&str, &AMQPValue) -> bool) -> BasicProperties {
     let left: Vec<(ShortString, AMQPValue)> = properties
         .headers()
         .iter()
         .flat_map(|headers| headers.inner())
-        .filter(|(name, _)| !is_left_out(name.as_str()))
+        .filter(|(name, value)| !is_left_out(name.as_str(), value))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let table = left.into_iter().fold(FieldTable::default(), |mut table, (name, value)| {
@@ -193,10 +216,13 @@ fn without_headers(properties: BasicProperties, is_left_out: impl Fn(&str) -> bo
     rebuilt(&properties, headers, properties.user_id().clone())
 }
 
+/// How a property that is a text is set.
+type SetText = fn(BasicProperties, ShortString) -> BasicProperties;
+
 /// The same with other headers and another user: lapin can set properties, and not take them away.
 fn rebuilt(from: &BasicProperties, headers: Option<FieldTable>, user: Option<ShortString>) -> BasicProperties {
     let mut to = BasicProperties::default();
-    let texts: [(&Option<ShortString>, fn(BasicProperties, ShortString) -> BasicProperties); 10] = [
+    let texts: [(&Option<ShortString>, SetText); 10] = [
         (from.content_type(), BasicProperties::with_content_type),
         (from.content_encoding(), BasicProperties::with_content_encoding),
         (from.correlation_id(), BasicProperties::with_correlation_id),
@@ -267,6 +293,24 @@ mod tests {
         assert_eq!(Properties::default(), Properties::encode(&BasicProperties::default()).unwrap());
         assert!(Properties::from_wire(vec![0x80]).decode().is_err());
         assert!(Properties::from_wire(vec![0, 0, 1]).decode().is_err());
+    }
+
+    #[test]
+    fn only_what_the_broker_adds_to_a_type_of_queue_is_no_header() {
+        let (long, short) = (AMQPValue::LongLongInt, AMQPValue::LongInt);
+        for (kind, name, value, is_redelivered, is_added) in [
+            (QueueKind::Stream, "x-stream-offset", long(5), false, true),
+            (QueueKind::Classic, "x-stream-offset", long(5), false, false),
+            (QueueKind::Quorum, "x-delivery-count", long(0), false, true),
+            (QueueKind::Quorum, "x-delivery-count", long(1), true, true),
+            (QueueKind::Quorum, "x-acquired-count", long(2), true, true),
+            (QueueKind::Quorum, "x-acquired-count", short(9), true, false),
+            (QueueKind::Quorum, "x-delivery-count", long(7), false, false),
+            (QueueKind::Quorum, "x-death", long(0), true, false),
+            (QueueKind::Classic, "x-delivery-count", long(1), true, false),
+        ] {
+            assert_eq!(kind.adds(name, &value, is_redelivered), is_added, "{kind:?} {name} {value:?}");
+        }
     }
 
     #[test]

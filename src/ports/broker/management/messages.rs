@@ -19,9 +19,9 @@ impl Messages for ManagementBroker {
         require_reachable(queue)?;
         let told = self.queue(vhost, queue).await?.ok_or_else(|| Error::not_found("the broker has no such queue"))?;
         let login = self.http.logins.present();
-        let (user, password) = login.login();
         let kind = told.kind.as_deref().unwrap_or(CLASSIC);
-        Ok(Box::new(door.drain(user, password, vhost, queue, kind).await?))
+        let average = told.bytes.zip(told.messages).and_then(|(bytes, messages)| bytes.checked_div(messages));
+        Ok(Box::new(door.drain(login.login(), vhost, queue, kind, average).await?))
     }
 
     async fn publisher(&self, vhost: &VhostName, queue: &str) -> Result<Box<dyn Publisher>> {
