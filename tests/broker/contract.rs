@@ -1,6 +1,7 @@
 //! What every implementation of `Broker` promises. It needs no node itself, so that hermetic tests can include it.
 
 mod grants;
+mod messages;
 mod resources;
 mod topology;
 
@@ -11,6 +12,7 @@ use keylender::ports::broker::{
 };
 
 pub use grants::*;
+pub use messages::*;
 pub use resources::*;
 pub use topology::*;
 
@@ -68,6 +70,10 @@ macro_rules! contract {
             permissions_need_user_and_vhost
             odd_names_of_users_come_back_as_they_were
             odd_names_of_queues_and_exchanges_come_back_as_they_were
+            messages_come_out_as_they_were_published_and_in_order
+            what_is_not_acknowledged_is_back_in_the_queue
+            what_comes_while_a_queue_is_taken_stays_there
+            messages_of_unknown_queues_are_refused
             bindings_are_told_until_one_of_their_ends_is_gone
             topic_permissions_hold_for_their_exchange_until_all_are_taken_away
             topic_permissions_need_user_and_vhost

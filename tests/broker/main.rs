@@ -2,6 +2,7 @@
 
 mod administrator;
 mod appliance;
+mod archives;
 mod bare_host;
 mod contract;
 mod crowd;
