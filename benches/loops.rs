@@ -3,6 +3,7 @@
 //! A number as its argument takes fewer: `cargo bench --bench loops -- 1000`.
 
 mod common;
+#[expect(dead_code, reason = "only messages go over AMQP")]
 #[path = "common/node.rs"]
 mod node;
 

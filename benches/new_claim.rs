@@ -3,6 +3,7 @@
 mod common;
 #[path = "common/http.rs"]
 mod http;
+#[expect(dead_code, reason = "only messages go over AMQP")]
 #[path = "common/node.rs"]
 mod node;
 

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keylender::base::Secret;
+use keylender::ports::amqp::AmqpDoor;
 use keylender::ports::broker::{ManagementBroker, ManagementSettings};
 use keylender::ports::resolve::Resolver;
 use keylender::ports::tls::Tls;
@@ -17,6 +18,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(300);
 pub struct Node {
     script: Child,
     pub settings: ManagementSettings,
+    pub amqp_port: u16,
 }
 
 impl Node {
@@ -48,7 +50,13 @@ impl Node {
             password: Secret::new(value("PASSWORD")),
             tls: Tls::default(),
         };
-        Self { script, settings }
+        Self { script, settings, amqp_port: value("AMQP_PORT").parse().unwrap() }
+    }
+
+    /// Where users log in over AMQP.
+    pub fn door(&self) -> AmqpDoor {
+        let url = format!("amqp://127.0.0.1:{}", self.amqp_port).parse().unwrap();
+        AmqpDoor::new(&url, Tls::default(), Resolver::system().unwrap()).unwrap()
     }
 
     /// A client of its own as the administrator.
