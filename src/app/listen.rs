@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
+use futures_util::StreamExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -250,11 +251,11 @@ impl Server {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(connection.clone());
             let answer = router.clone().oneshot(request);
-            let counted = counted.begin();
+            let (moving, counted) = (counted.clone(), counted.begin());
             async move {
                 let answer = answer.await;
                 drop(counted);
-                answer
+                answer.map(|answer| answer.map(|body| moving.watch(body)))
             }
         });
         let conversation = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
@@ -280,6 +281,14 @@ impl InFlight {
     fn begin(&self) -> InFlightGuard {
         self.0.send_modify(|count| *count += 1);
         InFlightGuard(self.0.clone())
+    }
+
+    /// A body of any length keeps its connection for as long as it is read: each part that leaves counts as a request would.
+    fn watch(self, body: Body) -> Body {
+        if body.size_hint().exact().is_some() {
+            return body;
+        }
+        Body::from_stream(body.into_data_stream().inspect(move |_| self.0.send_modify(|_| ())))
     }
 
     /// Ends when for this long no request was begun, in hand or ended, and for `work_max` none was begun or ended.

@@ -13,7 +13,7 @@ use super::build::{self, Appliance};
 use super::lifecycle::CONTROL_SOCKET;
 use super::settings::Settings;
 use crate::base::{Clock, Error, Kind, Result};
-use crate::ports::keylender::{Answer, CALL_TIMEOUT, KeylenderClient, WORK_TIMEOUT};
+use crate::ports::keylender::{Answer, CALL_TIMEOUT, Incoming, KeylenderClient, LINES_TIMEOUT, WORK_TIMEOUT};
 use crate::store::{Checked, FILE_NAME};
 use crate::web::{Router, local};
 
@@ -76,6 +76,18 @@ impl Operator {
         self.fetch_within(path, WORK_TIMEOUT).await
     }
 
+    /// Hands on what a GET answers with, a part at a time and whatever its length. A part need not end where a line does.
+    pub async fn fetch_parts(&self, path: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut incoming = self.open("GET", path, None, LINES_TIMEOUT).await?;
+        if !is_success(incoming.status) {
+            return Err(refusal(&incoming.whole().await?));
+        }
+        while let Some(part) = incoming.next().await? {
+            take(&part)?;
+        }
+        Ok(())
+    }
+
     async fn fetch_within(&self, path: &str, timeout: Duration) -> Result<Vec<u8>> {
         let answer = self.ask("GET", path, None, timeout).await?;
         if is_well(&answer) { Ok(answer.body) } else { Err(refusal(&answer)) }
@@ -86,11 +98,15 @@ impl Operator {
     }
 
     async fn ask(&self, method: &str, path: &str, input: Option<Value>, timeout: Duration) -> Result<Answer> {
+        self.open(method, path, input, timeout).await?.whole().await
+    }
+
+    async fn open(&self, method: &str, path: &str, input: Option<Value>, timeout: Duration) -> Result<Incoming> {
         let path = format!("{MOUNT}{path}");
         let body = input.map(|input| input.to_string());
         match &self.0 {
-            Way::Running(door) => door.call(method, &path, None, body, timeout).await,
-            Way::Resting(router) => local::call(router.clone(), method, &path, body).await,
+            Way::Running(door) => door.open(method, &path, None, body, timeout).await,
+            Way::Resting(router) => local::open(router.clone(), method, &path, body).await,
         }
     }
 }
@@ -127,7 +143,11 @@ pub fn read(answer: &Answer) -> Result<Value> {
 }
 
 fn is_well(answer: &Answer) -> bool {
-    (200..300).contains(&answer.status)
+    is_success(answer.status)
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 /// The error that an answer carries.

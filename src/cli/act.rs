@@ -118,18 +118,25 @@ pub(super) async fn run_at(
 
 /// `pause` of `loop pause <loop>`.
 fn verb(about: &About) -> &'static str {
-    about.command.split(' ').nth(1).unwrap_or_default()
+    words(about).1
+}
+
+/// What stands before the first argument: the nouns, and the verb.
+fn words(about: &About) -> (&'static str, &'static str) {
+    let end = [" <", " -"].into_iter().filter_map(|start| about.command.find(start)).min();
+    let words = &about.command[..end.unwrap_or(about.command.len())];
+    words.rsplit_once(' ').unwrap_or(("", words))
 }
 
 fn command(about: &'static About) -> Command {
-    let noun = about.command.split(' ').next().unwrap_or_default();
+    let (noun, verb) = words(about);
     let (value_name, help) = about.argument;
     // What is said of it comes last: the options bring a sentence of their own along.
     let command = Given::augment_args(
-        Command::new(verb(about)).arg(Arg::new(ARGUMENT).required(true).value_name(value_name).help(help)),
+        Command::new(verb).arg(Arg::new(ARGUMENT).required(true).value_name(value_name).help(help)),
     )
     .about(about.says.trim_end_matches('.'))
-    .after_help(format!("Example:\n  keylender {noun} {} {}", verb(about), about.example));
+    .after_help(format!("Example:\n  keylender {noun} {verb} {}", about.example));
     if about.asks_programs { command.mut_arg("reason", asked) } else { command }
 }
 

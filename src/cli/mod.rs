@@ -5,6 +5,7 @@
 
 mod act;
 mod alarm;
+mod archive;
 mod audit;
 mod backup;
 mod broker;
@@ -13,6 +14,7 @@ mod client;
 mod config;
 mod connection;
 mod doctor;
+mod export;
 mod host;
 mod key;
 mod lease;

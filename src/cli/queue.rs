@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::act::{self, Act, Given, noun};
+use super::archive::{self, Archive};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::Settings;
@@ -31,6 +32,9 @@ pub(super) enum Queue {
     },
     #[command(flatten)]
     Act(Act<Queues>),
+    /// Archives of queues: messages taken out into a file, looked at, and brought back
+    #[command(subcommand, after_help = "Example:\n  keylender queue archive list")]
+    Archive(Archive),
     /// Shows how fast a queue grows, and when it is warned of and deleted at that rate
     #[command(after_help = "Example:\n  keylender queue forecast queue/taskcluster-builds/jobs")]
     Forecast {
@@ -92,6 +96,7 @@ pub(super) async fn run(command: Queue, settings: &Settings) -> Outcome {
             if format.json { output::json(&shown) } else { show_queue(&shown) }
         }
         Queue::Act(act) => act.run(&operator).await?,
+        Queue::Archive(command) => archive::run(command, &operator).await?,
         Queue::Forecast { name, format } => {
             let path = format!("/queues/{}/forecast", output::segment(&name));
             let shown = operator.call("GET", &path, None).await?;

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::http;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use hyper::body::Bytes;
+
 use super::resolve::Resolver;
 use super::tls::http_client;
 use crate::base::{Error, Result};
@@ -12,6 +15,8 @@ use crate::base::{Error, Result};
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// For work that visits every namespace, such as a run of a loop.
 pub const WORK_TIMEOUT: Duration = Duration::from_secs(3600);
+/// For lines of any number, to whatever reads them: a slow disk takes long for some GiB.
+pub const LINES_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// An answer: a page of a thousand audit entries fits many times.
 const ANSWER_LEN_MAX: usize = 64 << 20;
 
@@ -27,6 +32,47 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// An answer of any length, read as it comes.
+pub struct Incoming {
+    /// The status code.
+    pub status: u16,
+    parts: BoxStream<'static, Result<Bytes>>,
+}
+
+impl Incoming {
+    /// One whose body comes in these parts.
+    pub fn new(status: u16, parts: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
+        Self { status, parts: parts.boxed() }
+    }
+
+    /// The next part of it; none behind the last one. `Unavailable` when it breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        self.parts.try_next().await
+    }
+
+    /// All of it, where it is short.
+    pub async fn whole(mut self) -> Result<Answer> {
+        let mut body = Vec::new();
+        while let Some(part) = self.next().await? {
+            if body.len() + part.len() > ANSWER_LEN_MAX {
+                return Err(Error::unavailable("the answer is too long"));
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(Answer { status: self.status, body })
+    }
+}
+
+fn incoming(response: reqwest::Response) -> Incoming {
+    let broken_off = |e| Error::unavailable("the answer breaks off: see the log of the appliance").because(e);
+    let status = response.status().as_u16();
+    let parts = stream::try_unfold(response, move |mut response| async move {
+        let part = response.chunk().await.map_err(broken_off)?;
+        Ok(part.map(|part| (part, response)))
+    });
+    Incoming::new(status, parts)
 }
 
 impl KeylenderClient {
@@ -61,6 +107,18 @@ impl KeylenderClient {
         body: Option<String>,
         timeout: Duration,
     ) -> Result<Answer> {
+        self.open(method, path, authorization, body, timeout).await?.whole().await
+    }
+
+    /// The same up to the head of the answer. `timeout` is for all of it.
+    pub async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        authorization: Option<&str>,
+        body: Option<String>,
+        timeout: Duration,
+    ) -> Result<Incoming> {
         let method = method.parse().map_err(|e| Error::internal("naming an HTTP method", e))?;
         let url: reqwest::Url =
             self.url(path).parse().map_err(|e| Error::invalid("not a URL of an appliance").because(e))?;
@@ -72,12 +130,6 @@ impl KeylenderClient {
             request = request.header("content-type", "application/json").body(body);
         }
         let away = |e: reqwest::Error| Error::unavailable("the appliance does not answer").because(e);
-        let response = request.send().await.map_err(away)?;
-        let status = response.status().as_u16();
-        let body = http::read(response, ANSWER_LEN_MAX).await.map_err(away)?;
-        if !body.is_whole {
-            return Err(Error::unavailable("the answer is too long"));
-        }
-        Ok(Answer { status, body: body.bytes })
+        request.send().await.map(incoming).map_err(away)
     }
 }

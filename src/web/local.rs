@@ -1,16 +1,17 @@
 //! A request from inside of this process, by the user that it runs as: what the control socket is, without a socket.
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{Request, header};
+use futures_util::TryStreamExt;
 use tower::ServiceExt;
 
 use super::peer::Connection;
 use crate::base::{Error, Result};
-use crate::ports::keylender::Answer;
+use crate::ports::keylender::Incoming;
 
-/// Calls a method, with a JSON body if there is one.
-pub async fn call(router: Router, method: &str, path: &str, body: Option<String>) -> Result<Answer> {
+/// Calls a method, with a JSON body if there is one, up to the head of the answer.
+pub async fn open(router: Router, method: &str, path: &str, body: Option<String>) -> Result<Incoming> {
     let user = format!("uid {}", rustix::process::getuid().as_raw());
     let length = body.as_ref().map_or(0, String::len);
     let request = Request::builder()
@@ -22,7 +23,6 @@ pub async fn call(router: Router, method: &str, path: &str, body: Option<String>
         .body(Body::from(body.unwrap_or_default()))
         .map_err(|e| Error::internal("making a request", e))?;
     let Ok(response) = router.oneshot(request).await;
-    let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), usize::MAX).await.map_err(|e| Error::internal("reading an answer", e))?;
-    Ok(Answer { status, body: body.into() })
+    let broken_off = |e| Error::unavailable("the answer breaks off").because(e);
+    Ok(Incoming::new(response.status().as_u16(), response.into_body().into_data_stream().map_err(broken_off)))
 }

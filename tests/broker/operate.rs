@@ -10,6 +10,7 @@ use lapin::types::FieldTable;
 use serde_json::{Value, json};
 
 use crate::appliance::Appliance;
+use crate::lent::{names, settler};
 use crate::node::node;
 use crate::real::eventually;
 
@@ -84,6 +85,41 @@ async fn an_operator_rotates_and_removes_namespaces() {
     assert_eq!((code, said.as_str()), (1, "keylender: namespace 'taskcluster-a' does not exist\n"));
     let entries = appliance.audited("namespace.expire", "done");
     assert!(entries[0]["actor"].to_string().contains("uid"), "{entries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_archives_a_queue_looks_at_it_and_brings_it_back() {
+    let appliance = Appliance::by_hand("operate.archive", |_| {}).await;
+    let (client, (queue, exchange)) = (settler(&appliance, NAMESPACE).await, names(NAMESPACE));
+    client.bind(&queue, &exchange).await.unwrap();
+    for key in ["a", "b", "c"] {
+        client.publish(&exchange, key).await.unwrap();
+    }
+    assert_eq!(well(&appliance, "queue archive list").await.lines().count(), 1, "a heading");
+    let planned = well(&appliance, &format!("queue archive take {queue} --plan")).await;
+    assert!(planned.contains("taken out, into an archive"), "{planned}");
+    assert_eq!(keylender(&appliance, &format!("queue archive take {queue}")).await.0, 2, "a reason is needed");
+    let took = well(&appliance, &format!("queue archive take {queue} --reason poisoned")).await;
+    let archive = took.strip_suffix(" has 3 messages; 0 wait in the queue\n").unwrap_or_else(|| panic!("{took}"));
+    assert!(client.take(&queue).await.unwrap().is_none());
+
+    let shown = well(&appliance, &format!("queue archive show {archive}")).await;
+    assert!(shown.contains("why          poisoned\n") && shown.lines().last().unwrap().ends_with("hello"), "{shown}");
+    let file = appliance.settings.data_dir.join("messages.jsonl");
+    let export = format!("queue archive export {archive} {}", file.display());
+    assert_eq!(well(&appliance, &export).await, "");
+    let lines: Vec<Value> = std::fs::read_to_string(&file).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| &line["routingKey"]).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(keylender(&appliance, &export).await.0, 1, "a file that is there stays");
+
+    let replay = format!("queue archive replay {archive} --per-second 1000 --reason mended");
+    let replayed = well(&appliance, &replay).await;
+    assert!(replayed.starts_with(&format!("3 messages were published into {queue}; 0 before")), "{replayed}");
+    assert_eq!(client.take(&queue).await.unwrap().unwrap().data, b"hello");
+    let (code, said) = keylender(&appliance, &format!("{replay} --to somebody-elses")).await;
+    assert!(code == 1 && said.starts_with("keylender: "), "{code} {said}");
+    assert_eq!(well(&appliance, &format!("queue archive delete {archive} --reason done")).await, "");
+    assert_eq!(keylender(&appliance, &format!("queue archive show {archive}")).await.0, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

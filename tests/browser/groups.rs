@@ -20,7 +20,7 @@ use Step::{Fill, Press, See};
 const DO_IT: Step = Press("main .plan form button");
 
 /// A group of pages: the one that the story begins at, and the story.
-const GROUPS: [(&str, &[Step]); 14] = [
+const GROUPS: [(&str, &[Step]); 15] = [
     ("/", &[Press("main a[href$='/acknowledge']"), Fill("#reason", "it is known"), DO_IT, See("Acknowledged by")]),
     (
         "/namespaces",
@@ -46,6 +46,23 @@ const GROUPS: [(&str, &[Step]); 14] = [
             Fill("#reason", "poisoned"),
             DO_IT,
             See("Done: queue.purge"),
+        ],
+    ),
+    (
+        "/archives",
+        &[
+            Press("main td a[href*='/archives/']"),
+            See("<b>not bold</b>"),
+            Fill("#rate", "500"),
+            Press("form[action$='/replay'] button"),
+            See("At most 500 in a second"),
+            Fill("#reason", "it is mended"),
+            DO_IT,
+            See("Done: archive.replay"),
+            Press("main a[href$='/delete']"),
+            Fill("#reason", "it was replayed"),
+            DO_IT,
+            See("Done: archive.delete"),
         ],
     ),
     (

@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 75] = [
+const PAGES: [Page; 80] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -36,6 +36,11 @@ const PAGES: [Page; 75] = [
     ("/queues/{queue}", "/queues/queue%2Ftaskcluster-foo%2Fbuilds", "queue"),
     ("/queues/{queue}/purge", "/queues/queue%2Ftaskcluster-foo%2Fbuilds/purge", "queue-purge"),
     ("/queues/{queue}/delete", "/queues/queue%2Ftaskcluster-foo%2Fbuilds/delete", "queue-delete"),
+    ("/queues/{queue}/archive", "/queues/queue%2Ftaskcluster-foo%2Fbuilds/archive", "queue-archive"),
+    ("/archives", "/archives", "archives"),
+    ("/archives/{archive}", "/archives/{archive}", "archive"),
+    ("/archives/{archive}/replay", "/archives/{archive}/replay?to=&rate=500", "archive-replay"),
+    ("/archives/{archive}/delete", "/archives/{archive}/delete", "archive-delete"),
     ("/connections", "/connections", "connections"),
     (
         "/connections/{connection}/close",
@@ -135,9 +140,19 @@ async fn every_page_with_something_in_it_can_be_read_by_everybody() {
 async fn every_list_with_nothing_in_it_says_what_to_do() {
     let (site, browser) = (Site::start().await, Browser::without_scripts().await);
     browser.take_session(&site).await;
-    for name in
-        ["", "namespaces", "queues", "queue-rules", "hosts", "host-rules", "notices", "backups", "leases", "held"]
-    {
+    for name in [
+        "",
+        "namespaces",
+        "queues",
+        "queue-rules",
+        "archives",
+        "hosts",
+        "host-rules",
+        "notices",
+        "backups",
+        "leases",
+        "held",
+    ] {
         browser.open(&site.url(&format!("/{name}"))).await;
         browser.check(&format!("empty-{}", if name.is_empty() { "overview" } else { name })).await;
     }

@@ -10,7 +10,7 @@ use keylender::base::{ClientId, Clock, MailAddress, NamespaceName, OperatorName,
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
 use keylender::domain::operators::{Role, Visitor};
-use keylender::ports::broker::{Binding, Destination, Exchange, MemoryBroker, Queue};
+use keylender::ports::broker::{Binding, Destination, Exchange, MemoryBroker, Message, Queue};
 use keylender::proto::addresses::AddressList;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -95,8 +95,20 @@ impl Site {
         site.operate("PUT", "/host-rules/block%20192.0.2.9%2F32", Some(block)).await;
         appliance.notices.post_test(&caller, MailAddress::parse("ada@example.org").unwrap()).await.unwrap();
         site.operate("POST", "/backups", None).await;
+        site.archive().await;
         drop(reqwest::get(site.url("/v1/credentials")).await.unwrap());
         site
+    }
+
+    /// Takes a queue with messages of which no page may believe a word.
+    async fn archive(&self) {
+        let (vhost, name) = (&self.settings.namespaces.amqp.vhost, format!("queue/{NAMESPACE}/poisoned"));
+        self.broker.put_queue(vhost, Queue { name: name.clone(), ..Queue::default() });
+        let bodies = [&b"<b>not bold</b>"[..], AWKWARD.as_bytes(), &[0xff; 40]];
+        let message = |body: &[u8]| Message { body: body.to_vec(), routing_key: AWKWARD.into(), ..Message::default() };
+        self.broker.put_messages(vhost, &name, bodies.map(message));
+        let why = json!({ "reason": "poisoned, and wanted later" });
+        self.operate("POST", &format!("/queues/queue%2F{NAMESPACE}%2Fpoisoned/archive"), Some(why)).await;
     }
 
     /// The address of a page.
@@ -117,6 +129,9 @@ impl Site {
         let path = match path {
             _ if path.contains("{session}") => path.replace("{session}", &session().await),
             _ if path.contains("{backup}") => path.replace("{backup}", backup().to_str().unwrap()),
+            _ if path.contains("{archive}") => {
+                path.replace("{archive}", appliance.archives.list().await.unwrap()[0].name.as_str())
+            }
             _ if path.contains("{notice}") => path.replace("{notice}", &notice().await),
             _ => path.to_owned(),
         };

@@ -9,6 +9,7 @@ use keylender::domain::operators::Role;
 use keylender::web::api::openapi;
 use serde_json::{Value, json};
 
+use crate::archive_api;
 use crate::console::{Browser, traffic};
 use crate::dns::DnsServer;
 use crate::hosts::{HOST, NAME, ask_from, set_up};
@@ -18,6 +19,8 @@ use crate::world::{NAMESPACE, World, segment};
 
 /// Where our own API is.
 const OWN: &str = "/api/keylender/v1";
+/// What lines of JSON are called.
+const LINES: &str = "application/jsonl";
 const METHODS: [&str; 4] = ["get", "put", "post", "delete"];
 
 /// The document as an appliance without a public address has it.
@@ -99,7 +102,8 @@ async fn the_document_is_whole() {
         let curl = operation["x-curl"].as_str().unwrap();
         assert!(curl.starts_with("curl ") && curl.contains(&path.replace('{', "<").replace('}', ">")), "{curl}");
         assert_eq!(curl.contains("Authorization: Bearer"), !scopes.is_empty(), "{curl}");
-        let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        let content = &operation["responses"]["200"]["content"];
+        let answer = &content.get("application/json").unwrap_or(&content[LINES])["schema"];
         let answer = resolve(&document, answer["$ref"].as_str().unwrap()).unwrap();
         assert!(answer["type"] == "object" || answer["anyOf"].is_array(), "{id} answers {answer}");
     }
@@ -180,13 +184,14 @@ fn whatever_changes_something_can_be_tried_first_and_be_given_a_reason() {
 }
 
 /// Calls a method. One that changes something is first asked what it would do, and then given a reason.
-async fn call(world: &World, seen: &mut BTreeSet<String>, method: &str, path: &str, input: Option<Value>) -> Value {
+pub async fn call(world: &World, seen: &mut BTreeSet<String>, method: &str, path: &str, input: Option<Value>) -> Value {
     let is_planned = is_planned(world, method, path, input.as_ref()).await;
     let last = last_entry(world).await;
     let reason = if is_planned { "?reason=to%20see" } else { "" };
     let answer = world.operate(method, &format!("{path}{reason}"), input.clone()).await;
     let entries = entries_after(world, last).await;
-    let has_reason = entries.iter().any(|entry| entry["details"]["reason"].is_string());
+    let has_reason =
+        entries.iter().any(|entry| ["reason", "why"].iter().any(|name| entry["details"][name].is_string()));
     assert!(!is_planned || has_reason || entries.is_empty(), "{method} {path}: {entries:?}");
     seen.insert(check(method, path, input.as_ref(), &answer));
     answer
@@ -281,9 +286,24 @@ async fn at_the_broker(seen: &mut BTreeSet<String>) {
     }
     let close = format!("/connections/{}/close", segment(&connection));
     call(&world, seen, "POST", "/namespaces/taskcluster-foo/test", None).await;
+    archive_api::every_method(&world, seen, &queue).await;
     for path in [close, format!("{queue}/purge"), format!("{queue}/delete")] {
         call(&world, seen, "POST", &path, Some(why.clone())).await;
     }
+}
+
+/// Asks for lines of JSON, each of which is as described.
+pub async fn lines(world: &World, seen: &mut BTreeSet<String>, path: &str) {
+    let mut answer = Vec::new();
+    let operator = Operator::connect(&world.settings).unwrap();
+    operator.fetch_parts(path, |part| Ok(answer.extend_from_slice(part))).await.unwrap();
+    let operation = operation("GET", &format!("{OWN}{path}"));
+    let schema = &operation["responses"]["200"]["content"][LINES]["schema"];
+    for line in String::from_utf8(answer).unwrap().lines() {
+        let found = problems(&DOCUMENT, schema, &line.parse().unwrap());
+        assert!(found.is_empty(), "{path}: {found:#?} {line}");
+    }
+    seen.insert(operation["operationId"].as_str().unwrap().to_owned());
 }
 
 /// In a world of its own: nobody signs in through a proxy that speaks plain HTTP.

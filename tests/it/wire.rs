@@ -172,12 +172,38 @@ impl Talk {
         };
         let mut answer = Answer { status, headers: lines.map(header).collect(), body: Vec::new() };
         if method != "HEAD" && !matches!(status, 204 | 304) {
+            if answer.header("content-type") == Some("application/jsonl") {
+                answer.body = self.read_chunks().await;
+                return Some(answer);
+            }
             let len: usize = answer.header("content-length").map_or(0, |len| len.parse().unwrap());
             assert_eq!(answer.header("transfer-encoding"), None, "answers say their length");
             while self.received.len() < len && self.more().await {}
             answer.body = self.received.drain(..len).collect();
         }
         Some(answer)
+    }
+
+    /// A body of any length.
+    async fn read_chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                match self.received.windows(2).position(|bytes| bytes == b"\r\n") {
+                    Some(at) => break at,
+                    None => assert!(self.more().await, "it broke off"),
+                }
+            };
+            let len: String = self.received.drain(..end + 2).take(end).map(char::from).collect();
+            let len = usize::from_str_radix(&len, 16).unwrap();
+            while self.received.len() < len + 2 {
+                assert!(self.more().await, "it broke off");
+            }
+            body.extend(self.received.drain(..len + 2).take(len));
+            if len == 0 {
+                return body;
+            }
+        }
     }
 
     async fn more(&mut self) -> bool {

@@ -1,8 +1,7 @@
 //! The log in a file: written by an appliance, checked by anybody.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::pages::{Page, Query, fetch};
 use crate::app::operate::Operator;
 use crate::base::{Error, Result};
+use crate::cli::export::{self, unwritable};
 use crate::cli::output;
 use crate::store::{Checkpoint, Head, Verified, verify_exported};
 
@@ -18,31 +18,16 @@ const STDIN: &str = "-";
 /// Entries between two looks of the progress line: several a second, and none for a file that is checked at once.
 const PROGRESS_PERIOD: u64 = 20_000;
 
-/// Writes all entries, a page in memory at a time. A file that could not be written to its end is taken away again.
+/// Writes all entries, a page in memory at a time.
 pub(super) async fn export(operator: &Operator, file: Option<&Path>) -> Result<()> {
-    let Some(path) = file else {
-        return write_pages(operator, &mut io::stdout().lock()).await.map(drop);
-    };
-    // A new one: an export that somebody keeps is not written over. What was done is for nobody else's eyes.
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file = made.map_err(|e| Error::invalid(format!("cannot make {}", path.display())).because(e))?;
-    let mut out = BufWriter::new(&file);
-    let written = match write_pages(operator, &mut out).await {
-        Ok(entries) => out.flush().and_then(|()| file.sync_all()).map(|()| entries).map_err(unwritable),
-        Err(error) => Err(error),
-    };
-    match written {
-        Ok(entries) => output::line(&format!("exported {entries} entries")),
-        Err(error) => {
-            // The first error is the one to hear of.
-            let _ = fs::remove_file(path);
-            return Err(error);
-        }
+    let entries = export::to(file, async |out| write_pages(operator, out).await).await?;
+    if file.is_some() {
+        output::line(&format!("exported {entries} entries"));
     }
     Ok(())
 }
 
-async fn write_pages(operator: &Operator, out: &mut impl Write) -> Result<u64> {
+async fn write_pages(operator: &Operator, out: &mut dyn Write) -> Result<u64> {
     let all = Query::of([]);
     let mut entries: u64 = 0;
     let mut next = Some(1);
@@ -68,12 +53,7 @@ async fn write_pages(operator: &Operator, out: &mut impl Write) -> Result<u64> {
         ));
     }
     writeln!(out, "{}", json!({ "checkpoint": end["checkpoint"] })).map_err(unwritable)?;
-    out.flush().map_err(unwritable)?;
     Ok(entries)
-}
-
-fn unwritable(error: io::Error) -> Error {
-    Error::unavailable("the export cannot be written").because(error)
 }
 
 /// What a log must fit besides being whole in itself.

@@ -12,6 +12,7 @@ macro_rules! done {
 }
 
 pub mod alarms;
+pub mod archives;
 pub mod audit;
 pub mod backups;
 pub mod broker;

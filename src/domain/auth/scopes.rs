@@ -52,6 +52,12 @@ macro_rules! scopes {
 
 scopes! {
     ALARM_ACKNOWLEDGE = "keylender:alarm:acknowledge";
+    ARCHIVE_DELETE = "keylender:archive:delete:<archive>";
+    ARCHIVE_EXPORT = "keylender:archive:export:<archive>";
+    ARCHIVE_LIST = "keylender:archive:list";
+    ARCHIVE_READ = "keylender:archive:read:<archive>";
+    ARCHIVE_REPLAY = "keylender:archive:replay:<archive>";
+    ARCHIVE_TAKE = "keylender:archive:take:<queue>";
     AUDIT_FIND_SECRET = "keylender:audit:find-secret";
     AUDIT_PRUNE = "keylender:audit:prune";
     AUDIT_READ = "keylender:audit:read";

@@ -25,6 +25,7 @@ pub enum Role {
 
 /// How things are. Whoever may sign in may see it.
 const LOOK: &[RequiredScope] = &[
+    scopes::ARCHIVE_LIST,
     scopes::BACKUP_LIST,
     scopes::BROKER_READ,
     scopes::CONNECTION_LIST,
@@ -46,6 +47,10 @@ const LOOK: &[RequiredScope] = &[
 /// What changes what is lent and what is kept, and can be told apart in the audit log.
 const WORK: &[RequiredScope] = &[
     scopes::ALARM_ACKNOWLEDGE,
+    scopes::ARCHIVE_DELETE.for_all(),
+    scopes::ARCHIVE_READ.for_all(),
+    scopes::ARCHIVE_REPLAY.for_all(),
+    scopes::ARCHIVE_TAKE.for_all(),
     scopes::BACKUP_TAKE,
     scopes::BACKUP_VERIFY,
     scopes::CONNECTION_CLOSE.for_all(),

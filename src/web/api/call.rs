@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::body::{self, ReadBody, Unreadable};
-use super::{Endpoint, Reply};
+use super::{Answer, Endpoint, Reply};
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::domain::auth::scopes::RequiredScope;
 use crate::domain::auth::{Caller, Presented};
@@ -81,7 +81,7 @@ struct RequestInfo<'a> {
 }
 
 /// Answers one request to a method.
-pub(super) async fn answer<A, R, H, F>(
+pub(super) async fn answer<A, R, H, F, W>(
     app: App,
     endpoint: Endpoint,
     arguments: R,
@@ -91,7 +91,8 @@ pub(super) async fn answer<A, R, H, F>(
 where
     R: Fn(&App, &Params) -> Result<A>,
     H: Fn(App, Call, A) -> F,
-    F: Future<Output = Result<Reply>>,
+    F: Future<Output = Result<W>>,
+    W: Answer,
 {
     let (mut parts, body) = request.into_parts();
     if let (Some(origin), Some(path)) = (parts.extensions.get::<Origin>(), parts.extensions.get::<MatchedPath>()) {
@@ -124,7 +125,7 @@ where
         handler(app.clone(), Call { caller, payload, origin, query }, argument).await
     };
     match outcome.await {
-        Ok(reply) => reply.into_response(StatusCode::OK, &parts.method, &parts.headers),
+        Ok(answer) => answer.into_response(&parts.method, &parts.headers),
         Err(error) => {
             app.meters.count_refusal(error.kind(), error.code());
             let message = report(&error, endpoint.name, &trace.id);
@@ -237,7 +238,7 @@ fn error_response(error: &Error, human: String, request_info: RequestInfo<'_>, m
     );
     let body = ErrorBody { code, message, request_info };
     let mut response = match Reply::json(&body) {
-        Ok(reply) => reply.into_response(status, method, &Default::default()),
+        Ok(reply) => reply.with_status(status, method, &Default::default()),
         Err(_) => return page::error(status, code),
     };
     let headers = response.headers_mut();

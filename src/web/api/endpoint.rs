@@ -25,6 +25,8 @@ pub struct Endpoint {
     /// The JSON body that is required; `None`: none is read.
     pub input: Option<Shape>,
     pub answer: Shape,
+    /// Whether it answers with any number of such documents, each in a line.
+    pub is_lines: bool,
     /// The command that does the same, with `<arguments>`: the words behind `keylender`.
     pub command: Option<&'static str>,
     /// Whether errors leave out the body, which they repeat otherwise: it is a secret.
@@ -51,8 +53,9 @@ impl Endpoint {
     pub const fn public(name: &'static str, route: &'static str, summary: &'static str) -> Self {
         let method = MethodFilter::GET;
         let answer = shapes::of::<()>;
-        let scope = None;
-        Self { name, method, route, query: &[], scope, summary, input: None, answer, command: None, hides_input: false }
+        let (scope, input, command) = (None, None, None);
+        let (is_lines, hides_input) = (false, false);
+        Self { name, method, route, query: &[], scope, summary, input, answer, is_lines, command, hides_input }
     }
 
     /// With a POST instead of a GET.

@@ -2,6 +2,7 @@
 
 mod act;
 mod alarms;
+mod archives;
 mod audit;
 mod backups;
 mod body;
@@ -41,7 +42,7 @@ use tokio_util::task::TaskTracker;
 pub use budget::BodyBudget;
 pub use call::{Call, Params, required_on};
 pub use endpoint::{Endpoint, QueryParameter};
-pub use reply::{Reply, etag, knows};
+pub use reply::{Answer, Lines, Reply, etag, knows};
 pub use shapes::Shape;
 
 use self::endpoint::endpoint;
@@ -58,12 +59,13 @@ pub struct Routes {
 impl Routes {
     /// Serves an endpoint by a handler. `arguments` reads the route's arguments, after the caller was let in
     /// (taskcluster.md 5.4).
-    pub fn serve<A, R, H, F>(self, endpoint: &Endpoint, arguments: R, handler: H) -> Self
+    pub fn serve<A, R, H, F, W>(self, endpoint: &Endpoint, arguments: R, handler: H) -> Self
     where
         A: Send + 'static,
         R: Fn(&App, &Params) -> Result<A> + Clone + Send + Sync + 'static,
         H: Fn(App, Call, A) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Result<Reply>> + Send + 'static,
+        F: Future<Output = Result<W>> + Send + 'static,
+        W: Answer + 'static,
     {
         let served = *endpoint;
         let methods = on(endpoint.method, move |State(app): State<App>, request: Request| {
@@ -141,6 +143,7 @@ pub fn own() -> Routes {
         .merge(loops::routes())
         .merge(queues::routes())
         .merge(traffic::routes())
+        .merge(archives::routes())
         .merge(hosts::routes())
         .merge(broker::routes())
         .merge(leases::routes())

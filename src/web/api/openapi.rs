@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::call::ErrorBody;
-use super::reply::Reply;
+use super::reply::{LINES, Reply};
 use super::{Endpoint, Routes, act, host_secrets, own, pulse, shapes};
 use crate::web::page;
 use crate::web::state::App;
@@ -63,7 +63,7 @@ pub fn routes(public_url: Option<&Url>) -> Router<App> {
         PATH,
         get(move |method: Method, headers: HeaderMap| {
             let answer = match &*reply {
-                Ok(reply) => reply.clone().into_response(StatusCode::OK, &method, &headers),
+                Ok(reply) => reply.clone().with_status(StatusCode::OK, &method, &headers),
                 Err(error) => page::error(StatusCode::INTERNAL_SERVER_ERROR, error.message()),
             };
             std::future::ready(answer)
@@ -136,7 +136,7 @@ impl Writer<'_> {
             "parameters": parameters(endpoint),
             "security": security(endpoint),
             "responses": {
-                "200": { "description": "Done.", "content": content(answer) },
+                "200": { "description": "Done.", "content": if endpoint.is_lines { lines(answer) } else { content(answer) } },
                 "default": { "$ref": "#/components/responses/Error" },
             },
             "x-scopes": endpoint.scope.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -250,4 +250,9 @@ fn reference(name: &str) -> Value {
 
 fn content(schema: Value) -> Value {
     json!({ "application/json": { "schema": schema } })
+}
+
+/// Any number of them, each in a line.
+fn lines(schema: Value) -> Value {
+    json!({ LINES: { "schema": schema } })
 }

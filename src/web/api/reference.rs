@@ -68,7 +68,7 @@ async fn schema(
 
 fn answer<T: serde::Serialize>(document: &T, method: &Method, headers: &HeaderMap) -> Response {
     match Reply::json(document) {
-        Ok(reply) => reply.into_response(StatusCode::OK, method, headers),
+        Ok(reply) => reply.with_status(StatusCode::OK, method, headers),
         Err(error) => page::error(StatusCode::INTERNAL_SERVER_ERROR, error.message()),
     }
 }

@@ -1,4 +1,5 @@
-//! Answers in JSON, in the ancestors' spelling: two spaces, no final newline, a weak ETag (taskcluster.md 5.1).
+//! Answers in JSON: documents in the ancestors' spelling, which is two spaces, no final newline, a weak ETag
+//! (taskcluster.md 5.1), and lines of any number.
 
 use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderValue};
@@ -6,14 +7,55 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::stream;
 use hyper::body::Bytes;
 use serde::Serialize;
 use sha1::{Digest, Sha1};
 
 use crate::base::{Error, Result};
+use crate::domain::archives::Export;
 
 /// Characters of the hash in an ETag: all but the padding.
 const ETAG_HASH_LEN: usize = 27;
+/// What lines of JSON are called; nobody has registered a name for them.
+pub const LINES: &str = "application/jsonl";
+
+/// What a method answers when all went well.
+pub trait Answer {
+    fn into_response(self, method: &Method, asked: &HeaderMap) -> Response;
+}
+
+impl Answer for Reply {
+    fn into_response(self, method: &Method, asked: &HeaderMap) -> Response {
+        self.with_status(StatusCode::OK, method, asked)
+    }
+}
+
+/// JSON documents on their way out, each in a line. Memory is for a part of them at a time.
+pub struct Lines(Body);
+
+impl Lines {
+    /// The messages of an archive. When one cannot be read the answer breaks off, so that nobody takes it for all of them.
+    pub fn of(export: Export) -> Self {
+        let parts = stream::try_unfold(export, |mut export: Export| async move {
+            let part = export.next().await.inspect_err(|error| {
+                tracing::warn!("an export of an archive breaks off: {}", error.chain());
+            })?;
+            Ok::<_, Error>(part.map(|part| (Bytes::from(part), export)))
+        });
+        Self(Body::from_stream(parts))
+    }
+
+    pub fn response(self) -> Response {
+        ([(header::CONTENT_TYPE, LINES)], self.0).into_response()
+    }
+}
+
+impl Answer for Lines {
+    fn into_response(self, _: &Method, _: &HeaderMap) -> Response {
+        self.response()
+    }
+}
 
 /// A JSON document on its way out.
 #[derive(Clone, Debug)]
@@ -30,7 +72,7 @@ impl Reply {
     }
 
     /// The answer with its status; 304 without a body when the asker has this very document.
-    pub fn into_response(self, status: StatusCode, method: &Method, asked: &HeaderMap) -> Response {
+    pub fn with_status(self, status: StatusCode, method: &Method, asked: &HeaderMap) -> Response {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let is_known = status == StatusCode::OK && is_read && knows(asked, &self.etag);
         let mut response = if is_known {

@@ -13,8 +13,8 @@ use crate::domain::auth::scopes;
 use kit::live;
 use kit::routes::Routes;
 use pages::{
-    access, account, alarms, api, audit, backups, broker, clients, exchange, history, hosts, leases, login, loops,
-    namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme, traffic,
+    access, account, alarms, api, archives, audit, backups, broker, clients, exchange, history, hosts, leases, login,
+    loops, namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme, traffic,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -133,6 +133,14 @@ fn bus(routes: Routes) -> Routes {
         .post("/queues/{queue}/exempt", scopes::QUEUE_RULE, queue::exempt)
         .act("/queues/{queue}/purge", "/queues/{queue}", &actions::queues::PURGE)
         .act("/queues/{queue}/delete", "/queues", &actions::queues::DELETE)
+        .get("/queues/{queue}/archive", scopes::ARCHIVE_TAKE, archives::plan_take)
+        .post("/queues/{queue}/archive", scopes::ARCHIVE_TAKE, archives::take)
+        .get("/archives", scopes::ARCHIVE_LIST, archives::list)
+        .get("/archives/{archive}", scopes::ARCHIVE_LIST, archives::show)
+        .get("/archives/{archive}/replay", scopes::ARCHIVE_REPLAY, archives::plan_replay)
+        .post("/archives/{archive}/replay", scopes::ARCHIVE_REPLAY, archives::replay)
+        .post("/archives/{archive}/export", scopes::ARCHIVE_EXPORT, archives::export)
+        .act("/archives/{archive}/delete", "/archives", &actions::archives::DELETE)
         .get("/connections", scopes::CONNECTION_LIST, traffic::connections)
         .act("/connections/{connection}/close", "/connections", &actions::connections::CLOSE)
         .get("/exchanges", scopes::EXCHANGE_LIST, traffic::exchanges)

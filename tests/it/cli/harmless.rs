@@ -15,10 +15,11 @@ const NASTY: &str = "x\u{1b}[2J\u{9b}2J\u{202e}y\nkeylender: all is well\tz\r\u{
 const SHOWN: &str = r"x\u{1b}[2J\u{9b}2J\u{202e}y\u{a}keylender: all is well\u{9}z\u{d}\u{7}";
 
 /// The lists that answers have.
-const LISTS: [&str; 18] = [
+const LISTS: [&str; 20] = [
     "accounts",
     "alarms",
     "answers",
+    "archives",
     "backups",
     "bindings",
     "checks",
@@ -31,12 +32,13 @@ const LISTS: [&str; 18] = [
     "hosts",
     "leases",
     "loops",
+    "messages",
     "namespaces",
     "operators",
     "planned",
 ];
 /// The texts that they have.
-const TEXTS: [&str; 47] = [
+const TEXTS: [&str; 49] = [
     "about",
     "account",
     "action",
@@ -44,6 +46,7 @@ const TEXTS: [&str; 47] = [
     "address",
     "alarm",
     "at",
+    "body",
     "brake",
     "by",
     "certificateName",
@@ -55,6 +58,7 @@ const TEXTS: [&str; 47] = [
     "destination",
     "destinationType",
     "exchange",
+    "finished",
     "grade",
     "holder",
     "kind",
@@ -139,7 +143,7 @@ fn tell(stream: UnixStream, answer: &str) -> std::io::Result<()> {
 }
 
 /// Every command that shows what others wrote.
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 29] = [
     "alarm list",
     "audit at 2999-01-01T00:00Z --object x",
     "audit held --holder x",
@@ -165,6 +169,8 @@ const COMMANDS: [&str; 27] = [
     "namespace show x",
     "operator list",
     "operator sessions",
+    "queue archive list",
+    "queue archive show x",
     "queue rules",
     "queue show x",
 ];

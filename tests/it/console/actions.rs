@@ -9,6 +9,7 @@ use serde_json::json;
 use super::browser::Browser;
 use super::has;
 use super::traffic::{QUEUE, world as busy_world};
+use crate::archive_api::taken;
 use crate::world::{NAMESPACE, World, segment};
 
 #[tokio::test]
@@ -22,6 +23,7 @@ async fn a_dry_run_says_the_same_on_the_console_and_over_the_api_and_changes_not
     world.operate("PUT", "/operators/ada", Some(json!({ "role": "auditor" }))).await;
     let session = world.operate("GET", "/sessions", None).await["sessions"][0]["session"].clone();
     let session = session.as_str().unwrap();
+    let archive = format!("/archives/{}", taken(&world).await);
     world.broker.forget_calls();
     let of_operator = |verb: &str| (format!("/access/operators/ada/{verb}"), "POST", format!("/operators/ada/{verb}"));
     let same = |path: String| (path.clone(), "POST", path);
@@ -30,6 +32,9 @@ async fn a_dry_run_says_the_same_on_the_console_and_over_the_api_and_changes_not
         same("/loops/rotate/run".into()),
         same("/loops/rotate/pause".into()),
         same("/loops/rotate/resume".into()),
+        same(format!("/queues/{}/archive", segment(QUEUE))),
+        same(format!("{archive}/replay")),
+        same(format!("{archive}/delete")),
         same(format!("/queues/{}/purge", segment(QUEUE))),
         same(format!("/queues/{}/delete", segment(QUEUE))),
         same(format!("/connections/{}/close", segment(&connection))),
@@ -49,7 +54,8 @@ async fn a_dry_run_says_the_same_on_the_console_and_over_the_api_and_changes_not
         ("/queue-rules/a*/remove".into(), "DELETE", "/queues/rules/a*".into()),
         same("/broker/rotate".into()),
     ] {
-        let input = path.ends_with("/reset").then(|| json!({}));
+        let input = path.ends_with("/replay").then(|| json!({ "reason": "to see" }));
+        let input = input.or_else(|| path.ends_with("/reset").then(|| json!({})));
         let planned = world.operate(method, &format!("{path}?plan=1"), input).await;
         let lines = planned["plan"].as_array().unwrap();
         assert!(!lines.is_empty(), "{path}");

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod api;
+mod archives;
 mod browser;
 mod bus;
 mod clients;

@@ -28,6 +28,7 @@ const PLACES: &[(&str, &[Listed])] = &[
             ("Namespaces", "/namespaces", Some(scopes::NAMESPACE_LIST)),
             ("Queues", "/queues", Some(scopes::QUEUE_LIST)),
             ("Queue rules", "/queue-rules", Some(scopes::QUEUE_RULES)),
+            ("Archives", "/archives", Some(scopes::ARCHIVE_LIST)),
             ("Exchanges", "/exchanges", Some(scopes::EXCHANGE_LIST)),
             ("Connections", "/connections", Some(scopes::CONNECTION_LIST)),
             ("Broker", "/broker", Some(scopes::BROKER_READ)),

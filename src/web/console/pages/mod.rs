@@ -4,6 +4,7 @@ pub mod access;
 pub mod account;
 pub mod alarms;
 pub mod api;
+pub mod archives;
 pub mod audit;
 pub mod backups;
 pub mod broker;

@@ -28,6 +28,8 @@ struct Page {
     frame: Frame,
     name: Untrusted<'static>,
     path: String,
+    /// Its name in the address of a table.
+    query: String,
     namespace: String,
     facts: Vec<(&'static str, String)>,
     health: Option<Word>,
@@ -38,6 +40,7 @@ struct Page {
     line: Option<Line>,
     exemptions: &'static [(&'static str, &'static str)],
     may_exempt: bool,
+    may_archive: bool,
     may_purge: bool,
     may_delete: bool,
     equivalents: Equivalents,
@@ -91,11 +94,13 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         line: seen.as_ref().and_then(|seen| Line::of(&seen.counts)),
         exemptions: &EXEMPTIONS,
         may_exempt: may(scopes::QUEUE_RULE),
+        may_archive: may(scopes::ARCHIVE_TAKE),
         // A stream keeps what was read, and cannot be purged.
         may_purge: may(scopes::QUEUE_PURGE) && !is_stream,
         may_delete: may(scopes::QUEUE_DELETE),
         equivalents: Equivalents::of(&session, "GET", &path, None, &["queue", "show", &name]),
         path,
+        query: url_encoded(&name).to_string(),
         name: Untrusted::of(name),
     }))
 }
