@@ -115,25 +115,23 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     let dns = Dns::new(&settings.hosts.dns)?;
     let config = settings.hosts.config(settings.credentials.as_ref());
     let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote, config);
+    let vhost = settings.namespaces.amqp.vhost.clone();
+    let archives = Archives::new(store.clone(), broker.messages(), vhost.clone(), settings.archives.clone());
     let monitor = Monitor::new(
         store.clone(),
         broker.bus(),
         namespaces.clone(),
         notices.clone(),
+        archives.clone(),
         clock.clone(),
         settings.monitor.clone(),
     );
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
     let operators = Operators::new(store.clone());
     Ok(Parts {
-        administrator: Administrator::new(accounts.clone(), broker.identity(), settings.namespaces.amqp.vhost.clone())?,
+        administrator: Administrator::new(accounts.clone(), broker.identity(), vhost)?,
         leases: Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone()),
-        archives: Archives::new(
-            store.clone(),
-            broker.messages(),
-            settings.namespaces.amqp.vhost.clone(),
-            settings.archives.clone(),
-        ),
+        archives,
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), settings.backups.clone()),
         keys: SealingKey::new(store.clone()),

@@ -25,6 +25,7 @@ mod operator;
 mod output;
 mod ping;
 mod queue;
+mod queue_rule;
 mod role;
 mod serve;
 

@@ -1,7 +1,7 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `actions → Domain, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators` · `alarms → auth, monitor, loops, notices, parts, health` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `accounts → auth` · `actions → Domain, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators` · `alarms → auth, monitor, loops, notices, parts, health` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
 //! `parts → accounts, archives, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, traffic, wraps` ·
 //! `traffic → auth, monitor, namespaces` · `health → accounts, backups, loops, notices, parts, traffic`. Of `auth` the others use `Caller`, the proof of who asks; those that take

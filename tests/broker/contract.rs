@@ -2,6 +2,7 @@
 
 mod grants;
 mod messages;
+mod queue_limits;
 mod resources;
 mod topology;
 
@@ -13,6 +14,7 @@ use keylender::ports::broker::{
 
 pub use grants::*;
 pub use messages::*;
+pub use queue_limits::*;
 pub use resources::*;
 pub use topology::*;
 
@@ -87,6 +89,7 @@ macro_rules! contract {
             the_brokers_own_exchanges_stay
             unknown_things_are_no_failures
             an_unknown_vhost_has_no_lists
+            a_queue_is_limited_until_it_is_let_go
             tags_that_would_become_others_are_refused
         );
     };

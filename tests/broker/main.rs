@@ -12,6 +12,7 @@ mod dns;
 mod expiry;
 mod garbage;
 mod heal;
+mod kinds;
 mod lent;
 mod memory;
 mod monitor;

@@ -138,6 +138,14 @@ impl Node {
         assert!(answer.status().is_success(), "{path}: {answer:?}");
     }
 
+    /// What the management API tells.
+    pub async fn told(&self, path: &str) -> Value {
+        let settings = self.settings();
+        let request = client().get(format!("{}/{path}", settings.url));
+        let answer = request.basic_auth(&settings.username, Some(settings.password.expose())).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
     /// Whether this login opens the management API.
     pub async fn can_manage(&self, user: &str, password: &Secret) -> bool {
         let request = client().get(format!("{}/whoami", self.settings().url));

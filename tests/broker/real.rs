@@ -27,7 +27,7 @@ pub const LOGIN_DEADLINE: Duration = Duration::from_secs(20);
 /// The broker's statistics take up to five seconds to tell of a connection or a message.
 const STATISTICS_TIMEOUT: Duration = Duration::from_secs(30);
 
-struct RealWorld {
+pub struct RealWorld {
     broker: ManagementBroker,
     vhost: VhostName,
     door: AmqpDoor,
@@ -35,7 +35,7 @@ struct RealWorld {
 
 impl RealWorld {
     /// A vhost named after the test. The node lives as long as this binary, so nothing is taken down.
-    async fn new(name: &str) -> Self {
+    pub async fn new(name: &str) -> Self {
         let vhost = VhostName::parse(name).unwrap();
         node().admin("PUT", &format!("vhosts/{name}"), json!({})).await;
         Self { broker: node().broker(), door: node().door(&vhost), vhost }

@@ -25,6 +25,7 @@ mod hasty;
 mod history;
 mod host_rules;
 mod hosts;
+mod ladder;
 mod leases;
 mod limits;
 mod local;

@@ -19,7 +19,6 @@ use crate::world::{NAMESPACE, World, segment};
 
 /// Where our own API is.
 const OWN: &str = "/api/keylender/v1";
-/// What lines of JSON are called.
 const LINES: &str = "application/jsonl";
 const METHODS: [&str; 4] = ["get", "put", "post", "delete"];
 
@@ -295,8 +294,11 @@ async fn at_the_broker(seen: &mut BTreeSet<String>) {
 /// Asks for lines of JSON, each of which is as described.
 pub async fn lines(world: &World, seen: &mut BTreeSet<String>, path: &str) {
     let mut answer = Vec::new();
-    let operator = Operator::connect(&world.settings).unwrap();
-    operator.fetch_parts(path, |part| Ok(answer.extend_from_slice(part))).await.unwrap();
+    let keep = |part: &[u8]| {
+        answer.extend_from_slice(part);
+        Ok(())
+    };
+    Operator::connect(&world.settings).unwrap().fetch_parts(path, keep).await.unwrap();
     let operation = operation("GET", &format!("{OWN}{path}"));
     let schema = &operation["responses"]["200"]["content"][LINES]["schema"];
     for line in String::from_utf8(answer).unwrap().lines() {

@@ -172,7 +172,8 @@ impl Talk {
         };
         let mut answer = Answer { status, headers: lines.map(header).collect(), body: Vec::new() };
         if method != "HEAD" && !matches!(status, 204 | 304) {
-            if answer.header("content-type") == Some("application/jsonl") {
+            let has_any_length = answer.header("content-type") == Some("application/jsonl");
+            if has_any_length && answer.header("content-length").is_none() {
                 answer.body = self.read_chunks().await;
                 return Some(answer);
             }

@@ -4,8 +4,9 @@ use keylender::base::{AccountName, HostName, OperatorName, Timestamp};
 use keylender::domain::accounts::AccountStatus;
 use keylender::domain::hosts::Known;
 use keylender::domain::loops::Status;
-use keylender::domain::monitor::QueueRule;
+use keylender::domain::monitor::{CapRule, QueueRule, Rung};
 use keylender::domain::operators::SessionView;
+use keylender::ports::broker::Overflow;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -27,6 +28,7 @@ fn a_rule_for_queues_is_on_the_wire_as_it_was() {
         grace_seconds: 6,
         exempt_until: Some(AT),
         remark: "why".into(),
+        ..QueueRule::default()
     };
     let all = json!({
         "warnMessages": 1, "deleteMessages": 2, "warnBytes": 3, "deleteBytes": 4, "unconsumedSeconds": 5,
@@ -35,6 +37,19 @@ fn a_rule_for_queues_is_on_the_wire_as_it_was() {
     assert_eq!(wire(&rule), all);
     assert_eq!(serde_json::from_value::<QueueRule>(all).unwrap(), rule);
     assert_eq!(wire(QueueRule::default()), json!({ "graceSeconds": 0, "remark": "" }));
+    let ladder = QueueRule {
+        warn_head_seconds: Some(1),
+        delete_head_seconds: Some(2),
+        limit: Some(CapRule { messages: Some(3), overflow: Overflow::DropHead, ..CapRule::default() }),
+        archive: Some(Rung { head_seconds: Some(4), ..Rung::default() }),
+        ..QueueRule::default()
+    };
+    let all = json!({
+        "warnHeadSeconds": 1, "deleteHeadSeconds": 2, "limit": {"messages": 3, "overflow": "drop-head"},
+        "archive": {"headSeconds": 4}, "graceSeconds": 0, "remark": "",
+    });
+    assert_eq!(wire(&ladder), all);
+    assert_eq!(serde_json::from_value::<QueueRule>(all).unwrap(), ladder);
     let stored = json!({ "warnMessages": null, "exemptUntil": null, "graceSeconds": 6, "remark": "from before" });
     assert_eq!(serde_json::from_value::<QueueRule>(stored).unwrap().grace_seconds, 6);
 }

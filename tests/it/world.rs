@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use keylender::app::operate::Operator;
 use keylender::app::settings::Settings;
 use keylender::app::{self, Appliance, Brokers, Running};
-use keylender::base::{ClientId, Clock, Secret, SiteName, Timestamp, VhostName};
+use keylender::base::{ClientId, Clock, Kind, Result, Secret, SiteName, Timestamp, VhostName};
 use keylender::ports::broker::{MemoryBroker, Site};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -66,6 +67,19 @@ impl World {
 
     /// Starts, after it was stopped.
     pub async fn begin(&mut self) {
+        let mut appliance = self.open();
+        // What a story broke off may still write, and has the store for itself until then.
+        for _ in 0..200 {
+            if !matches!(&appliance, Err(error) if error.kind() == Kind::Unavailable) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            appliance = self.open();
+        }
+        self.running = Some(app::run(appliance.unwrap(), &self.settings).await.unwrap());
+    }
+
+    fn open(&self) -> Result<Appliance> {
         let vhost = VhostName::parse("/eu").unwrap();
         let eu = self.eu.iter().inspect(|eu| eu.add_vhost(&vhost)).map(|eu| Site {
             name: SiteName::parse("eu").unwrap(),
@@ -74,8 +88,7 @@ impl World {
         });
         let further = eu.collect();
         let brokers = Brokers { further, ..Brokers::one(Some(Arc::new(self.broker.clone()))) };
-        let appliance = Appliance::with(&self.settings, self.clock.clone(), brokers).unwrap();
-        self.running = Some(app::run(appliance, &self.settings).await.unwrap());
+        Appliance::with(&self.settings, self.clock.clone(), brokers)
     }
 
     /// Reads the files of TLS again, as at a SIGHUP.

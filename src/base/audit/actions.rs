@@ -126,9 +126,11 @@ actions! {
     OperatorSetupLink = "operator.setup_link" [];
     QueueCondemn = "queue.condemn" ["messages", "namespace"];
     QueueDelete = "queue.delete" ["messages", "namespace", "why"];
+    QueueLimit = "queue.limit" ["messages", "overflow", "why"];
     QueuePurge = "queue.purge" ["messages", "namespace"];
     QueueRuleRemove = "queue_rule.remove" [];
     QueueRuleSet = "queue_rule.set" ["rule"];
+    QueueUnlimit = "queue.unlimit" ["messages", "why"];
     RoleCreate = "role.create" ["scopes"];
     RoleDelete = "role.delete" [];
     SessionRevoke = "session.revoke" ["session", "sessions"];

@@ -72,11 +72,7 @@ pub const RULE: Action<Pattern, Done, QueueRule> = Action {
     plan: work!(|domain, _, pattern, rule| {
         let limits = domain.monitor.ruled(&rule)?;
         let known = domain.monitor.queue_rules().await?.into_iter().any(|(known, _)| known == pattern);
-        let mut effects = vec![
-            format!("Queues named {pattern} are warned of beyond {} messages.", limits.warn),
-            format!("They are deleted beyond {} messages.", limits.delete),
-        ];
-        effects.extend(limits.exempt_until.map(|until| format!("Until {until} neither happens.")));
+        let mut effects = limits.effects(&pattern);
         effects.extend(known.then(|| "The rule that this pattern has is replaced.".to_owned()));
         Ok(effects)
     }),

@@ -3,15 +3,17 @@
 use futures_util::StreamExt;
 
 use super::brake::Cause;
-use super::judge::{Finding, Remembered, Verdict, is_still_over};
+use super::judge::{Finding, Verdict, is_still_over};
 use super::managed::{Managed, ManagedConnection, Sort};
 use super::memory::{QUEUES, RULES, TOLD};
 use super::pass::{Look, Report};
 use super::plan::{Object, Step, What};
 use super::rules::RULES_MAX;
+use super::sight::Remembered;
 use super::{LOOP, Monitor, words};
 use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{Error, NamespaceName, Result};
+use crate::ports::broker::{Queue, Stream};
 use crate::store::WriteTx;
 
 /// Findings written down in one transaction, so that requests come in between.
@@ -20,8 +22,11 @@ const CHUNK: usize = 500;
 const WORKERS: usize = 8;
 
 /// How a destructive step ended.
-enum Done {
+pub(super) enum Done {
     Deleted(Sort),
+    Limited,
+    Unlimited,
+    Archived,
     Closed,
     Spared,
 }
@@ -31,14 +36,15 @@ impl Monitor {
     pub(super) async fn act(&self, look: &Look, verdict: &Verdict, brake: Vec<Cause>) -> Report {
         let mut report = Report { brake, ..Report::default() };
         for findings in verdict.findings.chunks(CHUNK) {
-            let told = findings.iter().flat_map(|finding| &finding.steps).filter(|step| !step.what.is_destructive());
+            let told =
+                findings.iter().flat_map(|finding| &finding.steps).filter(|step| !step.what.changes_the_broker());
             let told = told.count();
             note(self.write_findings(look, findings).await, told, &mut report);
         }
-        let tellings: Vec<&Step> = verdict.others.iter().filter(|step| !step.what.is_destructive()).collect();
+        let tellings: Vec<&Step> = verdict.others.iter().filter(|step| !step.what.changes_the_broker()).collect();
         note(self.tell_namespaces(look, &tellings).await, tellings.len(), &mut report);
 
-        let destructive: Vec<Step> = verdict.steps().filter(|step| step.what.is_destructive()).cloned().collect();
+        let destructive: Vec<Step> = verdict.steps().filter(|step| step.what.changes_the_broker()).cloned().collect();
         if !report.brake.is_empty() {
             report.held = destructive.len();
             return report;
@@ -50,6 +56,9 @@ impl Monitor {
             match outcome {
                 Ok(Done::Deleted(Sort::Queue)) => report.deleted_queues += 1,
                 Ok(Done::Deleted(Sort::Exchange)) => report.deleted_exchanges += 1,
+                Ok(Done::Limited) => report.limited += 1,
+                Ok(Done::Archived) => report.archived += 1,
+                Ok(Done::Unlimited) => report.unlimited += 1,
                 Ok(Done::Closed) => report.closed += 1,
                 Ok(Done::Spared) => report.spared += 1,
                 Err(error) => {
@@ -66,7 +75,7 @@ impl Monitor {
         let (mut states, mut notices, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for Finding { name, state, steps } in findings {
             states.push((name.clone(), state.clone()));
-            for step in steps.iter().filter(|step| !step.what.is_destructive()) {
+            for step in steps.iter().filter(|step| !step.what.changes_the_broker()) {
                 notices.extend(words::notice(step, receivers(look, step.object.namespace())));
                 notes.extend((step.what == What::Conclude).then(|| audit(step, Action::QueueDelete)));
             }
@@ -106,9 +115,12 @@ impl Monitor {
 
     async fn destroy(&self, look: &Look, step: &Step) -> Result<Done> {
         match &step.object {
-            Object::Thing(thing) => match thing.sort() {
-                Sort::Queue => self.delete_queue(look, step, thing).await,
-                Sort::Exchange => self.delete_exchange(step, thing).await,
+            Object::Thing(thing) => match (step.what, thing.sort()) {
+                (What::Limit, _) => self.limit(look, step, thing).await,
+                (What::Archive, _) => self.archive(look, step, thing).await,
+                (What::Unlimit, _) => self.unlimit(look, step, thing).await,
+                (_, Sort::Queue) => self.delete_queue(look, step, thing).await,
+                (_, Sort::Exchange) => self.delete_exchange(step, thing).await,
             },
             Object::Connection(connection) => self.close(step, connection).await,
             Object::Namespace(_) => Ok(Done::Spared),
@@ -124,7 +136,7 @@ impl Monitor {
                 // What lists and statistics say of a quorum queue may be older than its end (rabbitmq-versions.md, A7).
                 let Some(depth) = bus.depth(vhost, name.name()).await? else { return Ok(Done::Spared) };
                 let queue = queue.as_it_says(depth);
-                if !is_still_over(over, &queue) {
+                if !is_still_over(over, &queue, look.now) {
                     return Ok(Done::Spared);
                 }
                 queue
@@ -135,9 +147,13 @@ impl Monitor {
         let messages = queue.messages.or(step.messages);
         let why = step.over.as_ref().map_or_else(|| step.why.clone(), |over| words::over(over, &queue));
         let step = Step { messages, why, ..step.clone() };
-        if !self.condemn(&step).await? {
+        if !self.condemn(&step, queue.stream()).await? {
             return Ok(Done::Spared);
         }
+        let step = match self.last_will(&step, name, &queue).await {
+            Ok(step) => step,
+            Err(error) => return self.failed(&step, error).await,
+        };
         match bus.delete_queue(vhost, name.name()).await {
             Ok(true) => {}
             Ok(false) => return self.vanished(&step).await,
@@ -148,7 +164,7 @@ impl Monitor {
         let outbox = self.notices.clone();
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(audit(&step, Action::QueueDelete));
-            tx.delete(&QUEUES, &step.object.name().to_owned());
+            forget(tx, step.object.name())?;
             match (&step.over, words::notice(&step, receivers)) {
                 (Some(_), Some(notice)) => outbox.post(tx, notice),
                 // Nobody is left to hear of it.
@@ -159,11 +175,23 @@ impl Monitor {
         Ok(Done::Deleted(Sort::Queue))
     }
 
+    /// Archives what a queue holds before it is deleted, where its rule says so, and adds where that is. What came after the last
+    /// message that was taken, and what consumers have in hand, goes with the queue: it is what is told as lost.
+    async fn last_will(&self, step: &Step, name: &Managed, queue: &Queue) -> Result<Step> {
+        let limits = self.rule_book(self.queue_rules().await?).limits(name.name());
+        if step.over.is_none() || limits.archive.is_none() {
+            return Ok(step.clone());
+        }
+        let archive = self.take(step, name, queue).await?;
+        let lost = archive.arrived.saturating_add(queue.unacknowledged.unwrap_or(0));
+        Ok(Step { why: words::archived_and_deleted(&step.why, &archive), messages: Some(lost), ..step.clone() })
+    }
+
     async fn delete_exchange(&self, step: &Step, name: &Managed) -> Result<Done> {
         if self.namespaces.exists(name.namespace())? {
             return Ok(Done::Spared);
         }
-        self.condemn(step).await?;
+        self.condemn(step, None).await?;
         match self.bus.get()?.delete_exchange(self.namespaces.vhost(), name.name()).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
@@ -175,7 +203,7 @@ impl Monitor {
     }
 
     async fn close(&self, step: &Step, connection: &ManagedConnection) -> Result<Done> {
-        self.condemn(step).await?;
+        self.condemn(step, None).await?;
         match self.bus.get()?.close_connection(connection.name(), &step.why).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
@@ -189,14 +217,14 @@ impl Monitor {
     /// Writes down what is about to go, so that a crash cannot hide it. The queue of a namespace that exists is
     /// remembered as well: should the outcome stay unknown, its contact still hears of it. False when a rule that an
     /// operator set since the judgement spares it.
-    pub(super) async fn condemn(&self, step: &Step) -> Result<bool> {
+    pub(super) async fn condemn(&self, step: &Step, stream: Option<Stream>) -> Result<bool> {
         let (monitor, step) = (self.clone(), step.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             if let Some(over) = &step.over {
                 let name = step.object.name().to_owned();
                 let mut state = tx.get(&QUEUES, &name)?.unwrap_or_default();
                 let book = monitor.rule_book(tx.scan(&RULES, RULES_MAX)?);
-                if !book.limits(&name).condemn(over, state.over_since, tx.now()) {
+                if !book.limits(&name).of(stream).condemn(over, state.over_since, tx.now()) {
                     return Ok(false);
                 }
                 state.condemned = Some(step.messages.unwrap_or_default());
@@ -221,14 +249,26 @@ impl Monitor {
     }
 
     /// Writes down that a step did not work.
-    async fn failed(&self, step: &Step, error: Error) -> Result<Done> {
+    pub(super) async fn failed(&self, step: &Step, error: Error) -> Result<Done> {
         let cause = error.message().to_owned();
         self.store.note(audit(step, Action::MonitorSpare).outcome(Outcome::Failed).with("cause", cause)).await?;
         Err(error)
     }
 }
 
-fn audit(step: &Step, action: Action) -> Note {
+/// Forgets a queue that is gone, but not that it is limited: its limit goes when it is missed.
+fn forget(tx: &mut WriteTx<'_, '_>, name: &str) -> Result<()> {
+    let name = name.to_owned();
+    match tx.get(&QUEUES, &name)?.and_then(|state| state.limited) {
+        Some(limited) => tx.put(&QUEUES, &name, &Remembered { limited: Some(limited), ..Remembered::default() }),
+        None => {
+            tx.delete(&QUEUES, &name);
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn audit(step: &Step, action: Action) -> Note {
     let note = Note::done(Actor::Loop(LOOP.into()), action, step.object.name()).with("why", step.why.as_str());
     match step.messages {
         Some(messages) => note.with("messages", messages),
@@ -236,7 +276,7 @@ fn audit(step: &Step, action: Action) -> Note {
     }
 }
 
-fn receivers(look: &Look, namespace: &NamespaceName) -> Vec<String> {
+pub(super) fn receivers(look: &Look, namespace: &NamespaceName) -> Vec<String> {
     look.namespaces.get(namespace).map(|watched| watched.receivers.clone()).unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Monitor, Prefixes};
 use crate::base::NamespaceName;
 use crate::domain::namespaces::Slot;
-use crate::ports::broker::{Connection, Queue};
+use crate::ports::broker::{Connection, Queue, Stream};
 
 /// What a namespace has at the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,12 +25,21 @@ impl Load {
     }
 }
 
+/// What one look saw of a queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Parts {
+    /// Messages that wait.
+    pub ready: Option<u64>,
+    /// Messages that consumers have in hand.
+    pub unacknowledged: Option<u64>,
+    stream: Option<Stream>,
+}
+
 /// What one look saw. Namespaces without anything are not in it.
 #[derive(Debug, Default)]
 pub struct Loads {
     namespaces: HashMap<NamespaceName, Load>,
-    /// Messages of queues that wait and that consumers have in hand.
-    queues: HashMap<String, (Option<u64>, Option<u64>)>,
+    queues: HashMap<String, Parts>,
 }
 
 impl Loads {
@@ -38,7 +47,8 @@ impl Loads {
         let mut seen = Self::default();
         for queue in queues {
             let Some(managed) = prefixes.queue(&queue.name) else { continue };
-            seen.queues.insert(queue.name.clone(), (queue.ready, queue.unacknowledged));
+            let parts = Parts { ready: queue.ready, unacknowledged: queue.unacknowledged, stream: queue.stream() };
+            seen.queues.insert(queue.name.clone(), parts);
             if let Some(messages) = queue.messages.filter(|messages| *messages > 0) {
                 let load = seen.namespaces.entry(managed.namespace().clone()).or_default();
                 load.messages = load.messages.saturating_add(messages);
@@ -58,8 +68,13 @@ impl Loads {
         self.namespaces.get(name).copied().unwrap_or_default()
     }
 
-    pub(super) fn parts(&self, queue: &str) -> (Option<u64>, Option<u64>) {
+    pub(super) fn parts(&self, queue: &str) -> Parts {
         self.queues.get(queue).copied().unwrap_or_default()
+    }
+
+    /// What matters of it if it is a stream.
+    pub(super) fn stream(&self, queue: &str) -> Option<Stream> {
+        self.parts(queue).stream
     }
 }
 

@@ -5,8 +5,9 @@ use std::ops::Bound;
 
 use super::brake::{Brake, Pass};
 use super::forecast::Samples;
-use super::judge::Remembered;
-use super::rules::{Pattern, QueueRule, RULES_MAX};
+use super::queue_rule::QueueRule;
+use super::rules::{Pattern, RULES_MAX};
+use super::sight::Remembered;
 use crate::base::{NamespaceName, Result, Timestamp};
 use crate::store::{Survey, Table};
 

@@ -6,15 +6,21 @@
 
 mod act;
 mod brake;
+mod connections;
 mod forecast;
+mod held;
 mod judge;
+mod ladder;
+mod limits;
 mod load;
 mod managed;
 mod memory;
 mod pass;
 mod plan;
+mod queue_rule;
 mod rules;
 mod seen;
+mod sight;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -26,6 +32,7 @@ use std::time::Duration;
 
 use crate::base::audit::Action;
 use crate::base::{Clock, Error, MailAddress, Result, Timestamp};
+use crate::domain::archives::Archives;
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
@@ -34,11 +41,13 @@ use crate::store::{Store, WriteTx};
 
 pub use brake::{Brake, Cause, Trouble};
 pub use forecast::{Forecast, Samples};
+pub use limits::{Limits, Over};
 pub use load::{Load, Loads};
 pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
 pub use pass::Report;
 pub use plan::{Object, Plan, Step, What};
-pub use rules::{Limits, Over, Pattern, QueueRule, RULES_MAX};
+pub use queue_rule::{CapRule, QueueRule, Rung};
+pub use rules::{Pattern, RULES_MAX};
 pub use seen::{QueueHealth, SeenQueue};
 
 use memory::{BRAKE, ONLY, RULES};
@@ -71,6 +80,7 @@ pub struct Monitor {
     bus: Handle<dyn Bus>,
     namespaces: Namespaces,
     notices: Notices,
+    archives: Archives,
     clock: Clock,
     prefixes: Arc<Prefixes>,
     config: Arc<Config>,
@@ -96,11 +106,22 @@ impl Monitor {
         bus: Handle<dyn Bus>,
         namespaces: Namespaces,
         notices: Notices,
+        archives: Archives,
         clock: Clock,
         config: Config,
     ) -> Self {
         let prefixes = Prefixes::of(namespaces.config()).into();
-        Self { store, bus, namespaces, notices, clock, prefixes, config: config.into(), recent: Arc::default() }
+        Self {
+            store,
+            bus,
+            namespaces,
+            notices,
+            archives,
+            clock,
+            prefixes,
+            config: config.into(),
+            recent: Arc::default(),
+        }
     }
 
     /// Lets the next pass be as the first one of a store, which asks before it deletes what belongs to namespaces that
@@ -200,15 +221,7 @@ impl Monitor {
         let own = rules.iter().find(|(known, _)| *known == pattern).map(|(_, rule)| rule.clone());
         let limits = self.rule_book(rules).limits(name);
         // A rule of its own hides the others that fit: it says what they say.
-        let rule = own.unwrap_or_else(|| QueueRule {
-            warn_messages: Some(limits.warn),
-            delete_messages: Some(limits.delete),
-            warn_bytes: limits.warn_bytes,
-            delete_bytes: limits.delete_bytes,
-            unconsumed_seconds: limits.unconsumed.map(|time| time.as_secs()),
-            grace_seconds: limits.grace.as_secs(),
-            ..QueueRule::default()
-        });
+        let rule = own.unwrap_or_else(|| limits.rule());
         let rule = QueueRule { exempt_until: Some(until), remark: reason.to_string(), ..rule };
         self.set_queue_rule(caller, pattern, rule).await
     }
@@ -218,7 +231,8 @@ impl Monitor {
         let book = self.rule_book(self.queue_rules().await?);
         let limits = book.limits(queue);
         let recent = self.recent();
-        Ok(recent.samples.get(queue).and_then(|samples| samples.forecast(limits.warn, limits.delete)))
+        let limits = limits.of(recent.loads.as_ref().and_then(|loads| loads.stream(queue)));
+        Ok(recent.samples.get(queue).and_then(|samples| limits.forecast(samples)))
     }
 
     /// How the names of what is ours begin.

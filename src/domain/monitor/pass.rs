@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::rules::RuleBook;
 use crate::base::{NamespaceName, Timestamp};
 use crate::domain::namespaces::MonitoredNamespace;
-use crate::ports::broker::{Connection, Exchange, Queue};
+use crate::ports::broker::{Connection, Exchange, Queue, QueueLimit};
 
 /// All that a pass looks at.
 pub(super) struct Look {
@@ -20,6 +20,8 @@ pub(super) struct Look {
     pub queues: Vec<Queue>,
     pub exchanges: Vec<Exchange>,
     pub connections: Vec<Connection>,
+    /// The limits that queues have by us.
+    pub caps: HashMap<String, QueueLimit>,
     pub readings: Readings,
     pub elapsed: Duration,
 }
@@ -31,6 +33,12 @@ pub struct Report {
     pub told: usize,
     pub deleted_queues: usize,
     pub deleted_exchanges: usize,
+    /// Queues for which the broker takes no more from now on.
+    pub limited: usize,
+    /// Queues whose messages were taken out.
+    pub archived: usize,
+    /// Queues that take messages again.
+    pub unlimited: usize,
     pub closed: usize,
     /// Destructive steps that were no longer needed when it came to them.
     pub spared: usize,
@@ -52,6 +60,9 @@ impl fmt::Display for Report {
             (self.told, "notices were posted"),
             (self.deleted_queues, "queues were deleted"),
             (self.deleted_exchanges, "exchanges were deleted"),
+            (self.limited, "queues were limited"),
+            (self.archived, "queues were archived"),
+            (self.unlimited, "queues take messages again"),
             (self.closed, "connections were closed"),
             (self.spared, "things were spared"),
             (self.held, "steps were held back"),

@@ -6,8 +6,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::brake::Cause;
+use super::limits::Over;
 use super::managed::{Managed, ManagedConnection};
-use super::rules::Over;
 use crate::base::NamespaceName;
 
 /// Lines of a plan as text. The whole plan is in its JSON; a person does not read more.
@@ -26,15 +26,21 @@ pub enum What {
     Outlive,
     /// Tells the contact of a deletion whose outcome an earlier pass could not note.
     Conclude,
+    /// Has the broker take no more for a queue.
+    Limit,
+    /// Lets it take messages again.
+    Unlimit,
+    /// Takes the messages of a queue out into an archive.
+    Archive,
     /// Deletes a queue or an exchange.
     Delete,
     Close,
 }
 
 impl What {
-    /// Whether the step takes something away at the broker.
-    pub fn is_destructive(self) -> bool {
-        matches!(self, Self::Delete | Self::Close)
+    /// Whether the step changes something at the broker; the others only tell.
+    pub fn changes_the_broker(self) -> bool {
+        matches!(self, Self::Limit | Self::Unlimit | Self::Archive | Self::Delete | Self::Close)
     }
 }
 
@@ -46,6 +52,9 @@ impl fmt::Display for What {
             Self::Normal => "end the warning of",
             Self::Outlive => "tell of old connections of",
             Self::Conclude => "tell of the deletion of",
+            Self::Limit => "limit",
+            Self::Unlimit => "end the limit of",
+            Self::Archive => "archive",
             Self::Delete => "delete",
             Self::Close => "close",
         })
@@ -96,7 +105,7 @@ pub struct Step {
     pub why: String,
     /// Messages in the queue, where the step is about them.
     pub messages: Option<u64>,
-    /// For the warning and the deletion of a queue: the limit it is over. `None` when its namespace is gone.
+    /// For a rung of the ladder: the threshold that the queue is over. `None` when its namespace is gone.
     pub over: Option<Over>,
 }
 

@@ -1,6 +1,6 @@
 //! Queues as the last passes saw them, for people: without asking the broker anything.
 
-use super::rules::Limits;
+use super::limits::Limits;
 use super::{Forecast, Monitor, memory};
 use crate::base::{NamespaceName, Result, Timestamp};
 
@@ -10,6 +10,8 @@ pub enum QueueHealth {
     /// Its contact was told that it will soon be deleted if it goes on.
     Growing,
     Warned,
+    /// The broker takes no more for it.
+    Limited,
     /// It is over a limit of deletion, and its grace has not ended.
     Doomed,
     Exempt,
@@ -67,21 +69,22 @@ impl Monitor {
         };
         let seen = counted.into_iter().filter_map(|(name, (counted, messages))| {
             let namespace = self.prefixes.queue(&name)?.namespace().clone();
-            let limits = book.limits(&name);
+            let parts = loads.parts(&name);
+            let limits = book.limits(&name).of(loads.stream(&name));
             let remembered = memory.queues.get(&name);
             let health = match remembered {
-                _ if limits.exempt_until.is_some_and(|until| now < until) => QueueHealth::Exempt,
+                _ if limits.are_lifted(now) => QueueHealth::Exempt,
                 Some(queue) if queue.over_since.is_some() => QueueHealth::Doomed,
+                Some(queue) if queue.limited.is_some() => QueueHealth::Limited,
                 Some(queue) if queue.warned.is_some() => QueueHealth::Warned,
                 Some(queue) if queue.forecast_told => QueueHealth::Growing,
                 _ => QueueHealth::Normal,
             };
-            let (ready, unacknowledged) = loads.parts(&name);
             Some(SeenQueue {
                 namespace,
                 messages,
-                ready,
-                unacknowledged,
+                ready: parts.ready,
+                unacknowledged: parts.unacknowledged,
                 consumers: None,
                 counted,
                 health,
@@ -100,7 +103,7 @@ impl Monitor {
         for queue in queues {
             let samples = recent.samples.get(&queue.name);
             queue.counts = samples.map(super::Samples::counts).unwrap_or_default();
-            queue.forecast = samples.and_then(|samples| samples.forecast(queue.limits.warn, queue.limits.delete));
+            queue.forecast = samples.and_then(|samples| queue.limits.forecast(samples));
         }
     }
 

@@ -6,12 +6,13 @@ use futures_util::StreamExt;
 
 use super::brake::{self, Brake, Cause, Pass, Readings};
 use super::forecast::Samples;
-use super::judge::{Sight, Verdict, judge};
+use super::judge::{Verdict, judge};
 use super::load::Loads;
 use super::memory::{self, BRAKE, GROWING, ONLY, PASS};
 use super::pass::{Look, Report};
 use super::plan::{Plan, What};
 use super::rules::RuleBook;
+use super::sight::Sight;
 use super::{LOOP, Monitor, Sort};
 use crate::base::Result;
 use crate::base::audit::{Action, Actor, Note};
@@ -83,7 +84,6 @@ impl Monitor {
         let book = self.rule_book(memory.rules.clone());
         let since_last = {
             let mut recent = self.recent();
-            recent.loads = Some(Loads::of(&self.prefixes, &queues, &connections).into());
             if recent.pass.is_none() && recent.samples.is_empty() {
                 let growing = self.store.read(|tx| tx.get(&GROWING, &ONLY.into()))?;
                 recent.samples.extend(growing.into_iter().flatten());
@@ -91,7 +91,11 @@ impl Monitor {
             let last = recent.pass.filter(|(at, _)| memory.pass.is_some_and(|pass| pass.at == *at));
             last.map(|(_, then)| elapsed.saturating_sub(then))
         };
+        // Whoever has no limits and never had is not asked.
+        let are_limits = book.have_limits() || memory.queues.values().any(|queue| queue.limited.is_some());
+        let caps = if are_limits { bus.queue_limits(vhost).await? } else { Vec::new() };
         let mut look = Look {
+            caps: caps.into_iter().map(|limit| (limit.queue.clone(), limit)).collect(),
             now,
             elapsed,
             namespaces: watched.into_iter().map(|watched| (watched.name.clone(), watched)).collect(),
@@ -103,19 +107,21 @@ impl Monitor {
             connections,
         };
         self.ask_singly(&mut look).await?;
+        self.recent().loads = Some(Loads::of(&self.prefixes, &look.queues, &look.connections).into());
         Ok(look)
     }
 
     /// Fills in what lists do not tell, for the queues whose rule is about it.
     pub(super) async fn ask_singly(&self, look: &mut Look) -> Result<()> {
-        if !look.book.need_more_than_lists() {
+        if !look.book.need_more_than_lists() && look.queues.iter().all(|queue| queue.stream().is_none()) {
             return Ok(());
         }
         let (bus, vhost) = (self.bus.get()?, self.namespaces.vhost());
         let lacking = |queue: &Queue| {
-            let limits = look.book.limits(&queue.name);
+            let limits = look.book.limits(&queue.name).of(queue.stream());
             let is_ours = self.prefixes.queue(&queue.name).is_some();
-            is_ours && queue.messages.is_some() && limits.miss_something(queue)
+            let is_counted = queue.messages.is_some() || queue.stream().is_some();
+            is_ours && is_counted && limits.miss_something(queue)
         };
         let lacking: Vec<usize> =
             look.queues.iter().enumerate().filter(|(_, queue)| lacking(queue)).map(|(index, _)| index).collect();
@@ -137,8 +143,10 @@ impl Monitor {
             match answer {
                 Ok(Some(single)) => {
                     let queue = &mut look.queues[index];
-                    queue.bytes = single.bytes;
-                    queue.consumers = single.consumers;
+                    // Lists count better, but for streams, which they do not count.
+                    let (messages, ready) = (queue.messages.or(single.messages), queue.ready.or(single.ready));
+                    let unacknowledged = queue.unacknowledged;
+                    *queue = Queue { messages, ready, unacknowledged, ..single };
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -178,6 +186,7 @@ impl Monitor {
             namespaces: &look.namespaces,
             remembered: &look.memory.queues,
             told: &look.memory.told,
+            caps: &look.caps,
             samples,
             rules: &look.book,
             connection_max_lifetime: self.config.connection_max_lifetime,
@@ -268,7 +277,7 @@ impl Monitor {
             .filter(|(_, samples)| samples.has_grown())
             .filter_map(|(name, samples)| {
                 let limits = book.limits(name);
-                Some((samples.forecast(limits.warn, limits.delete)?.to_deletion, name, samples))
+                Some((limits.forecast(samples)?.to_deletion, name, samples))
             })
             .collect();
         soonest.sort_by_key(|(until, name, _)| (*until, *name));

@@ -3,18 +3,66 @@
 use std::time::Duration;
 
 use super::forecast::Forecast;
+use super::limits::{Limits, Over, Thresholds};
 use super::plan::{Step, What};
-use super::rules::{Limits, Over};
+use super::rules::Pattern;
 use crate::base::{NamespaceName, Span, Timestamp};
+use crate::domain::archives::Archive;
 use crate::domain::namespaces::MonitoredNamespace;
 use crate::domain::notices::Notice;
-use crate::ports::broker::Queue;
+use crate::ports::broker::{Overflow, Queue, QueueLimit};
+
+impl Limits {
+    /// What holds for queues of a pattern, a sentence each.
+    pub fn effects(&self, pattern: &Pattern) -> Vec<String> {
+        let mut effects = vec![format!("Queues named {pattern} are warned of {}.", when(&self.warn))];
+        if let Some(cap) = self.limit {
+            let fate = match cap.overflow {
+                Overflow::RejectPublish => "refuses what is published to them",
+                Overflow::DropHead => "throws their oldest messages away for new ones",
+            };
+            effects.push(format!("The broker {fate} {}.", when(&cap.at)));
+        }
+        match self.archive {
+            Some(at) if at != Thresholds::default() => {
+                effects.push(format!("Their messages are taken out into an archive {}.", when(&at)));
+                effects.push(format!("They are archived and deleted {}.", when(&self.delete)));
+            }
+            Some(_) => effects.push(format!("They are archived and deleted {}.", when(&self.delete))),
+            None => effects.push(format!("They are deleted {}.", when(&self.delete))),
+        }
+        effects.extend(self.exempt_until.map(|until| format!("Until {until} nothing of this happens.")));
+        effects
+    }
+}
+
+/// When a rung is reached.
+fn when(at: &Thresholds) -> String {
+    let parts = [
+        at.messages.map(|messages| format!("beyond {messages} messages")),
+        at.bytes.map(|bytes| format!("beyond {bytes} bytes")),
+        at.head.map(|age| format!("when the first message is {} old", span(age))),
+        at.unconsumed.map(|time| format!("after {} without a consumer", span(time))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "never".to_owned() } else { parts.join(", or ") }
+}
 
 /// Why a queue is over a limit.
 pub fn over(over: &Over, queue: &Queue) -> String {
+    let messages = queue.messages.unwrap_or_default();
     match over {
-        Over::Messages(limit) => format!("it has {} messages, more than {limit}", queue.messages.unwrap_or_default()),
+        Over::Messages(limit) => match queue.unacknowledged {
+            Some(in_hand @ 1..) => {
+                format!("it has {messages} messages, {in_hand} of them in the hands of consumers, more than {limit}")
+            }
+            _ => format!("it has {messages} messages, more than {limit}"),
+        },
+        Over::Unbounded(limit) => format!(
+            "it has {messages} messages, more than {limit}, and neither an age nor a number of bytes bounds this stream"
+        ),
         Over::Bytes(limit) => format!("it has {} bytes, more than {limit}", queue.bytes.unwrap_or_default()),
+        Over::Head(limit) => format!("its first message is older than {}", span(*limit)),
         Over::Unconsumed(limit) => format!("it had no consumer for {}", span(*limit)),
     }
 }
@@ -48,17 +96,54 @@ pub fn normal(queue: &Queue) -> String {
     format!("it has {} messages and is in order again", queue.messages.unwrap_or_default())
 }
 
+/// Why the broker takes no more for a queue, and what that means for those who publish.
+pub fn limited(why: &str, limit: &QueueLimit) -> String {
+    let counts =
+        [limit.messages.map(|most| format!("{most} messages")), limit.bytes.map(|most| format!("{most} bytes"))];
+    let most = counts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    let fate = match limit.overflow {
+        Overflow::RejectPublish => "more is refused: publishers that ask for confirmations learn of it",
+        Overflow::DropHead => "for each that comes the oldest goes",
+    };
+    format!("{why}; from now on it holds {most} at most, and {fate}")
+}
+
+/// Why messages of a queue were taken out, and where they are.
+pub fn archived(why: &str, archive: &Archive) -> String {
+    let arrived = match archive.arrived {
+        0 => String::new(),
+        arrived => format!("; {arrived} came meanwhile and are in the queue"),
+    };
+    format!("{why}; {} messages are in the archive {}{arrived}", archive.messages, archive.name)
+}
+
+/// Why a queue was deleted whose messages are kept.
+pub fn archived_and_deleted(why: &str, archive: &Archive) -> String {
+    format!("{why}; {} messages that waited in it are in the archive {}", archive.messages, archive.name)
+}
+
+/// Why a limit ends that no rule asks for any more.
+pub fn unruled() -> String {
+    "no rule limits it any more".to_owned()
+}
+
+/// Why the limit of a queue ends that is gone.
+pub fn absent() -> String {
+    "it is not there any more".to_owned()
+}
+
 /// Why a contact hears of a deletion to come.
 pub fn forecast(messages: u64, limits: &Limits, forecast: &Forecast) -> String {
+    let (warn, delete) = limits.messages().unwrap_or_default();
     let warning = match forecast.to_warning {
         Duration::ZERO => String::new(),
-        until => format!("gets over {} in {} and ", limits.warn, span(until)),
+        until => format!("gets over {warn} in {} and ", span(until)),
     };
     let deletion = match limits.grace {
-        Duration::ZERO => format!("is deleted at {} in {}", limits.delete, span(forecast.to_deletion)),
+        Duration::ZERO => format!("is deleted at {delete} in {}", span(forecast.to_deletion)),
         grace => {
             let until = span(forecast.to_deletion);
-            format!("gets over {} in {until} and is deleted {} later", limits.delete, span(grace))
+            format!("gets over {delete} in {until} and is deleted {} later", span(grace))
         }
     };
     format!(
@@ -105,6 +190,11 @@ pub fn notice(step: &Step, to: Vec<String>) -> Option<Notice> {
             format!("queue {name} has no consumer"),
             "Connect a consumer, or delete the queue if nobody needs it.",
         ),
+        What::Warn if matches!(step.over, Some(Over::Unbounded(_))) => (
+            "queue.warn",
+            format!("stream {name} grows without a bound"),
+            "Declare it with x-max-age or x-max-length-bytes, or ask an operator for a policy or a rule.",
+        ),
         What::Warn => (
             "queue.warn",
             format!("queue {name} is filling up"),
@@ -124,6 +214,17 @@ pub fn notice(step: &Step, to: Vec<String>) -> Option<Notice> {
         What::Delete | What::Conclude => {
             ("queue.delete", format!("queue {name} was deleted"), "A client that needs the queue can declare it again.")
         }
+        What::Limit => (
+            "queue.limit",
+            format!("queue {name} takes no more messages"),
+            "Consume its messages: the limit ends when the queue is in order again.",
+        ),
+        What::Unlimit => ("queue.unlimit", format!("queue {name} takes messages again"), "Nothing needs to be done."),
+        What::Archive => (
+            "queue.archive",
+            format!("the messages of queue {name} were archived"),
+            "An operator can bring them back: into this queue, or into another one.",
+        ),
         What::Close => return None,
     };
     let lost = match (step.what, step.messages) {

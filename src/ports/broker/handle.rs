@@ -6,6 +6,7 @@ use super::cluster::Cluster;
 use super::connections::Connections;
 use super::identity::Identity;
 use super::messages::Messages;
+use super::queue_limits::QueueLimits;
 use super::resources::Resources;
 use super::topology::Topology;
 use super::users::Users;
@@ -23,9 +24,9 @@ pub trait Broker: Bus + Cluster + Identity + Messages + Resources + Users {}
 impl<B: Bus + Cluster + Identity + Messages + Resources + Users> Broker for B {}
 
 /// What lives on the message bus: what whoever looks after it may see and take away.
-pub trait Bus: Connections + Topology {}
+pub trait Bus: Connections + QueueLimits + Topology {}
 
-impl<B: Connections + Topology> Bus for B {}
+impl<B: Connections + QueueLimits + Topology> Bus for B {}
 
 /// One side of the broker, or none while no broker is configured. Cheap to clone.
 pub struct Handle<T: ?Sized>(Option<Arc<T>>);

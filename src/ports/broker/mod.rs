@@ -15,6 +15,7 @@ mod metrics;
 mod names;
 mod password;
 mod patterns;
+mod queue_limits;
 mod resources;
 mod site;
 mod topology;
@@ -31,10 +32,11 @@ pub use messages::{BATCH_LEN_MAX, BATCH_MAX, Drain, Message, Messages, Propertie
 pub use metrics::Calls;
 pub use password::PasswordHash;
 pub use patterns::{Changed, Construct, changed};
+pub use queue_limits::{Overflow, QueueLimit, QueueLimits};
 pub use resources::{
     Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Limit, Policy, Resource, Resources,
 };
 pub use site::Site;
-pub use topology::{Binding, Depth, Destination, Exchange, Queue, Topology};
+pub use topology::{Binding, Depth, Destination, Exchange, Queue, Stream, Topology};
 pub use users::{Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users};
 pub use versions::{Support, Version};

@@ -29,3 +29,25 @@ pub(super) fn require_declarable(name: &str) -> Result<()> {
     }
     require_reachable(name)
 }
+
+/// The pattern that only this name fits, as Erlang's regular expressions of every version read it.
+pub(super) fn exactly(name: &str) -> String {
+    let escaped = name.chars().fold(String::new(), |mut text, c| {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() {
+            text.push('\\');
+        }
+        text.push(c);
+        text
+    });
+    format!("^{escaped}$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_of_a_name_means_nothing_else() {
+        assert_eq!(exactly("queue/ns/a.b-ü+"), r"^queue\/ns\/a\.b\-ü\+$");
+    }
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::base::{Result, VhostName};
+use crate::base::{Result, Timestamp, VhostName};
 pub use crate::ports::amqp::Depth;
 
 /// A queue as the broker tells it.
@@ -28,9 +28,37 @@ pub struct Queue {
     pub kind: Option<String>,
     /// Whether it belongs to one connection and cannot be deleted by us.
     pub exclusive: Option<bool>,
+    /// When the message at its head was published, as its publisher dated it; of a stream, when its first part was written.
+    /// The broker leaves it out of lists, and never tells it of quorum queues, nor of streams before 4.3.
+    pub head: Option<Timestamp>,
+    /// Messages that its consumers got since the broker began to count. The broker leaves it out of lists.
+    pub delivered: Option<u64>,
+    /// Of a queue that has copies: those that can be reached, and all.
+    pub members: Option<(usize, usize)>,
+    /// Whether an age or a number of bytes bounds it, as far as the broker said: lists leave policies out.
+    pub is_bounded: bool,
+    /// Where messages go that it gives up, if anywhere. The broker leaves it out of lists where a policy says so.
+    pub dead_letters: Option<String>,
+}
+
+/// What matters of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Whether an age or a number of bytes bounds it.
+    pub is_bounded: bool,
 }
 
 impl Queue {
+    /// What matters of it if it is a stream.
+    pub fn stream(&self) -> Option<Stream> {
+        (self.kind.as_deref() == Some("stream")).then_some(Stream { is_bounded: self.is_bounded })
+    }
+
+    /// Whether too few of its copies can be reached for it to say or to do anything.
+    pub fn is_without_majority(&self) -> bool {
+        self.members.is_some_and(|(online, all)| online * 2 <= all)
+    }
+
     /// The same with what the queue itself said now. What consumers have in hand only the broker's statistics know, and the
     /// bytes, too: of messages that went since they were counted there are as many less.
     #[must_use]

@@ -87,7 +87,12 @@ fn support(version: &str) -> Support {
 /// The question for a list of queues. From 3.8.10 on the counts come from the queues themselves, at a tenth of
 /// the cost and never stale; older brokers ignore what they do not know and answer from their statistics.
 pub(super) const QUEUE_LIST_QUERY: &str = "disable_stats=true&enable_queue_totals=true&columns=name,messages,messages_ready,messages_unacknowledged,\
-     consumers,state,type,exclusive";
+     consumers,state,type,exclusive,members,online";
+
+/// Whether quorum queues can refuse what is published. 3.8.9 takes a policy that says so, and throws the oldest away.
+pub(super) fn quorum_refuses(version: Version) -> bool {
+    version >= Version { major: 3, minor: 9, patch: 0 }
+}
 
 /// Whether a change was made. Creating answers 201 since 3.7 and 204 before; changing answers 204. A 200 to a change
 /// is not the broker's: a web server says it to everything.

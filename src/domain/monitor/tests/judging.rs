@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::monitor::judge::{Remembered, Sight, Verdict, judge};
+use crate::domain::monitor::judge::{Verdict, judge};
 use crate::domain::monitor::rules::RuleBook;
+use crate::domain::monitor::sight::{Remembered, Sight};
 use crate::domain::namespaces::MonitoredNamespace;
 use crate::ports::broker::Connection;
 
@@ -69,6 +70,7 @@ impl Scene {
             namespaces: &self.namespaces,
             remembered: &self.remembered,
             told: &self.told,
+            caps: &HashMap::new(),
             samples: &self.samples,
             rules: &RuleBook::new(Limits::new(10, 20), rules),
             connection_max_lifetime: DAY,
@@ -123,7 +125,7 @@ fn a_warning_is_given_per_crossing_and_daily() {
 fn what_is_not_known_changes_nothing() {
     let down = Queue { state: Some("down".into()), ..queue(Q, 1_000) };
     let uncounted = Queue { messages: None, ..queue(Q, 0) };
-    let stream = Queue { kind: Some("stream".into()), ..queue(Q, 1_000) };
+    let stream = Queue { kind: Some("stream".into()), messages: None, ..queue(Q, 0) };
     for queue in [down, uncounted, stream] {
         let scene = Scene::new(vec![queue]).remembers(warned(2 * DAY));
         assert_eq!(scene.whats(), []);

@@ -2,7 +2,7 @@
 
 use super::judging::{Q, Scene, warned};
 use super::*;
-use crate::domain::monitor::judge::Remembered;
+use crate::domain::monitor::sight::Remembered;
 use crate::ports::broker::Connection;
 
 #[test]

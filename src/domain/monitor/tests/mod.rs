@@ -2,7 +2,9 @@
 
 mod braking;
 mod judging;
+mod ladder;
 mod lasting;
+mod limits;
 mod stories;
 mod trouble;
 
@@ -11,10 +13,12 @@ use std::time::Duration;
 use super::*;
 use crate::base::{AccountName, MailAddress, NamespaceName, Secret, Span, Timestamp, VhostName};
 use crate::domain::accounts::Accounts;
+use crate::domain::archives;
 use crate::domain::namespaces::{Amqp, Claim, Config as NamespaceConfig};
 use crate::domain::notices::{MailWay, Ways};
 use crate::ports::broker::{Access, Depth, Exchange, MemoryBroker, Queue, Topology};
 use crate::ports::spool::Spool;
+use crate::store::ArchiveDirectory;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -90,8 +94,16 @@ impl World {
         // Nothing is delivered here, so the directory is never made.
         let spool = Spool::new("unused".into(), MailAddress::parse("lender@example.com").unwrap());
         let notices = Notices::new(store.clone(), Ways { mail: MailWay::Spool(spool), webhook: None });
-        let monitor =
-            Monitor::new(store.clone(), broker.handle().bus(), namespaces.clone(), notices, clock.clone(), config);
+        // Nor is anything archived.
+        let keep = archives::Config {
+            directory: ArchiveDirectory::new("unused".into()),
+            bytes_max: 0,
+            keep: Duration::ZERO,
+            free_min: 0,
+        };
+        let archives = Archives::new(store.clone(), broker.handle().messages(), vhost(), keep);
+        let (bus, clock_of_it) = (broker.handle().bus(), clock.clone());
+        let monitor = Monitor::new(store.clone(), bus, namespaces.clone(), notices, archives, clock_of_it, config);
         Self { clock, store, broker, namespaces, monitor }
     }
 

@@ -101,7 +101,7 @@ async fn a_deletion_whose_answer_was_lost_is_told_all_the_same() {
     let look = world.monitor.look().await.unwrap();
     let (verdict, _) = world.monitor.judge(&look, &mut HashMap::new());
     let step = verdict.steps().next().unwrap();
-    world.monitor.condemn(step).await.unwrap();
+    world.monitor.condemn(step, None).await.unwrap();
     // It took effect; then we crashed.
     world.broker.delete_queue(&vhost(), Q).await.unwrap();
     world.next().await;
@@ -119,7 +119,7 @@ async fn a_deletion_that_did_not_happen_is_not_told() {
     world.put(Q, 21);
     let look = world.monitor.look().await.unwrap();
     let (verdict, _) = world.monitor.judge(&look, &mut HashMap::new());
-    world.monitor.condemn(verdict.steps().next().unwrap()).await.unwrap();
+    world.monitor.condemn(verdict.steps().next().unwrap(), None).await.unwrap();
     world.put(Q, 0);
     world.next().await;
     world.broker.delete_queue(&vhost(), Q).await.unwrap();

@@ -57,7 +57,7 @@ struct DeclaredBindingRow {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct PolicyRow {
+pub(super) struct PolicyRow {
     name: String,
     pattern: String,
     apply_to: String,
@@ -97,7 +97,7 @@ impl From<DeclaredBindingRow> for DeclaredBinding {
     }
 }
 
-fn policy_body(policy: &Policy) -> Value {
+pub(super) fn policy_body(policy: &Policy) -> Value {
     json!({
         "pattern": policy.pattern,
         "apply-to": policy.apply_to,
@@ -133,7 +133,7 @@ fn bindings_path(vhost: &VhostName, binding: &Binding) -> Result<String> {
 
 impl ManagementBroker {
     /// A list of a vhost of which no row may be left out.
-    async fn all_in<R: DeserializeOwned>(&self, kind: &str, vhost: &VhostName) -> Result<Vec<R>> {
+    pub(super) async fn all_in<R: DeserializeOwned>(&self, kind: &str, vhost: &VhostName) -> Result<Vec<R>> {
         let path = format!("{kind}/{}?disable_stats=true", segment(vhost.as_str())?);
         let answer = self.http.send(Call::list(path)).await?;
         match answer.status {

@@ -7,6 +7,7 @@ mod cluster;
 mod connections;
 mod identity;
 mod messages;
+mod queue_limits;
 mod resources;
 mod topology;
 mod users;

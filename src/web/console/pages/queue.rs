@@ -54,6 +54,10 @@ fn show_count(count: Option<u64>) -> String {
     count.map_or_else(|| "not told".to_owned(), |count| count.to_string())
 }
 
+fn show_limit(messages: Option<u64>) -> String {
+    messages.map_or_else(|| "no number of messages".to_owned(), |messages| format!("{messages} messages"))
+}
+
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let QueueNow { namespace, told: queue, seen } = app.traffic.queue(session.param("queue")).await?;
     let is_stream = queue.kind.as_deref() == Some("stream");
@@ -71,8 +75,8 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         ("Type", queue.kind.unwrap_or_else(|| "not told".to_owned())),
     ];
     if let Some(limits) = limits {
-        facts.push(("Warned over", format!("{} messages", limits.warn)));
-        facts.push(("Deleted over", format!("{} messages", limits.delete)));
+        facts.push(("Warned over", show_limit(limits.warn.messages)));
+        facts.push(("Deleted over", show_limit(limits.delete.messages)));
     }
     if let Some((_, forecast)) = forecast {
         facts.push(("Grows by", format!("{:.0} messages an hour", forecast.per_hour)));

@@ -8,7 +8,8 @@ use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::actions;
 use crate::domain::auth::scopes;
-use crate::domain::monitor::{Pattern, QueueHealth, QueueRule, SeenQueue};
+use crate::domain::monitor::{CapRule, Pattern, QueueHealth, QueueRule, SeenQueue};
+use crate::ports::broker::Overflow;
 use crate::proto::formats;
 use crate::web::console::kit::act;
 use crate::web::console::kit::form::CheckedForm;
@@ -60,8 +61,8 @@ const QUEUES: Table<SeenQueue> = Table {
             title: "Deletion",
             cell: |queue| Cell::time(queue.forecast.map(|forecast| queue.counted.plus(forecast.to_deletion))),
         },
-        Column { name: "warn", title: "Warned over", cell: |queue| Cell::number(queue.limits.warn) },
-        Column { name: "delete", title: "Deleted over", cell: |queue| Cell::number(queue.limits.delete) },
+        Column { name: "warn", title: "Warned over", cell: |queue| Cell::count(queue.limits.warn.messages) },
+        Column { name: "delete", title: "Deleted over", cell: |queue| Cell::count(queue.limits.delete.messages) },
     ],
     sort: "-messages",
     select: None,
@@ -78,6 +79,16 @@ const RULES: Table<(Pattern, QueueRule)> = Table {
         Column { name: "pattern", title: "Pattern", cell: |(pattern, _)| Cell::text(pattern) },
         Column { name: "warn", title: "Warned over", cell: |(_, rule)| count(rule.warn_messages) },
         Column { name: "delete", title: "Deleted over", cell: |(_, rule)| count(rule.delete_messages) },
+        Column {
+            name: "limit",
+            title: "Limited over",
+            cell: |(_, rule)| Cell::text(rule.limit.as_ref().map_or_else(|| "not at all".to_owned(), limit_words)),
+        },
+        Column {
+            name: "archive",
+            title: "Archived",
+            cell: |(_, rule)| Cell::text(rule.archive.as_ref().map_or("no", |_| "yes")),
+        },
         Column { name: "unconsumed", title: "Unconsumed, s", cell: |(_, rule)| count(rule.unconsumed_seconds) },
         Column { name: "grace", title: "Grace, s", cell: |(_, rule)| Cell::number(rule.grace_seconds) },
         Column { name: "exempt", title: "Exempt until", cell: |(_, rule)| Cell::time(rule.exempt_until) },
@@ -122,6 +133,7 @@ pub(super) fn state(health: QueueHealth) -> (Tone, &'static str) {
         QueueHealth::Normal => (Tone::Well, "in order"),
         QueueHealth::Growing => (Tone::Warning, "growing"),
         QueueHealth::Warned => (Tone::Warning, "warned"),
+        QueueHealth::Limited => (Tone::Warning, "limited"),
         QueueHealth::Doomed => (Tone::Unwell, "to be deleted"),
         QueueHealth::Exempt => (Tone::Quiet, "exempt"),
     }
@@ -130,6 +142,15 @@ pub(super) fn state(health: QueueHealth) -> (Tone, &'static str) {
 fn rate(queue: &SeenQueue) -> Option<i64> {
     // Of whole messages, and far below what an i64 holds.
     queue.forecast.map(|forecast| forecast.per_hour.round() as i64)
+}
+
+/// When the broker takes no more, in a few words.
+fn limit_words(limit: &CapRule) -> String {
+    let CapRule { messages, bytes, head_seconds, unconsumed_seconds, overflow } = limit;
+    let named =
+        [(messages, "messages"), (bytes, "bytes"), (head_seconds, "s old"), (unconsumed_seconds, "s unconsumed")];
+    let named = named.into_iter().filter_map(|(limit, unit)| limit.map(|limit| format!("{limit} {unit}")));
+    named.chain([overflow.as_str().to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
 fn count(number: Option<u64>) -> Cell {
@@ -170,13 +191,21 @@ pub struct Wanted {
     pattern: String,
     warn: String,
     delete: String,
+    /// Messages; an empty field is no limit by them.
+    #[serde(default)]
+    limit: String,
+    #[serde(default)]
+    overflow: Overflow,
+    /// Whether what a queue holds is archived before it is deleted.
+    #[serde(default)]
+    archive: String,
     exempt: String,
     reason: String,
 }
 
 /// Sets the rule of a pattern. What a form has no field for stays as it was.
 pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> Result<Response> {
-    let Wanted { pattern, warn, delete, exempt, reason } = &form.input;
+    let Wanted { pattern, warn, delete, limit, overflow, archive, exempt, reason } = &form.input;
     let number = |text: &str| match text.trim() {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| Error::invalid("a number of messages was expected")),
@@ -190,12 +219,18 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
     };
     let pattern = Pattern::parse(pattern.trim())?;
     let before = app.monitor.queue_rules().await?.into_iter().find(|(known, _)| *known == pattern);
+    let before = before.map(|(_, rule)| rule).unwrap_or_default();
+    let limit = CapRule { messages: number(limit)?, overflow: *overflow, ..before.limit.clone().unwrap_or_default() };
+    let is_limited = CapRule { overflow: Overflow::default(), ..limit.clone() } != CapRule::default();
+    let archive = (!archive.is_empty()).then(|| before.archive.clone().unwrap_or_default());
     let rule = QueueRule {
+        limit: is_limited.then_some(limit),
+        archive,
         warn_messages: number(warn)?,
         delete_messages: number(delete)?,
         exempt_until: exempt,
         remark: reason.trim().to_owned(),
-        ..before.map(|(_, rule)| rule).unwrap_or_default()
+        ..before
     };
     act::run(&app, &session, &form, &actions::queues::RULE, pattern, rule).await?;
     plan::done(&session, "/queue-rules")

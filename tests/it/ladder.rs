@@ -1,0 +1,76 @@
+//! Stories about queues whose messages are archived by the monitor: in time, or as their last will.
+
+use keylender::base::VhostName;
+use keylender::domain::auth::Caller;
+use keylender::domain::monitor::{Pattern, QueueRule, Rung};
+use keylender::ports::broker::{Message, Properties, Queue, Topology};
+
+use crate::world::World;
+
+const QUEUE: &str = "queue/taskcluster-foo/jobs";
+
+fn vhost(world: &World) -> &VhostName {
+    &world.settings.namespaces.amqp.vhost
+}
+
+/// A world with a namespace, a rule for its queues, and so many messages in one.
+async fn with(rule: QueueRule, messages: usize) -> World {
+    fill(World::start().await, rule, messages).await
+}
+
+async fn fill(world: World, rule: QueueRule, messages: usize) -> World {
+    let client = world.client("tests", &["pulse:namespace:*"]).await;
+    world.claim(&client, "taskcluster-foo", "{}").await;
+    let caller = Caller::local("tests", "r");
+    let pattern = Pattern::parse("queue/taskcluster-foo/*").unwrap();
+    world.appliance().monitor.set_queue_rule(&caller, pattern, rule).await.unwrap();
+    let told = Queue { name: QUEUE.into(), kind: Some("classic".into()), ..Queue::default() };
+    world.broker.put_queue(vhost(&world), told);
+    let message = |n: usize| Message {
+        routing_key: QUEUE.into(),
+        properties: Properties::default(),
+        body: n.to_string().into_bytes(),
+        ..Message::default()
+    };
+    world.broker.put_messages(vhost(&world), QUEUE, (0..messages).map(message));
+    world
+}
+
+fn rule(archive: Rung) -> QueueRule {
+    QueueRule { warn_messages: Some(5), delete_messages: Some(20), archive: Some(archive), ..QueueRule::default() }
+}
+
+async fn has_queue(world: &World) -> bool {
+    world.broker.queue(vhost(world), QUEUE).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn the_messages_of_a_queue_are_taken_out_and_the_queue_stays() {
+    let world = with(rule(Rung { messages: Some(10), ..Rung::default() }), 11).await;
+    let report = world.appliance().monitor.run().await.unwrap();
+    assert_eq!((report.archived, report.failed, has_queue(&world).await), (1, 0, true));
+    assert!(world.broker.messages(vhost(&world), QUEUE).is_empty());
+    let archives = world.appliance().archives.list().await.unwrap();
+    assert_eq!(archives.iter().map(|archive| archive.messages).collect::<Vec<_>>(), [11]);
+    assert_eq!(archives[0].why, "it has 11 messages, more than 10");
+    let report = world.appliance().monitor.run().await.unwrap();
+    assert_eq!(report.archived, 0, "what is gone is not taken again");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_deleted_leaves_its_messages() {
+    let world = with(rule(Rung::default()), 21).await;
+    let report = world.appliance().monitor.run().await.unwrap();
+    assert_eq!((report.deleted_queues, report.failed, has_queue(&world).await), (1, 0, false));
+    let archives = world.appliance().archives.list().await.unwrap();
+    assert_eq!(archives.iter().map(|archive| archive.messages).collect::<Vec<_>>(), [21]);
+}
+
+#[tokio::test]
+async fn a_queue_whose_messages_cannot_be_kept_is_not_deleted() {
+    let world = World::with(|settings| settings.archives.bytes_max = 0).await;
+    let world = fill(world, rule(Rung::default()), 21).await;
+    let report = world.appliance().monitor.run().await.unwrap();
+    assert_eq!((report.deleted_queues, report.failed, has_queue(&world).await), (0, 1, true));
+    assert_eq!(world.broker.messages(vhost(&world), QUEUE).len(), 21);
+}
