@@ -120,10 +120,17 @@ fn taking(taken: &Value) -> String {
 }
 
 fn replaying(replayed: &Value) -> String {
-    let [messages, queue, skipped, changed] =
-        ["messages", "queue", "skipped", "changed"].map(|member| output::text(replayed, member));
+    let [messages, queue] = ["messages", "queue"].map(|member| output::text(replayed, member));
+    let some = |member, words: &str| {
+        let count = replayed[member].as_u64().filter(|count| *count > 0)?;
+        Some(format!("; {count} {words}"))
+    };
+    let skipped = some("skipped", "before them had come with a replay that was broken off");
+    let changed = some("changed", "of them without the user or the copies that they named, which the broker acts upon");
     format!(
-        "{messages} messages were published into {queue}; {skipped} before them were there, {changed} went without user or copies"
+        "{messages} messages were published into {queue}{}{}",
+        skipped.unwrap_or_default(),
+        changed.unwrap_or_default()
     )
 }
 

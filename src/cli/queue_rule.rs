@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::act::Given;
 use super::output;
 use crate::base::{Span, Timestamp};
+use crate::ports::broker::Overflow;
 
 /// A pattern and its rule.
 #[derive(Args)]
@@ -102,10 +103,8 @@ impl Ruled {
     /// The input of the action.
     pub(super) fn rule(&self) -> Value {
         let (limit, archive) = (&self.limit, &self.archive);
-        let mut limited = rung(limit.limit_messages, limit.limit_bytes, limit.limit_head, limit.limit_no_consumer);
-        if limit.drop_oldest {
-            limited.insert("overflow".to_owned(), "drop-head".into());
-        }
+        let limited = rung(limit.limit_messages, limit.limit_bytes, limit.limit_head, limit.limit_no_consumer);
+        let overflow = if limit.drop_oldest { Overflow::DropHead } else { Overflow::RejectPublish };
         let archived =
             rung(archive.archive_messages, archive.archive_bytes, archive.archive_head, archive.archive_no_consumer);
         let is_archived = archive.archive || !archived.is_empty();
@@ -118,6 +117,7 @@ impl Ruled {
             "deleteHeadSeconds": seconds(self.delete_head),
             "unconsumedSeconds": seconds(self.no_consumer),
             "limit": (!limited.is_empty()).then_some(limited),
+            "overflow": overflow.as_str(),
             "archive": is_archived.then_some(archived),
             "graceSeconds": seconds(self.grace).unwrap_or_default(),
             "exemptUntil": self.exempt_until.map(|until| until.to_string()),
@@ -152,6 +152,7 @@ pub(super) fn show(list: &Value) {
         "HEAD S",
         "NO CONSUMER S",
         "LIMIT",
+        "OVERFLOW",
         "ARCHIVE",
         "GRACE S",
         "EXEMPT UNTIL",
@@ -166,6 +167,7 @@ pub(super) fn show(list: &Value) {
         "deleteHeadSeconds",
         "unconsumedSeconds",
         "limit",
+        "overflow",
         "archive",
         "graceSeconds",
         "exemptUntil",

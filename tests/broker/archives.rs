@@ -231,6 +231,56 @@ async fn what_was_taken_comes_back_byte_for_byte_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_many_megabytes_come_back() {
+    let bus = Bus::new("archives.large").await;
+    // Frames have 128 KiB, batches 8 MiB, and 16 MiB is the most that 4.x takes.
+    let sizes = [0, 1, (128 << 10) - 8, (128 << 10) - 7, 9 << 20, 1 << 20, 16 << 20];
+    let body = |len: usize| (0..len).map(|at| ((at * 31) >> 8).to_le_bytes()[0]).collect::<Vec<u8>>();
+    for kind in kinds().await {
+        let copy = format!("{kind}-copy");
+        for queue in [*kind, &copy] {
+            bus.declare_kind(queue, kind).await;
+        }
+        for len in sizes {
+            bus.publish(kind, &[(BasicProperties::default(), body(len))]).await;
+        }
+        let archive = bus.take(kind, kind).await.unwrap();
+        assert_eq!(archive.messages, sizes.len() as u64, "{kind}");
+        bus.archives.replay(&caller(), &archive.name, Some(copy.clone()), None).await.unwrap();
+        let after = bus.read(&copy, kind).await;
+        assert_eq!(after.iter().map(|(_, body)| body.len()).collect::<Vec<_>>(), sizes, "{kind}");
+        assert!(after.iter().all(|(_, after)| *after == body(after.len())), "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_read_takes_nothing_and_who_may_not_write_brings_nothing_back() {
+    let bus = Bus::new("archives.rights").await;
+    bus.declare_kind("q", "classic").await;
+    bus.publish("q", &[(BasicProperties::default(), b"body".to_vec())]).await;
+    let rights = format!("permissions/archives.rights/{}", encoded(&node().username));
+    let none = "^$";
+    node().admin("PUT", &rights, json!({"configure": ".*", "write": ".*", "read": none})).await;
+    let error = bus.take("q", "classic").await.unwrap_err();
+    assert_eq!(error.message(), "the broker does not let us read the queue");
+    assert!(error.chain().contains("needs the right to read"), "{error:?}");
+    assert_eq!(bus.archives.list().await.unwrap(), []);
+    assert_eq!(bus.depth("q").await.map(|depth| depth.ready), Some(1));
+
+    node().admin("PUT", &rights, json!({"configure": ".*", "write": none, "read": ".*"})).await;
+    let archive = bus.take("q", "classic").await.unwrap();
+    let error = bus.archives.replay(&caller(), &archive.name, None, None).await.unwrap_err();
+    assert_eq!(error.message(), "the broker does not let us publish");
+
+    node().admin("DELETE", &rights, json!(null)).await;
+    let error = bus.take("q", "classic").await.unwrap_err();
+    assert!(error.chain().contains("vhost"), "it says where we may not go: {error:?}");
+
+    node().admin("PUT", &rights, json!({"configure": ".*", "write": ".*", "read": ".*"})).await;
+    assert_eq!(bus.archives.replay(&caller(), &archive.name, None, None).await.unwrap().messages, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_is_read_to_its_end_and_what_comes_behind_is_counted() {
     if !kinds().await.contains(&"stream") {
         return;

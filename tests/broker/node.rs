@@ -60,21 +60,35 @@ pub struct Node {
     pub password: Secret,
 }
 
+/// One that is started once, or could not be: each test then fails at once, instead of waiting for it again.
+struct Started(OnceLock<Result<Node, String>>);
+
+impl Started {
+    const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    fn node(&self, name: &str, configuration: &str) -> &Node {
+        match self.0.get_or_init(|| start(name, configuration)) {
+            Ok(node) => node,
+            Err(problem) => panic!("{problem}"),
+        }
+    }
+}
+
 /// The node. The script that runs it watches this process, so it stops even when a test aborts.
 pub fn node() -> &'static Node {
-    static NODE: OnceLock<Node> = OnceLock::new();
-    NODE.get_or_init(|| start("rabbitmq", ""))
+    static NODE: Started = Started::new();
+    NODE.node("rabbitmq", "")
 }
 
 /// Another one, which keeps no statistics: RabbitMQ's own advice for large sites.
 pub fn node_without_statistics() -> &'static Node {
-    static NODE: OnceLock<Node> = OnceLock::new();
-    NODE.get_or_init(|| {
-        start("bare", "management_agent.disable_metrics_collector = true\nmanagement.disable_stats = true\n")
-    })
+    static NODE: Started = Started::new();
+    NODE.node("bare", "management_agent.disable_metrics_collector = true\nmanagement.disable_stats = true\n")
 }
 
-fn start(name: &str, configuration: &str) -> Node {
+fn start(name: &str, configuration: &str) -> Result<Node, String> {
     let pid = std::process::id().to_string();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{pid}"));
     std::fs::create_dir_all(&dir).unwrap();
@@ -94,8 +108,12 @@ fn start(name: &str, configuration: &str) -> Node {
         if let Ok(env) = std::fs::read_to_string(dir.join("node.env")) {
             break env;
         }
-        assert!(script.try_wait().unwrap().is_none(), "the node did not start; see above");
-        assert!(begun.elapsed() < START_TIMEOUT, "the node took too long to start");
+        if script.try_wait().unwrap().is_some() {
+            return Err("the node did not start; see above".to_owned());
+        }
+        if begun.elapsed() > START_TIMEOUT {
+            return Err("the node took too long to start".to_owned());
+        }
         std::thread::sleep(Duration::from_millis(50));
     };
     let value = |key: &str| {
@@ -103,7 +121,7 @@ fn start(name: &str, configuration: &str) -> Node {
         lines.into_iter().find(|(name, _)| *name == key).unwrap().1.to_owned()
     };
     let port = |key: &str| value(key).parse().unwrap();
-    Node {
+    Ok(Node {
         dir,
         amqp_port: port("AMQP_PORT"),
         amqps_port: port("AMQPS_PORT"),
@@ -111,7 +129,7 @@ fn start(name: &str, configuration: &str) -> Node {
         management_tls_port: port("MANAGEMENT_TLS_PORT"),
         username: value("USERNAME"),
         password: Secret::new(value("PASSWORD")),
-    }
+    })
 }
 
 impl Node {

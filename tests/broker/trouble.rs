@@ -182,6 +182,17 @@ async fn passing_trouble_passes() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_the_broker_closed_meanwhile_fails_no_call() {
+    // It does not say that it closes, and does so at the moment of the next request.
+    let server = Scripted::start(|_, _| b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()).await;
+    let broker = at(server.address);
+    for calls in 1..=50 {
+        assert!(broker.delete_user(&alice()).await.unwrap());
+        assert_eq!(server.requests().len(), calls);
+    }
+}
+
+#[tokio::test]
 async fn lasting_trouble_is_reported_after_three_tries() {
     let server = Scripted::start(|_, _| answer("500 Internal Server Error", "text/plain", "")).await;
     check(at(server.address).users().await.unwrap_err(), "the broker is in trouble", "it answered 500");

@@ -22,14 +22,18 @@ const STEPS_MAX: u32 = 1000;
 #[tokio::test]
 async fn a_rotation_that_somebody_is_at_is_not_finished_by_reconcile_as_well() {
     let process = Site::rotated_once().await.start();
-    let (rotating, administrator) = (process.administrator.clone(), process.administrator.clone());
-    let rotating = tokio::spawn(async move { rotating.rotate(&Caller::local("ops", "r")).await });
-    // On one thread: the rotation goes on only while this waits.
-    while administrator.status().unwrap().incoming.is_none() {
-        tokio::task::yield_now().await;
-    }
+    let (administrator, caller) = (&process.administrator, Caller::local("ops", "r"));
+    let mut rotating = std::pin::pin!(administrator.rotate(&caller));
+    // It goes on only when it is polled, and that it has begun is seen before.
+    std::future::poll_fn(|cx| {
+        if administrator.status().unwrap().incoming.is_some() {
+            return std::task::Poll::Ready(());
+        }
+        rotating.as_mut().poll(cx).map(|rotated| panic!("it has ended: {rotated:?}"))
+    })
+    .await;
     assert_eq!(administrator.make_sure().await.unwrap(), None);
-    let rotated = rotating.await.unwrap().unwrap();
+    let rotated = rotating.await.unwrap();
     assert_eq!(administrator.status().unwrap().active, Some(rotated.administrator), "it was rotated once");
 }
 

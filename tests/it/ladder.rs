@@ -4,9 +4,12 @@ use keylender::base::VhostName;
 use keylender::domain::auth::Caller;
 use keylender::domain::monitor::{Pattern, QueueRule, Rung};
 use keylender::ports::broker::{Message, Properties, Queue, Topology};
+use serde_json::json;
 
 use crate::world::World;
 
+/// Far more than a queue's deletion and the passes after it ask for.
+const ANSWERS_MAX: u32 = 200;
 const QUEUE: &str = "queue/taskcluster-foo/jobs";
 
 fn vhost(world: &World) -> &VhostName {
@@ -73,4 +76,25 @@ async fn a_queue_whose_messages_cannot_be_kept_is_not_deleted() {
     let report = world.appliance().monitor.run().await.unwrap();
     assert_eq!((report.deleted_queues, report.failed, has_queue(&world).await), (0, 1, true));
     assert_eq!(world.broker.messages(vhost(&world), QUEUE).len(), 21);
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_deletion_is_what_was_lost_whatever_answer_of_the_broker_is_lost() {
+    for answers in 0..ANSWERS_MAX {
+        let world = with(rule(Rung::default()), 21).await;
+        world.broker.lose_answer_after(answers);
+        // That it is gone counts when two passes missed it.
+        for _pass in 0..4 {
+            world.appliance().monitor.run().await.ok();
+        }
+        let deleted = world.audited("queue.delete").await;
+        let lost: Vec<_> = deleted.iter().map(|entry| &entry["details"]["messages"]).collect();
+        let archived: u64 =
+            world.appliance().archives.list().await.unwrap().iter().map(|archive| archive.messages).sum();
+        assert_eq!((lost, archived, has_queue(&world).await), (vec![&json!(0)], 21, false), "after {answers} answers");
+        if !world.broker.has_lost_an_answer() {
+            return;
+        }
+    }
+    panic!("it asks without end");
 }

@@ -4,7 +4,7 @@ use keylender::base::{AccountName, HostName, OperatorName, Timestamp};
 use keylender::domain::accounts::AccountStatus;
 use keylender::domain::hosts::Known;
 use keylender::domain::loops::Status;
-use keylender::domain::monitor::{CapRule, QueueRule, Rung};
+use keylender::domain::monitor::{QueueRule, Rung};
 use keylender::domain::operators::SessionView;
 use keylender::ports::broker::Overflow;
 use serde::Serialize;
@@ -40,12 +40,13 @@ fn a_rule_for_queues_is_on_the_wire_as_it_was() {
     let ladder = QueueRule {
         warn_head_seconds: Some(1),
         delete_head_seconds: Some(2),
-        limit: Some(CapRule { messages: Some(3), overflow: Overflow::DropHead, ..CapRule::default() }),
+        limit: Some(Rung { messages: Some(3), ..Rung::default() }),
+        overflow: Overflow::DropHead,
         archive: Some(Rung { head_seconds: Some(4), ..Rung::default() }),
         ..QueueRule::default()
     };
     let all = json!({
-        "warnHeadSeconds": 1, "deleteHeadSeconds": 2, "limit": {"messages": 3, "overflow": "drop-head"},
+        "warnHeadSeconds": 1, "deleteHeadSeconds": 2, "limit": {"messages": 3}, "overflow": "drop-head",
         "archive": {"headSeconds": 4}, "graceSeconds": 0, "remark": "",
     });
     assert_eq!(wire(&ladder), all);

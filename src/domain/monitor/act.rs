@@ -184,6 +184,7 @@ impl Monitor {
         }
         let archive = self.take(step, name, queue).await?;
         let lost = archive.arrived.saturating_add(queue.unacknowledged.unwrap_or(0));
+        self.recall(name.name(), move |state| Remembered { condemned: Some(lost), ..state }).await?;
         Ok(Step { why: words::archived_and_deleted(&step.why, &archive), messages: Some(lost), ..step.clone() })
     }
 
@@ -239,13 +240,18 @@ impl Monitor {
     /// Writes down that a queue was not there any more when it was deleted: it went by itself, its node is down, or an
     /// earlier try took effect. What later passes see decides.
     async fn vanished(&self, step: &Step) -> Result<Done> {
-        let name = step.object.name().to_owned();
+        self.recall(step.object.name(), |state| Remembered { vanished: true, ..state }).await?;
+        Ok(Done::Spared)
+    }
+
+    /// Changes what is remembered of a queue that is about to go.
+    async fn recall(&self, name: &str, change: impl FnOnce(Remembered) -> Remembered + Send + 'static) -> Result<()> {
+        let name = name.to_owned();
         let change = move |tx: &mut WriteTx<'_, '_>| match tx.get(&QUEUES, &name)? {
-            Some(state) if state.condemned.is_some() => tx.put(&QUEUES, &name, &Remembered { vanished: true, ..state }),
+            Some(state) if state.condemned.is_some() => tx.put(&QUEUES, &name, &change(state)),
             _ => Ok(()),
         };
-        self.store.write(change).await?;
-        Ok(Done::Spared)
+        self.store.write(change).await
     }
 
     /// Writes down that a step did not work.

@@ -6,7 +6,7 @@ use crate::base::{Error, Result, Timestamp};
 use crate::ports::broker::{Overflow, Queue, QueueLimit, Stream};
 
 use super::forecast::{Forecast, Samples};
-use super::queue_rule::{CapRule, QueueRule, Rung};
+use super::queue_rule::{QueueRule, Rung};
 
 /// When a rung is reached. What is left out never reaches it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,20 +86,6 @@ impl Rung {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
         let Thresholds { messages, bytes, head, unconsumed } = at;
         Self { messages, bytes, head_seconds: seconds(head), unconsumed_seconds: seconds(unconsumed) }
-    }
-}
-
-impl CapRule {
-    /// When it is reached, as it is compared.
-    fn thresholds(&self) -> Thresholds {
-        let Self { messages, bytes, head_seconds, unconsumed_seconds, .. } = *self;
-        Rung { messages, bytes, head_seconds, unconsumed_seconds }.thresholds()
-    }
-
-    /// The limit of these.
-    fn new(at: Thresholds, overflow: Overflow) -> Self {
-        let Rung { messages, bytes, head_seconds, unconsumed_seconds } = Rung::new(at);
-        Self { messages, bytes, head_seconds, unconsumed_seconds, overflow }
     }
 }
 
@@ -186,7 +172,7 @@ impl Limits {
             head: rule.warn_head_seconds.map(Duration::from_secs).or(delete.head.map(|age| age / 2)),
             unconsumed: delete.unconsumed.map(|time| time / 2),
         };
-        let limit = rule.limit.as_ref().map(|cap| Cap { at: cap.thresholds(), overflow: cap.overflow });
+        let limit = rule.limit.as_ref().map(|rung| Cap { at: rung.thresholds(), overflow: rule.overflow });
         let archive = rule.archive.as_ref().map(Rung::thresholds);
         let limits = Self {
             warn,
@@ -204,6 +190,9 @@ impl Limits {
             is_told_first && rungs.iter().flatten().all(|rung| rung.are_possible() && rung.come_before(&delete));
         if limit.is_some_and(|cap| cap.at == Thresholds::default()) {
             return Err(Error::invalid("the rule has a limit, and does not say when: name messages, bytes or a time"));
+        }
+        if limit.is_none() && rule.overflow != Overflow::default() {
+            return Err(Error::invalid("the rule says what becomes of too much, and has no limit beyond which it is"));
         }
         if is_ladder && delete.are_possible() {
             return Ok(limits);
@@ -334,7 +323,8 @@ impl Limits {
             warn_head_seconds: seconds(self.warn.head),
             delete_head_seconds: seconds(self.delete.head),
             unconsumed_seconds: seconds(self.delete.unconsumed),
-            limit: self.limit.map(|Cap { at, overflow }| CapRule::new(at, overflow)),
+            limit: self.limit.map(|cap| Rung::new(cap.at)),
+            overflow: self.limit.map(|cap| cap.overflow).unwrap_or_default(),
             archive: self.archive.map(Rung::new),
             grace_seconds: self.grace.as_secs(),
             ..QueueRule::default()

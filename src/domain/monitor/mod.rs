@@ -46,7 +46,7 @@ pub use load::{Load, Loads};
 pub use managed::{Managed, ManagedConnection, Prefixes, Sort};
 pub use pass::Report;
 pub use plan::{Object, Plan, Step, What};
-pub use queue_rule::{CapRule, QueueRule, Rung};
+pub use queue_rule::{QueueRule, Rung};
 pub use rules::{Pattern, RULES_MAX};
 pub use seen::{QueueHealth, SeenQueue};
 

@@ -33,9 +33,14 @@ pub struct QueueRule {
     /// queue of the pattern.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconsumed_seconds: Option<u64>,
-    /// From when on the broker takes no more for the queue, until it is in order again.
+    /// From when on the broker takes no more for the queue, until it is in order again. Its most is what is named here of
+    /// messages and bytes, or what it holds then.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<CapRule>,
+    pub limit: Option<Rung>,
+    /// What becomes of what is too much for a limited queue: `reject-publish` refuses what comes, `drop-head` throws the oldest
+    /// away for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub overflow: Overflow,
     /// From when on its messages are taken out into an archive; without a threshold only before it is deleted, which is so in
     /// any case.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +51,10 @@ pub struct QueueRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exempt_until: Option<Timestamp>,
     pub remark: String,
+}
+
+fn is_default(overflow: &Overflow) -> bool {
+    *overflow == Overflow::default()
 }
 
 /// When a rung of the ladder is reached: by whatever comes first.
@@ -64,24 +73,4 @@ pub struct Rung {
     /// When it had no consumer for so long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconsumed_seconds: Option<u64>,
-}
-
-/// When the broker takes no more for a queue, and what becomes of what is too much.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct CapRule {
-    /// Beyond so many messages, which are then its most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages: Option<u64>,
-    /// Beyond so many bytes, which are then its most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
-    /// When the first message is this old; what it holds then is its most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub head_seconds: Option<u64>,
-    /// When it had no consumer for so long; what it holds then is its most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unconsumed_seconds: Option<u64>,
-    /// `reject-publish` refuses what comes, `drop-head` throws the oldest away for it.
-    pub overflow: Overflow,
 }

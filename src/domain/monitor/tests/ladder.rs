@@ -7,7 +7,7 @@ use crate::ports::broker::{Overflow, QueueLimit, QueueLimits};
 
 /// Limited at 15 messages.
 fn capped() -> QueueRule {
-    QueueRule { limit: Some(CapRule { messages: Some(15), ..CapRule::default() }), ..QueueRule::default() }
+    QueueRule { limit: Some(Rung { messages: Some(15), ..Rung::default() }), ..QueueRule::default() }
 }
 
 fn stream(messages: Option<u64>) -> Queue {
@@ -112,8 +112,8 @@ async fn a_limit_that_fails_is_tried_again_and_one_that_somebody_changed_is_put_
 
 #[test]
 fn a_limit_by_time_is_what_the_queue_holds_then() {
-    let by_head = CapRule { head_seconds: Some(3_600), overflow: Overflow::DropHead, ..CapRule::default() };
-    let rule = QueueRule { limit: Some(by_head), ..QueueRule::default() };
+    let by_head = Rung { head_seconds: Some(3_600), ..Rung::default() };
+    let rule = QueueRule { limit: Some(by_head), overflow: Overflow::DropHead, ..QueueRule::default() };
     let limits = Limits::new(10, 20).ruled(&rule).unwrap();
     let limit = limits.limit.unwrap().on(&queue(Q, 7));
     assert_eq!((limit.messages, limit.bytes, limit.overflow), (Some(7), None, Overflow::DropHead));

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::monitor::limits::{Ages, Limits, Over};
-use crate::domain::monitor::queue_rule::{CapRule, Rung};
+use crate::domain::monitor::queue_rule::Rung;
+use crate::ports::broker::Overflow;
 use crate::ports::broker::Stream;
 
 fn usual() -> Limits {
@@ -35,15 +36,16 @@ fn a_missing_count_is_over_nothing() {
 #[test]
 fn every_rung_comes_before_the_deletion_and_a_limit_says_when() {
     let rung = |messages| Rung { messages: Some(messages), ..Rung::default() };
-    let cap = |messages| CapRule { messages, ..CapRule::default() };
-    let rule = |limit: Option<CapRule>, archive: Option<Rung>| QueueRule { limit, archive, ..QueueRule::default() };
+    let rule = |limit: Option<Rung>, archive: Option<Rung>| QueueRule { limit, archive, ..QueueRule::default() };
     for (rule, fits) in [
-        (rule(Some(cap(Some(12))), Some(rung(14))), true),
-        (rule(Some(cap(Some(15))), None), false),
+        (rule(Some(rung(12)), Some(rung(14))), true),
+        (rule(Some(rung(15)), None), false),
         (rule(None, Some(rung(15))), false),
         (rule(None, Some(Rung::default())), true),
-        (rule(Some(cap(None)), None), false),
+        (rule(Some(Rung::default()), None), false),
         (rule(None, Some(Rung { unconsumed_seconds: Some(0), ..Rung::default() })), false),
+        (QueueRule { overflow: Overflow::DropHead, ..rule(Some(rung(12)), None) }, true),
+        (QueueRule { overflow: Overflow::DropHead, ..rule(None, None) }, false),
     ] {
         assert_eq!(usual().ruled(&rule).is_ok(), fits, "{rule:?}");
     }

@@ -8,7 +8,7 @@ use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::actions;
 use crate::domain::auth::scopes;
-use crate::domain::monitor::{CapRule, Pattern, QueueHealth, QueueRule, SeenQueue};
+use crate::domain::monitor::{Pattern, QueueHealth, QueueRule, Rung, SeenQueue};
 use crate::ports::broker::Overflow;
 use crate::proto::formats;
 use crate::web::console::kit::act;
@@ -79,11 +79,7 @@ const RULES: Table<(Pattern, QueueRule)> = Table {
         Column { name: "pattern", title: "Pattern", cell: |(pattern, _)| Cell::text(pattern) },
         Column { name: "warn", title: "Warned over", cell: |(_, rule)| count(rule.warn_messages) },
         Column { name: "delete", title: "Deleted over", cell: |(_, rule)| count(rule.delete_messages) },
-        Column {
-            name: "limit",
-            title: "Limited over",
-            cell: |(_, rule)| Cell::text(rule.limit.as_ref().map_or_else(|| "not at all".to_owned(), limit_words)),
-        },
+        Column { name: "limit", title: "Limited over", cell: |(_, rule)| Cell::text(limit_words(rule)) },
         Column {
             name: "archive",
             title: "Archived",
@@ -145,12 +141,13 @@ fn rate(queue: &SeenQueue) -> Option<i64> {
 }
 
 /// When the broker takes no more, in a few words.
-fn limit_words(limit: &CapRule) -> String {
-    let CapRule { messages, bytes, head_seconds, unconsumed_seconds, overflow } = limit;
+fn limit_words(rule: &QueueRule) -> String {
+    let Some(limit) = &rule.limit else { return "not at all".to_owned() };
+    let Rung { messages, bytes, head_seconds, unconsumed_seconds } = limit;
     let named =
         [(messages, "messages"), (bytes, "bytes"), (head_seconds, "s old"), (unconsumed_seconds, "s unconsumed")];
     let named = named.into_iter().filter_map(|(limit, unit)| limit.map(|limit| format!("{limit} {unit}")));
-    named.chain([overflow.as_str().to_owned()]).collect::<Vec<_>>().join(", ")
+    named.chain([rule.overflow.as_str().to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
 fn count(number: Option<u64>) -> Cell {
@@ -220,11 +217,12 @@ pub async fn set_rule(app: App, session: Session, form: CheckedForm<Wanted>) -> 
     let pattern = Pattern::parse(pattern.trim())?;
     let before = app.monitor.queue_rules().await?.into_iter().find(|(known, _)| *known == pattern);
     let before = before.map(|(_, rule)| rule).unwrap_or_default();
-    let limit = CapRule { messages: number(limit)?, overflow: *overflow, ..before.limit.clone().unwrap_or_default() };
-    let is_limited = CapRule { overflow: Overflow::default(), ..limit.clone() } != CapRule::default();
+    let limit = Rung { messages: number(limit)?, ..before.limit.clone().unwrap_or_default() };
+    let limit = (limit != Rung::default()).then_some(limit);
     let archive = (!archive.is_empty()).then(|| before.archive.clone().unwrap_or_default());
     let rule = QueueRule {
-        limit: is_limited.then_some(limit),
+        overflow: limit.as_ref().map(|_| *overflow).unwrap_or_default(),
+        limit,
         archive,
         warn_messages: number(warn)?,
         delete_messages: number(delete)?,
