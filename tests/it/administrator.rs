@@ -23,17 +23,13 @@ const STEPS_MAX: u32 = 1000;
 async fn a_rotation_that_somebody_is_at_is_not_finished_by_reconcile_as_well() {
     let process = Site::rotated_once().await.start();
     let (administrator, caller) = (&process.administrator, Caller::local("ops", "r"));
-    let mut rotating = std::pin::pin!(administrator.rotate(&caller));
-    // It goes on only when it is polled, and that it has begun is seen before.
-    std::future::poll_fn(|cx| {
-        if administrator.status().unwrap().incoming.is_some() {
-            return std::task::Poll::Ready(());
-        }
-        rotating.as_mut().poll(cx).map(|rotated| panic!("it has ended: {rotated:?}"))
-    })
-    .await;
-    assert_eq!(administrator.make_sure().await.unwrap(), None);
-    let rotated = rotating.await.unwrap();
+    let mut rotating = Box::pin(administrator.rotate(&caller));
+    while administrator.status().unwrap().incoming.is_none() {
+        assert!(!step(&process, &mut rotating).await, "it has ended");
+    }
+    let (made_sure, rotated) = tokio::join!(administrator.make_sure(), rotating);
+    let (made_sure, rotated) = (made_sure.unwrap(), rotated.unwrap());
+    assert_eq!(made_sure, None);
     assert_eq!(administrator.status().unwrap().active, Some(rotated.administrator), "it was rotated once");
 }
 
@@ -182,21 +178,10 @@ async fn a_rotation_that_is_dropped_at_any_moment_is_finished_by_the_loop() {
         let mut rotation = Box::pin(process.administrator.rotate(&caller));
         let mut ended = false;
         for _ in 0..polls {
-            // The writer of the store is a thread of its own. It stands still during a poll, so that this gets no further
-            // than to its next write, however fast the thread is; what it was sent is done when the next poll comes.
-            let (go, gate) = std::sync::mpsc::channel::<()>();
-            let mut standing = Box::pin(process.store.write(move |_| {
-                let _ = gate.recv();
-                Ok(())
-            }));
-            assert!(once(&mut standing).await.is_pending());
-            ended = once(&mut rotation).await.is_ready();
-            go.send(()).unwrap();
-            standing.await.unwrap();
+            ended = step(&process, &mut rotation).await;
             if ended {
                 break;
             }
-            process.store.write(|_| Ok(())).await.unwrap();
         }
         drop(rotation);
         process.store.write(|_| Ok(())).await.unwrap();
@@ -213,6 +198,23 @@ async fn a_rotation_that_is_dropped_at_any_moment_is_finished_by_the_loop() {
         }
     }
     panic!("it never ends");
+}
+
+/// Lets a rotation go on for one step; true when that was the last one. The writer of the store is a thread of its own. It
+/// stands still during the poll, so that this gets no further than to its next write, however fast the thread is; what it was
+/// sent is done then.
+async fn step<F: Future + Unpin>(process: &Appliance, rotation: &mut F) -> bool {
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let mut standing = Box::pin(process.store.write(move |_| {
+        let _ = gate.recv();
+        Ok(())
+    }));
+    assert!(once(&mut standing).await.is_pending());
+    let has_ended = once(rotation).await.is_ready();
+    go.send(()).unwrap();
+    standing.await.unwrap();
+    process.store.write(|_| Ok(())).await.unwrap();
+    has_ended
 }
 
 /// One poll of some work.
