@@ -114,7 +114,7 @@ async fn an_operator_archives_a_queue_looks_at_it_and_brings_it_back() {
 
     let replay = format!("queue archive replay {archive} --per-second 1000 --reason mended");
     let replayed = well(&appliance, &replay).await;
-    assert!(replayed.starts_with(&format!("3 messages were published into {queue}; 0 before")), "{replayed}");
+    assert_eq!(replayed.trim_end(), format!("3 messages were published into {queue}"));
     assert_eq!(client.take(&queue).await.unwrap().unwrap().data, b"hello");
     let (code, said) = keylender(&appliance, &format!("{replay} --to somebody-elses")).await;
     assert!(code == 1 && said.starts_with("keylender: "), "{code} {said}");
