@@ -8,6 +8,7 @@ pub mod hawk;
 pub mod oidc;
 pub mod proxy_header;
 pub mod refusal;
+pub mod relay_profile;
 pub mod roles;
 pub mod scopes;
 pub mod tempcred;

@@ -1,0 +1,146 @@
+//! The declaration of a relay: which vhosts, accounts and policies a platform of fixed programs needs on its broker, as a
+//! person writes it in TOML.
+//!
+//! ```toml
+//! name = "mig"                          # what the relay is called in records and pages
+//! absent-users = ["guest"]              # users that the broker must not have
+//! foreign-vhosts = ["shared"]           # vhosts that are there already, and that others declare
+//!
+//! [[vhost]]
+//! name = "mig"
+//! on-drift = "repair"                   # or "report"; so it is for all that is declared in this vhost
+//! default-queue-type = "quorum"         # of queues that programs declare without one
+//! limits = { max-connections = 500, max-queues = 2000 }
+//!
+//! [[vhost.exchange]]
+//! name = "toagents"
+//! type = "direct"                       # durable = true, auto-delete = false, internal = false, arguments = {}
+//!
+//! [[vhost.queue]]
+//! name = "mig.agt.results"              # type, durable = true, auto-delete = false, arguments = {}
+//!
+//! [[vhost.binding]]
+//! source = "toagents"
+//! destination = "mig.agt.results"       # destination-type = "queue", or "exchange"
+//! routing-key = "mig.agt.results"       # arguments = {}
+//!
+//! [[vhost.policy]]                      # [[vhost.operator-policy]] has the same keys
+//! name = "short"
+//! pattern = '^mig\.'
+//! apply-to = "queues"                   # "all" unless said
+//! priority = 0
+//! definition = { max-length = 10000 }
+//!
+//! [[account]]
+//! name = "scheduler"
+//! note = "runs on relay1"               # for people
+//! tags = []
+//! limits = { max-connections = 2, max-channels = 20 }
+//! rotate-every = "30 days"              # never by itself unless said
+//! rotate-by = "in-place"                # or "in-turn": two users, scheduler-1 and scheduler-2
+//! delivery = "render"                   # how its programs get the password; or "fetch", "hand-over"
+//! back-within = "1 minute"              # after a rotation its programs must be connected again
+//! on-drift = "report"
+//!
+//! [[account.grant]]
+//! vhost = "mig"
+//! configure = '^mig\.agt\.'             # three regular expressions; an empty one allows nothing
+//! write = ''
+//! read = '^toagents$'
+//! consumes = ["mig.agt.results"]        # queues in this vhost that its programs consume while they are well
+//!
+//! [[account.grant.topic]]
+//! exchange = "events"
+//! write = '^new\.'
+//! read = ''
+//! ```
+//!
+//! Reading takes three steps: `shape` compares the text with the list of keys and says what is unknown, missing or of the
+//! wrong form; `sense` says what does not go together; `build` makes the [`Profile`] when neither had anything to say. The
+//! list of keys (`keys`) is the published schema, too, so that the two cannot differ. Whether a broker understands a
+//! pattern, an argument or a setting of a policy is for the broker to say: it depends on its version.
+
+mod build;
+mod entries;
+mod keys;
+mod mistakes;
+mod parts;
+mod rules;
+mod sense;
+mod shape;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use toml::de::DeTable;
+
+use self::mistakes::Mistakes;
+use crate::base::{AccountName, VhostName};
+
+pub use self::mistakes::Mistake;
+pub use self::parts::{
+    Account, AccountLimits, ApplyTo, Binding, Delivery, Destination, Exchange, Grant, OnDrift, Policy, Queue,
+    QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
+};
+
+/// Longest text of a profile. One with the most accounts and patterns of usual length has half of it.
+pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// What is declared of a relay.
+///
+/// **Invariant:** it went through [`Profile::parse`]. Every name is one that a broker keeps as it is, each stands once in
+/// its list, bindings have both their ends, the vhosts of grants are declared or named as foreign, and no user is wished
+/// both there and away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    name: String,
+    vhosts: Vec<Vhost>,
+    accounts: Vec<Account>,
+    absent_users: Vec<AccountName>,
+    foreign_vhosts: Vec<VhostName>,
+}
+
+impl Profile {
+    /// The profile that a text declares, or everything that is wrong with the text, in the order of its places.
+    pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
+        if text.len() > TEXT_LEN_MAX {
+            mistakes.note(0, format!("a profile has at most {TEXT_LEN_MAX} bytes, not {}; take it apart", text.len()));
+            return Err(mistakes.list(text));
+        }
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            mistakes.note_syntax(error.span().unwrap_or_default().start, error.message());
+        }
+        shape::check(document.get_ref(), &mut mistakes);
+        sense::check(document.get_ref(), &mut mistakes);
+        let profile = mistakes.is_empty().then(|| build::profile(document.get_ref())).flatten();
+        profile.ok_or_else(|| mistakes.list(text))
+    }
+
+    /// What the relay is called: 1 to 64 of a-z, 0-9 and `-`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its vhosts, with what is declared in them.
+    pub fn vhosts(&self) -> &[Vhost] {
+        &self.vhosts
+    }
+
+    /// Its accounts.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// The users that the broker must not have.
+    pub fn absent_users(&self) -> &[AccountName] {
+        &self.absent_users
+    }
+
+    /// Vhosts that accounts may enter and that somebody else declares.
+    pub fn foreign_vhosts(&self) -> &[VhostName] {
+        &self.foreign_vhosts
+    }
+}
