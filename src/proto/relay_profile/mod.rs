@@ -65,6 +65,7 @@ mod entries;
 mod keys;
 mod mistakes;
 mod parts;
+mod presets;
 mod rules;
 mod sense;
 mod shape;
@@ -83,6 +84,7 @@ pub use self::parts::{
     Account, AccountLimits, ApplyTo, Binding, Delivery, Destination, Exchange, Grant, OnDrift, Policy, Queue,
     QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
 };
+pub use self::presets::{PRESETS, preset};
 
 /// Longest text of a profile. One with the most accounts and patterns of usual length has half of it.
 pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
@@ -117,6 +119,11 @@ impl Profile {
         sense::check(document.get_ref(), &mut mistakes);
         let profile = mistakes.is_empty().then(|| build::profile(document.get_ref())).flatten();
         profile.ok_or_else(|| mistakes.list(text))
+    }
+
+    /// The built-in profile of this name.
+    pub fn builtin(name: &str) -> Option<Self> {
+        Self::parse(preset(name)?).ok()
     }
 
     /// What the relay is called: 1 to 64 of a-z, 0-9 and `-`.

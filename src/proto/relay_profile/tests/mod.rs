@@ -2,6 +2,7 @@
 
 mod forms;
 mod meanings;
+mod presets;
 mod random;
 
 use super::*;
