@@ -67,6 +67,7 @@ mod mistakes;
 mod parts;
 mod presets;
 mod rules;
+mod schema;
 mod sense;
 mod shape;
 mod values;
@@ -85,6 +86,7 @@ pub use self::parts::{
     QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
 };
 pub use self::presets::{PRESETS, preset};
+pub use self::schema::schema;
 
 /// Longest text of a profile. One with the most accounts and patterns of usual length has half of it.
 pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;

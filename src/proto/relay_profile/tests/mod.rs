@@ -4,6 +4,7 @@ mod forms;
 mod meanings;
 mod presets;
 mod random;
+mod schema;
 
 use super::*;
 
