@@ -13,6 +13,7 @@ use keylender::proto::formats::{date_time, email};
 use keylender::proto::hawk::{Bewit, Header, Target, bewit, host};
 use keylender::proto::oidc;
 use keylender::proto::proxy_header;
+use keylender::proto::relay_profile::Profile;
 use keylender::proto::roles::{Role, Roles};
 use keylender::proto::scopes::{Expression, Template, covers, normalize};
 use keylender::proto::tempcred::Certificate;
@@ -22,7 +23,7 @@ use keylender::proto::urls::RootUrl;
 type Check = fn(&str);
 
 /// Every target by name; `fuzz/corpus/` has a folder for each.
-pub const TARGETS: [(&str, Check); 16] = [
+pub const TARGETS: [(&str, Check); 17] = [
     ("addresses", read_addresses),
     ("bewit", read_bewit),
     ("certificates", read_certificates),
@@ -34,6 +35,7 @@ pub const TARGETS: [(&str, Check); 16] = [
     ("host_rules", read_host_rules),
     ("oidc", read_oidc),
     ("proxy_header", read_proxy_header),
+    ("relay_profile", read_relay_profile),
     ("roles", read_roles),
     ("scopes", read_scopes),
     ("span", read_span),
@@ -179,6 +181,18 @@ fn read_proxy_header(text: &str) {
         len += missing;
     }
     let _ = proxy_header::source(&bytes[..len]);
+}
+
+/// Each mistake is at a character of the text or right behind a line of it, and they are in its order.
+fn read_relay_profile(text: &str) {
+    let Err(mistakes) = Profile::parse(text) else { return };
+    let mut before = (1, 1);
+    assert!(!mistakes.is_empty());
+    for mistake in mistakes {
+        let line = text.split('\n').nth(mistake.line - 1).expect("a line of the text");
+        assert!((1..=line.chars().count() + 1).contains(&mistake.column) && before <= (mistake.line, mistake.column));
+        before = (mistake.line, mistake.column);
+    }
 }
 
 /// Lines: `role <id>`, then its scopes; the scopes before the first role are held.
