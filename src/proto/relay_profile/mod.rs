@@ -75,6 +75,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 use self::mistakes::Mistakes;
@@ -91,6 +92,10 @@ pub use self::schema::schema;
 /// Longest text of a profile. One with the most accounts and patterns of usual length has half of it.
 pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
 
+/// Longest text of which all that is no TOML is told at once; of a longer one only the first. Megabytes of nothing but errors,
+/// such as a file of another kind, would become hundreds.
+const RECOVERED_LEN_MAX: usize = 256 * 1024;
+
 /// What is declared of a relay.
 ///
 /// **Invariant:** it went through [`Profile::parse`]. Every name is one that a broker keeps as it is, each stands once in
@@ -106,20 +111,18 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The profile that a text declares, or everything that is wrong with the text, in the order of its places.
+    /// The profile that a text declares, or everything that is wrong with the text, in the order of its places. There is at
+    /// least one mistake then, and of very many the last one counts the rest.
     pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Mistakes::default();
         if text.len() > TEXT_LEN_MAX {
             mistakes.note(0, format!("a profile has at most {TEXT_LEN_MAX} bytes, not {}; take it apart", text.len()));
             return Err(mistakes.list(text));
         }
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            mistakes.note_syntax(error.span().unwrap_or_default().start, error.message());
-        }
-        shape::check(document.get_ref(), &mut mistakes);
-        sense::check(document.get_ref(), &mut mistakes);
-        let profile = mistakes.is_empty().then(|| build::profile(document.get_ref())).flatten();
+        let Some(document) = document(text, &mut mistakes) else { return Err(mistakes.list(text)) };
+        shape::check(&document, &mut mistakes);
+        sense::check(&document, &mut mistakes);
+        let profile = mistakes.is_empty().then(|| build::profile(&document)).flatten();
         profile.ok_or_else(|| mistakes.list(text))
     }
 
@@ -152,4 +155,21 @@ impl Profile {
     pub fn foreign_vhosts(&self) -> &[VhostName] {
         &self.foreign_vhosts
     }
+}
+
+/// The tables of a text, as far as there are any.
+fn document<'t>(text: &'t str, mistakes: &mut Mistakes) -> Option<DeTable<'t>> {
+    let (document, errors) = if text.len() > RECOVERED_LEN_MAX {
+        match DeTable::parse(text) {
+            Ok(document) => (Some(document), Vec::new()),
+            Err(error) => (None, vec![error]),
+        }
+    } else {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        (Some(document), errors)
+    };
+    for error in errors {
+        mistakes.note_syntax(error.span().unwrap_or_default().start, error.message());
+    }
+    document.map(Spanned::into_inner)
 }

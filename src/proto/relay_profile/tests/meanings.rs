@@ -224,3 +224,10 @@ fn many_mistakes_are_told_up_to_a_number_and_then_counted() {
     let long = format!("1:1: unknown key `{}…`; the nearest known one is `name`", "k".repeat(64));
     assert_eq!(super::said(&text), [long.as_str(), r"2:1: unknown key `b\u{202e}c`; the nearest known one is `name`"]);
 }
+
+#[test]
+fn of_a_long_text_that_is_no_toml_the_first_mistake_is_told() {
+    let text = format!("{}name = [\nname = [\n", "#\n".repeat(RECOVERED_LEN_MAX / 2));
+    assert_eq!(said(&text), ["131074:6: this is no TOML: unexpected `=` in array, expected value, `]`"]);
+    assert!(said("name = [\nname = [\n").len() > 1);
+}
