@@ -69,6 +69,11 @@ impl Handle<dyn Broker> {
         Handle(self.0.clone().map(|broker| broker as _))
     }
 
+    /// What is declared in its vhosts.
+    pub fn resources(&self) -> Handle<dyn Resources> {
+        Handle(self.0.clone().map(|broker| broker as _))
+    }
+
     /// Its users.
     pub fn users(&self) -> Handle<dyn Users> {
         Handle(self.0.clone().map(|broker| broker as _))

@@ -42,6 +42,22 @@ impl Version {
         (self.major, self.minor) >= (4, 1)
     }
 
+    /// Whether it copies classic queues to other nodes, by the settings of policies that begin with `ha-` (until 4.0, which
+    /// refuses them).
+    pub fn mirrors_classic_queues(self) -> bool {
+        self.major < 4
+    }
+
+    /// Whether it knows streams (3.9).
+    pub fn has_streams(self) -> bool {
+        (self.major, self.minor) >= (3, 9)
+    }
+
+    /// Whether policies can be for queues of one type only (3.12).
+    pub fn has_policies_by_queue_type(self) -> bool {
+        (self.major, self.minor) >= (3, 12)
+    }
+
     /// Whether topic permissions need an exchange that is there already: seen in 4.3.6, and not in 4.0.5.
     pub fn needs_exchange_for_topics(self) -> bool {
         (self.major, self.minor) >= (4, 3)
