@@ -317,7 +317,7 @@ fn record(tx: &ReadTx<'_>) -> Result<Option<Record>> {
     tx.get(&ADMINISTRATOR, &KEY.to_owned())
 }
 
-fn everything() -> Access {
+pub(super) fn everything() -> Access {
     Access { configure: EVERYTHING.into(), write: EVERYTHING.into(), read: EVERYTHING.into() }
 }
 

@@ -53,19 +53,19 @@ pub struct Drift {
 }
 
 /// What a broker has, by user.
-struct Found<'s> {
+pub(super) struct Found<'s> {
     site: &'s Site,
     /// Wish and settlement of every account when we began to ask. What moved on since is not in the answer; a moment
     /// would not tell, because clocks are set back.
     asked_for: HashMap<AccountName, Revision>,
-    users: HashMap<String, User>,
+    pub users: HashMap<String, User>,
     permissions: HashMap<String, Vec<(String, Access)>>,
     topics: HashMap<String, Vec<(String, TopicAccess)>>,
     limits: HashMap<String, Limits>,
 }
 
 /// Passwords by account.
-type Passwords = HashMap<AccountName, Secret>;
+pub(super) type Passwords = HashMap<AccountName, Secret>;
 
 /// How far an account was with a broker.
 type Revision = (u64, Option<u64>);
@@ -126,7 +126,7 @@ impl Accounts {
     }
 
     /// The passwords of these accounts, to be compared with the broker's hashes.
-    fn passwords(&self, rows: &[(AccountName, Account)]) -> Result<Passwords> {
+    pub(super) fn passwords(&self, rows: &[(AccountName, Account)]) -> Result<Passwords> {
         self.store.read(|tx| {
             let known = rows.iter().filter_map(|(name, account)| match &account.login {
                 Login::Password(sealed) => Some(tx.open(&ACCOUNTS, name, sealed).map(|open| (name.clone(), open))),
@@ -136,7 +136,7 @@ impl Accounts {
         })
     }
 
-    async fn found<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
+    pub(super) async fn found<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
         self.ask(site).await.map_err(|error| site.named(error))
     }
 
@@ -243,7 +243,7 @@ impl Drift {
 impl Found<'_> {
     /// The accounts among these that the broker has otherwise than it had. One whose new wish it was not told yet is
     /// among them when it is known to have had its terms.
-    fn drifts<'r>(
+    pub fn drifts<'r>(
         &'r self,
         rows: &'r [(AccountName, Account)],
         passwords: &'r Passwords,
@@ -304,7 +304,7 @@ impl Found<'_> {
     }
 
     /// The vhosts in which topics are granted that should not be, or otherwise than they should.
-    fn stray_topics<'f>(&'f self, name: &AccountName, terms: &'f Terms) -> impl Iterator<Item = &'f str> {
+    pub fn stray_topics<'f>(&'f self, name: &AccountName, terms: &'f Terms) -> impl Iterator<Item = &'f str> {
         let is_granted = |vhost: &str, access: &TopicAccess| {
             let here = terms.grants.iter().filter(|grant| grant.vhost.as_str() == vhost);
             here.flat_map(|grant| &grant.topics).any(|topic| topic.access() == *access)
@@ -317,7 +317,7 @@ impl Found<'_> {
         self.permissions.get(name.as_str()).map_or(&[], Vec::as_slice)
     }
 
-    fn strays<'f>(&'f self, name: &AccountName, terms: &'f Terms) -> impl Iterator<Item = &'f str> {
+    pub fn strays<'f>(&'f self, name: &AccountName, terms: &'f Terms) -> impl Iterator<Item = &'f str> {
         let is_granted = |vhost: &&str| terms.grants.iter().any(|grant| grant.vhost.as_str() == *vhost);
         self.granted(name).iter().map(|(vhost, _)| vhost.as_str()).filter(move |vhost| !is_granted(vhost))
     }

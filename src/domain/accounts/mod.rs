@@ -8,6 +8,7 @@ mod counts;
 mod drift;
 mod follow;
 mod keyed_locks;
+mod owned;
 mod pair;
 mod record;
 mod resync;
@@ -27,6 +28,7 @@ pub use administrator::{Administrator, AdministratorStatus, NAME_PREFIX, Rotated
 pub use counts::{AccountCounts, AccountStatus};
 pub use drift::{Drift, Reconciled};
 pub use keyed_locks::KeyedLocks;
+pub use owned::{Census, Owned};
 pub use pair::{Begun, Pair, Slot};
 pub use record::{Grant, Limits, OnDrift, Owner, Terms, TopicGrant};
 pub use settle::REFUSED;
