@@ -1,5 +1,6 @@
 //! `reconcile`: compares what the broker has with what it should have, and puts back what differs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
@@ -7,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::record::{ACCOUNTS, Account, Login, MARKS, Marks};
 use super::site::Site;
-use super::{Accounts, OnDrift, Terms};
+use super::{Accounts, Grant, OnDrift, Owner, Terms};
 use crate::base::audit::{Action, Actor, Note};
 use crate::base::{AccountName, Result, Secret, SiteName, VhostName};
 use crate::domain::auth::Caller;
@@ -197,7 +198,7 @@ impl Accounts {
     async fn remove_strays(&self, name: &AccountName, found: &Found<'_>) -> Result<()> {
         let account = self.store.read(|tx| tx.get(&ACCOUNTS, name))?;
         let Some(account) = account.filter(|account| account.terms.on_drift == OnDrift::Repair) else { return Ok(()) };
-        let (users, terms) = (found.site.users.get()?, account.terms.at(found.site));
+        let (users, terms) = (found.site.users.get()?, found.terms(name, &account));
         for vhost in found.strays(name, &terms) {
             users.delete_permission(&VhostName::parse(vhost)?, name).await?;
         }
@@ -268,7 +269,7 @@ impl Found<'_> {
         let Some(User { tags, login, .. }) = self.users.get(name.as_str()) else {
             return Some(("the user is gone".into(), is_ours));
         };
-        let terms = account.terms.at(self.site);
+        let terms = self.terms(name, account);
         let have_tags = same_set(tags, &terms.tags);
         let tags = (!have_tags).then(|| (format!("its tags are [{}]", tags.join(", ")), is_ours));
         let grants = self.grants_differ(name, &terms).map(|what| (what, true));
@@ -278,6 +279,23 @@ impl Found<'_> {
         let has_login = !account.is_settled_at(self.site) || is_login(login.as_ref(), account, passwords.get(name));
         let login = (!has_login).then(|| ("its password was changed".to_owned(), true));
         tags.or(login).or(grants)
+    }
+
+    /// The terms that an account is measured by. Our administrators enter vhosts of relays by themselves, to declare something
+    /// there: what they may do in others than their own is no stray.
+    fn terms<'a>(&self, name: &AccountName, account: &'a Account) -> Cow<'a, Terms> {
+        let mut terms = account.terms.at(self.site);
+        if account.owner == Owner::Administrator {
+            let strays = self.strays(name, &terms).filter_map(|vhost| VhostName::parse(vhost).ok());
+            let may = |vhost: &VhostName| self.granted(name).iter().find(|(other, _)| other == vhost.as_str());
+            let entered: Vec<Grant> = strays
+                .filter_map(|vhost| may(&vhost).map(|(_, access)| Grant::new(vhost.clone(), access.clone())))
+                .collect();
+            if !entered.is_empty() {
+                terms.to_mut().grants.extend(entered);
+            }
+        }
+        terms
     }
 
     fn grants_differ(&self, name: &AccountName, terms: &Terms) -> Option<String> {
