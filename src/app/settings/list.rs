@@ -1,7 +1,7 @@
 //! The list of settings, in the order in which people read them, and their flags.
 
 use super::setting::{Info, Shape};
-use super::{broker, hosts, listen, log, mode, monitor, namespaces, oidc, outbox, storage, taskcluster};
+use super::{broker, hosts, listen, log, mode, monitor, namespaces, oidc, outbox, relay, storage, taskcluster};
 
 /// Names that the product promises and that this version does not use yet.
 pub(super) const LATER: &[&str] = &["BASE_ROUTE"];
@@ -31,6 +31,7 @@ const LIST: &[&[Info]] = &[
     &[hosts::DNS_TRUST_ANCHOR.info],
     &[broker::BASE_URL.info, broker::USERNAME.info, broker::PASSWORD.info, broker::ROTATION_PERIOD.info],
     &[broker::CA_FILE.info, broker::CERT.info, broker::KEY.info, broker::SITES_FILE.info],
+    &[relay::PROFILE.info],
     &[namespaces::AMQP_HOSTNAME.info, namespaces::AMQP_PORT.info, namespaces::AMQP_PROTOCOL.info],
     &[
         namespaces::AMQP_VHOST.info,

@@ -24,6 +24,7 @@ mod outbox;
 mod parse;
 mod problems;
 mod reader;
+mod relay;
 mod setting;
 mod sites;
 mod sources;
@@ -54,6 +55,7 @@ pub use mode::Mode;
 pub use oidc::OidcSettings;
 pub use outbox::{NoticeSettings, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
+pub use relay::{RelaySettings, Unusable, read_profile};
 pub use sites::SiteSettings;
 pub use sources::Sources;
 pub use taskcluster::Credentials;
@@ -95,6 +97,8 @@ pub struct Settings {
     pub broker: Option<BrokerSettings>,
     /// Further brokers that get the users of all namespaces.
     pub sites: Vec<SiteSettings>,
+    /// What a platform of fixed programs needs on the broker, if that is declared.
+    pub relay: Option<RelaySettings>,
     /// What is lent to namespaces.
     pub namespaces: domain::namespaces::Config,
     /// Whether a new password is proved by a login before it is handed out.
@@ -174,7 +178,9 @@ impl Settings {
 
 /// Parses every value. Where one is wrong, the problem is noted and the default stands in.
 fn read(read: &mut Reader) -> Settings {
-    for needs in [listen::NEEDS.as_slice(), &broker::NEEDS, &outbox::NEEDS, &oidc::NEEDS, &taskcluster::NEEDS] {
+    for needs in
+        [listen::NEEDS.as_slice(), &broker::NEEDS, &relay::NEEDS, &outbox::NEEDS, &oidc::NEEDS, &taskcluster::NEEDS]
+    {
         read.check(needs);
     }
     let mode = read.get(&mode::NODE_ENV);
@@ -191,6 +197,7 @@ fn read(read: &mut Reader) -> Settings {
         effective: list::all().map(|setting| effective(read.values, setting)).collect(),
         broker: broker::broker(read),
         sites: sites::sites(read, &namespaces.amqp.vhost),
+        relay: relay::relay(read),
         namespaces,
         verify_logins: read.get(&namespaces::VERIFY_LOGINS),
         expire_period: read.get(&namespaces::EXPIRE_PERIOD),

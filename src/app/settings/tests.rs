@@ -4,6 +4,7 @@ mod hosts;
 mod listen;
 mod log;
 mod packaged;
+mod relay;
 mod shell;
 mod sites;
 
