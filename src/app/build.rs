@@ -11,7 +11,7 @@ use super::environment;
 use super::loops;
 use super::oidc;
 use super::outbox;
-use super::settings::Settings;
+use super::settings::{RelaySettings, Settings};
 use crate::base::{Clock, Result};
 use crate::domain::Domain;
 use crate::domain::accounts::{Accounts, Administrator, Probe};
@@ -30,6 +30,7 @@ use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
 use crate::domain::operators::Operators;
 use crate::domain::parts::Parts;
+use crate::domain::relay::{self, Relay};
 use crate::domain::traffic::Traffic;
 use crate::domain::wraps::Wraps;
 use crate::ports::authority::Authority;
@@ -128,8 +129,17 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     );
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
     let operators = Operators::new(store.clone());
+    let administrator = Administrator::new(accounts.clone(), broker.identity(), vhost)?;
     Ok(Parts {
-        administrator: Administrator::new(accounts.clone(), broker.identity(), vhost)?,
+        relay: Relay::new(
+            store.clone(),
+            accounts.clone(),
+            administrator.clone(),
+            broker.cluster(),
+            broker.resources(),
+            declared(settings),
+        ),
+        administrator,
         leases: Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone()),
         archives,
         audit: Audit::new(store.clone()),
@@ -148,6 +158,14 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         wraps,
         operators,
     })
+}
+
+/// What is declared of a relay, with the names that Keylender needs for itself.
+fn declared(settings: &Settings) -> Option<relay::Config> {
+    let RelaySettings { profile, from } = settings.relay.clone()?;
+    let administrator = settings.broker.as_ref().map(|broker| broker.username.clone());
+    let namespaces = format!("{}{}", settings.namespaces.username_prefix, settings.namespaces.namespace_prefix);
+    Some(relay::Config { profile, from, reserved: relay::Reserved { administrator, namespaces } })
 }
 
 fn around(settings: &Settings, brokers: &Brokers) -> Around {

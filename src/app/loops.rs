@@ -200,9 +200,11 @@ async fn plan_reconcile(parts: Arc<Parts>) -> Result<String> {
     if !parts.accounts.has_broker() {
         return Ok(String::new());
     }
-    Ok(lines(parts.accounts.drifts().await?, |Drift { account, what, is_left, .. }| {
+    let relay = parts.relay.would_repair().await?;
+    let accounts = parts.accounts.drifts().await?.into_iter().map(|Drift { account, what, is_left, .. }| {
         if is_left { format!("leave {account} as it is: {what}") } else { format!("put {account} right: {what}") }
-    }))
+    });
+    Ok(lines(relay.into_iter().chain(accounts), |line| line))
 }
 
 async fn reconcile(parts: Arc<Parts>) -> Result<String> {
@@ -212,10 +214,12 @@ async fn reconcile(parts: Arc<Parts>) -> Result<String> {
     }
     // Whether it could be done or not: what comes then may work with the login that is left.
     let administrator = parts.administrator.make_sure().await;
+    // Accounts may need its vhosts.
+    let relay = parts.relay.repair().await;
     let Reconciled { seen, drifted, settled, failed, reported } = parts.accounts.reconcile().await?;
     let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
     let report = report_done(report, settled, failed)?;
-    let reports = [administrator?.unwrap_or_default(), report, left(&reported)];
+    let reports = [administrator?.unwrap_or_default(), relay?, report, left(&reported)];
     Ok(reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("; "))
 }
 

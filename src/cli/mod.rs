@@ -26,6 +26,7 @@ mod output;
 mod ping;
 mod queue;
 mod queue_rule;
+mod relay;
 mod role;
 mod serve;
 
@@ -114,6 +115,9 @@ enum ApplianceCommand {
     /// Shows the broker, and replaces the administrator that Keylender is to it
     #[command(subcommand, after_help = "Example:\n  keylender broker show")]
     Broker(broker::Broker),
+    /// Declares what a platform of fixed programs needs on the broker, and applies it
+    #[command(subcommand, after_help = "Example:\n  keylender relay plan")]
+    Relay(relay::Relay),
     /// Shows and runs the loops that run by themselves
     #[command(subcommand, after_help = "Example:\n  keylender loop plan rotate")]
     Loop(loops::Loop),
@@ -211,6 +215,10 @@ async fn run(
     let command = match command {
         // What holds on this host may be what is wrong.
         Commands::OfAppliance(ApplianceCommand::Config(config)) if config.template => return config::template(),
+        Commands::OfAppliance(ApplianceCommand::Relay(command)) => match relay::offline(&command) {
+            Some(outcome) => return outcome,
+            None => ApplianceCommand::Relay(command),
+        },
         Commands::OfAppliance(command) => command,
         Commands::OfProgram(command) => return manual::run(&command, with_listed_settings(Cli::command())),
     };
@@ -229,6 +237,7 @@ async fn run(
         ApplianceCommand::Lease(command) => lease::run(command, &settings).await,
         ApplianceCommand::Namespace(command) => namespace::run(command, &settings).await,
         ApplianceCommand::Broker(command) => broker::run(command, &settings).await,
+        ApplianceCommand::Relay(command) => relay::run(command, &settings).await,
         ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
         ApplianceCommand::Queue(command) => queue::run(command, &settings).await,
         ApplianceCommand::Connection(command) => connection::run(command, &settings).await,

@@ -1,9 +1,9 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `actions → Domain, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators` · `alarms → auth, monitor, loops, notices, parts, health` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
-//! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` ·
-//! `parts → accounts, archives, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, traffic, wraps` ·
+//! `accounts → auth` · `actions → Domain, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, relay` · `alarms → auth, monitor, loops, notices, parts, health` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth` ·
+//! `parts → accounts, archives, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, relay, traffic, wraps` ·
 //! `traffic → auth, monitor, namespaces` · `health → accounts, backups, loops, notices, parts, traffic`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
@@ -26,6 +26,7 @@ pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions
 pub mod parts; // the list of all that work when they are asked
+pub mod relay; // fixed accounts and what they need in their vhosts: declared, planned, applied, watched
 pub mod traffic; // what namespaces have at the broker now, and ending it by hand
 pub mod wraps; // hand-over links that open once
 

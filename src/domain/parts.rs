@@ -12,6 +12,7 @@ use super::monitor::Monitor;
 use super::namespaces::Namespaces;
 use super::notices::Notices;
 use super::operators::{OidcSignIn, Operators};
+use super::relay::Relay;
 use super::traffic::Traffic;
 use super::wraps::Wraps;
 use crate::base::Clock;
@@ -28,6 +29,7 @@ pub struct Parts {
     pub hosts: Hosts,
     pub monitor: Monitor,
     pub traffic: Traffic,
+    pub relay: Relay,
     pub notices: Notices,
     pub leases: Leases,
     pub wraps: Wraps,

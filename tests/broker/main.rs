@@ -22,6 +22,7 @@ mod outage;
 mod patterns;
 mod proof;
 mod real;
+mod relay;
 mod revoke;
 mod rotation;
 mod servers;

@@ -34,6 +34,7 @@ mod metrics;
 mod notices;
 mod openapi;
 mod queues;
+mod relay;
 mod remote;
 mod routes;
 mod schema;

@@ -131,6 +131,12 @@ actions! {
     QueueRuleRemove = "queue_rule.remove" [];
     QueueRuleSet = "queue_rule.set" ["rule"];
     QueueUnlimit = "queue.unlimit" ["messages", "why"];
+    RelayAccount = "relay.account" ["why"];
+    RelayApply = "relay.apply" ["done", "failed", "left"];
+    RelayDeclare = "relay.declare" ["why"];
+    RelayDeleteUser = "relay.delete_user" ["why"];
+    RelayEnter = "relay.enter" ["user"];
+    RelayRemove = "relay.remove" ["why"];
     RoleCreate = "role.create" ["scopes"];
     RoleDelete = "role.delete" [];
     SessionRevoke = "session.revoke" ["session", "sessions"];

@@ -25,6 +25,7 @@ pub mod loops;
 pub mod namespaces;
 pub mod operators;
 pub mod queues;
+pub mod relay;
 pub mod roles;
 
 use std::future::Future;

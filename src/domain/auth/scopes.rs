@@ -119,6 +119,8 @@ scopes! {
     QUEUE_RULE = "keylender:queue:rule:<pattern>";
     QUEUE_RULES = "keylender:queue:rules";
     QUEUE_SHOW = "keylender:queue:show:<queue>";
+    RELAY_APPLY = "keylender:relay:apply";
+    RELAY_READ = "keylender:relay:read";
     ROLE_CREATE = "keylender:role:create:<roleId>";
     ROLE_DELETE = "keylender:role:delete:<roleId>";
     ROLE_LIST = "keylender:role:list";

@@ -43,6 +43,7 @@ const LOOK: &[RequiredScope] = &[
     scopes::QUEUE_LIST,
     scopes::QUEUE_RULES,
     scopes::QUEUE_SHOW.for_all(),
+    scopes::RELAY_READ,
 ];
 /// What changes what is lent and what is kept, and can be told apart in the audit log.
 const WORK: &[RequiredScope] = &[

@@ -24,6 +24,7 @@ mod operators;
 pub mod pulse;
 mod queues;
 pub mod reference;
+mod relay;
 mod reply;
 mod roles;
 mod settings;
@@ -146,6 +147,7 @@ pub fn own() -> Routes {
         .merge(archives::routes())
         .merge(hosts::routes())
         .merge(broker::routes())
+        .merge(relay::routes())
         .merge(leases::routes())
         .merge(doctor::routes())
         .merge(alarms::routes())

@@ -10,6 +10,7 @@ mod lease;
 mod log;
 mod operate;
 mod operator;
+mod relay;
 mod serve;
 mod settings;
 mod store;

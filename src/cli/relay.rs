@@ -1,0 +1,173 @@
+//! `keylender relay`: what a platform of fixed programs needs on the broker, declared, planned, applied, compared.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+
+use super::act::{self, Printed};
+use super::{Format, Outcome, output};
+use crate::app::operate::Operator;
+use crate::app::settings::{Settings, Unusable, read_profile};
+use crate::base::Error;
+use crate::domain::actions::relay::APPLY;
+use crate::proto::relay_profile::{PRESETS, preset, schema};
+
+#[derive(Subcommand)]
+pub(super) enum Relay {
+    /// Shows what is declared, and how its accounts stand
+    #[command(after_help = "Example:\n  keylender relay show")]
+    Show(Format),
+    /// Shows what applying it would do now, each step with its reason
+    #[command(after_help = "Example:\n  keylender relay plan")]
+    Plan(Format),
+    /// Makes the broker what is declared; what fails stops nothing else
+    #[command(mut_arg("reason", act::asked), after_help = "Example:\n  keylender relay apply --reason 'the new relay'")]
+    Apply(Printed),
+    /// Shows what the broker has otherwise than it was applied
+    #[command(after_help = "Example:\n  keylender relay drift --json")]
+    Drift(Format),
+    /// Prints a built-in profile, to be copied and changed
+    #[command(after_help = "Example:\n  keylender relay profile mig-2015 >/etc/keylender-relay.toml")]
+    Profile {
+        /// Which one
+        #[arg(value_parser = PossibleValuesParser::new(PRESETS.map(|(name, _)| name)))]
+        name: String,
+    },
+    /// Says everything that is wrong with a profile, without an appliance
+    #[command(after_help = "Example:\n  keylender relay check /etc/keylender-relay.toml")]
+    Check {
+        /// The profile
+        file: PathBuf,
+    },
+    /// Prints the JSON schema of profiles, for editors
+    #[command(after_help = "Example:\n  keylender relay schema >relay.schema.json")]
+    Schema,
+}
+
+/// What needs neither an appliance nor its settings; nothing for other commands.
+pub(super) fn offline(command: &Relay) -> Option<Outcome> {
+    match command {
+        Relay::Profile { name } => {
+            output::line(preset(name).unwrap_or_default().trim_end_matches('\n'));
+            Some(Ok(()))
+        }
+        Relay::Check { file } => Some(check(file)),
+        Relay::Schema => {
+            output::json(&schema());
+            Some(Ok(()))
+        }
+        _ => None,
+    }
+}
+
+pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
+    let operator = Operator::connect(settings)?;
+    match command {
+        Relay::Show(format) => {
+            let relay = operator.call("GET", "/relay", None).await?;
+            if format.json { output::json(&relay) } else { show(&relay) }
+        }
+        Relay::Plan(format) => {
+            let plan = operator.call("GET", "/relay/plan", None).await?;
+            if format.json { output::json(&plan) } else { show_plan(&plan) }
+        }
+        Relay::Drift(format) => {
+            let drift = operator.call("GET", "/relay/drift", None).await?;
+            if format.json {
+                output::json(&drift);
+            } else {
+                steps(&drift, "drifts", "the broker has everything as it was applied");
+            }
+        }
+        Relay::Apply(Printed { format, given }) => {
+            let Some(applied) = act::run(&operator, &APPLY.about, &[], &given, None).await? else { return Ok(()) };
+            if format.json {
+                output::json(&applied)
+            } else {
+                show_applied(&applied)
+            }
+            if applied["failed"] != 0 {
+                let failed = output::text(&applied, "failed");
+                return Err(Error::unavailable(format!("{failed} steps failed: apply it again")).into());
+            }
+        }
+        command @ (Relay::Profile { .. } | Relay::Check { .. } | Relay::Schema) => {
+            return offline(&command).unwrap_or(Ok(()));
+        }
+    }
+    Ok(())
+}
+
+fn check(file: &Path) -> Outcome {
+    match read_profile(file) {
+        Ok(profile) => {
+            let (vhosts, accounts) = (profile.vhosts().len(), profile.accounts().len());
+            output::line(&format!("the relay `{}`: {vhosts} vhosts, {accounts} accounts", profile.name()));
+            Ok(())
+        }
+        Err(Unusable::Unreadable(error)) => Err(Error::invalid("the profile cannot be read").because(error).into()),
+        Err(Unusable::Mistaken(mistakes)) => {
+            for mistake in &mistakes {
+                output::remark(&format!("{}:{mistake}", file.display()));
+            }
+            Err(Error::invalid("this is no profile that can be used").into())
+        }
+    }
+}
+
+fn show(relay: &Value) {
+    for (label, member) in
+        [("relay", "relay"), ("from", "from"), ("must not be", "absentUsers"), ("by others", "foreignVhosts")]
+    {
+        output::line(&format!("{label:12} {}", output::text(relay, member)));
+    }
+    output::line("");
+    let members = ["vhost", "onDrift", "exchanges", "queues", "bindings", "policies", "operatorPolicies"];
+    let heading = ["VHOST", "ON DRIFT", "EXCHANGES", "QUEUES", "BINDINGS", "POLICIES", "OPERATOR POLICIES"];
+    output::table(&heading, &output::rows(relay, "vhosts", &members));
+    output::line("");
+    let rows: Vec<Vec<String>> = relay["accounts"].as_array().into_iter().flatten().flat_map(account).collect();
+    output::table(&["ACCOUNT", "TAGS", "STATE", "VHOST", "CONFIGURE", "WRITE", "READ"], &rows);
+}
+
+/// A line for each vhost that it may enter, and one for an account that may enter none.
+fn account(account: &Value) -> Vec<Vec<String>> {
+    let users = account["users"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let state = match users {
+        [] => "not applied",
+        users if users.iter().all(|user| user["settled"] == true) => "settled",
+        _ => "not settled",
+    };
+    let head = [output::text(account, "account"), output::text(account, "tags"), state.to_owned()];
+    let grants = output::rows(account, "grants", &["vhost", "configure", "write", "read"]);
+    let grants = if grants.is_empty() { vec![vec![String::new(); 4]] } else { grants };
+    grants.into_iter().map(|grant| head.iter().cloned().chain(grant).collect()).collect()
+}
+
+fn show_plan(plan: &Value) {
+    steps(plan, "steps", "the broker is as it is declared");
+    if plan["unmanaged"] != 0 {
+        let unmanaged = output::text(plan, "unmanaged");
+        output::line(&format!("\n{unmanaged} things in these vhosts are declared by nobody, and are left alone"));
+    }
+}
+
+fn steps(document: &Value, list: &str, nothing: &str) {
+    let rows = output::rows(document, list, &["what", "kind", "name", "vhost", "onDrift", "why"]);
+    if rows.is_empty() {
+        return output::line(nothing);
+    }
+    output::table(&["STEP", "KIND", "NAME", "VHOST", "ON DRIFT", "WHY"], &rows);
+}
+
+fn show_applied(applied: &Value) {
+    let rows = output::rows(applied, "steps", &["outcome", "what", "kind", "name", "vhost", "why", "cause"]);
+    if !rows.is_empty() {
+        output::table(&["OUTCOME", "STEP", "KIND", "NAME", "VHOST", "WHY", "CAUSE"], &rows);
+        output::line("");
+    }
+    let [done, failed, left] = ["done", "failed", "left"].map(|member| output::text(applied, member));
+    output::line(&format!("{done} steps were done, {failed} failed, {left} are left as they are"));
+}

@@ -1,0 +1,232 @@
+//! Carrying out a plan, one step after another. One that fails stops no other, and all of it may be done again.
+
+use std::collections::BTreeSet;
+
+use futures_util::StreamExt;
+
+use super::memory::{Remembered, THINGS};
+use super::step::{Plan, Step, What, Work};
+use super::thing::{Thing, members};
+use super::{Relay, owner};
+use crate::base::audit::{Action, Actor, Note, Outcome as Ending};
+use crate::base::{AccountName, Kind, Result, Secret, VhostName};
+use crate::domain::accounts::{LoginWish, Owner, Terms, Wish};
+use crate::domain::auth::Caller;
+use crate::ports::broker::Resource;
+use crate::store::WriteTx;
+
+/// Users that are told to the broker side by side: it gains nothing beyond eight writers (rabbitmq.md 3).
+const WRITERS: usize = 8;
+
+/// A step, and how it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What was to be done.
+    pub step: Step,
+    /// How that went.
+    pub end: End,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is so now.
+    Done,
+    /// It was a step that changes nothing.
+    Left,
+    /// It could not be done, for this reason. Applying once more tries it again.
+    Failed(String),
+}
+
+impl Relay {
+    /// Makes the broker what is declared. It may be broken off anywhere and asked for again: what is done is not done twice.
+    ///
+    /// # Errors
+    /// Only when there is no plan, or at the end no store. Each step has its own end.
+    pub async fn apply(&self, caller: &Caller) -> Result<Vec<Outcome>> {
+        let relay = self.declared()?.profile.name().to_owned();
+        let Plan { steps, as_declared, forgotten, .. } = self.plan().await?;
+        let outcomes = self.carry_out(caller, steps).await;
+        let count = |is: fn(&End) -> bool| outcomes.iter().filter(|outcome| is(&outcome.end)).count();
+        let counts = [
+            ("done", count(|end| *end == End::Done)),
+            ("failed", count(|end| matches!(end, End::Failed(_)))),
+            ("left", count(|end| *end == End::Left)),
+        ];
+        let note = counts.into_iter().fold(caller.note(Action::RelayApply, relay), |note, (name, count)| {
+            note.with(name, u64::try_from(count).unwrap_or(u64::MAX))
+        });
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            tx.audit(note);
+            forgotten.iter().for_each(|thing| tx.delete(&THINGS, thing));
+            as_declared.iter().try_for_each(|(thing, remembered)| tx.put(&THINGS, thing, remembered))
+        };
+        self.store.write(change).await?;
+        Ok(outcomes)
+    }
+
+    /// Takes steps in their order; those of accounts that come one after another side by side, as none needs another.
+    pub(super) async fn carry_out(&self, caller: &Caller, steps: Vec<Step>) -> Vec<Outcome> {
+        let (mut outcomes, mut entered) = (Vec::with_capacity(steps.len()), BTreeSet::new());
+        let mut steps = steps.into_iter().peekable();
+        while let Some(step) = steps.next() {
+            if step.work.user().is_none() {
+                outcomes.push(self.declare(caller, step, &mut entered).await);
+                continue;
+            }
+            let mut users = vec![step];
+            while let Some(next) = steps.next_if(|step| step.work.user().is_some()) {
+                users.push(next);
+            }
+            let work = users.into_iter().map(|step| async move {
+                let done = self.change_user(caller, &step).await;
+                ended(step, done)
+            });
+            outcomes.extend(futures_util::stream::iter(work).buffered(WRITERS).collect::<Vec<_>>().await);
+        }
+        outcomes
+    }
+
+    /// Takes a step about something in a vhost. A failure of it is in the audit log, too.
+    async fn declare(&self, caller: &Caller, step: Step, entered: &mut BTreeSet<VhostName>) -> Outcome {
+        let done = match &step.work {
+            Work::Put { thing, resource, is_new } => match self.enter(caller, &step.work, entered).await {
+                Ok(()) => self.put(caller, &step, thing, resource, *is_new).await,
+                Err(error) => Err(error),
+            },
+            Work::Remove(thing) => match self.enter(caller, &step.work, entered).await {
+                Ok(()) => self.remove(caller, &step, thing).await,
+                Err(error) => Err(error),
+            },
+            _ => return Outcome { step, end: End::Left },
+        };
+        if let Err(error) = &done {
+            let cause = error.message().to_owned();
+            self.note_failure(caller, step_note(caller, action(&step), &step).with("cause", cause)).await;
+        }
+        ended(step, done)
+    }
+
+    /// Makes sure that we may do such work where it is to be done.
+    async fn enter(&self, caller: &Caller, work: &Work, entered: &mut BTreeSet<VhostName>) -> Result<()> {
+        let Some(vhost) = work.declares_in().filter(|vhost| !entered.contains(*vhost)) else { return Ok(()) };
+        if !self.administrator.may_declare_in(vhost).await? {
+            self.administrator.enter(vhost).await?;
+            let user = self.administrator.acting()?;
+            self.store.note(caller.note(Action::RelayEnter, vhost).with("user", user)).await?;
+        }
+        entered.insert(vhost.clone());
+        Ok(())
+    }
+
+    /// Declares something, and only then remembers it: what a crash leaves between the two is nobody's to remove later.
+    async fn put(&self, caller: &Caller, step: &Step, thing: &Thing, resource: &Resource, is_new: bool) -> Result<()> {
+        self.resources.get()?.put_resource(&thing.vhost, resource).await?;
+        let (relay, declared) = (self.declared()?.profile.name().to_owned(), members(resource));
+        let (note, thing) = (step_note(caller, Action::RelayDeclare, step), thing.clone());
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            let before = tx.get(&THINGS, &thing)?;
+            let is_ours = is_new || before.is_some_and(|before| before.is_ours && before.relay == relay);
+            tx.audit(note);
+            tx.put(&THINGS, &thing, &Remembered { relay, is_ours, declared })
+        };
+        self.store.write(change).await
+    }
+
+    async fn remove(&self, caller: &Caller, step: &Step, thing: &Thing) -> Result<()> {
+        self.resources.get()?.remove_resource(&thing.vhost, &thing.key).await?;
+        let (note, thing) = (step_note(caller, Action::RelayRemove, step), thing.clone());
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            tx.audit(note);
+            tx.delete(&THINGS, &thing);
+            Ok(())
+        };
+        self.store.write(change).await
+    }
+
+    /// Takes a step about a user: the wish first, with its entry, and then the broker. How that went `settle` notes itself.
+    async fn change_user(&self, caller: &Caller, step: &Step) -> Result<()> {
+        let Some(user) = step.work.user().cloned() else { return Ok(()) };
+        if matches!(step.work, Work::Delete(_)) {
+            return self.delete_stranger(caller, step, &user).await;
+        }
+        self.wish(caller, step).await?;
+        let settled = self.accounts.settle(std::slice::from_ref(&user), caller, |_| Ok(())).await;
+        if settled.as_ref().is_err_and(|error| error.kind() == Kind::Conflict) {
+            // Somebody made a user of this name meanwhile. Nothing of ours is there, so nothing stays.
+            let (accounts, owner) = (self.accounts.clone(), owner(&self.declared()?.profile));
+            let note = step_note(caller, Action::RelayAccount, step).outcome(Ending::Failed);
+            let change = move |tx: &mut WriteTx<'_, '_>| {
+                tx.audit(note);
+                accounts.forget_untold(tx, &[user], &owner)
+            };
+            self.store.write(change).await?;
+        }
+        settled
+    }
+
+    /// Writes down what an account should be.
+    async fn wish(&self, caller: &Caller, step: &Step) -> Result<()> {
+        let (accounts, owner) = (self.accounts.clone(), owner(&self.declared()?.profile));
+        let (note, work) = (step_note(caller, Action::RelayAccount, step), step.work.clone());
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            tx.audit(note);
+            match work {
+                Work::Make { user, terms, is_locked } => accounts.wish(tx, &user, wish(owner, terms, is_locked)),
+                Work::Adjust(user, terms) => accounts.adjust(tx, &user, &owner, &terms).map(drop),
+                Work::Renew(user, strays) => accounts.tell_again(tx, &user, &owner, &strays),
+                Work::End(user) => accounts.remove(tx, &user, &owner),
+                Work::None | Work::Put { .. } | Work::Remove(_) | Work::Settle(_) | Work::Delete(_) => Ok(()),
+            }
+        };
+        self.store.write(change).await
+    }
+
+    async fn delete_stranger(&self, caller: &Caller, step: &Step, user: &AccountName) -> Result<()> {
+        let done = self.accounts.delete_stranger(user).await;
+        let note = step_note(caller, Action::RelayDeleteUser, step);
+        match &done {
+            Ok(_) => self.store.note(note).await?,
+            Err(error) => self.note_failure(caller, note.with("cause", error.message().to_owned())).await,
+        }
+        done.map(drop)
+    }
+
+    /// Writes down that something could not be done. A loop tries again at every pass, and its status says that it fails.
+    async fn note_failure(&self, caller: &Caller, note: Note) {
+        if matches!(caller.actor(), Actor::Loop(_)) {
+            return;
+        }
+        if let Err(error) = self.store.note(note.outcome(Ending::Failed)).await {
+            tracing::warn!("could not audit that: {}", error.chain());
+        }
+    }
+}
+
+fn ended(step: Step, done: Result<()>) -> Outcome {
+    let end = match done {
+        Ok(()) => {
+            tracing::info!("relay: did {step}");
+            End::Done
+        }
+        Err(error) => {
+            tracing::warn!("relay: could not {step}: {}", error.chain());
+            End::Failed(error.message().to_owned())
+        }
+    };
+    Outcome { step, end }
+}
+
+fn action(step: &Step) -> Action {
+    if step.what == What::Remove { Action::RelayRemove } else { Action::RelayDeclare }
+}
+
+fn step_note(caller: &Caller, action: Action, step: &Step) -> Note {
+    caller.note(action, &step.object).with("why", step.why.clone())
+}
+
+/// The password is of `A-Za-z0-9_-`: some programs put it into a URL as it is (mig.md 3).
+fn wish(owner: Owner, terms: Terms, is_locked: bool) -> Wish {
+    let login = if is_locked { LoginWish::Locked } else { LoginWish::Password(Secret::generate()) };
+    Wish { owner, login, terms }
+}

@@ -1,0 +1,43 @@
+//! What the store remembers of a relay: what was applied in vhosts, in which form, and what of it is ours to remove.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::thing::Thing;
+use crate::base::Result;
+use crate::store::{Store, Table};
+
+pub(super) const THINGS: Table<Thing, Remembered> = Table::audited("relay_things");
+
+/// Something that was as it is declared when it was applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    /// The relay that declares it.
+    pub relay: String,
+    /// Whether it was made here.
+    ///
+    /// **Invariant:** nothing else is ever removed.
+    pub is_ours: bool,
+    /// How it was declared. The broker drifts from that; what is declared otherwise by now waits to be applied.
+    pub declared: Map<String, Value>,
+}
+
+/// All of one relay.
+pub(super) type Memory = BTreeMap<Thing, Remembered>;
+
+/// What is remembered of the relay of this name.
+pub(super) async fn read(store: &Store, relay: &str) -> Result<Memory> {
+    let relay = relay.to_owned();
+    let survey = store.survey(move |tx| {
+        let mut memory = Memory::new();
+        tx.each(&THINGS, |thing, remembered| {
+            if remembered.relay == relay {
+                memory.insert(thing, remembered);
+            }
+        })?;
+        Ok(memory)
+    });
+    survey.await
+}

@@ -1,0 +1,102 @@
+//! The relay: vhosts, what is in them, and fixed accounts of a broker, declared in a profile, planned, applied, watched.
+//!
+//! A plan is the difference between three things: what is declared, what the broker has, and what was applied before.
+//! `apply` takes its steps; `reconcile` takes those among them that put back what was applied, where it is declared so.
+//! Only what was made here is ever removed, and never a vhost.
+
+mod apply;
+mod drift;
+mod found;
+mod memory;
+mod plan;
+mod protect;
+mod step;
+mod thing;
+mod users;
+mod versions;
+mod wanted;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::base::{Error, Result};
+use crate::domain::accounts::{AccountStatus, Accounts, Administrator, Owner};
+use crate::ports::broker::{Cluster, Handle, Resources};
+use crate::proto::relay_profile::{Account, Profile};
+use crate::store::Store;
+
+pub use apply::{End, Outcome};
+pub use protect::Reserved;
+pub use step::{Object, Plan, Step, What};
+
+/// What is declared, as the settings say it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The declaration.
+    pub profile: Profile,
+    /// The built-in name or the file that it was read from.
+    pub from: String,
+    /// Names that it may not use.
+    pub reserved: Reserved,
+}
+
+/// Keeps what is declared. Cheap to clone.
+#[derive(Clone)]
+pub struct Relay {
+    store: Store,
+    accounts: Accounts,
+    administrator: Administrator,
+    cluster: Handle<dyn Cluster>,
+    resources: Handle<dyn Resources>,
+    /// `None` while nothing is declared.
+    declared: Option<Arc<Config>>,
+}
+
+impl Relay {
+    /// Keeps nothing while nothing is declared.
+    pub fn new(
+        store: Store,
+        accounts: Accounts,
+        administrator: Administrator,
+        cluster: Handle<dyn Cluster>,
+        resources: Handle<dyn Resources>,
+        declared: Option<Config>,
+    ) -> Self {
+        Self { store, accounts, administrator, cluster, resources, declared: declared.map(Arc::new) }
+    }
+
+    /// What is declared.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing is.
+    pub fn declared(&self) -> Result<&Config> {
+        self.declared.as_deref().ok_or_else(|| Error::not_found("no relay is declared: see RELAY_PROFILE"))
+    }
+
+    /// What is to be done so that the broker is as declared. It only asks.
+    ///
+    /// # Errors
+    /// `Conflict` for a profile that would lock us out. Any error of the broker: there is no plan then.
+    pub async fn plan(&self) -> Result<Plan> {
+        let Config { profile, reserved, .. } = self.declared()?;
+        protect::check(profile, reserved, &self.administrator.acting()?)?;
+        let memory = memory::read(&self.store, profile.name()).await?;
+        let found = self.found(profile, &memory).await?;
+        Ok(plan::plan(profile, &found, &memory))
+    }
+
+    /// How the users of an account stand; those that were never applied are not among them.
+    pub fn users(&self, account: &Account) -> Result<Vec<AccountStatus>> {
+        let users = account.users();
+        let status: Vec<Option<AccountStatus>> =
+            self.store.read(|tx| users.iter().map(|user| self.accounts.status(tx, user)).collect())?;
+        Ok(status.into_iter().flatten().collect())
+    }
+}
+
+/// Who owns the accounts of a profile.
+fn owner(profile: &Profile) -> Owner {
+    Owner::Relay(profile.name().to_owned())
+}
