@@ -196,6 +196,10 @@ impl Accounts {
     /// Takes away what the terms do not have, and settling leaves as it is: access to vhosts that are not granted, and
     /// topics and limits of others.
     async fn remove_strays(&self, name: &AccountName, found: &Found<'_>) -> Result<()> {
+        // With a user that is gone all of it went.
+        if !found.users.contains_key(name.as_str()) {
+            return Ok(());
+        }
         let account = self.store.read(|tx| tx.get(&ACCOUNTS, name))?;
         let Some(account) = account.filter(|account| account.terms.on_drift == OnDrift::Repair) else { return Ok(()) };
         let (users, terms) = (found.site.users.get()?, found.terms(name, &account));
