@@ -20,6 +20,8 @@ use crate::domain::archives::Archives;
 use crate::domain::audit::Audit;
 use crate::domain::auth::{self, Auth};
 use crate::domain::backups::Backups;
+use crate::domain::connections::Connections;
+use crate::domain::exchanges::Exchanges;
 use crate::domain::health::{Around, Health, Places};
 use crate::domain::hosts::Hosts;
 use crate::domain::keys::SealingKey;
@@ -30,8 +32,8 @@ use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
 use crate::domain::operators::Operators;
 use crate::domain::parts::Parts;
+use crate::domain::queues::Queues;
 use crate::domain::relay::{self, Relay};
-use crate::domain::traffic::Traffic;
 use crate::domain::wraps::Wraps;
 use crate::ports::authority::Authority;
 use crate::ports::broker::{Broker, Site};
@@ -145,7 +147,9 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), settings.backups.clone()),
         keys: SealingKey::new(store.clone()),
-        traffic: Traffic::new(store.clone(), broker.bus(), namespaces.clone(), monitor.clone()),
+        connections: Connections::new(store.clone(), broker.bus(), monitor.clone()),
+        exchanges: Exchanges::new(broker.bus(), namespaces.clone(), monitor.clone()),
+        queues: Queues::new(store.clone(), broker.bus(), namespaces.clone(), monitor.clone()),
         oidc: oidc::sign_in(settings, &operators, &clock)?,
         store,
         clock,

@@ -217,7 +217,7 @@ async fn finish_what_was_left(appliance: Appliance) {
         appliance.loops.nudge("archives");
     }
     // Nobody can claim a namespace that is half removed.
-    if appliance.namespaces.over().await.is_ok_and(|over| !over.is_empty()) {
+    if appliance.namespaces.list_expired().await.is_ok_and(|over| !over.is_empty()) {
         appliance.loops.nudge("expire");
     }
 }

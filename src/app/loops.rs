@@ -162,7 +162,7 @@ async fn rotate(parts: Arc<Parts>) -> Result<String> {
 }
 
 async fn plan_expiry(parts: Arc<Parts>) -> Result<String> {
-    Ok(lines(parts.namespaces.over().await?, |name| format!("remove {name}: its time is over")))
+    Ok(lines(parts.namespaces.list_expired().await?, |name| format!("remove {name}: its time is over")))
 }
 
 async fn expire(parts: Arc<Parts>) -> Result<String> {

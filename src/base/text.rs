@@ -29,6 +29,6 @@ pub fn url_encoded(text: &str) -> String {
 }
 
 /// How many there are of something: `1 queue`, `3 queues`.
-pub fn counted(count: usize, one: &str, several: &str) -> String {
+pub fn pluralize(count: usize, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }

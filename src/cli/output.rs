@@ -88,9 +88,9 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) {
 /// A text of a document as people see it, in one line; empty when it is not there.
 pub(super) fn text(document: &Value, member: &str) -> String {
     match &document[member] {
-        Value::String(text) => shown(text),
+        Value::String(text) => show_text(text),
         Value::Null => String::new(),
-        Value::Array(list) => list.iter().filter_map(Value::as_str).map(shown).collect::<Vec<_>>().join(" "),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).map(show_text).collect::<Vec<_>>().join(" "),
         other => written_out(&other.to_string()).into_owned(),
     }
 }
@@ -100,7 +100,7 @@ pub(super) fn value(document: &Value, member: &str) -> String {
     document[member].as_str().unwrap_or_default().to_owned()
 }
 
-fn shown(text: &str) -> String {
+fn show_text(text: &str) -> String {
     let Some((end, _)) = text.char_indices().nth(TEXT_LEN_MAX) else {
         return written_out(text).into_owned();
     };

@@ -13,7 +13,7 @@ use super::monitor::QueueHealth;
 use super::notices::Filter;
 use super::parts::Parts;
 use crate::base::audit::{Action, Actor, Note};
-use crate::base::text::counted;
+use crate::base::text::pluralize;
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Table;
 
@@ -85,7 +85,7 @@ impl Alarms {
             alarms.push(alarm(
                 "notices",
                 Grade::Problem,
-                format!("{} given up", counted(dead, "notice was", "notices were")),
+                format!("{} given up", pluralize(dead, "notice was", "notices were")),
             ));
         }
         let queues = self.queues(&mut alarms).await?;
@@ -108,11 +108,12 @@ impl Alarms {
         let counts = counts.map(|health| (health, count(health)));
         let (growing, doomed) = (count(QueueHealth::Growing) + count(QueueHealth::Warned), count(QueueHealth::Doomed));
         if doomed > 0 {
-            let text = format!("{} to be deleted", counted(doomed, "queue is", "queues are"));
+            let text = format!("{} to be deleted", pluralize(doomed, "queue is", "queues are"));
             alarms.push(alarm("queues doomed", Grade::Problem, text));
         }
         if growing > 0 {
-            let text = counted(growing, "queue grows or is over its warning", "queues grow or are over their warning");
+            let text =
+                pluralize(growing, "queue grows or is over its warning", "queues grow or are over their warning");
             alarms.push(alarm("queues growing", Grade::Warning, text));
         }
         Ok(counts)

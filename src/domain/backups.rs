@@ -69,7 +69,7 @@ impl Backups {
         let taken = self.blocking(|store, config| config.directory.take(store)).await;
         let (name, checked) = match taken {
             Ok(taken) => taken,
-            Err(error) => return Err(self.failed(caller.note(Action::BackupTake, "backup"), error).await),
+            Err(error) => return Err(self.note_failure(caller.note(Action::BackupTake, "backup"), error).await),
         };
         let note = caller
             .note(Action::BackupTake, &name)
@@ -109,7 +109,7 @@ impl Backups {
     /// # Errors
     /// [`crate::base::Kind::NotFound`] for a name that none has; [`crate::base::Kind::Conflict`] for one that is damaged.
     pub async fn verify(&self, caller: &Caller, name: Option<String>) -> Result<(String, Checked)> {
-        let name = self.named(name)?;
+        let name = self.pick_name(name)?;
         let path = self.config.directory.path(&name)?;
         let checked = self.blocking(move |store, _| store.check_backup(open(&path)?)).await;
         let note = caller.note(Action::BackupVerify, &name);
@@ -173,7 +173,7 @@ impl Backups {
         Ok(true)
     }
 
-    fn named(&self, name: Option<String>) -> Result<String> {
+    fn pick_name(&self, name: Option<String>) -> Result<String> {
         let newest = || self.config.directory.newest().map(|newest| newest.map(|listed| listed.name));
         match name {
             Some(name) => Ok(name),
@@ -231,7 +231,7 @@ impl Backups {
         }
     }
 
-    async fn failed(&self, note: Note, error: Error) -> Error {
+    async fn note_failure(&self, note: Note, error: Error) -> Error {
         let note = note.outcome(Outcome::Failed).with("cause", error.message());
         let told = self.store.note(note);
         match told.await {

@@ -1,10 +1,10 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `actions → Domain, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, relay` · `alarms → auth, monitor, loops, notices, parts, health` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `accounts → auth` · `actions → Domain, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, queues, relay` · `alarms → auth, monitor, loops, notices, parts, health` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
 //! `leases → auth, hosts, namespaces, wraps` · `wraps → auth, namespaces, notices` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth` ·
-//! `parts → accounts, archives, audit, auth, backups, monitor, hosts, keys, leases, namespaces, notices, operators, relay, traffic, wraps` ·
-//! `traffic → auth, monitor, namespaces` · `health → accounts, backups, loops, notices, parts, traffic`. Of `auth` the others use `Caller`, the proof of who asks; those that take
+//! `parts → accounts, archives, audit, auth, backups, connections, exchanges, monitor, hosts, keys, leases, namespaces, notices, operators, queues, relay, wraps` ·
+//! `connections → auth, by_hand, monitor, namespaces` · `exchanges → by_hand, monitor, namespaces` · `queues → auth, by_hand, monitor, namespaces` · `health → accounts, backups, connections, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
@@ -14,6 +14,9 @@ pub mod archives; // messages of queues in sealed files: taken, looked at, broug
 pub mod audit; // the log as something to keep: checkpoints, pruning
 pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill
+mod by_hand; // what people destroy at the broker is in the audit log first
+pub mod connections; // connections of namespaces at the broker now, and closing one by hand
+pub mod exchanges; // exchanges of namespaces at the broker now, with their bindings
 pub mod health; // figures for health, metrics and the console
 pub mod history; // who had what and when, told by the audit log
 pub mod hosts; // machines known by their DNS names: verify, lend, remember
@@ -26,8 +29,8 @@ pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions
 pub mod parts; // the list of all that work when they are asked
+pub mod queues; // a queue of a namespace at the broker now, and purging and deleting one by hand
 pub mod relay; // fixed accounts and what they need in their vhosts: declared, planned, applied, watched
-pub mod traffic; // what namespaces have at the broker now, and ending it by hand
 pub mod wraps; // hand-over links that open once
 
 use std::ops::Deref;

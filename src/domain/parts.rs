@@ -5,6 +5,8 @@ use super::archives::Archives;
 use super::audit::Audit;
 use super::auth::Auth;
 use super::backups::Backups;
+use super::connections::Connections;
+use super::exchanges::Exchanges;
 use super::hosts::Hosts;
 use super::keys::SealingKey;
 use super::leases::Leases;
@@ -12,8 +14,8 @@ use super::monitor::Monitor;
 use super::namespaces::Namespaces;
 use super::notices::Notices;
 use super::operators::{OidcSignIn, Operators};
+use super::queues::Queues;
 use super::relay::Relay;
-use super::traffic::Traffic;
 use super::wraps::Wraps;
 use crate::base::Clock;
 use crate::store::Store;
@@ -28,7 +30,9 @@ pub struct Parts {
     pub namespaces: Namespaces,
     pub hosts: Hosts,
     pub monitor: Monitor,
-    pub traffic: Traffic,
+    pub connections: Connections,
+    pub exchanges: Exchanges,
+    pub queues: Queues,
     pub relay: Relay,
     pub notices: Notices,
     pub leases: Leases,

@@ -104,7 +104,7 @@ impl Authority {
         }
         let wire = tokio::time::timeout(self.patience.total_timeout, self.ask(&body.to_string()))
             .await
-            .unwrap_or_else(|_| Err(away("no answer in time".into())))?;
+            .unwrap_or_else(|_| Err(unreachable("no answer in time".into())))?;
         match wire {
             Wire::AuthSuccess { scopes, client_id, hash } => Ok(Answer { client_id: Some(client_id), scopes, hash }),
             Wire::NoAuth { scopes } => Ok(Answer { client_id: None, scopes, hash: None }),
@@ -142,10 +142,10 @@ impl Authority {
                     tokio::time::sleep(spread(pause)).await;
                     pause *= 2;
                 }
-                Err(Failure::Passing(cause) | Failure::Lasting(cause)) => return Err(away(cause)),
+                Err(Failure::Passing(cause) | Failure::Lasting(cause)) => return Err(unreachable(cause)),
             }
         }
-        Err(away("no try was left".into()))
+        Err(unreachable("no try was left".into()))
     }
 
     async fn ask_once(&self, body: &str) -> std::result::Result<Wire, Failure> {
@@ -175,7 +175,7 @@ fn is_hostname(host: &str) -> bool {
     })
 }
 
-fn away(cause: String) -> Error {
+fn unreachable(cause: String) -> Error {
     Error::unavailable("the auth service gives no answer: who you are cannot be told now; ask again in a moment")
         .because(cause)
 }

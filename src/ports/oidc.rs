@@ -70,13 +70,13 @@ impl Issuer {
     /// Where it is asked for what. Answered from memory for an hour.
     pub async fn discovery(&self) -> Result<Discovery> {
         let now = self.clock.elapsed();
-        if let Some((discovery, at)) = &self.known().discovery
+        if let Some((discovery, at)) = &self.lock_known().discovery
             && now.saturating_sub(*at) < DOCUMENTS_LAST
         {
             return Ok(discovery.clone());
         }
         let discovery = self.look().await?;
-        self.known().discovery = Some((discovery.clone(), now));
+        self.lock_known().discovery = Some((discovery.clone(), now));
         Ok(discovery)
     }
 
@@ -93,15 +93,15 @@ impl Issuer {
     pub async fn keys(&self, renewed: bool) -> Result<Arc<[Key]>> {
         let now = self.clock.elapsed();
         let lasts = if renewed { KEYS_PERIOD } else { DOCUMENTS_LAST };
-        if let Some((keys, at)) = &self.known().keys
+        if let Some((keys, at)) = &self.lock_known().keys
             && now.saturating_sub(*at) < lasts
         {
             return Ok(keys.clone());
         }
         let address = self.discovery().await?.keys;
         let bytes = self.answer(self.http.get(address)).await?;
-        let keys: Arc<[Key]> = oidc::keys(&bytes).ok_or_else(|| away("its keys are no JWKS".into()))?.into();
-        self.known().keys = Some((keys.clone(), now));
+        let keys: Arc<[Key]> = oidc::keys(&bytes).ok_or_else(|| unreachable("its keys are no JWKS".into()))?.into();
+        self.lock_known().keys = Some((keys.clone(), now));
         Ok(keys)
     }
 
@@ -121,28 +121,29 @@ impl Issuer {
         let request = self.http.post(address).header("authorization", format!("Basic {login}"));
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
         let answer = zeroize::Zeroizing::new(self.answer(request.header("accept", "application/json")).await?);
-        let tokens: Tokens = serde_json::from_slice(&answer).map_err(|_| away("its answer has no ID token".into()))?;
+        let tokens: Tokens =
+            serde_json::from_slice(&answer).map_err(|_| unreachable("its answer has no ID token".into()))?;
         Ok(Secret::new(tokens.id_token))
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
-        let failed = |e: reqwest::Error| away(e.without_url().to_string());
+        let failed = |e: reqwest::Error| unreachable(e.without_url().to_string());
         let response = request.send().await.map_err(failed)?;
         if !response.status().is_success() {
-            return Err(away(format!("it answered {}", response.status())));
+            return Err(unreachable(format!("it answered {}", response.status())));
         }
         let answer = http::read(response, ANSWER_LEN_MAX).await.map_err(failed)?;
         if !answer.is_whole {
-            return Err(away("the answer is too long".into()));
+            return Err(unreachable("the answer is too long".into()));
         }
         Ok(answer.bytes)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn lock_known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn away(cause: String) -> Error {
+fn unreachable(cause: String) -> Error {
     Error::unavailable("the OIDC issuer gives no usable answer: try again, or sign in with a password").because(cause)
 }

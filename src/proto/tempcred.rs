@@ -151,7 +151,7 @@ impl Certificate {
 
     /// Checks the signature: step 6. `id` is who uses the certificate.
     pub fn check_signature(&self, id: &str, issuer_token: &Secret) -> Result<(), Refusal> {
-        match (mac::same(&self.signature, &mac::sign(issuer_token, &self.text(id))), &self.issuer) {
+        match (mac::constant_time_eq(&self.signature, &mac::sign(issuer_token, &self.text(id))), &self.issuer) {
             (true, _) => Ok(()),
             (false, None) => Err(Refusal::new("ext.certificate.signature is not valid")),
             (false, Some(_)) => Err(Refusal::new("ext.certificate.signature is not valid, or wrong clientId provided")),

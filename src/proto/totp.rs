@@ -41,7 +41,7 @@ pub fn accepts(key: &[u8], typed: &str, unix_seconds: u64, last_used: Option<u64
 }
 
 /// The code of a moment, as an app shows it.
-pub fn shown(key: &[u8], unix_seconds: u64) -> String {
+pub fn code_at(key: &[u8], unix_seconds: u64) -> String {
     code(key, unix_seconds / STEP_SECONDS, DIGITS).map(|code| format!("{code:06}")).unwrap_or_default()
 }
 
@@ -76,7 +76,7 @@ mod tests {
         ] {
             assert_eq!(code(SEED, seconds / 30, 8), Some(expected), "{seconds}");
         }
-        assert_eq!(shown(SEED, 1_111_111_109), "081804");
+        assert_eq!(code_at(SEED, 1_111_111_109), "081804");
     }
 
     #[test]

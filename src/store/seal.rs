@@ -111,7 +111,7 @@ impl Keys {
 
     pub(super) fn seal(&self, table: &str, key: &str, secret: &Secret) -> Result<Sealed> {
         let nonce = random_bytes::<NONCE_LEN>();
-        let payload = Payload { msg: secret.expose().as_bytes(), aad: &place(table, key) };
+        let payload = Payload { msg: secret.expose().as_bytes(), aad: &associated_data(table, key) };
         let sealed = self
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
@@ -123,7 +123,7 @@ impl Keys {
         let refuse = |cause: String| Error::internal(format!("opening a secret of `{table}`"), cause);
         let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|e| refuse(e.to_string()))?;
         let (nonce, text) = bytes.split_first_chunk::<NONCE_LEN>().ok_or_else(|| refuse("too short".into()))?;
-        let payload = Payload { msg: text, aad: &place(table, key) };
+        let payload = Payload { msg: text, aad: &associated_data(table, key) };
         let opened =
             self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| refuse("wrong key or place".into()))?;
         let opened = Zeroizing::new(opened);
@@ -145,7 +145,7 @@ pub(super) fn fresh_master() -> Master {
 }
 
 /// The place a secret belongs to, bound in as associated data: it cannot be moved to another record.
-fn place(table: &str, key: &str) -> Vec<u8> {
+fn associated_data(table: &str, key: &str) -> Vec<u8> {
     [table.as_bytes(), b"\0", key.as_bytes()].concat()
 }
 

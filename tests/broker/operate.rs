@@ -161,8 +161,8 @@ async fn an_operator_plans_runs_pauses_and_resumes_loops() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_looks_at_traffic_and_ends_it_by_hand() {
-    let appliance = Appliance::by_hand("operate.traffic", |_| {}).await;
+async fn an_operator_looks_at_queues_and_connections_and_ends_them_by_hand() {
+    let appliance = Appliance::by_hand("operate.by-hand", |_| {}).await;
     let connection = appliance.lent(NAMESPACE).await.connect().await;
     let channel = connection.create_channel().await.unwrap();
     let queue = "queue/taskcluster-a/jobs";

@@ -7,7 +7,7 @@ use keylender::ports::broker::Message;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::console::traffic::{QUEUE, world as busy_world};
+use crate::console::queues::{QUEUE, world as busy_world};
 use crate::openapi::{call, lines};
 use crate::sign::Client;
 use crate::wire::Ask;

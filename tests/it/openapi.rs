@@ -10,7 +10,7 @@ use keylender::web::api::openapi;
 use serde_json::{Value, json};
 
 use crate::archive_api;
-use crate::console::{Browser, traffic};
+use crate::console::{Browser, queues};
 use crate::dns::DnsServer;
 use crate::hosts::{HOST, NAME, ask_from, set_up};
 use crate::schema::{problems, resolve};
@@ -277,9 +277,9 @@ async fn every_method_answers_as_the_document_says() {
 
 /// In a world of its own, which has something at the broker.
 async fn at_the_broker(seen: &mut BTreeSet<String>) {
-    let (world, connection) = traffic::world().await;
-    let (queue, why) = (format!("/queues/{}", segment(traffic::QUEUE)), json!({"reason": "to see"}));
-    let exchange = format!("/exchanges/{}", segment(traffic::EXCHANGE));
+    let (world, connection) = queues::world().await;
+    let (queue, why) = (format!("/queues/{}", segment(queues::QUEUE)), json!({"reason": "to see"}));
+    let exchange = format!("/exchanges/{}", segment(queues::EXCHANGE));
     for path in ["/connections", "/exchanges", &exchange, &queue, "/log"] {
         call(&world, seen, "GET", path, None).await;
     }

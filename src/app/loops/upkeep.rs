@@ -70,7 +70,9 @@ pub(super) fn list(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
 }
 
 async fn plan_archives(parts: Arc<Parts>) -> Result<String> {
-    Ok(lines(parts.archives.over().await?, |name| format!("remove the archive {name}: it was kept long enough")))
+    Ok(lines(parts.archives.list_expired().await?, |name| {
+        format!("remove the archive {name}: it was kept long enough")
+    }))
 }
 
 async fn keep_archives(parts: Arc<Parts>) -> Result<String> {

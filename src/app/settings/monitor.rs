@@ -27,7 +27,7 @@ pub(super) const MOCK_MAINTENANCE: Setting<bool> =
 pub(super) fn monitor(read: &mut Reader, contacts: Vec<MailAddress>) -> Config {
     let (alert_threshold, delete_threshold) = (read.get(&ALERT_THRESHOLD), read.get(&DELETE_THRESHOLD));
     if alert_threshold >= delete_threshold
-        && let Some(place) = read.place(&ALERT_THRESHOLD.info).or(read.place(&DELETE_THRESHOLD.info)).cloned()
+        && let Some(place) = read.place_of(&ALERT_THRESHOLD.info).or(read.place_of(&DELETE_THRESHOLD.info)).cloned()
     {
         let [alert, delete] = [ALERT_THRESHOLD.info.name, DELETE_THRESHOLD.info.name];
         let message = format!("{alert}: {alert_threshold} is not less than {delete_threshold}, which is {delete}");

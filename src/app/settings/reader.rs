@@ -36,12 +36,12 @@ impl Reader<'_> {
         }
     }
 
-    pub fn place(&self, setting: &Info) -> Option<&Place> {
+    pub fn place_of(&self, setting: &Info) -> Option<&Place> {
         self.values.given(setting).map(|given| &given.place)
     }
 
     pub fn is_given(&self, setting: &Info) -> bool {
-        self.place(setting).is_some()
+        self.place_of(setting).is_some()
     }
 
     /// Notes what is wrong with a setting, if it was given.

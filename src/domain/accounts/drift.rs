@@ -88,7 +88,7 @@ impl Accounts {
     }
 
     async fn reconcile_at(&self, site: &Site, report: &mut Reconciled) -> Result<()> {
-        let found = self.found(site).await?;
+        let found = self.look(site).await?;
         let mut chunks = self.store.chunks(&ACCOUNTS, CHUNK);
         while let Some(rows) = chunks.next().await? {
             report.seen += rows.len();
@@ -110,7 +110,7 @@ impl Accounts {
     pub async fn drifts(&self) -> Result<Vec<Drift>> {
         let mut all = Vec::new();
         for site in self.sites.iter() {
-            let (found, mut chunks) = (self.found(site).await?, self.store.chunks(&ACCOUNTS, CHUNK));
+            let (found, mut chunks) = (self.look(site).await?, self.store.chunks(&ACCOUNTS, CHUNK));
             while let Some(rows) = chunks.next().await? {
                 all.extend(found.drifts(&rows, &self.passwords(&rows)?));
                 let unsettled = rows.into_iter().filter(|(_, account)| !account.is_settled_at(site));
@@ -137,8 +137,8 @@ impl Accounts {
         })
     }
 
-    pub(super) async fn found<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
-        self.ask(site).await.map_err(|error| site.named(error))
+    pub(super) async fn look<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
+        self.ask(site).await.map_err(|error| site.name_error(error))
     }
 
     async fn ask<'s>(&self, site: &'s Site) -> Result<Found<'s>> {
@@ -211,7 +211,7 @@ impl Accounts {
             users.delete_topic_permissions(&VhostName::parse(vhost)?, name).await?;
         }
         if found.limits_differ(name, &terms) {
-            users.put_limits(name, &terms.limits.told()).await?;
+            users.put_limits(name, &terms.limits.to_broker()).await?;
         }
         Ok(())
     }
@@ -322,7 +322,7 @@ impl Found<'_> {
     }
 
     fn limits_differ(&self, name: &AccountName, terms: &Terms) -> bool {
-        self.limits.get(name.as_str()).copied().unwrap_or_default() != terms.limits.told()
+        self.limits.get(name.as_str()).copied().unwrap_or_default() != terms.limits.to_broker()
     }
 
     /// The vhosts in which topics are granted that should not be, or otherwise than they should.

@@ -40,7 +40,7 @@ impl Accounts {
     /// Asks the main broker for all users. It is all of it or an error.
     pub async fn census(&self, owner: &Owner) -> Result<Census> {
         let site = self.main();
-        let found = self.found(site).await?;
+        let found = self.look(site).await?;
         let mut census = Census { users: found.users.keys().cloned().collect(), ..Census::default() };
         let mut chunks = self.store.chunks(&ACCOUNTS, CHUNK);
         while let Some(rows) = chunks.next().await? {

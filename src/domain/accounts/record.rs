@@ -158,7 +158,7 @@ pub struct Limits {
 
 impl Limits {
     /// As the broker is told.
-    pub(super) fn told(&self) -> broker::Limits {
+    pub(super) fn to_broker(self) -> broker::Limits {
         broker::Limits { max_connections: self.max_connections, max_channels: self.max_channels }
     }
 

@@ -81,7 +81,7 @@ impl Accounts {
             Ok(_) => self.bring(site, names, by).await,
             Err(_) => Err(too_slow()),
         };
-        match brought.map_err(|error| site.named(error)) {
+        match brought.map_err(|error| site.name_error(error)) {
             Ok(carried) => {
                 let (sites, actor) = (Arc::clone(&self.sites), caller.actor());
                 let note = move |tx: &mut WriteTx<'_, '_>| {
@@ -290,7 +290,7 @@ async fn put(site: &Site, Pending { name, account, password, .. }: &Pending) -> 
         }
     }
     if account.leaving.limits || terms.limits != Limits::default() {
-        broker.put_limits(name, &terms.limits.told()).await?;
+        broker.put_limits(name, &terms.limits.to_broker()).await?;
     }
     Ok(())
 }

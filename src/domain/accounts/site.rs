@@ -49,7 +49,7 @@ impl Site {
     }
 
     /// The same error with the name of this broker.
-    pub(super) fn named(&self, error: Error) -> Error {
+    pub(super) fn name_error(&self, error: Error) -> Error {
         error.reworded(|text| self.name.says(text))
     }
 

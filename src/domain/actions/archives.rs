@@ -11,6 +11,7 @@ use crate::base::{ArchiveName, Error, Result, Span, Timestamp};
 use crate::domain::Domain;
 use crate::domain::archives::{self, Archive};
 use crate::domain::auth::scopes;
+use crate::domain::queues::NamespaceQueue;
 
 const ABOUT: About =
     About { argument: ("ARCHIVE", "The archive"), weight: Weight::Reasoned, asks_programs: true, ..super::ABOUT };
@@ -121,7 +122,7 @@ pub const TAKE: Action<String, Told, Because> = Action {
     },
     on: any_name,
     plan: work!(|domain, _, name, _| {
-        let queue = domain.traffic.queue(&name).await?.told;
+        let queue = domain.queues.show(&name).await?.queue;
         if queue.exclusive == Some(true) {
             return Err(Error::conflict("the queue belongs to a connection, which alone may read it"));
         }
@@ -138,9 +139,9 @@ pub const TAKE: Action<String, Told, Because> = Action {
         ])
     }),
     run: work!(|domain, caller, name, _| {
-        let queue = domain.traffic.queue(&name).await?;
-        let (kind, why) = (queue.told.kind.as_deref().unwrap_or(CLASSIC), caller.reason()?);
-        let taken = domain.archives.take(caller.actor(), &name, &queue.namespace, kind, why.as_str()).await?;
+        let NamespaceQueue { namespace, queue, .. } = domain.queues.show(&name).await?;
+        let (kind, why) = (queue.kind.as_deref().unwrap_or(CLASSIC), caller.reason()?);
+        let taken = domain.archives.take(caller.actor(), &name, &namespace, kind, why.as_str()).await?;
         Ok(Told::from(taken))
     }),
 };
@@ -217,7 +218,7 @@ async fn finished(domain: &Domain, name: &ArchiveName) -> Result<Archive> {
 /// The queue of a namespace that a replay goes to. Of others nothing is touched, so nothing is published there.
 async fn destination(domain: &Domain, archive: &Archive, to: Option<String>) -> Result<String> {
     let queue = to.unwrap_or_else(|| archive.queue.clone());
-    domain.traffic.queue(&queue).await?;
+    domain.queues.show(&queue).await?;
     Ok(queue)
 }
 

@@ -20,14 +20,14 @@ pub const CLOSE: Action<String, Done, Because> = Action {
     },
     on: any_name,
     plan: work!(|domain, _, name, _| {
-        let found = domain.traffic.connections().await?.into_iter().find(|seen| seen.told.name == name);
+        let found = domain.connections.list().await?.into_iter().find(|ours| ours.connection.name == name);
         let found = found.ok_or_else(|| Error::not_found("This connection is not there any more."))?;
         Ok(vec![
-            format!("{name} of {} is closed. Its client reads the reason.", found.told.user),
+            format!("{name} of {} is closed. Its client reads the reason.", found.connection.user),
             "What it took from a queue and did not acknowledge is delivered again.".into(),
             "Most clients connect again at once, with the password they have: to keep one out, rotate or revoke that."
                 .into(),
         ])
     }),
-    run: done!(|domain, caller, name, _| domain.traffic.close_connection(&caller, &name)),
+    run: done!(|domain, caller, name, _| domain.connections.close(&caller, &name)),
 };

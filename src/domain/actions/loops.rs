@@ -40,7 +40,7 @@ pub const PAUSE: Action<String, Done> = Action {
     },
     on: any_name,
     plan: work!(|domain, _, name, ()| {
-        let Status { name, why, .. } = found(&domain, &name)?;
+        let Status { name, why, .. } = find_status(&domain, &name)?;
         Ok(vec![
             format!("{name} does not run by itself until somebody resumes it. It can still be run by hand."),
             format!("Why it runs as often as it does: {why}."),
@@ -62,7 +62,7 @@ pub const RELEASE: Action<String, Report> = Action {
     },
     on: any_name,
     plan: work!(|domain, _, name, ()| {
-        let Status { name, brake, .. } = found(&domain, &name)?;
+        let Status { name, brake, .. } = find_status(&domain, &name)?;
         let why = brake.ok_or_else(|| Error::conflict("The brake of this loop is not on."))?;
         let mut effects =
             vec![format!("The brake holds it because {why}."), format!("The next run of {name} goes ahead:")];
@@ -87,13 +87,13 @@ pub const RESUME: Action<String, Done> = Action {
     },
     on: any_name,
     plan: work!(|domain, _, name, ()| {
-        let Status { name, due, .. } = found(&domain, &name)?;
+        let Status { name, due, .. } = find_status(&domain, &name)?;
         Ok(vec![format!("{name} runs by itself again, first when it is due: {due}.")])
     }),
     run: done!(|domain, caller, name, ()| domain.loops.pause(&caller, &name, false)),
 };
 
-fn found(domain: &Domain, name: &str) -> Result<Status> {
+fn find_status(domain: &Domain, name: &str) -> Result<Status> {
     let found = domain.loops.list()?.into_iter().find(|each| each.name == name);
     found.ok_or_else(|| Error::not_found("There is no loop of this name."))
 }

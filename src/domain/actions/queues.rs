@@ -33,7 +33,7 @@ pub const PURGE: Action<String, Done, Because> = Action {
             "Those that a consumer has in hand stay. The queue and its bindings stay.".into(),
         ])
     }),
-    run: done!(|domain, caller, name, _| domain.traffic.purge_queue(&caller, &name)),
+    run: done!(|domain, caller, name, _| domain.queues.purge(&caller, &name)),
 };
 
 pub const DELETE: Action<String, Done, Because> = Action {
@@ -55,7 +55,7 @@ pub const DELETE: Action<String, Done, Because> = Action {
             "Its consumers are told by the broker. Whoever declares it again gets an empty one.".into(),
         ])
     }),
-    run: done!(|domain, caller, name, _| domain.traffic.delete_queue(&caller, &name)),
+    run: done!(|domain, caller, name, _| domain.queues.delete(&caller, &name)),
 };
 
 pub const RULE: Action<Pattern, Done, QueueRule> = Action {
@@ -105,6 +105,6 @@ pub const UNRULE: Action<Pattern, Done> = Action {
 
 /// How many are in it, in words.
 async fn messages(domain: &Domain, name: &str) -> Result<String> {
-    let count = domain.traffic.queue(name).await?.told.messages;
+    let count = domain.queues.show(name).await?.queue.messages;
     Ok(count.map_or_else(|| "not told how many".to_owned(), |count| count.to_string()))
 }

@@ -26,14 +26,14 @@ pub struct Pruned {
 
 impl Archives {
     /// Archives that are old enough to go.
-    pub async fn over(&self) -> Result<Vec<ArchiveName>> {
+    pub async fn list_expired(&self) -> Result<Vec<ArchiveName>> {
         let now = self.store.clock().now();
         Ok(self.list().await?.into_iter().filter(|archive| self.is_over(archive, now)).map(|each| each.name).collect())
     }
 
     /// Whether a crash left one unfinished.
     pub async fn has_unfinished(&self) -> Result<bool> {
-        Ok(!self.unfinished().await?.is_empty())
+        Ok(!self.list_unfinished().await?.is_empty())
     }
 
     /// Finishes what a crash left, takes up files that the store does not know, as after a restoration, and removes what is
@@ -41,7 +41,7 @@ impl Archives {
     pub async fn prune(&self, caller: &Caller) -> Result<Pruned> {
         let _busy = self.busy.lock().await;
         let mut done = Pruned::default();
-        for unfinished in self.unfinished().await? {
+        for unfinished in self.list_unfinished().await? {
             match self.mend(caller, &unfinished).await {
                 Ok(()) => done.mended += 1,
                 Err(error) => {
@@ -70,7 +70,7 @@ impl Archives {
     }
 
     /// Archives without an end, and files without a record.
-    async fn unfinished(&self) -> Result<Vec<ArchiveName>> {
+    async fn list_unfinished(&self) -> Result<Vec<ArchiveName>> {
         let files = self.blocking(|_, config| config.directory.list()).await?;
         let known: BTreeMap<ArchiveName, bool> =
             self.list().await?.into_iter().map(|archive| (archive.name, archive.finished.is_some())).collect();

@@ -259,7 +259,7 @@ fn check_payload(presented: &Presented<'_>, signed: Option<&str>) -> Result<()> 
     let Some(signed) = signed else { return Ok(()) };
     let (content_type, body) = presented.payload;
     let computed = mac::payload_hash(content_type, body);
-    if mac::same(signed, &computed) {
+    if mac::constant_time_eq(signed, &computed) {
         Ok(())
     } else {
         Err(refuse(&format!(

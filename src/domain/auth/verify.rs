@@ -176,7 +176,7 @@ impl Signer {
 
     /// Checks that the request is signed with this signer's access token.
     fn check(&self, signature: &str, text: &str) -> Result<(), Refusal> {
-        if mac::same(signature, &mac::sign(&self.access_token, text)) {
+        if mac::constant_time_eq(signature, &mac::sign(&self.access_token, text)) {
             Ok(())
         } else {
             Err(Refusal::new("Unauthorized: Bad mac"))

@@ -190,7 +190,7 @@ fn row(holding: &Holding) -> Row {
     (kind, object, part, holder, from.unwrap_or_default())
 }
 
-fn told(entries: &[Vec<u8>], wanted: Wanted) -> Vec<Holding> {
+fn fold(entries: &[Vec<u8>], wanted: Wanted) -> Vec<Holding> {
     let mut fold = Fold::new(wanted);
     assert!(entries.iter().all(|entry| fold.read(entry)));
     fold.finish().0
@@ -207,11 +207,11 @@ proptest! {
             moments.extend([now - 1, now]);
         }
         moments.push(now + 3 * LASTS);
-        let all = told(&model.entries, Wanted::default());
+        let all = fold(&model.entries, Wanted::default());
         for moment in moments {
             let expected = model.at(moment);
             let time = Timestamp::from_millis(moment);
-            let at = told(&model.entries, Wanted { since: Some(time), until: Some(time), ..Wanted::default() });
+            let at = fold(&model.entries, Wanted { since: Some(time), until: Some(time), ..Wanted::default() });
             prop_assert_eq!(&sorted(at.iter().map(row)), &expected, "at {}", moment);
             let lasts = |holding: &&Holding| {
                 holding.since <= time && holding.until.is_none_or(|(until, _)| time < until)

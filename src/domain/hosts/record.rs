@@ -275,7 +275,7 @@ impl Hosts {
     }
 
     /// What is known of one address, with the DNS answers of its last change.
-    pub fn known(&self, address: IpAddr) -> Result<Option<(Known, Vec<Answer>)>> {
+    pub fn find_known(&self, address: IpAddr) -> Result<Option<(Known, Vec<Answer>)>> {
         self.store.read(|tx| {
             let Some(record) = tx.get(&HOSTS, &address)? else { return Ok(None) };
             let answers = tx.get(&ANSWERS, &address)?.unwrap_or_default();

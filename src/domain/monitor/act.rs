@@ -115,12 +115,12 @@ impl Monitor {
 
     async fn destroy(&self, look: &Look, step: &Step) -> Result<Done> {
         match &step.object {
-            Object::Thing(thing) => match (step.what, thing.sort()) {
-                (What::Limit, _) => self.limit(look, step, thing).await,
-                (What::Archive, _) => self.archive(look, step, thing).await,
-                (What::Unlimit, _) => self.unlimit(look, step, thing).await,
-                (_, Sort::Queue) => self.delete_queue(look, step, thing).await,
-                (_, Sort::Exchange) => self.delete_exchange(step, thing).await,
+            Object::Resource(resource) => match (step.what, resource.sort()) {
+                (What::Limit, _) => self.limit(look, step, resource).await,
+                (What::Archive, _) => self.archive(look, step, resource).await,
+                (What::Unlimit, _) => self.unlimit(look, step, resource).await,
+                (_, Sort::Queue) => self.delete_queue(look, step, resource).await,
+                (_, Sort::Exchange) => self.delete_exchange(step, resource).await,
             },
             Object::Connection(connection) => self.close(step, connection).await,
             Object::Namespace(_) => Ok(Done::Spared),
@@ -145,19 +145,19 @@ impl Monitor {
             None => queue,
         };
         let messages = queue.messages.or(step.messages);
-        let why = step.over.as_ref().map_or_else(|| step.why.clone(), |over| words::over(over, &queue));
+        let why = step.over.as_ref().map_or_else(|| step.why.clone(), |over| words::describe_over(over, &queue));
         let step = Step { messages, why, ..step.clone() };
         if !self.condemn(&step, queue.stream()).await? {
             return Ok(Done::Spared);
         }
         let step = match self.last_will(&step, name, &queue).await {
             Ok(step) => step,
-            Err(error) => return self.failed(&step, error).await,
+            Err(error) => return self.note_failure(&step, error).await,
         };
         match bus.delete_queue(vhost, name.name()).await {
             Ok(true) => {}
             Ok(false) => return self.vanished(&step).await,
-            Err(error) => return self.failed(&step, error).await,
+            Err(error) => return self.note_failure(&step, error).await,
         }
         tracing::info!(queue.name = %name.name(), "deleted queue `{}`: {}", name.name(), step.why);
         let receivers = receivers(look, name.namespace());
@@ -196,7 +196,7 @@ impl Monitor {
         match self.bus.get()?.delete_exchange(self.namespaces.vhost(), name.name()).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
-            Err(error) => return self.failed(step, error).await,
+            Err(error) => return self.note_failure(step, error).await,
         }
         tracing::info!("deleted exchange `{}`: {}", name.name(), step.why);
         self.store.note(audit(step, Action::ExchangeDelete)).await?;
@@ -208,7 +208,7 @@ impl Monitor {
         match self.bus.get()?.close_connection(connection.name(), &step.why).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
-            Err(error) => return self.failed(step, error).await,
+            Err(error) => return self.note_failure(step, error).await,
         }
         tracing::info!("closed connection `{}` of {}: {}", connection.name(), connection.user(), step.why);
         self.store.note(audit(step, Action::ConnectionClose).with("user", connection.user().as_str())).await?;
@@ -255,7 +255,7 @@ impl Monitor {
     }
 
     /// Writes down that a step did not work.
-    pub(super) async fn failed(&self, step: &Step, error: Error) -> Result<Done> {
+    pub(super) async fn note_failure(&self, step: &Step, error: Error) -> Result<Done> {
         let cause = error.message().to_owned();
         self.store.note(audit(step, Action::MonitorSpare).outcome(Outcome::Failed).with("cause", cause)).await?;
         Err(error)

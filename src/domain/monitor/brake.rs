@@ -8,9 +8,9 @@ use crate::base::Timestamp;
 
 /// Deletions of one sort that a pass makes without asking. More are only made while they are a small share.
 const DELETIONS_MAX: usize = 20;
-/// The share of all things of a sort from which on more than [`DELETIONS_MAX`] deletions need an operator: a tenth.
+/// The share of all resources of a sort from which on more than [`DELETIONS_MAX`] deletions need an operator: a tenth.
 const DELETIONS_SHARE: usize = 10;
-/// Fewer things in a list are so few that half of them may well be gone.
+/// Fewer resources in a list are so few that half of them may well be gone.
 const MANY: usize = 10;
 /// How much more or less time may have passed by the clock than by the counter that nobody can set.
 const CLOCK_SLACK: Duration = Duration::from_secs(5 * 60);
@@ -26,7 +26,7 @@ pub enum Trouble {
     ShortList,
     /// Many queues are without a count.
     MissingCounts,
-    /// The store has no namespace, or never saw a pass, and the broker has things of namespaces that it does not know.
+    /// The store has no namespace, or never saw a pass, and the broker has resources of namespaces that it does not know.
     EmptyStore,
     /// The clock went backwards since the last pass.
     ClockBack,
@@ -59,7 +59,7 @@ impl Trouble {
 pub struct Cause {
     pub trouble: Trouble,
     pub why: String,
-    /// How many things it is about.
+    /// How many resources it is about.
     pub count: usize,
 }
 
@@ -98,7 +98,7 @@ impl std::fmt::Display for Brake {
     }
 }
 
-/// How many things a pass saw.
+/// How many resources a pass saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub queues: usize,
@@ -140,7 +140,7 @@ pub fn inputs(readings: &Readings, last: Option<&Pass>) -> Vec<Cause> {
         clock(readings, last, &mut add);
         let lists = [("queues", seen.queues, last.left.queues), ("exchanges", seen.exchanges, last.left.exchanges)];
         for (what, seen_now, before) in lists {
-            // When namespaces were removed their things are rightly gone.
+            // When namespaces were removed their resources are rightly gone.
             let removed = last.left.namespaces.saturating_sub(seen.namespaces);
             if before >= MANY && seen_now == 0 && removed < last.left.owners.max(1) {
                 add(Trouble::EmptyList, before, format!("the broker lists no {what} of ours, and had {before}"));
@@ -154,10 +154,10 @@ pub fn inputs(readings: &Readings, last: Option<&Pass>) -> Vec<Cause> {
         let why = format!("of {} queues {uncounted} are without a count: is a node of the broker down?", seen.queues);
         add(Trouble::MissingCounts, uncounted, why);
     }
-    let things = seen.queues + seen.exchanges;
-    if seen.namespaces == 0 && things > 0 {
-        let why = format!("there is no namespace in the store, and the broker has {things} queues and exchanges");
-        add(Trouble::EmptyStore, things, why);
+    let resources = seen.queues + seen.exchanges;
+    if seen.namespaces == 0 && resources > 0 {
+        let why = format!("there is no namespace in the store, and the broker has {resources} queues and exchanges");
+        add(Trouble::EmptyStore, resources, why);
     } else if last.is_none() && unknown > 0 {
         // As after a store was lost and somebody claimed before the first pass.
         let why = format!(

@@ -18,7 +18,7 @@ pub(super) fn closings(sight: &Sight<'_>) -> Vec<Step> {
         let is_live = sight.namespaces.contains_key(managed.namespace());
         let end = connection.connected_at.map(|at| at.plus(sight.connection_max_lifetime));
         let why = match end {
-            _ if !is_live => words::gone(managed.namespace()),
+            _ if !is_live => words::describe_gone(managed.namespace()),
             Some(end) if end <= sight.now => words::too_old(sight.connection_max_lifetime),
             _ => continue,
         };

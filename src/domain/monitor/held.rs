@@ -40,7 +40,7 @@ pub(super) fn held_against(
     let samples = sight.samples.get(&queue.name);
     let forecast = samples.and_then(|samples| limits.forecast(samples));
     let step =
-        |what, why, over| Step { what, object: Object::Thing(name.clone()), why, messages: Some(messages), over };
+        |what, why, over| Step { what, object: Object::Resource(name.clone()), why, messages: Some(messages), over };
 
     let over = limits.delete_over(queue, ages);
     let mut is_over_anew = false;
@@ -49,7 +49,7 @@ pub(super) fn held_against(
         is_over_anew = state.over_since.is_none() && !matches!(over, Over::Unconsumed(_));
         let since = *state.over_since.get_or_insert(now);
         if now.since(since) >= limits.grace && queue.exclusive != Some(true) {
-            return vec![step(What::Delete, words::over(&over, queue), Some(over))];
+            return vec![step(What::Delete, words::describe_over(&over, queue), Some(over))];
         }
     } else if !is_unsure {
         state.over_since = None;
@@ -119,7 +119,7 @@ fn rungs(
         Some((cap, over)) => {
             let limited = present.zip(state.limited.as_ref());
             if limited.is_none_or(|(present, limited)| !limited.holds(&cap, present)) {
-                steps.push((What::Limit, words::over(&over, queue), Some(over)));
+                steps.push((What::Limit, words::describe_over(&over, queue), Some(over)));
             }
         }
         // It goes on until all is in order again, so that it does not come and go with every message.
@@ -131,7 +131,7 @@ fn rungs(
     }
     // What belongs to a connection nobody else can read.
     if let Some(over) = limits.archive_over(queue, ages).filter(|_| queue.exclusive != Some(true)) {
-        steps.push((What::Archive, words::over(&over, queue), Some(over)));
+        steps.push((What::Archive, words::describe_over(&over, queue), Some(over)));
     }
     steps
 }

@@ -75,7 +75,7 @@ pub fn judge(sight: &Sight<'_>) -> Verdict {
         verdict.seen.exchanges += 1;
         note_owner(&name);
         if !sight.namespaces.contains_key(name.namespace()) {
-            verdict.others.push(gone(name, None));
+            verdict.others.push(delete_orphan(name, None));
         }
     }
     verdict.seen.owners = owners.len();
@@ -96,7 +96,7 @@ fn one_queue(sight: &Sight<'_>, queue: &Queue, name: Managed) -> Finding {
     } else if !sight.namespaces.contains_key(name.namespace()) {
         // The queue of a connection goes with it, and nobody else can delete it (rabbitmq.md 2.6).
         if queue.exclusive != Some(true) {
-            steps.push(gone(name, queue.messages));
+            steps.push(delete_orphan(name, queue.messages));
         }
     } else {
         let limits = sight.rules.limits(&queue.name).of(queue.stream());
@@ -129,7 +129,7 @@ fn made_again(queue: &Queue, name: &Managed, limits: &Limits, state: &mut Rememb
 /// What became of a deletion whose outcome could not be noted.
 fn concluded(name: Managed, messages: u64) -> Step {
     let why = "it was deleted, and the broker's answer was lost".to_owned();
-    Step { what: What::Conclude, object: Object::Thing(name), why, messages: Some(messages), over: None }
+    Step { what: What::Conclude, object: Object::Resource(name), why, messages: Some(messages), over: None }
 }
 
 /// What comes of a queue that is remembered and not listed.
@@ -170,7 +170,7 @@ fn left_limits(sight: &Sight<'_>) -> Vec<Step> {
 
 /// The end of the limit of a queue.
 fn unlimit(name: Managed, why: String) -> Step {
-    Step { what: What::Unlimit, object: Object::Thing(name), why, messages: None, over: None }
+    Step { what: What::Unlimit, object: Object::Resource(name), why, messages: None, over: None }
 }
 
 /// Whether it can neither say nor do anything now.
@@ -179,9 +179,9 @@ fn is_out_of_reach(queue: &Queue) -> bool {
 }
 
 /// The deletion of something whose namespace is gone.
-fn gone(name: Managed, messages: Option<u64>) -> Step {
-    let why = words::gone(name.namespace());
-    Step { what: What::Delete, object: Object::Thing(name), why, messages, over: None }
+fn delete_orphan(name: Managed, messages: Option<u64>) -> Step {
+    let why = words::describe_gone(name.namespace());
+    Step { what: What::Delete, object: Object::Resource(name), why, messages, over: None }
 }
 
 /// Whether a queue that was asked once more is to be deleted or archived all the same.

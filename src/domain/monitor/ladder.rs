@@ -45,7 +45,7 @@ impl Monitor {
         };
         self.store.write(change).await?;
         if let Err(error) = bus.limit_queue(vhost, &limit).await {
-            return self.failed(step, error).await;
+            return self.note_failure(step, error).await;
         }
         tracing::info!(queue.name = %name.name(), "limited queue `{}`: {}", name.name(), step.why);
         self.tell(look, &Step { why: words::limited(&step.why, &limit), ..step.clone() }).await?;
@@ -60,7 +60,7 @@ impl Monitor {
         }
         let archive = match self.take(step, name, &queue).await {
             Ok(archive) => archive,
-            Err(error) => return self.failed(step, error).await,
+            Err(error) => return self.note_failure(step, error).await,
         };
         self.tell(look, &Step { why: words::archived(&step.why, &archive), ..step.clone() }).await?;
         Ok(Done::Archived)
@@ -82,7 +82,7 @@ impl Monitor {
         match bus.unlimit_queue(self.namespaces.vhost(), name.name()).await {
             Ok(true) => {}
             Ok(false) => return Ok(Done::Spared),
-            Err(error) => return self.failed(step, error).await,
+            Err(error) => return self.note_failure(step, error).await,
         }
         tracing::info!(queue.name = %name.name(), "ended the limit of queue `{}`: {}", name.name(), step.why);
         if look.queues.iter().any(|queue| queue.name == name.name()) {

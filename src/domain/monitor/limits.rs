@@ -106,7 +106,7 @@ impl Cap {
 
 impl Thresholds {
     /// The first of these that the queue is over.
-    pub fn over(&self, queue: &Queue, ages: Ages) -> Option<Over> {
+    pub fn exceeded_by(&self, queue: &Queue, ages: Ages) -> Option<Over> {
         let is_more = |count: Option<u64>, limit: &u64| count.is_some_and(|count| count > *limit);
         let is_longer = |age: Option<Duration>, limit: &Duration| age.is_some_and(|age| age >= *limit);
         let messages = self.messages.filter(|limit| is_more(queue.messages, limit)).map(Over::Messages);
@@ -256,13 +256,13 @@ impl Limits {
 
     /// The threshold of deletion that the queue is over.
     pub fn delete_over(&self, queue: &Queue, ages: Ages) -> Option<Over> {
-        self.delete.over(queue, ages)
+        self.delete.exceeded_by(queue, ages)
     }
 
     /// The threshold of warning that the queue is over.
     pub fn warn_over(&self, queue: &Queue, ages: Ages) -> Option<Over> {
         let is_unbounded = queue.stream() == Some(Stream { is_bounded: false }) && !self.named.0;
-        match self.warn.over(queue, ages) {
+        match self.warn.exceeded_by(queue, ages) {
             Some(Over::Messages(limit)) if is_unbounded => Some(Over::Unbounded(limit)),
             over => over,
         }
@@ -271,13 +271,13 @@ impl Limits {
     /// The threshold of archiving that the queue is over. From a stream nothing can be taken out.
     pub fn archive_over(&self, queue: &Queue, ages: Ages) -> Option<Over> {
         let has_something = queue.messages.is_some_and(|messages| messages > 0) && queue.stream().is_none();
-        self.archive.filter(|_| has_something)?.over(queue, ages)
+        self.archive.filter(|_| has_something)?.exceeded_by(queue, ages)
     }
 
     /// The threshold at which the broker is to take no more for the queue, if it is over it.
     pub fn limit_over(&self, queue: &Queue, ages: Ages) -> Option<(Cap, Over)> {
         let cap = self.limit?;
-        Some((cap, cap.at.over(queue, ages)?))
+        Some((cap, cap.at.exceeded_by(queue, ages)?))
     }
 
     /// Whether being over this since then still means deletion, also by limits that were set after the judgement.

@@ -60,12 +60,12 @@ impl Prefixes {
 
     /// The queue of this name, if it is ours.
     pub fn queue(&self, name: &str) -> Option<Managed> {
-        self.thing(Sort::Queue, &self.queue, name)
+        self.managed(Sort::Queue, &self.queue, name)
     }
 
     /// The exchange of this name, if it is ours.
     pub fn exchange(&self, name: &str) -> Option<Managed> {
-        self.thing(Sort::Exchange, &self.exchange, name)
+        self.managed(Sort::Exchange, &self.exchange, name)
     }
 
     /// The connection, if its user is ours.
@@ -80,7 +80,7 @@ impl Prefixes {
         })
     }
 
-    fn thing(&self, sort: Sort, prefix: &str, name: &str) -> Option<Managed> {
+    fn managed(&self, sort: Sort, prefix: &str, name: &str) -> Option<Managed> {
         let (namespace, _) = name.strip_prefix(prefix)?.split_once('/')?;
         let namespace = self.namespace(namespace)?;
         (!name.starts_with(BROKERS_OWN)).then(|| Managed { sort, name: name.to_owned(), namespace })

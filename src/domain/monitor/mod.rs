@@ -2,7 +2,7 @@
 //! closes connections that stay too long.
 //!
 //! `judge` decides, `brake` stops, `sweep` looks and `act` does. **Invariant:** nothing outside the managed prefixes is
-//! touched, because a step can only name a [`Managed`] thing.
+//! touched, because a step can only name a [`Managed`] resource.
 
 mod act;
 mod brake;

@@ -61,11 +61,11 @@ impl fmt::Display for What {
     }
 }
 
-/// What a step is about. **Invariant:** only things of ours can be named here.
+/// What a step is about. **Invariant:** only resources of ours can be named here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     /// A queue or an exchange.
-    Thing(Managed),
+    Resource(Managed),
     Connection(ManagedConnection),
     Namespace(NamespaceName),
 }
@@ -73,7 +73,7 @@ pub enum Object {
 impl Object {
     pub fn name(&self) -> &str {
         match self {
-            Self::Thing(thing) => thing.name(),
+            Self::Resource(resource) => resource.name(),
             Self::Connection(connection) => connection.name(),
             Self::Namespace(name) => name.as_str(),
         }
@@ -81,7 +81,7 @@ impl Object {
 
     pub fn namespace(&self) -> &NamespaceName {
         match self {
-            Self::Thing(thing) => thing.namespace(),
+            Self::Resource(resource) => resource.namespace(),
             Self::Connection(connection) => connection.namespace(),
             Self::Namespace(name) => name,
         }
@@ -89,7 +89,7 @@ impl Object {
 
     fn sort(&self) -> String {
         match self {
-            Self::Thing(thing) => thing.sort().to_string(),
+            Self::Resource(resource) => resource.sort().to_string(),
             Self::Connection(_) => "connection".into(),
             Self::Namespace(_) => "namespace".into(),
         }

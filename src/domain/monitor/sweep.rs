@@ -297,6 +297,7 @@ fn pretend(verdict: &Verdict, brake: Option<Brake>) -> Report {
 }
 
 fn deletions(verdict: &Verdict, sort: Sort) -> usize {
-    let is_meant = |object: &super::Object| matches!(object, super::Object::Thing(thing) if thing.sort() == sort);
+    let is_meant =
+        |object: &super::Object| matches!(object, super::Object::Resource(resource) if resource.sort() == sort);
     verdict.steps().filter(|step| step.what == What::Delete && is_meant(&step.object)).count()
 }

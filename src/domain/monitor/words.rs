@@ -49,7 +49,7 @@ fn when(at: &Thresholds) -> String {
 }
 
 /// Why a queue is over a limit.
-pub fn over(over: &Over, queue: &Queue) -> String {
+pub fn describe_over(over: &Over, queue: &Queue) -> String {
     let messages = queue.messages.unwrap_or_default();
     match over {
         Over::Messages(limit) => match queue.unacknowledged {
@@ -77,7 +77,7 @@ pub fn warning(
     grace: Duration,
 ) -> String {
     let still = if is_again { "still " } else { "" };
-    let mut why = over(limit, queue).replacen("it ", &format!("it {still}"), 1);
+    let mut why = describe_over(limit, queue).replacen("it ", &format!("it {still}"), 1);
     match (deletion, forecast) {
         (Some(at), _) => why.push_str(&format!(", and is deleted after {at} if nothing changes")),
         (None, Some(forecast)) if forecast.to_deletion > Duration::ZERO => {
@@ -153,7 +153,7 @@ pub fn forecast(messages: u64, limits: &Limits, forecast: &Forecast) -> String {
 }
 
 /// Why something is not wanted any more.
-pub fn gone(namespace: &NamespaceName) -> String {
+pub fn describe_gone(namespace: &NamespaceName) -> String {
     format!("the namespace {namespace} no longer exists")
 }
 
@@ -247,7 +247,7 @@ mod tests {
         let name = Prefixes { queue, exchange, namespace, username }.queue("queue/t-a/jobs").unwrap();
         let why = "it has 8001 messages, more than 8000".to_owned();
         let over = Some(Over::Messages(8000));
-        let step = Step { what: What::Delete, object: Object::Thing(name), why, messages: Some(8001), over };
+        let step = Step { what: What::Delete, object: Object::Resource(name), why, messages: Some(8001), over };
         let notice = notice(&step, vec!["a@example.com".into()]).unwrap();
         assert_eq!(
             (notice.subject.as_str(), notice.to),

@@ -73,7 +73,7 @@ impl Namespaces {
             if lent.as_ref().is_err_and(|error| error.kind() == Kind::Conflict) {
                 self.withdraw(caller, name).await?;
             }
-            if let Some(claimed) = lent.map_err(away)? {
+            if let Some(claimed) = lent.map_err(unreachable)? {
                 return Ok(claimed);
             }
         }
@@ -207,7 +207,7 @@ impl Namespaces {
 }
 
 /// What a claimant hears when the broker could not be brought along.
-fn away(error: Error) -> Error {
+fn unreachable(error: Error) -> Error {
     match error.kind() {
         Kind::Unavailable if error.message() == REFUSED => error,
         Kind::Unavailable => {

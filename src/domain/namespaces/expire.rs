@@ -36,24 +36,24 @@ pub struct Expired {
     pub cause: Option<String>,
 }
 
-/// A namespace whose users are gone, before its things and its record are.
+/// A namespace whose users are gone, before its resources and its record are.
 pub(super) struct Ended {
     name: NamespaceName,
     created: Timestamp,
 }
 
 /// What lies at a broker, in the order of the names: what lies below one namespace is together.
-pub(super) struct Things {
+pub(super) struct Resources {
     queues: Vec<String>,
     exchanges: Vec<String>,
 }
 
 impl Namespaces {
     /// Removes every namespace whose time is over. It visits every one even when some fail, and asks each broker once
-    /// what lies there, when all users are gone: nobody can make new things below a namespace without users.
+    /// what lies there, when all users are gone: nobody can make new resources below a namespace without users.
     pub async fn expire_over(&self) -> Result<Expired> {
         let (mut expired, caller) = (Expired::default(), &Caller::of_loop(LOOP));
-        let mut ending = futures_util::stream::iter(self.over().await?)
+        let mut ending = futures_util::stream::iter(self.list_expired().await?)
             .map(|name| async move { (self.end(&name, caller, Which::Over).await, name) })
             .buffer_unordered(WORKERS);
         let mut ended = Vec::new();
@@ -66,15 +66,15 @@ impl Namespaces {
         if ended.is_empty() {
             return Ok(expired);
         }
-        let things = &match self.things().await {
-            Ok(things) => things,
+        let resources = &match self.resources().await {
+            Ok(resources) => resources,
             Err(error) => {
                 ended.iter().for_each(|one| expired.note_failure(&one.name, &error));
                 return Ok(expired);
             }
         };
         let mut clearing = futures_util::stream::iter(ended)
-            .map(|one| async move { (self.clear(&one, things, caller).await, one.name) })
+            .map(|one| async move { (self.clear(&one, resources, caller).await, one.name) })
             .buffer_unordered(WORKERS);
         while let Some((outcome, name)) = clearing.next().await {
             match outcome {
@@ -91,7 +91,7 @@ impl Namespaces {
     /// steps is finished by the next call. While any broker is away it is not gone: its queues may be there.
     pub async fn expire(&self, name: &NamespaceName, caller: &Caller, which: Which) -> Result<bool> {
         let Some(ended) = self.end(name, caller, which).await? else { return Ok(false) };
-        self.clear(&ended, &self.things().await?, caller).await?;
+        self.clear(&ended, &self.resources().await?, caller).await?;
         Ok(true)
     }
 
@@ -110,8 +110,8 @@ impl Namespaces {
     }
 
     /// Deletes what lies below an ended namespace, and then its record. One at a time for each namespace, and only while
-    /// it is that very one: a new owner's things are not the old one's, and nothing lies below two namespaces.
-    pub(super) async fn clear(&self, ended: &Ended, things: &[Things], caller: &Caller) -> Result<()> {
+    /// it is that very one: a new owner's resources are not the old one's, and nothing lies below two namespaces.
+    pub(super) async fn clear(&self, ended: &Ended, resources: &[Resources], caller: &Caller) -> Result<()> {
         let _clearing = self.clearing.take(std::slice::from_ref(&ended.name)).await;
         let is_that_one = |found: Option<Namespace>| {
             found.is_some_and(|namespace| namespace.ending && namespace.created == ended.created)
@@ -120,8 +120,9 @@ impl Namespaces {
             return Ok(());
         }
         let (mut queues, mut exchanges) = (0, 0);
-        for (site, things) in self.sites.iter().zip(things) {
-            let removed = self.remove_things(site, &ended.name, things).await.map_err(|error| site.named(error))?;
+        for (site, resources) in self.sites.iter().zip(resources) {
+            let removed =
+                self.remove_resources(site, &ended.name, resources).await.map_err(|error| site.name_error(error))?;
             (queues, exchanges) = (queues + removed.0, exchanges + removed.1);
         }
         let (namespace, caller) = (ended.name.clone(), caller.clone());
@@ -138,13 +139,14 @@ impl Namespaces {
     }
 
     /// What lies at each broker.
-    pub(super) async fn things(&self) -> Result<Vec<Things>> {
-        let things = self.sites.iter().map(async |site| things(site).await.map_err(|error| site.named(error)));
-        try_join_all(things).await
+    pub(super) async fn resources(&self) -> Result<Vec<Resources>> {
+        let resources =
+            self.sites.iter().map(async |site| resources(site).await.map_err(|error| site.name_error(error)));
+        try_join_all(resources).await
     }
 
     /// The namespaces whose time is over.
-    pub async fn over(&self) -> Result<Vec<NamespaceName>> {
+    pub async fn list_expired(&self) -> Result<Vec<NamespaceName>> {
         let this = self.clone();
         let survey = self.store.survey(move |tx| {
             let mut over = Vec::new();
@@ -216,21 +218,21 @@ impl Namespaces {
     }
 
     /// Deletes the queues and exchanges below the namespace at a broker, and counts them.
-    async fn remove_things(
+    async fn remove_resources(
         &self,
         site: &Site<dyn Bus>,
         name: &NamespaceName,
-        things: &Things,
+        resources: &Resources,
     ) -> Result<(usize, usize)> {
         let (bus, vhost) = (site.get()?, &site.vhost);
         let (mut queues, mut exchanges) = (0, 0);
-        for queue in below(&things.queues, &format!("{}{name}/", self.config.queue_prefix)) {
+        for queue in below(&resources.queues, &format!("{}{name}/", self.config.queue_prefix)) {
             if !bus.delete_queue(vhost, queue).await? && bus.queue(vhost, queue).await?.is_some() {
                 return Err(Error::unavailable("a queue of the namespace cannot be deleted now"));
             }
             queues += 1;
         }
-        for exchange in below(&things.exchanges, &format!("{}{name}/", self.config.exchange_prefix)) {
+        for exchange in below(&resources.exchanges, &format!("{}{name}/", self.config.exchange_prefix)) {
             exchanges += usize::from(bus.delete_exchange(vhost, exchange).await?);
         }
         Ok((queues, exchanges))
@@ -245,14 +247,14 @@ impl Expired {
     }
 }
 
-async fn things(site: &Site<dyn Bus>) -> Result<Things> {
+async fn resources(site: &Site<dyn Bus>) -> Result<Resources> {
     let (bus, vhost) = (site.get()?, &site.vhost);
     let mut queues: Vec<_> = bus.queues(vhost).await?.into_iter().map(|queue| queue.name).collect();
     let exchanges = bus.exchanges(vhost).await?;
     let mut exchanges: Vec<_> = exchanges.into_iter().map(|exchange| exchange.name).collect();
     queues.sort_unstable();
     exchanges.sort_unstable();
-    Ok(Things { queues, exchanges })
+    Ok(Resources { queues, exchanges })
 }
 
 /// Those of these names, which are in order, that begin with this.

@@ -43,7 +43,7 @@ impl Namespaces {
         })?;
         let mut left = 0;
         for site in self.sites.iter() {
-            left += site.get()?.connection_count(&resting).await.map_err(|error| site.named(error))?;
+            left += site.get()?.connection_count(&resting).await.map_err(|error| site.name_error(error))?;
         }
         if left > 0 {
             return Err(Error::conflict(format!("{left} connections still use {resting}")));

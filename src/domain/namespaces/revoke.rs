@@ -27,7 +27,7 @@ impl Namespaces {
             settled?;
             for account in &accounts {
                 let closed = site.get()?.close_connections_of(account, GOODBYE).await;
-                closed.map_err(|error| site.named(error))?;
+                closed.map_err(|error| site.name_error(error))?;
             }
             Ok::<_, Error>(())
         });

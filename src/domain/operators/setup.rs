@@ -59,14 +59,14 @@ impl Operators {
         self.throttle.admit_stranger(from.address)?;
         if !self.setup_link_works(&token)? {
             self.refuse_setup(&from).await?;
-            return Err(over());
+            return Err(already_set_up());
         }
         let password = self.stretcher.stretch(password).await?;
         self.store
             .write(move |tx| {
                 let link = tx.get(&SETUP, &ROW.to_owned())?.filter(|link| link.is(&token, tx.now()));
                 if link.is_none() || !tx.scan(&OPERATORS, 1)?.is_empty() {
-                    return Err(over());
+                    return Err(already_set_up());
                 }
                 let record = Record { password: Some(password), ..Record::new(Role::Admin, tx.now()) };
                 tx.put(&OPERATORS, &name, &record)?;
@@ -92,6 +92,6 @@ impl Link {
     }
 }
 
-fn over() -> Error {
+fn already_set_up() -> Error {
     Error::forbidden("This set-up link does not work, or works no more. Each start of the appliance prints a new one.")
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
 
-use super::memory::{Remembered, THINGS};
+use super::memory::{RESOURCES, Remembered};
+use super::resource::{ResourceId, members};
 use super::step::{Plan, Step, What, Work};
-use super::thing::{Thing, members};
 use super::{Relay, owner};
 use crate::base::audit::{Action, Actor, Note, Outcome as Ending};
 use crate::base::{AccountName, Kind, Result, Secret, VhostName};
@@ -58,8 +58,8 @@ impl Relay {
         });
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
-            forgotten.iter().for_each(|thing| tx.delete(&THINGS, thing));
-            as_declared.iter().try_for_each(|(thing, remembered)| tx.put(&THINGS, thing, remembered))
+            forgotten.iter().for_each(|id| tx.delete(&RESOURCES, id));
+            as_declared.iter().try_for_each(|(id, remembered)| tx.put(&RESOURCES, id, remembered))
         };
         self.store.write(change).await?;
         Ok(outcomes)
@@ -90,12 +90,12 @@ impl Relay {
     /// Takes a step about something in a vhost. A failure of it is in the audit log, too.
     async fn declare(&self, caller: &Caller, step: Step, entered: &mut BTreeSet<VhostName>) -> Outcome {
         let done = match &step.work {
-            Work::Put { thing, resource, is_new } => match self.enter(caller, &step.work, entered).await {
-                Ok(()) => self.put(caller, &step, thing, resource, *is_new).await,
+            Work::Put { id, resource, is_new } => match self.enter(caller, &step.work, entered).await {
+                Ok(()) => self.put(caller, &step, id, resource, *is_new).await,
                 Err(error) => Err(error),
             },
-            Work::Remove(thing) => match self.enter(caller, &step.work, entered).await {
-                Ok(()) => self.remove(caller, &step, thing).await,
+            Work::Remove(id) => match self.enter(caller, &step.work, entered).await {
+                Ok(()) => self.remove(caller, &step, id).await,
                 Err(error) => Err(error),
             },
             _ => return Outcome { step, end: End::Left },
@@ -120,25 +120,32 @@ impl Relay {
     }
 
     /// Declares something, and only then remembers it: what a crash leaves between the two is nobody's to remove later.
-    async fn put(&self, caller: &Caller, step: &Step, thing: &Thing, resource: &Resource, is_new: bool) -> Result<()> {
-        self.resources.get()?.put_resource(&thing.vhost, resource).await?;
+    async fn put(
+        &self,
+        caller: &Caller,
+        step: &Step,
+        id: &ResourceId,
+        resource: &Resource,
+        is_new: bool,
+    ) -> Result<()> {
+        self.resources.get()?.put_resource(&id.vhost, resource).await?;
         let (relay, declared) = (self.declared()?.profile.name().to_owned(), members(resource));
-        let (note, thing) = (step_note(caller, Action::RelayDeclare, step), thing.clone());
+        let (note, id) = (step_note(caller, Action::RelayDeclare, step), id.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
-            let before = tx.get(&THINGS, &thing)?;
+            let before = tx.get(&RESOURCES, &id)?;
             let is_ours = is_new || before.is_some_and(|before| before.is_ours && before.relay == relay);
             tx.audit(note);
-            tx.put(&THINGS, &thing, &Remembered { relay, is_ours, declared })
+            tx.put(&RESOURCES, &id, &Remembered { relay, is_ours, declared })
         };
         self.store.write(change).await
     }
 
-    async fn remove(&self, caller: &Caller, step: &Step, thing: &Thing) -> Result<()> {
-        self.resources.get()?.remove_resource(&thing.vhost, &thing.key).await?;
-        let (note, thing) = (step_note(caller, Action::RelayRemove, step), thing.clone());
+    async fn remove(&self, caller: &Caller, step: &Step, id: &ResourceId) -> Result<()> {
+        self.resources.get()?.remove_resource(&id.vhost, &id.key).await?;
+        let (note, id) = (step_note(caller, Action::RelayRemove, step), id.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
-            tx.delete(&THINGS, &thing);
+            tx.delete(&RESOURCES, &id);
             Ok(())
         };
         self.store.write(change).await

@@ -22,10 +22,10 @@ pub(super) struct Found {
 
 impl Relay {
     /// Asks the broker.
-    pub(super) async fn found(&self, profile: &Profile, memory: &Memory) -> Result<Found> {
+    pub(super) async fn look(&self, profile: &Profile, memory: &Memory) -> Result<Found> {
         let version = Version::parse(&self.cluster.get()?.overview().await?.version);
         let mut vhosts = BTreeMap::new();
-        for vhost in asked(profile, memory) {
+        for vhost in list_vhosts(profile, memory) {
             match self.resources.get()?.resources(&vhost).await {
                 Ok(resources) => _ = vhosts.insert(vhost, resources),
                 Err(error) if error.kind() == Kind::NotFound => {}
@@ -38,8 +38,8 @@ impl Relay {
 }
 
 /// The vhosts that are declared, those that were, and those that accounts may enter.
-fn asked(profile: &Profile, memory: &Memory) -> BTreeSet<VhostName> {
+fn list_vhosts(profile: &Profile, memory: &Memory) -> BTreeSet<VhostName> {
     let declared = profile.vhosts().iter().map(|vhost| vhost.name.clone());
-    let before = memory.keys().map(|thing| thing.vhost.clone());
+    let before = memory.keys().map(|id| id.vhost.clone());
     declared.chain(before).chain(profile.foreign_vhosts().iter().cloned()).collect()
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::thing::Thing;
+use super::resource::ResourceId;
 use crate::base::Result;
 use crate::store::{Store, Table};
 
-pub(super) const THINGS: Table<Thing, Remembered> = Table::audited("relay_things");
+pub(super) const RESOURCES: Table<ResourceId, Remembered> = Table::audited("relay_resources");
 
 /// Something that was as it is declared when it was applied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,16 +25,16 @@ pub(super) struct Remembered {
 }
 
 /// All of one relay.
-pub(super) type Memory = BTreeMap<Thing, Remembered>;
+pub(super) type Memory = BTreeMap<ResourceId, Remembered>;
 
 /// What is remembered of the relay of this name.
 pub(super) async fn read(store: &Store, relay: &str) -> Result<Memory> {
     let relay = relay.to_owned();
     let survey = store.survey(move |tx| {
         let mut memory = Memory::new();
-        tx.each(&THINGS, |thing, remembered| {
+        tx.each(&RESOURCES, |id, remembered| {
             if remembered.relay == relay {
-                memory.insert(thing, remembered);
+                memory.insert(id, remembered);
             }
         })?;
         Ok(memory)

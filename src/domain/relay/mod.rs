@@ -10,8 +10,8 @@ mod found;
 mod memory;
 mod plan;
 mod protect;
+mod resource;
 mod step;
-mod thing;
 mod users;
 mod versions;
 mod wanted;
@@ -83,7 +83,7 @@ impl Relay {
         let Config { profile, reserved, .. } = self.declared()?;
         protect::check(profile, reserved, &self.administrator.acting()?)?;
         let memory = memory::read(&self.store, profile.name()).await?;
-        let found = self.found(profile, &memory).await?;
+        let found = self.look(profile, &memory).await?;
         Ok(plan::plan(profile, &found, &memory))
     }
 

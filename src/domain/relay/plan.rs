@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::found::Found;
 use super::memory::{Memory, Remembered};
+use super::resource::{ResourceId, members};
 use super::step::{Object, Plan, Step, What, Work};
-use super::thing::{Thing, members};
 use super::{users, versions, wanted};
 use crate::ports::broker::{Key, Resource};
 use crate::proto::relay_profile::{Profile, Vhost};
@@ -35,14 +35,14 @@ struct InVhost<'p> {
 }
 
 impl InVhost<'_> {
-    fn plan(&self, plan: &mut Plan, declared: &mut BTreeSet<Thing>) {
+    fn plan(&self, plan: &mut Plan, declared: &mut BTreeSet<ResourceId>) {
         let here = self.found.vhosts.get(&self.vhost.name);
         let has: BTreeMap<Key, &Resource> =
             here.into_iter().flatten().map(|resource| (resource.key(), resource)).collect();
         for resource in wanted::resources(self.vhost, &has) {
-            let thing = Thing { vhost: self.vhost.name.clone(), key: resource.key() };
-            self.judge(&thing, resource, has.get(&thing.key).copied(), plan);
-            declared.insert(thing);
+            let id = ResourceId { vhost: self.vhost.name.clone(), key: resource.key() };
+            self.judge(&id, resource, has.get(&id.key).copied(), plan);
+            declared.insert(id);
         }
         if let Some(kind) = self.vhost.default_queue_type {
             let (kind, vhost) = (kind.as_str(), Some(self.vhost.name.clone()));
@@ -50,31 +50,31 @@ impl InVhost<'_> {
             plan.steps.push(Step::leave(object, DEFAULT_QUEUE_TYPE));
         }
         let is_of_nobody = |key: &&Key| {
-            let thing = Thing { vhost: self.vhost.name.clone(), key: (*key).clone() };
-            !declared.contains(&thing) && !self.memory.get(&thing).is_some_and(|remembered| remembered.is_ours)
+            let id = ResourceId { vhost: self.vhost.name.clone(), key: (*key).clone() };
+            !declared.contains(&id) && !self.memory.get(&id).is_some_and(|remembered| remembered.is_ours)
         };
         plan.unmanaged += has.keys().filter(is_of_nobody).count();
     }
 
-    fn judge(&self, thing: &Thing, resource: Resource, has: Option<&Resource>, plan: &mut Plan) {
-        let (remembered, members) = (self.memory.get(thing), members(&resource));
+    fn judge(&self, id: &ResourceId, resource: Resource, has: Option<&Resource>, plan: &mut Plan) {
+        let (remembered, members) = (self.memory.get(id), members(&resource));
         let is_applied = remembered.is_some_and(|remembered| remembered.declared == members);
         if has == Some(&resource) {
             if !is_applied {
                 let is_ours = remembered.is_some_and(|remembered| remembered.is_ours);
                 let relay = self.relay.to_owned();
-                plan.as_declared.push((thing.clone(), Remembered { relay, is_ours, declared: members }));
+                plan.as_declared.push((id.clone(), Remembered { relay, is_ours, declared: members }));
             }
             return;
         }
-        let object = Object::from(thing);
+        let object = Object::from(id);
         if let Some(why) = versions::refuses(&resource, self.found.version) {
             plan.steps.push(Step::leave(object, why));
             return;
         }
         let drift = is_applied.then_some(self.vhost.on_drift);
         let step = match has {
-            Some(other) if matches!(thing.key, Key::Queue(_) | Key::Exchange(_)) => {
+            Some(other) if matches!(id.key, Key::Queue(_) | Key::Exchange(_)) => {
                 let why =
                     format!("{}, and cannot change it: delete it there, or declare it so", differs(other, &resource));
                 Step { drift, ..Step::leave(object, why) }
@@ -85,7 +85,7 @@ impl InVhost<'_> {
                     None if is_applied => (What::Create, "it was there, and is gone".to_owned()),
                     None => (What::Create, "it is declared, and not there".to_owned()),
                 };
-                let work = Work::Put { thing: thing.clone(), resource: Box::new(resource), is_new: other.is_none() };
+                let work = Work::Put { id: id.clone(), resource: Box::new(resource), is_new: other.is_none() };
                 Step { what, object, why, drift, work }
             }
         };
@@ -103,26 +103,26 @@ fn differs(has: &Resource, declared: &Resource) -> String {
 
 /// What an earlier declaration had and the present one has not. A vhost never goes by itself: all that programs made in it
 /// would go with it.
-fn no_longer_declared(found: &Found, memory: &Memory, declared: &BTreeSet<Thing>, plan: &mut Plan) {
+fn no_longer_declared(found: &Found, memory: &Memory, declared: &BTreeSet<ResourceId>, plan: &mut Plan) {
     let mut steps = Vec::new();
-    for (thing, remembered) in memory.iter().filter(|(thing, _)| !declared.contains(*thing)) {
-        let here = found.vhosts.get(&thing.vhost);
-        let is_there = here.is_some_and(|here| here.iter().any(|resource| resource.key() == thing.key));
+    for (id, remembered) in memory.iter().filter(|(id, _)| !declared.contains(*id)) {
+        let here = found.vhosts.get(&id.vhost);
+        let is_there = here.is_some_and(|here| here.iter().any(|resource| resource.key() == id.key));
         if !is_there || !remembered.is_ours {
-            plan.forgotten.push(thing.clone());
+            plan.forgotten.push(id.clone());
             continue;
         }
-        let why = match thing.key {
+        let why = match id.key {
             Key::Vhost => {
                 let why = "it is declared no more; all that is in it would go with it, so that is for you to do";
-                plan.steps.push(Step::leave(Object::from(thing), why));
+                plan.steps.push(Step::leave(Object::from(id), why));
                 continue;
             }
             Key::Queue(_) => "it is declared no more; its messages go with it",
             _ => "it is declared no more",
         };
-        let work = Work::Remove(thing.clone());
-        steps.push(Step { what: What::Remove, object: thing.into(), why: why.to_owned(), drift: None, work });
+        let work = Work::Remove(id.clone());
+        steps.push(Step { what: What::Remove, object: id.into(), why: why.to_owned(), drift: None, work });
     }
     // Bindings would go with their ends, and policies are in force until there is nothing that they fit.
     let turn = |step: &Step| ["binding", "queue", "exchange"].iter().position(|kind| *kind == step.object.kind);

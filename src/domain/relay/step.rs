@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::memory::Remembered;
-use super::thing::Thing;
+use super::resource::ResourceId;
 use crate::base::{AccountName, VhostName};
 use crate::domain::accounts::Terms;
 use crate::ports::broker::Resource;
@@ -56,10 +56,10 @@ impl Object {
     }
 }
 
-impl From<&Thing> for Object {
-    fn from(thing: &Thing) -> Self {
-        let vhost = (thing.kind() != "vhost").then(|| thing.vhost.clone());
-        Self { kind: thing.kind(), name: thing.name(), vhost }
+impl From<&ResourceId> for Object {
+    fn from(id: &ResourceId) -> Self {
+        let vhost = (id.kind() != "vhost").then(|| id.vhost.clone());
+        Self { kind: id.kind(), name: id.name(), vhost }
     }
 }
 
@@ -106,9 +106,9 @@ pub(super) enum Work {
     /// Not at all.
     None,
     /// By declaring something. It is ours from then on if there was none.
-    Put { thing: Thing, resource: Box<Resource>, is_new: bool },
+    Put { id: ResourceId, resource: Box<Resource>, is_new: bool },
     /// By removing something of ours.
-    Remove(Thing),
+    Remove(ResourceId),
     /// By making an account, or making it again. The second of two users that take turns cannot log in yet.
     Make { user: AccountName, terms: Terms, is_locked: bool },
     /// By giving an account other terms.
@@ -126,8 +126,8 @@ pub(super) enum Work {
 impl Work {
     /// The vhost in which we need rights of our own for it: those of administrators are for vhosts, users and policies.
     pub(super) fn declares_in(&self) -> Option<&VhostName> {
-        let (Self::Put { thing, .. } | Self::Remove(thing)) = self else { return None };
-        matches!(thing.kind(), "exchange" | "queue" | "binding").then_some(&thing.vhost)
+        let (Self::Put { id, .. } | Self::Remove(id)) = self else { return None };
+        matches!(id.kind(), "exchange" | "queue" | "binding").then_some(&id.vhost)
     }
 
     /// The user that it changes. What of users drifted is put right with all other accounts.
@@ -150,12 +150,12 @@ impl Work {
 pub struct Plan {
     /// The steps, in the order in which they are taken.
     pub steps: Vec<Step>,
-    /// How much is in the declared vhosts that nobody declares: programs make things for themselves. It is left alone.
+    /// How much is in the declared vhosts that nobody declares: programs make resources for themselves. It is left alone.
     pub unmanaged: usize,
     /// What is as it is declared, and is not remembered so.
-    pub(super) as_declared: Vec<(Thing, Remembered)>,
+    pub(super) as_declared: Vec<(ResourceId, Remembered)>,
     /// What is remembered and is gone, or nobody's to remove.
-    pub(super) forgotten: Vec<Thing>,
+    pub(super) forgotten: Vec<ResourceId>,
 }
 
 impl Plan {

@@ -8,8 +8,8 @@ use super::found::Found;
 use super::memory::{Memory, Remembered};
 use super::plan::plan;
 use super::protect::{self, Reserved};
+use super::resource::{ResourceId, members};
 use super::step::{Plan, Work};
-use super::thing::{Thing, members};
 use super::{users, wanted};
 use crate::base::{AccountName, VhostName};
 use crate::domain::accounts::{Census, Owned, Owner};
@@ -39,7 +39,7 @@ fn lines(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(ToString::to_string).collect()
 }
 
-/// A broker that has a vhost with these things.
+/// A broker that has a vhost with these resources.
 fn with(name: &str, resources: impl IntoIterator<Item = Resource>) -> Found {
     let resources: BTreeSet<Resource> = resources.into_iter().chain([Resource::Vhost]).collect();
     Found { vhosts: BTreeMap::from([(vhost(name), resources)]), ..Found::default() }
@@ -50,8 +50,8 @@ fn applied(profile: &Profile, is_ours: bool) -> Memory {
     let relay = profile.name().to_owned();
     let declared = &profile.vhosts()[0];
     let remember = |resource: Resource| {
-        let thing = Thing { vhost: declared.name.clone(), key: resource.key() };
-        (thing, Remembered { relay: relay.clone(), is_ours, declared: members(&resource) })
+        let id = ResourceId { vhost: declared.name.clone(), key: resource.key() };
+        (id, Remembered { relay: relay.clone(), is_ours, declared: members(&resource) })
     };
     wanted::resources(declared, &BTreeMap::new()).into_iter().map(remember).collect()
 }
@@ -323,8 +323,8 @@ fn names_of_things_read_back() {
         binding(Destination::Queue("d".into())),
         binding(Destination::Exchange("d".into())),
     ] {
-        let thing = Thing { vhost: vhost("/v"), key };
-        assert_eq!(thing.to_string().parse::<Thing>().unwrap(), thing, "{thing}");
+        let id = ResourceId { vhost: vhost("/v"), key };
+        assert_eq!(id.to_string().parse::<ResourceId>().unwrap(), id, "{id}");
     }
-    assert!("[\"vhost\"]".parse::<Thing>().is_err() && "x".parse::<Thing>().is_err());
+    assert!("[\"vhost\"]".parse::<ResourceId>().is_err() && "x".parse::<ResourceId>().is_err());
 }

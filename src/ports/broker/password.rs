@@ -33,7 +33,7 @@ impl PasswordHash {
     }
 
     /// The hash that a broker tells.
-    pub(super) fn told(text: String) -> Self {
+    pub(super) fn from_broker(text: String) -> Self {
         Self(text)
     }
 

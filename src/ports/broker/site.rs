@@ -28,7 +28,7 @@ impl<T: ?Sized> Site<T> {
     }
 
     /// The same error with the name of this broker.
-    pub fn named(&self, error: Error) -> Error {
+    pub fn name_error(&self, error: Error) -> Error {
         error.reworded(|text| self.name.says(text))
     }
 

@@ -145,16 +145,16 @@ pub(super) fn connected_at(value: Option<&Value>) -> Option<Timestamp> {
 /// wording changes between releases (4.2.9), so nothing may depend on it.
 pub(super) fn reason(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    body.get("reason").map_or_else(|| "no reason given".to_owned(), told)
+    body.get("reason").map_or_else(|| "no reason given".to_owned(), read_reason)
 }
 
-fn told(reason: &Value) -> String {
+fn read_reason(reason: &Value) -> String {
     let character = |code: &Value| code.as_u64().and_then(|code| u32::try_from(code).ok()).and_then(char::from_u32);
     match reason {
         Value::String(text) => text.clone(),
         Value::Array(parts) => match parts.iter().map(character).collect::<Option<String>>() {
             Some(text) if !text.is_empty() => text,
-            _ => parts.iter().map(told).collect::<Vec<_>>().join(", "),
+            _ => parts.iter().map(read_reason).collect::<Vec<_>>().join(", "),
         },
         other => other.to_string(),
     }

@@ -91,7 +91,7 @@ pub fn payload_hash(content_type: Option<&str>, payload: &[u8]) -> String {
 
 /// Whether two signatures or hashes are the same, without telling by the time it takes where they differ.
 /// Texts of different lengths differ (taskcluster.md 11.12).
-pub fn same(left: &str, right: &str) -> bool {
+pub fn constant_time_eq(left: &str, right: &str) -> bool {
     left.as_bytes().ct_eq(right.as_bytes()).into()
 }
 
@@ -101,10 +101,10 @@ mod tests {
 
     #[test]
     fn signatures_of_other_lengths_differ() {
-        assert!(same("abc=", "abc="));
-        assert!(!same("abc=", "abd="));
-        assert!(!same("abc=", "abc"));
-        assert!(!same("", "abc"));
+        assert!(constant_time_eq("abc=", "abc="));
+        assert!(!constant_time_eq("abc=", "abd="));
+        assert!(!constant_time_eq("abc=", "abc"));
+        assert!(!constant_time_eq("", "abc"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl<'t, 'd> Entries<'t, 'd> {
     }
 
     /// Where the value of a key stands; at the beginning of the text if there is none.
-    pub fn place(self, key: &str) -> usize {
+    pub fn position_of(self, key: &str) -> usize {
         self.value(key).map_or(0, |value| value.span().start)
     }
 
@@ -32,7 +32,7 @@ impl<'t, 'd> Entries<'t, 'd> {
     }
 
     pub fn placed(self, key: &str) -> Option<Placed<'t>> {
-        Some((self.text(key)?, self.place(key)))
+        Some((self.text(key)?, self.position_of(key)))
     }
 
     pub fn flag(self, key: &str) -> Option<bool> {

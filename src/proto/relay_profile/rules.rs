@@ -91,12 +91,12 @@ fn require(is_so: bool, otherwise: &'static str) -> Result<(), &'static str> {
 
 /// Names that brokers keep as they are: carriage returns and line feeds are lost when they are declared
 /// (rabbitmq-versions.md, A34).
-fn kept(text: &str) -> Result<(), &'static str> {
+fn check_kept(text: &str) -> Result<(), &'static str> {
     require(!text.contains(['\r', '\n']), "brokers drop line ends from names; leave them out")
 }
 
 fn name(text: &str) -> Result<(), &'static str> {
-    kept(text)?;
+    check_kept(text)?;
     let fits = (1..=NAME_LEN_MAX).contains(&text.len()) && text != "." && text != "..";
     require(fits, "expected a name of 1 to 255 bytes, not . or ..")
 }

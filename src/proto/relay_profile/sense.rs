@@ -59,13 +59,13 @@ fn vhost(vhost: Entries<'_, '_>, mistakes: &mut Mistakes) {
         }
         let texts = ["source", "destination", "routing-key"].map(|key| binding.text(key).unwrap_or_default());
         if !met.insert((texts, is_to_exchange, serde_json::Value::Object(binding.json("arguments")).to_string())) {
-            mistakes.note(binding.place("source"), "there is another binding just like this; remove one of them");
+            mistakes.note(binding.position_of("source"), "there is another binding just like this; remove one of them");
         }
     }
     for policy in ["policy", "operator-policy"].into_iter().flat_map(|key| vhost.tables(key)) {
         if policy.table("definition").is_some_and(|definition| definition.0.is_empty()) {
             let message = "`definition`: expected at least one setting, such as { max-length = 1000 }";
-            mistakes.note(policy.place("definition"), message);
+            mistakes.note(policy.position_of("definition"), message);
         }
     }
 }
@@ -76,12 +76,15 @@ fn queue(queue: Entries<'_, '_>, mistakes: &mut Mistakes) {
         for (key, only) in [("durable", true), ("auto-delete", false)] {
             if queue.flag(key) == Some(!only) {
                 let kind = kind.as_str();
-                mistakes.note(queue.place(key), format!("`{key}`: of type {kind} it is always {only}; leave this out"));
+                mistakes.note(
+                    queue.position_of(key),
+                    format!("`{key}`: of type {kind} it is always {only}; leave this out"),
+                );
             }
         }
     }
     if let Some(arguments) = queue.table("arguments").filter(|arguments| arguments.has(QUEUE_TYPE_ARGUMENT)) {
-        let at = arguments.place(QUEUE_TYPE_ARGUMENT);
+        let at = arguments.position_of(QUEUE_TYPE_ARGUMENT);
         mistakes.note(at, format!("`{QUEUE_TYPE_ARGUMENT}`: say it as `type` of the queue instead"));
     }
 }
@@ -95,13 +98,14 @@ fn account(account: Entries<'_, '_>, enterable: &BTreeSet<&str>, mistakes: &mut 
     }
     let every = account.text("rotate-every").and_then(span);
     if account.has("rotate-by") && !account.has("rotate-every") {
-        mistakes.note(account.place("rotate-by"), "`rotate-by` needs `rotate-every`; add that, or leave both out");
+        mistakes
+            .note(account.position_of("rotate-by"), "`rotate-by` needs `rotate-every`; add that, or leave both out");
     }
     if let (Some(every), Some(back)) = (every, account.text("back-within").and_then(span))
         && every <= back
     {
         let message = "`rotate-every`: expected longer than `back-within`, or no rotation could be proven";
-        mistakes.note(account.place("rotate-every"), message);
+        mistakes.note(account.position_of("rotate-every"), message);
     }
 }
 

@@ -41,7 +41,7 @@ pub struct ReadBody {
 
 impl ReadBody {
     /// What error messages show: the payload, or `{}` when the body is long.
-    pub fn shown(&self) -> Arc<Value> {
+    pub fn view(&self) -> Arc<Value> {
         if self.bytes.len() <= SHOWN_LEN_MAX { self.payload.clone() } else { Arc::new(nothing()) }
     }
 }

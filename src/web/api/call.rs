@@ -109,7 +109,7 @@ where
         Ok(body) => body,
         Err(Unreadable { status, message }) => return page::error(status, message),
     };
-    let shown = if endpoint.hides_input { Arc::new(body::nothing()) } else { body.shown() };
+    let shown = if endpoint.hides_input { Arc::new(body::nothing()) } else { body.view() };
     let trace = origin.trace.clone();
     let outcome = async {
         let caller = admit(&app, &endpoint, &params, &parts, &origin, &body).await?;

@@ -77,7 +77,7 @@ struct HostBody {
 }
 
 async fn show(app: App, _: Call, address: IpAddr) -> Result<Reply> {
-    let known = app.hosts.known(address)?;
+    let known = app.hosts.find_known(address)?;
     let (known, answers) = known.ok_or_else(|| Error::not_found(format!("{address} has not asked for credentials")))?;
     Reply::json(&HostBody { known, answers })
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Call, Endpoint, Params, Reply, Routes, endpoint, nothing};
+use super::{Call, Endpoint, Reply, Routes, endpoint, nothing, text};
 use crate::base::Result;
 use crate::domain::actions::{Report, loops as actions};
 use crate::domain::auth::scopes;
@@ -25,16 +25,11 @@ static PLAN: Endpoint = endpoint(
 pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&LIST, nothing, list)
-        .serve(&PLAN, name, plan)
+        .serve(&PLAN, text("loop"), plan)
         .act(&actions::RUN)
         .act(&actions::PAUSE)
         .act(&actions::RELEASE)
         .act(&actions::RESUME)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
-fn name(_: &App, params: &Params) -> Result<String> {
-    Ok(params.get("loop").cloned().unwrap_or_default())
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -10,8 +10,10 @@ mod broker;
 mod budget;
 mod call;
 mod clients;
+mod connections;
 mod doctor;
 mod endpoint;
+mod exchanges;
 mod history;
 pub mod host_secrets;
 mod hosts;
@@ -29,7 +31,6 @@ mod reply;
 mod roles;
 mod settings;
 mod shapes;
-mod traffic;
 
 use std::future::Future;
 
@@ -104,6 +105,11 @@ fn nothing(_: &App, _: &Params) -> Result<()> {
     Ok(())
 }
 
+/// Reads an argument that the domain judges itself.
+fn text(name: &'static str) -> impl Fn(&App, &Params) -> Result<String> + Copy {
+    move |_, params| Ok(params.get(name).cloned().unwrap_or_default())
+}
+
 /// Reads an input; the message says which member is wrong and how.
 fn read_input<'d, T: serde::Deserialize<'d>>(payload: &'d serde_json::Value) -> Result<T> {
     T::deserialize(payload).map_err(|e| Error::invalid(e.to_string()).with_code("InputValidationError"))
@@ -143,7 +149,8 @@ pub fn own() -> Routes {
         .merge(namespaces::routes())
         .merge(loops::routes())
         .merge(queues::routes())
-        .merge(traffic::routes())
+        .merge(connections::routes())
+        .merge(exchanges::routes())
         .merge(archives::routes())
         .merge(hosts::routes())
         .merge(broker::routes())

@@ -1,13 +1,14 @@
-//! Our own API: the rules that operators set for queues, and where a queue is going.
+//! Our own API: a queue as the broker has it now, ending it by hand, where it is going, and the rules of queues.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Call, Endpoint, Params, Reply, Routes, endpoint, nothing};
-use crate::base::Result;
-use crate::domain::actions::queues::{RULE, UNRULE};
+use super::{Call, Endpoint, Reply, Routes, endpoint, nothing, text};
+use crate::base::{Result, Timestamp};
+use crate::domain::actions::queues::{DELETE, PURGE, RULE, UNRULE};
 use crate::domain::auth::scopes;
 use crate::domain::monitor::{Forecast, Pattern, QueueRule};
+use crate::domain::queues::NamespaceQueue;
 use crate::web::state::App;
 
 static RULES: Endpoint =
@@ -22,14 +23,24 @@ static FORECAST: Endpoint = endpoint(
 )
 .command("queue forecast <queue>")
 .answers::<QueueRuleBody>();
+static SHOW: Endpoint = endpoint(
+    "queue",
+    "/queues/<queue>",
+    scopes::QUEUE_SHOW,
+    "Shows a queue as the broker has it now, with its last counts.",
+)
+.command("queue show <queue>")
+.answers::<Queue>();
 
 pub(super) fn routes() -> Routes {
-    Routes::default().serve(&RULES, nothing, rules).act(&RULE).act(&UNRULE).serve(&FORECAST, queue, forecast)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one shape for all readers of arguments")]
-fn queue(_: &App, params: &Params) -> Result<String> {
-    Ok(params.get("queue").cloned().unwrap_or_default())
+    Routes::default()
+        .serve(&RULES, nothing, rules)
+        .act(&RULE)
+        .act(&UNRULE)
+        .serve(&FORECAST, text("queue"), forecast)
+        .serve(&SHOW, text("queue"), show)
+        .act(&PURGE)
+        .act(&DELETE)
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -76,4 +87,56 @@ struct QueueRuleBody {
 async fn forecast(app: App, _: Call, queue: String) -> Result<Reply> {
     let forecast = app.monitor.forecast(&queue).await?.map(Going::from);
     Reply::json(&QueueRuleBody { queue, forecast })
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Count {
+    at: Timestamp,
+    messages: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Queue {
+    queue: String,
+    namespace: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<u64>,
+    /// Messages that wait for a consumer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready: Option<u64>,
+    /// Messages that a consumer has in hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unacknowledged: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumers: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// What the monitor counted last.
+    counts: Vec<Count>,
+}
+
+impl From<NamespaceQueue> for Queue {
+    fn from(NamespaceQueue { namespace, queue, seen }: NamespaceQueue) -> Self {
+        let counts = seen.map(|seen| seen.counts).unwrap_or_default();
+        Self {
+            queue: queue.name,
+            namespace: namespace.to_string(),
+            messages: queue.messages,
+            ready: queue.ready,
+            unacknowledged: queue.unacknowledged,
+            bytes: queue.bytes,
+            consumers: queue.consumers,
+            state: queue.state,
+            kind: queue.kind,
+            counts: counts.into_iter().map(|(at, messages)| Count { at, messages }).collect(),
+        }
+    }
+}
+
+async fn show(app: App, _: Call, name: String) -> Result<Reply> {
+    Reply::json(&Queue::from(app.queues.show(&name).await?))
 }

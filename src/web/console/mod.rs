@@ -13,8 +13,8 @@ use crate::domain::auth::scopes;
 use kit::live;
 use kit::routes::Routes;
 use pages::{
-    access, account, alarms, api, archives, audit, backups, broker, clients, exchange, history, hosts, leases, login,
-    loops, namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme, traffic,
+    access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
+    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -141,9 +141,9 @@ fn bus(routes: Routes) -> Routes {
         .post("/archives/{archive}/replay", scopes::ARCHIVE_REPLAY, archives::replay)
         .post("/archives/{archive}/export", scopes::ARCHIVE_EXPORT, archives::export)
         .act("/archives/{archive}/delete", "/archives", &actions::archives::DELETE)
-        .get("/connections", scopes::CONNECTION_LIST, traffic::connections)
+        .get("/connections", scopes::CONNECTION_LIST, connections::list)
         .act("/connections/{connection}/close", "/connections", &actions::connections::CLOSE)
-        .get("/exchanges", scopes::EXCHANGE_LIST, traffic::exchanges)
+        .get("/exchanges", scopes::EXCHANGE_LIST, exchanges::list)
         .get("/exchanges/{exchange}", scopes::EXCHANGE_SHOW, exchange::show)
         .get("/queue-rules", scopes::QUEUE_RULES, queues::rules)
         .post("/queue-rules", scopes::QUEUE_RULE.for_all(), queues::set_rule)

@@ -75,10 +75,10 @@ impl Meters {
     /// Notes which pattern a request met. Patterns are those of the router, so there are few; what has no place counts as
     /// no route.
     pub fn note_route(&self, mark: &RouteMark, pattern: &str) {
-        mark.0.store(self.place(pattern), Ordering::Relaxed);
+        mark.0.store(self.slot_of(pattern), Ordering::Relaxed);
     }
 
-    fn place(&self, pattern: &str) -> usize {
+    fn slot_of(&self, pattern: &str) -> usize {
         let begin = hash(pattern);
         let places =
             (0..ROUTES_MAX).map(|step| begin.wrapping_add(step) % ROUTES_MAX).filter(|place| *place != NO_ROUTE);
@@ -169,6 +169,6 @@ mod tests {
         assert_eq!(meters.routes().count(), ROUTES_MAX);
         let counted: u64 = meters.routes().map(|(_, route)| route.requests[0][1].count()).sum();
         assert_eq!(counted, 2 * ROUTES_MAX as u64);
-        assert_eq!(meters.place("/1"), meters.place("/1"));
+        assert_eq!(meters.slot_of("/1"), meters.slot_of("/1"));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::browser::Browser;
 use super::has;
-use super::traffic::{QUEUE, world as busy_world};
+use super::queues::{QUEUE, world as busy_world};
 use crate::archive_api::taken;
 use crate::world::{NAMESPACE, World, segment};
 

@@ -5,7 +5,7 @@ use keylender::ports::broker::Message;
 
 use super::browser::Browser;
 use super::has;
-use super::traffic::{QUEUE, world as busy_world};
+use super::queues::{QUEUE, world as busy_world};
 use crate::world::{World, segment};
 
 /// What somebody may have published to whoever looks.

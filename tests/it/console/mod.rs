@@ -16,8 +16,8 @@ mod namespaces;
 mod oidc;
 mod overview;
 mod pages;
+pub mod queues;
 mod sessions;
-pub mod traffic;
 
 pub use browser::Browser;
 

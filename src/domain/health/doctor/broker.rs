@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Finding, Grade};
 use crate::base::{Error, Result, Timestamp};
+use crate::domain::connections::NamespaceConnection;
 use crate::domain::health::Health;
-use crate::domain::traffic::SeenConnection;
 use crate::ports::broker::{self, Access, Alarm, Changed, Node, Overview, Proven, Support, Version};
 
 /// For all questions of one finding: a list of users may take long on a large broker.
@@ -29,7 +29,7 @@ impl Health {
         let alarms = within(cluster.alarms());
         let nodes = within(cluster.nodes());
         let strangers = within(self.parts.administrator.strangers());
-        let connections = within(self.parts.traffic.connections());
+        let connections = within(self.parts.connections.list());
         let (overview, rights, alarms, nodes, strangers, connections) =
             tokio::join!(overview, rights, alarms, nodes, strangers, connections);
         let mut findings = Vec::new();
@@ -118,8 +118,8 @@ pub(super) fn version(overview: &Overview) -> Finding {
 }
 
 /// What cannot be known of connections where the broker keeps no statistics.
-fn ages(connections: &[SeenConnection]) -> Option<Finding> {
-    let is_unknown = !connections.is_empty() && connections.iter().all(|each| each.told.connected_at.is_none());
+fn ages(connections: &[NamespaceConnection]) -> Option<Finding> {
+    let is_unknown = !connections.is_empty() && connections.iter().all(|each| each.connection.connected_at.is_none());
     let text = "the broker keeps no statistics, so nobody knows how old they are: CONNECTION_MAX_LIFETIME closes none";
     is_unknown.then(|| Finding::new("connections", Grade::Warning, text))
 }

@@ -310,8 +310,8 @@ proptest! {
         for step in scene.verdict().steps() {
             let name = step.object.name();
             let (prefix, what) = match &step.object {
-                Object::Thing(thing) if thing.sort() == Sort::Queue => ("queue/t-", name),
-                Object::Thing(_) => ("exchange/t-", name),
+                Object::Resource(resource) if resource.sort() == Sort::Queue => ("queue/t-", name),
+                Object::Resource(_) => ("exchange/t-", name),
                 Object::Connection(connection) => ("u-t-", connection.user().as_str()),
                 Object::Namespace(name) => ("t-", name.as_str()),
             };

@@ -100,7 +100,7 @@ async fn a_late_removal_spares_the_things_of_the_next_owner() {
     world.claim().await.unwrap();
     world.broker.put_queue(&VhostName::parse("/").unwrap(), queue("queue/t-a/new"));
 
-    world.namespaces.clear(&late, &world.namespaces.things().await.unwrap(), &caller).await.unwrap();
+    world.namespaces.clear(&late, &world.namespaces.resources().await.unwrap(), &caller).await.unwrap();
 
     assert!(left(&world).await.0.contains(&"queue/t-a/new".to_owned()));
     assert_eq!(world.namespaces.count().unwrap(), 1);
@@ -172,11 +172,11 @@ async fn two_that_clear_the_same_namespace_take_turns() {
     let world = world_at_its_end().await;
     let (caller, before) = (Caller::of_loop("tests"), left(&world).await);
     let ended = world.namespaces.end(&world.name(), &caller, Which::Over).await.unwrap().unwrap();
-    let things = world.namespaces.things().await.unwrap();
+    let resources = world.namespaces.resources().await.unwrap();
     let turn = world.namespaces.clearing.take(&[world.name()]).await;
-    assert!(world.namespaces.clear(&ended, &things, &caller).now_or_never().is_none());
+    assert!(world.namespaces.clear(&ended, &resources, &caller).now_or_never().is_none());
     assert_eq!(left(&world).await.0, before.0, "nothing is deleted out of turn");
     drop(turn);
-    world.namespaces.clear(&ended, &things, &caller).await.unwrap();
+    world.namespaces.clear(&ended, &resources, &caller).await.unwrap();
     assert_eq!(world.namespaces.count().unwrap(), 0);
 }

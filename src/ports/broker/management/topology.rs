@@ -35,7 +35,7 @@ impl Topology for ManagementBroker {
         match found {
             // A broker that keeps no statistics counts in lists only (case 01), and so does one whose queue is new.
             Some(queue) if queue.messages.is_none() => {
-                let counted = self.counted(vhost, name).await?.unwrap_or_default();
+                let counted = self.count(vhost, name).await?.unwrap_or_default();
                 let Queue { messages, ready, unacknowledged, .. } = counted;
                 Ok(Some(Queue { messages, ready, unacknowledged, ..queue }))
             }
@@ -58,7 +58,7 @@ impl Topology for ManagementBroker {
             return Err(error);
         }
         // Of classic queues the list is as good: it asks them, too (rabbitmq-versions.md, A6).
-        match self.counted(vhost, name).await? {
+        match self.count(vhost, name).await? {
             Some(Queue { kind: Some(kind), ready: Some(ready), .. }) if kind == "classic" => {
                 let consumers = self.queue(vhost, name).await?.and_then(|queue| queue.consumers);
                 Ok(Some(Depth { ready, consumers: consumers.unwrap_or(0) }))
@@ -103,7 +103,7 @@ impl Topology for ManagementBroker {
 
 impl ManagementBroker {
     /// A queue as the list counts it.
-    async fn counted(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
+    async fn count(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {
         let (vhost, pattern) = (segment(vhost.as_str())?, segment(&exactly(name))?);
         let path =
             format!("queues/{vhost}?page=1&page_size=1&use_regex=true&name={pattern}&{}", versions::QUEUE_LIST_QUERY);

@@ -204,7 +204,8 @@ pub(super) struct UserRow {
 impl From<UserRow> for User {
     fn from(UserRow { name, tags, password_hash }: UserRow) -> Self {
         // One of another algorithm is none of ours, and fits no password of ours.
-        let login = |hash: String| if hash.is_empty() { Login::Locked } else { Login::Hash(PasswordHash::told(hash)) };
+        let login =
+            |hash: String| if hash.is_empty() { Login::Locked } else { Login::Hash(PasswordHash::from_broker(hash)) };
         Self { name, tags: versions::tags(&tags), login: password_hash.map(login) }
     }
 }

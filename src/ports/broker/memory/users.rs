@@ -10,7 +10,7 @@ use crate::ports::broker::users::{
 use crate::ports::broker::versions;
 
 impl Account {
-    fn told(&self, name: &str) -> User {
+    fn to_user(&self, name: &str) -> User {
         User { name: name.to_owned(), tags: self.tags.clone(), login: Some(self.login.clone()) }
     }
 }
@@ -54,13 +54,13 @@ impl Users for MemoryBroker {
 
     async fn user(&self, name: &AccountName) -> Result<Option<User>> {
         self.request(format!("GET user {name}"), |state| {
-            Ok(state.users.get(name.as_str()).map(|account| account.told(name.as_str())))
+            Ok(state.users.get(name.as_str()).map(|account| account.to_user(name.as_str())))
         })
     }
 
     async fn users(&self) -> Result<Vec<User>> {
         self.request("GET users".to_owned(), |state| {
-            Ok(state.users.iter().map(|(name, account)| account.told(name)).collect())
+            Ok(state.users.iter().map(|(name, account)| account.to_user(name)).collect())
         })
     }
 

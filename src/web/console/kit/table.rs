@@ -82,7 +82,7 @@ impl<R: Send + 'static> Picked<R> {
         let session = session.clone();
         off_workers(rows.len(), move || {
             let rows = if is_chosen { rows } else { table.chosen(&session, rows) };
-            table.shown(&session, &rows, total)
+            table.answer(&session, &rows, total)
         })
         .await
     }
@@ -204,7 +204,7 @@ impl<R: Send + 'static> Table<R> {
         rows
     }
 
-    fn shown(&self, session: &Session, rows: &[R], total: usize) -> TableAnswer {
+    fn answer(&self, session: &Session, rows: &[R], total: usize) -> TableAnswer {
         match session.query("export") {
             Some("csv") => TableAnswer::Export(self.file("csv", "text/csv; charset=utf-8", self.csv(rows))),
             Some("json") => TableAnswer::Export(self.file("json", "application/json", self.json(rows))),

@@ -37,7 +37,7 @@ pub(super) fn attention(session: &Session, alarm: Alarm) -> Attention {
     };
     Attention {
         tone: tone.class(),
-        path: place(&key),
+        path: path_to(&key),
         text: Untrusted::of(text),
         acknowledge: may.then(|| format!("/alarms/{}/acknowledge", url_encoded(&key))),
         seen: acknowledged.map(|seen| {
@@ -46,7 +46,7 @@ pub(super) fn attention(session: &Session, alarm: Alarm) -> Attention {
     }
 }
 
-fn place(key: &str) -> String {
+fn path_to(key: &str) -> String {
     match key {
         "accounts" => "/loops/reconcile".to_owned(),
         "broker" => "/broker".to_owned(),

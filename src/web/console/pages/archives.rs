@@ -30,7 +30,7 @@ const ARCHIVES: Table<Archive> = Table {
     name: "archives",
     caption: "Archives of queues",
     columns: &[
-        Column { name: "name", title: "Archive", cell: |archive| Cell::text(&archive.name).to(home(&archive.name)) },
+        Column { name: "name", title: "Archive", cell: |archive| Cell::text(&archive.name).to(path_to(&archive.name)) },
         Column {
             name: "queue",
             title: "Queue",
@@ -119,7 +119,7 @@ impl From<Archived> for Row {
     }
 }
 
-fn home(name: &ArchiveName) -> String {
+fn path_to(name: &ArchiveName) -> String {
     format!("/archives/{name}")
 }
 
@@ -132,7 +132,7 @@ fn state(archive: &Archive) -> State {
     State { tone, word: word.into() }
 }
 
-fn named(session: &Session) -> Result<ArchiveName> {
+fn parse_name(session: &Session) -> Result<ArchiveName> {
     ArchiveName::parse(session.param("archive")).map_err(|_| Error::not_found("There is no archive of this name."))
 }
 
@@ -148,7 +148,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     let archive = app.archives.show(&name).await?;
     let may = |scope: RequiredScope| archive.finished.is_some() && session.may(scope.on(&name));
     let from = session.query("from").and_then(|from| from.parse().ok()).unwrap_or(0);
@@ -158,7 +158,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         None
     };
     let end = shown.as_ref().and_then(|shown| shown.last()).map_or(from, |last| last.number + 1);
-    let (path, time) = (home(&name), |at| TimeTag { at, now: session.now });
+    let (path, time) = (path_to(&name), |at| TimeTag { at, now: session.now });
     Ok(page(&Page {
         frame: Frame::of(&app, &session, name.to_string()).await,
         state: state(&archive),
@@ -223,10 +223,10 @@ impl Wanted {
 }
 
 pub async fn plan_replay(app: App, session: Session) -> Result<Response> {
-    let (name, text) = (named(&session)?, |name| session.query(name).unwrap_or_default().to_owned());
+    let (name, text) = (parse_name(&session)?, |name| session.query(name).unwrap_or_default().to_owned());
     let wanted = Wanted { to: text("to"), rate: text("rate") };
     let way = wanted.way()?;
-    let mut asked = Asked::of(name.as_str(), format!("{}/replay", home(&name)), home(&name));
+    let mut asked = Asked::of(name.as_str(), format!("{}/replay", path_to(&name)), path_to(&name));
     let (to, rate) = (way.to.clone(), way.per_second.map(|rate| rate.to_string()));
     if let Some(to) = &to {
         asked.words.extend(["--to", to]);
@@ -239,14 +239,14 @@ pub async fn plan_replay(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn replay(app: App, session: Session, form: CheckedForm<Wanted>) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     act::run(&app, &session, &form, &REPLAY, name.clone(), form.input.way()?).await?;
-    plan::done(&session, &home(&name))
+    plan::done(&session, &path_to(&name))
 }
 
 /// All messages as lines of JSON. The entry that says who has them is durable before the first one leaves.
 pub async fn export(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
-    let name = named(&session)?;
+    let name = parse_name(&session)?;
     let lines = Lines::of(app.archives.export(&session.caller, &name).await?.into_inner());
     let named = [(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.jsonl\""))];
     Ok((named, lines.response()).into_response())

@@ -119,7 +119,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let (listed, fate) = found(&app, &session).await?;
+    let (listed, fate) = find(&app, &session).await?;
     let name = listed.name.clone();
     let time = |at| TimeTag { at, now: session.now };
     let label = listed.label.as_ref();
@@ -147,7 +147,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     }))
 }
 
-async fn found(app: &App, session: &Session) -> Result<Backup> {
+async fn find(app: &App, session: &Session) -> Result<Backup> {
     let name = session.param("backup");
     let found = app.backups.list().await?.into_iter().find(|(listed, _)| listed.name == name);
     found.ok_or_else(|| Error::not_found("There is no backup of this name."))
@@ -165,7 +165,7 @@ pub async fn verify(app: App, session: Session, _: CheckedForm<Nothing>) -> Resu
 }
 
 pub async fn plan_download(app: App, session: Session) -> Result<Response> {
-    let (listed, _) = found(&app, &session).await?;
+    let (listed, _) = find(&app, &session).await?;
     let name = listed.name;
     let plan = Plan {
         title: format!("Download {name}"),

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use crate::base::Result;
 use crate::base::text::url_encoded;
-use crate::domain::traffic::{ExchangeNow, SeenBinding};
+use crate::domain::exchanges::{BoundExchange, ExchangeBinding};
 use crate::ports::broker::Destination;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
@@ -14,7 +14,7 @@ use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
-const BINDINGS: Table<SeenBinding> = Table {
+const BINDINGS: Table<ExchangeBinding> = Table {
     name: "bindings",
     caption: "What is bound to it",
     columns: &[
@@ -41,21 +41,21 @@ struct Page {
 }
 
 /// The page of an exchange.
-pub(super) fn home(name: &str) -> String {
+pub(super) fn path_to(name: &str) -> String {
     format!("/exchanges/{}", url_encoded(name))
 }
 
 /// Only what a namespace has is shown on a page of its own.
-fn destination(seen: &SeenBinding) -> Cell {
+fn destination(seen: &ExchangeBinding) -> Cell {
     let cell = Cell::text(seen.destination.name());
     match (&seen.namespace, &seen.destination) {
         (None, _) => cell,
         (Some(_), Destination::Queue(name)) => cell.to(format!("/queues/{}", url_encoded(name))),
-        (Some(_), Destination::Exchange(name)) => cell.to(home(name)),
+        (Some(_), Destination::Exchange(name)) => cell.to(path_to(name)),
     }
 }
 
-fn owner(seen: &SeenBinding) -> Cell {
+fn owner(seen: &ExchangeBinding) -> Cell {
     match &seen.namespace {
         Some(namespace) => Cell::text(namespace).to(format!("/namespaces/{namespace}")),
         None => Cell::text("none"),
@@ -63,24 +63,24 @@ fn owner(seen: &SeenBinding) -> Cell {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let ExchangeNow { namespace, told, bindings } = app.traffic.exchange(session.param("exchange")).await?;
+    let BoundExchange { namespace, exchange, bindings } = app.exchanges.show(session.param("exchange")).await?;
     let count = bindings.len();
     match BINDINGS.show(&session, bindings).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&Page {
             frame: Frame::of(&app, &session, "Exchange").await,
             namespace: namespace.to_string(),
-            kind: Untrusted::of(told.kind.unwrap_or_else(|| "not told".to_owned())),
+            kind: Untrusted::of(exchange.kind.unwrap_or_else(|| "not told".to_owned())),
             bindings: count,
             table,
             equivalents: Equivalents::of(
                 &session,
                 "GET",
-                &home(&told.name),
+                &path_to(&exchange.name),
                 None,
-                &["connection", "bindings", &told.name],
+                &["connection", "bindings", &exchange.name],
             ),
-            name: Untrusted::of(told.name),
+            name: Untrusted::of(exchange.name),
         })),
     }
 }

@@ -96,7 +96,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
     }
 }
 
-fn found(app: &App, session: &Session) -> Result<Status> {
+fn find_status(app: &App, session: &Session) -> Result<Status> {
     let name = session.param("loop");
     let found = app.loops.list()?.into_iter().find(|each| each.name == name);
     found.ok_or_else(|| Error::not_found("There is no loop of this name."))
@@ -104,7 +104,7 @@ fn found(app: &App, session: &Session) -> Result<Status> {
 
 /// One loop, and what it would do now.
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let status = found(&app, &session)?;
+    let status = find_status(&app, &session)?;
     let name = status.name;
     let lines = |text: String| -> Vec<Untrusted<'static>> {
         text.lines().take(LINES_MAX).map(|line| Untrusted::of(line.to_owned())).collect()

@@ -69,13 +69,13 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
             "Hosts",
             "/hosts",
             figures.hosts.to_string(),
-            told([("verified", verified), ("refused", figures.hosts.saturating_sub(verified))]),
+            join_counts([("verified", verified), ("refused", figures.hosts.saturating_sub(verified))]),
         ),
         card(
             "Queues",
             "/queues",
             queues.iter().map(|(_, count)| count).sum::<usize>().to_string(),
-            told(queues.map(|(health, count)| (queues::state(health).1, count))),
+            join_counts(queues.map(|(health, count)| (queues::state(health).1, count))),
         ),
         card("Notices", "/notices", figures.outbox_waiting.to_string(), "deliveries wait".to_owned()),
         card("Newest backup", "/backups", newest, format!("{backups} in all")),
@@ -86,7 +86,9 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 }
 
 /// Numbers by their words, those that are not zero.
-fn told<N: std::fmt::Display + Default + PartialEq>(counts: impl IntoIterator<Item = (&'static str, N)>) -> String {
+fn join_counts<N: std::fmt::Display + Default + PartialEq>(
+    counts: impl IntoIterator<Item = (&'static str, N)>,
+) -> String {
     let counts = counts.into_iter().filter(|(_, count)| *count != N::default());
     let counts: Vec<String> = counts.map(|(word, count)| format!("{count} {word}")).collect();
     if counts.is_empty() { "none so far".to_owned() } else { counts.join(", ") }
@@ -106,7 +108,7 @@ fn loops(all: &[Status]) -> Row {
         _ => (Tone::Unwell, "unwell"),
     };
     let counts = [("in all", all.len()), ("at the brake", braked), ("failing", failing), ("paused", paused)];
-    row("loops", state, told(counts))
+    row("loops", state, join_counts(counts))
 }
 
 fn mail(app: &App, picture: &Picture) -> Row {
@@ -117,7 +119,7 @@ fn mail(app: &App, picture: &Picture) -> Row {
         ("waiting", picture.figures.outbox_waiting),
         ("given up", u64::try_from(picture.dead).unwrap_or(u64::MAX)),
     ];
-    row("mail", state, format!("to {}; {}", app.notices.mail_goes_to(), told(counts)))
+    row("mail", state, format!("to {}; {}", app.notices.mail_goes_to(), join_counts(counts)))
 }
 
 /// What was lent in each hour of the last day.
@@ -134,7 +136,7 @@ async fn namespaces(app: &App, session: &Session) -> Result<(Card, Vec<(String, 
         name: "Namespaces",
         path: "/namespaces",
         figure: phases.iter().map(|(_, count)| count).sum::<usize>().to_string(),
-        remark: told(phases.map(|(phase, count)| (phase_word(phase), count))),
+        remark: join_counts(phases.map(|(phase, count)| (phase_word(phase), count))),
     };
     let next = next.into_iter().map(|(at, name)| (name, TimeTag { at, now: session.now }));
     Ok((card, next.collect()))

@@ -10,7 +10,7 @@ use super::queues::state;
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::auth::scopes::{self, RequiredScope};
-use crate::domain::traffic::QueueNow;
+use crate::domain::queues::NamespaceQueue;
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::line::Line;
@@ -46,7 +46,7 @@ struct Page {
     equivalents: Equivalents,
 }
 
-fn home(name: &str) -> String {
+fn path_to(name: &str) -> String {
     format!("/queues/{}", url_encoded(name))
 }
 
@@ -59,7 +59,7 @@ fn show_limit(messages: Option<u64>) -> String {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let QueueNow { namespace, told: queue, seen } = app.traffic.queue(session.param("queue")).await?;
+    let NamespaceQueue { namespace, queue, seen } = app.queues.show(session.param("queue")).await?;
     let is_stream = queue.kind.as_deref() == Some("stream");
     let name = queue.name.clone();
     let time = |at| TimeTag { at, now: session.now };
@@ -81,7 +81,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     if let Some((_, forecast)) = forecast {
         facts.push(("Grows by", format!("{:.0} messages an hour", forecast.per_hour)));
     }
-    let path = home(&name);
+    let path = path_to(&name);
     let may = |scope: RequiredScope| session.may(scope.on(&name));
     Ok(page(&Page {
         frame: Frame::of(&app, &session, "Queue").await,
@@ -124,5 +124,5 @@ pub async fn exempt(app: App, session: Session, form: CheckedForm<Exemption>) ->
     let name = session.param("queue");
     let until = session.now.plus(Duration::from_secs(hours * 3600));
     app.monitor.exempt_queue(&caller, name, until).await?;
-    plan::done(&session, &home(name))
+    plan::done(&session, &path_to(name))
 }

@@ -158,7 +158,7 @@ fn count(number: Option<u64>) -> Cell {
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let mut picked = QUEUES.pick(&session, app.monitor.seen_queues().await?, LATE).await?;
     app.monitor.note_forecasts(picked.lacking());
-    app.traffic.note_consumers(picked.lacking()).await;
+    app.queues.note_consumers(picked.lacking()).await;
     match picked.show(&session).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&List {

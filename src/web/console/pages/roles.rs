@@ -25,7 +25,7 @@ const ROLES: Table<Role> = Table {
     name: "roles",
     caption: "Names for sets of scopes",
     columns: &[
-        Column { name: "role", title: "Role", cell: |role| Cell::text(&role.id).to(place(&role.id)) },
+        Column { name: "role", title: "Role", cell: |role| Cell::text(&role.id).to(path_to(&role.id)) },
         Column { name: "count", title: "Number of scopes", cell: |role| Cell::number(role.scopes.len()) },
         Column { name: "scopes", title: "Scopes", cell: |role| Cell::text(scope_list::line(&role.scopes)) },
     ],
@@ -73,7 +73,7 @@ pub struct Input {
     sure: String,
 }
 
-fn place(id: &RoleId) -> String {
+fn path_to(id: &RoleId) -> String {
     format!("/access/roles/{}", url_encoded(id.as_str()))
 }
 
@@ -100,14 +100,14 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         frame: Frame::of(&app, &session, format!("Role {id}")).await,
         scopes: scopes.iter().map(|scope| Untrusted::of(scope.to_string())).collect(),
         holders: holders.into_iter().map(client).collect(),
-        actions: actions.map(|(label, verb, _)| (label, format!("{}/{verb}", place(&id)))).collect(),
+        actions: actions.map(|(label, verb, _)| (label, format!("{}/{verb}", path_to(&id)))).collect(),
         equivalents: Equivalents::of(&session, "GET", "/roles", None, &["role", "list"]),
         id: Untrusted::of(id.to_string()),
     }))
 }
 
 async fn form(app: &App, session: &Session, id: Option<&RoleId>, input: Input, problem: Option<Error>) -> Response {
-    let path = id.map(place);
+    let path = id.map(path_to);
     let title = id.map_or("New role".to_owned(), |id| format!("Change {id}"));
     page(&RoleForm {
         frame: Frame::of(app, session, title).await,
@@ -154,11 +154,11 @@ async fn ask(
 ) -> Result<Response> {
     if !given.input.sure.is_empty() {
         act::run(app, session, given, action, id.clone(), Scopes { scopes }).await?;
-        return plan::done(session, &place(&id));
+        return plan::done(session, &path_to(&id));
     }
     let mut fields = vec![("scopes", scope_list::write(&scopes)), ("sure", "yes".to_owned())];
     let (path, back) = if given.input.role.is_empty() {
-        (format!("{}/change", place(&id)), place(&id))
+        (format!("{}/change", path_to(&id)), path_to(&id))
     } else {
         fields.push(("role", id.to_string()));
         ("/access/new-role".to_owned(), "/access/roles".to_owned())

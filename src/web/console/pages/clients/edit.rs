@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{id_of, place, token_page};
+use super::{id_of, path_to, token_page};
 use crate::base::{ClientId, Error, Result, Scope, Span, Timestamp};
 use crate::domain::actions::clients::{self as actions, Change, New, is_for_ever};
 use crate::domain::auth::Auth;
@@ -62,7 +62,7 @@ fn end_of(session: &Session, text: &str) -> Result<Timestamp> {
 }
 
 async fn form(app: &App, session: &Session, id: Option<&ClientId>, input: Input, problem: Option<Error>) -> Response {
-    let path = id.map(place);
+    let path = id.map(path_to);
     let title = id.map_or("New client".to_owned(), |id| format!("Change {id}"));
     page(&ClientForm {
         frame: Frame::of(app, session, title).await,
@@ -162,10 +162,10 @@ pub async fn change(app: App, session: Session, given: CheckedForm<Input>) -> Re
     let change = Change { scopes: Some(scopes.clone()), expires, description: Some(description) };
     if is_sure {
         act::run(&app, &session, &given, &actions::CHANGE, id.clone(), change).await?;
-        return plan::done(&session, &place(&id));
+        return plan::done(&session, &path_to(&id));
     }
     let lasts = lasts(&session, end);
-    let asked = Asked::of(id.as_str(), format!("{}/change", place(&id)), place(&id));
+    let asked = Asked::of(id.as_str(), format!("{}/change", path_to(&id)), path_to(&id));
     let asked = Asked { words: words(&id, &scopes, lasts.as_ref()), fields, ..asked };
     act::ask(&app, &session, &actions::CHANGE, id.clone(), change, asked).await
 }

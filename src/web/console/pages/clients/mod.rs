@@ -36,7 +36,7 @@ const CLIENTS: Table<ClientView> = Table {
         Column {
             name: "client",
             title: "Client",
-            cell: |shown| Cell::text(&shown.client_id).to(place(&shown.client_id)),
+            cell: |shown| Cell::text(&shown.client_id).to(path_to(&shown.client_id)),
         },
         Column {
             name: "state",
@@ -96,7 +96,7 @@ pub struct KeptFor {
     keep_seconds: u64,
 }
 
-fn place(id: &ClientId) -> String {
+fn path_to(id: &ClientId) -> String {
     format!("/access/clients/{}", url_encoded(id.as_str()))
 }
 
@@ -148,19 +148,19 @@ fn buttons(session: &Session, shown: &ClientView) -> Vec<(&'static str, String)>
         ("Delete", "delete", scopes::CLIENT_DELETE),
     ];
     let may = |scope: RequiredScope| session.may(scope.on(&shown.client_id));
-    let path = |verb| format!("{}/{verb}", place(&shown.client_id));
+    let path = |verb| format!("{}/{verb}", path_to(&shown.client_id));
     all.into_iter().filter(|(_, _, scope)| may(*scope)).map(|(label, verb, _)| (label, path(verb))).collect()
 }
 
 async fn token_page(app: &App, session: &Session, id: &ClientId, token: &Secret) -> Result<Response> {
     let frame = Frame::after(app, session, format!("Token of {id}")).await?;
-    Ok(page(&TokenPage { frame, id: id.to_string(), token: token.expose().to_owned(), back: place(id) }))
+    Ok(page(&TokenPage { frame, id: id.to_string(), token: token.expose().to_owned(), back: path_to(id) }))
 }
 
 /// What a new token would do. Who asks with `keep=yes` keeps the one before for a day.
 pub async fn plan_reset(app: App, session: Session) -> Result<Response> {
     let (id, kept) = (id_of(&session)?, KEPT.as_secs().to_string());
-    let mut asked = Asked::of(id.as_str(), format!("{}/reset", place(&id)), place(&id));
+    let mut asked = Asked::of(id.as_str(), format!("{}/reset", path_to(&id)), path_to(&id));
     if session.query("keep").is_none() {
         return act::ask(&app, &session, &actions::RESET, id.clone(), Keep(Duration::ZERO), asked).await;
     }

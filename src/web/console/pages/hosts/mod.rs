@@ -125,7 +125,7 @@ async fn all(app: &App) -> Result<Vec<Known>> {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let nobody = || Error::not_found("No machine with this address has asked.");
     let address = session.param("address").parse::<IpAddr>().map_err(|_| nobody())?.to_canonical();
-    let (known, answers) = app.hosts.known(address)?.ok_or_else(nobody)?;
+    let (known, answers) = app.hosts.find_known(address)?.ok_or_else(nobody)?;
     let time = |at| TimeTag { at, now: session.now };
     let path = format!("/hosts/{address}/check");
     let equivalents = Equivalents::of(&session, "GET", &path, None, &["host", "check", &address.to_string()]);

@@ -113,7 +113,7 @@ pub struct Pair {
 /// What pinning a machine would do.
 pub async fn plan_pin(app: App, session: Session) -> Result<Response> {
     let address = address(&session)?;
-    let known = app.hosts.known(address)?.and_then(|(known, _)| known.name);
+    let known = app.hosts.find_known(address)?.and_then(|(known, _)| known.name);
     let nameless =
         || Error::conflict("No name held for this address so far, and a pin is about a name and an address.");
     let name = known.ok_or_else(nameless)?.to_string();

@@ -19,7 +19,7 @@ use crate::web::console::kit::text::TimeTag;
 use crate::web::console::pages::leases::carry_out;
 use crate::web::state::App;
 
-fn home(name: &NamespaceName) -> String {
+fn path_to(name: &NamespaceName) -> String {
     format!("/namespaces/{name}")
 }
 
@@ -33,8 +33,8 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
     let asked = Asked {
         name: Some(&format!("both passwords of {name}")),
         words: vec!["--kind", "namespace", "--name", name.as_str(), "--yes"],
-        path: format!("{}/revoke", home(&name)),
-        back: home(&name),
+        path: format!("{}/revoke", path_to(&name)),
+        back: path_to(&name),
         ..Asked::default()
     };
     act::ask(&app, &session, &REVOKE, (), both(&name), asked).await
@@ -43,7 +43,7 @@ pub async fn plan_revoke(app: App, session: Session) -> Result<Response> {
 /// Ends both passwords of a namespace now.
 pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> Result<Response> {
     let name = parse_name(&session)?;
-    carry_out(&app, &session, &form, both(&name), &home(&name)).await
+    carry_out(&app, &session, &form, both(&name), &path_to(&name)).await
 }
 
 /// What handing over would do.
@@ -62,10 +62,10 @@ pub async fn plan_hand_over(app: App, session: Session) -> Result<Response> {
         title: format!("Hand over {name}"),
         effects,
         weight: Weight::Light,
-        action: format!("{}/hand-over", home(&name)),
+        action: format!("{}/hand-over", path_to(&name)),
         fields: Vec::new(),
         button: "Make a link",
-        back: home(&name),
+        back: path_to(&name),
         equivalents: Equivalents::of(
             &session,
             "POST",
@@ -116,19 +116,19 @@ pub struct Owner {
 pub async fn own(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
     let name = parse_name(&session)?;
     app.namespaces.own(&name, MailAddress::parse(form.input.owner.trim())?, &session.caller).await?;
-    plan::done(&session, &home(&name))
+    plan::done(&session, &path_to(&name))
 }
 
 pub async fn disown(app: App, session: Session, form: CheckedForm<Owner>) -> Result<Response> {
     let name = parse_name(&session)?;
     app.namespaces.disown(&name, MailAddress::parse(&form.input.owner)?, &session.caller).await?;
-    plan::done(&session, &home(&name))
+    plan::done(&session, &path_to(&name))
 }
 
 /// What a later end would do.
 pub async fn plan_extend(app: App, session: Session) -> Result<Response> {
     let (name, expires) = (parse_name(&session)?, session.query("expires").unwrap_or_default().to_owned());
-    let mut asked = Asked::of(name.as_str(), format!("{}/extend", home(&name)), home(&name));
+    let mut asked = Asked::of(name.as_str(), format!("{}/extend", path_to(&name)), path_to(&name));
     asked.words.extend(["--until", &expires]);
     asked.fields = vec![("expires", expires.clone())];
     act::ask(&app, &session, &actions::EXTEND, name.clone(), End { expires: expires.clone() }, asked).await
@@ -143,7 +143,7 @@ pub struct Until {
 pub async fn extend(app: App, session: Session, form: CheckedForm<Until>) -> Result<Response> {
     let (name, expires) = (parse_name(&session)?, form.input.expires.clone());
     act::run(&app, &session, &form, &actions::EXTEND, name.clone(), End { expires }).await?;
-    plan::done(&session, &home(&name))
+    plan::done(&session, &path_to(&name))
 }
 
 #[derive(Deserialize)]
@@ -157,5 +157,5 @@ pub async fn note(app: App, session: Session, form: CheckedForm<Noted>) -> Resul
     // Forms send lines as mail does.
     let note = form.input.note.replace("\r\n", "\n").trim().to_owned();
     app.namespaces.note(&name, note, &session.caller).await?;
-    plan::done(&session, &home(&name))
+    plan::done(&session, &path_to(&name))
 }

@@ -33,7 +33,7 @@ fn ticked(session: &Session) -> Result<Vec<NamespaceName>> {
     chosen(session.queries().iter().filter(|(name, _)| name == "name").map(|(_, value)| value.as_str()))
 }
 
-fn counted(names: &[NamespaceName]) -> String {
+fn count_names(names: &[NamespaceName]) -> String {
     if names.len() == 1 { "one namespace".to_owned() } else { format!("{} namespaces", names.len()) }
 }
 
@@ -59,7 +59,7 @@ pub async fn plan_rotate_many(app: App, session: Session) -> Result<Response> {
         effects.push(format!("{name}: the present password works on until {until}."));
     }
     let plan = Plan {
-        title: format!("Rotate {}", counted(&names)),
+        title: format!("Rotate {}", count_names(&names)),
         effects,
         weight: Weight::Light,
         action: "/many/namespaces/rotate".to_owned(),
@@ -86,7 +86,7 @@ pub async fn plan_expire_many(app: App, session: Session) -> Result<Response> {
         effects.push(format!("{name} would expire by itself: {}.", app.namespaces.detail(name)?.times.expires));
     }
     let plan = Plan {
-        title: format!("Remove {}", counted(&names)),
+        title: format!("Remove {}", count_names(&names)),
         effects,
         weight: Weight::Destroys,
         action: "/many/namespaces/expire".to_owned(),

@@ -50,7 +50,7 @@ impl Resources {
                 state: State { tone, word: word.into() },
             }
         };
-        let exchanges = app.traffic.exchanges().await.ok().map(|mut all| {
+        let exchanges = app.exchanges.list().await.ok().map(|mut all| {
             all.retain(|exchange| exchange.namespace == *name);
             all
         });
@@ -64,7 +64,7 @@ impl Resources {
             more_exchanges: exchanges.as_ref().map_or(0, |all| all.len().saturating_sub(SHOWN_MAX)),
             exchanges: exchanges.map(|all| {
                 let shown = all.into_iter().take(SHOWN_MAX);
-                shown.map(|each| (Untrusted::of(each.told.name), kind(each.told.kind))).collect()
+                shown.map(|each| (Untrusted::of(each.exchange.name), kind(each.exchange.kind))).collect()
             }),
             permissions: [
                 ("Declare and delete", Untrusted::of(access.configure)),

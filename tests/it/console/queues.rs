@@ -1,4 +1,4 @@
-//! Pages about traffic: who is connected, which exchanges there are, one queue, and what an operator does about it.
+//! Pages about what namespaces have at the broker: who is connected, which exchanges there are, one queue, and what an operator does about it.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::Traffic;
+use super::Queues;
 use crate::base::Result;
 use crate::domain::monitor::SeenQueue;
 
@@ -17,7 +17,7 @@ const ASKERS: usize = 8;
 /// How long a person waits for what is nice to have. The list of 11,000 takes a broker 1.1 s.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-impl Traffic {
+impl Queues {
     /// Asks the broker for the consumers of these. Without an answer soon they stay unknown.
     pub async fn note_consumers(&self, queues: &mut [SeenQueue]) {
         let asked = async {
@@ -26,9 +26,9 @@ impl Traffic {
                 _ => self.all_consumers().await,
             }
         };
-        let Ok(Ok(told)) = tokio::time::timeout(PATIENCE, asked).await else { return };
+        let Ok(Ok(counts)) = tokio::time::timeout(PATIENCE, asked).await else { return };
         for queue in queues {
-            queue.consumers = told.get(&queue.name).copied();
+            queue.consumers = counts.get(&queue.name).copied();
         }
     }
 
@@ -38,13 +38,13 @@ impl Traffic {
         let mut answers = futures_util::stream::iter(names)
             .map(|name| async move { bus.queue(vhost, &name).await })
             .buffer_unordered(ASKERS);
-        let mut told = HashMap::new();
+        let mut counts = HashMap::new();
         while let Some(answer) = answers.next().await {
             if let Some(queue) = answer? {
-                told.extend(queue.consumers.map(|consumers| (queue.name, consumers)));
+                counts.extend(queue.consumers.map(|consumers| (queue.name, consumers)));
             }
         }
-        Ok(told)
+        Ok(counts)
     }
 
     async fn all_consumers(&self) -> Result<HashMap<String, u64>> {

@@ -12,15 +12,15 @@ use crate::ports::broker::{
 
 /// A vhost, or something in it. Its text is a list in JSON, which reads back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Thing {
+pub struct ResourceId {
     /// Where it is.
     pub vhost: VhostName,
     /// What it is.
     pub key: Key,
 }
 
-impl Thing {
-    /// What kind of thing it is.
+impl ResourceId {
+    /// What kind of resource it is.
     pub fn kind(&self) -> &'static str {
         match self.key {
             Key::Vhost => "vhost",
@@ -49,7 +49,7 @@ impl Thing {
     }
 }
 
-impl fmt::Display for Thing {
+impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, vhost) = (self.kind(), self.vhost.as_str());
         let text = match &self.key {
@@ -68,7 +68,7 @@ impl fmt::Display for Thing {
     }
 }
 
-impl FromStr for Thing {
+impl FromStr for ResourceId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
