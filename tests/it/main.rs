@@ -35,6 +35,7 @@ mod notices;
 mod openapi;
 mod queues;
 mod relay;
+mod relay_trouble;
 mod remote;
 mod routes;
 mod schema;

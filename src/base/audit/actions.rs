@@ -133,6 +133,7 @@ actions! {
     QueueUnlimit = "queue.unlimit" ["messages", "why"];
     RelayAccount = "relay.account" ["why"];
     RelayApply = "relay.apply" ["done", "failed", "left"];
+    RelayAttempt = "relay.attempt" ["step", "why"];
     RelayDeclare = "relay.declare" ["why"];
     RelayDeleteUser = "relay.delete_user" ["why"];
     RelayEnter = "relay.enter" ["user"];
