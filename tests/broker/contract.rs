@@ -86,6 +86,7 @@ macro_rules! contract {
             what_is_there_otherwise_is_a_conflict_and_what_has_a_key_is_replaced
             what_is_the_brokers_own_is_left_out_and_refused
             a_vhost_comes_and_goes_with_all_that_is_in_it
+            a_vhost_is_made_with_the_type_of_its_queues_and_keeps_it
             names_that_no_url_can_hold_are_refused
             the_brokers_own_exchanges_stay
             unknown_things_are_no_failures

@@ -10,10 +10,6 @@ use super::{users, versions, wanted};
 use crate::ports::broker::{Key, Resource};
 use crate::proto::relay_profile::{Profile, Vhost};
 
-/// What happens to the type of queues that a vhost declares.
-const DEFAULT_QUEUE_TYPE: &str = "queues that the profile declares without a type get it; the broker is not told, so give the \
-                                  vhost the same for queues that programs declare";
-
 /// What is to be done: vhosts with what is in them, then accounts, which enter them, then what is declared no more.
 pub(super) fn plan(profile: &Profile, found: &Found, memory: &Memory) -> Plan {
     let mut plan = Plan::default();
@@ -39,15 +35,14 @@ impl InVhost<'_> {
         let here = self.found.vhosts.get(&self.vhost.name);
         let has: BTreeMap<Key, &Resource> =
             here.into_iter().flatten().map(|resource| (resource.key(), resource)).collect();
-        for resource in wanted::resources(self.vhost, &has) {
+        for resource in wanted::resources(self.vhost, &has, self.found.version) {
             let id = ResourceId { vhost: self.vhost.name.clone(), key: resource.key() };
             self.judge(&id, resource, has.get(&id.key).copied(), plan);
             declared.insert(id);
         }
-        if let Some(kind) = self.vhost.default_queue_type {
-            let (kind, vhost) = (kind.as_str(), Some(self.vhost.name.clone()));
-            let object = Object { kind: "default queue type", name: kind.to_owned(), vhost };
-            plan.steps.push(Step::leave(object, DEFAULT_QUEUE_TYPE));
+        if let Some((kind, why)) = versions::refuses_default_queue_type(self.vhost, self.found.version) {
+            let object = Object { kind: "default queue type", name: kind, vhost: Some(self.vhost.name.clone()) };
+            plan.steps.push(Step::leave(object, why));
         }
         let is_of_nobody = |key: &&Key| {
             let id = ResourceId { vhost: self.vhost.name.clone(), key: (*key).clone() };
@@ -75,6 +70,14 @@ impl InVhost<'_> {
         }
         let drift = is_applied.then_some(self.vhost.on_drift);
         let step = match has {
+            Some(other) if id.key == Key::Vhost => {
+                let why = format!(
+                    "{}, which is told to a broker only when a vhost is made: programs that declare queues which are there \
+                     would be refused",
+                    differs(other, &resource)
+                );
+                Step { drift, ..Step::leave(object, why) }
+            }
             Some(other) if matches!(id.key, Key::Queue(_) | Key::Exchange(_)) => {
                 let why =
                     format!("{}, and cannot change it: delete it there, or declare it so", differs(other, &resource));

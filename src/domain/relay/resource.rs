@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Error, VhostName};
 use crate::ports::broker::{
-    Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, Destination, Key, Limit, Policy, Resource,
+    Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Destination, Key, Limit,
+    Policy, Resource,
 };
 
 /// A vhost, or something in it. Its text is a list in JSON, which reads back.
@@ -100,7 +101,8 @@ impl FromStr for ResourceId {
 /// What is declared of a resource beside its name, as it is remembered and compared.
 pub fn members(resource: &Resource) -> Map<String, Value> {
     let all = match resource {
-        Resource::Vhost | Resource::Binding(_) => json!({}),
+        Resource::Vhost(DeclaredVhost { default_queue_type: Some(kind) }) => json!({ "default-queue-type": kind }),
+        Resource::Vhost(_) | Resource::Binding(_) => json!({}),
         Resource::Exchange(DeclaredExchange { kind, durable, auto_delete, internal, arguments, .. }) => json!({
             "type": kind,
             "durable": durable,

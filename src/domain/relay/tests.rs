@@ -14,7 +14,8 @@ use super::{users, wanted};
 use crate::base::{AccountName, VhostName};
 use crate::domain::accounts::{Census, Owned, Owner};
 use crate::ports::broker::{
-    Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, Destination, Key, Policy, Resource, Version,
+    Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Destination, Key, Policy,
+    Resource, Version,
 };
 use crate::proto::relay_profile::Profile;
 
@@ -41,7 +42,10 @@ fn lines(plan: &Plan) -> Vec<String> {
 
 /// A broker that has a vhost with these resources.
 fn with(name: &str, resources: impl IntoIterator<Item = Resource>) -> Found {
-    let resources: BTreeSet<Resource> = resources.into_iter().chain([Resource::Vhost]).collect();
+    let mut resources: BTreeSet<Resource> = resources.into_iter().collect();
+    if !resources.iter().any(|resource| resource.key() == Key::Vhost) {
+        resources.insert(Resource::Vhost(DeclaredVhost::default()));
+    }
     Found { vhosts: BTreeMap::from([(vhost(name), resources)]), ..Found::default() }
 }
 
@@ -53,13 +57,13 @@ fn applied(profile: &Profile, is_ours: bool) -> Memory {
         let id = ResourceId { vhost: declared.name.clone(), key: resource.key() };
         (id, Remembered { relay: relay.clone(), is_ours, declared: members(&resource), is_attempted: false })
     };
-    wanted::resources(declared, &BTreeMap::new()).into_iter().map(remember).collect()
+    wanted::resources(declared, &BTreeMap::new(), None).into_iter().map(remember).collect()
 }
 
 /// What the vhost of a profile has when all is as it is declared.
 fn as_declared(profile: &Profile) -> Found {
     let declared = &profile.vhosts()[0];
-    with(declared.name.as_str(), wanted::resources(declared, &BTreeMap::new()))
+    with(declared.name.as_str(), wanted::resources(declared, &BTreeMap::new(), None))
 }
 
 fn queue(name: &str, kind: &str) -> Resource {
@@ -327,4 +331,30 @@ fn names_of_things_read_back() {
         assert_eq!(id.to_string().parse::<ResourceId>().unwrap(), id, "{id}");
     }
     assert!("[\"vhost\"]".parse::<ResourceId>().is_err() && "x".parse::<ResourceId>().is_err());
+}
+
+#[test]
+fn queues_have_the_type_that_their_vhost_has_or_gets_so_that_programs_can_declare_them() {
+    let profile = profile(&["default-queue-type = 'quorum'\n", QUEUE].concat());
+    for (version, there, made, left) in [
+        ("3.8.9", None, ["", "classic"], "RabbitMQ 3.8.9 knows no such type of a vhost"),
+        ("3.10.8", None, ["quorum", "quorum"], ""),
+        ("4.3.6", Some("classic"), ["", "classic"], "which is told to a broker only when a vhost is made"),
+        ("4.3.6", Some("quorum"), ["", "quorum"], ""),
+    ] {
+        let found = there.map_or_else(Found::default, |kind| with("v", [Resource::Vhost(DeclaredVhost::of(kind))]));
+        let plan = plan(&profile, &Found { version: Version::parse(version), ..found }, &Memory::new());
+        let (mut vhost, mut queue) = (String::new(), String::new());
+        for step in &plan.steps {
+            let Work::Put { resource, .. } = &step.work else { continue };
+            match &**resource {
+                Resource::Vhost(itself) => vhost = itself.default_queue_type.clone().unwrap_or_default(),
+                Resource::Queue(declared) => queue.clone_from(&declared.kind),
+                _ => {}
+            }
+        }
+        assert_eq!([vhost, queue], made, "{version} {there:?}");
+        let told: Vec<String> = lines(&plan).into_iter().filter(|line| line.starts_with("leave ")).collect();
+        assert!(told.len() == usize::from(!left.is_empty()) && told.concat().contains(left), "{version}: {told:?}");
+    }
 }

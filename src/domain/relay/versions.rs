@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::base::VhostName;
 use crate::domain::accounts::{Limits, Terms};
 use crate::ports::broker::{Arguments, DeclaredQueue, Policy, Resource, Version};
-use crate::proto::relay_profile::{ApplyTo, QueueType};
+use crate::proto::relay_profile::{ApplyTo, QueueType, Vhost};
 
 /// Why this is not declared on a broker of that version, with the nearest that works there. `None` where it is taken, and
 /// where the version is not known: the broker will say.
@@ -18,6 +18,16 @@ pub(super) fn refuses(resource: &Resource, version: Option<Version>) -> Option<S
         }
         _ => None,
     }
+}
+
+/// Why a vhost does not say which type queues have that are declared without one, and that type.
+pub(super) fn refuses_default_queue_type(vhost: &Vhost, version: Option<Version>) -> Option<(String, String)> {
+    let (kind, version) = (vhost.default_queue_type?, version.filter(|version| !version.has_default_queue_types())?);
+    let why = format!(
+        "RabbitMQ {version} knows no such type of a vhost, which came with 3.10: queues that are declared without a type are \
+         classic"
+    );
+    Some((kind.as_str().to_owned(), why))
 }
 
 fn refuses_policy(policy: &Policy, version: Version) -> Option<String> {

@@ -4,23 +4,26 @@ use std::collections::BTreeMap;
 
 use crate::domain::accounts::{self, Grant, Limits, Terms, TopicGrant};
 use crate::ports::broker::{
-    Access, Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, Destination, Key, Limit, Policy,
-    Resource,
+    Access, Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Destination, Key,
+    Limit, Policy, Resource, Version,
 };
 use crate::proto::relay_profile::{self as profile, OnDrift, Vhost};
-
-/// What a queue is when nobody says: every broker has it.
-const QUEUE_TYPE: &str = "classic";
 
 /// All that is declared in a vhost, with the vhost, in the order in which it is made: policies before the queues that they
 /// fit, which have them from their beginning then, and bindings after both their ends. `found` is what the vhost has: a
 /// queue of which no type is declared keeps the one that it has.
-pub(super) fn resources(vhost: &Vhost, found: &BTreeMap<Key, &Resource>) -> Vec<Resource> {
-    let mut all = vec![Resource::Vhost];
+pub(super) fn resources(vhost: &Vhost, found: &BTreeMap<Key, &Resource>, version: Option<Version>) -> Vec<Resource> {
+    let itself = itself(vhost, found, version);
+    // Programs declare queues without a type: what they meet has to be what they would get.
+    let usual = match found.get(&Key::Vhost) {
+        Some(Resource::Vhost(there)) => there.queue_type().to_owned(),
+        _ => itself.queue_type().to_owned(),
+    };
+    let mut all = vec![Resource::Vhost(itself)];
     all.extend(vhost.policies.iter().map(|declared| Resource::Policy(policy(declared))));
     all.extend(vhost.operator_policies.iter().map(|declared| Resource::OperatorPolicy(policy(declared))));
     all.extend(vhost.exchanges.iter().map(|declared| Resource::Exchange(exchange(declared))));
-    all.extend(vhost.queues.iter().map(|declared| Resource::Queue(queue(declared, vhost, found))));
+    all.extend(vhost.queues.iter().map(|declared| Resource::Queue(queue(declared, &usual, found))));
     all.extend(vhost.bindings.iter().map(|declared| Resource::Binding(binding(declared))));
     let limits =
         [("max-connections", vhost.limits.max_connections), ("max-queues", vhost.limits.max_queues)].into_iter();
@@ -53,13 +56,22 @@ fn exchange(exchange: &profile::Exchange) -> DeclaredExchange {
     }
 }
 
-fn queue(queue: &profile::Queue, vhost: &Vhost, found: &BTreeMap<Key, &Resource>) -> DeclaredQueue {
+/// The vhost. One of which no type of queues is declared keeps the one that it has.
+fn itself(vhost: &Vhost, found: &BTreeMap<Key, &Resource>, version: Option<Version>) -> DeclaredVhost {
+    let is_told = version.is_none_or(Version::has_default_queue_types);
+    match (vhost.default_queue_type.filter(|_| is_told), found.get(&Key::Vhost)) {
+        (Some(kind), _) => DeclaredVhost::of(kind.as_str()),
+        (None, Some(Resource::Vhost(there))) => there.clone(),
+        (None, _) => DeclaredVhost::default(),
+    }
+}
+
+fn queue(queue: &profile::Queue, usual: &str, found: &BTreeMap<Key, &Resource>) -> DeclaredQueue {
     let has = match found.get(&Key::Queue(queue.name.clone())) {
         Some(Resource::Queue(has)) => Some(has.kind.as_str()),
         _ => None,
     };
     let said = queue.kind.map(profile::QueueType::as_str);
-    let usual = vhost.default_queue_type.map_or(QUEUE_TYPE, profile::QueueType::as_str);
     DeclaredQueue {
         name: queue.name.clone(),
         kind: said.or(has).unwrap_or(usual).to_owned(),

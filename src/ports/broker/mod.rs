@@ -34,7 +34,7 @@ pub use password::PasswordHash;
 pub use patterns::{Changed, Construct, changed};
 pub use queue_limits::{Overflow, QueueLimit, QueueLimits};
 pub use resources::{
-    Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Limit, Policy, Resource, Resources,
+    Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Key, Limit, Policy, Resource, Resources,
 };
 pub use site::Site;
 pub use topology::{Binding, Depth, Destination, Exchange, Queue, Stream, Topology};

@@ -13,7 +13,7 @@ use crate::base::{Result, VhostName};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resource {
     /// The vhost.
-    Vhost,
+    Vhost(DeclaredVhost),
     /// An exchange.
     Exchange(DeclaredExchange),
     /// A queue.
@@ -45,6 +45,26 @@ pub enum Key {
     OperatorPolicy(String),
     /// The limit of this name.
     Limit(String),
+}
+
+/// A vhost, as it is declared. One that is there stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeclaredVhost {
+    /// The type of queues that are declared without one, where that is not `classic`. Brokers have it since 3.10.
+    pub default_queue_type: Option<String>,
+}
+
+impl DeclaredVhost {
+    /// One with this type for queues that are declared without.
+    pub fn of(queue_type: &str) -> Self {
+        let is_usual = ["classic", "undefined"].contains(&queue_type);
+        Self { default_queue_type: (!is_usual).then(|| queue_type.to_owned()) }
+    }
+
+    /// The type of queues that are declared without one.
+    pub fn queue_type(&self) -> &str {
+        self.default_queue_type.as_deref().unwrap_or("classic")
+    }
 }
 
 /// An exchange that outlives its connections, as it is declared.
@@ -146,7 +166,7 @@ impl Resource {
     /// By what it is known.
     pub fn key(&self) -> Key {
         match self {
-            Self::Vhost => Key::Vhost,
+            Self::Vhost(_) => Key::Vhost,
             Self::Exchange(exchange) => Key::Exchange(exchange.name.clone()),
             Self::Queue(queue) => Key::Queue(queue.name.clone()),
             Self::Binding(binding) => Key::Binding(binding.clone()),

@@ -53,6 +53,11 @@ impl Version {
         (self.major, self.minor) >= (3, 9)
     }
 
+    /// Whether a vhost says which type queues have that are declared without one (3.10).
+    pub fn has_default_queue_types(self) -> bool {
+        (self.major, self.minor) >= (3, 10)
+    }
+
     /// Whether policies can be for queues of one type only (3.12).
     pub fn has_policies_by_queue_type(self) -> bool {
         (self.major, self.minor) >= (3, 12)

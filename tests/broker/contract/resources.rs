@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use keylender::base::{Kind, VhostName};
 use keylender::ports::broker::{
-    Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, Destination, Key, Limit, Policy, Resource,
+    Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Destination, Key, Limit,
+    Policy, Resource,
 };
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ fn policy(name: &str, priority: i64, definition: Value) -> Policy {
 fn table() -> Vec<Resource> {
     let (odd, to_odd) = ("a/b %2F+grün?#", Destination::Queue("a/b %2F+grün?#".to_owned()));
     vec![
-        Resource::Vhost,
+        Resource::Vhost(DeclaredVhost::default()),
         exchange("x", "topic", json!({})),
         exchange(odd, "headers", json!({"alternate-exchange": "x", "x-note": {"b": [1, 2.5, true], "a": "1"}})),
         Resource::Exchange(DeclaredExchange {
@@ -82,7 +83,7 @@ pub async fn what_is_declared_is_told_exactly_until_it_is_removed(world: &dyn Wo
     let (broker, vhost) = (world.broker(), world.vhost());
     assert_eq!(
         broker.resources(vhost).await.unwrap(),
-        BTreeSet::from([Resource::Vhost]),
+        BTreeSet::from([Resource::Vhost(DeclaredVhost::default())]),
         "without what it brings along"
     );
     let all = table();
@@ -158,4 +159,15 @@ pub async fn a_vhost_comes_and_goes_with_all_that_is_in_it(world: &dyn World) {
     assert!(broker.remove_resource(&vhost, &Key::Vhost).await.unwrap());
     assert!(!broker.remove_resource(&vhost, &Key::Vhost).await.unwrap());
     assert_eq!(broker.resources(&vhost).await.unwrap_err().kind(), Kind::NotFound);
+}
+
+pub async fn a_vhost_is_made_with_the_type_of_its_queues_and_keeps_it(world: &dyn World) {
+    let (broker, vhost) = (world.broker(), VhostName::parse(&format!("{}-quorum", world.vhost())).unwrap());
+    let made = Resource::Vhost(DeclaredVhost::of("quorum"));
+    broker.put_resource(&vhost, &made).await.unwrap();
+    let is_told = world.version().await.has_default_queue_types();
+    let expected = if is_told { made } else { Resource::Vhost(DeclaredVhost::default()) };
+    broker.put_resource(&vhost, &Resource::Vhost(DeclaredVhost::of("stream"))).await.unwrap();
+    assert_eq!(broker.resources(&vhost).await.unwrap(), BTreeSet::from([expected]));
+    assert!(broker.remove_resource(&vhost, &Key::Vhost).await.unwrap());
 }

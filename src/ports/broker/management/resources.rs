@@ -14,13 +14,25 @@ use super::{ManagementBroker, errors, wire};
 use crate::base::{Kind, Result, VhostName};
 use crate::ports::broker::cluster::Cluster;
 use crate::ports::broker::resources::{
-    Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Limit, Policy, Resource, Resources, is_its_own,
-    is_left_out,
+    Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Key, Limit, Policy, Resource,
+    Resources, is_its_own, is_left_out,
 };
 use crate::ports::broker::topology::{Binding, Destination};
 
 /// The argument that says what kind of queue it is.
 const QUEUE_TYPE: &str = "x-queue-type";
+
+#[derive(Deserialize)]
+struct VhostRow {
+    #[serde(default)]
+    default_queue_type: Option<String>,
+}
+
+impl From<VhostRow> for DeclaredVhost {
+    fn from(row: VhostRow) -> Self {
+        row.default_queue_type.map_or_else(Self::default, |kind| Self::of(&kind))
+    }
+}
 
 #[derive(Deserialize)]
 struct ExchangeRow {
@@ -235,7 +247,9 @@ impl Resources for ManagementBroker {
         if self.nodes().await?.iter().any(|node| !node.is_running) {
             return Err(errors::half_told());
         }
-        let mut all = BTreeSet::from([Resource::Vhost]);
+        let path = format!("vhosts/{}?columns=name,default_queue_type", segment(vhost.as_str())?);
+        let itself = self.http.one::<VhostRow, DeclaredVhost>(path).await?;
+        let mut all = BTreeSet::from([Resource::Vhost(itself.ok_or_else(|| errors::unknown("vhost"))?)]);
         let exchanges: Vec<ExchangeRow> = self.all_in("exchanges", vhost).await?;
         let queues: Vec<QueueRow> = self.all_in("queues", vhost).await?;
         let bindings: Vec<DeclaredBindingRow> = self.all_in("bindings", vhost).await?;
@@ -262,9 +276,12 @@ impl Resources for ManagementBroker {
         resource.key().require_ours()?;
         match resource {
             // Once more would take away its description, its tags and the type of its new queues.
-            Resource::Vhost if self.vhost_exists(vhost).await? => Ok(()),
-            Resource::Vhost => {
-                let call = Call::put(format!("vhosts/{}", segment(vhost.as_str())?), &json!({}))?;
+            Resource::Vhost(_) if self.vhost_exists(vhost).await? => Ok(()),
+            Resource::Vhost(DeclaredVhost { default_queue_type }) => {
+                // 3.10 reads the second name and ignores the first, which it tells; newer ones read the first.
+                let told = |kind: &String| json!({ "default_queue_type": kind, "defaultqueuetype": kind });
+                let body = default_queue_type.as_ref().map_or(json!({}), told);
+                let call = Call::put(format!("vhosts/{}", segment(vhost.as_str())?), &body)?;
                 let answer = self.http.send(call).await?;
                 if answer.status.is_success() { Ok(()) } else { Err(errors::refused(&answer)) }
             }

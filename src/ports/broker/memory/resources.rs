@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::{MemoryBroker, State};
 use crate::base::{Error, Result, VhostName};
 use crate::ports::broker::resources::{
-    Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, Key, Resource, Resources, is_its_own, is_left_out,
+    Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Key, Resource, Resources, is_its_own,
+    is_left_out,
 };
 use crate::ports::broker::topology::{Destination, Exchange, Queue};
 
@@ -15,7 +16,8 @@ impl State {
     /// What is declared there, as it is in the lists of queues, exchanges and bindings; and what is in no other list.
     fn resources(&self, vhost: &VhostName) -> BTreeSet<Resource> {
         let here = |place: &String| place == vhost.as_str();
-        let mut all = BTreeSet::from([Resource::Vhost]);
+        let made = self.declared.get(&(vhost.to_string(), Key::Vhost)).cloned();
+        let mut all = BTreeSet::from([made.unwrap_or_else(|| Resource::Vhost(DeclaredVhost::default()))]);
         let queues = self
             .queues
             .iter()
@@ -32,7 +34,7 @@ impl State {
         let others = self
             .declared
             .iter()
-            .filter(|((place, key), _)| here(place) && !matches!(key, Key::Queue(_) | Key::Exchange(_)));
+            .filter(|((place, key), _)| here(place) && !matches!(key, Key::Vhost | Key::Queue(_) | Key::Exchange(_)));
         all.extend(others.map(|(_, resource)| resource.clone()));
         all
     }
@@ -62,8 +64,10 @@ impl State {
     }
 
     fn put(&mut self, vhost: &VhostName, resource: &Resource) -> Result<()> {
-        if matches!(resource, Resource::Vhost) {
-            self.vhosts.insert(vhost.to_string());
+        if matches!(resource, Resource::Vhost(_)) {
+            if self.vhosts.insert(vhost.to_string()) && self.version.has_default_queue_types() {
+                self.declared.insert((vhost.to_string(), Key::Vhost), resource.clone());
+            }
             return Ok(());
         }
         self.require_vhost(vhost)?;
