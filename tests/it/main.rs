@@ -35,6 +35,8 @@ mod notices;
 mod openapi;
 mod queues;
 mod relay;
+mod relay_lending;
+mod relay_rotation;
 mod remote;
 mod routes;
 mod schema;
