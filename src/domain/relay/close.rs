@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Relay;
 use super::record::{AccountId, Awaited, Closing, NOTED, RECORDS, Record};
 use crate::base::audit::Action;
-use crate::base::{AccountName, Result, Timestamp, VhostName};
+use crate::base::{AccountName, Kind, Result, Timestamp, VhostName};
 use crate::domain::accounts::held;
 use crate::domain::auth::Caller;
 use crate::proto::relay_profile::Account;
@@ -135,9 +135,17 @@ impl Relay {
     }
 
     async fn missing_at(&self, vhost: &VhostName, queue: &str) -> Result<Option<String>> {
-        Ok(match self.bus.get()?.queue(vhost, queue).await? {
+        let bus = self.bus.get()?;
+        // The queue itself knows best, where we may ask it.
+        let consumers = match bus.depth(vhost, queue).await {
+            Ok(depth) => depth.map(|depth| Some(depth.consumers)),
+            // It is somebody's own, who consumes it or not.
+            Err(error) if error.kind() == Kind::Conflict => return Ok(None),
+            Err(_) => bus.queue(vhost, queue).await?.map(|found| found.consumers),
+        };
+        Ok(match consumers {
             None => Some(format!("no queue `{queue}` in {vhost}")),
-            Some(found) if found.consumers == Some(0) => Some(format!("no consumer on `{queue}` in {vhost}")),
+            Some(Some(0)) => Some(format!("no consumer on `{queue}` in {vhost}")),
             Some(_) => None,
         })
     }
