@@ -1,9 +1,12 @@
 //! A relay on a real broker: from nothing to what the guides of its platform ask for, by one apply.
 
+use std::time::Duration;
+
 use keylender::app::settings::RelaySettings;
 use keylender::base::{AccountName, Secret, VhostName};
 use keylender::domain::auth::Caller;
 use keylender::domain::relay::{End, Login, Outcome, Relay};
+use keylender::ports::broker::Connections;
 use keylender::proto::relay_profile::{Profile, preset};
 use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -176,15 +179,17 @@ async fn works(appliance: &Appliance, login: &Login) -> bool {
     appliance.can_login(&login.username, &login.password).await
 }
 
-/// Waits until the broker says so: what it knows of connections and consumers is seconds old.
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+/// Waits until it is said: what the broker knows of connections and consumers is seconds old.
+async fn until_said(expected: &str, says: impl AsyncFn() -> String) {
+    let mut said = String::new();
     for _ in 0..60 {
-        if is_so().await {
+        said = says().await;
+        if said == expected {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    panic!("{what}");
+    panic!("expected `{expected}`, and it is `{said}`");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +197,7 @@ async fn a_rotation_ends_the_old_password_in_place_and_keeps_it_in_turn() {
     let appliance = turning().await;
     let (relay, caller) = (relay(&appliance), Caller::local("story", "r"));
     let [place, turn] = ["place", "turn"].map(|name| AccountName::parse(&format!("relay-turns.{name}")).unwrap());
-    let programs = || async { relay.look_for_programs().await.unwrap() };
+    let programs = async || relay.look_for_programs().await.unwrap();
 
     let before = lend(&appliance, &place).await;
     let connection = connect(&before).await;
@@ -200,23 +205,21 @@ async fn a_rotation_ends_the_old_password_in_place_and_keeps_it_in_turn() {
     let consume = BasicConsumeOptions::default();
     // It consumes as long as it is kept.
     let _consumer = channel.basic_consume("q".into(), "".into(), consume, FieldTable::default()).await.unwrap();
+    // The broker counts a connection some milliseconds after it lets it in.
+    let count = async || node().broker().connection_count(&place).await.unwrap();
+    until_said("connections: 1", async || format!("connections: {}", count().await)).await;
     relay.rotate(&place, &caller, true).await.unwrap();
     let after = lend(&appliance, &place).await;
     assert!(!works(&appliance, &before).await && works(&appliance, &after).await);
-    until("its connection is closed", async || !connection.status().connected()).await;
-    appliance.clock.advance(std::time::Duration::from_secs(60));
-    until("its programs are missed", async || {
-        programs().await.ends_with("are not back: no connection, no consumer on `q` in relay-turns")
-    })
-    .await;
+    until_said("connected: false", async || format!("connected: {}", connection.status().connected())).await;
+    appliance.clock.advance(Duration::from_secs(60));
+    let missed = format!("the programs of {place} are not back: ");
+    until_said(&format!("{missed}no connection, no consumer on `q` in relay-turns"), programs).await;
     let connection = connect(&after).await;
-    until("one is back, and silent", async || {
-        programs().await.ends_with("are not back: no consumer on `q` in relay-turns")
-    })
-    .await;
+    until_said(&format!("{missed}no consumer on `q` in relay-turns"), programs).await;
     let channel = connection.create_channel().await.unwrap();
     let _consumer = channel.basic_consume("q".into(), "".into(), consume, FieldTable::default()).await.unwrap();
-    until("they are back", async || programs().await.is_empty()).await;
+    until_said("", programs).await;
 
     let before = lend(&appliance, &turn).await;
     let connection = connect(&before).await;
@@ -227,7 +230,7 @@ async fn a_rotation_ends_the_old_password_in_place_and_keeps_it_in_turn() {
     assert!(connection.status().connected());
     relay.revoke(&turn, &caller).await.unwrap();
     assert!(!works(&appliance, &before).await && !works(&appliance, &after).await);
-    until("its connection is closed", async || !connection.status().connected()).await;
+    until_said("connected: false", async || format!("connected: {}", connection.status().connected())).await;
     assert!(works(&appliance, &lend(&appliance, &turn).await).await);
     assert_eq!(drifts(&appliance).await, NOTHING);
 }
