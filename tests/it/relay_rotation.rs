@@ -298,6 +298,8 @@ async fn another_way_or_interval_is_in_force_when_it_is_applied() {
     assert_eq!((turn.0.as_str(), works(&world, &turn)), ("turn", true));
     // The time of one that did not rotate by itself begins with the first pass.
     let still = fetch(&world, "still").await;
+    let plan = world.operate("GET", "/loops/rotate/plan", None).await.to_string();
+    assert!(!plan.contains("still"), "{plan}");
     run(&world, "rotate").await.unwrap();
     assert!(works(&world, &still));
     world.clock.advance(HOUR);

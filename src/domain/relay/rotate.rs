@@ -49,20 +49,24 @@ enum Step {
 }
 
 impl Relay {
-    /// The accounts that have something to do: their time has come, or something was begun.
+    /// The accounts that a pass would rotate: their time has come, or something was begun.
     pub async fn due(&self) -> Result<Vec<AccountName>> {
+        self.find(|record, account, now| record.is_due(account, now) && !record.is_to_begin_anew(account, now)).await
+    }
+
+    /// The accounts whose records are so.
+    async fn find(&self, is_so: fn(&Record, &Account, Timestamp) -> bool) -> Result<Vec<AccountName>> {
         let Some(declared) = self.declared.clone() else { return Ok(Vec::new()) };
         let this = self.clone();
         let survey = self.store.survey(move |tx| {
-            let mut due = Vec::new();
+            let mut found = Vec::new();
             for account in declared.profile.accounts() {
                 let record: Option<Record> = tx.get(&RECORDS, &this.id(&account.name)?)?;
-                let is_due = |record: &Record| record.fits(account) && record.is_due(account, tx.now());
-                if record.as_ref().is_some_and(is_due) {
-                    due.push(account.name.clone());
+                if record.is_some_and(|record| record.fits(account) && is_so(&record, account, tx.now())) {
+                    found.push(account.name.clone());
                 }
             }
-            Ok(due)
+            Ok(found)
         });
         survey.await
     }
@@ -74,7 +78,7 @@ impl Relay {
             return Ok(rotated);
         }
         let caller = &Caller::of_loop(LOOP);
-        let work = self.due().await?.into_iter().map(|name| async move {
+        let work = self.find(Record::is_due).await?.into_iter().map(|name| async move {
             let outcome = self.rotate_as(&name, caller, When::Due).await;
             (name, outcome)
         });
