@@ -103,7 +103,7 @@ impl Bus {
     }
 }
 
-async fn connect(vhost: &VhostName, user: &str, password: &str) -> Connection {
+pub async fn connect(vhost: &VhostName, user: &str, password: &str) -> Connection {
     let login = format!("{}:{}", encoded(user), encoded(password));
     let uri = format!("amqp://{login}@127.0.0.1:{}/{}", node().amqp_port, encoded(vhost.as_str()));
     Connection::connect(&uri, ConnectionProperties::default()).await.unwrap()

@@ -68,6 +68,7 @@ macro_rules! contract {
             closing_connections_tells_the_reason_and_leaves_the_user
             closing_one_connection_leaves_the_others
             a_deleted_user_loses_connections_and_permissions
+            users_are_deleted_together_also_when_one_is_not_there
             permissions_elsewhere_stay
             permissions_need_user_and_vhost
             odd_names_of_users_come_back_as_they_were

@@ -86,7 +86,9 @@ async fn expiry_that_an_outage_breaks_off_is_finished_by_the_next_pass_and_claim
     .await;
     let namespace = "taskcluster-a";
     let (queue, exchange) = names(namespace);
-    for step in ["DELETE /api/users/", "GET /api/queues/", "DELETE /api/queues/", "GET /api/exch", "DELETE /api/exch"] {
+    for step in
+        ["POST /api/users/bulk-delete", "GET /api/queues/", "DELETE /api/queues/", "GET /api/exch", "DELETE /api/exch"]
+    {
         for fate in [Fate::Lost, Fate::Unanswered] {
             appliance.lent_for_now(namespace).await;
             declare(&appliance, "queues", &queue).await;

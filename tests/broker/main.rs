@@ -2,6 +2,7 @@
 
 mod administrator;
 mod appliance;
+mod archive_trouble;
 mod archives;
 mod bare_host;
 mod contract;

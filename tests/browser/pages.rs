@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 80] = [
+const PAGES: [Page; 84] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -53,6 +53,10 @@ const PAGES: [Page; 80] = [
     ("/queue-rules/{pattern}/remove", "/queue-rules/queue%2Ftaskcluster-foo%2F%2A/remove", "queue-rule-remove"),
     ("/broker", "/broker", "broker"),
     ("/broker/rotate", "/broker/rotate", "broker-rotate"),
+    ("/relay", "/relay", "relay"),
+    ("/relay/plan", "/relay/plan", "relay-plan"),
+    ("/relay/apply", "/relay/apply", "relay-apply"),
+    ("/relay/accounts/{account}", "/relay/accounts/scheduler", "relay-account"),
     ("/hosts", "/hosts", "hosts"),
     ("/hosts/{address}", "/hosts/127.0.0.1", "host"),
     ("/hosts/{address}/block", "/hosts/127.0.0.1/block", "host-block"),
@@ -146,6 +150,7 @@ async fn every_list_with_nothing_in_it_says_what_to_do() {
         "queues",
         "queue-rules",
         "archives",
+        "relay",
         "hosts",
         "host-rules",
         "notices",

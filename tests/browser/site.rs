@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keylender::app::operate::Operator;
-use keylender::app::settings::{Credentials, Settings};
+use keylender::app::settings::{Credentials, RelaySettings, Settings};
 use keylender::app::{self, Running};
 use keylender::base::{ClientId, Clock, MailAddress, NamespaceName, OperatorName, Secret, Timestamp};
 use keylender::domain::auth::Caller;
@@ -12,6 +12,7 @@ use keylender::domain::namespaces::Claim;
 use keylender::domain::operators::{Role, Visitor};
 use keylender::ports::broker::{Binding, Destination, Exchange, MemoryBroker, Message, Queue};
 use keylender::proto::addresses::AddressList;
+use keylender::proto::relay_profile::Profile;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,10 +37,15 @@ pub struct Site {
 
 impl Site {
     pub async fn start() -> Self {
+        Self::with(None).await
+    }
+
+    async fn with(relay: Option<RelaySettings>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::for_tests(dir.path());
         let client_id = ClientId::parse("project/hosts").unwrap();
         settings.credentials = Some(Credentials { client_id, access_token: Secret::generate() });
+        settings.relay = relay;
         let hosts = &mut settings.hosts;
         (hosts.scope_base, hosts.client_id_base) = (Some("assume:host:".into()), Some("host/".into()));
         hosts.expires = Some(Duration::from_secs(12 * 3600));
@@ -53,7 +59,8 @@ impl Site {
 
     /// One that has something of everything.
     pub async fn busy() -> Self {
-        let site = Self::start().await;
+        let profile = Profile::builtin("mig-2018").unwrap();
+        let site = Self::with(Some(RelaySettings { profile, from: "mig-2018".into() })).await;
         let (caller, appliance) = (Caller::local("stories", "r"), &site.running.appliance);
         for (name, contact) in [(NAMESPACE, "team@example.org"), ("taskcluster-a-very-long-name-that-goes-on", AWKWARD)]
         {

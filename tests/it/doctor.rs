@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keylender::app::settings::SmtpSettings;
 use keylender::base::{AccountName, Secret};
-use keylender::ports::broker::{Alarm, Version};
+use keylender::ports::broker::{Alarm, Login, PasswordHash, UserWish, Users, Version};
 use keylender::ports::mail::Security;
 use serde_json::Value;
 
@@ -185,4 +185,28 @@ async fn the_doctor_comes_while_the_appliance_rests() {
     assert_eq!(about(&world, "data directory").await.0, "well");
     assert_eq!(about(&world, "loops").await.0, "well");
     assert_eq!(about(&world, "broker").await.0, "problem");
+}
+
+#[tokio::test]
+async fn a_user_of_somebody_else_in_the_way_of_a_claim_is_named_and_no_loop_fails_for_it() {
+    let world = well().await;
+    let client = world.client("tests", &["pulse:namespace:*"]).await;
+    world.broker.go_away();
+    assert_eq!(world.claim(&client, "taskcluster-mine", "{}").await.status, 503);
+    world.broker.come_back();
+    let name = AccountName::parse("taskcluster-mine-1").unwrap();
+    let theirs = Secret::new("theirs");
+    let tags = ["monitoring".to_owned()];
+    let wish = UserWish { name: &name, login: Login::Hash(PasswordHash::of(&theirs)), tags: &tags, permissions: &[] };
+    world.broker.put_user(&wish).await.unwrap();
+
+    let said = world.appliance().loops.run("reconcile").await.unwrap();
+    assert!(said.contains("taskcluster-mine-1 is left as it is: the broker has a user"), "{said}");
+    let (grade, text) = about(&world, "broker users").await;
+    assert_eq!(grade, "warning");
+    assert!(text.contains("names of ours: taskcluster-mine-1; they are left alone"), "{text}");
+    let removed = world.operate("POST", "/namespaces/taskcluster-mine/expire?reason=r", None).await;
+    assert!(world.broker.can_login("taskcluster-mine-1", &theirs), "{removed}");
+    assert_eq!(world.appliance().loops.run("reconcile").await.unwrap(), "");
+    assert!(!findings(&world).await.iter().any(|(about, ..)| about == "broker users"));
 }

@@ -1,5 +1,7 @@
 //! Stories about queues whose messages are archived by the monitor: in time, or as their last will.
 
+use std::time::Duration;
+
 use keylender::base::VhostName;
 use keylender::domain::auth::Caller;
 use keylender::domain::monitor::{Pattern, QueueRule, Rung};
@@ -101,4 +103,32 @@ async fn what_is_told_of_a_deletion_is_what_was_lost_whatever_answer_of_the_brok
         assert_eq!((lost, left.len()), (expected, 0), "after {answers} answers");
     }
     panic!("it asks without end");
+}
+
+#[tokio::test]
+async fn while_a_queue_is_being_archived_the_others_are_watched() {
+    let world = with(rule(Rung { messages: Some(10), ..Rung::default() }), 11).await;
+    world.broker.hold_drains(true);
+    let monitor = &world.appliance().monitor;
+    let report = monitor.run().await.unwrap();
+    assert_eq!((report.under_way, report.archived, report.failed), (1, 0, 0));
+    assert_eq!(report.to_string(), "1 notices were posted, 1 queues are being archived");
+
+    let other = Queue { name: "queue/taskcluster-foo/other".into(), messages: Some(21), ..Queue::default() };
+    world.broker.put_queue(vhost(&world), other);
+    let caller = Caller::local("tests", "r");
+    let pattern = Pattern::parse("queue/taskcluster-foo/other").unwrap();
+    let ruled = QueueRule { archive: None, ..rule(Rung::default()) };
+    monitor.set_queue_rule(&caller, pattern, ruled).await.unwrap();
+    let report = monitor.run().await.unwrap();
+    assert_eq!((report.under_way, report.deleted_queues, report.failed), (1, 1, 0), "no second archive is begun");
+
+    world.broker.hold_drains(false);
+    let all = async || world.appliance().archives.list().await.unwrap();
+    while all().await.iter().any(|archive| archive.finished.is_none()) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(all().await.iter().map(|archive| archive.messages).collect::<Vec<_>>(), [11]);
+    let report = monitor.run().await.unwrap();
+    assert_eq!((report.under_way, report.archived, has_queue(&world).await), (0, 0, true));
 }

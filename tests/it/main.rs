@@ -38,6 +38,7 @@ mod relay;
 mod relay_crash;
 mod relay_lending;
 mod relay_rotation;
+mod relay_trouble;
 mod remote;
 mod routes;
 mod schema;

@@ -49,28 +49,28 @@ fn profile(text: &str) -> Option<RelaySettings> {
 }
 
 /// A world with this profile, whose loop runs only when it is told.
-async fn world(text: &str) -> World {
+pub async fn world(text: &str) -> World {
     let world = World::with(|settings| settings.relay = profile(text)).await;
     world.operate("POST", "/loops/reconcile/pause", None).await;
     world
 }
 
-async fn apply(world: &World) -> Value {
+pub async fn apply(world: &World) -> Value {
     world.operate("POST", "/relay/apply", Some(json!({ "reason": "to see" }))).await
 }
 
-async fn plan(world: &World) -> Vec<String> {
+pub async fn plan(world: &World) -> Vec<String> {
     let plan = world.operate("GET", "/relay/plan", None).await;
     let text = |step: &Value, member: &str| step[member].as_str().unwrap_or_default().to_owned();
     let line = |step: &Value| format!("{} {} {}", text(step, "what"), text(step, "kind"), text(step, "name"));
     plan["steps"].as_array().unwrap().iter().map(line).collect()
 }
 
-async fn reconcile(world: &World) -> Result<String, Error> {
+pub async fn reconcile(world: &World) -> Result<String, Error> {
     world.appliance().loops.run("reconcile").await
 }
 
-fn vhost(name: &str) -> VhostName {
+pub fn vhost(name: &str) -> VhostName {
     VhostName::parse(name).unwrap()
 }
 
@@ -218,7 +218,7 @@ async fn a_step_that_fails_stops_no_other_and_is_in_the_audit_log() {
     assert_eq!((&applied["done"], &applied["failed"]), (&json!(6), &json!(1)));
     let failed = applied["steps"].as_array().unwrap().iter().find(|step| step["outcome"] == "failed").unwrap();
     assert_eq!(failed["name"], "agent");
-    assert!(failed["cause"].as_str().unwrap().contains("does not take"), "{failed}");
+    assert!(failed["cause"].as_str().unwrap().contains("cannot read a pattern of these permissions"), "{failed}");
     let entries = world.audited("account.settle").await;
     assert!(entries.iter().any(|entry| entry["object"] == "agent" && entry["outcome"] == "failed"), "{entries:?}");
     assert_eq!(world.audited("relay.apply").await[0]["details"]["failed"], 1);

@@ -133,6 +133,7 @@ actions! {
     QueueUnlimit = "queue.unlimit" ["messages", "why"];
     RelayAccount = "relay.account" ["why"];
     RelayApply = "relay.apply" ["done", "failed", "left"];
+    RelayAttempt = "relay.attempt" ["step", "why"];
     RelayClose = "relay.close" ["connections"];
     RelayDeclare = "relay.declare" ["why"];
     RelayDeleteUser = "relay.delete_user" ["why"];

@@ -10,7 +10,7 @@ use super::record::{ACCOUNTS, Account, Login, MARKS, Marks};
 use super::site::Site;
 use super::{Accounts, Grant, OnDrift, Owner, Terms};
 use crate::base::audit::{Action, Actor, Note};
-use crate::base::{AccountName, Result, Secret, SiteName, VhostName};
+use crate::base::{AccountName, Kind, Result, Secret, SiteName, VhostName};
 use crate::domain::auth::Caller;
 use crate::ports::broker::{self, Access, Limits, Permission, TopicAccess, TopicPermission, User};
 use crate::store::WriteTx;
@@ -180,17 +180,26 @@ impl Accounts {
     }
 
     async fn put_right(&self, names: impl Iterator<Item = AccountName>, found: &Found<'_>, report: &mut Reconciled) {
-        let outcomes: Vec<bool> = futures_util::stream::iter(names)
+        let mut outcomes = futures_util::stream::iter(names)
             .map(|name| async move {
                 let strays = self.remove_strays(&name, found).await;
-                let settled = self.settle_at(found.site, &[name], &Caller::of_loop(LOOP), |_| Ok(())).await;
-                strays.is_ok() && settled.is_ok()
+                let one = std::slice::from_ref(&name);
+                let settled = self.settle_at(found.site, one, &Caller::of_loop(LOOP), |_| Ok(())).await;
+                (strays.and(settled), name)
             })
-            .buffer_unordered(WRITERS)
-            .collect()
-            .await;
-        report.settled += outcomes.iter().filter(|done| **done).count();
-        report.failed += outcomes.iter().filter(|done| !**done).count();
+            .buffer_unordered(WRITERS);
+        while let Some((outcome, account)) = outcomes.next().await {
+            match outcome {
+                Ok(()) => report.settled += 1,
+                // Somebody else's user has the name. That is no failure that another pass could heal.
+                Err(error) if error.kind() == Kind::Conflict => {
+                    let what = error.message().to_owned();
+                    report.reported.push(Drift { account, what, is_left: true, wish: 0 });
+                    report.reported.truncate(REPORTED_MAX);
+                }
+                Err(_) => report.failed += 1,
+            }
+        }
     }
 
     /// Takes away what the terms do not have, and settling leaves as it is: access to vhosts that are not granted, and

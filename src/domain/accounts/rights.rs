@@ -1,6 +1,10 @@
 //! What we may do at the broker, and who there looks like us.
 
+use std::collections::HashSet;
+
 use super::administrator::everything;
+use super::drift::CHUNK;
+use super::record::{LoginKind, MARKS, Marks};
 use super::{Administrator, NAME_PREFIX};
 use crate::base::{AccountName, Result, VhostName};
 use crate::ports::broker::{Proven, User};
@@ -35,6 +39,21 @@ impl Administrator {
     /// Whether the broker refused the administrator of the store; `None` while no broker is configured.
     pub fn is_refused(&self) -> Option<bool> {
         self.identity.get().ok().map(|identity| identity.acting().is_refused)
+    }
+
+    /// Accounts that the main broker was never told of, where somebody else has a user of the name: in the way until one of
+    /// the two goes.
+    pub async fn in_the_way(&self) -> Result<Vec<AccountName>> {
+        let site = self.accounts.main();
+        let users: HashSet<String> = site.users.get()?.users().await?.into_iter().map(|user| user.name).collect();
+        let (mut names, mut chunks) = (Vec::new(), self.accounts.store.chunks(&MARKS, CHUNK));
+        while let Some(rows) = chunks.next().await? {
+            let is_untold =
+                |marks: &Marks| !marks.settled.contains_key(&site.name) && !matches!(marks.login, LoginKind::Gone);
+            let taken = rows.into_iter().filter(|(name, marks)| is_untold(marks) && users.contains(name.as_str()));
+            names.extend(taken.map(|(name, _)| name));
+        }
+        Ok(names)
     }
 
     /// Administrators that look like ours and are not.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::time::{Instant, timeout_at};
 
 use super::drift::same_set;
@@ -35,6 +35,12 @@ struct Pending {
     password: Option<Secret>,
     /// Whether the broker has a user of this name that is not ours.
     is_foreign: bool,
+}
+
+impl Pending {
+    fn carried(self, site: &Site) -> Carried {
+        Carried { site: site.name.clone(), name: self.name, wish: self.account.wish }
+    }
 }
 
 /// A wish that a broker has carried out, before the store knows.
@@ -100,7 +106,11 @@ impl Accounts {
     async fn bring(&self, site: &Site, names: &[AccountName], by: Instant) -> Result<Vec<Carried>> {
         let work = async {
             let pending = self.begin(site, self.pending(site, names)?).await?;
-            try_join_all(pending.iter().map(|each| self.carry_out(site, each))).await
+            let is_gone = |each: &&Pending| matches!(each.account.login, Login::Gone);
+            let (gone, wished): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(is_gone);
+            let put = try_join_all(wished.iter().map(|each| self.put(site, each)));
+            try_join(self.delete(site, &gone), put).await?;
+            Ok(pending.into_iter().map(|each| each.carried(site)).collect())
         };
         timeout_at(by, work).await.unwrap_or_else(|_| Err(too_slow()))
     }
@@ -159,23 +169,25 @@ impl Accounts {
         Ok(pending)
     }
 
+    /// Ends accounts at a broker, in one call where that is possible. That one is not there is as good: an earlier try may
+    /// have deleted it.
+    async fn delete(&self, site: &Site, gone: &[&Pending]) -> Result<()> {
+        let ours = gone.iter().filter(|each| !each.is_foreign);
+        let names: Vec<AccountName> = ours.map(|each| each.name.clone()).collect();
+        if names.is_empty() { Ok(()) } else { site.users.get()?.delete_users(&names).await }
+    }
+
     /// Brings one account to a broker.
-    async fn carry_out(&self, site: &Site, pending: &Pending) -> Result<Carried> {
-        let Pending { name, account, password, is_foreign } = pending;
-        match account.login {
-            Login::Gone if *is_foreign => {}
-            // That there was none is as good: an earlier try may have deleted it.
-            Login::Gone => {
-                site.users.get()?.delete_user(name).await?;
-            }
-            // Whatever the broker has against it, such as a missing vhost, is no matter of the caller's: it can only ask
-            // again later.
-            _ => put(site, pending).await.map_err(|error| match error.kind() {
-                Kind::Internal => error,
-                Kind::Invalid => Error::unavailable(REFUSED).because(error),
-                _ => error.into_kind(Kind::Unavailable),
-            })?,
-        }
+    async fn put(&self, site: &Site, pending: &Pending) -> Result<()> {
+        let Pending { name, account, password, .. } = pending;
+        // Whatever the broker has against it, such as a missing vhost, is no matter of the caller's: it can only ask
+        // again later. Who declares a relay can mend it, and reads what it is.
+        let is_declared = matches!(account.owner, Owner::Relay(_));
+        put(site, pending).await.map_err(|error| match error.kind() {
+            Kind::Internal => error,
+            Kind::Invalid if !is_declared => Error::unavailable(REFUSED).because(error),
+            _ => error.into_kind(Kind::Unavailable),
+        })?;
         if let (Some(Probe { door, always: true }), Some(password), true) =
             (self.probe.as_deref(), password, site.is_main())
             // The door is to the vhost of namespaces, which others need not be able to enter.
@@ -184,7 +196,7 @@ impl Accounts {
         {
             return Err(Error::unavailable("the broker refuses the login that it was just told of"));
         }
-        Ok(Carried { site: site.name.clone(), name: name.clone(), wish: account.wish })
+        Ok(())
     }
 
     /// Whether the broker lets a user in over AMQP. `Unavailable` when it does not answer there.

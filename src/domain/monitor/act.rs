@@ -1,5 +1,7 @@
 //! Carrying out a verdict, step by step. A step that fails is counted and the next one is taken.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 
 use super::brake::Cause;
@@ -29,11 +31,13 @@ pub(super) enum Done {
     Archived,
     Closed,
     Spared,
+    /// It goes on, or waits until others have ended.
+    UnderWay,
 }
 
 impl Monitor {
     /// Takes the steps of a verdict; those that only tell also while the brake is on.
-    pub(super) async fn act(&self, look: &Look, verdict: &Verdict, brake: Vec<Cause>) -> Report {
+    pub(super) async fn act(&self, look: &Arc<Look>, verdict: &Verdict, brake: Vec<Cause>) -> Report {
         let mut report = Report { brake, ..Report::default() };
         for findings in verdict.findings.chunks(CHUNK) {
             let told =
@@ -50,7 +54,7 @@ impl Monitor {
             return report;
         }
         let mut outcomes = futures_util::stream::iter(destructive)
-            .map(|step| async move { (self.destroy(look, &step).await, step) })
+            .map(|step| async move { (self.destroy_patiently(look, &step).await, step) })
             .buffer_unordered(WORKERS);
         while let Some((outcome, step)) = outcomes.next().await {
             match outcome {
@@ -61,6 +65,7 @@ impl Monitor {
                 Ok(Done::Unlimited) => report.unlimited += 1,
                 Ok(Done::Closed) => report.closed += 1,
                 Ok(Done::Spared) => report.spared += 1,
+                Ok(Done::UnderWay) => report.under_way += 1,
                 Err(error) => {
                     tracing::warn!("could not {step}: {}", error.chain());
                     report.failed += 1;
@@ -113,7 +118,7 @@ impl Monitor {
         self.store.write(change).await
     }
 
-    async fn destroy(&self, look: &Look, step: &Step) -> Result<Done> {
+    pub(super) async fn destroy(&self, look: &Look, step: &Step) -> Result<Done> {
         match &step.object {
             Object::Resource(resource) => match (step.what, resource.sort()) {
                 (What::Limit, _) => self.limit(look, step, resource).await,

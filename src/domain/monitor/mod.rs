@@ -16,6 +16,7 @@ mod load;
 mod managed;
 mod memory;
 mod pass;
+mod patience;
 mod plan;
 mod queue_rule;
 mod rules;
@@ -38,6 +39,7 @@ use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
 use crate::ports::broker::{Bus, Handle};
 use crate::store::{Store, WriteTx};
+use patience::UnderWay;
 
 pub use brake::{Brake, Cause, Trouble};
 pub use forecast::{Forecast, Samples};
@@ -85,6 +87,7 @@ pub struct Monitor {
     prefixes: Arc<Prefixes>,
     config: Arc<Config>,
     recent: Arc<Mutex<Recent>>,
+    under_way: UnderWay,
 }
 
 /// What is known since the start, and the counts that were in the store then.
@@ -121,6 +124,7 @@ impl Monitor {
             prefixes,
             config: config.into(),
             recent: Arc::default(),
+            under_way: UnderWay::default(),
         }
     }
 

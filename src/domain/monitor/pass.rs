@@ -37,6 +37,8 @@ pub struct Report {
     pub limited: usize,
     /// Queues whose messages were taken out.
     pub archived: usize,
+    /// Queues whose messages are being taken out. They are watched again when that has ended.
+    pub under_way: usize,
     /// Queues that take messages again.
     pub unlimited: usize,
     pub closed: usize,
@@ -62,6 +64,7 @@ impl fmt::Display for Report {
             (self.deleted_exchanges, "exchanges were deleted"),
             (self.limited, "queues were limited"),
             (self.archived, "queues were archived"),
+            (self.under_way, "queues are being archived"),
             (self.unlimited, "queues take messages again"),
             (self.closed, "connections were closed"),
             (self.spared, "things were spared"),

@@ -1,6 +1,7 @@
 //! One pass: look at the broker and at the store, judge, ask the brake, act.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 
@@ -48,7 +49,7 @@ impl Monitor {
 
     /// One pass. It visits every item even when some fail; it may run at any time any number of times.
     pub async fn run(&self) -> Result<Report> {
-        let look = self.look().await?;
+        let look = Arc::new(self.look().await?);
         if let Err(error) = self.namespaces.note_connected(&look.connections).await {
             // Who was seen is for operators; the pass is for the broker.
             tracing::warn!("could not note who is connected: {}", error.chain());

@@ -48,6 +48,9 @@ use record::{LISTED, NAMESPACES, Namespace};
 /// Namespaces rotated or removed side by side. The broker takes eight changes at a time; the others wait for the disk
 /// meanwhile.
 const WORKERS: usize = 64;
+/// Namespaces that a loop changes in step and that share their commits, which cost most of what is not the broker's. With
+/// two such parties one keeps the broker busy while the other waits for the disk.
+const PARTY: usize = 32;
 
 /// Longest page of a list; a larger limit is cut silently (taskcluster.md 6.2).
 pub const PAGE_LEN_MAX: usize = 1000;

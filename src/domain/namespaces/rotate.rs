@@ -5,16 +5,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
-use super::{NAMESPACES, Namespace, Namespaces, WORKERS, leases};
+use super::{NAMESPACES, Namespace, Namespaces, PARTY, WORKERS, leases};
 use crate::base::audit::Action;
 use crate::base::{Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::accounts::Begun;
 use crate::domain::auth::Caller;
 use crate::store::WriteTx;
 
-/// Namespaces that rotate in step and share their commits, which cost most of what is not the broker's. With two such
-/// parties one keeps the broker busy while the other waits for the disk.
-const PARTY: usize = 32;
 /// The part of an interval over which rotations of many namespaces spread: a tenth.
 const SPREAD: u32 = 10;
 /// The name of the loop, in the audit log and on the console.

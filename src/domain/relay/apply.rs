@@ -1,6 +1,7 @@
 //! Carrying out a plan, one step after another. One that fails stops no other, and all of it may be done again.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 
@@ -9,13 +10,16 @@ use super::resource::{ResourceId, members};
 use super::step::{Plan, Step, What, Work};
 use super::{Relay, owner};
 use crate::base::audit::{Action, Actor, Note, Outcome as Ending};
-use crate::base::{AccountName, Kind, Result, VhostName};
+use crate::base::{AccountName, Error, Kind, Result, VhostName};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Resource;
 use crate::store::WriteTx;
 
 /// Users that are told to the broker side by side: it gains nothing beyond eight writers (rabbitmq.md 3).
 const WRITERS: usize = 8;
+/// Steps in a row that the broker did not answer, after which the rest is not tried: each may wait for its whole patience,
+/// and one answer that was lost among many is none of this.
+const UNANSWERED_MAX: usize = WRITERS;
 
 /// A step, and how it ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,30 @@ pub enum End {
     Left,
     /// It could not be done, for this reason. Applying once more tries it again.
     Failed(String),
+}
+
+/// How many steps in a row the broker did not answer.
+#[derive(Default)]
+struct Unanswered(AtomicUsize);
+
+impl Unanswered {
+    /// Refuses to try another one when there were so many.
+    fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) < UNANSWERED_MAX {
+            return Ok(());
+        }
+        Err(Error::unavailable(
+            "not tried, because the broker did not answer the steps before: apply again when it does",
+        ))
+    }
+
+    fn note(&self, done: &Result<()>) {
+        if done.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.0.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Relay {
@@ -66,13 +94,18 @@ impl Relay {
         Ok(outcomes)
     }
 
-    /// Takes steps in their order; those of accounts that come one after another side by side, as none needs another.
+    /// Takes steps in their order; those of accounts that come one after another side by side, as none needs another. While
+    /// the broker is away it does not go on.
     pub(super) async fn carry_out(&self, caller: &Caller, steps: Vec<Step>) -> Vec<Outcome> {
         let (mut outcomes, mut entered) = (Vec::with_capacity(steps.len()), BTreeSet::new());
+        let unanswered = &Unanswered::default();
         let mut steps = steps.into_iter().peekable();
         while let Some(step) = steps.next() {
             if step.work.user().is_none() {
-                outcomes.push(self.declare(caller, step, &mut entered).await);
+                outcomes.push(match unanswered.check() {
+                    Ok(()) => self.declare(caller, step, &mut entered, unanswered).await,
+                    Err(error) => ended(step, Err(error)),
+                });
                 continue;
             }
             let mut users = vec![step];
@@ -80,7 +113,11 @@ impl Relay {
                 users.push(next);
             }
             let work = users.into_iter().map(|step| async move {
+                if let Err(error) = unanswered.check() {
+                    return ended(step, Err(error));
+                }
                 let done = self.change_user(caller, &step).await;
+                unanswered.note(&done);
                 ended(step, done)
             });
             outcomes.extend(futures_util::stream::iter(work).buffered(WRITERS).collect::<Vec<_>>().await);
@@ -88,19 +125,27 @@ impl Relay {
         outcomes
     }
 
-    /// Takes a step about something in a vhost. A failure of it is in the audit log, too.
-    async fn declare(&self, caller: &Caller, step: Step, entered: &mut BTreeSet<VhostName>) -> Outcome {
-        let done = match &step.work {
-            Work::Put { id, resource, is_new } => match self.enter(caller, &step.work, entered).await {
-                Ok(()) => self.put(caller, &step, id, resource, *is_new).await,
-                Err(error) => Err(error),
-            },
-            Work::Remove(id) => match self.enter(caller, &step.work, entered).await {
-                Ok(()) => self.remove(caller, &step, id).await,
-                Err(error) => Err(error),
-            },
-            _ => return Outcome { step, end: End::Left },
+    /// Takes a step about something in a vhost: the audit log says that it is about to be taken, and then how that ended.
+    async fn declare(
+        &self,
+        caller: &Caller,
+        step: Step,
+        entered: &mut BTreeSet<VhostName>,
+        unanswered: &Unanswered,
+    ) -> Outcome {
+        let (Work::Put { id, .. } | Work::Remove(id)) = &step.work else { return Outcome { step, end: End::Left } };
+        let id = id.clone();
+        let done = async {
+            self.attempt(caller, &step, Some(id)).await?;
+            self.enter(caller, &step.work, entered).await?;
+            match &step.work {
+                Work::Put { id, resource, is_new } => self.put(caller, &step, id, resource, *is_new).await,
+                Work::Remove(id) => self.remove(caller, &step, id).await,
+                _ => Ok(()),
+            }
         };
+        let done = done.await;
+        unanswered.note(&done);
         if let Err(error) = &done {
             let cause = error.message().to_owned();
             self.note_failure(caller, step_note(caller, action(&step), &step).with("cause", cause)).await;
@@ -108,13 +153,34 @@ impl Relay {
         ended(step, done)
     }
 
+    /// Writes down that a step is about to be taken, so that a crash cannot hide it.
+    async fn attempt(&self, caller: &Caller, step: &Step, id: Option<ResourceId>) -> Result<()> {
+        let is_loop = matches!(caller.actor(), Actor::Loop(_));
+        let note = step_note(caller, Action::RelayAttempt, step).with("step", step.what.word());
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            let before = match &id {
+                Some(id) => tx.get(&RESOURCES, id)?,
+                None => None,
+            };
+            if is_loop && before.as_ref().is_some_and(|before| before.is_attempted) {
+                return Ok(());
+            }
+            tx.audit(note);
+            match id.zip(before) {
+                Some((id, before)) => tx.put(&RESOURCES, &id, &Remembered { is_attempted: true, ..before }),
+                None => Ok(()),
+            }
+        };
+        self.store.write(change).await
+    }
+
     /// Makes sure that we may do such work where it is to be done.
     async fn enter(&self, caller: &Caller, work: &Work, entered: &mut BTreeSet<VhostName>) -> Result<()> {
         let Some(vhost) = work.declares_in().filter(|vhost| !entered.contains(*vhost)) else { return Ok(()) };
         if !self.administrator.may_declare_in(vhost).await? {
-            self.administrator.enter(vhost).await?;
             let user = self.administrator.acting()?;
             self.store.note(caller.note(Action::RelayEnter, vhost).with("user", user)).await?;
+            self.administrator.enter(vhost).await?;
         }
         entered.insert(vhost.clone());
         Ok(())
@@ -136,7 +202,7 @@ impl Relay {
             let before = tx.get(&RESOURCES, &id)?;
             let is_ours = is_new || before.is_some_and(|before| before.is_ours && before.relay == relay);
             tx.audit(note);
-            tx.put(&RESOURCES, &id, &Remembered { relay, is_ours, declared })
+            tx.put(&RESOURCES, &id, &Remembered { relay, is_ours, declared, is_attempted: false })
         };
         self.store.write(change).await
     }
@@ -194,6 +260,7 @@ impl Relay {
     }
 
     async fn delete_stranger(&self, caller: &Caller, step: &Step, user: &AccountName) -> Result<()> {
+        self.attempt(caller, step, None).await?;
         let done = self.accounts.delete_stranger(user).await;
         let note = step_note(caller, Action::RelayDeleteUser, step);
         match &done {

@@ -22,6 +22,10 @@ pub(super) struct Remembered {
     pub is_ours: bool,
     /// How it was declared. The broker drifts from that; what is declared otherwise by now waits to be applied.
     pub declared: Map<String, Value>,
+    /// Whether the audit log says that it is about to be put right, and not yet how that ended. A loop that tries at every
+    /// pass says so once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_attempted: bool,
 }
 
 /// All of one relay.

@@ -63,7 +63,8 @@ impl InVhost<'_> {
             if !is_applied {
                 let is_ours = remembered.is_some_and(|remembered| remembered.is_ours);
                 let relay = self.relay.to_owned();
-                plan.as_declared.push((id.clone(), Remembered { relay, is_ours, declared: members }));
+                plan.as_declared
+                    .push((id.clone(), Remembered { relay, is_ours, declared: members, is_attempted: false }));
             }
             return;
         }

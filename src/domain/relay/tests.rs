@@ -52,7 +52,7 @@ fn applied(profile: &Profile, is_ours: bool) -> Memory {
     let declared = &profile.vhosts()[0];
     let remember = |resource: Resource| {
         let id = ResourceId { vhost: declared.name.clone(), key: resource.key() };
-        (id, Remembered { relay: relay.clone(), is_ours, declared: members(&resource) })
+        (id, Remembered { relay: relay.clone(), is_ours, declared: members(&resource), is_attempted: false })
     };
     wanted::resources(declared, &BTreeMap::new()).into_iter().map(remember).collect()
 }

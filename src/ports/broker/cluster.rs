@@ -27,6 +27,8 @@ pub struct Node {
     pub is_running: bool,
     /// Nodes that it lost sight of; both sides may have gone on alone.
     pub partitions: Vec<String>,
+    /// Its RabbitMQ, where the broker tells.
+    pub version: Option<String>,
 }
 
 /// A reason for which the broker blocks publishers.

@@ -1,6 +1,7 @@
 //! The broker's users: how they log in and what they may do.
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 
 use super::password::PasswordHash;
 use crate::base::{AccountName, Result, VhostName};
@@ -116,6 +117,11 @@ pub trait Users: Send + Sync {
     /// Deletes a user with its permissions, and closes its connections at once. False when there was none, or when
     /// an earlier try whose answer was lost deleted it.
     async fn delete_user(&self, name: &AccountName) -> Result<bool>;
+
+    /// Deletes these, as [`Self::delete_user`] does. One that is not there is no failure. On an error some may be gone.
+    async fn delete_users(&self, names: &[AccountName]) -> Result<()> {
+        try_join_all(names.iter().map(|name| self.delete_user(name))).await.map(drop)
+    }
 
     /// One user.
     async fn user(&self, name: &AccountName) -> Result<Option<User>>;

@@ -215,6 +215,11 @@ pub(super) fn lacks_exchange(body: &[u8]) -> bool {
     reason(body).starts_with("no_such_exchange")
 }
 
+/// Whether a broker has the feature of a request and its flag is not on, as while nodes of an older version are in the cluster.
+pub(super) fn lacks_feature_flag(body: &[u8]) -> bool {
+    reason(body).contains("feature flag is not enabled")
+}
+
 /// Whether a broker knows no limits of users, from its answer to a change of one: they came with 3.8.10.
 pub(super) fn lacks_user_limits(status: StatusCode) -> bool {
     status == StatusCode::METHOD_NOT_ALLOWED

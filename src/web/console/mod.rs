@@ -14,7 +14,8 @@ use kit::live;
 use kit::routes::Routes;
 use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
-    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme,
+    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, relay, roles, settings, setup,
+    theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -150,6 +151,10 @@ fn bus(routes: Routes) -> Routes {
         .act("/queue-rules/{pattern}/remove", "/queue-rules", &actions::queues::UNRULE)
         .get("/broker", scopes::BROKER_READ, broker::show)
         .act("/broker/rotate", "/broker", &actions::broker::ROTATE)
+        .get("/relay", scopes::RELAY_READ, relay::show)
+        .get("/relay/plan", scopes::RELAY_READ, relay::plan)
+        .get("/relay/accounts/{account}", scopes::RELAY_READ, relay::account)
+        .act("/relay/apply", "/relay", &actions::relay::APPLY)
 }
 
 /// What the appliance does by itself and for itself.

@@ -1,9 +1,9 @@
-//! What every implementation promises of topic permissions and limits of users.
+//! What every implementation promises of topic permissions and limits of users, and of users that end together.
 
 use keylender::base::{AccountName, Kind, VhostName};
 use keylender::ports::broker::{Limits, Login, TopicAccess, UserWish};
 
-use super::{World, account, put};
+use super::{World, account, new_user, permissions_of, put};
 
 fn topic(exchange: &str, write: &str) -> TopicAccess {
     TopicAccess { exchange: exchange.to_owned(), write: write.to_owned(), read: String::new() }
@@ -104,4 +104,20 @@ pub async fn a_user_has_exactly_the_limits_that_were_put(world: &dyn World) {
     assert!(broker.delete_user(&user).await.unwrap());
     put(world, &user, Login::Locked).await;
     assert_eq!(limits_of(world, &user).await, None, "they go with their user");
+}
+
+pub async fn users_are_deleted_together_also_when_one_is_not_there(world: &dyn World) {
+    let ((one, password), (two, _)) = (new_user(world, "one").await, new_user(world, "two").await);
+    let (gone, other) = (account(world, "gone"), account(world, "other"));
+    put(world, &other, Login::Locked).await;
+    let mut client = world.connect(&one, &password).await;
+    world.broker().delete_users(&[one.clone(), two.clone()]).await.unwrap();
+    assert!(client.reason().await.contains("is deleted"));
+    put(world, &two, Login::Locked).await;
+    world.broker().delete_users(&[gone, two.clone()]).await.unwrap();
+    world.broker().delete_users(&[]).await.unwrap();
+    for name in [&one, &two] {
+        assert_eq!((world.broker().user(name).await.unwrap(), permissions_of(world, name).await), (None, vec![]));
+    }
+    assert!(world.broker().delete_user(&other).await.unwrap(), "others stay");
 }

@@ -17,6 +17,7 @@ mod oidc;
 mod overview;
 mod pages;
 pub mod queues;
+mod relay;
 mod sessions;
 
 pub use browser::Browser;

@@ -1,9 +1,10 @@
 //! The broker: its version, its clock, its alarms, and what we may do there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Finding, Grade};
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{AccountName, Error, Result, Timestamp};
 use crate::domain::connections::NamespaceConnection;
 use crate::domain::health::Health;
 use crate::ports::broker::{self, Access, Alarm, Changed, Node, Overview, Proven, Support, Version};
@@ -14,6 +15,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(20);
 const SKEW_WARNING: Duration = Duration::from_secs(5);
 /// By more, people who compare logs of both conclude nonsense, and ages of connections are wrong.
 const SKEW_PROBLEM: Duration = Duration::from_secs(60);
+/// Users that a finding names.
+const NAMED_MAX: usize = 10;
 /// The broker tells whole seconds.
 const SKEW_UNSEEN: Duration = Duration::from_secs(1);
 
@@ -29,9 +32,10 @@ impl Health {
         let alarms = within(cluster.alarms());
         let nodes = within(cluster.nodes());
         let strangers = within(self.parts.administrator.strangers());
+        let in_the_way = within(self.parts.administrator.in_the_way());
         let connections = within(self.parts.connections.list());
-        let (overview, rights, alarms, nodes, strangers, connections) =
-            tokio::join!(overview, rights, alarms, nodes, strangers, connections);
+        let (overview, rights, alarms, nodes, strangers, in_the_way, connections) =
+            tokio::join!(overview, rights, alarms, nodes, strangers, in_the_way, connections);
         let mut findings = Vec::new();
         match overview {
             Ok(overview) => {
@@ -43,12 +47,14 @@ impl Health {
             Err(error) => findings.push(unasked("broker version", &error)),
         }
         findings.push(rights.unwrap_or_else(|error| unasked("broker rights", &error)));
+        findings.extend(nodes.as_ref().ok().and_then(|nodes| mixed(nodes)));
         findings.push(match (alarms, nodes) {
             (Ok(alarms), Ok(nodes)) => trouble(&alarms, &nodes),
             (Err(error), _) | (_, Err(error)) => unasked("broker alarms", &error),
         });
         findings.extend(connections.ok().as_deref().and_then(ages));
         findings.extend(self.administrator(strangers.ok()));
+        findings.extend(in_the_way.ok().and_then(|names| taken(&names)));
         findings
     }
 
@@ -122,6 +128,18 @@ fn ages(connections: &[NamespaceConnection]) -> Option<Finding> {
     let is_unknown = !connections.is_empty() && connections.iter().all(|each| each.connection.connected_at.is_none());
     let text = "the broker keeps no statistics, so nobody knows how old they are: CONNECTION_MAX_LIFETIME closes none";
     is_unknown.then(|| Finding::new("connections", Grade::Warning, text))
+}
+
+/// Users of somebody else that have the names of ours.
+fn taken(names: &[AccountName]) -> Option<Finding> {
+    let named: Vec<&str> = names.iter().take(NAMED_MAX).map(AccountName::as_str).collect();
+    let more = names.len().checked_sub(NAMED_MAX + 1).map(|more| format!(" and {} more", more + 1)).unwrap_or_default();
+    let text = format!(
+        "somebody else has users there with names of ours: {}{more}; they are left alone. Delete them there, or remove what \
+         they stand in the way of",
+        named.join(", ")
+    );
+    (!names.is_empty()).then(|| Finding::new("broker users", Grade::Warning, text))
 }
 
 /// What connection strings lack on this version.
@@ -202,9 +220,33 @@ fn trouble(alarms: &[Alarm], nodes: &[Node]) -> Finding {
     }
 }
 
+/// Nodes of several versions in one cluster, as in the middle of an upgrade.
+fn mixed(nodes: &[Node]) -> Option<Finding> {
+    let versions: BTreeSet<&str> = nodes.iter().filter_map(|node| node.version.as_deref()).collect();
+    let named = versions.iter().copied().collect::<Vec<_>>().join(" and ");
+    let text = format!(
+        "its nodes run RabbitMQ {named}: each tells of its own connections only, and new quorum queues, streams and limits of users \
+         may be refused until all have the newer one and its feature flags are on"
+    );
+    (versions.len() > 1).then(|| Finding::new("broker nodes", Grade::Warning, text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cluster_of_two_versions_is_said() {
+        let node = |name: &str, version: Option<&str>| Node {
+            name: name.into(),
+            is_running: true,
+            partitions: Vec::new(),
+            version: version.map(str::to_owned),
+        };
+        assert!(mixed(&[node("a", Some("3.8.9")), node("b", Some("3.8.9")), node("c", None)]).is_none());
+        let found = mixed(&[node("a", Some("3.10.8")), node("b", Some("3.8.9"))]).unwrap();
+        assert!(found.text.contains("3.10.8 and 3.8.9"), "{}", found.text);
+    }
 
     #[test]
     fn clocks_that_differ_are_a_warning_from_five_seconds_and_a_problem_from_sixty() {
@@ -227,6 +269,7 @@ mod tests {
             name: "rabbit@a".into(),
             is_running,
             partitions: partitions.iter().map(|name| (*name).to_owned()).collect(),
+            version: None,
         };
         assert_eq!(trouble(&[], &[node(&[], true)]).grade, Grade::Well);
         assert_eq!(trouble(&[], &[node(&[], false)]).grade, Grade::Warning);

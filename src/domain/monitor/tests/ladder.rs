@@ -99,7 +99,7 @@ async fn a_limit_that_fails_is_tried_again_and_one_that_somebody_changed_is_put_
     let look = world.monitor.look().await.unwrap();
     let (verdict, _) = world.monitor.judge(&look, &mut HashMap::new());
     world.broker.go_away();
-    assert_eq!(world.monitor.act(&look, &verdict, Vec::new()).await.failed, 1);
+    assert_eq!(world.monitor.act(&Arc::new(look), &verdict, Vec::new()).await.failed, 1);
     world.broker.come_back();
     assert_eq!(world.next().await.limited, 1);
     let other = QueueLimit { queue: Q.into(), messages: Some(1_000), bytes: None, overflow: Overflow::RejectPublish };

@@ -61,7 +61,7 @@ async fn a_queue_that_drained_meanwhile_is_spared() {
     let look = world.monitor.look().await.unwrap();
     let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
     world.put(Q, 20);
-    let report = world.monitor.act(&look, &verdict, causes).await;
+    let report = world.monitor.act(&Arc::new(look), &verdict, causes).await;
     assert_eq!((report.deleted_queues, report.spared, world.has(Q).await), (0, 1, true));
     assert_eq!((world.audited("queue.delete"), world.audited("monitor.condemn")), (0, 0));
 }
@@ -91,7 +91,7 @@ async fn a_rule_that_comes_during_a_pass_spares_its_queues() {
         let look = world.monitor.look().await.unwrap();
         let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
         world.monitor.set_queue_rule(&operator(), Pattern::parse(Q).unwrap(), rule).await.unwrap();
-        let report = world.monitor.act(&look, &verdict, causes).await;
+        let report = world.monitor.act(&Arc::new(look), &verdict, causes).await;
         assert_eq!((world.has(Q).await, report.spared), (sparing, usize::from(sparing)));
         assert_eq!(world.audited("monitor.condemn"), usize::from(!sparing));
     }
@@ -109,7 +109,7 @@ async fn what_a_gone_namespace_left_behind_is_deleted_unless_it_is_claimed_in_ti
     let look = world.monitor.look().await.unwrap();
     let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
     world.claim("t-back").await;
-    let report = world.monitor.act(&look, &verdict, causes).await;
+    let report = world.monitor.act(&Arc::new(look), &verdict, causes).await;
     assert_eq!((report.deleted_queues, report.deleted_exchanges, report.spared), (1, 1, 2));
     assert!(!world.has("queue/t-gone/q").await && world.has("queue/t-back/q").await);
     assert_eq!(world.notices(), [""; 0]);

@@ -88,7 +88,7 @@ async fn one_step_that_fails_does_not_keep_the_others_from_being_taken() {
     let look = world.monitor.look().await.unwrap();
     let (verdict, causes) = world.monitor.judge(&look, &mut HashMap::new());
     world.broker.fail_next(1);
-    let report = world.monitor.act(&look, &verdict, causes).await;
+    let report = world.monitor.act(&Arc::new(look), &verdict, causes).await;
     assert_eq!((report.deleted_queues, report.failed), (2, 1));
     assert_eq!(world.next().await.deleted_queues, 1);
 }

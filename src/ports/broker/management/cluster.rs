@@ -52,7 +52,7 @@ impl Cluster for ManagementBroker {
     }
 
     async fn nodes(&self) -> Result<Vec<Node>> {
-        self.http.list::<NodeRow, _>("nodes?columns=name,running,partitions").await
+        self.http.list::<NodeRow, _>("nodes?columns=name,running,partitions,applications").await
     }
 }
 
@@ -86,12 +86,22 @@ pub(super) struct NodeRow {
     running: Option<bool>,
     #[serde(default, deserialize_with = "lenient")]
     partitions: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
+    applications: Option<Vec<ApplicationRow>>,
+}
+
+/// A part of the broker that runs on a node.
+#[derive(Deserialize)]
+struct ApplicationRow {
+    name: String,
+    version: String,
 }
 
 impl From<NodeRow> for Node {
     fn from(row: NodeRow) -> Self {
         // A broker that does not say has no trouble to tell of.
         let (is_running, partitions) = (row.running.unwrap_or(true), row.partitions.unwrap_or_default());
-        Self { name: row.name, is_running, partitions }
+        let broker = row.applications.into_iter().flatten().find(|application| application.name == "rabbit");
+        Self { name: row.name, is_running, partitions, version: broker.map(|broker| broker.version) }
     }
 }

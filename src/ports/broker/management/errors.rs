@@ -78,6 +78,13 @@ pub(super) fn too_old(what: &str, since: &str) -> Error {
     Error::invalid(format!("the broker is too old for {what}: they came with {since}"))
 }
 
+/// The broker has it, and does not do it before a feature flag is on.
+pub(super) fn flag_off(what: &str, flag: &str) -> Error {
+    Error::invalid(format!(
+        "the broker does not do {what} until all its nodes have a version that can and `rabbitmqctl enable_feature_flag {flag}` was called"
+    ))
+}
+
 /// A 400 to a request that was in order: the broker does not take the value.
 pub(super) fn refused(answer: &Answer) -> Error {
     let cause = format!("the broker's reason: {}", versions::reason(&answer.body));

@@ -1,6 +1,7 @@
 //! Users over the management API.
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -73,6 +74,18 @@ impl Users for ManagementBroker {
         }
     }
 
+    async fn delete_users(&self, names: &[AccountName]) -> Result<()> {
+        if names.len() > 1 {
+            let call = Call::post("users/bulk-delete".to_owned(), &json!({ "users": names }))?;
+            let answer = self.http.send(call.if_offered()).await?;
+            if versions::is_done(answer.status) {
+                return Ok(());
+            }
+            // 3.x refuses all for one that is not there, and from 4.2 on one may be protected: each tells its own.
+        }
+        try_join_all(names.iter().map(|name| self.delete_user(name))).await.map(drop)
+    }
+
     async fn user(&self, name: &AccountName) -> Result<Option<User>> {
         self.http.one::<UserRow, _>(format!("users/{}", segment(name.as_str())?)).await
     }
@@ -137,6 +150,9 @@ impl Users for ManagementBroker {
                 }
                 StatusCode::NOT_FOUND => return Err(errors::unknown("user")),
                 StatusCode::BAD_REQUEST if self.user(user).await?.is_none() => return Err(errors::unknown("user")),
+                StatusCode::BAD_REQUEST if versions::lacks_feature_flag(&answer.body) => {
+                    return Err(errors::flag_off("limits of users", "user_limits"));
+                }
                 StatusCode::BAD_REQUEST => return Err(errors::refused(&answer)),
                 _ => {}
             }

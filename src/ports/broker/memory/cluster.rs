@@ -35,7 +35,12 @@ impl Cluster for MemoryBroker {
 
     async fn nodes(&self) -> Result<Vec<Node>> {
         self.request("GET nodes".to_owned(), |state| {
-            Ok(vec![Node { name: NODE.to_owned(), is_running: true, partitions: state.partitions.clone() }])
+            Ok(vec![Node {
+                name: NODE.to_owned(),
+                is_running: true,
+                partitions: state.partitions.clone(),
+                version: Some(state.version.to_string()),
+            }])
         })
     }
 }

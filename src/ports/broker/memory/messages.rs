@@ -1,6 +1,7 @@
 //! The messages in the model's queues.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -8,6 +9,9 @@ use super::{MemoryBroker, State};
 use crate::base::{Error, Result, VhostName};
 use crate::ports::broker::messages::{BATCH_LEN_MAX, BATCH_MAX, Drain, Message, Messages, Published, Publisher};
 use crate::ports::broker::topology::Queue;
+
+/// How often a drain that is held looks whether it still is.
+const HELD_PERIOD: Duration = Duration::from_millis(5);
 
 /// A vhost and a queue of it.
 type Place = (String, String);
@@ -82,6 +86,9 @@ struct MemoryDrain {
 #[async_trait]
 impl Drain for MemoryDrain {
     async fn next(&mut self) -> Result<Vec<Message>> {
+        while self.broker.lock().are_drains_held {
+            tokio::time::sleep(HELD_PERIOD).await;
+        }
         let Self { broker, place, is_stream, first, left, in_hand } = self;
         broker.request(format!("TAKE queue {} {}", place.0, place.1), |state| {
             let queue = state.messages.entry(place.clone()).or_default();

@@ -84,6 +84,7 @@ struct State {
     answers_to_lose: u32,
     /// Requests whose answers arrive before one is lost.
     answers_until_loss: Option<u32>,
+    are_drains_held: bool,
     /// Requests it still answers before it goes away.
     answers_left: Option<u32>,
 }
@@ -125,6 +126,7 @@ impl Default for State {
             failures_left: 0,
             answers_to_lose: 0,
             answers_until_loss: None,
+            are_drains_held: false,
             answers_left: None,
         }
     }

@@ -31,6 +31,11 @@ impl MemoryBroker {
         (state.is_away, state.answers_left) = (false, None);
     }
 
+    /// While they are held, queues hand nothing out to those who drain them.
+    pub fn hold_drains(&self, are_held: bool) {
+        self.lock().are_drains_held = are_held;
+    }
+
     /// The next requests fail without an effect.
     pub fn fail_next(&self, count: u32) {
         self.lock().failures_left = count;

@@ -32,6 +32,7 @@ const PLACES: &[(&str, &[Listed])] = &[
             ("Exchanges", "/exchanges", Some(scopes::EXCHANGE_LIST)),
             ("Connections", "/connections", Some(scopes::CONNECTION_LIST)),
             ("Broker", "/broker", Some(scopes::BROKER_READ)),
+            ("Relay", "/relay", Some(scopes::RELAY_READ)),
         ],
     ),
     ("Machines", &[("Hosts", "/hosts", Some(scopes::HOST_LIST)), ("Leases", "/leases", Some(scopes::LEASE_LIST))]),

@@ -23,6 +23,7 @@ pub mod oidc;
 pub mod overview;
 pub mod queue;
 pub mod queues;
+pub mod relay;
 pub mod roles;
 pub mod settings;
 pub mod setup;

@@ -1,0 +1,240 @@
+//! The relay: what its profile declares, how its accounts stand, and what applying it would change.
+
+use askama::Template;
+use axum::response::Response;
+
+use crate::base::text::url_encoded;
+use crate::base::{Error, Result};
+use crate::domain::accounts::AccountStatus;
+use crate::domain::auth::scopes;
+use crate::domain::relay::Step;
+use crate::proto::relay_profile::{Account, Grant, OnDrift, Profile, Rotation};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::Equivalents;
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::text::{State, Tone, Untrusted};
+use crate::web::state::App;
+
+/// An account as it is declared, with its broker users as far as they were applied.
+struct Declared {
+    account: Account,
+    users: Vec<AccountStatus>,
+}
+
+const ACCOUNTS: Table<Declared> = Table {
+    name: "accounts",
+    caption: "Accounts",
+    columns: &[
+        Column {
+            name: "account",
+            title: "Account",
+            cell: |it| Cell::text(&it.account.name).to(path_to(it.account.name.as_str())),
+        },
+        Column {
+            name: "state",
+            title: "State",
+            cell: |it| {
+                let (tone, word) = state(&it.users);
+                Cell::state(tone, word)
+            },
+        },
+        Column {
+            name: "vhosts",
+            title: "Vhosts",
+            cell: |it| Cell::text(joined(it.account.grants.iter().map(|grant| grant.vhost.as_str()))),
+        },
+        Column { name: "tags", title: "Tags", cell: |it| Cell::text(it.account.tags.join(", ")) },
+        Column { name: "rotation", title: "Rotation", cell: |it| Cell::text(rotation(&it.account)) },
+        Column { name: "drift", title: "On drift", cell: |it| Cell::text(it.account.on_drift.as_str()) },
+        Column { name: "note", title: "Note", cell: |it| Cell::text(it.account.note.as_deref().unwrap_or_default()) },
+    ],
+    sort: "account",
+    select: None,
+    empty: ("No account is declared: see RELAY_PROFILE.", "keylender relay profile mig-2015"),
+};
+
+const STEPS: Table<Step> = Table {
+    name: "plan",
+    caption: "What is not as it is declared",
+    columns: &[
+        Column { name: "object", title: "Object", cell: |step| Cell::text(&step.object) },
+        Column { name: "step", title: "Step", cell: |step| Cell::text(step.what.word()) },
+        Column { name: "why", title: "Why", cell: |step| Cell::text(&step.why) },
+        Column {
+            name: "drift",
+            title: "On drift",
+            cell: |step| Cell::text(step.drift.map(OnDrift::as_str).unwrap_or_default()),
+        },
+    ],
+    sort: "step",
+    select: None,
+    empty: ("The broker is as it is declared.", "keylender relay plan"),
+};
+
+#[derive(Template)]
+#[template(path = "console/relay.html")]
+struct Page {
+    frame: Frame,
+    /// Nothing while no relay is declared.
+    facts: Vec<(&'static str, String)>,
+    is_declared: bool,
+    may_apply: bool,
+    table: View,
+    equivalents: Equivalents,
+}
+
+#[derive(Template)]
+#[template(path = "console/relay_plan.html")]
+struct PlanPage {
+    frame: Frame,
+    /// How much there is that nobody declares.
+    unmanaged: usize,
+    may_apply: bool,
+    table: View,
+    equivalents: Equivalents,
+}
+
+#[derive(Template)]
+#[template(path = "console/relay_account.html")]
+struct AccountPage {
+    frame: Frame,
+    facts: Vec<(&'static str, Untrusted<'static>)>,
+    users: Vec<(String, State)>,
+    grants: Vec<GrantRow>,
+    equivalents: Equivalents,
+}
+
+/// What an account may do in a vhost.
+struct GrantRow {
+    vhost: Untrusted<'static>,
+    configure: Untrusted<'static>,
+    write: Untrusted<'static>,
+    read: Untrusted<'static>,
+    topics: Vec<[Untrusted<'static>; 3]>,
+    consumes: Vec<Untrusted<'static>>,
+}
+
+impl From<&Grant> for GrantRow {
+    fn from(grant: &Grant) -> Self {
+        let text = |text: &str| Untrusted::of(text.to_owned());
+        let topics = grant.topics.iter();
+        Self {
+            vhost: text(grant.vhost.as_str()),
+            configure: text(&grant.configure),
+            write: text(&grant.write),
+            read: text(&grant.read),
+            topics: topics.map(|topic| [&topic.exchange, &topic.write, &topic.read].map(|part| text(part))).collect(),
+            consumes: grant.consumes.iter().map(|queue| text(queue)).collect(),
+        }
+    }
+}
+
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let declared = app.relay.declared().ok();
+    let mut accounts = Vec::new();
+    for account in declared.iter().flat_map(|declared| declared.profile.accounts()) {
+        accounts.push(Declared { users: app.relay.users(account)?, account: account.clone() });
+    }
+    match ACCOUNTS.show(&session, accounts).await? {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&Page {
+            frame: Frame::of(&app, &session, "Relay").await,
+            facts: declared.map(|declared| facts(&declared.profile, &declared.from)).unwrap_or_default(),
+            is_declared: declared.is_some(),
+            may_apply: session.may(scopes::RELAY_APPLY),
+            table,
+            equivalents: Equivalents::of(&session, "GET", "/relay", None, &["relay", "show"]),
+        })),
+    }
+}
+
+/// What applying would change, compared with the broker just now.
+pub async fn plan(app: App, session: Session) -> Result<Response> {
+    let plan = app.relay.plan().await?;
+    let unmanaged = plan.unmanaged;
+    match STEPS.show(&session, plan.steps).await? {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => Ok(page(&PlanPage {
+            frame: Frame::of(&app, &session, "Plan of the relay").await,
+            unmanaged,
+            may_apply: session.may(scopes::RELAY_APPLY),
+            table,
+            equivalents: Equivalents::of(&session, "GET", "/relay/plan", None, &["relay", "plan"]),
+        })),
+    }
+}
+
+pub async fn account(app: App, session: Session) -> Result<Response> {
+    let name = session.param("account");
+    let profile = &app.relay.declared()?.profile;
+    let account = profile.accounts().iter().find(|account| account.name.as_str() == name);
+    let account = account.ok_or_else(|| Error::not_found("the relay declares no account of this name"))?;
+    let fact = |text: String| Untrusted::of(if text.is_empty() { "none".to_owned() } else { text });
+    let limit = |limit: Option<u32>| limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+    Ok(page(&AccountPage {
+        frame: Frame::of(&app, &session, "Account of the relay").await,
+        facts: vec![
+            ("Account", fact(account.name.to_string())),
+            ("Note", fact(account.note.clone().unwrap_or_default())),
+            ("Tags", fact(account.tags.join(", "))),
+            ("Rotation", fact(rotation(account))),
+            ("Its programs get the password by", fact(account.delivery.as_str().to_owned())),
+            ("Connections at once", fact(limit(account.limits.max_connections))),
+            ("Channels at once", fact(limit(account.limits.max_channels))),
+            ("On drift", fact(account.on_drift.as_str().to_owned())),
+        ],
+        users: app
+            .relay
+            .users(account)?
+            .into_iter()
+            .map(|user| (user.account.to_string(), user_state(&user)))
+            .collect(),
+        grants: account.grants.iter().map(GrantRow::from).collect(),
+        equivalents: Equivalents::of(&session, "GET", "/relay", None, &["relay", "show"]),
+    }))
+}
+
+fn facts(profile: &Profile, from: &str) -> Vec<(&'static str, String)> {
+    let none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+    vec![
+        ("Profile", profile.name().to_owned()),
+        ("Read from", from.to_owned()),
+        ("Vhosts", none(joined(profile.vhosts().iter().map(|vhost| vhost.name.as_str())))),
+        ("Users that must not be there", none(joined(profile.absent_users().iter().map(AsRef::as_ref)))),
+    ]
+}
+
+fn joined<'t>(names: impl Iterator<Item = &'t str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn path_to(account: &str) -> String {
+    format!("/relay/accounts/{}", url_encoded(account))
+}
+
+fn rotation(account: &Account) -> String {
+    match &account.rotation {
+        Some(Rotation { every, by }) => format!("every {every}, {}", by.as_str()),
+        None => "never by itself".to_owned(),
+    }
+}
+
+fn state(users: &[AccountStatus]) -> (Tone, &'static str) {
+    if users.is_empty() {
+        (Tone::Warning, "not applied")
+    } else if users.iter().all(|user| user.settled) {
+        (Tone::Well, "as declared")
+    } else {
+        (Tone::Warning, "not settled")
+    }
+}
+
+fn user_state(user: &AccountStatus) -> State {
+    let (tone, word) = match (user.settled, user.usable) {
+        (false, _) => (Tone::Warning, "not settled"),
+        (true, true) => (Tone::Well, "may log in"),
+        (true, false) => (Tone::Well, "locked"),
+    };
+    State { tone, word: word.into() }
+}

@@ -1,0 +1,42 @@
+//! Pages of the relay: what is declared, what applying it would change, and the button that does it.
+
+use keylender::app::settings::RelaySettings;
+use keylender::domain::operators::Role;
+use keylender::proto::relay_profile::Profile;
+
+use super::browser::Browser;
+use super::has;
+use crate::world::World;
+
+#[tokio::test]
+async fn a_profile_is_looked_at_planned_and_applied_with_a_reason() {
+    let profile = Profile::builtin("mig-2015").unwrap();
+    let world = World::with(|settings| settings.relay = Some(RelaySettings { profile, from: "mig-2015".into() })).await;
+    world.operate("POST", "/loops/reconcile/pause", None).await;
+    let (viewer, admin) =
+        (Browser::signed_in(&world, Role::Viewer).await, Browser::signed_in(&world, Role::Admin).await);
+    let overview = viewer.get(&world, "/relay").await;
+    has(&overview, &["mig-2015", "guest", "/relay/accounts/scheduler", "not applied", "keylender relay show"]);
+    assert!(!overview.text().contains("/relay/apply"), "a viewer changes nothing");
+    has(&viewer.get(&world, "/relay/plan").await, &["policy mig-mirror-all in mig", "it is declared, and not there"]);
+    let account = viewer.get(&world, "/relay/accounts/agent").await;
+    has(&account, &["never applied", "What it may do in", "^mig\\.agt\\.(linux|windows|darwin)\\..*$"]);
+    assert_eq!(viewer.get(&world, "/relay/accounts/nobody").await.status, 404);
+
+    let ask = admin.get(&world, "/relay/apply").await;
+    has(&ask, &["create account scheduler", "create policy mig-mirror-all in mig", "name=\"reason\""]);
+    let applied = admin.post(&world, "/relay/apply", &[("reason", "the new relay")]).await;
+    assert_eq!(applied.status, 303, "{}", applied.text());
+    has(&viewer.get(&world, "/relay").await, &["as declared"]);
+    has(&viewer.get(&world, "/relay/plan").await, &["The broker is as it is declared."]);
+    has(&viewer.get(&world, "/relay/accounts/agent").await, &["may log in"]);
+    assert_eq!(world.audited("relay.apply").await.len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_profile_the_page_says_how_to_declare_one() {
+    let world = World::start().await;
+    let viewer = Browser::signed_in(&world, Role::Viewer).await;
+    has(&viewer.get(&world, "/relay").await, &["No relay is declared. Set RELAY_PROFILE"]);
+    assert_eq!(viewer.get(&world, "/relay/plan").await.status, 404);
+}
