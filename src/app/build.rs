@@ -132,17 +132,26 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
     let operators = Operators::new(store.clone());
     let administrator = Administrator::new(accounts.clone(), broker.identity(), vhost)?;
+    let relay = Relay::new(
+        store.clone(),
+        accounts.clone(),
+        administrator.clone(),
+        broker.cluster(),
+        broker.resources(),
+        broker.bus(),
+        declared(settings),
+    );
     Ok(Parts {
-        relay: Relay::new(
-            store.clone(),
-            accounts.clone(),
-            administrator.clone(),
-            broker.cluster(),
-            broker.resources(),
-            declared(settings),
-        ),
         administrator,
-        leases: Leases::new(store.clone(), auth.clone(), hosts.clone(), namespaces.clone(), wraps.clone()),
+        leases: Leases::new(
+            store.clone(),
+            auth.clone(),
+            hosts.clone(),
+            namespaces.clone(),
+            wraps.clone(),
+            relay.clone(),
+        ),
+        relay,
         archives,
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), settings.backups.clone()),
@@ -169,7 +178,8 @@ fn declared(settings: &Settings) -> Option<relay::Config> {
     let RelaySettings { profile, from } = settings.relay.clone()?;
     let administrator = settings.broker.as_ref().map(|broker| broker.username.clone());
     let namespaces = format!("{}{}", settings.namespaces.username_prefix, settings.namespaces.namespace_prefix);
-    Some(relay::Config { profile, from, reserved: relay::Reserved { administrator, namespaces } })
+    let (reserved, amqp) = (relay::Reserved { administrator, namespaces }, settings.namespaces.amqp.clone());
+    Some(relay::Config { profile, from, reserved, amqp })
 }
 
 fn around(settings: &Settings, brokers: &Brokers) -> Around {

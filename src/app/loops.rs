@@ -15,6 +15,7 @@ use crate::domain::monitor::{Monitor, Report};
 use crate::domain::namespaces::{Expired, Rotated};
 use crate::domain::notices::Delivered;
 use crate::domain::parts::Parts;
+use crate::domain::relay;
 
 /// Accounts that a report names which the broker has otherwise and that are left so.
 const LEFT_MAX: usize = 5;
@@ -151,14 +152,33 @@ fn lines<T>(steps: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) -> S
 }
 
 async fn plan_rotation(parts: Arc<Parts>) -> Result<String> {
-    Ok(lines(parts.namespaces.due().await?, |name| format!("rotate {name}: its interval is over")))
+    let namespaces =
+        parts.namespaces.due().await?.into_iter().map(|name| format!("rotate {name}: its interval is over"));
+    let accounts = parts.relay.due().await?.into_iter();
+    let accounts =
+        accounts.map(|name| format!("rotate the account {name}: its interval is over, or a rotation was begun"));
+    Ok(lines(namespaces.chain(accounts), |line| line))
 }
 
 async fn rotate(parts: Arc<Parts>) -> Result<String> {
-    let Rotated { rotated, waiting, failed } = parts.namespaces.rotate_due().await?;
+    let (namespaces, accounts) = (parts.namespaces.rotate_due().await, parts.relay.rotate_due().await);
+    let Rotated { rotated, waiting, failed } = namespaces?;
     let report =
         format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be");
-    report_done(report, rotated, failed)
+    let namespaces = report_done(report, rotated, failed);
+    let relay::Rotated { rotated, waiting, failed } = accounts?;
+    let report = format!(
+        "{rotated} accounts of the relay were rotated, {waiting} wait for a promise to end, {failed} could not be"
+    );
+    both(namespaces, report_done(report, rotated, failed))
+}
+
+/// The reports of two parts of a loop. One that failed hides nothing of the other.
+fn both(one: Result<String>, other: Result<String>) -> Result<String> {
+    let text = |report: &Result<String>| report.as_ref().map_or_else(|error| error.message().to_owned(), Clone::clone);
+    let texts = [text(&one), text(&other)].into_iter().filter(|text| !text.is_empty());
+    let text = texts.collect::<Vec<_>>().join("; ");
+    if one.is_ok() && other.is_ok() { Ok(text) } else { Err(Error::unavailable(text)) }
 }
 
 async fn plan_expiry(parts: Arc<Parts>) -> Result<String> {
@@ -218,8 +238,9 @@ async fn reconcile(parts: Arc<Parts>) -> Result<String> {
     let relay = parts.relay.repair().await;
     let Reconciled { seen, drifted, settled, failed, reported } = parts.accounts.reconcile().await?;
     let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
+    let programs = parts.relay.look_for_programs().await;
     let report = report_done(report, settled, failed)?;
-    let reports = [administrator?.unwrap_or_default(), relay?, report, left(&reported)];
+    let reports = [administrator?.unwrap_or_default(), relay?, report, left(&reported), programs?];
     Ok(reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("; "))
 }
 

@@ -1,4 +1,4 @@
-//! `keylender claim`: claims a namespace as a client would.
+//! `keylender claim`: claims a namespace, or fetches an account of the relay, as a client would.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -19,8 +19,10 @@ pub(super) const EXAMPLES: &str = "Examples:
   TASKCLUSTER_CLIENT_ID=builds TASKCLUSTER_ACCESS_TOKEN=… keylender claim taskcluster-builds
   keylender claim taskcluster-builds --wrap --for '20 minutes'
   keylender claim taskcluster-builds --url https://keylender.example --exec ./consumer --verbose
+  keylender claim --account warehouse --exec ./warehouse
 
-The command of --exec finds KEYLENDER_NAMESPACE, KEYLENDER_CONNECTION_STRING and KEYLENDER_RECLAIM_AT in its environment.";
+The command of --exec finds KEYLENDER_NAMESPACE, KEYLENDER_CONNECTION_STRING and KEYLENDER_RECLAIM_AT in its environment;
+for an account of the relay KEYLENDER_ACCOUNT, KEYLENDER_USERNAME and KEYLENDER_PASSWORD instead of the first.";
 /// Characters of a nonce, as the JavaScript client sends.
 const NONCE_LEN: usize = 6;
 /// The variables that every Taskcluster tool reads.
@@ -28,10 +30,28 @@ const CLIENT_ID: &str = "TASKCLUSTER_CLIENT_ID";
 const ACCESS_TOKEN: &str = "TASKCLUSTER_ACCESS_TOKEN";
 const CERTIFICATE: &str = "TASKCLUSTER_CERTIFICATE";
 
+/// What a command finds in its environment after a claim: variables, and places in the answer.
+const OF_NAMESPACE: [(&str, &str); 3] =
+    [("NAMESPACE", "/namespace"), ("CONNECTION_STRING", "/connectionString"), ("RECLAIM_AT", "/reclaimAt")];
+/// And with an account.
+const OF_ACCOUNT: [(&str, &str); 5] = [
+    ("ACCOUNT", "/account"),
+    ("USERNAME", "/username"),
+    ("PASSWORD", "/password"),
+    ("CONNECTION_STRING", FIRST_VHOST),
+    ("RECLAIM_AT", "/expires"),
+];
+/// The connection string of an account that may enter several vhosts, or one. Empty for one that may enter none.
+const FIRST_VHOST: &str = "/vhosts/0/connectionString";
+
 #[derive(Args)]
 pub(super) struct Claim {
     /// The namespace
-    namespace: String,
+    #[arg(required_unless_present = "account")]
+    namespace: Option<String>,
+    /// An account of the relay instead; its connection string is for its first vhost, --json prints all
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["namespace", "lasts", "contact", "wrap"])]
+    account: Option<String>,
     /// The appliance [default: this host, at the port of the settings]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -78,19 +98,17 @@ pub(super) async fn run(
         format!("{here}:{}", settings.listen.port)
     });
     let door = KeylenderClient::network(&url)?;
-    let name = output::segment(&command.namespace);
-    let path = if command.wrap { format!("/api/keylender/v1/wraps/{name}") } else { format!("/v1/namespace/{name}") };
-    let authorization = sign(&credentials, "POST", &door.url(&path))?;
-    let answer =
-        door.call("POST", &path, Some(&authorization), Some(input(&command).to_string()), CALL_TIMEOUT).await?;
+    let (method, path, body) = request(&command);
+    let authorization = sign(&credentials, method, &door.url(&path))?;
+    let answer = door.call(method, &path, Some(&authorization), body, CALL_TIMEOUT).await?;
     let claimed = read(&answer)?;
     if command.wrap {
         show_link(claimed, &door, command.json);
         return Ok(());
     }
-    let variables =
-        [("NAMESPACE", "namespace"), ("CONNECTION_STRING", "connectionString"), ("RECLAIM_AT", "reclaimAt")]
-            .map(|(name, member)| (format!("KEYLENDER_{name}"), output::value(&claimed, member)));
+    let members = if command.account.is_some() { &OF_ACCOUNT[..] } else { &OF_NAMESPACE };
+    let text = |place: &str| claimed.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let variables = members.iter().map(|(name, place)| (format!("KEYLENDER_{name}"), text(place)));
     match command.exec.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
@@ -105,12 +123,23 @@ pub(super) async fn run(
         None if command.json => output::json(&claimed),
         None if command.env => {
             for (name, value) in variables {
-                output::line(&format!("export {name}='{value}'"));
+                output::line(&format!("export {name}='{}'", value.replace('\'', r"'\''")));
             }
         }
-        None => output::line(&output::value(&claimed, "connectionString")),
+        None => output::line(&text(if command.account.is_some() { FIRST_VHOST } else { "/connectionString" })),
     }
     Ok(())
+}
+
+/// What is asked for, and how.
+fn request(command: &Claim) -> (&'static str, String, Option<String>) {
+    if let Some(account) = &command.account {
+        let account = output::segment(account);
+        return ("GET", format!("/api/keylender/v1/relay/accounts/{account}/credentials"), None);
+    }
+    let name = output::segment(command.namespace.as_deref().unwrap_or_default());
+    let path = if command.wrap { format!("/api/keylender/v1/wraps/{name}") } else { format!("/v1/namespace/{name}") };
+    ("POST", path, Some(input(command).to_string()))
 }
 
 /// A link, below the address that we asked when the appliance does not know its own.

@@ -37,9 +37,9 @@ pub(super) enum Lease {
 #[derive(Args)]
 pub(super) struct Which {
     /// Only of this kind
-    #[arg(long, value_parser = ["namespace", "host", "client", "wrap"])]
+    #[arg(long, value_parser = ["namespace", "host", "client", "wrap", "relay"])]
     kind: Option<String>,
-    /// Only with this name: of a namespace, broker user, host, client or link
+    /// Only with this name: of a namespace, broker user, host, client, link or account
     #[arg(long)]
     name: Option<String>,
     /// Only with a name that begins so

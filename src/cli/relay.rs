@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::act::{self, Printed};
+use super::act::{self, Given, Printed};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::{Settings, Unusable, read_profile};
 use crate::base::Error;
-use crate::domain::actions::relay::APPLY;
+use crate::domain::actions::relay::{APPLY, ROTATE};
 use crate::proto::relay_profile::{PRESETS, preset, schema};
 
 #[derive(Subcommand)]
@@ -25,6 +25,20 @@ pub(super) enum Relay {
     /// Makes the broker what is declared; what fails stops nothing else
     #[command(mut_arg("reason", act::asked), after_help = "Example:\n  keylender relay apply --reason 'the new relay'")]
     Apply(Printed),
+    /// Gives an account a new password, in the way that the profile says
+    #[command(
+        mut_arg("reason", act::asked),
+        after_help = "Example:\n  keylender relay rotate scheduler --close-connections --reason 'a laptop was stolen'"
+    )]
+    Rotate {
+        /// The account, as the profile calls it
+        account: String,
+        /// Close the connections that use the former password
+        #[arg(long)]
+        close_connections: bool,
+        #[command(flatten)]
+        given: Given,
+    },
     /// Shows what the broker has otherwise than it was applied
     #[command(after_help = "Example:\n  keylender relay drift --json")]
     Drift(Format),
@@ -93,6 +107,10 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
                 return Err(Error::unavailable(format!("{failed} steps failed: apply it again")).into());
             }
         }
+        Relay::Rotate { account, close_connections, given } => {
+            let input = Some(json!({ "closeConnections": close_connections }));
+            act::run(&operator, &ROTATE.about, &[&account], &given, input).await?;
+        }
         command @ (Relay::Profile { .. } | Relay::Check { .. } | Relay::Schema) => {
             return offline(&command).unwrap_or(Ok(()));
         }
@@ -130,6 +148,17 @@ fn show(relay: &Value) {
     output::line("");
     let rows: Vec<Vec<String>> = relay["accounts"].as_array().into_iter().flatten().flat_map(account).collect();
     output::table(&["ACCOUNT", "TAGS", "STATE", "VHOST", "CONFIGURE", "WRITE", "READ"], &rows);
+    output::line("");
+    let rows = relay["accounts"].as_array().into_iter().flatten().map(rotation).collect::<Vec<_>>();
+    output::table(&["ACCOUNT", "ROTATES", "LAST", "NEXT", "PROMISED UNTIL", "HOLDERS"], &rows);
+}
+
+/// How an account rotates, and who has it.
+fn rotation(account: &Value) -> Vec<String> {
+    let by = output::text(&account["rotation"], "by");
+    let times = ["lastRotation", "nextRotation", "promisedUntil"].map(|member| output::text(account, member));
+    let by = if account["rotation"].is_null() { "never by itself".to_owned() } else { by };
+    [output::text(account, "account"), by].into_iter().chain(times).chain([output::text(account, "holders")]).collect()
 }
 
 /// A line for each vhost that it may enter, and one for an account that may enter none.

@@ -12,6 +12,7 @@ use super::loops::Status;
 use super::monitor::QueueHealth;
 use super::notices::Filter;
 use super::parts::Parts;
+use super::relay::Missing;
 use crate::base::audit::{Action, Actor, Note};
 use crate::base::text::pluralize;
 use crate::base::{Error, Result, Timestamp};
@@ -23,7 +24,9 @@ pub const WATCH_PERIOD: Duration = Duration::from_secs(60);
 const BACKUP_PERIODS_MAX: u32 = 2;
 /// Dead letters that are counted.
 const DEAD_MAX: usize = 1000;
-/// Alarms that there can be: one for each loop, and a few more.
+/// Accounts of the relay that have an alarm each; of more there is one for all. Nobody restarts more one by one.
+const MISSING_MAX: usize = 20;
+/// Alarms that there can be: one for each loop, those of accounts, and a few more.
 const ALARMS_MAX: usize = 100;
 /// By the key of the alarm.
 static ACKNOWLEDGED: Table<String, Acknowledged> = Table::audited("alarms_acknowledged");
@@ -90,6 +93,7 @@ impl Alarms {
         }
         let queues = self.queues(&mut alarms).await?;
         let backups = self.backups(&mut alarms).await?;
+        self.programs(&mut alarms).await?;
         self.parts.store.read(|tx| {
             for alarm in &mut alarms {
                 alarm.acknowledged = tx.get(&ACKNOWLEDGED, &alarm.key)?.filter(|seen| seen.text == alarm.text);
@@ -117,6 +121,25 @@ impl Alarms {
             alarms.push(alarm("queues growing", Grade::Warning, text));
         }
         Ok(counts)
+    }
+
+    /// Programs that did not come back after they were cut off.
+    async fn programs(&self, alarms: &mut Vec<Alarm>) -> Result<()> {
+        let missing = self.parts.relay.missing().await?;
+        if let Some(more) = missing.len().checked_sub(MISSING_MAX + 1) {
+            let more = pluralize(more + 1, "account's programs are", "accounts' programs are");
+            alarms.push(alarm("relay accounts", Grade::Problem, format!("Of the relay {more} not back, too")));
+        }
+        for Missing { account, what, .. } in missing.into_iter().take(MISSING_MAX) {
+            let text = format!(
+                "Since its password was replaced, the programs of {account} are not back: {}. Restart what uses this account, \
+                 with the new password: a program that lost its connection, such as the scheduler of MIG, may stay alive and \
+                 silent",
+                what.join(", ")
+            );
+            alarms.push(alarm(format!("relay account {account}"), Grade::Problem, text));
+        }
+        Ok(())
     }
 
     async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {

@@ -1,11 +1,14 @@
 //! A relay on a real broker: from nothing to what the guides of its platform ask for, by one apply.
 
+use std::time::Duration;
+
 use keylender::app::settings::RelaySettings;
-use keylender::base::{Secret, VhostName};
+use keylender::base::{AccountName, Secret, VhostName};
 use keylender::domain::auth::Caller;
-use keylender::domain::relay::{End, Outcome, Relay};
+use keylender::domain::relay::{End, Login, Outcome, Relay};
+use keylender::ports::broker::Connections;
 use keylender::proto::relay_profile::{Profile, preset};
-use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties, ExchangeKind};
 use serde_json::{Value, json};
@@ -23,6 +26,32 @@ worker ^migevent\..*$ ^migevent(|\..*)$ ^migevent(|\..*)$
 ";
 
 const NOTHING: [&str; 0] = [];
+
+/// An account of each way, in the vhost of the story.
+const TURNS: &str = "
+name = 'turns'
+[[vhost]]
+name = 'relay-turns'
+queue = [{ name = 'q' }]
+[[account]]
+name = 'relay-turns.place'
+back-within = '1 minute'
+[[account.grant]]
+vhost = 'relay-turns'
+configure = ''
+write = ''
+read = '^q$'
+consumes = ['q']
+[[account]]
+name = 'relay-turns.turn'
+rotate-every = '2 hours'
+rotate-by = 'in-turn'
+[[account.grant]]
+vhost = 'relay-turns'
+configure = ''
+write = ''
+read = ''
+";
 
 /// An appliance with a built-in profile. Other stories have users on this node: `guest` is let be, and the relay has a vhost
 /// and users of its own.
@@ -128,4 +157,80 @@ async fn what_somebody_changed_at_the_broker_is_drift_and_is_put_right() {
     appliance.running.appliance.loops.run("reconcile").await.unwrap();
     assert_eq!(drifts(&appliance).await, NOTHING);
     assert!(!node().can_manage("relay-drift.agent", &Secret::new("x")).await);
+}
+
+async fn turning() -> Appliance {
+    let relay = Some(RelaySettings { profile: Profile::parse(TURNS).unwrap(), from: "a story".to_owned() });
+    let appliance = Appliance::by_hand("relay-turns", |settings| settings.relay = relay).await;
+    apply(&appliance).await;
+    appliance
+}
+
+async fn lend(appliance: &Appliance, name: &AccountName) -> Login {
+    relay(appliance).lend(&Caller::local("story", "r"), name).await.unwrap().into_inner()
+}
+
+/// Connects as a program does that fetched a login: with the connection string as it is.
+async fn connect(login: &Login) -> Connection {
+    Connection::connect(login.vhosts[0].1.expose(), ConnectionProperties::default()).await.unwrap()
+}
+
+async fn works(appliance: &Appliance, login: &Login) -> bool {
+    appliance.can_login(&login.username, &login.password).await
+}
+
+/// Waits until it is said: what the broker knows of connections and consumers is seconds old.
+async fn until_said(expected: &str, says: impl AsyncFn() -> String) {
+    let mut said = String::new();
+    for _ in 0..60 {
+        said = says().await;
+        if said == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("expected `{expected}`, and it is `{said}`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_ends_the_old_password_in_place_and_keeps_it_in_turn() {
+    let appliance = turning().await;
+    let (relay, caller) = (relay(&appliance), Caller::local("story", "r"));
+    let [place, turn] = ["place", "turn"].map(|name| AccountName::parse(&format!("relay-turns.{name}")).unwrap());
+    let programs = async || relay.look_for_programs().await.unwrap();
+
+    let before = lend(&appliance, &place).await;
+    let connection = connect(&before).await;
+    let channel = connection.create_channel().await.unwrap();
+    let consume = BasicConsumeOptions::default();
+    // It consumes as long as it is kept.
+    let _consumer = channel.basic_consume("q".into(), "".into(), consume, FieldTable::default()).await.unwrap();
+    // The broker counts a connection some milliseconds after it lets it in.
+    let count = async || node().broker().connection_count(&place).await.unwrap();
+    until_said("connections: 1", async || format!("connections: {}", count().await)).await;
+    relay.rotate(&place, &caller, true).await.unwrap();
+    let after = lend(&appliance, &place).await;
+    assert!(!works(&appliance, &before).await && works(&appliance, &after).await);
+    until_said("connected: false", async || format!("connected: {}", connection.status().connected())).await;
+    appliance.clock.advance(Duration::from_secs(60));
+    let missed = format!("the programs of {place} are not back: ");
+    until_said(&format!("{missed}no connection, no consumer on `q` in relay-turns"), programs).await;
+    let connection = connect(&after).await;
+    until_said(&format!("{missed}no consumer on `q` in relay-turns"), programs).await;
+    let channel = connection.create_channel().await.unwrap();
+    let _consumer = channel.basic_consume("q".into(), "".into(), consume, FieldTable::default()).await.unwrap();
+    until_said("", programs).await;
+
+    let before = lend(&appliance, &turn).await;
+    let connection = connect(&before).await;
+    relay.rotate(&turn, &caller, false).await.unwrap();
+    let after = lend(&appliance, &turn).await;
+    assert_eq!((before.username.as_str(), after.username.as_str()), ("relay-turns.turn-1", "relay-turns.turn-2"));
+    assert!(works(&appliance, &before).await && works(&appliance, &after).await);
+    assert!(connection.status().connected());
+    relay.revoke(&turn, &caller).await.unwrap();
+    assert!(!works(&appliance, &before).await && !works(&appliance, &after).await);
+    until_said("connected: false", async || format!("connected: {}", connection.status().connected())).await;
+    assert!(works(&appliance, &lend(&appliance, &turn).await).await);
+    assert_eq!(drifts(&appliance).await, NOTHING);
 }

@@ -104,6 +104,9 @@ pub async fn every_method(seen: &mut BTreeSet<String>) {
     openapi::call(&world, seen, "GET", "/relay/plan", None).await;
     openapi::call(&world, seen, "POST", "/relay/apply", Some(json!({ "reason": "to see" }))).await;
     openapi::call(&world, seen, "GET", "/relay/drift", None).await;
+    openapi::call(&world, seen, "GET", "/relay/accounts/agent/credentials", None).await;
+    let input = json!({ "reason": "to see", "closeConnections": true });
+    openapi::call(&world, seen, "POST", "/relay/accounts/agent/rotate", Some(input)).await;
 }
 
 #[tokio::test]

@@ -134,10 +134,15 @@ actions! {
     RelayAccount = "relay.account" ["why"];
     RelayApply = "relay.apply" ["done", "failed", "left"];
     RelayAttempt = "relay.attempt" ["step", "why"];
+    RelayClose = "relay.close" ["connections"];
     RelayDeclare = "relay.declare" ["why"];
     RelayDeleteUser = "relay.delete_user" ["why"];
     RelayEnter = "relay.enter" ["user"];
+    RelayLend = "relay.lend" ["account", "expires"];
     RelayRemove = "relay.remove" ["why"];
+    RelayRenew = "relay.renew" ["account"];
+    RelayRevoke = "relay.revoke" ["accounts"];
+    RelayRotate = "relay.rotate" ["account", "next_rotation"];
     RoleCreate = "role.create" ["scopes"];
     RoleDelete = "role.delete" [];
     SessionRevoke = "session.revoke" ["session", "sessions"];

@@ -7,6 +7,7 @@ mod administrator;
 mod counts;
 mod drift;
 mod follow;
+pub mod held;
 mod keyed_locks;
 mod owned;
 mod pair;
@@ -181,6 +182,24 @@ impl Accounts {
         Ok(true)
     }
 
+    /// Writes down that an account logs in in another way, with the terms that it has. False when there is none, or when it
+    /// should be gone. The caller's audit entry covers it.
+    ///
+    /// # Errors
+    /// `Conflict` when it is somebody else's.
+    pub fn wish_login(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        name: &AccountName,
+        owner: &Owner,
+        login: LoginWish,
+    ) -> Result<bool> {
+        let account = tx.get(&ACCOUNTS, name)?.filter(|account| !matches!(account.login, Login::Gone));
+        let Some(Account { terms, .. }) = account else { return Ok(false) };
+        self.wish(tx, name, Wish { owner: owner.clone(), login, terms })?;
+        Ok(true)
+    }
+
     /// Forgets accounts of which no broker was ever told, so that there is nothing to take back; false when one was.
     pub fn forget_untold(&self, tx: &mut WriteTx<'_, '_>, names: &[AccountName], owner: &Owner) -> Result<bool> {
         for name in names {
@@ -208,6 +227,21 @@ impl Accounts {
         let Settled { login: Login::Password(password), terms, .. } = account else { return Ok(None) };
         let Some(place) = terms.grants.into_iter().next() else { return Ok(None) };
         Ok(Some((tx.open(&ACCOUNTS, name, &password)?, place.vhost)))
+    }
+
+    /// The same for its owner, without a vhost, of which an account may have none.
+    pub fn settled_password(&self, tx: &WriteTx<'_, '_>, name: &AccountName, owner: &Owner) -> Result<Option<Secret>> {
+        let is_told = |account: &Account| account.owner == *owner && account.is_settled_at(self.main());
+        let Some(Account { login: Login::Password(password), .. }) = tx.get(&ACCOUNTS, name)?.filter(is_told) else {
+            return Ok(None);
+        };
+        tx.open(&ACCOUNTS, name, &password).map(Some)
+    }
+
+    /// Whether an account is this owner's, and should be there.
+    pub fn owns(&self, tx: &WriteTx<'_, '_>, name: &AccountName, owner: &Owner) -> Result<bool> {
+        let is_theirs = |account: Account| account.owner == *owner && !matches!(account.login, Login::Gone);
+        Ok(tx.get(&ACCOUNTS, name)?.is_some_and(is_theirs))
     }
 
     /// Whether the main broker is known to be as we wish for this account.

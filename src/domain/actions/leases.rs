@@ -88,7 +88,11 @@ pub const REVOKE: Action<(), Outcome, Wanted> = Action {
     plan: work!(|domain, _, (), wanted| {
         let revocation = wanted.revocation()?;
         let planned = domain.leases.plan(&revocation).await?;
-        let is_promised = |step: &Planned| matches!(step.target, Target::Namespace(_)) && !revocation.release;
+        let is_promised = |step: &Planned| match step.target {
+            Target::Namespace(_) => !revocation.release,
+            Target::Relay(_) => true,
+            Target::Host(_) | Target::Client(_) | Target::Wrap(_) => false,
+        };
         let broken = planned
             .iter()
             .any(is_promised)
@@ -107,6 +111,10 @@ pub const REVOKE: Action<(), Outcome, Wanted> = Action {
         if failed > 0 {
             // What the store wishes and the broker does not have yet need not wait.
             domain.loops.nudge("reconcile");
+        }
+        if revoked.iter().any(|each| each.outcome.is_err() && matches!(each.target, Target::Relay(_))) {
+            // It closes what could not be closed.
+            domain.loops.nudge("rotate");
         }
         Ok(Outcome::Revoked(Done { revoked: revoked.into_iter().map(Ended::from).collect(), failed }))
     }),

@@ -1,10 +1,10 @@
 //! What people may do with the relay, and the words in which its plan is told.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{About, Action, Because, Weight, nothing};
-use crate::base::VhostName;
+use super::{About, Action, Because, DONE, Done, Weight, nothing};
+use crate::base::{AccountName, VhostName};
 use crate::domain::auth::scopes;
 use crate::domain::relay::{End, Object, Outcome, Step};
 use crate::proto::relay_profile::OnDrift;
@@ -90,5 +90,43 @@ pub const APPLY: Action<(), Applied, Because> = Action {
         let (done, left) = (count(|end| *end == End::Done), count(|end| *end == End::Left));
         let failed = count(|end| matches!(end, End::Failed(_)));
         Ok(Applied { done, failed, left, steps: outcomes.into_iter().map(ToldStep::from).collect() })
+    }),
+};
+
+/// How an account is rotated, and why.
+#[derive(Default, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rotation {
+    /// Whether the connections that use the former password are closed.
+    #[serde(default)]
+    pub close_connections: bool,
+    // Read for all inputs alike.
+    #[serde(default, rename = "reason", skip_serializing)]
+    #[schemars(!default)]
+    _reason: String,
+}
+
+pub const ROTATE: Action<AccountName, Done, Rotation> = Action {
+    about: About {
+        name: "rotateRelayAccount",
+        route: "POST /relay/accounts/<account>/rotate",
+        scope: scopes::RELAY_ROTATE,
+        command: "relay rotate <account> --reason <why>",
+        argument: ("ACCOUNT", "The account, as the profile calls it"),
+        example: "scheduler",
+        says: "Gives an account of the relay a new password, in the way that the profile says.",
+        page: ("Rotate <account>", "Rotate now"),
+        weight: Weight::Destroys,
+        asks_programs: true,
+        ..super::ABOUT
+    },
+    on: |_, text| AccountName::parse(text),
+    plan: work!(|domain, _, name, Rotation { close_connections, .. }| {
+        domain.relay.plan_rotation(&name, close_connections).await
+    }),
+    run: work!(|domain, caller, name, Rotation { close_connections, .. }| {
+        let rotated = domain.relay.rotate(&name, &caller, close_connections).await;
+        // What was begun need not wait: neither for the broker nor for connections to be closed.
+        rotated.inspect_err(|_| domain.loops.nudge("rotate")).map(|()| DONE)
     }),
 };

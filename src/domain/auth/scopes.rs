@@ -120,7 +120,9 @@ scopes! {
     QUEUE_RULES = "keylender:queue:rules";
     QUEUE_SHOW = "keylender:queue:show:<queue>";
     RELAY_APPLY = "keylender:relay:apply";
+    RELAY_LEND = "keylender:relay:lend:<account>";
     RELAY_READ = "keylender:relay:read";
+    RELAY_ROTATE = "keylender:relay:rotate:<account>";
     ROLE_CREATE = "keylender:role:create:<roleId>";
     ROLE_DELETE = "keylender:role:delete:<roleId>";
     ROLE_LIST = "keylender:role:list";

@@ -2,7 +2,7 @@
 //!
 //! A password of a namespace is held from the claim until the broker has another one for that user: from the entry of
 //! the change (`namespace.renew`, `.finish`, `.revoke`, `.expire`) the next `account.settle` or `account.delete` of the
-//! user is that moment. Credentials of a host end with their time. An access token ends when it is reset, disabled,
+//! user is that moment; of the relay as well (`relay.lend`, `.renew`, `.revoke`). Credentials of a host end with their time. An access token ends when it is reset, disabled,
 //! deleted, or over.
 
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ const TIDY_MIN: usize = 1000;
 const OVER_MAX: usize = 10_000;
 
 /// What can change who holds what.
-const ACTIONS: [Action; 14] = [
+const ACTIONS: [Action; 17] = [
     Action::AccountDelete,
     Action::AccountSettle,
     Action::ClientCreate,
@@ -38,6 +38,9 @@ const ACTIONS: [Action; 14] = [
     Action::NamespaceFinish,
     Action::NamespaceRenew,
     Action::NamespaceRevoke,
+    Action::RelayLend,
+    Action::RelayRenew,
+    Action::RelayRevoke,
 ];
 
 /// What kind of thing is held.
@@ -48,6 +51,19 @@ pub enum HoldingKind {
     /// Temporary credentials of a host.
     Host,
     Client,
+    /// A password of an account of the relay.
+    Relay,
+}
+
+impl HoldingKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::Host => "host",
+            Self::Client => "client",
+            Self::Relay => "relay",
+        }
+    }
 }
 
 /// Why somebody does not hold something any more.
@@ -63,7 +79,7 @@ pub enum End {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
     pub kind: HoldingKind,
-    /// The namespace, host or client.
+    /// The namespace, host, client or account.
     pub object: String,
     /// The broker user, or the client id of a host's credentials.
     pub part: String,
@@ -238,18 +254,21 @@ impl Fold {
                 let account = entry.details.account.as_str().unwrap_or(object).to_owned();
                 self.begin((HoldingKind::Namespace, account), &entry, object, None);
             }
-            Action::NamespaceRenew | Action::NamespaceFinish => {
+            Action::RelayLend => {
+                let entry = entry.whole()?;
+                let user = entry.details.account.as_str().unwrap_or(object).to_owned();
+                self.begin((HoldingKind::Relay, user), &entry, object, None);
+            }
+            Action::NamespaceRenew | Action::NamespaceFinish | Action::RelayRenew => {
                 self.leaving.extend(entry.whole()?.details.account.as_str().map(str::to_owned));
             }
-            Action::NamespaceRevoke => {
+            Action::NamespaceRevoke | Action::RelayRevoke => {
                 let details = entry.whole()?.details;
                 let accounts = details.accounts.as_array().into_iter().flatten();
                 self.leaving.extend(accounts.filter_map(|account| account.as_str().map(str::to_owned)));
             }
-            Action::AccountSettle if self.leaving.remove(object) => {
-                self.end(&(HoldingKind::Namespace, object.to_owned()), time, End::Replaced);
-            }
-            Action::AccountDelete => self.end(&(HoldingKind::Namespace, object.to_owned()), time, End::Removed),
+            Action::AccountSettle if self.leaving.remove(object) => self.end_of_user(object, time, End::Replaced),
+            Action::AccountDelete => self.end_of_user(object, time, End::Removed),
             Action::NamespaceDelete => self.end_all_of(HoldingKind::Namespace, object, time),
             Action::HostLend => {
                 let entry = entry.whole()?;
@@ -285,7 +304,7 @@ impl Fold {
     fn begin(&mut self, thing: (HoldingKind, String), entry: &Read<'_>, part: &str, until: Option<Timestamp>) {
         let kind = thing.0;
         let (object, part, holder) = match kind {
-            HoldingKind::Namespace => (part, thing.1.as_str(), entry.actor.to_string()),
+            HoldingKind::Namespace | HoldingKind::Relay => (part, thing.1.as_str(), entry.actor.to_string()),
             HoldingKind::Host => (entry.object, part, entry.actor.to_string()),
             // Whoever was shown the token: the client is who it is for.
             HoldingKind::Client => (part, part, format!("client {part}")),
@@ -331,6 +350,13 @@ impl Fold {
         let over: Vec<(HoldingKind, String)> =
             self.ends.iter().filter(|(_, end)| **end <= now).map(|(thing, _)| thing.clone()).collect();
         over.iter().for_each(|thing| self.end_in_time(thing, now));
+    }
+
+    /// Ends the password of a broker user, which is one of a namespace or of the relay.
+    fn end_of_user(&mut self, user: &str, time: Timestamp, why: End) {
+        for kind in [HoldingKind::Namespace, HoldingKind::Relay] {
+            self.end(&(kind, user.to_owned()), time, why);
+        }
     }
 
     fn end(&mut self, thing: &(HoldingKind, String), time: Timestamp, why: End) {

@@ -1,7 +1,7 @@
 //! Leases: everything that is lent now, whoever lends it, and taking it back.
 //!
 //! A lease is one credential that somebody holds: a password of a namespace, the temporary credentials of a host, the
-//! access token of an API client, a hand-over link that was not opened.
+//! access token of an API client, a hand-over link that was not opened, a password of an account of the relay.
 
 mod filter;
 mod revoke;
@@ -11,10 +11,11 @@ use std::net::IpAddr;
 pub use filter::{Filter, Place};
 pub use revoke::{Planned, Revocation, Revoked};
 
-use crate::base::{ClientId, HostName, NamespaceName, Result, Timestamp};
+use crate::base::{AccountName, ClientId, HostName, NamespaceName, Result, Timestamp};
 use crate::domain::auth::{Auth, ClientView};
 use crate::domain::hosts::{HostLease, Hosts};
-use crate::domain::namespaces::{AccountCounts, HeldBy, NamespaceLease, Namespaces};
+use crate::domain::namespaces::{AccountCounts, Connected, HeldBy, NamespaceLease, Namespaces};
+use crate::domain::relay::{AccountLease, Relay};
 use crate::domain::wraps::{WrapId, WrapView as Wrap, Wraps};
 use crate::store::{Store, Survey};
 
@@ -28,6 +29,8 @@ pub enum LeaseKind {
     /// An access token of a client of the own store.
     Client,
     Wrap,
+    /// A password of an account of the relay.
+    Relay,
 }
 
 impl LeaseKind {
@@ -37,12 +40,14 @@ impl LeaseKind {
             Self::Host => "host",
             Self::Client => "client",
             Self::Wrap => "wrap",
+            Self::Relay => "relay",
         }
     }
 
     /// The kind that is written so.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Namespace, Self::Host, Self::Client, Self::Wrap].into_iter().find(|kind| kind.as_str() == text)
+        let all = [Self::Namespace, Self::Host, Self::Client, Self::Wrap, Self::Relay];
+        all.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -55,6 +60,8 @@ pub enum Target {
     Host(HostName),
     Client(ClientId),
     Wrap(WrapId),
+    /// All users of an account of the relay.
+    Relay(AccountName),
 }
 
 impl Target {
@@ -64,6 +71,7 @@ impl Target {
             Self::Host(_) => LeaseKind::Host,
             Self::Client(_) => LeaseKind::Client,
             Self::Wrap(_) => LeaseKind::Wrap,
+            Self::Relay(_) => LeaseKind::Relay,
         }
     }
 
@@ -73,6 +81,7 @@ impl Target {
             Self::Host(name) => name.to_string(),
             Self::Client(id) => id.to_string(),
             Self::Wrap(id) => id.to_string(),
+            Self::Relay(name) => name.to_string(),
         }
     }
 }
@@ -108,11 +117,12 @@ pub struct Leases {
     hosts: Hosts,
     namespaces: Namespaces,
     wraps: Wraps,
+    relay: Relay,
 }
 
 impl Leases {
-    pub fn new(store: Store, auth: Auth, hosts: Hosts, namespaces: Namespaces, wraps: Wraps) -> Self {
-        Self { store, auth, hosts, namespaces, wraps }
+    pub fn new(store: Store, auth: Auth, hosts: Hosts, namespaces: Namespaces, wraps: Wraps, relay: Relay) -> Self {
+        Self { store, auth, hosts, namespaces, wraps, relay }
     }
 
     /// The leases that fit, by kind and name. As many as there are: the tables that they come from are bounded.
@@ -156,14 +166,16 @@ impl Leases {
         if filter.is_about(LeaseKind::Wrap) {
             Wraps::open_ones(tx)?.into_iter().map(of_wrap).for_each(&mut look);
         }
+        if filter.is_about(LeaseKind::Relay) {
+            self.relay.leases(tx, counts, |lease| look(of_account(lease)))?;
+        }
         Ok(leases)
     }
 }
 
 fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
     let NamespaceLease { namespace, account, created, until, holders, connected, .. } = lease;
-    let connected_from =
-        connected.as_ref().and_then(|connected| Some((connected.from.as_ref()?.parse().ok()?, connected.last)));
+    let used_from = used_from(connected.as_ref());
     let lease = Lease {
         target: Target::Namespace(namespace),
         part: Some(account.to_string()),
@@ -173,7 +185,7 @@ fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
         last: created,
         until,
         last_used: connected.map(|connected| connected.last),
-        used_from: connected_from.into_iter().collect(),
+        used_from,
     };
     // One that an earlier version lent has a holder whom only the audit log knows.
     let Some(mut holders) = holders else { return vec![lease] };
@@ -189,6 +201,27 @@ fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
     let mut leases: Vec<Lease> = holders.into_iter().map(|held| of(held, lease.clone())).collect();
     leases.push(of(last, lease));
     leases
+}
+
+fn of_account(lease: AccountLease) -> Lease {
+    let AccountLease { account, user, until, held: HeldBy { holder, from, since, last }, connected } = lease;
+    Lease {
+        target: Target::Relay(account),
+        part: Some(user.to_string()),
+        holder: Some(holder),
+        from,
+        since,
+        last,
+        until,
+        used_from: used_from(connected.as_ref()),
+        last_used: connected.map(|connected| connected.last),
+    }
+}
+
+/// From where a broker user was last seen connected.
+fn used_from(connected: Option<&Connected>) -> Vec<(IpAddr, Timestamp)> {
+    let from = |connected: &Connected| Some((connected.from.as_ref()?.parse().ok()?, connected.last));
+    connected.and_then(from).into_iter().collect()
 }
 
 fn of_host(name: HostName, address: IpAddr, lease: HostLease) -> Lease {

@@ -98,6 +98,10 @@ impl Leases {
                 self.auth.disable_client(caller, id.clone(), true).await?;
                 Ok("disabled, and with it what it issued; reset and enable it to use it again".into())
             }
+            Target::Relay(name) => {
+                self.relay.revoke(name, caller).await?;
+                Ok("its password is replaced and its connections closed; its programs must get the new one".into())
+            }
             Target::Wrap(id) => {
                 self.wraps.revoke(caller, id).await?;
                 Ok("the link cannot be opened any more".into())
@@ -121,5 +125,9 @@ fn words(target: &Target, leases: usize, revocation: &Revocation) -> String {
         }
         Target::Client(id) => format!("disable client {id}"),
         Target::Wrap(id) => format!("end link {id}"),
+        Target::Relay(name) => format!(
+            "replace the password of the account {name} and close its connections ({leases} of its leases fit); every \
+             program that uses it must get the new one"
+        ),
     }
 }

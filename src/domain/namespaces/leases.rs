@@ -1,56 +1,18 @@
-//! Leases: who was lent the passwords that work now, and when each broker user was last seen connected.
-//!
-//! Bookkeeping beside the audit log, which has every lend: written with the first lend to somebody, then once a minute.
+//! Leases: the passwords of namespaces that work now, and who was lent them.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::record::{LENDINGS, Lending};
 use super::{Namespaces, Slot};
 use crate::base::{AccountName, NamespaceName, Result, Timestamp};
-use crate::domain::accounts::AccountCounts;
-use crate::domain::auth::Caller;
+use crate::domain::accounts::{AccountCounts, held};
 use crate::ports::broker::Connection;
-use crate::store::{ReadTx, Survey, Table, WriteTx};
+use crate::store::Survey;
 
-/// Who was lent the present password of a broker user.
-const HOLDERS: Table<AccountName, Vec<HeldBy>> = Table::plain("namespaces_holders");
-/// When a broker user was last seen connected.
-const CONNECTED: Table<AccountName, Connected> = Table::plain("namespaces_connected");
-/// Holders of one password that are remembered, the last ones; the audit log has all. Every claim reads them.
-const HOLDERS_MAX: usize = 32;
-/// Between two writes for one holder.
-const NOTE_PERIOD: Duration = Duration::from_secs(60);
-/// Between two writes for one user that stays connected: people ask about days.
-const CONNECTED_PERIOD: Duration = Duration::from_secs(600);
-/// Users written in one transaction.
-const CHUNK: usize = 250;
-
-/// Somebody who was lent a password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldBy {
-    /// Who, as the audit log names them: `client builds`.
-    pub holder: String,
-    /// Where they asked from; nowhere for a user of this host.
-    pub from: Option<IpAddr>,
-    /// When first.
-    pub since: Timestamp,
-    /// When last, less up to a minute.
-    pub last: Timestamp,
-}
-
-/// That a broker user was seen connected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connected {
-    /// When last, less up to ten minutes.
-    pub last: Timestamp,
-    /// From where, as the broker says.
-    pub from: Option<String>,
-}
+pub use held::{Connected, HeldBy};
+pub(super) use held::{
+    forget, forget_holders, forget_holders_until, last_connected, last_holder, last_holders, note_holder,
+};
 
 /// A password of a namespace that works.
 #[derive(Clone, Debug)]
@@ -67,64 +29,6 @@ pub struct NamespaceLease {
     pub holders: Option<Vec<HeldBy>>,
     /// When it was last seen in use.
     pub connected: Option<Connected>,
-}
-
-/// Notes that the password of this account is lent to a caller.
-pub(super) fn note_holder(tx: &mut WriteTx<'_, '_>, account: &AccountName, caller: &Caller) -> Result<()> {
-    let (now, from, holder) = (tx.now(), caller.address(), caller.actor().to_string());
-    let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
-    match holders.iter_mut().find(|held| held.from == from && held.holder == holder) {
-        Some(held) if held.last.is_within(NOTE_PERIOD, now) => return Ok(()),
-        Some(held) => held.last = now,
-        None => {
-            if holders.len() >= HOLDERS_MAX {
-                let oldest = holders.iter().enumerate().min_by_key(|(_, held)| held.last).map_or(0, |(place, _)| place);
-                holders.swap_remove(oldest);
-            }
-            holders.push(HeldBy { holder, from, since: now, last: now });
-        }
-    }
-    tx.put(&HOLDERS, account, &holders)
-}
-
-/// Notes that nobody was lent the password of an account, because it gets another one.
-pub(super) fn forget_holders(tx: &mut WriteTx<'_, '_>, account: &AccountName) -> Result<()> {
-    tx.put(&HOLDERS, account, &Vec::new())
-}
-
-/// Forgets those who held it until a moment: what came later is another password.
-pub(super) fn forget_holders_until(tx: &mut WriteTx<'_, '_>, account: &AccountName, until: Timestamp) -> Result<()> {
-    let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
-    holders.retain(|held| held.last > until);
-    tx.put(&HOLDERS, account, &holders)
-}
-
-/// Forgets an account that goes.
-pub(super) fn forget(tx: &mut WriteTx<'_, '_>, account: &AccountName) {
-    tx.delete(&HOLDERS, account);
-    tx.delete(&CONNECTED, account);
-}
-
-/// Who was lent a present password of these users last.
-pub(super) fn last_holder(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<Option<HeldBy>> {
-    let holders = accounts.iter().map(|account| Ok(tx.get(&HOLDERS, account)?.unwrap_or_default()));
-    let holders = holders.collect::<Result<Vec<_>>>()?;
-    Ok(holders.into_iter().flatten().max_by_key(|held| held.last))
-}
-
-/// Who was lent a present password last, by broker user.
-pub(super) fn last_holders(tx: &Survey<'_>) -> Result<HashMap<AccountName, HeldBy>> {
-    let mut all = HashMap::new();
-    tx.each(&HOLDERS, |account, holders| {
-        all.extend(holders.into_iter().max_by_key(|held| held.last).map(|held| (account, held)));
-    })?;
-    Ok(all)
-}
-
-/// When one of these users was last seen connected.
-pub(super) fn last_connected(tx: &ReadTx<'_>, accounts: &[AccountName]) -> Result<Option<Timestamp>> {
-    let seen = accounts.iter().map(|account| Ok(tx.get(&CONNECTED, account)?.map(|connected| connected.last)));
-    Ok(seen.collect::<Result<Vec<_>>>()?.into_iter().flatten().max())
 }
 
 /// The passwords of a namespace that were lent, if their users can log in.
@@ -151,13 +55,7 @@ impl Namespaces {
     /// The passwords that work now, in the order of the namespaces. Those of namespaces that are being removed are over.
     /// `counts` is what [`Namespaces::counts`] said before.
     pub fn leases(&self, tx: &Survey<'_>, counts: &AccountCounts, mut look: impl FnMut(NamespaceLease)) -> Result<()> {
-        let (mut holders, mut connected) = (HashMap::new(), HashMap::new());
-        tx.each(&HOLDERS, |account, held| {
-            holders.insert(account, held);
-        })?;
-        tx.each(&CONNECTED, |account: AccountName, seen| {
-            connected.insert(account, seen);
-        })?;
+        let (mut holders, mut connected) = held::all(tx)?;
         tx.each(&LENDINGS, |name, lending| {
             for lent in lent(&name, lending).filter(|lent| !counts.unusable.contains(&lent.account)) {
                 let (holders, connected) = (holders.remove(&lent.account), connected.remove(&lent.account));
@@ -178,7 +76,7 @@ impl Namespaces {
             let mut leases = Vec::new();
             for lent in lent(name, lending) {
                 if self.accounts.status(tx, &lent.account)?.is_some_and(|status| status.usable) {
-                    let (holders, connected) = (tx.get(&HOLDERS, &lent.account)?, tx.get(&CONNECTED, &lent.account)?);
+                    let (holders, connected) = held::of(tx, &lent.account)?;
                     leases.push(NamespaceLease { holders, connected, ..lent });
                 }
             }
@@ -186,36 +84,8 @@ impl Namespaces {
         })
     }
 
-    /// Notes which of our users these connections belong to. What was written in the last ten minutes is not written
-    /// again.
+    /// Notes which of our users these connections belong to.
     pub async fn note_connected(&self, connections: &[Connection]) -> Result<()> {
-        let mut due = Vec::new();
-        self.store.read(|tx| {
-            for connection in connections {
-                let Ok(account) = AccountName::parse(&connection.user) else { continue };
-                let noted = tx.get(&CONNECTED, &account)?;
-                let is_noted = noted.is_some_and(|noted| noted.last.is_within(CONNECTED_PERIOD, tx.now()));
-                if !is_noted && self.accounts.status(tx, &account)?.is_some() {
-                    due.push((account, connection.peer_host.clone()));
-                }
-            }
-            Ok(())
-        })?;
-        due.sort();
-        due.dedup_by(|one, other| one.0 == other.0);
-        for chunk in due.chunks(CHUNK) {
-            let (chunk, accounts) = (chunk.to_vec(), self.accounts.clone());
-            self.store
-                .write(move |tx| {
-                    for (account, from) in chunk {
-                        if accounts.exists(tx, &account)? {
-                            tx.put(&CONNECTED, &account, &Connected { last: tx.now(), from })?;
-                        }
-                    }
-                    Ok(())
-                })
-                .await?;
-        }
-        Ok(())
+        self.accounts.note_connected(connections).await
     }
 }

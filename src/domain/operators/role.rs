@@ -72,6 +72,7 @@ const WORK: &[RequiredScope] = &[
     scopes::QUEUE_DELETE.for_all(),
     scopes::QUEUE_PURGE.for_all(),
     scopes::QUEUE_RULE.for_all(),
+    scopes::RELAY_ROTATE.for_all(),
 ];
 /// Who did what, and who may.
 const EXAMINE: &[RequiredScope] = &[

@@ -10,8 +10,7 @@ use super::resource::{ResourceId, members};
 use super::step::{Plan, Step, What, Work};
 use super::{Relay, owner};
 use crate::base::audit::{Action, Actor, Note, Outcome as Ending};
-use crate::base::{AccountName, Error, Kind, Result, Secret, VhostName};
-use crate::domain::accounts::{LoginWish, Owner, Terms, Wish};
+use crate::base::{AccountName, Error, Kind, Result, VhostName};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Resource;
 use crate::store::WriteTx;
@@ -84,8 +83,10 @@ impl Relay {
         let note = counts.into_iter().fold(caller.note(Action::RelayApply, relay), |note, (name, count)| {
             note.with(name, u64::try_from(count).unwrap_or(u64::MAX))
         });
+        let this = self.clone();
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
+            this.record_all(tx)?;
             forgotten.iter().for_each(|id| tx.delete(&RESOURCES, id));
             as_declared.iter().try_for_each(|(id, remembered)| tx.put(&RESOURCES, id, remembered))
         };
@@ -240,15 +241,18 @@ impl Relay {
 
     /// Writes down what an account should be.
     async fn wish(&self, caller: &Caller, step: &Step) -> Result<()> {
-        let (accounts, owner) = (self.accounts.clone(), owner(&self.declared()?.profile));
+        let (this, accounts, owner) = (self.clone(), self.accounts.clone(), owner(self.profile()?));
         let (note, work) = (step_note(caller, Action::RelayAccount, step), step.work.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
             match work {
-                Work::Make { user, terms, is_locked } => accounts.wish(tx, &user, wish(owner, terms, is_locked)),
+                Work::Make { account, user, terms } => this.make(tx, &account, &user, terms),
                 Work::Adjust(user, terms) => accounts.adjust(tx, &user, &owner, &terms).map(drop),
                 Work::Renew(user, strays) => accounts.tell_again(tx, &user, &owner, &strays),
-                Work::End(user) => accounts.remove(tx, &user, &owner),
+                Work::End(user) => {
+                    this.forget(tx, &user)?;
+                    accounts.remove(tx, &user, &owner)
+                }
                 Work::None | Work::Put { .. } | Work::Remove(_) | Work::Settle(_) | Work::Delete(_) => Ok(()),
             }
         };
@@ -297,10 +301,4 @@ fn action(step: &Step) -> Action {
 
 fn step_note(caller: &Caller, action: Action, step: &Step) -> Note {
     caller.note(action, &step.object).with("why", step.why.clone())
-}
-
-/// The password is of `A-Za-z0-9_-`: some programs put it into a URL as it is (mig.md 3).
-fn wish(owner: Owner, terms: Terms, is_locked: bool) -> Wish {
-    let login = if is_locked { LoginWish::Locked } else { LoginWish::Password(Secret::generate()) };
-    Wish { owner, login, terms }
 }

@@ -5,12 +5,19 @@
 //! Only what was made here is ever removed, and never a vhost.
 
 mod apply;
+mod close;
 mod drift;
 mod found;
+mod leases;
+mod lend;
+mod made;
 mod memory;
 mod plan;
 mod protect;
+mod record;
 mod resource;
+mod revoke;
+mod rotate;
 mod step;
 mod users;
 mod versions;
@@ -21,14 +28,20 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::base::{Error, Result};
+use crate::base::{AccountName, Error, Result};
 use crate::domain::accounts::{AccountStatus, Accounts, Administrator, Owner};
-use crate::ports::broker::{Cluster, Handle, Resources};
+use crate::domain::namespaces::Amqp;
+use crate::ports::broker::{Bus, Cluster, Handle, Resources};
 use crate::proto::relay_profile::{Account, Profile};
 use crate::store::Store;
 
 pub use apply::{End, Outcome};
+pub use close::Missing;
+pub use leases::AccountLease;
+pub use lend::Login;
+pub use made::Standing;
 pub use protect::Reserved;
+pub use rotate::Rotated;
 pub use step::{Object, Plan, Step, What};
 
 /// What is declared, as the settings say it.
@@ -40,6 +53,8 @@ pub struct Config {
     pub from: String,
     /// Names that it may not use.
     pub reserved: Reserved,
+    /// How programs reach the broker.
+    pub amqp: Amqp,
 }
 
 /// Keeps what is declared. Cheap to clone.
@@ -50,6 +65,7 @@ pub struct Relay {
     administrator: Administrator,
     cluster: Handle<dyn Cluster>,
     resources: Handle<dyn Resources>,
+    bus: Handle<dyn Bus>,
     /// `None` while nothing is declared.
     declared: Option<Arc<Config>>,
 }
@@ -62,9 +78,10 @@ impl Relay {
         administrator: Administrator,
         cluster: Handle<dyn Cluster>,
         resources: Handle<dyn Resources>,
+        bus: Handle<dyn Bus>,
         declared: Option<Config>,
     ) -> Self {
-        Self { store, accounts, administrator, cluster, resources, declared: declared.map(Arc::new) }
+        Self { store, accounts, administrator, cluster, resources, bus, declared: declared.map(Arc::new) }
     }
 
     /// What is declared.
@@ -73,6 +90,19 @@ impl Relay {
     /// `NotFound` when nothing is.
     pub fn declared(&self) -> Result<&Config> {
         self.declared.as_deref().ok_or_else(|| Error::not_found("no relay is declared: see RELAY_PROFILE"))
+    }
+
+    fn profile(&self) -> Result<&Profile> {
+        Ok(&self.declared()?.profile)
+    }
+
+    /// The account that is declared under this name.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn account(&self, name: &AccountName) -> Result<&Account> {
+        let found = self.profile()?.accounts().iter().find(|account| account.name == *name);
+        found.ok_or_else(|| Error::not_found(format!("the profile of the relay declares no account `{name}`")))
     }
 
     /// What is to be done so that the broker is as declared. It only asks.
@@ -94,6 +124,14 @@ impl Relay {
             self.store.read(|tx| users.iter().map(|user| self.accounts.status(tx, user)).collect())?;
         Ok(status.into_iter().flatten().collect())
     }
+}
+
+/// What is said of an account that is declared only.
+fn not_applied(account: &Account) -> Error {
+    let name = &account.name;
+    Error::conflict(format!(
+        "the account `{name}` is not applied yet: `keylender relay apply` makes it, `relay plan` says why not"
+    ))
 }
 
 /// Who owns the accounts of a profile.

@@ -109,8 +109,8 @@ pub(super) enum Work {
     Put { id: ResourceId, resource: Box<Resource>, is_new: bool },
     /// By removing something of ours.
     Remove(ResourceId),
-    /// By making an account, or making it again. The second of two users that take turns cannot log in yet.
-    Make { user: AccountName, terms: Terms, is_locked: bool },
+    /// By making a user of this account, or making it again. The second of two that take turns cannot log in yet.
+    Make { account: AccountName, user: AccountName, terms: Terms },
     /// By giving an account other terms.
     Adjust(AccountName, Terms),
     /// By telling the broker again, and taking away what the user has beside its terms.

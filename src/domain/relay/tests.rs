@@ -8,10 +8,11 @@ use super::found::Found;
 use super::memory::{Memory, Remembered};
 use super::plan::plan;
 use super::protect::{self, Reserved};
+use super::record::Record;
 use super::resource::{ResourceId, members};
 use super::step::{Plan, Work};
 use super::{users, wanted};
-use crate::base::{AccountName, VhostName};
+use crate::base::{AccountName, Timestamp, VhostName};
 use crate::domain::accounts::{Census, Owned, Owner};
 use crate::ports::broker::{
     Arguments, Binding, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Destination, Key, Policy,
@@ -272,12 +273,16 @@ fn an_account_is_made_changed_and_left_by_whose_it_is_and_how_it_stands() {
 
 #[test]
 fn of_two_users_that_take_turns_the_second_cannot_log_in() {
-    let plan = plan(&builtin("plain"), &Found::default(), &Memory::new());
+    let profile = builtin("plain");
+    let plan = plan(&profile, &Found::default(), &Memory::new());
     let made = plan.steps.iter().filter_map(|step| match &step.work {
-        Work::Make { user, is_locked, .. } => Some((user.as_str(), *is_locked)),
+        Work::Make { account, user, .. } => {
+            let account = profile.accounts().iter().find(|declared| declared.name == *account).unwrap();
+            Some((user.as_str(), Record::new(account, Timestamp::MIN).lends(user)))
+        }
         _ => None,
     });
-    assert_eq!(made.collect::<Vec<_>>(), [("shop-1", false), ("shop-2", true), ("warehouse", false)]);
+    assert_eq!(made.collect::<Vec<_>>(), [("shop-1", true), ("shop-2", false), ("warehouse", true)]);
 }
 
 #[test]

@@ -19,8 +19,8 @@ pub(super) fn plan(profile: &Profile, found: &Found, plan: &mut Plan) {
     let exchanges = exchanges(profile, found);
     let mut declared = BTreeSet::new();
     for account in profile.accounts() {
-        for (turn, user) in account.users().into_iter().enumerate() {
-            let judged = Judged { profile, account, user: &user, is_locked: turn > 0, found, exchanges: &exchanges };
+        for user in account.users() {
+            let judged = Judged { profile, account, user: &user, found, exchanges: &exchanges };
             judged.plan(plan);
             declared.insert(user);
         }
@@ -66,8 +66,6 @@ struct Judged<'p> {
     profile: &'p Profile,
     account: &'p Account,
     user: &'p AccountName,
-    /// Whether it is the second of two that take turns.
-    is_locked: bool,
     found: &'p Found,
     exchanges: &'p BTreeSet<(VhostName, String)>,
 }
@@ -91,7 +89,8 @@ impl Judged<'_> {
         let (census, user, object) = (&self.found.census, self.user, Object::account(self.user));
         let is_there = census.users.contains(user.as_str());
         let make = |why: &str| {
-            let work = Work::Make { user: user.clone(), terms: terms.clone(), is_locked: self.is_locked };
+            let account = self.account.name.clone();
+            let work = Work::Make { account, user: user.clone(), terms: terms.clone() };
             step(What::Create, Object::account(user), why, work)
         };
         match (census.owned.get(user), census.others.get(user)) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Call, Endpoint, QueryParameter, Reply, Routes, endpoint, nothing};
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::auth::scopes;
-use crate::domain::history::{self, Begins, End, History, Holding, HoldingKind, Wanted};
+use crate::domain::history::{self, Begins, End, History, Holding, Wanted};
 use crate::web::state::App;
 
 /// Rows of one answer. A filter finds the others.
@@ -71,11 +71,7 @@ struct HeldBody {
 impl From<Holding> for HeldBody {
     fn from(holding: Holding) -> Self {
         Self {
-            kind: match holding.kind {
-                HoldingKind::Namespace => "namespace",
-                HoldingKind::Host => "host",
-                HoldingKind::Client => "client",
-            },
+            kind: holding.kind.as_str(),
             object: holding.object,
             part: holding.part,
             holder: holding.holder,

@@ -23,7 +23,7 @@ static LIST: Endpoint = Endpoint {
     query: &[
         QueryParameter {
             name: "kind",
-            pattern: "/^(namespace|host|client|wrap)$/",
+            pattern: "/^(namespace|host|client|wrap|relay)$/",
             matches: |kind| LeaseKind::parse(kind).is_some(),
         },
         QueryParameter { name: "name", pattern: "/^.+$/", matches: |text| !text.is_empty() },

@@ -3,12 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Call, Endpoint, Reply, Routes, endpoint, nothing};
-use crate::base::{AccountName, Result, VhostName};
+use super::{Call, Endpoint, Params, Reply, Routes, endpoint, nothing};
+use crate::base::{AccountName, Result, Timestamp, VhostName};
 use crate::domain::accounts::AccountStatus;
-use crate::domain::actions::relay::{APPLY, ToldStep};
+use crate::domain::actions::relay::{APPLY, ROTATE, ToldStep};
 use crate::domain::auth::scopes;
-use crate::proto::relay_profile::{Account, Grant, TopicGrant, Vhost};
+use crate::domain::relay::{Login, Standing};
+use crate::proto::relay_profile::{Account, Grant, Rotation, TopicGrant, Vhost};
+use crate::web::metrics::Lend;
 use crate::web::state::App;
 
 static SHOW: Endpoint =
@@ -32,8 +34,27 @@ static DRIFT: Endpoint = endpoint(
 .command("relay drift")
 .answers::<Drift>();
 
+static CREDENTIALS: Endpoint = endpoint(
+    "relayCredentials",
+    "/relay/accounts/<account>/credentials",
+    scopes::RELAY_LEND,
+    "Lends the login of an account of the relay.",
+)
+.command("claim --account <account>")
+.answers::<Credentials<'_>>();
+
 pub(super) fn routes() -> Routes {
-    Routes::default().serve(&SHOW, nothing, show).serve(&PLAN, nothing, plan).serve(&DRIFT, nothing, drift).act(&APPLY)
+    Routes::default()
+        .serve(&SHOW, nothing, show)
+        .serve(&PLAN, nothing, plan)
+        .serve(&DRIFT, nothing, drift)
+        .serve(&CREDENTIALS, account, credentials)
+        .act(&APPLY)
+        .act(&ROTATE)
+}
+
+fn account(_: &App, params: &Params) -> Result<AccountName> {
+    AccountName::parse(params.get("account").map_or("", String::as_str))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -86,8 +107,53 @@ struct DeclaredAccount {
     on_drift: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// When it rotates by itself, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<DeclaredRotation>,
+    /// When it got another password last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotation: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation: Option<Timestamp>,
+    /// Until when the present password was promised, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promised_until: Option<Timestamp>,
+    /// How many were lent a password of it that works.
+    holders: usize,
     /// Its broker users, as far as they were applied.
     users: Vec<AccountStatus>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeclaredRotation {
+    every_seconds: u64,
+    /// `in-place` or `in-turn`.
+    by: &'static str,
+}
+
+impl From<Rotation> for DeclaredRotation {
+    fn from(Rotation { every, by }: Rotation) -> Self {
+        Self { every_seconds: every.size().as_secs(), by: by.as_str() }
+    }
+}
+
+fn declared_account(app: &App, account: &Account) -> Result<DeclaredAccount> {
+    let standing = app.relay.standing(account)?;
+    let Standing { rotated, next_rotation, promised_until, holders } = standing.unwrap_or_default();
+    Ok(DeclaredAccount {
+        account: account.name.clone(),
+        tags: account.tags.clone(),
+        grants: account.grants.iter().map(DeclaredGrant::from).collect(),
+        on_drift: account.on_drift.as_str(),
+        note: account.note.clone(),
+        rotation: account.rotation.map(DeclaredRotation::from),
+        last_rotation: rotated,
+        next_rotation,
+        promised_until,
+        holders,
+        users: app.relay.users(account)?,
+    })
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -127,16 +193,7 @@ impl From<&Grant> for DeclaredGrant {
 
 async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
     let declared = app.relay.declared()?;
-    let account = |account: &Account| {
-        Ok(DeclaredAccount {
-            account: account.name.clone(),
-            tags: account.tags.clone(),
-            grants: account.grants.iter().map(DeclaredGrant::from).collect(),
-            on_drift: account.on_drift.as_str(),
-            note: account.note.clone(),
-            users: app.relay.users(account)?,
-        })
-    };
+    let account = |account| declared_account(&app, account);
     let profile = &declared.profile;
     Reply::json(&Document {
         relay: profile.name().to_owned(),
@@ -176,4 +233,31 @@ async fn drift(app: App, _: Call, (): ()) -> Result<Reply> {
     let relay = app.relay.declared()?.profile.name().to_owned();
     let drifts = app.relay.drifts().await?.into_iter().map(ToldStep::from).collect();
     Reply::json(&Drift { relay, drifts })
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Credentials<'a> {
+    account: AccountName,
+    /// The broker user.
+    username: AccountName,
+    password: &'a str,
+    vhosts: Vec<Way<'a>>,
+    /// When to ask again.
+    expires: Timestamp,
+}
+
+/// How to reach a vhost.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Way<'a> {
+    vhost: &'a VhostName,
+    connection_string: &'a str,
+}
+
+async fn credentials(app: App, call: Call, account: AccountName) -> Result<Reply> {
+    let lent = app.relay.lend(&call.caller, &account).await;
+    let Login { account, username, password, vhosts, expires } =
+        app.meters.lent(Lend::RelayAccount, lent)?.into_inner();
+    let ways = vhosts.iter().map(|(vhost, string)| Way { vhost, connection_string: string.expose() });
+    Reply::json(&Credentials { account, username, password: password.expose(), vhosts: ways.collect(), expires })
 }

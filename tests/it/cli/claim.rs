@@ -1,6 +1,8 @@
 //! `keylender claim`, `keylender namespace`: against an appliance in this process, with a broker in memory.
 
+use keylender::app::settings::RelaySettings;
 use keylender::base::Clock;
+use keylender::proto::relay_profile::Profile;
 use serde_json::{Value, json};
 
 use super::{Home, Outcome};
@@ -42,6 +44,31 @@ async fn a_claim_prints_the_connection_string_in_three_forms() {
     let shell = std::process::Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
     let expected = format!("{NAMESPACE} {string} {}", document["reclaimAt"].as_str().unwrap());
     assert_eq!(String::from_utf8(shell.stdout).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_account_of_the_relay_is_fetched_in_the_same_forms() {
+    let profile = "name = 'r'\n[[vhost]]\nname = 'v'\n[[account]]\nname = \"o'clock\"\n[[account.grant]]\nvhost = 'v'\n\
+                   configure = ''\nwrite = ''\nread = ''\n";
+    let relay = RelaySettings { profile: Profile::parse(profile).unwrap(), from: "a story".into() };
+    let world = World::at(Clock::system(), |settings| settings.relay = Some(relay)).await;
+    let client = world.client("builds", &["keylender:relay:lend:*"]).await;
+    let claimant = Claimant { home: Home::new(), world, client };
+    let fetch = async |more: &[&str]| claimant.claim(&[&["--account", "o'clock"], more].concat()).await;
+    assert!(fetch(&[]).await.sentence(1).contains("is not applied yet"));
+    claimant.world.operate("POST", "/relay/apply", Some(json!({ "reason": "to see" }))).await;
+    let document = fetch(&["--json"]).await.json();
+    let (password, string) = (document["password"].as_str().unwrap(), fetch(&[]).await.well());
+    assert_eq!(document["vhosts"][0]["connectionString"], string.trim_end());
+    let script =
+        "printf %s \"$KEYLENDER_ACCOUNT $KEYLENDER_USERNAME $KEYLENDER_PASSWORD $KEYLENDER_CONNECTION_STRING\"";
+    let expected = format!("o'clock o'clock {password} {}", string.trim_end());
+    assert_eq!(fetch(&["--exec", "sh", "-c", script]).await.stdout, expected);
+    let lines = fetch(&["--env"]).await.well();
+    let shell = std::process::Command::new("/bin/sh").arg("-c").arg(format!("{lines}{script}")).output().unwrap();
+    assert_eq!(String::from_utf8(shell.stdout).unwrap(), expected);
+    assert_eq!(fetch(&["--wrap"]).await.code, 2);
+    assert_eq!(claimant.claim(&[]).await.code, 2);
 }
 
 #[tokio::test]

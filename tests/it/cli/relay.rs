@@ -33,3 +33,20 @@ fn every_mistake_of_a_profile_is_told_with_its_place() {
     ");
     assert!(home.run(&["relay", "check", "nowhere.toml"]).sentence(1).contains("the profile cannot be read"));
 }
+
+#[test]
+fn a_rotation_wants_a_reason_and_an_account_that_is_applied() {
+    let home = Home::new();
+    home.write_settings(
+        "RELAY_PROFILE=plain\nRABBIT_BASE_URL=http://localhost:1/api\nRABBIT_USERNAME=admin\nRABBIT_PASSWORD=x\n",
+    );
+    assert_eq!(home.run(&["relay", "rotate", "shop"]).code, 2, "no reason");
+    for more in [["--plan", "--close-connections"], ["--reason", "to see"]] {
+        let said = home.run(&[["relay", "rotate", "shop"].as_slice(), &more].concat()).sentence(1);
+        assert!(said.contains("the account `shop` is not applied yet"), "{said}");
+    }
+    let said = home.run(&["relay", "rotate", "nobody", "--reason", "to see"]).sentence(1);
+    assert_eq!(said, "the profile of the relay declares no account `nobody`");
+    let shown = home.run(&["relay", "show"]).well();
+    assert!(shown.contains("shop       in-turn") && shown.contains("HOLDERS"), "{shown}");
+}

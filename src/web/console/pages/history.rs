@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::audit;
 use crate::base::text::url_encoded;
 use crate::base::{Result, Timestamp};
-use crate::domain::history::{self, End, History, Holding, HoldingKind, Wanted};
+use crate::domain::history::{self, End, History, Holding, Wanted};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
@@ -55,11 +55,7 @@ struct Page {
 }
 
 fn kind(held: &Holding) -> Cell {
-    Cell::text(match held.kind {
-        HoldingKind::Namespace => "namespace",
-        HoldingKind::Host => "host",
-        HoldingKind::Client => "client",
-    })
+    Cell::text(held.kind.as_str())
 }
 
 fn end(held: &Holding) -> Cell {

@@ -23,7 +23,7 @@ const LEASES_MAX: usize = 50_000;
 const DAY: u64 = 86_400;
 /// The fields of the filter: name, label, and an example.
 const FIELDS: [(&str, &str, &str); 7] = [
-    ("kind", "Kind", "namespace, host, client, wrap"),
+    ("kind", "Kind", "namespace, host, client, wrap, relay"),
     ("name", "Name", "taskcluster-builds"),
     ("prefix", "Begins with", "taskcluster-"),
     ("holder", "Holder", "client builds"),
