@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 84] = [
+const PAGES: [Page; 85] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -57,6 +57,7 @@ const PAGES: [Page; 84] = [
     ("/relay/plan", "/relay/plan", "relay-plan"),
     ("/relay/apply", "/relay/apply", "relay-apply"),
     ("/relay/accounts/{account}", "/relay/accounts/scheduler", "relay-account"),
+    ("/relay/accounts/{account}/rotate", "/relay/accounts/scheduler/rotate?close=1", "relay-account-rotate"),
     ("/hosts", "/hosts", "hosts"),
     ("/hosts/{address}", "/hosts/127.0.0.1", "host"),
     ("/hosts/{address}/block", "/hosts/127.0.0.1/block", "host-block"),

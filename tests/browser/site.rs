@@ -62,6 +62,7 @@ impl Site {
         let profile = Profile::builtin("mig-2018").unwrap();
         let site = Self::with(Some(RelaySettings { profile, from: "mig-2018".into() })).await;
         let (caller, appliance) = (Caller::local("stories", "r"), &site.running.appliance);
+        appliance.relay.apply(&caller).await.unwrap();
         for (name, contact) in [(NAMESPACE, "team@example.org"), ("taskcluster-a-very-long-name-that-goes-on", AWKWARD)]
         {
             let name = NamespaceName::parse(name).unwrap();

@@ -106,6 +106,13 @@ pub struct Rotation {
     _reason: String,
 }
 
+impl Rotation {
+    /// One that closes connections or leaves them open.
+    pub fn closing(close_connections: bool) -> Self {
+        Self { close_connections, ..Self::default() }
+    }
+}
+
 pub const ROTATE: Action<AccountName, Done, Rotation> = Action {
     about: About {
         name: "rotateRelayAccount",

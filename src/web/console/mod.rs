@@ -152,9 +152,11 @@ fn bus(routes: Routes) -> Routes {
         .get("/broker", scopes::BROKER_READ, broker::show)
         .act("/broker/rotate", "/broker", &actions::broker::ROTATE)
         .get("/relay", scopes::RELAY_READ, relay::show)
-        .get("/relay/plan", scopes::RELAY_READ, relay::plan)
+        .get("/relay/plan", scopes::RELAY_READ, relay::compare)
         .get("/relay/accounts/{account}", scopes::RELAY_READ, relay::account)
         .act("/relay/apply", "/relay", &actions::relay::APPLY)
+        .get("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay::plan_rotation)
+        .post("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay::rotate)
 }
 
 /// What the appliance does by itself and for itself.

@@ -31,6 +31,17 @@ async fn a_profile_is_looked_at_planned_and_applied_with_a_reason() {
     has(&viewer.get(&world, "/relay/plan").await, &["The broker is as it is declared."]);
     has(&viewer.get(&world, "/relay/accounts/agent").await, &["may log in"]);
     assert_eq!(world.audited("relay.apply").await.len(), 1);
+
+    let operator = Browser::signed_in(&world, Role::Operator).await;
+    let account = operator.get(&world, "/relay/accounts/scheduler").await;
+    has(&account, &["/relay/accounts/scheduler/rotate?close=1", "Hold its password"]);
+    let ask = operator.get(&world, "/relay/accounts/scheduler/rotate?close=1").await;
+    has(&ask, &["scheduler gets a new password", "connections of scheduler are closed", "--close-connections"]);
+    let fields = [("reason", "somebody left"), ("close", "1")];
+    let rotated = operator.post(&world, "/relay/accounts/scheduler/rotate", &fields).await;
+    assert_eq!(rotated.status, 303, "{}", rotated.text());
+    has(&viewer.get(&world, "/relay/accounts/scheduler").await, &["Rotated"]);
+    assert_eq!(world.audited("relay.close").await.len(), 1);
 }
 
 #[tokio::test]

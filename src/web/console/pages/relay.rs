@@ -2,18 +2,22 @@
 
 use askama::Template;
 use axum::response::Response;
+use serde::Deserialize;
 
 use crate::base::text::url_encoded;
-use crate::base::{Error, Result};
+use crate::base::{AccountName, Error, Result};
 use crate::domain::accounts::AccountStatus;
+use crate::domain::actions::relay::{ROTATE, Rotation};
 use crate::domain::auth::scopes;
 use crate::domain::relay::Step;
-use crate::proto::relay_profile::{Account, Grant, OnDrift, Profile, Rotation};
+use crate::proto::relay_profile::{self, Account, Grant, OnDrift, Profile};
+use crate::web::console::kit::act::{self, Asked};
+use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::Equivalents;
+use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
-use crate::web::console::kit::text::{State, Tone, Untrusted};
+use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
 use crate::web::state::App;
 
 /// An account as it is declared, with its broker users as far as they were applied.
@@ -99,6 +103,12 @@ struct PlanPage {
 #[template(path = "console/relay_account.html")]
 struct AccountPage {
     frame: Frame,
+    path: String,
+    /// What happened and happens to its password; nothing before it is applied.
+    times: Vec<(&'static str, TimeTag)>,
+    /// How many hold a password that works.
+    holders: Option<usize>,
+    may_rotate: bool,
     facts: Vec<(&'static str, Untrusted<'static>)>,
     users: Vec<(String, State)>,
     grants: Vec<GrantRow>,
@@ -150,7 +160,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 }
 
 /// What applying would change, compared with the broker just now.
-pub async fn plan(app: App, session: Session) -> Result<Response> {
+pub async fn compare(app: App, session: Session) -> Result<Response> {
     let plan = app.relay.plan().await?;
     let unmanaged = plan.unmanaged;
     match STEPS.show(&session, plan.steps).await? {
@@ -172,8 +182,17 @@ pub async fn account(app: App, session: Session) -> Result<Response> {
     let account = account.ok_or_else(|| Error::not_found("the relay declares no account of this name"))?;
     let fact = |text: String| Untrusted::of(if text.is_empty() { "none".to_owned() } else { text });
     let limit = |limit: Option<u32>| limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+    let standing = app.relay.standing(account)?;
+    let times = standing.iter().flat_map(|it| {
+        [("Rotated", it.rotated), ("Next rotation", it.next_rotation), ("Promised until", it.promised_until)]
+    });
+    let times = times.filter_map(|(what, at)| Some((what, TimeTag { at: at?, now: session.now }))).collect();
     Ok(page(&AccountPage {
         frame: Frame::of(&app, &session, "Account of the relay").await,
+        path: path_to(account.name.as_str()),
+        times,
+        holders: standing.as_ref().map(|standing| standing.holders),
+        may_rotate: standing.is_some() && session.may(scopes::RELAY_ROTATE.on(account.name.as_str())),
         facts: vec![
             ("Account", fact(account.name.to_string())),
             ("Note", fact(account.note.clone().unwrap_or_default())),
@@ -193,6 +212,36 @@ pub async fn account(app: App, session: Session) -> Result<Response> {
         grants: account.grants.iter().map(GrantRow::from).collect(),
         equivalents: Equivalents::of(&session, "GET", "/relay", None, &["relay", "show"]),
     }))
+}
+
+/// Whether the form, or the address, says that connections are closed, too.
+#[derive(Deserialize)]
+pub struct Closing {
+    #[serde(default)]
+    close: String,
+}
+
+/// Asks before an account is rotated; with `?close=1` its connections are closed.
+pub async fn plan_rotation(app: App, session: Session) -> Result<Response> {
+    let (name, closes) = (account_name(&session)?, session.query("close") == Some("1"));
+    let path = path_to(name.as_str());
+    let mut asked = Asked::of(name.as_str(), format!("{path}/rotate"), path);
+    if closes {
+        asked.words.push("--close-connections");
+        asked.fields.push(("close", "1".to_owned()));
+    }
+    act::ask(&app, &session, &ROTATE, name.clone(), Rotation::closing(closes), asked).await
+}
+
+pub async fn rotate(app: App, session: Session, form: CheckedForm<Closing>) -> Result<Response> {
+    let (name, closes) = (account_name(&session)?, form.input.close == "1");
+    act::run(&app, &session, &form, &ROTATE, name.clone(), Rotation::closing(closes)).await?;
+    plan::done(&session, &path_to(name.as_str()))
+}
+
+fn account_name(session: &Session) -> Result<AccountName> {
+    AccountName::parse(session.param("account"))
+        .map_err(|_| Error::not_found("the relay declares no account of this name"))
 }
 
 fn facts(profile: &Profile, from: &str) -> Vec<(&'static str, String)> {
@@ -215,7 +264,7 @@ fn path_to(account: &str) -> String {
 
 fn rotation(account: &Account) -> String {
     match &account.rotation {
-        Some(Rotation { every, by }) => format!("every {every}, {}", by.as_str()),
+        Some(relay_profile::Rotation { every, by }) => format!("every {every}, {}", by.as_str()),
         None => "never by itself".to_owned(),
     }
 }
