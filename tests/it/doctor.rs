@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use keylender::app::settings::SmtpSettings;
-use keylender::base::{AccountName, Secret};
-use keylender::ports::broker::{Alarm, Login, PasswordHash, UserWish, Users, Version};
+use keylender::base::{AccountName, Secret, VhostName};
+use keylender::ports::broker::{Access, Alarm, Login, PasswordHash, UserWish, Users, Version};
 use keylender::ports::mail::Security;
 use serde_json::Value;
 
@@ -197,11 +197,17 @@ async fn a_user_of_somebody_else_in_the_way_of_a_claim_is_named_and_no_loop_fail
     let name = AccountName::parse("taskcluster-mine-1").unwrap();
     let theirs = Secret::new("theirs");
     let tags = ["monitoring".to_owned()];
-    let wish = UserWish { name: &name, login: Login::Hash(PasswordHash::of(&theirs)), tags: &tags, permissions: &[] };
+    let elsewhere = VhostName::parse("elsewhere").unwrap();
+    world.broker.add_vhost(&elsewhere);
+    let may = [(elsewhere, Access { configure: ".*".into(), write: ".*".into(), read: ".*".into() })];
+    let wish = UserWish { name: &name, login: Login::Hash(PasswordHash::of(&theirs)), tags: &tags, permissions: &may };
     world.broker.put_user(&wish).await.unwrap();
 
     let said = world.appliance().loops.run("reconcile").await.unwrap();
     assert!(said.contains("taskcluster-mine-1 is left as it is: the broker has a user"), "{said}");
+    let theirs_at =
+        async || world.broker.permissions().await.unwrap().into_iter().filter(|it| it.user == name.as_str());
+    assert_eq!(theirs_at().await.count(), 1, "nothing of theirs is taken away");
     let (grade, text) = about(&world, "broker users").await;
     assert_eq!(grade, "warning");
     assert!(text.contains("names of ours: taskcluster-mine-1; they are left alone"), "{text}");

@@ -51,8 +51,21 @@ fn profile(text: &str) -> Option<RelaySettings> {
 /// A world with this profile, whose loop runs only when it is told.
 pub async fn world(text: &str) -> World {
     let world = World::with(|settings| settings.relay = profile(text)).await;
-    world.operate("POST", "/loops/reconcile/pause", None).await;
+    for name in ["reconcile", "monitor"] {
+        world.operate("POST", &format!("/loops/{name}/pause"), None).await;
+    }
     world
+}
+
+/// How many requests a plan takes. Others, such as the check of health, may ask at the same time: the least of some tries.
+pub async fn asked_by_a_plan(world: &World) -> u32 {
+    let mut least = usize::MAX;
+    for _ in 0..3 {
+        world.broker.forget_calls();
+        plan(world).await;
+        least = least.min(world.broker.calls().len());
+    }
+    u32::try_from(least).unwrap()
 }
 
 pub async fn apply(world: &World) -> Value {
@@ -350,9 +363,8 @@ async fn a_thing_that_could_not_be_declared_is_in_the_audit_log_with_the_cause()
     apply(&world).await;
     world.broker.remove_resource(&vhost("v"), &Key::Policy("p".into())).await.unwrap();
     // What the plan asks is answered, and nothing further.
-    world.broker.forget_calls();
     assert_eq!(plan(&world).await, ["create policy p"]);
-    world.broker.fail_after(u32::try_from(world.broker.calls().len()).unwrap());
+    world.broker.fail_after(asked_by_a_plan(&world).await);
     assert_eq!(apply(&world).await["failed"], 1);
     let entries = world.audited("relay.declare").await;
     let last = entries.last().unwrap();

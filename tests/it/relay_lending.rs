@@ -1,6 +1,7 @@
 //! Accounts of the relay, fetched by programs: what they are told, the leases that come of it, and taking them back.
 
 use keylender::base::Kind;
+use keylender::ports::broker::Connections;
 use serde_json::json;
 
 use crate::relay_rotation::{
@@ -108,6 +109,26 @@ async fn a_revocation_that_fails_in_the_middle_is_finished_by_the_loop() {
             assert_eq!(rows(&world, "/leases?kind=relay", "leases", &["part"]).await, Vec::<String>::new());
             assert!(works(&world, &fetch(&world, name).await), "{name} {answers}");
             assert_eq!(run(&world, "rotate").await.unwrap(), "", "{name} {answers}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_after_a_revocation_that_failed_leaves_nobody_connected_with_the_revoked_password() {
+    for name in ["place", "turn"] {
+        for answers in 0..6 {
+            let world = applied().await;
+            let before = fetch(&world, name).await;
+            connect(&world, &before);
+            world.broker.fail_after(answers);
+            let input = json!({ "name": name, "reason": "a test", "dryRun": false });
+            world.operate("POST", "/leases/revoke", Some(input)).await;
+            world.broker.come_back();
+            rotate(&world, name, true).await.unwrap();
+            let is_back = works(&world, &before);
+            assert!(!is_back, "{name} {answers}: it could connect again, and nobody would close that");
+            assert_eq!(world.broker.connections().await.unwrap().len(), 0, "{name} {answers}");
+            assert!(works(&world, &fetch(&world, name).await), "{name} {answers}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use keylender::ports::broker::{Resource, Resources};
 use serde_json::Value;
 
-use crate::relay::{apply, plan, reconcile, vhost, world};
+use crate::relay::{apply, asked_by_a_plan, reconcile, vhost, world};
 
 #[tokio::test]
 async fn the_audit_log_says_that_something_is_about_to_be_done_before_the_broker_is_asked() {
@@ -26,9 +26,7 @@ async fn the_audit_log_says_that_something_is_about_to_be_done_before_the_broker
     let removed = all.iter().find(|one| matches!(one, Resource::Exchange(_))).unwrap().key();
     for rounds in 1..=2 {
         world.broker.remove_resource(&mig, &removed).await.unwrap();
-        world.broker.forget_calls();
-        world.operate("GET", "/relay/drift", None).await;
-        let asked = u32::try_from(world.broker.calls().len()).unwrap();
+        let asked = asked_by_a_plan(&world).await;
         for _ in 0..3 {
             world.broker.fail_after(asked);
             reconcile(&world).await.unwrap_err();
@@ -47,9 +45,7 @@ async fn a_broker_that_is_away_is_not_asked_for_everything_that_is_declared() {
     };
     let many: String = (0..100).map(accounts).collect();
     let world = world(&format!("name = 'r'\n[[vhost]]\nname = 'v'\n{many}")).await;
-    world.broker.forget_calls();
-    plan(&world).await;
-    world.broker.fail_after(u32::try_from(world.broker.calls().len()).unwrap());
+    world.broker.fail_after(asked_by_a_plan(&world).await);
     world.broker.forget_calls();
     let applied = apply(&world).await;
     assert_eq!(applied["failed"], 101);

@@ -210,7 +210,10 @@ impl Accounts {
             return Ok(());
         }
         let account = self.store.read(|tx| tx.get(&ACCOUNTS, name))?;
-        let Some(account) = account.filter(|account| account.terms.on_drift == OnDrift::Repair) else { return Ok(()) };
+        // A broker that was never told of it has somebody else's user of that name.
+        let is_told = |account: &Account| account.settled.contains_key(&found.site.name);
+        let is_ours = |account: &Account| account.terms.on_drift == OnDrift::Repair && is_told(account);
+        let Some(account) = account.filter(is_ours) else { return Ok(()) };
         let (users, terms) = (found.site.users.get()?, found.terms(name, &account));
         for vhost in found.strays(name, &terms) {
             users.delete_permission(&VhostName::parse(vhost)?, name).await?;

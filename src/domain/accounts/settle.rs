@@ -150,9 +150,10 @@ impl Accounts {
                     each.name
                 )));
             }
-            Ok::<_, Error>(each.name.clone())
+            // What somebody else has under a name that goes stays theirs, at the next try, too.
+            Ok::<_, Error>((!each.is_foreign).then(|| each.name.clone()))
         });
-        let begun = try_join_all(looks).await?;
+        let begun: Vec<AccountName> = try_join_all(looks).await?.into_iter().flatten().collect();
         if !begun.is_empty() {
             let site = site.name.clone();
             self.store
@@ -172,7 +173,8 @@ impl Accounts {
     /// Ends accounts at a broker, in one call where that is possible. That one is not there is as good: an earlier try may
     /// have deleted it.
     async fn delete(&self, site: &Site, gone: &[&Pending]) -> Result<()> {
-        let ours = gone.iter().filter(|each| !each.is_foreign);
+        // One that is known to be gone here waits for another broker: what has its name here now is somebody else's.
+        let ours = gone.iter().filter(|each| !each.is_foreign && !each.account.is_settled_at(site));
         let names: Vec<AccountName> = ours.map(|each| each.name.clone()).collect();
         if names.is_empty() { Ok(()) } else { site.users.get()?.delete_users(&names).await }
     }

@@ -39,7 +39,10 @@ impl Monitor {
     /// Takes the steps of a verdict; those that only tell also while the brake is on.
     pub(super) async fn act(&self, look: &Arc<Look>, verdict: &Verdict, brake: Vec<Cause>) -> Report {
         let mut report = Report { brake, ..Report::default() };
-        for findings in verdict.findings.chunks(CHUNK) {
+        // What is seen of a queue whose messages are being taken out is no verdict on it.
+        let findings: Vec<&Finding> =
+            verdict.findings.iter().filter(|finding| !self.under_way.has(&finding.name)).collect();
+        for findings in findings.chunks(CHUNK) {
             let told =
                 findings.iter().flat_map(|finding| &finding.steps).filter(|step| !step.what.changes_the_broker());
             let told = told.count();
@@ -76,7 +79,7 @@ impl Monitor {
     }
 
     /// Writes down what is remembered of queues from now on, with the notices that say so.
-    async fn write_findings(&self, look: &Look, findings: &[Finding]) -> Result<()> {
+    async fn write_findings(&self, look: &Look, findings: &[&Finding]) -> Result<()> {
         let (mut states, mut notices, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for Finding { name, state, steps } in findings {
             states.push((name.clone(), state.clone()));
@@ -156,7 +159,10 @@ impl Monitor {
             return Ok(Done::Spared);
         }
         let step = match self.last_will(&step, name, &queue).await {
-            Ok(step) => step,
+            Ok(None) => step,
+            // That may have taken minutes: what an operator said meanwhile counts, and what passes saw meanwhile does not.
+            Ok(Some(step)) if self.condemn(&step, queue.stream()).await? => step,
+            Ok(Some(_)) => return Ok(Done::Spared),
             Err(error) => return self.note_failure(&step, error).await,
         };
         match bus.delete_queue(vhost, name.name()).await {
@@ -181,16 +187,17 @@ impl Monitor {
     }
 
     /// Archives what a queue holds before it is deleted, where its rule says so, and adds where that is. What came after the last
-    /// message that was taken, and what consumers have in hand, goes with the queue: it is what is told as lost.
-    async fn last_will(&self, step: &Step, name: &Managed, queue: &Queue) -> Result<Step> {
+    /// message that was taken, and what consumers have in hand, goes with the queue: it is what is told as lost. `None` where
+    /// nothing is archived.
+    async fn last_will(&self, step: &Step, name: &Managed, queue: &Queue) -> Result<Option<Step>> {
         let limits = self.rule_book(self.queue_rules().await?).limits(name.name());
         if step.over.is_none() || limits.archive.is_none() {
-            return Ok(step.clone());
+            return Ok(None);
         }
         let archive = self.take(step, name, queue).await?;
         let lost = archive.arrived.saturating_add(queue.unacknowledged.unwrap_or(0));
-        self.recall(name.name(), move |state| Remembered { condemned: Some(lost), ..state }).await?;
-        Ok(Step { why: words::archived_and_deleted(&step.why, &archive), messages: Some(lost), ..step.clone() })
+        let why = words::archived_and_deleted(&step.why, &archive);
+        Ok(Some(Step { why, messages: Some(lost), ..step.clone() }))
     }
 
     async fn delete_exchange(&self, step: &Step, name: &Managed) -> Result<Done> {

@@ -21,7 +21,11 @@ const AT_ONCE_MAX: usize = 8;
 
 /// The queues with a step that goes on. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct UnderWay(Arc<Mutex<BTreeSet<String>>>);
+pub(super) struct UnderWay {
+    queues: Arc<Mutex<BTreeSet<String>>>,
+    /// One at a time looks whether its queue is still over, and goes on: who waits would act on what was so before.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 /// As long as this lives no other such step is taken for the queue.
 struct Place {
@@ -31,7 +35,12 @@ struct Place {
 
 impl UnderWay {
     fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is such a step for a queue.
+    pub(super) fn has(&self, queue: &str) -> bool {
+        self.lock().contains(queue)
     }
 
     fn enter(&self, queue: &str) -> Option<Place> {
@@ -56,8 +65,12 @@ impl Monitor {
         let Some(place) = self.under_way.enter(step.object.name()) else { return Ok(Done::UnderWay) };
         let (this, look, step) = (self.clone(), Arc::clone(look), step.clone());
         let mut task = tokio::spawn(async move {
-            let _place = place;
-            let done = this.destroy(&look, &step).await;
+            let _turn = place.all.turn.lock().await;
+            let done = match this.stopped_by() {
+                Ok(None) => this.destroy(&look, &step).await,
+                Ok(Some(_)) => Ok(Done::Spared),
+                Err(error) => Err(error),
+            };
             if let Err(error) = &done {
                 tracing::warn!("could not {step}: {}", error.chain());
             }

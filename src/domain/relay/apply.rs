@@ -228,10 +228,11 @@ impl Relay {
         let settled = self.accounts.settle(std::slice::from_ref(&user), caller, |_| Ok(())).await;
         if settled.as_ref().is_err_and(|error| error.kind() == Kind::Conflict) {
             // Somebody made a user of this name meanwhile. Nothing of ours is there, so nothing stays.
-            let (accounts, owner) = (self.accounts.clone(), owner(&self.declared()?.profile));
+            let (this, accounts, owner) = (self.clone(), self.accounts.clone(), owner(self.profile()?));
             let note = step_note(caller, Action::RelayAccount, step).outcome(Ending::Failed);
             let change = move |tx: &mut WriteTx<'_, '_>| {
                 tx.audit(note);
+                this.forget(tx, &user)?;
                 accounts.forget_untold(tx, &[user], &owner)
             };
             self.store.write(change).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Relay;
 use super::record::{AccountId, Awaited, Closing, NOTED, RECORDS, Record};
 use crate::base::audit::Action;
-use crate::base::{AccountName, Kind, Result, Timestamp, VhostName};
+use crate::base::{AccountName, Error, Kind, Result, Timestamp, VhostName};
 use crate::domain::accounts::held;
 use crate::domain::auth::Caller;
 use crate::proto::relay_profile::Account;
@@ -16,6 +16,9 @@ const GOODBYE: &str = "the password of this account was replaced: log in with th
 /// How old the broker's word on consumers may be. What was there before the connections were closed is not taken for programs
 /// that came back.
 const STATISTICS_AGE_MAX: Duration = Duration::from_secs(15);
+
+/// How often closing starts over because passwords were replaced meanwhile, as with lending.
+const TRIES: usize = 4;
 
 /// An account whose programs did not come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,35 +33,61 @@ pub struct Missing {
 impl Relay {
     /// Closes the connections of an account that are to be closed; nothing while its new password is not known to be at the
     /// broker. How many there were is noted first: after a crash, nobody would know that programs were cut off.
+    ///
+    /// # Errors
+    /// `Busy` when others keep replacing its passwords: what they began is theirs to finish.
     pub(super) async fn close(&self, name: &AccountName, caller: &Caller) -> Result<()> {
-        let (account, id) = (self.account(name)?, self.id(name)?);
-        let record: Option<Record> = self.store.read(|tx| tx.get(&RECORDS, &id))?;
-        let Some(record) = record.filter(|record| !record.incoming && record.fits(account)) else { return Ok(()) };
-        let Some(closing) = record.closing.clone() else { return Ok(()) };
+        for _ in 0..TRIES {
+            let (account, id) = (self.account(name)?, self.id(name)?);
+            let record: Option<Record> = self.store.read(|tx| tx.get(&RECORDS, &id))?;
+            let Some(record) = record.filter(|record| !record.incoming && record.fits(account)) else { return Ok(()) };
+            let Some(closing) = record.closing.clone() else { return Ok(()) };
+            if self.close_as(account, caller, &record, &closing).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::busy("others keep replacing the passwords of this account: look again in a moment"))
+    }
+
+    /// False when the passwords were replaced meanwhile, so that other connections are to be closed.
+    async fn close_as(&self, account: &Account, caller: &Caller, record: &Record, closing: &Closing) -> Result<bool> {
+        let id = self.id(&account.name)?;
         let users: Vec<AccountName> =
             if closing.all { record.users.clone() } else { record.outdated().cloned().into_iter().collect() };
+        // Whoever has a password that is over would be back at once while the broker takes it.
+        self.accounts.settle(&users, caller, |_| Ok(())).await?;
         let bus = self.bus.get()?;
-        let mut had = 0;
+        let mut count = 0;
         for user in &users {
-            had += bus.connection_count(user).await?;
+            count += bus.connection_count(user).await?;
         }
-        if had > closing.had {
-            let (id, closing) = (id.clone(), Closing { had, ..closing.clone() });
-            let note = move |tx: &mut WriteTx<'_, '_>| change(tx, &id, |record| record.closing = Some(closing));
-            self.store.write(note).await?;
+        let had = count.max(closing.had);
+        let noted = Closing { had, ..closing.clone() };
+        let (of, was, now) = (id.clone(), closing.clone(), noted.clone());
+        if !self.store.write(move |tx| change_if(tx, &of, &was, |record| record.closing = Some(now))).await? {
+            return Ok(false);
         }
         for user in &users {
             bus.close_connections_of(user, GOODBYE).await?;
         }
-        let (had, wait) = (had.max(closing.had), account.back_within.map(|span| span.size().max(STATISTICS_AGE_MAX)));
-        let note = caller.note(Action::RelayClose, name).with("connections", u64::try_from(had).unwrap_or(u64::MAX));
+        let wait = account.back_within.map(|span| span.size().max(STATISTICS_AGE_MAX));
+        let note =
+            caller.note(Action::RelayClose, &account.name).with("connections", u64::try_from(had).unwrap_or(u64::MAX));
         let done = move |tx: &mut WriteTx<'_, '_>| {
-            tx.audit(note);
-            if closing.all {
-                users.iter().try_for_each(|user| held::forget_holders_until(tx, user, closing.began))?;
+            let by = wait.filter(|_| had > 0).map(|wait| tx.now().plus(wait));
+            let is_done = change_if(tx, &id, &noted, |record| {
+                record.closing = None;
+                // Programs that were not back before are still looked for.
+                let awaited = by.map(|by| Awaited { by, missing: Vec::new() });
+                record.awaited = awaited.or(record.awaited.take());
+            })?;
+            if is_done {
+                tx.audit(note);
+                if noted.all {
+                    users.iter().try_for_each(|user| held::forget_holders_until(tx, user, noted.began))?;
+                }
             }
-            let awaited = wait.filter(|_| had > 0).map(|wait| Awaited { by: tx.now().plus(wait), missing: Vec::new() });
-            change(tx, &id, |record| (record.closing, record.awaited) = (None, awaited))
+            Ok(is_done)
         };
         self.store.write(done).await
     }
@@ -67,12 +96,18 @@ impl Relay {
     /// missing; empty for nothing. An account is looked after until they are.
     pub async fn look_for_programs(&self) -> Result<String> {
         let Some(declared) = self.declared.clone() else { return Ok(String::new()) };
-        let mut says = Vec::new();
+        let (mut says, mut failed) = (Vec::new(), None);
         for (name, awaited) in self.awaited().await? {
             let Some(account) = declared.profile.accounts().iter().find(|account| account.name == name) else {
                 continue;
             };
-            let missing = self.missing_of(account).await?;
+            let missing = match self.missing_of(account).await {
+                Ok(missing) => missing,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             if !missing.is_empty() {
                 says.push(format!("the programs of {name} are not back: {}", missing.join(", ")));
             }
@@ -90,7 +125,7 @@ impl Relay {
                 self.store.write(note).await?;
             }
         }
-        Ok(says.join("; "))
+        failed.map_or_else(|| Ok(says.join("; ")), Err)
     }
 
     /// The accounts whose programs did not come back in time, as it was when it was looked last.
@@ -155,4 +190,21 @@ fn change(tx: &mut WriteTx<'_, '_>, id: &AccountId, by: impl FnOnce(&mut Record)
     let Some(mut record) = tx.get(&NOTED, id)? else { return Ok(()) };
     by(&mut record);
     tx.put(&NOTED, id, &record)
+}
+
+/// Changes a record if the connections that are to be closed are still these. False when they are not.
+fn change_if(
+    tx: &mut WriteTx<'_, '_>,
+    id: &AccountId,
+    closing: &Closing,
+    change: impl FnOnce(&mut Record),
+) -> Result<bool> {
+    let Some(mut record) = tx.get(&NOTED, id)? else { return Ok(false) };
+    let is_same = record.closing.as_ref().is_some_and(|now| (now.began, now.all) == (closing.began, closing.all));
+    if !is_same || record.incoming {
+        return Ok(false);
+    }
+    change(&mut record);
+    tx.put(&NOTED, id, &record)?;
+    Ok(true)
 }

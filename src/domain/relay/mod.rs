@@ -105,13 +105,19 @@ impl Relay {
         found.ok_or_else(|| Error::not_found(format!("the profile of the relay declares no account `{name}`")))
     }
 
+    /// Refuses a profile that would lock us out.
+    fn check_names(&self) -> Result<()> {
+        let Config { profile, reserved, .. } = self.declared()?;
+        protect::check(profile, reserved, &self.administrator.acting()?)
+    }
+
     /// What is to be done so that the broker is as declared. It only asks.
     ///
     /// # Errors
     /// `Conflict` for a profile that would lock us out. Any error of the broker: there is no plan then.
     pub async fn plan(&self) -> Result<Plan> {
-        let Config { profile, reserved, .. } = self.declared()?;
-        protect::check(profile, reserved, &self.administrator.acting()?)?;
+        self.check_names()?;
+        let profile = self.profile()?;
         let memory = memory::read(&self.store, profile.name()).await?;
         let found = self.look(profile, &memory).await?;
         Ok(plan::plan(profile, &found, &memory))

@@ -17,6 +17,7 @@ impl Relay {
     /// may be repeated: after a crash the passwords are brought to the broker by `reconcile` and the connections closed by
     /// `rotate`, and who held them is forgotten only when the connections are closed, too.
     pub async fn revoke(&self, name: &AccountName, caller: &Caller) -> Result<()> {
+        self.check_names()?;
         let (this, account, by) = (self.clone(), self.account(name)?.clone(), caller.clone());
         let users = self.store.write(move |tx| this.replace_all(tx, &account, &by)).await?;
         self.accounts.settle(&users, caller, |_| Ok(())).await?;

@@ -149,6 +149,7 @@ impl Relay {
     /// The new password is settled before it is lent, and before anything is closed, so that an outage of the broker leaves
     /// the former one in force. A crash between any two steps is finished by the next call.
     async fn rotate_as(&self, name: &AccountName, caller: &Caller, when: When) -> Result<bool> {
+        self.check_names()?;
         let (this, account, by) = (self.clone(), self.account(name)?.clone(), caller.clone());
         let is_rotated = match self.store.write(move |tx| this.begin(tx, &account, &by, when)).await? {
             Step::Nothing => return Ok(false),

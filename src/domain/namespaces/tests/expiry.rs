@@ -180,3 +180,30 @@ async fn two_that_clear_the_same_namespace_take_turns() {
     world.namespaces.clear(&ended, &resources, &caller).await.unwrap();
     assert_eq!(world.namespaces.count().unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_user_of_somebody_else_outlives_the_end_of_a_namespace_whatever_fails_meanwhile() {
+    for answers in 0..16 {
+        let world = World::new();
+        world.claim_until(world.clock.now()).await.unwrap();
+        let claim = Claim { expires: Some(world.clock.now()), contact: None };
+        let other = world.namespaces.parse("t-b").unwrap();
+        world.broker.go_away();
+        world.namespaces.claim(&Caller::local("tests", "r"), &other, claim).await.unwrap_err();
+        world.broker.come_back();
+        let (name, theirs) = (AccountName::parse("t-b-1").unwrap(), Secret::new("theirs"));
+        let login = crate::ports::broker::Login::Hash(crate::ports::broker::PasswordHash::of(&theirs));
+        let wish = crate::ports::broker::UserWish { name: &name, login, tags: &[], permissions: &[] };
+        world.broker.put_user(&wish).await.unwrap();
+
+        world.clock.advance(2 * HOUR);
+        world.broker.fail_after(answers);
+        _ = world.namespaces.expire_over().await;
+        world.broker.come_back();
+        for _ in 0..3 {
+            _ = world.namespaces.expire_over().await;
+        }
+        assert!(world.broker.can_login("t-b-1", &theirs), "{answers}");
+        assert_eq!(world.namespaces.count().unwrap(), 0, "{answers}");
+    }
+}
