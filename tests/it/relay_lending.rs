@@ -1,13 +1,14 @@
 //! Accounts of the relay, fetched by programs: what they are told, the leases that come of it, and taking them back.
 
-use keylender::base::Kind;
+use keylender::base::{Kind, Secret};
 use keylender::ports::broker::Connections;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::relay_rotation::{
     HOUR, applied, apply, connect, fetch, login, path, rotate, rows, run, try_to, works, world,
 };
 use crate::wire::Ask;
+use crate::world::World;
 
 #[tokio::test]
 async fn what_is_fetched_says_how_to_connect_and_when_to_ask_again() {
@@ -91,17 +92,24 @@ async fn what_was_fetched_is_a_lease_is_taken_back_and_stays_in_the_history() {
     );
 }
 
+/// A world in which an account was lent, somebody is connected by that, and its revocation met a broker that went away after
+/// so many answers and is back. The login that was lent, and what the revocation said.
+async fn revoked_in_an_outage(name: &str, answers: u32) -> (World, (String, Secret), Value) {
+    let world = applied().await;
+    let before = fetch(&world, name).await;
+    connect(&world, &before);
+    world.broker.fail_after(answers);
+    let input = json!({ "name": name, "reason": "a test", "dryRun": false });
+    let said = world.operate("POST", "/leases/revoke", Some(input)).await;
+    world.broker.come_back();
+    (world, before, said)
+}
+
 #[tokio::test]
 async fn a_revocation_that_fails_in_the_middle_is_finished_by_the_loop() {
     for name in ["place", "turn"] {
         for answers in 0..6 {
-            let world = applied().await;
-            let before = fetch(&world, name).await;
-            connect(&world, &before);
-            world.broker.fail_after(answers);
-            let input = json!({ "name": name, "reason": "a test", "dryRun": false });
-            let done = world.operate("POST", "/leases/revoke", Some(input)).await;
-            world.broker.come_back();
+            let (world, before, done) = revoked_in_an_outage(name, answers).await;
             run(&world, "reconcile").await.unwrap();
             run(&world, "rotate").await.unwrap();
             assert!(!works(&world, &before), "{name} {answers} {done}");
@@ -117,16 +125,9 @@ async fn a_revocation_that_fails_in_the_middle_is_finished_by_the_loop() {
 async fn a_rotation_after_a_revocation_that_failed_leaves_nobody_connected_with_the_revoked_password() {
     for name in ["place", "turn"] {
         for answers in 0..6 {
-            let world = applied().await;
-            let before = fetch(&world, name).await;
-            connect(&world, &before);
-            world.broker.fail_after(answers);
-            let input = json!({ "name": name, "reason": "a test", "dryRun": false });
-            world.operate("POST", "/leases/revoke", Some(input)).await;
-            world.broker.come_back();
+            let (world, before, _) = revoked_in_an_outage(name, answers).await;
             rotate(&world, name, true).await.unwrap();
-            let is_back = works(&world, &before);
-            assert!(!is_back, "{name} {answers}: it could connect again, and nobody would close that");
+            assert!(!works(&world, &before), "{name} {answers}: it could connect again, and nobody would close that");
             assert_eq!(world.broker.connections().await.unwrap().len(), 0, "{name} {answers}");
             assert!(works(&world, &fetch(&world, name).await), "{name} {answers}");
         }
