@@ -39,6 +39,7 @@ use crate::ports::authority::Authority;
 use crate::ports::broker::{Broker, Site};
 use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
+use crate::proto::relay_profile::preset;
 use crate::proto::urls::RootUrl;
 use crate::store::{Checked, KeySource, Store, check_backup_file};
 use crate::web::Router;
@@ -139,8 +140,8 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         broker.cluster(),
         broker.resources(),
         broker.bus(),
-        declared(settings),
-    );
+        relay_config(settings),
+    )?;
     Ok(Parts {
         administrator,
         leases: Leases::new(
@@ -174,12 +175,16 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
 }
 
 /// What is declared of a relay, with the names that Keylender needs for itself.
-fn declared(settings: &Settings) -> Option<relay::Config> {
-    let RelaySettings { profile, from } = settings.relay.clone()?;
+fn relay_config(settings: &Settings) -> relay::Config {
+    let declared = settings.relay.clone().map(|RelaySettings { profile, from }| relay::Declared {
+        text: preset(&from).map(str::to_owned),
+        profile,
+        from,
+    });
     let administrator = settings.broker.as_ref().map(|broker| broker.username.clone());
     let namespaces = format!("{}{}", settings.namespaces.username_prefix, settings.namespaces.namespace_prefix);
     let (reserved, amqp) = (relay::Reserved { administrator, namespaces }, settings.namespaces.amqp.clone());
-    Some(relay::Config { profile, from, reserved, amqp })
+    relay::Config { declared, reserved, amqp }
 }
 
 fn around(settings: &Settings, brokers: &Brokers) -> Around {

@@ -7,11 +7,12 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::act::{self, Given, Printed};
+use super::relay_render::{self, Render};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
 use crate::app::settings::{Settings, Unusable, read_profile};
 use crate::base::Error;
-use crate::domain::actions::relay::{APPLY, ROTATE};
+use crate::domain::actions::relay::{ADOPT, APPLY, RELEASE, ROTATE, STORE};
 use crate::proto::relay_profile::{PRESETS, preset, schema};
 
 #[derive(Subcommand)]
@@ -42,12 +43,63 @@ pub(super) enum Relay {
     /// Shows what the broker has otherwise than it was applied
     #[command(after_help = "Example:\n  keylender relay drift --json")]
     Drift(Format),
-    /// Prints a built-in profile, to be copied and changed
+    /// Lists users of the broker that somebody else made, with those that were adopted
+    #[command(after_help = "Example:\n  keylender relay users")]
+    #[command(name = "users")]
+    ListUsers(Format),
+    /// Takes a user that somebody else made under management, as it is
+    #[command(
+        mut_arg("reason", act::asked),
+        after_help = "Example:\n  keylender relay adopt shop --owner 'the shop team' --reason 'nobody knew whose it was'"
+    )]
+    Adopt {
+        /// The broker user
+        user: String,
+        /// Who answers for it
+        #[arg(long, value_name = "WHO")]
+        owner: Option<String>,
+        /// What it is for
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+        /// Put its rights back when somebody changes them, instead of only telling it
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Gives an adopted user, or an account of the relay, back as it is
+    #[command(
+        mut_arg("reason", act::asked),
+        after_help = "Example:\n  keylender relay release shop --reason 'the shop team has its own appliance'"
+    )]
+    Release {
+        /// The user that was adopted, or the account
+        user: String,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Writes a file of the relay's programs, with the password of today
+    #[command(
+        after_help = "Examples:\n  keylender relay render scheduler --to /etc/mig\n  keylender relay render --check /etc/mig"
+    )]
+    Render(Render),
+    /// Prints a built-in profile, to be copied and changed, or the one that declares the relay now
     #[command(after_help = "Example:\n  keylender relay profile mig-2015 >/etc/keylender-relay.toml")]
     Profile {
-        /// Which one
+        /// Which built-in one
         #[arg(value_parser = PossibleValuesParser::new(PRESETS.map(|(name, _)| name)))]
-        name: String,
+        name: Option<String>,
+    },
+    /// Stores a profile, which declares the relay from now on; RELAY_PROFILE must not be set
+    #[command(
+        mut_arg("reason", act::asked),
+        after_help = "Example:\n  keylender relay store /etc/keylender-relay.toml --reason 'a second scheduler'"
+    )]
+    Store {
+        /// The profile
+        file: PathBuf,
+        #[command(flatten)]
+        given: Given,
     },
     /// Says everything that is wrong with a profile, without an appliance
     #[command(after_help = "Example:\n  keylender relay check /etc/keylender-relay.toml")]
@@ -63,7 +115,7 @@ pub(super) enum Relay {
 /// What needs neither an appliance nor its settings; nothing for other commands.
 pub(super) fn offline(command: &Relay) -> Option<Outcome> {
     match command {
-        Relay::Profile { name } => {
+        Relay::Profile { name: Some(name) } => {
             output::line(preset(name).unwrap_or_default().trim_end_matches('\n'));
             Some(Ok(()))
         }
@@ -111,6 +163,33 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
             let input = Some(json!({ "closeConnections": close_connections }));
             act::run(&operator, &ROTATE.about, &[&account], &given, input).await?;
         }
+        Relay::Render(render) => return relay_render::run(render, &operator).await,
+        Relay::ListUsers(format) => {
+            let users = operator.call("GET", "/relay/users", None).await?;
+            if format.json { output::json(&users) } else { show_users(&users) }
+        }
+        Relay::Adopt { user, owner, note, repair, given } => {
+            let input = json!({ "owner": owner.unwrap_or_default(), "note": note, "repair": repair });
+            act::run(&operator, &ADOPT.about, &[&user], &given, Some(input)).await?;
+        }
+        Relay::Release { user, given } => {
+            act::run(&operator, &RELEASE.about, &[&user], &given, None).await?;
+        }
+        Relay::Profile { name: None } => {
+            let profile = operator.call("GET", "/relay/profile", None).await?;
+            let from = output::text(&profile, "from");
+            let Some(text) = profile["text"].as_str() else {
+                return Err(Error::not_found(format!("the profile is that of the file {from}")).into());
+            };
+            output::line(text.trim_end_matches('\n'));
+        }
+        Relay::Store { file, given } => {
+            // Here, where the places of mistakes are those of the file.
+            check(&file)?;
+            let text = std::fs::read_to_string(&file);
+            let text = text.map_err(|error| Error::invalid("the profile cannot be read").because(error))?;
+            act::run(&operator, &STORE.about, &[], &given, Some(json!({ "text": text }))).await?;
+        }
         command @ (Relay::Profile { .. } | Relay::Check { .. } | Relay::Schema) => {
             return offline(&command).unwrap_or(Ok(()));
         }
@@ -118,6 +197,7 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
     Ok(())
 }
 
+/// Says what a profile declares, or everything that is wrong with it.
 fn check(file: &Path) -> Outcome {
     match read_profile(file) {
         Ok(profile) => {
@@ -151,6 +231,11 @@ fn show(relay: &Value) {
     output::line("");
     let rows = relay["accounts"].as_array().into_iter().flatten().map(rotation).collect::<Vec<_>>();
     output::table(&["ACCOUNT", "ROTATES", "LAST", "NEXT", "PROMISED UNTIL", "HOLDERS"], &rows);
+    let rows = output::rows(relay, "parts", &["part", "kind", "age", "account", "path", "mode", "owner", "group"]);
+    if !rows.is_empty() {
+        output::line("");
+        output::table(&["PART", "KIND", "AGE", "ACCOUNT", "PATH", "MODE", "OWNER", "GROUP"], &rows);
+    }
 }
 
 /// How an account rotates, and who has it.
@@ -173,6 +258,16 @@ fn account(account: &Value) -> Vec<Vec<String>> {
     let grants = output::rows(account, "grants", &["vhost", "configure", "write", "read"]);
     let grants = if grants.is_empty() { vec![vec![String::new(); 4]] } else { grants };
     grants.into_iter().map(|grant| head.iter().cloned().chain(grant).collect()).collect()
+}
+
+fn show_users(users: &Value) {
+    let rows = output::rows(users, "adopted", &["user", "owner", "note", "adopted", "tags", "onDrift"]);
+    if !rows.is_empty() {
+        output::table(&["ADOPTED", "OWNER", "NOTE", "SINCE", "TAGS", "ON DRIFT"], &rows);
+        output::line("");
+    }
+    let others = output::text(users, "others");
+    output::line(&format!("others: {}", if others.is_empty() { "none" } else { &others }));
 }
 
 fn show_plan(plan: &Value) {

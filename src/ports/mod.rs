@@ -12,6 +12,7 @@ pub mod log;
 pub mod mail;
 pub mod notify;
 pub mod oidc;
+pub mod placed;
 mod post;
 pub mod resolve;
 pub mod spool;

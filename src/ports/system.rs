@@ -35,6 +35,22 @@ impl Process {
     }
 }
 
+/// The number of a user, as the file of users below a root says it. Users of directory services are not in it.
+pub fn user_id(root: &Path, name: &str) -> Option<u32> {
+    id_in(&root.join("etc/passwd"), name)
+}
+
+/// The same of a group.
+pub fn group_id(root: &Path, name: &str) -> Option<u32> {
+    id_in(&root.join("etc/group"), name)
+}
+
+fn id_in(path: &Path, name: &str) -> Option<u32> {
+    let file = fs::read_to_string(path).ok()?;
+    let line = file.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split(':').nth(1)?.parse().ok()
+}
+
 /// A file or directory, as a check of its safety sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileState {

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod ext;
 pub mod formats;
 pub mod hawk;
+pub mod mig;
 pub mod oidc;
 pub mod proxy_header;
 pub mod refusal;

@@ -137,6 +137,11 @@ impl<T> Lent<T> {
     pub fn into_inner(self) -> T {
         self.0
     }
+
+    /// Something that is made of the value, which is lent by the same entry.
+    pub fn try_map<U>(self, make: impl FnOnce(T) -> Result<U>) -> Result<Lent<U>> {
+        make(self.0).map(Lent)
+    }
 }
 
 /// The changes of one closure: a lock on the whole store, and the proof that they are atomic. What it reads

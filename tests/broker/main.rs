@@ -24,6 +24,7 @@ mod patterns;
 mod proof;
 mod real;
 mod relay;
+mod relay_access;
 mod revoke;
 mod rotation;
 mod servers;

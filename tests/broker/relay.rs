@@ -55,7 +55,7 @@ read = ''
 
 /// An appliance with a built-in profile. Other stories have users on this node: `guest` is let be, and the relay has a vhost
 /// and users of its own.
-async fn appliance(name: &str, builtin: &str) -> Appliance {
+pub async fn appliance(name: &str, builtin: &str) -> Appliance {
     let text = preset(builtin).unwrap().replace("absent-users = [\"guest\"]", "");
     let text = text.replace("vhost = \"mig\"", &format!("vhost = \"{name}-mig\""));
     let text = text.replace("[[vhost]]\nname = \"mig\"", &format!("[[vhost]]\nname = \"{name}-mig\""));
@@ -70,7 +70,7 @@ fn relay(appliance: &Appliance) -> &Relay {
 }
 
 /// Applies it: how many steps were done, and how many left.
-async fn apply(appliance: &Appliance) -> (usize, usize) {
+pub async fn apply(appliance: &Appliance) -> (usize, usize) {
     let outcomes = relay(appliance).apply(&Caller::local("story", "r")).await.unwrap();
     let failed = outcomes.iter().filter(|outcome| matches!(outcome.end, End::Failed(_)));
     assert_eq!(failed.collect::<Vec<_>>(), Vec::<&Outcome>::new());
@@ -166,12 +166,12 @@ async fn turning() -> Appliance {
     appliance
 }
 
-async fn lend(appliance: &Appliance, name: &AccountName) -> Login {
+pub async fn lend(appliance: &Appliance, name: &AccountName) -> Login {
     relay(appliance).lend(&Caller::local("story", "r"), name).await.unwrap().into_inner()
 }
 
 /// Connects as a program does that fetched a login: with the connection string as it is.
-async fn connect(login: &Login) -> Connection {
+pub async fn connect(login: &Login) -> Connection {
     Connection::connect(login.vhosts[0].1.expose(), ConnectionProperties::default()).await.unwrap()
 }
 

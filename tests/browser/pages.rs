@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 85] = [
+const PAGES: [Page; 91] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -57,6 +57,12 @@ const PAGES: [Page; 85] = [
     ("/relay/plan", "/relay/plan", "relay-plan"),
     ("/relay/apply", "/relay/apply", "relay-apply"),
     ("/relay/accounts/{account}", "/relay/accounts/scheduler", "relay-account"),
+    ("/relay/investigators", "/relay/investigators", "relay-investigators"),
+    ("/relay/profile", "/relay/profile", "relay-profile"),
+    ("/relay/parts/{part}", "/relay/parts/scheduler", "relay-part"),
+    ("/relay/users", "/relay/users", "relay-users"),
+    ("/relay/users/{user}/adopt", "/relay/users/stranger/adopt", "relay-user-adopt"),
+    ("/relay/users/{user}/release", "/relay/users/adopted/release", "relay-user-release"),
     ("/relay/accounts/{account}/rotate", "/relay/accounts/scheduler/rotate?close=1", "relay-account-rotate"),
     ("/hosts", "/hosts", "hosts"),
     ("/hosts/{address}", "/hosts/127.0.0.1", "host"),

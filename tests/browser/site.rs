@@ -6,16 +6,32 @@ use std::time::Duration;
 use keylender::app::operate::Operator;
 use keylender::app::settings::{Credentials, RelaySettings, Settings};
 use keylender::app::{self, Running};
-use keylender::base::{ClientId, Clock, MailAddress, NamespaceName, OperatorName, Secret, Timestamp};
+use keylender::base::{
+    AccountName, ClientId, Clock, MailAddress, NamespaceName, OperatorName, Secret, Timestamp, VhostName,
+};
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
 use keylender::domain::operators::{Role, Visitor};
-use keylender::ports::broker::{Binding, Destination, Exchange, MemoryBroker, Message, Queue};
+use keylender::ports::broker::{
+    Access, Binding, Destination, Exchange, Login, MemoryBroker, Message, Queue, UserWish, Users,
+};
 use keylender::proto::addresses::AddressList;
-use keylender::proto::relay_profile::Profile;
+use keylender::proto::relay_profile::{Profile, preset};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// A file that is written for a program of the relay.
+const PART: &str = "
+[[part]]
+name = 'scheduler'
+kind = 'mig-scheduler'
+age = '2018-11'
+account = 'scheduler'
+owner = 'mig'
+[part.settings]
+mq = { host = 'relay1.example.net', port = 5671 }
+postgres = { host = 'db.example.net', password = 'x' }
+";
 /// When stories begin; pictures then show the same times whenever they are made.
 const BEGIN: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 /// A namespace that anybody in the stories may have.
@@ -59,10 +75,25 @@ impl Site {
 
     /// One that has something of everything.
     pub async fn busy() -> Self {
-        let profile = Profile::builtin("mig-2018").unwrap();
+        let key = include_str!("../data/openpgp/rosa.asc");
+        let investigator = format!(
+            "[[investigator]]\nname = 'Rosa Sander'\nweights = {{ default = 2, file = 1 }}\nkey = '''{key}'''\n"
+        );
+        let minimums = "minimum-weights = { default = 2, file = 1 }\n";
+        let text = format!("{minimums}{}{PART}{investigator}", preset("mig-2018").unwrap());
+        let profile = Profile::parse(&text).unwrap();
         let site = Self::with(Some(RelaySettings { profile, from: "mig-2018".into() })).await;
         let (caller, appliance) = (Caller::local("stories", "r"), &site.running.appliance);
         appliance.relay.apply(&caller).await.unwrap();
+        for name in ["stranger", "adopted"] {
+            let (name, login) = (AccountName::parse(name).unwrap(), Login::Locked);
+            let permissions =
+                [(VhostName::parse("mig").unwrap(), Access { read: AWKWARD.into(), ..Access::default() })];
+            let wish = UserWish { name: &name, login, tags: &["monitoring".into()], permissions: &permissions };
+            site.broker.put_user(&wish).await.unwrap();
+        }
+        let adoption = json!({"owner": "the shop team", "note": AWKWARD, "reason": "to see"});
+        site.operate("POST", "/relay/users/adopted/adopt", Some(adoption)).await;
         for (name, contact) in [(NAMESPACE, "team@example.org"), ("taskcluster-a-very-long-name-that-goes-on", AWKWARD)]
         {
             let name = NamespaceName::parse(name).unwrap();

@@ -35,6 +35,7 @@ mod notices;
 mod openapi;
 mod queues;
 mod relay;
+mod relay_adopt;
 mod relay_crash;
 mod relay_lending;
 mod relay_rotation;

@@ -47,8 +47,10 @@ pub struct Drift {
     pub account: AccountName,
     /// How, in words.
     pub what: String,
-    /// Whether it is left so: because that is wished, or because only its owner could mend it.
+    /// Whether it is left so: because that is wished, or because it cannot be mended here.
     pub is_left: bool,
+    /// Whether it could be mended here: what goes with a password cannot while only the broker knows that.
+    pub is_mendable: bool,
     /// The wish that it is measured by.
     wish: u64,
 }
@@ -119,6 +121,7 @@ impl Accounts {
                     account: name,
                     what: what.clone(),
                     is_left: false,
+                    is_mendable: true,
                     wish,
                 }));
             }
@@ -194,7 +197,7 @@ impl Accounts {
                 // Somebody else's user has the name. That is no failure that another pass could heal.
                 Err(error) if error.kind() == Kind::Conflict => {
                     let what = error.message().to_owned();
-                    report.reported.push(Drift { account, what, is_left: true, wish: 0 });
+                    report.reported.push(Drift { account, what, is_left: true, is_mendable: false, wish: 0 });
                     report.reported.truncate(REPORTED_MAX);
                 }
                 Err(_) => report.failed += 1,
@@ -272,10 +275,10 @@ impl Found<'_> {
             account.terms_are_settled_at(site) && !is_gone && is_as_it_was
         });
         known.filter_map(|(name, account)| {
-            let (what, is_ours) = self.differs(name, account, passwords)?;
-            let is_left = !is_ours || account.terms.on_drift == OnDrift::Report;
+            let (what, is_mendable) = self.differs(name, account, passwords)?;
+            let is_left = !is_mendable || account.terms.on_drift == OnDrift::Report;
             let what = self.site.name.says(what);
-            Some(Drift { account: name.clone(), what, is_left, wish: account.wish })
+            Some(Drift { account: name.clone(), what, is_left, is_mendable, wish: account.wish })
         })
     }
 
@@ -326,15 +329,14 @@ impl Found<'_> {
             return Some(format!("it may enter the vhost {vhost}"));
         }
         let wished: usize = terms.grants.iter().map(|grant| grant.topics.len()).sum();
-        let has = self.topics.get(name.as_str()).map_or(0, Vec::len);
-        if has != wished || self.stray_topics(name, terms).next().is_some() {
+        if self.topics_of(name).len() != wished || self.stray_topics(name, terms).next().is_some() {
             return Some("its topic permissions were changed".into());
         }
         self.limits_differ(name, terms).then(|| "its limits were changed".into())
     }
 
     fn limits_differ(&self, name: &AccountName, terms: &Terms) -> bool {
-        self.limits.get(name.as_str()).copied().unwrap_or_default() != terms.limits.to_broker()
+        self.limits_of(name) != terms.limits.to_broker()
     }
 
     /// The vhosts in which topics are granted that should not be, or otherwise than they should.
@@ -343,11 +345,21 @@ impl Found<'_> {
             let here = terms.grants.iter().filter(|grant| grant.vhost.as_str() == vhost);
             here.flat_map(|grant| &grant.topics).any(|topic| topic.access() == *access)
         };
-        let topics = self.topics.get(name.as_str()).map_or(&[][..], Vec::as_slice).iter();
-        topics.filter(move |(vhost, access)| !is_granted(vhost, access)).map(|(vhost, _)| vhost.as_str())
+        self.topics_of(name)
+            .iter()
+            .filter(move |(vhost, access)| !is_granted(vhost, access))
+            .map(|(vhost, _)| vhost.as_str())
     }
 
-    fn granted(&self, name: &AccountName) -> &[(String, Access)] {
+    pub fn limits_of(&self, name: &AccountName) -> Limits {
+        self.limits.get(name.as_str()).copied().unwrap_or_default()
+    }
+
+    pub fn topics_of(&self, name: &AccountName) -> &[(String, TopicAccess)] {
+        self.topics.get(name.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn granted(&self, name: &AccountName) -> &[(String, Access)] {
         self.permissions.get(name.as_str()).map_or(&[], Vec::as_slice)
     }
 

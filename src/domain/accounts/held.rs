@@ -38,6 +38,9 @@ pub struct HeldBy {
     pub since: Timestamp,
     /// When last, less up to a minute.
     pub last: Timestamp,
+    /// When that password was revoked, while connections that use it may be open still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Timestamp>,
 }
 
 /// That a broker user was seen connected.
@@ -54,6 +57,10 @@ pub(in crate::domain) fn note_holder(tx: &mut WriteTx<'_, '_>, account: &Account
     let (now, from, holder) = (tx.now(), caller.address(), caller.actor().to_string());
     let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
     match holders.iter_mut().find(|held| held.from == from && held.holder == holder) {
+        // Whoever held the former password has another one now.
+        Some(held) if held.revoked.is_some() => {
+            *held = HeldBy { since: now, last: now, revoked: None, ..held.clone() };
+        }
         Some(held) if held.last.is_within(NOTE_PERIOD, now) => return Ok(()),
         Some(held) => held.last = now,
         None => {
@@ -61,7 +68,7 @@ pub(in crate::domain) fn note_holder(tx: &mut WriteTx<'_, '_>, account: &Account
                 let oldest = holders.iter().enumerate().min_by_key(|(_, held)| held.last).map_or(0, |(place, _)| place);
                 holders.swap_remove(oldest);
             }
-            holders.push(HeldBy { holder, from, since: now, last: now });
+            holders.push(HeldBy { holder, from, since: now, last: now, revoked: None });
         }
     }
     tx.put(&HOLDERS, account, &holders)
@@ -72,14 +79,23 @@ pub(in crate::domain) fn forget_holders(tx: &mut WriteTx<'_, '_>, account: &Acco
     tx.put(&HOLDERS, account, &Vec::new())
 }
 
-/// Forgets those who held it until a moment: what came later is another password.
-pub(in crate::domain) fn forget_holders_until(
+/// Notes that the password of an account was revoked. Who held it is forgotten when its connections are closed, too.
+pub(in crate::domain) fn revoke_holders(tx: &mut WriteTx<'_, '_>, account: &AccountName) -> Result<()> {
+    let (mut holders, now) = (tx.get(&HOLDERS, account)?.unwrap_or_default(), tx.now());
+    for held in &mut holders {
+        held.revoked.get_or_insert(now);
+    }
+    tx.put(&HOLDERS, account, &holders)
+}
+
+/// Forgets those whose password was revoked, by a revocation until then: what came later is another password.
+pub(in crate::domain) fn forget_revoked(
     tx: &mut WriteTx<'_, '_>,
     account: &AccountName,
     until: Timestamp,
 ) -> Result<()> {
     let mut holders = tx.get(&HOLDERS, account)?.unwrap_or_default();
-    holders.retain(|held| held.last > until);
+    holders.retain(|held| held.revoked.is_none_or(|revoked| revoked > until));
     tx.put(&HOLDERS, account, &holders)
 }
 

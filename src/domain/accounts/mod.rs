@@ -4,6 +4,7 @@
 //! by the owner that its record names.
 
 mod administrator;
+mod adopted;
 mod counts;
 mod drift;
 mod follow;

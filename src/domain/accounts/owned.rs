@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::drift::CHUNK;
+use super::drift::{CHUNK, Drift};
 use super::record::{ACCOUNTS, Account, Login, MARKS};
 use super::{Accounts, Owner, Terms, require_owner};
 use crate::base::{AccountName, Error, Result, SiteName, VhostName};
@@ -17,6 +17,8 @@ pub struct Census {
     pub owned: BTreeMap<AccountName, Owned>,
     /// Those of others, whether they are there or not.
     pub others: BTreeMap<AccountName, Owner>,
+    /// Of these, what those may do that were adopted.
+    pub adopted: BTreeMap<AccountName, Terms>,
 }
 
 /// An account of the owner who asked, and how the main broker has it.
@@ -32,6 +34,8 @@ pub struct Owned {
     pub is_settled: bool,
     /// What the broker has otherwise than it had, in words.
     pub drift: Option<String>,
+    /// Whether that can be put right with a new password only: the present one is the broker's alone.
+    pub needs_password: bool,
     /// Where the user has something beside its terms.
     pub strays: Vec<VhostName>,
 }
@@ -45,21 +49,28 @@ impl Accounts {
         let mut chunks = self.store.chunks(&ACCOUNTS, CHUNK);
         while let Some(rows) = chunks.next().await? {
             let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, account)| account.owner == *owner);
-            census.others.extend(others.into_iter().map(|(name, account)| (name, account.owner)));
+            for (name, Account { owner, terms, .. }) in others {
+                if owner == Owner::Adopted {
+                    census.adopted.insert(name.clone(), terms);
+                }
+                census.others.insert(name, owner);
+            }
             let passwords = self.passwords(&ours)?;
-            let mut drifts: HashMap<AccountName, String> =
-                found.drifts(&ours, &passwords).map(|drift| (drift.account, drift.what)).collect();
+            let mut drifts: HashMap<AccountName, Drift> =
+                found.drifts(&ours, &passwords).map(|drift| (drift.account.clone(), drift)).collect();
             for (name, account) in ours {
                 let mut strays = BTreeSet::new();
                 if drifts.contains_key(&name) {
                     let all = found.strays(&name, &account.terms).chain(found.stray_topics(&name, &account.terms));
                     strays.extend(all.filter_map(|vhost| VhostName::parse(vhost).ok()));
                 }
+                let drift = drifts.remove(&name);
                 let owned = Owned {
                     is_leaving: matches!(account.login, Login::Gone),
                     is_told: account.settled.contains_key(&site.name),
                     is_settled: account.is_settled_at(site),
-                    drift: drifts.remove(&name),
+                    needs_password: drift.as_ref().is_some_and(|drift| !drift.is_mendable),
+                    drift: drift.map(|drift| drift.what),
                     strays: strays.into_iter().collect(),
                     terms: account.terms,
                 };

@@ -48,6 +48,8 @@ pub enum Owner {
     Relay(String),
     /// It is the login of this agent.
     Agent(String),
+    /// Somebody else made it, and an operator has it watched.
+    Adopted,
 }
 
 impl Owner {
@@ -64,6 +66,7 @@ impl fmt::Display for Owner {
             Self::Administrator => f.write_str("keylender itself"),
             Self::Relay(name) => write!(f, "the relay `{name}`"),
             Self::Agent(id) => write!(f, "the agent `{id}`"),
+            Self::Adopted => f.write_str("somebody else, and was adopted"),
         }
     }
 }
@@ -304,6 +307,7 @@ enum OwnerKind {
     Administrator,
     Relay(IgnoredAny),
     Agent(IgnoredAny),
+    Adopted,
 }
 
 /// How a user logs in, without the password.

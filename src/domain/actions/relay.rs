@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{About, Action, Because, DONE, Done, Weight, nothing};
 use crate::base::{AccountName, VhostName};
 use crate::domain::auth::scopes;
-use crate::domain::relay::{End, Object, Outcome, Step};
+use crate::domain::relay::{Adoption, End, Object, Outcome, Step};
 use crate::proto::relay_profile::OnDrift;
 
 /// A step of a plan, or one that was taken.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToldStep {
-    /// `create`, `change`, `remove`, or `leave`: it is not as declared, and stays so.
+    /// `create`, `change`, `take over`, `remove`, or `leave`: it is not as declared, and stays so.
     what: &'static str,
     /// `vhost`, `exchange`, `queue`, `binding`, `policy`, `operator policy`, `limit`, `default queue type`,
     /// `account`, or `user`: one of somebody else.
@@ -135,5 +135,113 @@ pub const ROTATE: Action<AccountName, Done, Rotation> = Action {
         let rotated = domain.relay.rotate(&name, &caller, close_connections).await;
         // What was begun need not wait: neither for the broker nor for connections to be closed.
         rotated.inspect_err(|_| domain.loops.nudge("rotate")).map(|()| DONE)
+    }),
+};
+
+/// Whose an adopted user is, and why it is adopted.
+#[derive(Default, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Adopting {
+    /// Who answers for it, for people.
+    #[serde(default)]
+    pub owner: String,
+    /// What it is for, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// Whether its rights are put back when somebody changes them; otherwise that is only told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
+    // Read for all inputs alike.
+    #[serde(default, rename = "reason", skip_serializing)]
+    #[schemars(!default)]
+    _reason: String,
+}
+
+impl Adopting {
+    /// With what is known of it.
+    pub fn by(owner: &str, note: &str, repair: bool) -> Self {
+        Self { owner: owner.to_owned(), note: note.to_owned(), repair, ..Self::default() }
+    }
+}
+
+pub const ADOPT: Action<AccountName, Done, Adopting> = Action {
+    about: About {
+        name: "adoptRelayUser",
+        route: "POST /relay/users/<user>/adopt",
+        scope: scopes::RELAY_ADOPT,
+        command: "relay adopt <user> --owner <who> --reason <why>",
+        argument: ("USER", "The broker user"),
+        example: "shop",
+        says: "Takes a user that somebody else made under management, as it is.",
+        page: ("Adopt <user>", "Adopt it"),
+        weight: Weight::Reasoned,
+        asks_programs: true,
+        ..super::ABOUT
+    },
+    on: |_, text| AccountName::parse(text),
+    plan: work!(|domain, _, name, _| domain.relay.plan_adoption(&name).await),
+    run: work!(|domain, caller, name, Adopting { owner, note, repair, .. }| {
+        let adoption = Adoption::new(&owner, &note, repair)?;
+        domain.relay.adopt(&name, &caller, adoption).await.map(|()| DONE)
+    }),
+};
+
+pub const RELEASE: Action<AccountName, Done, Because> = Action {
+    about: About {
+        name: "releaseRelayUser",
+        route: "POST /relay/users/<user>/release",
+        scope: scopes::RELAY_ADOPT,
+        command: "relay release <user> --reason <why>",
+        argument: ("USER", "The user that was adopted, or the account"),
+        example: "shop",
+        says: "Gives an adopted user, or an account of the relay, back as it is: nobody here answers for it any more.",
+        page: ("Release <user>", "Release it"),
+        weight: Weight::Reasoned,
+        asks_programs: true,
+        ..super::ABOUT
+    },
+    on: |_, text| AccountName::parse(text),
+    plan: work!(|domain, _, name, _| domain.relay.plan_release(&name).await),
+    run: work!(|domain, caller, name, _| domain.relay.release(&name, &caller).await.map(|()| DONE)),
+};
+
+/// A profile that is stored, and why.
+#[derive(Default, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profiled {
+    /// Its text, in TOML.
+    #[serde(default)]
+    pub text: String,
+    // Read for all inputs alike.
+    #[serde(default, rename = "reason", skip_serializing)]
+    #[schemars(!default)]
+    _reason: String,
+}
+
+impl Profiled {
+    /// With this text.
+    pub fn of(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+}
+
+pub const STORE: Action<(), Done, Profiled> = Action {
+    about: About {
+        name: "storeRelayProfile",
+        route: "PUT /relay/profile",
+        scope: scopes::RELAY_PROFILE,
+        command: "relay store <file> --reason <why>",
+        argument: ("FILE", "The profile"),
+        example: "/etc/keylender-relay.toml",
+        says: "Stores a profile, which declares the relay from now on.",
+        page: ("Store a profile of the relay", "Store it"),
+        weight: Weight::Reasoned,
+        asks_programs: true,
+        ..super::ABOUT
+    },
+    on: nothing,
+    plan: work!(|domain, _, (), Profiled { text, .. }| domain.relay.plan_profile(&text)),
+    run: work!(|domain, caller, (), Profiled { text, .. }| {
+        domain.relay.store_profile(text, &caller).await.map(|()| DONE)
     }),
 };

@@ -119,9 +119,12 @@ scopes! {
     QUEUE_RULE = "keylender:queue:rule:<pattern>";
     QUEUE_RULES = "keylender:queue:rules";
     QUEUE_SHOW = "keylender:queue:show:<queue>";
+    RELAY_ADOPT = "keylender:relay:adopt:<user>";
     RELAY_APPLY = "keylender:relay:apply";
     RELAY_LEND = "keylender:relay:lend:<account>";
+    RELAY_PROFILE = "keylender:relay:profile";
     RELAY_READ = "keylender:relay:read";
+    RELAY_RENDER = "keylender:relay:render:<part>";
     RELAY_ROTATE = "keylender:relay:rotate:<account>";
     ROLE_CREATE = "keylender:role:create:<roleId>";
     ROLE_DELETE = "keylender:role:delete:<roleId>";

@@ -204,7 +204,7 @@ fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
 }
 
 fn of_account(lease: AccountLease) -> Lease {
-    let AccountLease { account, user, until, held: HeldBy { holder, from, since, last }, connected } = lease;
+    let AccountLease { account, user, until, held: HeldBy { holder, from, since, last, .. }, connected } = lease;
     Lease {
         target: Target::Relay(account),
         part: Some(user.to_string()),

@@ -11,7 +11,7 @@ use crate::store::Survey;
 
 pub use held::{Connected, HeldBy};
 pub(super) use held::{
-    forget, forget_holders, forget_holders_until, last_connected, last_holder, last_holders, note_holder,
+    forget, forget_holders, forget_revoked, last_connected, last_holder, last_holders, note_holder, revoke_holders,
 };
 
 /// A password of a namespace that works.

@@ -33,7 +33,7 @@ impl Namespaces {
         });
         join_all(ended).await.into_iter().collect::<Result<()>>()?;
         self.store
-            .write(move |tx| accounts.iter().try_for_each(|account| leases::forget_holders_until(tx, account, began)))
+            .write(move |tx| accounts.iter().try_for_each(|account| leases::forget_revoked(tx, account, began)))
             .await
     }
 
@@ -51,6 +51,7 @@ impl Namespaces {
         for slot in Slot::BOTH {
             let login = (slot == namespace.active).then(|| password.clone());
             self.accounts.wish(tx, namespace.account(slot), self.config.wish(name, login))?;
+            leases::revoke_holders(tx, namespace.account(slot))?;
         }
         let mut pair = namespace.pair();
         pair.restart(self.next_rotation(name, tx.now()), self.config.grace());

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 
+use super::Relay;
 use super::memory::{RESOURCES, Remembered};
 use super::resource::{ResourceId, members};
 use super::step::{Plan, Step, What, Work};
-use super::{Relay, owner};
 use crate::base::audit::{Action, Actor, Note, Outcome as Ending};
 use crate::base::{AccountName, Error, Kind, Result, VhostName};
 use crate::domain::auth::Caller;
@@ -228,7 +228,7 @@ impl Relay {
         let settled = self.accounts.settle(std::slice::from_ref(&user), caller, |_| Ok(())).await;
         if settled.as_ref().is_err_and(|error| error.kind() == Kind::Conflict) {
             // Somebody made a user of this name meanwhile. Nothing of ours is there, so nothing stays.
-            let (this, accounts, owner) = (self.clone(), self.accounts.clone(), owner(self.profile()?));
+            let (this, accounts, owner) = (self.clone(), self.accounts.clone(), self.owner()?);
             let note = step_note(caller, Action::RelayAccount, step).outcome(Ending::Failed);
             let change = move |tx: &mut WriteTx<'_, '_>| {
                 tx.audit(note);
@@ -242,12 +242,13 @@ impl Relay {
 
     /// Writes down what an account should be.
     async fn wish(&self, caller: &Caller, step: &Step) -> Result<()> {
-        let (this, accounts, owner) = (self.clone(), self.accounts.clone(), owner(self.profile()?));
+        let (this, accounts, owner) = (self.clone(), self.accounts.clone(), self.owner()?);
         let (note, work) = (step_note(caller, Action::RelayAccount, step), step.work.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
             match work {
                 Work::Make { account, user, terms } => this.make(tx, &account, &user, terms),
+                Work::TakeOver { account, user, terms } => this.take_over(tx, &account, &user, terms),
                 Work::Adjust(user, terms) => accounts.adjust(tx, &user, &owner, &terms).map(drop),
                 Work::Renew(user, strays) => accounts.tell_again(tx, &user, &owner, &strays),
                 Work::End(user) => {

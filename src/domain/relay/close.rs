@@ -40,9 +40,9 @@ impl Relay {
         for _ in 0..TRIES {
             let (account, id) = (self.account(name)?, self.id(name)?);
             let record: Option<Record> = self.store.read(|tx| tx.get(&RECORDS, &id))?;
-            let Some(record) = record.filter(|record| !record.incoming && record.fits(account)) else { return Ok(()) };
+            let Some(record) = record.filter(|record| !record.incoming && record.fits(&account)) else { return Ok(()) };
             let Some(closing) = record.closing.clone() else { return Ok(()) };
-            if self.close_as(account, caller, &record, &closing).await? {
+            if self.close_as(&account, caller, &record, &closing).await? {
                 return Ok(());
             }
         }
@@ -84,7 +84,7 @@ impl Relay {
             if is_done {
                 tx.audit(note);
                 if noted.all {
-                    users.iter().try_for_each(|user| held::forget_holders_until(tx, user, noted.began))?;
+                    users.iter().try_for_each(|user| held::forget_revoked(tx, user, noted.began))?;
                 }
             }
             Ok(is_done)
@@ -95,7 +95,7 @@ impl Relay {
     /// Looks whether the programs that were cut off are back, of all accounts whose time for that is over, and says what is
     /// missing; empty for nothing. An account is looked after until they are.
     pub async fn look_for_programs(&self) -> Result<String> {
-        let Some(declared) = self.declared.clone() else { return Ok(String::new()) };
+        let Some(declared) = self.declared().ok() else { return Ok(String::new()) };
         let (mut says, mut failed) = (Vec::new(), None);
         for (name, awaited) in self.awaited().await? {
             let Some(account) = declared.profile.accounts().iter().find(|account| account.name == name) else {
@@ -136,7 +136,7 @@ impl Relay {
 
     /// The accounts whose programs had to be back by now.
     async fn awaited(&self) -> Result<Vec<(AccountName, Awaited)>> {
-        let Some(declared) = self.declared.clone() else { return Ok(Vec::new()) };
+        let Some(declared) = self.declared().ok() else { return Ok(Vec::new()) };
         let this = self.clone();
         let survey = self.store.survey(move |tx| {
             let mut all = Vec::new();
@@ -171,14 +171,19 @@ impl Relay {
 
     async fn missing_at(&self, vhost: &VhostName, queue: &str) -> Result<Option<String>> {
         let bus = self.bus.get()?;
-        // The queue itself knows best, where we may ask it.
-        let consumers = match bus.depth(vhost, queue).await {
-            Ok(depth) => depth.map(|depth| Some(depth.consumers)),
+        // The queue itself knows best, where we may ask it; but a stream says of itself that nobody reads it.
+        let found = match bus.depth(vhost, queue).await {
+            Ok(Some(depth)) if depth.consumers > 0 => return Ok(None),
             // It is somebody's own, who consumes it or not.
             Err(error) if error.kind() == Kind::Conflict => return Ok(None),
+            Ok(None) => None,
+            Ok(Some(_)) => bus.queue(vhost, queue).await?.map(|found| match found.stream() {
+                Some(_) => found.consumers,
+                None => Some(0),
+            }),
             Err(_) => bus.queue(vhost, queue).await?.map(|found| found.consumers),
         };
-        Ok(match consumers {
+        Ok(match found {
             None => Some(format!("no queue `{queue}` in {vhost}")),
             Some(Some(0)) => Some(format!("no consumer on `{queue}` in {vhost}")),
             Some(_) => None,

@@ -16,7 +16,7 @@ impl Relay {
     /// What the broker has otherwise than it was applied, accounts included. What was never applied is no drift: that is for
     /// [`Self::apply`]. Empty while nothing is declared.
     pub async fn drifts(&self) -> Result<Vec<Step>> {
-        if self.declared.is_none() {
+        if self.declared().is_err() {
             return Ok(Vec::new());
         }
         let steps = self.plan().await?.steps;

@@ -24,7 +24,7 @@ pub struct AccountLease {
 impl Relay {
     /// The passwords of accounts that were lent and work now, in the order of the profile. `counts` is how all broker users stand.
     pub fn leases(&self, tx: &Survey<'_>, counts: &AccountCounts, mut look: impl FnMut(AccountLease)) -> Result<()> {
-        let Some(declared) = self.declared.as_deref() else { return Ok(()) };
+        let Some(declared) = self.declared().ok() else { return Ok(()) };
         for account in declared.profile.accounts() {
             let record: Option<Record> = tx.get(&RECORDS, &self.id(&account.name)?)?;
             let Some(record) = record.filter(|record| record.fits(account)) else { continue };

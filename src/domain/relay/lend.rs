@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::record::{RECORDS, Record};
-use super::{Relay, not_applied, owner};
+use super::{Relay, not_applied};
 use crate::base::audit::Action;
 use crate::base::text::url_encoded;
 use crate::base::{AccountName, Error, Result, Secret, Timestamp, VhostName};
@@ -41,10 +41,15 @@ impl Relay {
     /// `Conflict` for an account that is not applied, with what to do. `Unavailable` while the broker is away and has not what
     /// is wished: nothing is handed out, and asking again is safe.
     pub async fn lend(&self, caller: &Caller, name: &AccountName) -> Result<Lent<Login>> {
+        self.lend_in(caller, name, None).await
+    }
+
+    /// The same in a part that is written, if it has a name.
+    pub(super) async fn lend_in(&self, caller: &Caller, name: &AccountName, part: Option<&str>) -> Result<Lent<Login>> {
         let account = self.account(name)?;
         for _ in 0..TRIES {
-            let (this, of, by) = (self.clone(), account.clone(), caller.clone());
-            if let Some(lent) = self.store.write(move |tx| this.lend_if_settled(tx, &of, &by)).await? {
+            let (this, of, by, part) = (self.clone(), account.clone(), caller.clone(), part.map(str::to_owned));
+            if let Some(lent) = self.store.write(move |tx| this.lend_if_settled(tx, &of, &by, part)).await? {
                 let request_id = caller.request_id();
                 tracing::info!(request_id, account.name = %name, "lent the account `{name}` to {}", caller.actor());
                 return Ok(lent);
@@ -60,12 +65,20 @@ impl Relay {
         tx: &mut WriteTx<'_, '_>,
         account: &Account,
         caller: &Caller,
+        part: Option<String>,
     ) -> Result<Option<Lent<Login>>> {
         // Whoever asks between the broker and the end of a rotation gets the new password.
         self.finish(tx, account, caller)?;
         let mut record = self.applied(tx, account)?.ok_or_else(|| not_applied(account))?;
         let Some(user) = record.active().cloned() else { return Err(not_applied(account)) };
-        let Some(password) = self.accounts.settled_password(tx, &user, &owner(self.profile()?))? else {
+        if self.accounts.keeps_login(tx, &user)? {
+            return Err(Error::conflict(format!(
+                "the user `{user}` was taken over with a password that only the broker knows: an operator draws one by \
+                 `keylender relay rotate {}`",
+                account.name
+            )));
+        }
+        let Some(password) = self.accounts.settled_password(tx, &user, &self.owner()?)? else {
             return Ok(None);
         };
         if record.stretch(account, tx.now()) {
@@ -82,6 +95,7 @@ impl Relay {
             .about(&password)
             .with("account", user.as_str())
             .with("expires", expires.to_string());
+        let note = part.into_iter().fold(note, |note, part| note.with("part", part));
         let login = Login {
             account: account.name.clone(),
             vhosts: vhosts.collect::<Result<_>>()?,
@@ -96,7 +110,7 @@ impl Relay {
     fn connection_string(&self, user: &AccountName, password: &Secret, vhost: &VhostName) -> Result<Secret> {
         let user = AccountName::parse(&url_encoded(user.as_str()))
             .map_err(|_| Error::conflict("the name of this account is too long for a connection string"))?;
-        Ok(self.declared()?.amqp.connection_string(&user, password, vhost))
+        Ok(self.config.amqp.connection_string(&user, password, vhost))
     }
 }
 

@@ -1,9 +1,10 @@
 //! The records of accounts: made when an account is applied, gone when it ends, and how each account stands by its own.
 
+use super::Relay;
+use super::adopt::ADOPTED;
 use super::record::{AccountId, RECORDS, Record};
-use super::{Relay, owner};
 use crate::base::{AccountName, Result, Secret, Timestamp};
-use crate::domain::accounts::{LoginWish, Terms, Wish, held};
+use crate::domain::accounts::{LoginWish, Owner, Terms, Wish, held};
 use crate::proto::relay_profile::Account;
 use crate::store::WriteTx;
 
@@ -22,13 +23,13 @@ pub struct Standing {
 
 impl Relay {
     pub(super) fn id(&self, account: &AccountName) -> Result<AccountId> {
-        Ok(AccountId { relay: self.profile()?.name().to_owned(), account: account.clone() })
+        Ok(AccountId { relay: self.declared()?.profile.name().to_owned(), account: account.clone() })
     }
 
     /// The record of an account, if all its users were applied as they are declared now.
     pub(super) fn applied(&self, tx: &WriteTx<'_, '_>, account: &Account) -> Result<Option<Record>> {
         let record = tx.get(&RECORDS, &self.id(&account.name)?)?.filter(|record| record.fits(account));
-        let owner = owner(self.profile()?);
+        let owner = self.owner()?;
         for user in record.iter().flat_map(|record| &record.users) {
             if !self.accounts.owns(tx, user, &owner)? {
                 return Ok(None);
@@ -65,13 +66,29 @@ impl Relay {
         terms: Terms,
     ) -> Result<()> {
         let (account, id) = (self.account(account)?, self.id(account)?);
-        let before = tx.get(&RECORDS, &id)?.filter(|record| record.fits(account));
-        let mut record = before.unwrap_or_else(|| Record::new(account, tx.now()));
+        let before = tx.get(&RECORDS, &id)?.filter(|record| record.fits(&account));
+        let mut record = before.unwrap_or_else(|| Record::new(&account, tx.now()));
         record.was_remade(user);
         let login = if record.lends(user) { LoginWish::Password(Secret::generate()) } else { LoginWish::Locked };
         held::forget_holders(tx, user)?;
         tx.put(&RECORDS, &id, &record)?;
-        self.accounts.wish(tx, user, Wish { owner: owner(self.profile()?), login, terms })
+        self.accounts.wish(tx, user, Wish { owner: self.owner()?, login, terms })
+    }
+
+    /// Writes down that a user which was adopted is one of an account from now on. It keeps its password.
+    pub(super) fn take_over(
+        &self,
+        tx: &mut WriteTx<'_, '_>,
+        account: &AccountName,
+        user: &AccountName,
+        terms: Terms,
+    ) -> Result<()> {
+        let (account, id) = (self.account(account)?, self.id(account)?);
+        let before = tx.get(&RECORDS, &id)?.filter(|record| record.fits(&account));
+        let record = before.unwrap_or_else(|| Record::new(&account, tx.now()));
+        tx.put(&RECORDS, &id, &record)?;
+        tx.delete(&ADOPTED, user);
+        self.accounts.hand_over(tx, user, [&Owner::Adopted, &self.owner()?], terms)
     }
 
     /// Forgets what was kept of an account beside this user, which goes.
@@ -92,8 +109,8 @@ impl Relay {
 
     /// Makes the records that accounts lack which are there: a version before this one made them.
     pub(super) fn record_all(&self, tx: &mut WriteTx<'_, '_>) -> Result<()> {
-        let (profile, owner) = (self.profile()?, owner(self.profile()?));
-        for account in profile.accounts() {
+        let (declared, owner) = (self.declared()?, self.owner()?);
+        for account in declared.profile.accounts() {
             let id = self.id(&account.name)?;
             let has_record = tx.get(&RECORDS, &id)?.is_some_and(|record| record.fits(account));
             let is_there = || account.users().iter().map(|user| self.accounts.owns(tx, user, &owner)).collect();

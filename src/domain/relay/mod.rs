@@ -4,6 +4,7 @@
 //! `apply` takes its steps; `reconcile` takes those among them that put back what was applied, where it is declared so.
 //! Only what was made here is ever removed, and never a vhost.
 
+mod adopt;
 mod apply;
 mod close;
 mod drift;
@@ -12,9 +13,12 @@ mod leases;
 mod lend;
 mod made;
 mod memory;
+mod patterns;
 mod plan;
+mod profile;
 mod protect;
 mod record;
+mod render;
 mod resource;
 mod revoke;
 mod rotate;
@@ -34,27 +38,40 @@ use crate::domain::namespaces::Amqp;
 use crate::ports::broker::{Bus, Cluster, Handle, Resources};
 use crate::proto::relay_profile::{Account, Profile};
 use crate::store::Store;
+use profile::Declaration;
 
+pub use adopt::{Adopted, Adoption};
 pub use apply::{End, Outcome};
 pub use close::Missing;
 pub use leases::AccountLease;
 pub use lend::Login;
 pub use made::Standing;
+pub use profile::Stored;
 pub use protect::Reserved;
+pub use render::Rendered;
 pub use rotate::Rotated;
 pub use step::{Object, Plan, Step, What};
 
-/// What is declared, as the settings say it.
+/// What the settings say.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The declaration.
-    pub profile: Profile,
-    /// The built-in name or the file that it was read from.
-    pub from: String,
-    /// Names that it may not use.
+    /// What they declare; otherwise what was stored last, if anything was.
+    pub declared: Option<Declared>,
+    /// Names that are used otherwise.
     pub reserved: Reserved,
     /// How programs reach the broker.
     pub amqp: Amqp,
+}
+
+/// What is declared.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// The declaration.
+    pub profile: Profile,
+    /// The built-in name or the file that it was read from, or that it is the stored one.
+    pub from: String,
+    /// As it was written; not kept of a file.
+    pub text: Option<String>,
 }
 
 /// Keeps what is declared. Cheap to clone.
@@ -66,8 +83,8 @@ pub struct Relay {
     cluster: Handle<dyn Cluster>,
     resources: Handle<dyn Resources>,
     bus: Handle<dyn Bus>,
-    /// `None` while nothing is declared.
-    declared: Option<Arc<Config>>,
+    config: Arc<Config>,
+    declaration: Arc<Declaration>,
 }
 
 impl Relay {
@@ -79,36 +96,39 @@ impl Relay {
         cluster: Handle<dyn Cluster>,
         resources: Handle<dyn Resources>,
         bus: Handle<dyn Bus>,
-        declared: Option<Config>,
-    ) -> Self {
-        Self { store, accounts, administrator, cluster, resources, bus, declared: declared.map(Arc::new) }
+        config: Config,
+    ) -> Result<Self> {
+        let declaration = Arc::new(Declaration::read(&store, config.declared.clone())?);
+        Ok(Self { store, accounts, administrator, cluster, resources, bus, config: Arc::new(config), declaration })
     }
 
     /// What is declared.
     ///
     /// # Errors
     /// `NotFound` when nothing is.
-    pub fn declared(&self) -> Result<&Config> {
-        self.declared.as_deref().ok_or_else(|| Error::not_found("no relay is declared: see RELAY_PROFILE"))
+    pub fn declared(&self) -> Result<Arc<Declared>> {
+        let none = || Error::not_found("no relay is declared: see RELAY_PROFILE, or store a profile");
+        self.declaration.now().ok_or_else(none)
     }
 
-    fn profile(&self) -> Result<&Profile> {
-        Ok(&self.declared()?.profile)
+    /// Who owns the accounts that are declared.
+    fn owner(&self) -> Result<Owner> {
+        Ok(owner(&self.declared()?.profile))
     }
 
     /// The account that is declared under this name.
     ///
     /// # Errors
     /// `NotFound` when there is none.
-    pub fn account(&self, name: &AccountName) -> Result<&Account> {
-        let found = self.profile()?.accounts().iter().find(|account| account.name == *name);
-        found.ok_or_else(|| Error::not_found(format!("the profile of the relay declares no account `{name}`")))
+    pub fn account(&self, name: &AccountName) -> Result<Account> {
+        let declared = self.declared()?;
+        let found = declared.profile.accounts().iter().find(|account| account.name == *name);
+        found.cloned().ok_or_else(|| Error::not_found(format!("the profile of the relay declares no account `{name}`")))
     }
 
     /// Refuses a profile that would lock us out.
     fn check_names(&self) -> Result<()> {
-        let Config { profile, reserved, .. } = self.declared()?;
-        protect::check(profile, reserved, &self.administrator.acting()?)
+        protect::check(&self.declared()?.profile, &self.config.reserved, &self.administrator.acting()?)
     }
 
     /// What is to be done so that the broker is as declared. It only asks.
@@ -117,10 +137,13 @@ impl Relay {
     /// `Conflict` for a profile that would lock us out. Any error of the broker: there is no plan then.
     pub async fn plan(&self) -> Result<Plan> {
         self.check_names()?;
-        let profile = self.profile()?;
+        let declared = self.declared()?;
+        let profile = &declared.profile;
         let memory = memory::read(&self.store, profile.name()).await?;
         let found = self.look(profile, &memory).await?;
-        Ok(plan::plan(profile, &found, &memory))
+        let mut plan = plan::plan(profile, &found, &memory);
+        self.judge_patterns(&mut plan).await?;
+        Ok(plan)
     }
 
     /// How the users of an account stand; those that were never applied are not among them.

@@ -1,10 +1,10 @@
 //! Revoking: all passwords of an account end now, whatever was promised, and so do the connections that use them.
 
 use super::record::RECORDS;
-use super::{Relay, not_applied, owner};
+use super::{Relay, not_applied};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Result, Secret};
-use crate::domain::accounts::LoginWish;
+use crate::domain::accounts::{LoginWish, held};
 use crate::domain::auth::Caller;
 use crate::proto::relay_profile::Account;
 use crate::store::WriteTx;
@@ -18,7 +18,7 @@ impl Relay {
     /// `rotate`, and who held them is forgotten only when the connections are closed, too.
     pub async fn revoke(&self, name: &AccountName, caller: &Caller) -> Result<()> {
         self.check_names()?;
-        let (this, account, by) = (self.clone(), self.account(name)?.clone(), caller.clone());
+        let (this, account, by) = (self.clone(), self.account(name)?, caller.clone());
         let users = self.store.write(move |tx| this.replace_all(tx, &account, &by)).await?;
         self.accounts.settle(&users, caller, |_| Ok(())).await?;
         self.close(name, caller).await
@@ -26,10 +26,11 @@ impl Relay {
 
     fn replace_all(&self, tx: &mut WriteTx<'_, '_>, account: &Account, caller: &Caller) -> Result<Vec<AccountName>> {
         let mut record = self.applied(tx, account)?.ok_or_else(|| not_applied(account))?;
-        let (password, owner) = (Secret::generate(), owner(self.profile()?));
+        let (password, owner) = (Secret::generate(), self.owner()?);
         for user in &record.users {
             let login = if record.lends(user) { LoginWish::Password(password.clone()) } else { LoginWish::Locked };
             self.accounts.wish_login(tx, user, &owner, login)?;
+            held::revoke_holders(tx, user)?;
         }
         record.restart(account, tx.now());
         tx.put(&RECORDS, &self.id(&account.name)?, &record)?;

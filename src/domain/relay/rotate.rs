@@ -4,7 +4,7 @@
 use futures_util::StreamExt;
 
 use super::record::{Closing, NOTED, RECORDS, Record};
-use super::{Relay, not_applied, owner};
+use super::{Relay, not_applied};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, Result, Secret, Timestamp};
 use crate::domain::accounts::{Begun, LoginWish, held};
@@ -56,7 +56,7 @@ impl Relay {
 
     /// The accounts whose records are so.
     async fn find(&self, is_so: fn(&Record, &Account, Timestamp) -> bool) -> Result<Vec<AccountName>> {
-        let Some(declared) = self.declared.clone() else { return Ok(Vec::new()) };
+        let Some(declared) = self.declared().ok() else { return Ok(Vec::new()) };
         let this = self.clone();
         let survey = self.store.survey(move |tx| {
             let mut found = Vec::new();
@@ -112,8 +112,8 @@ impl Relay {
     pub async fn plan_rotation(&self, name: &AccountName, closes: bool) -> Result<Vec<String>> {
         let (account, id) = (self.account(name)?, self.id(name)?);
         let (record, now) = self.store.read(|tx| {
-            let record = tx.get(&RECORDS, &id)?.filter(|record| record.fits(account));
-            Ok((record.ok_or_else(|| not_applied(account))?, tx.now()))
+            let record = tx.get(&RECORDS, &id)?.filter(|record| record.fits(&account));
+            Ok((record.ok_or_else(|| not_applied(&account))?, tx.now()))
         })?;
         let promised = record.promised_until;
         let outdated = record.active().cloned();
@@ -150,7 +150,7 @@ impl Relay {
     /// the former one in force. A crash between any two steps is finished by the next call.
     async fn rotate_as(&self, name: &AccountName, caller: &Caller, when: When) -> Result<bool> {
         self.check_names()?;
-        let (this, account, by) = (self.clone(), self.account(name)?.clone(), caller.clone());
+        let (this, account, by) = (self.clone(), self.account(name)?, caller.clone());
         let is_rotated = match self.store.write(move |tx| this.begin(tx, &account, &by, when)).await? {
             Step::Nothing => return Ok(false),
             Step::Promised(until) if matches!(when, When::Now { .. }) => {
@@ -158,7 +158,7 @@ impl Relay {
             }
             Step::Promised(_) => return Ok(false),
             Step::Settle(user) => {
-                let (this, account, by) = (self.clone(), self.account(name)?.clone(), caller.clone());
+                let (this, account, by) = (self.clone(), self.account(name)?, caller.clone());
                 let finish = move |tx: &mut WriteTx<'_, '_>| this.finish(tx, &account, &by);
                 self.accounts.settle(&[user], caller, finish).await?
             }
@@ -192,7 +192,7 @@ impl Relay {
                 tx.audit(
                     caller.note(Action::RelayRenew, &account.name).about(&password).with("account", user.as_str()),
                 );
-                self.accounts.wish_login(tx, &user, &owner(self.profile()?), LoginWish::Password(password))?;
+                self.accounts.wish_login(tx, &user, &self.owner()?, LoginWish::Password(password))?;
                 tx.put(&RECORDS, &id, &record)?;
                 Ok(Step::Settle(user))
             }

@@ -16,6 +16,8 @@ pub enum What {
     Create,
     /// It becomes as it is declared.
     Change,
+    /// A user that somebody else made and an operator adopted becomes as it is declared.
+    TakeOver,
     /// It goes.
     Remove,
     /// Nothing, although it is not as it is declared.
@@ -28,6 +30,7 @@ impl What {
         match self {
             Self::Create => "create",
             Self::Change => "change",
+            Self::TakeOver => "take over",
             Self::Remove => "remove",
             Self::Leave => "leave",
         }
@@ -111,6 +114,8 @@ pub(super) enum Work {
     Remove(ResourceId),
     /// By making a user of this account, or making it again. The second of two that take turns cannot log in yet.
     Make { account: AccountName, user: AccountName, terms: Terms },
+    /// By making a user one of this account that was adopted. It keeps its password.
+    TakeOver { account: AccountName, user: AccountName, terms: Terms },
     /// By giving an account other terms.
     Adjust(AccountName, Terms),
     /// By telling the broker again, and taking away what the user has beside its terms.
@@ -135,6 +140,7 @@ impl Work {
         match self {
             Self::None | Self::Put { .. } | Self::Remove(_) => None,
             Self::Make { user, .. }
+            | Self::TakeOver { user, .. }
             | Self::Adjust(user, _)
             | Self::Renew(user, _)
             | Self::Settle(user)

@@ -252,11 +252,16 @@ fn judged(there: bool, owned: Option<Owned>, other: Option<Owner>) -> Vec<String
 fn an_account_is_made_changed_and_left_by_whose_it_is_and_how_it_stands() {
     let terms = wanted::terms(&profile(ACCOUNT).accounts()[0]);
     let settled = || Owned { terms: terms.clone(), is_told: true, is_settled: true, ..Owned::default() };
-    let foreign = "leave account a: the broker has a user of this name that is not ours, and is left alone: delete it there, \
-                   or declare another name";
+    let foreign = "leave account a: the broker has a user of this name that is not ours, and is left alone:";
     assert_eq!(judged(false, None, None), ["create account a: it is declared, and not there"]);
-    assert_eq!(judged(true, None, None), [foreign]);
-    assert_eq!(judged(true, Some(Owned { is_told: false, is_settled: false, ..settled() }), None), [foreign]);
+    let adopt = format!("{foreign} `relay adopt` takes it up, or declare another name");
+    assert_eq!(judged(true, None, None), [adopt]);
+    let delete = format!("{foreign} delete it there, or declare another name");
+    assert_eq!(judged(true, Some(Owned { is_told: false, is_settled: false, ..settled() }), None), [delete]);
+    let adopted = "take over account a: it was adopted and keeps its password until it is rotated";
+    assert_eq!(judged(true, None, Some(Owner::Adopted)), [adopted]);
+    let gone = "leave account a: it was adopted, and is gone from the broker: release it, and apply again";
+    assert_eq!(judged(false, None, Some(Owner::Adopted)), [gone]);
     let other = Some(Owner::Relay("other".into()));
     assert_eq!(judged(true, None, other), ["leave account a: the broker user belongs to the relay `other`"]);
     assert_eq!(judged(true, Some(settled()), None), Vec::<String>::new());
@@ -264,6 +269,10 @@ fn an_account_is_made_changed_and_left_by_whose_it_is_and_how_it_stands() {
     assert_eq!(judged(true, Some(unsettled), None), ["change account a: the broker was not told all of it yet"]);
     let drifted = Owned { drift: Some("its tags are [x]".into()), ..settled() };
     assert_eq!(judged(true, Some(drifted), None), ["change account a: its tags are [x]"]);
+    let kept = Owned { drift: Some("its tags are [x]".into()), needs_password: true, ..settled() };
+    let rotate =
+        "leave account a: its tags are [x], and only the broker knows its password: rotating it puts that right";
+    assert_eq!(judged(true, Some(kept), None), [rotate]);
     let mut otherwise = settled();
     otherwise.terms.tags = vec!["x".into()];
     assert_eq!(judged(true, Some(otherwise), None), ["change account a: it is declared with other tags"]);

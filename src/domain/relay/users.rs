@@ -6,12 +6,14 @@ use super::found::Found;
 use super::step::{Object, Plan, Step, What, Work};
 use super::{versions, wanted};
 use crate::base::{AccountName, VhostName};
-use crate::domain::accounts::{Owned, Terms};
+use crate::domain::accounts::{Owned, Owner, Terms};
 use crate::ports::broker::Resource;
 use crate::proto::relay_profile::{Account, Exchange, Profile, Vhost};
 
 /// Why a user of somebody else stays as it is.
-const FOREIGN: &str =
+const FOREIGN: &str = "the broker has a user of this name that is not ours, and is left alone: `relay adopt` takes it up, or declare another name";
+/// The same where a user was to be made before somebody else's was there.
+const IN_THE_WAY: &str =
     "the broker has a user of this name that is not ours, and is left alone: delete it there, or declare another name";
 
 /// Adds the steps of users to a plan.
@@ -77,7 +79,8 @@ impl Judged<'_> {
             plan.steps.push(Step::leave(Object::account(self.user), why));
         }
         let Some(step) = self.step(&terms) else { return };
-        let is_made = matches!(step.work, Work::Make { .. } | Work::Adjust(..) | Work::Settle(_));
+        let is_made =
+            matches!(step.work, Work::Make { .. } | Work::TakeOver { .. } | Work::Adjust(..) | Work::Settle(_));
         let waits = is_made.then(|| self.waits(&terms)).flatten();
         plan.steps.push(match waits {
             Some(why) => Step::leave(step.object, why),
@@ -94,13 +97,27 @@ impl Judged<'_> {
             step(What::Create, Object::account(user), why, work)
         };
         match (census.owned.get(user), census.others.get(user)) {
+            (_, Some(Owner::Adopted)) => Some(self.take_over(terms, is_there)),
             (_, Some(owner)) => Some(Step::leave(object, format!("the broker user belongs to {owner}"))),
             (None, None) if is_there => Some(Step::leave(object, FOREIGN)),
-            (Some(owned), None) if is_there && !owned.is_told => Some(Step::leave(object, FOREIGN)),
+            (Some(owned), None) if is_there && !owned.is_told => Some(Step::leave(object, IN_THE_WAY)),
             (None, None) => Some(make("it is declared, and not there")),
             (Some(owned), None) if owned.is_leaving => Some(make("it was to be deleted, and is declared again")),
             (Some(owned), None) => self.change(owned, terms, object),
         }
+    }
+
+    /// What becomes of a user that was adopted and is declared.
+    fn take_over(&self, terms: &Terms, is_there: bool) -> Step {
+        let (object, has) = (Object::account(self.user), self.found.census.adopted.get(self.user));
+        if !is_there {
+            return Step::leave(object, "it was adopted, and is gone from the broker: release it, and apply again");
+        }
+        let changes = has.map(|has| differs(has, terms)).unwrap_or_default();
+        let changes = if changes.is_empty() { String::new() } else { format!(", it gets the declared {changes},") };
+        let why = format!("it was adopted{changes} and keeps its password until it is rotated");
+        let (account, user) = (self.account.name.clone(), self.user.clone());
+        step(What::TakeOver, object, &why, Work::TakeOver { account, user, terms: terms.clone() })
     }
 
     /// What an account lacks that is ours.
@@ -114,6 +131,10 @@ impl Judged<'_> {
             return Some(step(What::Change, object, "the broker was not told all of it yet", Work::Settle(user)));
         }
         let why = owned.drift.as_deref()?;
+        if owned.needs_password {
+            let why = format!("{why}, and only the broker knows its password: rotating it puts that right");
+            return Some(Step { drift: Some(self.account.on_drift), ..Step::leave(object, why) });
+        }
         let work = Work::Renew(user, owned.strays.clone());
         Some(Step { drift: Some(self.account.on_drift), ..step(What::Change, object, why, work) })
     }

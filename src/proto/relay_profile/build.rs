@@ -4,11 +4,14 @@ use toml::de::DeTable;
 
 use super::Profile;
 use super::entries::Entries;
+use super::investigator;
+use super::part::{Part, PartKind};
 use super::parts::{
     Account, AccountLimits, ApplyTo, Binding, Delivery, Destination, Exchange, Grant, OnDrift, Policy, Queue,
     QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
 };
 use crate::base::{AccountName, VhostName};
+use crate::proto::mig::gcfg::Age;
 
 /// The profile. `None` where one of the steps before had something to note.
 pub(super) fn profile(document: &DeTable<'_>) -> Option<Profile> {
@@ -25,6 +28,9 @@ pub(super) fn profile(document: &DeTable<'_>) -> Option<Profile> {
             .texts("foreign-vhosts")
             .map(|(vhost, _)| vhost.parse::<VhostName>().ok())
             .collect::<Option<_>>()?,
+        parts: document.tables("part").map(part).collect::<Option<_>>()?,
+        investigators: investigator::investigators(document)?,
+        acl: if document.has("investigator") { Some(investigator::acl(document)?.ok()?) } else { None },
     })
 }
 
@@ -120,6 +126,22 @@ fn grant(grant: Entries<'_, '_>) -> Option<Grant> {
 
 fn topic(topic: Entries<'_, '_>) -> Option<TopicGrant> {
     Some(TopicGrant { exchange: text(topic, "exchange")?, write: text(topic, "write")?, read: text(topic, "read")? })
+}
+
+fn part(part: Entries<'_, '_>) -> Option<Part> {
+    let kind = part.text("kind").and_then(PartKind::of)?;
+    let mode = part.text("mode").map_or(Ok(kind.mode()), |mode| u32::from_str_radix(mode, 8)).ok()?;
+    Some(Part {
+        name: text(part, "name")?,
+        kind,
+        age: part.text("age").map_or(Ok(Age::LAST), Age::parse).ok()?,
+        account: part.text("account").map(str::parse).transpose().ok()?,
+        path: text(part, "path").unwrap_or_else(|| kind.path()),
+        mode,
+        owner: text(part, "owner"),
+        group: text(part, "group"),
+        settings: part.json("settings"),
+    })
 }
 
 fn text(entries: Entries<'_, '_>, key: &str) -> Option<String> {

@@ -2,6 +2,7 @@
 //! published schema is made of.
 
 use super::rules::{self, Rule};
+use crate::proto::mig::acl;
 
 /// Vhosts of one relay, and so grants of one account and vhosts that others declare. A platform has one or two.
 const VHOSTS_MAX: usize = 64;
@@ -15,6 +16,10 @@ const POLICIES_MAX: usize = 500;
 const TOPICS_MAX: usize = 64;
 /// Tags: RabbitMQ 4.3 refuses more (rabbitmq-versions.md, A2).
 const TAGS_MAX: usize = 32;
+/// Files that are written: a platform has a handful on each of some hosts.
+const PARTS_MAX: usize = 256;
+/// Investigators: an agent tries every key for every signature.
+const INVESTIGATORS_MAX: usize = acl::INVESTIGATORS_MAX;
 /// Users that must not be there.
 const ABSENT_MAX: usize = 256;
 
@@ -91,6 +96,13 @@ pub(super) const PROFILE: Section = Section {
         ),
         key("vhost", Form::Tables(&VHOST, VHOSTS_MAX, Some("name")), "The vhosts that are declared."),
         key("account", Form::Tables(&ACCOUNT, ACCOUNTS_MAX, Some("name")), "The accounts that are declared."),
+        key(
+            "investigator",
+            Form::Tables(&INVESTIGATOR, INVESTIGATORS_MAX, Some("name")),
+            "Those whose signatures agents ask for.",
+        ),
+        key("minimum-weights", Form::Free, "What signatures must weigh together, for each module; `default` is one."),
+        key("part", Form::Tables(&PART, PARTS_MAX, Some("name")), "Files that are written for programs."),
     ],
 };
 
@@ -245,5 +257,36 @@ const ACCOUNT_LIMITS: Section = Section {
     keys: &[
         MAX_CONNECTIONS,
         key("max-channels", Form::Count, "Channels at once, over all connections; no limit unless said."),
+    ],
+};
+
+const PART: Section = Section {
+    header: "[[part]]",
+    says: "A file that is written for a program or a host, with the password of today.",
+    keys: &[
+        needed("name", Form::Text(&rules::RELAY), "What it is called where it is asked for."),
+        needed("kind", Form::Text(&rules::PART_KIND), "What it is."),
+        key("age", Form::Text(&rules::AGE), "The month from which the programs are that read it, such as 2018-11."),
+        key("account", Form::Text(&rules::NAME), "Whose login is in it: an account of this profile."),
+        key("path", Form::Text(&rules::PATH), "Where it belongs on its host; where the program looks unless said."),
+        key("mode", Form::Text(&rules::MODE), "Who may read and write it there, such as 0640; 0600 unless said."),
+        key("owner", Form::Text(&rules::UNIX_NAME), "Whose it is there; of whoever writes it unless said."),
+        key("group", Form::Text(&rules::UNIX_NAME), "The group that it has there; of whoever writes it unless said."),
+        key(
+            "settings",
+            Form::Free,
+            "What stands in it beside the login, by section and key; a text may be `{ file = \"…\" }`, to be read there.",
+        ),
+    ],
+};
+
+const INVESTIGATOR: Section = Section {
+    header: "[[investigator]]",
+    says: "Somebody who signs actions of MIG.",
+    keys: &[
+        needed("name", Form::Text(&rules::INVESTIGATOR), "What the list calls them."),
+        needed("key", Form::Text(&rules::PGP_KEY), "Their public key, as gpg --export -a writes it."),
+        key("fingerprint", Form::Text(&rules::NOTE), "That of the key, to be compared with its own."),
+        key("weights", Form::Free, "What their signature weighs, by module; `default` is one."),
     ],
 };

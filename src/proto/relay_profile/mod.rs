@@ -53,6 +53,33 @@
 //! exchange = "events"
 //! write = '^new\.'
 //! read = ''
+//!
+//! [[part]]                              # a file that is written: `keylender relay render scheduler`
+//! name = "scheduler"
+//! kind = "mig-scheduler"                # all of them: `PartKind`
+//! age = "2018-11"                       # of the program that reads it
+//! account = "scheduler"                 # whose login is in it
+//! path = "/etc/mig/scheduler.cfg"       # where it belongs; this unless said
+//! mode = "0640"                         # "0600" unless said
+//! owner = "mig"                         # and group = "mig"; of whoever writes it unless said
+//!
+//! [part.settings.mq]                    # what stands in it, by section and key
+//! host = "relay1.example.net"
+//! port = 5671
+//!
+//! [part.settings.postgres]
+//! host = "db.example.net"
+//! password = { file = "/etc/keylender/migscheduler.password" }
+//! ```
+//!
+//! The parts "mig-acl" and "mig-agentkeys" are made of `minimum-weights = { default = 2 }`, at the top, and of
+//!
+//! ```text
+//! [[investigator]]
+//! name = "Ria"
+//! key = '''-----BEGIN PGP PUBLIC KEY BLOCK----- …'''
+//! fingerprint = "…"                     # need not be said; it is compared with the key's own
+//! weights = { default = 1, file = 2 }
 //! ```
 //!
 //! Reading takes three steps: `shape` compares the text with the list of keys and says what is unknown, missing or of the
@@ -62,13 +89,17 @@
 
 mod build;
 mod entries;
+mod investigator;
 mod keys;
 mod mistakes;
+mod part;
+mod part_text;
 mod parts;
 mod presets;
 mod rules;
 mod schema;
 mod sense;
+mod sense_part;
 mod shape;
 mod values;
 
@@ -80,14 +111,18 @@ use toml::de::DeTable;
 
 use self::mistakes::Mistakes;
 use crate::base::{AccountName, VhostName};
+use crate::proto::mig::acl::Acl;
 
+pub use self::investigator::Investigator;
 pub use self::mistakes::Mistake;
+pub use self::part::{Part, PartKind};
 pub use self::parts::{
     Account, AccountLimits, ApplyTo, Binding, Delivery, Destination, Exchange, Grant, OnDrift, Policy, Queue,
     QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
 };
 pub use self::presets::{PRESETS, preset};
 pub use self::schema::schema;
+pub use self::sense_part::FILE;
 
 /// Longest text of a profile. One with the most accounts and patterns of usual length has half of it.
 pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
@@ -108,6 +143,9 @@ pub struct Profile {
     accounts: Vec<Account>,
     absent_users: Vec<AccountName>,
     foreign_vhosts: Vec<VhostName>,
+    parts: Vec<Part>,
+    investigators: Vec<Investigator>,
+    acl: Option<Acl>,
 }
 
 impl Profile {
@@ -149,6 +187,21 @@ impl Profile {
     /// The users that the broker must not have.
     pub fn absent_users(&self) -> &[AccountName] {
         &self.absent_users
+    }
+
+    /// Those whose signatures agents ask for.
+    pub fn investigators(&self) -> &[Investigator] {
+        &self.investigators
+    }
+
+    /// The list that agents get of them; `None` without any.
+    pub fn acl(&self) -> Option<&Acl> {
+        self.acl.as_ref()
+    }
+
+    /// Files that are written for programs and hosts, each name once.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Vhosts that accounts may enter and that somebody else declares.

@@ -35,6 +35,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 /// A virtual host, with all that is declared in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vhost {

@@ -1,7 +1,10 @@
 //! What a text in a profile has to be, beyond being a text.
 
+use super::part::PartKind;
 use super::parts::{ApplyTo, Delivery, Destination, OnDrift, QueueType, RotateBy};
 use crate::base::Span;
+use crate::proto::mig::gcfg::Age;
+use crate::proto::mig::openpgp;
 
 /// Longest name that the protocol carries.
 const NAME_LEN_MAX: usize = 255;
@@ -16,6 +19,10 @@ const DAYS_MAX: i64 = 3650;
 const MILLIS_OF_DAY: i64 = 86_400_000;
 /// Shortest time between rotations: `reconcile` looks no more often.
 const ROTATION_MILLIS_MIN: i64 = 60_000;
+/// Longest path of a file that is written.
+const PATH_LEN_MAX: usize = 1024;
+/// Longest name of a user or a group of a host.
+const UNIX_NAME_LEN_MAX: usize = 32;
 /// The types of exchanges that every broker has. Those of plugins begin with `x-`.
 const EXCHANGE_TYPES: [&str; 4] = ["direct", "fanout", "headers", "topic"];
 
@@ -84,6 +91,33 @@ pub(super) const APPLY_TO: Rule = one_of(ApplyTo::WORDS);
 pub(super) const ROTATE_BY: Rule = one_of(RotateBy::WORDS);
 pub(super) const DELIVERY: Rule = one_of(Delivery::WORDS);
 pub(super) const ON_DRIFT: Rule = one_of(OnDrift::WORDS);
+pub(super) const PART_KIND: Rule = one_of(PartKind::WORDS);
+pub(super) const AGE: Rule = free("a month from 2015-03 to 2019-09", |text| {
+    require(Age::parse(text).is_ok(), "expected a month from 2015-03 to 2019-09, such as 2017-07")
+});
+/// Where a file belongs on another host. It is a file's, not a directory's.
+pub(super) const PATH: Rule = free("a path of a file from the root on", |text| {
+    let is_plain = text.split('/').skip(1).all(|step| !step.is_empty() && step != "." && step != "..");
+    let fits = text.starts_with('/') && text.len() <= PATH_LEN_MAX && !text.contains(char::is_control) && is_plain;
+    require(fits, "expected the path of a file, such as /etc/mig/scheduler.cfg")
+});
+pub(super) const MODE: Rule = free("a mode of three digits, such as 0640", |text| {
+    let digits = text.strip_prefix('0').unwrap_or(text);
+    let fits = digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    require(fits, "expected a mode such as 0640")
+});
+/// Whether it is a key is looked at later.
+pub(super) const PGP_KEY: Rule = free("a public key block of OpenPGP", |text| {
+    require(text.len() <= openpgp::TEXT_LEN_MAX, "expected one public key block of at most 256 KiB")
+});
+pub(super) const INVESTIGATOR: Rule = free("a name of 1 to 200 bytes", |text| {
+    require((1..=200).contains(&text.len()), "expected a name of 1 to 200 bytes")
+});
+pub(super) const UNIX_NAME: Rule = free("a name of a user or a group", |text| {
+    let fits = text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-$".contains(c));
+    let begins = !text.starts_with(['-', '.']);
+    require(begins && fits && (1..=UNIX_NAME_LEN_MAX).contains(&text.len()), "expected a name of a user or a group")
+});
 
 fn require(is_so: bool, otherwise: &'static str) -> Result<(), &'static str> {
     if is_so { Ok(()) } else { Err(otherwise) }

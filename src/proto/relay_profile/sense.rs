@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use super::entries::Entries;
 use super::mistakes::{Mistakes, quoted};
 use super::parts::{Destination, QueueType, RotateBy, in_turn};
+use super::{investigator, sense_part};
 use crate::base::{AccountName, Span};
 
 /// The exchanges that every vhost has from its beginning.
@@ -35,6 +36,8 @@ pub(super) fn check(document: &DeTable<'_>, mistakes: &mut Mistakes) {
         account(entries, &enterable, mistakes);
     }
     users(document, mistakes);
+    sense_part::check(document, mistakes);
+    investigator::check(document, mistakes);
 }
 
 fn vhost(vhost: Entries<'_, '_>, mistakes: &mut Mistakes) {

@@ -3,12 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::relay_parts::DeclaredPart;
 use super::{Call, Endpoint, Params, Reply, Routes, endpoint, nothing};
 use crate::base::{AccountName, Result, Timestamp, VhostName};
-use crate::domain::accounts::AccountStatus;
-use crate::domain::actions::relay::{APPLY, ROTATE, ToldStep};
+use crate::domain::accounts::{self, AccountStatus, OnDrift, Terms};
+use crate::domain::actions::relay::{ADOPT, APPLY, RELEASE, ROTATE, STORE, ToldStep};
 use crate::domain::auth::scopes;
-use crate::domain::relay::{Login, Standing};
+use crate::domain::relay::{Adopted, Login, Standing};
+use crate::ports::broker::Access;
 use crate::proto::relay_profile::{Account, Grant, Rotation, TopicGrant, Vhost};
 use crate::web::metrics::Lend;
 use crate::web::state::App;
@@ -43,14 +45,32 @@ static CREDENTIALS: Endpoint = endpoint(
 .command("claim --account <account>")
 .answers::<Credentials<'_>>();
 
+static PROFILE: Endpoint =
+    endpoint("relayProfile", "/relay/profile", scopes::RELAY_READ, "Shows the profile of the relay as it was written.")
+        .command("relay profile")
+        .answers::<ProfileText>();
+static USERS: Endpoint = endpoint(
+    "relayUsers",
+    "/relay/users",
+    scopes::RELAY_READ,
+    "Lists users of the broker that somebody else made: those that were adopted, and those that may be.",
+)
+.command("relay users")
+.answers::<OtherUsers>();
+
 pub(super) fn routes() -> Routes {
     Routes::default()
         .serve(&SHOW, nothing, show)
         .serve(&PLAN, nothing, plan)
         .serve(&DRIFT, nothing, drift)
         .serve(&CREDENTIALS, account, credentials)
+        .serve(&USERS, nothing, users)
+        .serve(&PROFILE, nothing, profile)
         .act(&APPLY)
         .act(&ROTATE)
+        .act(&ADOPT)
+        .act(&RELEASE)
+        .act(&STORE)
 }
 
 fn account(_: &App, params: &Params) -> Result<AccountName> {
@@ -69,6 +89,8 @@ struct Document {
     absent_users: Vec<AccountName>,
     /// Vhosts that others declare.
     foreign_vhosts: Vec<VhostName>,
+    /// Files that are written for programs.
+    parts: Vec<DeclaredPart>,
 }
 
 /// A vhost, with how much is declared in it.
@@ -202,6 +224,7 @@ async fn show(app: App, _: Call, (): ()) -> Result<Reply> {
         accounts: profile.accounts().iter().map(account).collect::<Result<_>>()?,
         absent_users: profile.absent_users().to_vec(),
         foreign_vhosts: profile.foreign_vhosts().to_vec(),
+        parts: profile.parts().iter().map(DeclaredPart::from).collect(),
     })
 }
 
@@ -221,6 +244,24 @@ async fn plan(app: App, _: Call, (): ()) -> Result<Reply> {
     let plan = app.relay.plan().await?;
     let (changes, unmanaged) = (plan.changes(), plan.unmanaged);
     Reply::json(&Plan { relay, steps: plan.steps.into_iter().map(ToldStep::from).collect(), changes, unmanaged })
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProfileText {
+    /// The built-in profile, the file that it was read from, or the store.
+    from: String,
+    /// Whether the settings say it: nothing can be stored then.
+    is_of_settings: bool,
+    /// As it was written; not of a file, which can be read itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+async fn profile(app: App, _: Call, (): ()) -> Result<Reply> {
+    let declared = app.relay.declared()?;
+    let (from, text) = (declared.from.clone(), declared.text.clone());
+    Reply::json(&ProfileText { from, is_of_settings: app.relay.is_of_settings(), text })
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -260,4 +301,48 @@ async fn credentials(app: App, call: Call, account: AccountName) -> Result<Reply
         app.meters.lent(Lend::RelayAccount, lent)?.into_inner();
     let ways = vhosts.iter().map(|(vhost, string)| Way { vhost, connection_string: string.expose() });
     Reply::json(&Credentials { account, username, password: password.expose(), vhosts: ways.collect(), expires })
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct OtherUsers {
+    adopted: Vec<AdoptedUser>,
+    /// Users for whom nobody answers here.
+    others: Vec<AccountName>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct AdoptedUser {
+    user: AccountName,
+    /// Who answers for it, for people.
+    owner: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    note: String,
+    adopted: Timestamp,
+    tags: Vec<String>,
+    grants: Vec<DeclaredGrant>,
+    /// `repair` or `report`.
+    on_drift: &'static str,
+}
+
+impl From<(AccountName, Adopted, Terms)> for AdoptedUser {
+    fn from((user, Adopted { owner, note, adopted }, terms): (AccountName, Adopted, Terms)) -> Self {
+        let on_drift = if terms.on_drift == OnDrift::Repair { "repair" } else { "report" };
+        let grants = terms.grants.into_iter().map(DeclaredGrant::from).collect();
+        Self { user, owner, note, adopted, tags: terms.tags, grants, on_drift }
+    }
+}
+
+impl From<accounts::Grant> for DeclaredGrant {
+    fn from(accounts::Grant { vhost, access, topics }: accounts::Grant) -> Self {
+        let topic = |accounts::TopicGrant { exchange, write, read }| DeclaredTopic { exchange, write, read };
+        let Access { configure, write, read } = access;
+        Self { vhost, configure, write, read, topics: topics.into_iter().map(topic).collect() }
+    }
+}
+
+async fn users(app: App, _: Call, (): ()) -> Result<Reply> {
+    let adopted = app.relay.adopted().await?.into_iter().map(AdoptedUser::from).collect();
+    Reply::json(&OtherUsers { adopted, others: app.relay.strangers().await? })
 }

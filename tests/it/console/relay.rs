@@ -6,7 +6,8 @@ use keylender::proto::relay_profile::Profile;
 
 use super::browser::Browser;
 use super::has;
-use crate::world::World;
+use crate::relay_adopt::{SHOP, make_shop};
+use crate::{relay, world::World};
 
 #[tokio::test]
 async fn a_profile_is_looked_at_planned_and_applied_with_a_reason() {
@@ -50,4 +51,27 @@ async fn without_a_profile_the_page_says_how_to_declare_one() {
     let viewer = Browser::signed_in(&world, Role::Viewer).await;
     has(&viewer.get(&world, "/relay").await, &["No relay is declared. Set RELAY_PROFILE"]);
     assert_eq!(viewer.get(&world, "/relay/plan").await.status, 404);
+}
+
+#[tokio::test]
+async fn users_of_others_are_listed_and_the_form_that_adopts_one_loses_nothing_that_was_typed() {
+    let world = relay::world(SHOP).await;
+    make_shop(&world).await;
+    let viewer = Browser::signed_in(&world, Role::Viewer).await;
+    let list = viewer.get(&world, "/relay/users").await;
+    has(&list, &["shop", "nobody&#39;s here"]);
+    assert!(!list.text().contains("/relay/users/shop/adopt"), "a viewer changes nothing");
+    let admin = Browser::signed_in(&world, Role::Admin).await;
+    has(&admin.get(&world, "/relay/users").await, &["/relay/users/shop/adopt"]);
+    has(&admin.get(&world, "/relay/users/shop/adopt").await, &["In / it may configure `^shop`", "name=\"owner\""]);
+    let again = admin
+        .post(&world, "/relay/users/shop/adopt", &[("owner", "the shop"), ("note", "orders"), ("reason", "")])
+        .await;
+    has(&again, &["value=\"the shop\"", "value=\"orders\"", "say why"]);
+    let fields = [("owner", "the shop"), ("note", "orders"), ("reason", "whose is it")];
+    assert_eq!(admin.post(&world, "/relay/users/shop/adopt", &fields).await.status, 303);
+    has(&viewer.get(&world, "/relay/users").await, &["adopted", "the shop", "orders"]);
+    has(&admin.get(&world, "/relay/users/shop/release").await, &["nothing of it changes at the broker"]);
+    assert_eq!(admin.post(&world, "/relay/users/shop/release", &[("reason", "theirs")]).await.status, 303);
+    assert_eq!(admin.get(&world, "/relay/users/nobody/adopt").await.status, 404);
 }

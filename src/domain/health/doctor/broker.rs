@@ -15,7 +15,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(20);
 const SKEW_WARNING: Duration = Duration::from_secs(5);
 /// By more, people who compare logs of both conclude nonsense, and ages of connections are wrong.
 const SKEW_PROBLEM: Duration = Duration::from_secs(60);
-/// Users that a finding names.
+/// Users, or patterns, that a finding names.
 const NAMED_MAX: usize = 10;
 /// The broker tells whole seconds.
 const SKEW_UNSEEN: Duration = Duration::from_secs(1);
@@ -41,7 +41,10 @@ impl Health {
             Ok(overview) => {
                 findings.push(version(&overview));
                 findings.extend(frames(&overview, self.parts.namespaces.amqp_query()));
-                findings.extend(self.patterns_of_settings().ok().and_then(|patterns| changes(&overview, &patterns)));
+                let settings = self.patterns_of_settings().ok().into_iter().flatten();
+                let patterns = settings.map(|(setting, pattern)| (setting.to_owned(), pattern));
+                let patterns: Vec<_> = patterns.chain(self.parts.relay.patterns()).collect();
+                findings.extend(changes(&overview, &patterns));
                 findings.extend(overview.time.map(|theirs| skew(self.parts.clock.now(), theirs)));
             }
             Err(error) => findings.push(unasked("broker version", &error)),
@@ -155,7 +158,7 @@ fn frames(overview: &Overview, query: &str) -> Option<Finding> {
 }
 
 /// What patterns of lent users will not mean any more when the broker gets a newer Erlang.
-fn changes(overview: &Overview, patterns: &[(&'static str, String)]) -> Option<Finding> {
+fn changes(overview: &Overview, patterns: &[(String, String)]) -> Option<Finding> {
     if overview.has_pcre2() {
         return None;
     }
@@ -165,7 +168,10 @@ fn changes(overview: &Overview, patterns: &[(&'static str, String)]) -> Option<F
             format!("`{part}` of {setting} {fate}: {}", construct.instead())
         })
     });
-    let told: Vec<String> = told.collect();
+    let mut told: Vec<String> = told.take(NAMED_MAX + 1).collect();
+    if told.len() > NAMED_MAX {
+        told[NAMED_MAX] = "and there are more".to_owned();
+    }
     let text = format!("with Erlang 28 and newer, as RabbitMQ 4.2 and newer are packaged with it, {}", told.join("; "));
     (!told.is_empty()).then(|| Finding::new("patterns", Grade::Warning, text))
 }

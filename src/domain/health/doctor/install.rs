@@ -9,7 +9,6 @@ use crate::ports::system::{self, FileState};
 
 /// Who the service runs as.
 const USER: &str = "keylender";
-const PASSWD: &str = "etc/passwd";
 const PROGRAM: &str = "usr/bin/keylender";
 const SETTINGS: &str = "etc/keylender.conf";
 const ROTATION: &str = "etc/logrotate.d/keylender";
@@ -35,7 +34,7 @@ const EVERYBODY: u32 = 0o007;
 pub fn installed(root: &Path) -> Vec<Finding> {
     let mut findings = vec![file(root, "program", PROGRAM, WRITABLE, "install the package again")];
     findings.push(file(root, "settings file", SETTINGS, WRITABLE | EVERYBODY, "the package brings one"));
-    let user = user(root);
+    let user = system::user_id(root, USER);
     findings.push(match user {
         Some(id) => Finding::new("user", Grade::Well, format!("{USER} has the number {id}")),
         None => Finding::new("user", Grade::Problem, format!("there is no user {USER}: useradd -r {USER}")),
@@ -44,13 +43,6 @@ pub fn installed(root: &Path) -> Vec<Finding> {
     findings.push(service(root));
     findings.push(file(root, "log rotation", ROTATION, WRITABLE, "without it a log file grows for ever"));
     findings
-}
-
-/// The number of the user that the service runs as.
-fn user(root: &Path) -> Option<u32> {
-    let passwd = fs::read_to_string(root.join(PASSWD)).ok()?;
-    let line = passwd.lines().find_map(|line| line.strip_prefix(USER)?.strip_prefix(':'))?;
-    line.split(':').nth(1)?.parse().ok()
 }
 
 /// A file that is there, and that others than its owner may not do this to.

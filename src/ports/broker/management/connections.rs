@@ -1,5 +1,6 @@
 //! Connections over the management API.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,11 +30,15 @@ impl ManagementBroker {
     }
 
     /// Closes the connections of a user one by one, for brokers that cannot at once. Such a broker (3.8.9) lists one at once and
-    /// knows nothing of it under its name for some seconds: so it is asked until none is left.
+    /// knows nothing of it under its name for some seconds: so it is asked until none is left of those that there were. Programs
+    /// that came back meanwhile, with another password, are let be.
     async fn close_one_by_one(&self, user: &AccountName, reason: &str) -> Result<()> {
-        let mut failure = None;
+        let (mut failure, mut former) = (None, None);
         for _ in 0..LOOKS_MAX {
-            let open = self.connections_of(user).await?;
+            let mut open = self.connections_of(user).await?;
+            let former: &HashSet<String> =
+                former.get_or_insert_with(|| open.iter().map(|connection| connection.name.clone()).collect());
+            open.retain(|connection| former.contains(&connection.name));
             if open.is_empty() {
                 return Ok(());
             }

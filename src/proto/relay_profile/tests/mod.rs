@@ -2,6 +2,7 @@
 
 mod forms;
 mod meanings;
+mod parts;
 mod presets;
 mod random;
 mod schema;

@@ -10,7 +10,7 @@ use crate::domain::accounts::AccountStatus;
 use crate::domain::actions::relay::{ROTATE, Rotation};
 use crate::domain::auth::scopes;
 use crate::domain::relay::Step;
-use crate::proto::relay_profile::{self, Account, Grant, OnDrift, Profile};
+use crate::proto::relay_profile::{self, Account, Grant, OnDrift, Part, Profile};
 use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
@@ -84,6 +84,8 @@ struct Page {
     facts: Vec<(&'static str, String)>,
     is_declared: bool,
     may_apply: bool,
+    /// Files that are written: name, where they belong, and whose login is in them.
+    parts: Vec<[String; 3]>,
     table: View,
     equivalents: Equivalents,
 }
@@ -112,6 +114,14 @@ struct AccountPage {
     facts: Vec<(&'static str, Untrusted<'static>)>,
     users: Vec<(String, State)>,
     grants: Vec<GrantRow>,
+    equivalents: Equivalents,
+}
+
+#[derive(Template)]
+#[template(path = "console/relay_part.html")]
+struct PartPage {
+    frame: Frame,
+    facts: Vec<(&'static str, Untrusted<'static>)>,
     equivalents: Equivalents,
 }
 
@@ -150,9 +160,10 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&Page {
             frame: Frame::of(&app, &session, "Relay").await,
-            facts: declared.map(|declared| facts(&declared.profile, &declared.from)).unwrap_or_default(),
+            facts: declared.as_ref().map(|declared| facts(&declared.profile, &declared.from)).unwrap_or_default(),
             is_declared: declared.is_some(),
             may_apply: session.may(scopes::RELAY_APPLY),
+            parts: declared.iter().flat_map(|declared| declared.profile.parts()).map(part_row).collect(),
             table,
             equivalents: Equivalents::of(&session, "GET", "/relay", None, &["relay", "show"]),
         })),
@@ -214,6 +225,39 @@ pub async fn account(app: App, session: Session) -> Result<Response> {
     }))
 }
 
+/// A file that is written for a program: where it belongs, and how it is had.
+pub async fn part(app: App, session: Session) -> Result<Response> {
+    let part = app.relay.part(session.param("part"))?;
+    let fact = |text: &str| Untrusted::of(text.to_owned());
+    let of_writer = "whoever writes it";
+    let account = part.account.as_ref().map_or("none", |account| account.as_str());
+    Ok(page(&PartPage {
+        frame: Frame::of(&app, &session, format!("File {}", part.name)).await,
+        facts: vec![
+            ("Part", fact(&part.name)),
+            ("Kind", fact(part.kind.as_str())),
+            ("Program of", fact(&part.age.to_string())),
+            ("Login in it", fact(account)),
+            ("Belongs to", fact(&part.path)),
+            ("Mode", fact(&format!("{:04o}", part.mode))),
+            ("Owner", fact(part.owner.as_deref().unwrap_or(of_writer))),
+            ("Group", fact(part.group.as_deref().unwrap_or(of_writer))),
+        ],
+        equivalents: Equivalents::of(
+            &session,
+            "GET",
+            &format!("/relay/parts/{}", part.name),
+            None,
+            &["relay", "render", &part.name, "--to", "/etc/mig"],
+        ),
+    }))
+}
+
+fn part_row(part: &Part) -> [String; 3] {
+    let account = part.account.as_ref().map(ToString::to_string).unwrap_or_default();
+    [part.name.clone(), part.path.clone(), account]
+}
+
 /// Whether the form, or the address, says that connections are closed, too.
 #[derive(Deserialize)]
 pub struct Closing {
@@ -254,7 +298,7 @@ fn facts(profile: &Profile, from: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn joined<'t>(names: impl Iterator<Item = &'t str>) -> String {
+pub(super) fn joined<'t>(names: impl Iterator<Item = &'t str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,6 +1,12 @@
 //! Certificates of others and our own: how long they are valid, and whom they name. Whether anybody vouches for one is
 //! judged elsewhere, by rustls.
 
+mod judge;
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod judge_tests;
+
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -9,6 +15,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::base::text::hex;
 use crate::base::{CertificateName, Error, Result, Timestamp};
+
+pub use judge::{Shown, Warning, judge, judge_key};
 
 /// Names read of one certificate. Of more only the first count.
 const NAMES_MAX: usize = 100;
