@@ -173,6 +173,11 @@ fn odd(kind: &str) -> BasicProperties {
         .with_app_id("a".into())
 }
 
+/// How many small messages there are: more than fit into a batch. A trial by hand has a million.
+fn many() -> u32 {
+    std::env::var("ARCHIVED").map_or(3000, |many| many.parse().expect("ARCHIVED is a number"))
+}
+
 /// Bodies of any length and any bytes, each with odd properties, with none, and not durable.
 fn sent(kind: &str) -> Vec<Sent> {
     let bodies = [Vec::new(), (0..=255).collect(), vec![b'x'; 1 << 20], "ü".repeat(2000).into_bytes()];
@@ -180,7 +185,8 @@ fn sent(kind: &str) -> Vec<Sent> {
     let of_body =
         |body: Vec<u8>| [odd(kind), BasicProperties::default(), transient.clone()].map(|each| (each, body.clone()));
     let mut all: Vec<Sent> = bodies.into_iter().flat_map(of_body).collect();
-    all.extend((0..3000).map(|n| (BasicProperties::default().with_message_id(n.to_string().into()), vec![7; n % 50])));
+    let body = |n: u32| vec![n.to_le_bytes()[0]; usize::try_from(n % 50).unwrap()];
+    all.extend((0..many()).map(|n| (BasicProperties::default().with_message_id(n.to_string().into()), body(n))));
     all
 }
 

@@ -38,6 +38,7 @@ mod relay;
 mod relay_adopt;
 mod relay_crash;
 mod relay_lending;
+mod relay_profile;
 mod relay_rotation;
 mod relay_trouble;
 mod remote;

@@ -147,9 +147,14 @@ impl Terms {
             all.push(format!("It has the tags {}.", self.tags.join(", ")));
         }
         for Grant { vhost, access: Access { configure, write, read }, topics } in &self.grants {
-            all.push(format!("In {vhost} it may configure `{configure}`, write `{write}`, read `{read}`."));
+            let [configure, write, read] = [configure, write, read].map(|pattern| quoted(pattern));
+            all.push(format!("In {vhost} it may configure {configure}, write {write}, read {read}."));
             all.extend(topics.iter().map(|TopicGrant { exchange, write, read }| {
-                format!("In {vhost} its routing keys of `{exchange}` are: write `{write}`, read `{read}`.")
+                format!(
+                    "In {vhost} its routing keys of `{exchange}` are: write {}, read {}.",
+                    quoted(write),
+                    quoted(read)
+                )
             }));
         }
         let Limits { max_connections, max_channels } = self.limits;
@@ -160,4 +165,9 @@ impl Terms {
         }
         all
     }
+}
+
+/// An empty pattern fits nothing.
+fn quoted(pattern: &str) -> String {
+    if pattern.is_empty() { "nothing".to_owned() } else { format!("`{pattern}`") }
 }

@@ -45,10 +45,14 @@ static CREDENTIALS: Endpoint = endpoint(
 .command("claim --account <account>")
 .answers::<Credentials<'_>>();
 
-static PROFILE: Endpoint =
-    endpoint("relayProfile", "/relay/profile", scopes::RELAY_READ, "Shows the profile of the relay as it was written.")
-        .command("relay profile")
-        .answers::<ProfileText>();
+static PROFILE: Endpoint = endpoint(
+    "relayProfile",
+    "/relay/profile",
+    scopes::RELAY_PROFILE,
+    "Shows the profile of the relay as it was written.",
+)
+.command("relay profile")
+.answers::<ProfileText>();
 static USERS: Endpoint = endpoint(
     "relayUsers",
     "/relay/users",

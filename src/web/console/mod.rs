@@ -155,7 +155,7 @@ fn bus(routes: Routes) -> Routes {
         .get("/relay/plan", scopes::RELAY_READ, relay::compare)
         .get("/relay/accounts/{account}", scopes::RELAY_READ, relay::account)
         .act("/relay/apply", "/relay", &actions::relay::APPLY)
-        .get("/relay/profile", scopes::RELAY_READ, relay_profile::show)
+        .get("/relay/profile", scopes::RELAY_PROFILE, relay_profile::show)
         .post("/relay/profile", scopes::RELAY_PROFILE, relay_profile::store)
         .get("/relay/investigators", scopes::RELAY_READ, relay_investigators::show)
         .get("/relay/parts/{part}", scopes::RELAY_READ, relay::part)

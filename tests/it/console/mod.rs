@@ -30,7 +30,7 @@ use crate::world::World;
 use browser::form;
 
 /// That a page came and has these parts.
-fn has(page: &Answer, parts: &[&str]) {
+pub fn has(page: &Answer, parts: &[&str]) {
     assert_eq!(page.status, 200, "{}", page.text());
     for part in parts {
         assert!(page.text().contains(part), "{part}: {}", page.text());

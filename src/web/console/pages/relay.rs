@@ -84,6 +84,7 @@ struct Page {
     facts: Vec<(&'static str, String)>,
     is_declared: bool,
     may_apply: bool,
+    may_edit: bool,
     /// Files that are written: name, where they belong, and whose login is in them.
     parts: Vec<[String; 3]>,
     table: View,
@@ -163,6 +164,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
             facts: declared.as_ref().map(|declared| facts(&declared.profile, &declared.from)).unwrap_or_default(),
             is_declared: declared.is_some(),
             may_apply: session.may(scopes::RELAY_APPLY),
+            may_edit: session.may(scopes::RELAY_PROFILE),
             parts: declared.iter().flat_map(|declared| declared.profile.parts()).map(part_row).collect(),
             table,
             equivalents: Equivalents::of(&session, "GET", "/relay", None, &["relay", "show"]),

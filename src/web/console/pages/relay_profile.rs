@@ -1,4 +1,5 @@
-//! The profile of the relay as it was written, and the form that stores another one.
+//! The profile of the relay as it was written, and the form that stores another one. Passwords of databases may stand in it:
+//! whoever may only look at the relay does not see its text.
 
 use askama::Template;
 use axum::response::Response;
@@ -6,7 +7,6 @@ use serde::Deserialize;
 
 use crate::base::{Error, Result};
 use crate::domain::actions::relay::{Profiled, STORE};
-use crate::domain::auth::scopes;
 use crate::proto::relay_profile::preset;
 use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
@@ -29,7 +29,6 @@ struct ProfilePage {
     problems: Vec<Untrusted<'static>>,
     is_of_settings: bool,
     from: String,
-    may_store: bool,
     token_field: &'static str,
     form_token: String,
     text: String,
@@ -81,7 +80,6 @@ async fn form(app: &App, session: &Session, text: String, problem: Option<Error>
         problems: problems.lines().map(|line| Untrusted::of(line.to_owned())).collect(),
         is_of_settings,
         from: app.relay.declared().map(|declared| declared.from.clone()).unwrap_or_default(),
-        may_store: !is_of_settings && session.may(scopes::RELAY_PROFILE),
         token_field: TOKEN_FIELD,
         form_token: session.form_token().expose().to_owned(),
         text,
