@@ -37,14 +37,15 @@ fn main() {
     let count = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(COUNT);
     let (runtime, node) = (Runtime::new().unwrap(), Node::start("relay"));
     let broker = Arc::new(node.broker());
-    let (round, last) = (Cell::new(0), Cell::new(None));
+    // First, while the broker has no other users.
+    let bench = Bench::start(&broker, "first", count);
+    bench.apply(&runtime);
+    drift(&runtime, &bench, &broker);
+    let round = Cell::new(0);
     let apply = || {
         round.set(round.get() + 1);
         // The users of the round before stay: the broker has as many for both.
-        let bench = Bench::start(&broker, &format!("ours{}", round.get()), count);
-        let seconds = bench.apply(&runtime);
-        last.set(Some(bench));
-        seconds
+        Bench::start(&broker, &format!("ours{}", round.get()), count).apply(&runtime)
     };
     let put = || {
         let begun = Instant::now();
@@ -67,8 +68,6 @@ fn main() {
         target: Target::RatioMax(1.1),
     }
     .print();
-    let bench = last.take().unwrap();
-    drift(&runtime, &bench, &broker);
 }
 
 /// A comparison that finds nothing, beside the bare lists that it is made of, and the memory that it takes.
@@ -92,9 +91,9 @@ fn drift(runtime: &Runtime, bench: &Bench, broker: &Arc<ManagementBroker>) {
     let (what, unit) = ("comparison of it with the broker", "s");
     Row { what, unit, ours, reference, reference_is: "the bare lists", target: Target::Below(1.0) }.print();
     reset_peak();
-    let before = memory_mb("VmRSS");
+    let before = memory_mb("VmRSS:");
     look();
-    let ours = memory_mb("VmHWM") - before;
+    let ours = memory_mb("VmHWM:") - before;
     let (what, unit) = ("memory of a comparison", "MB");
     Row { what, unit, ours, reference: before, reference_is: "of this process before", target: Target::Below(40.0) }
         .print();

@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::act::{self, Given, Printed};
+use super::relay_recipe::{self, Recipe};
 use super::relay_render::{self, Render};
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
@@ -90,6 +91,9 @@ pub(super) enum Relay {
         #[arg(value_parser = PossibleValuesParser::new(PRESETS.map(|(name, _)| name)))]
         name: Option<String>,
     },
+    /// Prints commands for whoever looks after the broker's cluster; none of them is run
+    #[command(subcommand, after_help = "Example:\n  keylender relay recipe join rabbit@relay2 rabbit@relay1")]
+    Recipe(Recipe),
     /// Stores a profile, which declares the relay from now on; RELAY_PROFILE must not be set
     #[command(
         mut_arg("reason", act::asked),
@@ -120,6 +124,7 @@ pub(super) fn offline(command: &Relay) -> Option<Outcome> {
             Some(Ok(()))
         }
         Relay::Check { file } => Some(check(file)),
+        Relay::Recipe(recipe) => Some(relay_recipe::print(recipe)),
         Relay::Schema => {
             output::json(&schema());
             Some(Ok(()))
@@ -190,7 +195,7 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
             let text = text.map_err(|error| Error::invalid("the profile cannot be read").because(error))?;
             act::run(&operator, &STORE.about, &[], &given, Some(json!({ "text": text }))).await?;
         }
-        command @ (Relay::Profile { .. } | Relay::Check { .. } | Relay::Schema) => {
+        command @ (Relay::Profile { .. } | Relay::Check { .. } | Relay::Recipe(_) | Relay::Schema) => {
             return offline(&command).unwrap_or(Ok(()));
         }
     }

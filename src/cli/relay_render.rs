@@ -8,14 +8,25 @@ use serde_json::{Value, json};
 
 use super::{Format, Outcome, output};
 use crate::app::operate::Operator;
-use crate::base::{Error, Result};
+use crate::base::{Clock, Error, Result};
 use crate::ports::placed::Place;
 use crate::ports::system::{group_id, user_id};
+use crate::proto::certificates::{Shown, judge, judge_key};
 
 /// Longest file that is compared: one of ours has some kilobytes.
 const FILE_LEN_MAX: u64 = 1024 * 1024;
 /// Keys that are named of a file that differs.
 const NAMED_MAX: usize = 20;
+/// Kinds whose lines are keys with values.
+const WITH_KEYS: [&str; 5] = ["mig-scheduler", "mig-api", "mig-worker", "mig-agent", "rabbitmq-tls"];
+/// Where files name a certificate, its key, and who vouches for it, and who shows it.
+const CERTIFICATES: [(&str, &str, &str, Shown); 3] = [
+    ("mq.tlscert", "mq.tlskey", "mq.cacert", Shown::ByProgram),
+    ("certs.cert", "certs.key", "certs.ca", Shown::ByProgram),
+    (".ssl_options.certfile", ".ssl_options.keyfile", ".ssl_options.cacertfile", Shown::ByBroker),
+];
+/// Longest file of certificates: those of all public authorities have a quarter of it.
+const CERTIFICATE_LEN_MAX: usize = 1 << 20;
 /// Digits of a fingerprint, by which keys are named.
 const FINGERPRINT_LEN: usize = 40;
 
@@ -50,6 +61,7 @@ pub(super) async fn run(command: Render, operator: &Operator) -> Outcome {
                 let fault = |error| Error::unavailable(format!("{shown} cannot be written")).because(error);
                 place.put(text.as_bytes()).map_err(fault)?;
                 output::remark(&format!("wrote {shown}"));
+                certificates(text).iter().for_each(|warning| output::remark(warning));
             }
             for extra in owners.extra(&files, &directory) {
                 let shown = extra.display();
@@ -131,7 +143,12 @@ async fn compare(operator: &Operator, part: Option<String>, directory: &Path, fo
         Some(part) => vec![part],
         None => {
             let relay = operator.call("GET", "/relay", None).await?;
-            output::rows(&relay, "parts", &["part"]).into_iter().flatten().collect()
+            let rows = output::rows(&relay, "parts", &["part", "path"]);
+            // Those that belong there.
+            let is_here = |path: &String| Path::new(path).parent() == Some(directory);
+            let named: Vec<&Vec<String>> = rows.iter().filter(|row| row.get(1).is_some_and(is_here)).collect();
+            let all: Vec<&Vec<String>> = if named.is_empty() { rows.iter().collect() } else { named };
+            all.into_iter().filter_map(|row| row.first().cloned()).collect()
         }
     };
     let mut found = Vec::new();
@@ -140,7 +157,8 @@ async fn compare(operator: &Operator, part: Option<String>, directory: &Path, fo
         let (owners, files) = (Owners::of(&written)?, files_of(&written));
         for (path, text) in &files {
             let place = owners.place(path, directory)?;
-            found.push(json!({ "part": part, "path": place.path, "differs": differs(&place, text)? }));
+            certificates(text).iter().for_each(|warning| output::remark(warning));
+            found.push(json!({ "part": part, "path": place.path, "differs": differs(&place, text, &written)? }));
         }
         for extra in owners.extra(&files, directory) {
             found.push(json!({ "part": part, "path": extra, "differs": ["it is nobody's any more"] }));
@@ -168,18 +186,22 @@ async fn compare(operator: &Operator, part: Option<String>, directory: &Path, fo
 }
 
 /// How a file differs from what it should be.
-fn differs(place: &Place, text: &str) -> Result<Vec<String>> {
+fn differs(place: &Place, text: &str, written: &Value) -> Result<Vec<String>> {
+    let has_keys = WITH_KEYS.contains(&output::text(written, "kind").as_str());
     let fault = |error| Error::unavailable(format!("{} cannot be read", place.path.display())).because(error);
     Ok(match place.look(FILE_LEN_MAX).map_err(fault)? {
         None => vec!["it is missing".to_owned()],
-        Some((has, differs)) => differs.into_iter().chain(text_differs(&has, text)).collect(),
+        Some((has, differs)) => differs.into_iter().chain(text_differs(&has, text, has_keys)).collect(),
     })
 }
 
-/// What of a file is otherwise: keys only, as values may be secrets.
-fn text_differs(has: &str, should: &str) -> Option<String> {
+/// What of a file is otherwise: keys only, as values may be secrets. Of a file that has no keys each line may be one.
+fn text_differs(has: &str, should: &str, has_keys: bool) -> Option<String> {
     if has == should {
         return None;
+    }
+    if !has_keys {
+        return Some("its text".to_owned());
     }
     let (has, should) = (values(has), values(should));
     let keys: Vec<&str> = has
@@ -199,6 +221,23 @@ fn text_differs(has: &str, should: &str) -> Option<String> {
     })
 }
 
+/// What keeps certificates from working that a file names, as far as this host has them.
+fn certificates(text: &str) -> Vec<String> {
+    let values = values(text);
+    let path = |key: &str| values.get(key)?.first().map(|value| value.trim_matches('"'));
+    let read =
+        |key: &str| path(key).and_then(|path| std::fs::read(path).ok()).filter(|file| file.len() < CERTIFICATE_LEN_MAX);
+    let now = Clock::system().now().as_millis() / 1000;
+    let mut warnings = Vec::new();
+    for (certificate, key, authorities, shown) in CERTIFICATES {
+        let Some((place, file)) = path(certificate).zip(read(certificate)) else { continue };
+        let mut found = judge(&file, shown, now, read(authorities).as_deref());
+        found.extend(read(key).and_then(|key| judge_key(&file, &key)));
+        warnings.extend(found.iter().map(|warning| format!("{place}: {warning}")));
+    }
+    warnings
+}
+
 /// The values of a file by section and key, as they are written there.
 fn values(text: &str) -> BTreeMap<String, Vec<&str>> {
     let (mut section, mut all): (_, BTreeMap<String, Vec<&str>>) = ("", BTreeMap::new());
@@ -207,7 +246,7 @@ fn values(text: &str) -> BTreeMap<String, Vec<&str>> {
             section = name;
             continue;
         }
-        let (key, value) = line.split_once('=').unwrap_or((line, ""));
+        let Some((key, value)) = line.split_once('=') else { continue };
         all.entry(format!("{section}.{}", key.trim())).or_default().push(value.trim());
     }
     all
@@ -220,11 +259,12 @@ mod tests {
     #[test]
     fn what_differs_is_told_by_keys_and_no_value_is_repeated() {
         let should = "; written\n[mq]\nhost = \"a\"\npass = \"secret\"\n[agent]\ntags = \"x\"\ntags = \"y\"\n";
-        assert_eq!(text_differs(should, should), None);
+        assert_eq!(text_differs(should, should, true), None);
         let has = should.replace("secret", "former").replace("tags = \"y\"\n", "").replace("host = \"a\"", "port = 1");
-        assert_eq!(text_differs(&has, should).unwrap(), "agent.tags, mq.host, mq.pass, mq.port");
-        assert_eq!(text_differs(&should.replace("; written", "; by hand"), should).unwrap(), "its text");
+        assert_eq!(text_differs(&has, should, true).unwrap(), "agent.tags, mq.host, mq.pass, mq.port");
+        assert_eq!(text_differs(&should.replace("; written", "; by hand"), should, true).unwrap(), "its text");
         let many: String = (0..30).map(|number| format!("key{number} = 1\n")).collect();
-        assert!(text_differs(&many, "").unwrap().ends_with("and 10 more"));
+        assert_eq!(text_differs("{default_pass, <<\"x\">>},", "", false).unwrap(), "its text");
+        assert!(text_differs(&many, "", true).unwrap().ends_with("and 10 more"));
     }
 }

@@ -174,6 +174,7 @@ fn odd(kind: &str) -> BasicProperties {
 }
 
 /// How many small messages there are: more than fit into a batch. A trial by hand has a million.
+#[expect(clippy::disallowed_methods, reason = "a switch of a trial by hand")]
 fn many() -> u32 {
     std::env::var("ARCHIVED").map_or(3000, |many| many.parse().expect("ARCHIVED is a number"))
 }

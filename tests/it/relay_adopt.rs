@@ -1,7 +1,9 @@
 //! Users that somebody else made: adopted as they are, watched, taken over by a profile, and given back.
 
 use keylender::app::operate::Operator;
+use keylender::base::audit::Action;
 use keylender::base::{Kind, Secret};
+use keylender::domain::auth::Caller;
 use keylender::ports::broker::{Access, Limits, Login, PasswordHash, TopicAccess, User, UserWish, Users};
 use serde_json::{Value, json};
 
@@ -97,6 +99,10 @@ async fn a_user_is_adopted_watched_and_released_and_nothing_of_it_changes() {
     let report = reconcile(&world).await.unwrap();
     assert!(report.contains("shop is left as it is: its permissions were changed"), "{report}");
     assert!(permissions(&world, "/").await.contains("shop .* .* .*"), "it is only told");
+    let restored = || Caller::local("tests", "r").note(Action::StoreRestore, "store");
+    world.appliance().accounts.resync_all(restored).await.unwrap();
+    reconcile(&world).await.unwrap();
+    assert!(permissions(&world, "/").await.contains("shop .* .* .*"), "nor after a restoration");
     let changed = everything(&world).await;
     release(&world, "shop").await.unwrap();
     assert_eq!(everything(&world).await, changed);
@@ -134,8 +140,8 @@ async fn a_profile_takes_an_adopted_user_over_and_its_password_works_until_it_is
     let planned = world.operate("GET", "/relay/plan", None).await;
     assert_eq!(
         planned["steps"][0]["why"],
-        "it was adopted, it gets the declared tags, permissions, limits, orders for drift, and keeps its password until it is \
-         rotated"
+        "it was adopted, it gets the declared permissions, limits, orders for drift, and keeps its password and its tags \
+         until it is rotated"
     );
     assert_eq!(plan(&world).await, ["take over account shop"]);
     assert_eq!(apply(&world).await["failed"], 0);

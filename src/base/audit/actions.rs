@@ -140,7 +140,7 @@ actions! {
     RelayDeleteUser = "relay.delete_user" ["why"];
     RelayEnter = "relay.enter" ["user"];
     RelayLend = "relay.lend" ["account", "expires", "part"];
-    RelayProfile = "relay.profile" [];
+    RelayProfile = "relay.profile" ["sha256"];
     RelayRelease = "relay.release" ["users"];
     RelayRemove = "relay.remove" ["why"];
     RelayRender = "relay.render" [];

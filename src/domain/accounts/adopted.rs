@@ -95,6 +95,8 @@ impl Accounts {
         require_owner(name, &account, from)?;
         account.owner = to.clone();
         account.take_terms(terms);
+        // What somebody changed meanwhile was only told.
+        account.terms_wish = account.wish;
         tx.put(&ACCOUNTS, name, &account)
     }
 
@@ -106,7 +108,8 @@ impl Accounts {
     pub fn release(&self, tx: &mut WriteTx<'_, '_>, name: &AccountName, owner: &Owner) -> Result<()> {
         let Some(account) = tx.get(&ACCOUNTS, name)? else { return Ok(()) };
         require_owner(name, &account, owner)?;
-        if !account.is_settled_at(self.main()) {
+        let is_kept = matches!(account.login, Login::Kept);
+        if !is_kept && !account.is_settled_at(self.main()) {
             return Err(Error::conflict(format!(
                 "the broker was not told yet what `{name}` should be: try again when `reconcile` is through"
             )));

@@ -34,6 +34,8 @@ pub struct Owned {
     pub is_settled: bool,
     /// What the broker has otherwise than it had, in words.
     pub drift: Option<String>,
+    /// Whether it has a password that only the broker knows. Its end is the end of our record.
+    pub keeps_login: bool,
     /// Whether that can be put right with a new password only: the present one is the broker's alone.
     pub needs_password: bool,
     /// Where the user has something beside its terms.
@@ -69,6 +71,7 @@ impl Accounts {
                     is_leaving: matches!(account.login, Login::Gone),
                     is_told: account.settled.contains_key(&site.name),
                     is_settled: account.is_settled_at(site),
+                    keeps_login: matches!(account.login, Login::Kept),
                     needs_password: drift.as_ref().is_some_and(|drift| !drift.is_mendable),
                     drift: drift.map(|drift| drift.what),
                     strays: strays.into_iter().collect(),

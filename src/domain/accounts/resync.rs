@@ -10,7 +10,7 @@ impl Accounts {
     /// there, which nobody can see. Returns how many; each commit has an entry.
     ///
     /// Not that of our own administrators: a password of theirs may have been ended since. When the broker refuses it, it
-    /// is replaced.
+    /// is replaced. And not those of users that were adopted: nothing of them is told to a broker.
     pub async fn resync_all(&self, note: impl Fn() -> Note) -> Result<usize> {
         let (mut all, mut chunks) = (0, self.store.chunks(&ACCOUNTS, CHUNK));
         while let Some(rows) = chunks.next().await? {
@@ -21,7 +21,7 @@ impl Accounts {
                     tx.audit(note);
                     for (name, _) in rows {
                         let Some(mut account) = tx.get(&ACCOUNTS, &name)? else { continue };
-                        if account.owner != Owner::Administrator {
+                        if !matches!(account.owner, Owner::Administrator | Owner::Adopted) {
                             account.tell_again();
                             tx.put(&ACCOUNTS, &name, &account)?;
                         }

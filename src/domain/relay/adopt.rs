@@ -165,6 +165,7 @@ impl Relay {
         let users = if tx.get(&ADOPTED, name)?.is_some() {
             tx.delete(&ADOPTED, name);
             self.accounts.release(tx, name, &Owner::Adopted)?;
+            held::forget(tx, name);
             vec![name.clone()]
         } else if self.declared().is_ok() {
             let (id, owner) = (self.id(name)?, self.owner()?);

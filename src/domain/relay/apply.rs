@@ -71,6 +71,7 @@ impl Relay {
     /// # Errors
     /// Only when there is no plan, or at the end no store. Each step has its own end.
     pub async fn apply(&self, caller: &Caller) -> Result<Vec<Outcome>> {
+        let _applying = self.declaration.storing.lock().await;
         let relay = self.declared()?.profile.name().to_owned();
         let Plan { steps, as_declared, forgotten, .. } = self.plan().await?;
         let outcomes = self.carry_out(caller, steps).await;

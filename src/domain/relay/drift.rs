@@ -42,6 +42,7 @@ impl Relay {
     /// # Errors
     /// `Unavailable` when something could not be put right: the next pass tries again.
     pub async fn repair(&self) -> Result<String> {
+        let _applying = self.declaration.storing.lock().await;
         let drifts = self.drifts().await?;
         let (steps, left): (Vec<_>, Vec<_>) =
             drifts.into_iter().filter(|step| step.work.user().is_none()).partition(is_to_repair);

@@ -46,7 +46,7 @@ pub use close::Missing;
 pub use leases::AccountLease;
 pub use lend::Login;
 pub use made::Standing;
-pub use profile::Stored;
+pub use profile::Unreadable;
 pub use protect::Reserved;
 pub use render::Rendered;
 pub use rotate::Rotated;

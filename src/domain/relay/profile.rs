@@ -4,13 +4,15 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Declared, Relay, protect};
 use crate::base::audit::Action;
-use crate::base::{Error, Result, Timestamp};
+use crate::base::text::hex;
+use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::relay_profile::{Mistake, Profile};
-use crate::store::{Store, Table, WriteTx};
+use crate::store::{Sealed, Store, Table, WriteTx};
 
 const PROFILES: Table<String, Stored> = Table::audited("relay_profile");
 /// There is one.
@@ -21,12 +23,12 @@ const FROM: &str = "the store";
 const NAMED_MAX: usize = 20;
 
 /// A profile as it was stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stored {
-    /// Its text, which is a profile.
-    pub text: String,
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    /// Its text, which is a profile: passwords of databases may stand in it.
+    text: Sealed,
     /// Since when it counts.
-    pub stored: Timestamp,
+    stored: Timestamp,
 }
 
 /// What is declared at this moment.
@@ -35,8 +37,28 @@ pub(super) struct Declaration {
     /// Whether the settings say it. Nothing that is stored counts then.
     is_of_settings: bool,
     now: RwLock<Option<Arc<Declared>>>,
-    /// Held while another one is stored and takes its place, so that the last one in the store is the one that counts.
-    storing: tokio::sync::Mutex<()>,
+    /// What was stored by another version, and is no profile to this one.
+    unreadable: Option<Unreadable>,
+    /// Held while another one is stored and takes its place, so that the last one in the store is the one that counts, and
+    /// while one is applied, so that what is made for it is not remembered as another's.
+    pub storing: tokio::sync::Mutex<()>,
+}
+
+/// A stored text that is no profile.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The text.
+    pub text: Secret,
+    /// The first thing that is wrong with it.
+    pub first: String,
+}
+
+fn read(store: &Store) -> Result<Option<Secret>> {
+    store.read(|tx| {
+        let key = KEY.to_owned();
+        let stored = tx.get(&PROFILES, &key)?;
+        stored.map(|Stored { text, .. }| tx.open(&PROFILES, &key, &text)).transpose()
+    })
 }
 
 impl Declaration {
@@ -44,17 +66,20 @@ impl Declaration {
     /// declared then, so that nothing is changed.
     pub fn read(store: &Store, of_settings: Option<Declared>) -> Result<Self> {
         let is_of_settings = of_settings.is_some();
-        let stored = if is_of_settings { None } else { store.read(|tx| tx.get(&PROFILES, &KEY.to_owned()))? };
-        let stored = stored.and_then(|Stored { text, .. }| match Profile::parse(&text) {
-            Ok(profile) => Some(Declared { profile, from: FROM.to_owned(), text: Some(text) }),
-            Err(mistakes) => {
+        let text = if is_of_settings { None } else { read(store)? };
+        let (stored, unreadable) = match text.map(|text| (Profile::parse(text.expose()), text)) {
+            None => (None, None),
+            Some((Ok(profile), text)) => {
+                (Some(Declared { profile, from: FROM.to_owned(), text: Some(text.expose().to_owned()) }), None)
+            }
+            Some((Err(mistakes), text)) => {
                 let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
                 tracing::error!("the stored profile of the relay cannot be read, and nothing is declared: {first}");
-                None
+                (None, Some(Unreadable { text, first }))
             }
-        });
+        };
         let now = RwLock::new(of_settings.or(stored).map(Arc::new));
-        Ok(Self { is_of_settings, now, storing: tokio::sync::Mutex::default() })
+        Ok(Self { is_of_settings, now, unreadable, storing: tokio::sync::Mutex::default() })
     }
 
     pub fn now(&self) -> Option<Arc<Declared>> {
@@ -63,6 +88,11 @@ impl Declaration {
 }
 
 impl Relay {
+    /// What is stored and is no profile to this version.
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        self.declaration.unreadable.as_ref().filter(|_| self.declared().is_err())
+    }
+
     /// Whether the profile is that of the settings, which nobody changes while the appliance runs.
     pub fn is_of_settings(&self) -> bool {
         self.declaration.is_of_settings
@@ -79,6 +109,12 @@ impl Relay {
             ));
         }
         let profile = Profile::parse(text).map_err(|mistakes| refused(&mistakes))?;
+        if let Some(part) = profile.parts().iter().find(|part| part.reads_files()) {
+            return Err(Error::invalid(format!(
+                "the part `{}` reads a setting from a file, which only a profile in RELAY_PROFILE may: write it out, it is sealed",
+                part.name
+            )));
+        }
         // Without a broker nobody knows yet who we are to it: a plan says so later.
         if let Ok(acting) = self.administrator.acting() {
             protect::check(&profile, &self.config.reserved, &acting)?;
@@ -95,7 +131,9 @@ impl Relay {
                 "`{}` declares {vhosts} vhosts, {accounts} accounts and {parts} files from now on.",
                 profile.name()
             ),
-            "Nothing changes at the broker before it is applied.".to_owned(),
+            "Nothing is made, changed or removed at the broker before it is applied. When passwords rotate, and what becomes of \
+             drift, counts at once."
+                .to_owned(),
         ];
         if let Ok(before) = self.declared()
             && before.profile.name() != profile.name()
@@ -111,12 +149,15 @@ impl Relay {
     /// `Invalid` with every mistake and its place. `Conflict` for one that would lock us out, and while `RELAY_PROFILE` is set.
     pub async fn store_profile(&self, text: String, caller: &Caller) -> Result<()> {
         let profile = self.check_text(&text)?;
-        let _storing = self.declaration.storing.lock().await;
-        let note = caller.note(Action::RelayProfile, profile.name());
-        let stored = text.clone();
+        let busy = || Error::busy("a profile is being applied just now: store this one when that is through");
+        let _storing = self.declaration.storing.try_lock().map_err(|_| busy())?;
+        let hash = hex(&Sha256::digest(&text));
+        let note = caller.note(Action::RelayProfile, profile.name()).with("sha256", hash);
+        let secret = Secret::new(text.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
-            tx.put(&PROFILES, &KEY.to_owned(), &Stored { text: stored, stored: tx.now() })
+            let text = tx.seal(&PROFILES, &KEY.to_owned(), &secret)?;
+            tx.put(&PROFILES, &KEY.to_owned(), &Stored { text, stored: tx.now() })
         };
         self.store.write(change).await?;
         let declared = Arc::new(Declared { profile, from: FROM.to_owned(), text: Some(text) });

@@ -43,7 +43,7 @@ impl Relay {
     /// `Conflict` when a setting cannot be read, or is not what the program takes. Those of [`Self::lend`].
     pub async fn render(&self, caller: &Caller, name: &str) -> Result<Lent<Rendered>> {
         let part = self.part(name)?;
-        let settings = read_all(&part).await?;
+        let settings = self.read_all(&part).await?;
         let Some((program, account)) = part.kind.program().zip(part.account.clone()) else {
             let rendered = self.without_login(part, &settings)?;
             let note = caller.lend_note(Action::RelayRender, name);
@@ -88,25 +88,40 @@ fn refused(part: &Part, mistakes: &[gcfg::Mistake]) -> Error {
     Error::conflict(format!("{} cannot read such settings: {}{more}", part.kind.as_str(), named.join("; ")))
 }
 
-/// The settings of a part, with those in place that are read from files of this host.
-async fn read_all(part: &Part) -> Result<Map<String, Value>> {
-    let mut settings = part.settings.clone();
-    for (section, values) in &mut settings {
-        let Some(values) = values.as_object_mut() else { continue };
-        for (key, value) in values {
-            let Some(path) = value.get(FILE).and_then(Value::as_str) else { continue };
-            let text = read(path).await.map_err(|error| {
-                Error::conflict(format!("the setting {section}.{key} cannot be read here; the log says why"))
-                    .because(format!("{path}: {error}"))
-            })?;
-            *value = Value::String(text);
+impl Relay {
+    /// The settings of a part, with those in place that are read from files of this host. Only a profile of the settings may
+    /// name files: whoever stores another one need not be who may read them.
+    async fn read_all(&self, part: &Part) -> Result<Map<String, Value>> {
+        let mut settings = part.settings.clone();
+        for (section, values) in &mut settings {
+            let Some(values) = values.as_object_mut() else { continue };
+            for (key, value) in values {
+                let Some(path) = value.get(FILE).and_then(Value::as_str) else { continue };
+                if !self.is_of_settings() {
+                    return Err(Error::conflict(format!(
+                        "the setting {section}.{key} names a file, and the profile is stored"
+                    )));
+                }
+                let text = read(path).await.map_err(|error| {
+                    tracing::warn!(
+                        "the setting {section}.{key} of the part {} cannot be read: {path}: {error}",
+                        part.name
+                    );
+                    Error::conflict(format!("the setting {section}.{key} cannot be read here; the log says why"))
+                })?;
+                *value = Value::String(text);
+            }
         }
+        Ok(settings)
     }
-    Ok(settings)
 }
 
 /// What a file holds, without the line end behind it.
 async fn read(path: &str) -> std::io::Result<String> {
+    // A pipe would be waited for.
+    if !tokio::fs::metadata(path).await?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
     let (mut text, file) = (String::new(), tokio::fs::File::open(path).await?);
     file.take(SETTING_LEN_MAX).read_to_string(&mut text).await?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())

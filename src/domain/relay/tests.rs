@@ -258,7 +258,7 @@ fn an_account_is_made_changed_and_left_by_whose_it_is_and_how_it_stands() {
     assert_eq!(judged(true, None, None), [adopt]);
     let delete = format!("{foreign} delete it there, or declare another name");
     assert_eq!(judged(true, Some(Owned { is_told: false, is_settled: false, ..settled() }), None), [delete]);
-    let adopted = "take over account a: it was adopted and keeps its password until it is rotated";
+    let adopted = "take over account a: it was adopted and keeps its password and its tags until it is rotated";
     assert_eq!(judged(true, None, Some(Owner::Adopted)), [adopted]);
     let gone = "leave account a: it was adopted, and is gone from the broker: release it, and apply again";
     assert_eq!(judged(false, None, Some(Owner::Adopted)), [gone]);

@@ -29,7 +29,13 @@ pub(super) fn plan(profile: &Profile, found: &Found, plan: &mut Plan) {
     }
     let census = &found.census;
     for (user, owned) in census.owned.iter().filter(|(user, _)| !declared.contains(*user)) {
-        let why = if owned.is_leaving { "it was to be deleted, and is not yet" } else { "it is declared no more" };
+        let why = match (owned.is_leaving, owned.keeps_login) {
+            (true, _) => "it was to be deleted, and is not yet",
+            (false, false) => "it is declared no more",
+            (false, true) => {
+                "it is declared no more: it is given back, and its user stays with the password and the rights that it has"
+            }
+        };
         plan.steps.push(step(What::Remove, Object::account(user), why, Work::End(user.clone())));
     }
     for user in profile.absent_users().iter().filter(|user| census.users.contains(user.as_str())) {
@@ -113,9 +119,10 @@ impl Judged<'_> {
         if !is_there {
             return Step::leave(object, "it was adopted, and is gone from the broker: release it, and apply again");
         }
-        let changes = has.map(|has| differs(has, terms)).unwrap_or_default();
+        let has = has.map(|has| Terms { tags: terms.tags.clone(), ..has.clone() });
+        let changes = has.map(|has| differs(&has, terms)).unwrap_or_default();
         let changes = if changes.is_empty() { String::new() } else { format!(", it gets the declared {changes},") };
-        let why = format!("it was adopted{changes} and keeps its password until it is rotated");
+        let why = format!("it was adopted{changes} and keeps its password and its tags until it is rotated");
         let (account, user) = (self.account.name.clone(), self.user.clone());
         step(What::TakeOver, object, &why, Work::TakeOver { account, user, terms: terms.clone() })
     }

@@ -44,12 +44,16 @@ if [ ! -d \"$temporary\" ]; then
     chown {user}: \"$temporary\"
     chmod 0750 \"$temporary\"
 fi
+if [ -L \"$spool\" ]; then
+    echo \"$spool is a link\" >&2
+    exit 1
+fi
 mkdir -p \"$spool\"
-for part in . action command {SPOOL}; do
-    [ -d \"$spool/$part\" ] || mkdir \"$spool/$part\"
-    chown {user}: \"$spool/$part\"
-    chmod 0750 \"$spool/$part\"
-done
+chown {user}: \"$spool\"
+chmod 0750 \"$spool\"
+# What is below is its user's: root would follow links that the user made.
+cd \"$spool\"
+su -s /bin/sh {user} -c 'umask 027; mkdir -p {SPOOL}'
 # Files are renamed from one into the other.
 if [ \"$(stat -c %d \"$spool\")\" != \"$(stat -c %d \"$temporary\")\" ]; then
     echo \"$spool and $temporary have to be on one file system\" >&2

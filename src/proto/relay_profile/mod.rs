@@ -115,14 +115,13 @@ use crate::proto::mig::acl::Acl;
 
 pub use self::investigator::Investigator;
 pub use self::mistakes::Mistake;
-pub use self::part::{Part, PartKind};
+pub use self::part::{FILE, Part, PartKind};
 pub use self::parts::{
     Account, AccountLimits, ApplyTo, Binding, Delivery, Destination, Exchange, Grant, OnDrift, Policy, Queue,
     QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
 };
 pub use self::presets::{PRESETS, preset};
 pub use self::schema::schema;
-pub use self::sense_part::FILE;
 
 /// Longest text of a profile. One with the most accounts and patterns of usual length has half of it.
 pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;

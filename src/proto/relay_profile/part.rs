@@ -6,6 +6,9 @@ use super::parts::words;
 use crate::base::AccountName;
 use crate::proto::mig::gcfg::{Age, Program};
 
+/// The key of a setting that is read from a file when the part is written.
+pub const FILE: &str = "file";
+
 words! {
     /// What is written.
     PartKind {

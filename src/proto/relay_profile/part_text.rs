@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use strsim::levenshtein;
 
-use super::part::{Part, PartKind};
+use super::part::{FILE, Part, PartKind};
 use super::{Investigator, Profile};
 use crate::proto::mig::acl::Acl;
 use crate::proto::mig::broker_tls::{self, BrokerTls};
@@ -166,6 +166,12 @@ fn in_our_words(message: &str) -> String {
 }
 
 impl Part {
+    /// Whether a setting of it is read from a file when it is written.
+    pub fn reads_files(&self) -> bool {
+        let values = self.settings.values().filter_map(Value::as_object).flat_map(Map::values);
+        values.into_iter().any(|value| value.get(FILE).is_some())
+    }
+
     /// The files of a part that needs no login and is no program's settings, each with its path; `None` for others.
     ///
     /// # Errors

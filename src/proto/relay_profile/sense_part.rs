@@ -4,12 +4,10 @@ use serde_json::{Map, Value};
 
 use super::entries::Entries;
 use super::mistakes::{Mistakes, quoted};
-use super::part::PartKind;
+use super::part::{FILE, PartKind};
 use super::part_text;
 use crate::proto::mig::gcfg::{self, Age};
 
-/// The key of a setting that is read from a file when the part is written.
-pub const FILE: &str = "file";
 /// The first agents that read `acl.cfg` and `agentkeys`; in those before they are built in.
 const LISTS_SINCE: &str = "2017-09";
 

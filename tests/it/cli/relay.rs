@@ -170,3 +170,43 @@ fn parts_that_no_program_could_read_are_told_with_their_place() {
     keylender: this is no profile that can be used
     "#);
 }
+
+#[test]
+fn certificates_that_a_written_file_names_are_warned_about() {
+    let home = Home::new();
+    let directory = home.dir.path();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/certificates");
+    let text = format!(
+        "name = 'r'\n[[part]]\nname = 'tls'\nkind = 'rabbitmq-tls'\n[part.settings]\ncacertfile = '{data}/authority.pem'\n\
+         certfile = '{data}/nameless.pem'\nkeyfile = '{data}/none.pem'\n"
+    );
+    fs::write(directory.join("relay.toml"), text).unwrap();
+    let profile = directory.join("relay.toml");
+    home.write_settings(&format!(
+        "RELAY_PROFILE={}\nRABBIT_BASE_URL=http://localhost:1/api\nRABBIT_USERNAME=admin\nRABBIT_PASSWORD=x\n",
+        profile.display()
+    ));
+    let said = home.run(&["relay", "render", "tls", "--to", directory.to_str().unwrap()]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(said.stderr.contains("nameless.pem: ") && said.stderr.contains("names no host"), "{}", said.stderr);
+    let written = fs::read_to_string(directory.join("rabbitmq.conf")).unwrap();
+    assert!(written.contains("ssl_options.fail_if_no_peer_cert = true"), "{written}");
+}
+
+#[test]
+fn recipes_for_a_cluster_are_printed_for_the_version_of_the_broker() {
+    let home = Home::new();
+    let join = home.run(&["relay", "recipe", "join", "rabbit@relay2", "rabbit@relay1"]).well();
+    assert!(join.contains("rabbitmqctl join_cluster rabbit@relay1"), "{join}");
+    let forget =
+        |version: &str| home.run(&["relay", "recipe", "forget", "rabbit@b", "rabbit@a", "--broker", version]).well();
+    assert!(forget("3.8.9").contains("rabbitmq-queues shrink rabbit@b\nrabbitmqctl forget_cluster_node rabbit@b"));
+    assert!(forget("3.10").contains("# Members of quorum queues on rabbit@b go with it"));
+    let limbo = home.run(&["relay", "recipe", "limbo", "--off", "rabbit@b"]).well();
+    assert!(limbo.contains("forget_cluster_node rabbit@b"), "{limbo}");
+    let recover = home.run(&["relay", "recipe", "recover", "rabbit@a", "--lost", "rabbit@b"]).well();
+    assert!(recover.contains("rabbit@a"), "{recover}");
+    let wrong = home.run(&["relay", "recipe", "forget", "b; reboot", "rabbit@a"]).sentence(1);
+    assert!(wrong.contains("is no name of a node, such as rabbit@relay1"), "{wrong}");
+    assert!(home.run(&["relay", "recipe", "limbo", "--broker", "2.7"]).sentence(1).contains("from 3.8 to 4.3"));
+}

@@ -17,6 +17,11 @@ impl Age {
     /// The last one: programs did not change afterwards.
     pub const LAST: Self = Self::of(2019, 9);
 
+    /// Whether agents of that age have the checks of signatures that `acl` warns about.
+    pub fn is_before_2018(self) -> bool {
+        self.year < 2018
+    }
+
     pub(super) const fn of(year: u16, month: u8) -> Self {
         Self { year, month }
     }

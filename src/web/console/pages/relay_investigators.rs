@@ -8,7 +8,7 @@ use axum::response::Response;
 use crate::base::{Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::proto::mig::acl::Acl;
-use crate::proto::relay_profile::Investigator;
+use crate::proto::relay_profile::{Investigator, Part, PartKind};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
@@ -67,6 +67,9 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
             let acl = declared.profile.acl();
+            let is_of_agents = |part: &&Part| matches!(part.kind, PartKind::Acl | PartKind::Agent);
+            let mut agents = declared.profile.parts().iter().filter(is_of_agents);
+            let is_old = agents.any(|part| part.age.is_before_2018());
             Ok(page(&Page {
                 frame: Frame::of(&app, &session, "Investigators").await,
                 modules: acl
@@ -76,7 +79,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
                     .map(|(module, least, most)| (Untrusted::of(module.to_owned()), least, most))
                     .collect(),
                 warnings: acl
-                    .map(|acl| acl.warnings(false))
+                    .map(|acl| acl.warnings(is_old))
                     .unwrap_or_default()
                     .into_iter()
                     .map(Untrusted::of)

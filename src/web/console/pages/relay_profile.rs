@@ -18,6 +18,8 @@ use crate::web::state::App;
 
 const PATH: &str = "/relay/profile";
 const BACK: &str = "/relay";
+/// Longest text that is edited on a page: with its escapes it fits into a form. Longer ones are stored by the command.
+const EDITED_LEN_MAX: usize = 100 << 10;
 /// What somebody begins with who has none.
 const BEGINNING: &str = "plain";
 
@@ -28,6 +30,8 @@ struct ProfilePage {
     /// What is wrong with a text that was sent, each with its place.
     problems: Vec<Untrusted<'static>>,
     is_of_settings: bool,
+    /// Whether a form could not be sent with it.
+    is_too_long: bool,
     from: String,
     token_field: &'static str,
     form_token: String,
@@ -46,7 +50,14 @@ pub struct Input {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let text = match app.relay.declared() {
         Ok(declared) => declared.text.clone().unwrap_or_default(),
-        Err(_) => preset(BEGINNING).unwrap_or_default().to_owned(),
+        Err(_) => match app.relay.unreadable() {
+            Some(unreadable) => {
+                let problem = Error::invalid(format!("this version does not read it: {}", unreadable.first));
+                let text = unreadable.text.expose().to_owned();
+                return Ok(form(&app, &session, text, Some(problem)).await);
+            }
+            None => preset(BEGINNING).unwrap_or_default().to_owned(),
+        },
     };
     Ok(form(&app, &session, text, None).await)
 }
@@ -57,8 +68,10 @@ pub async fn store(app: App, session: Session, given: CheckedForm<Input>) -> Res
     let text = given.input.text.replace("\r\n", "\n");
     let profiled = Profiled::of(&text);
     if !given.input.sure.is_empty() {
-        act::run(&app, &session, &given, &STORE, (), profiled).await?;
-        return plan::done(&session, BACK);
+        return match act::run(&app, &session, &given, &STORE, (), profiled).await {
+            Ok(_) => plan::done(&session, BACK),
+            Err(error) => Ok(form(&app, &session, text, Some(error)).await),
+        };
     }
     let asked = Asked {
         words: vec!["profile.toml"],
@@ -79,6 +92,7 @@ async fn form(app: &App, session: &Session, text: String, problem: Option<Error>
         frame: Frame::of(app, session, "Profile of the relay").await,
         problems: problems.lines().map(|line| Untrusted::of(line.to_owned())).collect(),
         is_of_settings,
+        is_too_long: text.len() > EDITED_LEN_MAX,
         from: app.relay.declared().map(|declared| declared.from.clone()).unwrap_or_default(),
         token_field: TOKEN_FIELD,
         form_token: session.form_token().expose().to_owned(),
