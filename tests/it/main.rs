@@ -37,6 +37,7 @@ mod queues;
 mod relay;
 mod relay_adopt;
 mod relay_crash;
+mod relay_histories;
 mod relay_lending;
 mod relay_profile;
 mod relay_rotation;
