@@ -4,7 +4,9 @@ use keylender::app::operate::Operator;
 use keylender::base::audit::Action;
 use keylender::base::{Kind, Secret};
 use keylender::domain::auth::Caller;
-use keylender::ports::broker::{Access, Limits, Login, PasswordHash, TopicAccess, User, UserWish, Users};
+use keylender::ports::broker::{
+    Access, Key, Limits, Login, PasswordHash, Resources, TopicAccess, User, UserWish, Users,
+};
 use serde_json::{Value, json};
 
 use crate::relay::{apply, make_user, permissions, plan, profile, reconcile, user, vhost, world};
@@ -124,6 +126,12 @@ async fn rights_of_an_adopted_user_are_put_back_where_that_is_wished_and_one_tha
     reconcile(&world).await.unwrap();
     assert_eq!(everything(&world).await, before);
     assert!(world.broker.can_login("shop", &password));
+    // What cannot be put back any more keeps nobody from giving the user back.
+    world.broker.remove_resource(&vhost("/"), &Key::Vhost).await.unwrap();
+    _ = reconcile(&world).await;
+    release(&world, "shop").await.unwrap();
+    world.broker.add_vhost(&vhost("/"));
+    adopt(&world, json!({})).await;
     world.broker.delete_user(&user("shop")).await.unwrap();
     let report = reconcile(&world).await.unwrap();
     assert!(report.contains("shop is left as it is: the user is gone"), "{report}");
@@ -169,6 +177,22 @@ async fn a_profile_takes_an_adopted_user_over_and_its_password_works_until_it_is
     assert_eq!(plan(&world).await, ["leave account shop"], "it is somebody else's again");
     reconcile(&world).await.unwrap();
     assert_eq!(permissions(&world, "v").await, "shop  ^orders$ \n");
+}
+
+#[tokio::test]
+async fn a_user_that_was_taken_over_and_never_rotated_is_given_back_when_it_is_declared_no_more() {
+    let mut world = world(SHOP).await;
+    let password = make_shop(&world).await;
+    adopt(&world, json!({})).await;
+    assert_eq!(apply(&world).await["failed"], 0);
+    world.settings.relay = profile("name = 'r'\n[[vhost]]\nname = 'v'\n");
+    world.restart().await;
+    let planned = world.operate("GET", "/relay/plan", None).await;
+    let why = planned["steps"][0]["why"].as_str().unwrap();
+    assert!(why.contains("it is given back, and its user stays"), "{why}");
+    assert_eq!(apply(&world).await["failed"], 0);
+    assert!(world.broker.can_login("shop", &password));
+    assert_eq!(plan(&world).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use keylender::ports::broker::{Access, Login, MemoryBroker, PasswordHash, UserWi
 use keylender::store::{KeySource, Store};
 
 use crate::disk::Disk;
+use crate::simulation::Dice;
 
 /// How many histories are told, and how many events each has.
 const HISTORIES: u64 = 100;
@@ -38,18 +39,6 @@ grant = [{ vhost = 'v', configure = '', write = '^q$', read = '' }]
 ";
 const LEGACY: &str =
     "[[account]]\nname = 'legacy'\ngrant = [{ vhost = 'v', configure = '', write = 'x', read = '' }]\n";
-
-/// A small generator, so that a history is its number (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
-    }
-}
 
 /// A password that was handed out, and until when it works.
 struct Promise {

@@ -56,6 +56,12 @@ async fn a_profile_that_is_wrong_or_would_lock_keylender_out_is_not_stored() {
     assert!(lines[2].starts_with("3:1: `name` is missing"), "{lines:?}");
     let error = store(&world, "name = 'r'\nabsent-users = ['administrator']\n").await.unwrap_err();
     assert!(error.kind() == Kind::Conflict && error.message().contains("who Keylender is"), "{error}");
+    // Whoever stores one need not be who may read files of this host.
+    let part = "[[part]]\nname = 'api'\nkind = 'mig-api'\nage = '2018-11'\n[part.settings]\n\
+                server = { host = 'http://h' }\npostgres = { host = 'h', password = SECRET }\n";
+    let reading = format!("name = 'r'\n{}", part.replace("SECRET", "{ file = '/var/lib/keylender/key' }"));
+    let error = store(&world, &reading).await.unwrap_err();
+    assert!(error.kind() == Kind::Invalid && error.message().contains("reads a setting from a file"), "{error}");
     let operator = Operator::connect(&world.settings).unwrap();
     assert_eq!(operator.call("GET", "/relay/plan", None).await.unwrap_err().kind(), Kind::NotFound);
 }
@@ -89,4 +95,21 @@ async fn investigators_are_shown_with_what_they_weigh() {
     let viewer = Browser::signed_in(&world, Role::Viewer).await;
     let page = viewer.get(&world, "/relay/investigators").await;
     has(&page, &["2D0ABE81C172674DAE2958F2A5FC8287EBE7E0DF", "RSA of 2048 bits", "default 3", "Rosa"]);
+}
+
+#[tokio::test]
+async fn a_password_that_stands_in_a_stored_profile_lies_sealed() {
+    let mut world = World::start().await;
+    let secret = "hunter2-in-a-profile";
+    let text = format!(
+        "name = 'r'\n[[part]]\nname = 'api'\nkind = 'mig-api'\nage = '2018-11'\n[part.settings]\n\
+         server = {{ host = 'http://h' }}\npostgres = {{ host = 'h', password = '{secret}' }}\n"
+    );
+    store(&world, &text).await.unwrap();
+    let part = world.operate("GET", "/relay/parts/api", None).await;
+    assert!(part["files"][0]["text"].as_str().unwrap().contains(secret));
+    assert!(!world.audited("relay.profile").await[0].to_string().contains(secret));
+    world.stop().await;
+    let store = std::fs::read(world.settings.data_dir.join("keylender.redb")).unwrap();
+    assert!(!store.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()), "it lies in clear");
 }

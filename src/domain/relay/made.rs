@@ -56,6 +56,14 @@ impl Relay {
         })
     }
 
+    /// The record of an account that is declared, or a new one if it has none with the users that are declared now.
+    fn record_of(&self, tx: &WriteTx<'_, '_>, account: &AccountName) -> Result<(AccountId, Record)> {
+        let (account, id) = (self.account(account)?, self.id(account)?);
+        let before = tx.get(&RECORDS, &id)?.filter(|record| record.fits(&account));
+        let record = before.unwrap_or_else(|| Record::new(&account, tx.now()));
+        Ok((id, record))
+    }
+
     /// Writes down that a user of an account should be there, with a new password if it is its turn. The password is of
     /// `A-Za-z0-9_-`: some programs put it into a URL as it is (mig.md 3).
     pub(super) fn make(
@@ -65,9 +73,7 @@ impl Relay {
         user: &AccountName,
         terms: Terms,
     ) -> Result<()> {
-        let (account, id) = (self.account(account)?, self.id(account)?);
-        let before = tx.get(&RECORDS, &id)?.filter(|record| record.fits(&account));
-        let mut record = before.unwrap_or_else(|| Record::new(&account, tx.now()));
+        let (id, mut record) = self.record_of(tx, account)?;
         record.was_remade(user);
         let login = if record.lends(user) { LoginWish::Password(Secret::generate()) } else { LoginWish::Locked };
         held::forget_holders(tx, user)?;
@@ -83,9 +89,7 @@ impl Relay {
         user: &AccountName,
         terms: Terms,
     ) -> Result<()> {
-        let (account, id) = (self.account(account)?, self.id(account)?);
-        let before = tx.get(&RECORDS, &id)?.filter(|record| record.fits(&account));
-        let record = before.unwrap_or_else(|| Record::new(&account, tx.now()));
+        let (id, record) = self.record_of(tx, account)?;
         tx.put(&RECORDS, &id, &record)?;
         tx.delete(&ADOPTED, user);
         self.accounts.hand_over(tx, user, [&Owner::Adopted, &self.owner()?], terms)

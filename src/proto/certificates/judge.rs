@@ -15,7 +15,7 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::SOON;
+use super::{Age, moment};
 
 /// Certificates of one file. The public authorities are about 150.
 const CERTIFICATES_MAX: usize = 500;
@@ -176,12 +176,11 @@ fn is_for(certificate: &X509Certificate<'_>, shown: Shown) -> bool {
 
 fn age(certificate: &X509Certificate<'_>, now: i64) -> Option<Warning> {
     let validity = certificate.validity();
-    let soon = now.saturating_add_unsigned(SOON.as_secs());
-    match validity.not_after.timestamp() {
-        _ if now < validity.not_before.timestamp() => Some(Warning::NotYet),
-        end if now > end => Some(Warning::Over),
-        end if soon > end => Some(Warning::EndsSoon),
-        _ => None,
+    match super::age(moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp()), moment(now)) {
+        Age::Valid => None,
+        Age::EndsSoon => Some(Warning::EndsSoon),
+        Age::Over => Some(Warning::Over),
+        Age::NotYet => Some(Warning::NotYet),
     }
 }
 

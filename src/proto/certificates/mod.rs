@@ -60,7 +60,6 @@ impl Certificate {
         };
         let (_, certificate) = X509Certificate::from_der(der).map_err(broken)?;
         let validity = certificate.validity();
-        let moment = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
         Ok(Self {
             subject: certificate.subject().to_string(),
             names: names(&certificate),
@@ -72,13 +71,22 @@ impl Certificate {
 
     /// How old it is.
     pub fn age(&self, now: Timestamp) -> Age {
-        match now {
-            now if now < self.valid_from => Age::NotYet,
-            now if now > self.valid_until => Age::Over,
-            now if now.plus(SOON) > self.valid_until => Age::EndsSoon,
-            _ => Age::Valid,
-        }
+        age(self.valid_from, self.valid_until, now)
     }
+}
+
+fn age(valid_from: Timestamp, valid_until: Timestamp, now: Timestamp) -> Age {
+    match now {
+        now if now < valid_from => Age::NotYet,
+        now if now > valid_until => Age::Over,
+        now if now.plus(SOON) > valid_until => Age::EndsSoon,
+        _ => Age::Valid,
+    }
+}
+
+/// A moment of a certificate, which tells seconds since 1970.
+fn moment(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds.saturating_mul(1000))
 }
 
 /// The names of a certificate that are names of ours. A DNS name has no colon and a URI has one, so that neither can be

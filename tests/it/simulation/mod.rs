@@ -28,10 +28,11 @@ const FOREIGN: &str = "somebody-else";
 const MINUTE: u64 = 60_000;
 
 /// A small generator, so that a history is its number (xorshift64*).
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    /// One of so many sides, from 0 on.
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;

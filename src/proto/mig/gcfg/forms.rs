@@ -1,12 +1,12 @@
 //! What a value has to be, and how it is written: so that every age reads it, and the program understands what was
 //! meant.
 
-use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 
 use serde_json::Value;
 
 use super::words::{nearest, repeated};
+use crate::base::text::url_encoded;
 
 /// Characters of a text: as many as Linux takes for a path.
 const TEXT_CHARS_MAX: usize = 4096;
@@ -120,7 +120,7 @@ fn text(form: Form, text: &str) -> Option<String> {
     }
     let is_fine = match form {
         Form::Text => true,
-        Form::UrlPart => return Some(encoded(text)),
+        Form::UrlPart => return Some(url_encoded(text)),
         Form::Host => return host(text),
         Form::RelayHost => return relay_host(text),
         Form::Endpoint => is_endpoint(text),
@@ -165,19 +165,6 @@ fn list(form: Form, items: &[&str]) -> Option<Vec<String>> {
 /// In double quotes. There a backslash and a double quote are escaped, and nothing else means anything.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// As a part of a URL (RFC 3986, section 2): all but unreserved characters percent-encoded.
-pub(super) fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if is_unreserved(char::from(byte)) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a text does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
 }
 
 const fn is_unreserved(c: char) -> bool {

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::chosen::Chosen;
-use super::forms::{encoded, kind, quoted, relay_host, written};
+use super::forms::{kind, quoted, relay_host, written};
 use super::keys::{Key, Need, Part, Section, sections};
 use super::words::{nearest, repeated};
 use super::{Age, Login, MISTAKES_MAX, Mistake, Program, rules};
+use crate::base::text::url_encoded;
 
 /// Settings that were looked at.
 pub(super) struct Reading {
@@ -131,14 +132,14 @@ impl Part {
     /// As programs take it: schedulers and workers put all of it into a URL as it is.
     fn of(self, login: &Login<'_>, chosen: &Chosen<'_>) -> String {
         match self {
-            Self::User => encoded(login.user),
-            Self::Password => encoded(login.password),
-            Self::Vhost => encoded(login.vhost),
+            Self::User => url_encoded(login.user),
+            Self::Password => url_encoded(login.password),
+            Self::Vhost => url_encoded(login.vhost),
             Self::Url => {
                 let scheme = if chosen.is("mq", "usetls", "true") { "amqps" } else { "amqp" };
                 let host = chosen.text("mq", "host").and_then(relay_host).unwrap_or_default();
                 let port = chosen.value("mq", "port").map(Value::to_string).unwrap_or_default();
-                let [user, password, vhost] = [login.user, login.password, login.vhost].map(encoded);
+                let [user, password, vhost] = [login.user, login.password, login.vhost].map(url_encoded);
                 format!("{scheme}://{user}:{password}@{host}:{port}/{vhost}")
             }
         }

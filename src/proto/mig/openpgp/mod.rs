@@ -16,6 +16,7 @@ use sha1::{Digest, Sha1};
 
 use self::packets::{Bytes, KeyPacket, Signature};
 use self::signatures::{Outcome, check, prefixed};
+use crate::base::text::hex;
 
 /// Longest text of a key. One that hundreds have signed has less.
 pub const TEXT_LEN_MAX: usize = 256 * 1024;
@@ -121,7 +122,7 @@ impl PublicKey {
         let Reading { key, fingerprint, user_ids, subkeys, newest, is_revoked, is_checked, .. } = reading;
         let created = u64::from(key.created);
         Ok(Self {
-            fingerprint: fingerprint.iter().map(|byte| format!("{byte:02X}")).collect(),
+            fingerprint: hex(&fingerprint).to_ascii_uppercase(),
             user_ids,
             algorithm: key.algorithm,
             subkeys,
