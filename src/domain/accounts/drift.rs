@@ -187,7 +187,7 @@ impl Accounts {
             .map(|name| async move {
                 let strays = self.remove_strays(&name, found).await;
                 let one = std::slice::from_ref(&name);
-                let settled = self.settle_at(found.site, one, &Caller::of_loop(LOOP), |_| Ok(())).await;
+                let settled = self.settle_at(found.site, one, None, &Caller::of_loop(LOOP), |_| Ok(())).await;
                 (strays.and(settled), name)
             })
             .buffer_unordered(WRITERS);

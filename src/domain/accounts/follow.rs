@@ -19,7 +19,7 @@ impl Accounts {
         let caller = &Caller::of_loop(LOOP);
         loop {
             let names = site.behind().await;
-            let bring = |name| async move { self.settle_at(site, &[name], caller, |_| Ok(())).await };
+            let bring = |name| async move { self.settle_at(site, &[name], None, caller, |_| Ok(())).await };
             // The first that fails is in the log, and after it the broker is most likely away.
             let _ = futures_util::stream::iter(names).map(Ok).try_for_each_concurrent(WRITERS, bring).await;
         }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::drift::same_set;
 use super::record::{ACCOUNTS, Account, Leaving, Login, MARKED};
 use super::site::Site;
-use super::{Accounts, Grant, Limits, Owner, Probe};
+use super::{Accounts, Batch, Grant, Limits, Owner, Probe};
 use crate::base::audit::{Action, Actor, Note, Outcome};
 use crate::base::{AccountName, Error, Kind, Result, Secret, SiteName};
 use crate::domain::auth::Caller;
@@ -63,28 +63,37 @@ impl Accounts {
         caller: &Caller,
         then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let settled = self.settle_at(self.main(), names, caller, then).await?;
+        let settled = self.settle_at(self.main(), names, None, caller, then).await?;
         self.further().iter().for_each(|site| site.fall_behind(names));
         Ok(settled)
     }
 
-    /// The same on every broker, all waited for: for what has to end. Each outcome stands for itself, the main one's first.
-    pub async fn settle_everywhere(&self, names: &[AccountName], caller: &Caller) -> Vec<Result<()>> {
-        join_all(self.sites.iter().map(|site| self.settle_at(site, names, caller, |_| Ok(())))).await
+    /// The same with one account of many that are settled one beside another.
+    pub async fn settle_in(&self, batch: &Batch, name: &AccountName, caller: &Caller) -> Result<()> {
+        let names = std::slice::from_ref(name);
+        self.settle_at(self.main(), names, Some(batch), caller, |_| Ok(())).await?;
+        self.further().iter().for_each(|site| site.fall_behind(names));
+        Ok(())
     }
 
-    /// The same on one of them.
+    /// The same on every broker, all waited for: for what has to end. Each outcome stands for itself, the main one's first.
+    pub async fn settle_everywhere(&self, names: &[AccountName], caller: &Caller) -> Vec<Result<()>> {
+        join_all(self.sites.iter().map(|site| self.settle_at(site, names, None, caller, |_| Ok(())))).await
+    }
+
+    /// The same on one of them, maybe as one of many.
     pub(super) async fn settle_at<T: Send + 'static>(
         &self,
         site: &Site,
         names: &[AccountName],
+        batch: Option<&Batch>,
         caller: &Caller,
         then: impl FnOnce(&mut WriteTx<'_, '_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let by = Instant::now() + SETTLE_DEADLINE;
         let settling = timeout_at(by, site.settling.take(names)).await;
         let brought = match &settling {
-            Ok(_) => self.bring(site, names, by).await,
+            Ok(_) => self.bring(site, names, batch, by).await,
             Err(_) => Err(too_slow()),
         };
         match brought.map_err(|error| site.name_error(error)) {
@@ -103,9 +112,19 @@ impl Accounts {
     }
 
     /// Brings these accounts to one broker. It returns what that did, when it did all of it.
-    async fn bring(&self, site: &Site, names: &[AccountName], by: Instant) -> Result<Vec<Carried>> {
+    async fn bring(
+        &self,
+        site: &Site,
+        names: &[AccountName],
+        batch: Option<&Batch>,
+        by: Instant,
+    ) -> Result<Vec<Carried>> {
         let work = async {
-            let pending = self.begin(site, self.pending(site, names)?).await?;
+            let pending = self.begin(site, batch, self.pending(site, names)?).await?;
+            let _turn = match batch {
+                Some(batch) => Some(batch.turn().await?),
+                None => None,
+            };
             let is_gone = |each: &&Pending| matches!(each.account.login, Login::Gone);
             let (gone, wished): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(is_gone);
             let put = try_join_all(wished.iter().map(|each| self.put(site, each)));
@@ -137,13 +156,14 @@ impl Accounts {
 
     /// Looks whether the broker has users of somebody else under names that it was never told, and marks that it is told
     /// of them now: whatever it has under them from now on is ours.
-    async fn begin(&self, site: &Site, mut pending: Vec<Pending>) -> Result<Vec<Pending>> {
+    async fn begin(&self, site: &Site, batch: Option<&Batch>, mut pending: Vec<Pending>) -> Result<Vec<Pending>> {
         let unknown = |each: &&mut Pending| {
             // The names of administrators were drawn: nobody else has them, whatever a restored store knows.
             each.account.owner != Owner::Administrator && !each.account.settled.contains_key(&site.name)
         };
         let looks = pending.iter_mut().filter(unknown).map(|each| async move {
-            each.is_foreign = is_foreign(site, each).await?;
+            let may_be_there = batch.is_none_or(|batch| batch.may_have(&each.name));
+            each.is_foreign = may_be_there && is_foreign(site, each).await?;
             if each.is_foreign && !matches!(each.account.login, Login::Gone) {
                 return Err(Error::conflict(format!(
                     "the broker has a user `{}` that is not ours: delete it there, or choose another name",

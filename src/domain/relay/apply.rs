@@ -11,15 +11,14 @@ use super::resource::{ResourceId, members};
 use super::step::{Plan, Step, What, Work};
 use crate::base::audit::{Action, Actor, Note, Outcome as Ending};
 use crate::base::{AccountName, Error, Kind, Result, VhostName};
+use crate::domain::accounts::{BATCH_LEN, Batch, IN_HAND};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Resource;
 use crate::store::WriteTx;
 
-/// Users that are told to the broker side by side: it gains nothing beyond eight writers (rabbitmq.md 3).
-const WRITERS: usize = 8;
 /// Steps in a row that the broker did not answer, after which the rest is not tried: each may wait for its whole patience,
 /// and one answer that was lost among many is none of this.
-const UNANSWERED_MAX: usize = WRITERS;
+const UNANSWERED_MAX: usize = 8;
 
 /// A step, and how it ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,20 +109,28 @@ impl Relay {
                 continue;
             }
             let mut users = vec![step];
-            while let Some(next) = steps.next_if(|step| step.work.user().is_some()) {
+            while users.len() < BATCH_LEN
+                && let Some(next) = steps.next_if(|step| step.work.user().is_some())
+            {
                 users.push(next);
             }
-            let work = users.into_iter().map(|step| async move {
-                if let Err(error) = unanswered.check() {
-                    return ended(step, Err(error));
-                }
-                let done = self.change_user(caller, &step).await;
-                unanswered.note(&done);
-                ended(step, done)
-            });
-            outcomes.extend(futures_util::stream::iter(work).buffered(WRITERS).collect::<Vec<_>>().await);
+            outcomes.extend(self.change_users(caller, users, unanswered).await);
         }
         outcomes
+    }
+
+    /// Takes steps about users side by side.
+    async fn change_users(&self, caller: &Caller, steps: Vec<Step>, unanswered: &Unanswered) -> Vec<Outcome> {
+        let batch = &self.accounts.batch(steps.len()).await;
+        let work = steps.into_iter().map(|step| async move {
+            if let Err(error) = unanswered.check() {
+                return ended(step, Err(error));
+            }
+            let done = self.change_user(caller, batch, &step).await;
+            unanswered.note(&done);
+            ended(step, done)
+        });
+        futures_util::stream::iter(work).buffered(IN_HAND).collect().await
     }
 
     /// Takes a step about something in a vhost: the audit log says that it is about to be taken, and then how that ended.
@@ -220,13 +227,13 @@ impl Relay {
     }
 
     /// Takes a step about a user: the wish first, with its entry, and then the broker. How that went `settle` notes itself.
-    async fn change_user(&self, caller: &Caller, step: &Step) -> Result<()> {
+    async fn change_user(&self, caller: &Caller, batch: &Batch, step: &Step) -> Result<()> {
         let Some(user) = step.work.user().cloned() else { return Ok(()) };
         if matches!(step.work, Work::Delete(_)) {
             return self.delete_stranger(caller, step, &user).await;
         }
         self.wish(caller, step).await?;
-        let settled = self.accounts.settle(std::slice::from_ref(&user), caller, |_| Ok(())).await;
+        let settled = self.accounts.settle_in(batch, &user, caller).await;
         if settled.as_ref().is_err_and(|error| error.kind() == Kind::Conflict) {
             // Somebody made a user of this name meanwhile. Nothing of ours is there, so nothing stays.
             let (this, accounts, owner) = (self.clone(), self.accounts.clone(), self.owner()?);

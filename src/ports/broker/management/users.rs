@@ -17,6 +17,20 @@ use crate::ports::broker::users::{
 use crate::ports::broker::versions;
 
 impl ManagementBroker {
+    /// Tells the broker of a user. True when that made it, with all its permissions: of a user that was there, they do not
+    /// count (rabbitmq.md, fact 5).
+    async fn tell(&self, wish: &UserWish<'_>) -> Result<bool> {
+        let path = format!("users/{}", segment(wish.name.as_str())?);
+        let answer = self.http.send(Call::put(path.clone(), &UserBody::new(wish)?)?).await?;
+        if answer.status == StatusCode::BAD_REQUEST && !wish.permissions.is_empty() {
+            // A new user's permission may be what it does not take. Then the call for that permission says so.
+            let bare = UserWish { permissions: &[], ..wish.clone() };
+            let answer = self.http.send(Call::put(path, &UserBody::new(&bare)?)?).await?;
+            return told(&answer).map(|()| false);
+        }
+        told(&answer).map(|()| answer.status == StatusCode::CREATED)
+    }
+
     /// The limits of a user, none of one that the broker does not know.
     async fn limits_of(&self, user: &AccountName) -> Result<Limits> {
         let path = format!("user-limits/{}", segment(user.as_str())?);
@@ -40,25 +54,25 @@ impl ManagementBroker {
     }
 }
 
+/// Whether the broker took what it was told of a user.
+fn told(answer: &Answer) -> Result<()> {
+    match answer.status {
+        StatusCode::BAD_REQUEST => Err(errors::user_refused(answer)),
+        StatusCode::NOT_FOUND => Err(errors::unexpected(answer)),
+        _ => Ok(()),
+    }
+}
+
 #[async_trait]
 impl Users for ManagementBroker {
     async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
-        let path = format!("users/{}", segment(wish.name.as_str())?);
-        let mut answer = self.http.send(Call::put(path.clone(), &UserBody::new(wish)?)?).await?;
-        if answer.status == StatusCode::BAD_REQUEST && !wish.permissions.is_empty() {
-            // A new user's permission may be what it does not take. Then the call for that permission says so.
-            let bare = UserWish { permissions: &[], ..wish.clone() };
-            answer = self.http.send(Call::put(path, &UserBody::new(&bare)?)?).await?;
-        }
-        match answer.status {
-            StatusCode::BAD_REQUEST => Err(errors::user_refused(&answer)),
-            StatusCode::NOT_FOUND => Err(errors::unexpected(&answer)),
-            _ => Ok(()),
-        }
+        self.tell(wish).await.map(drop)
     }
 
     async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
-        self.put_login(wish).await?;
+        if self.tell(wish).await? {
+            return Ok(());
+        }
         for (vhost, access) in wish.permissions {
             self.put_permission(vhost, wish.name, access).await?;
         }

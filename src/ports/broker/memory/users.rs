@@ -15,27 +15,30 @@ impl Account {
     }
 }
 
-#[async_trait]
-impl Users for MemoryBroker {
-    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
+impl MemoryBroker {
+    /// True when that made the user, with all its permissions.
+    fn tell(&self, wish: &UserWish<'_>) -> Result<bool> {
         versions::tags_to_send(wish.tags)?;
         self.request(format!("PUT user {}", wish.name), |state| {
             let account = Account { login: wish.login.clone(), tags: wish.tags.to_vec() };
             let is_new = state.users.insert(wish.name.to_string(), account).is_none();
-            if is_new {
-                // Only a new user's permissions count; a bad one is reported by the request for it below.
-                for (vhost, access) in wish.permissions {
-                    if state.put_permission(vhost, wish.name, access).is_err() {
-                        break;
-                    }
-                }
-            }
-            Ok(())
+            // Only a new user's permissions count; a bad one is reported by the request for it.
+            let given = |(vhost, access): &(_, _)| state.put_permission(vhost, wish.name, access).is_ok();
+            Ok(is_new && wish.permissions.iter().all(given))
         })
+    }
+}
+
+#[async_trait]
+impl Users for MemoryBroker {
+    async fn put_login(&self, wish: &UserWish<'_>) -> Result<()> {
+        self.tell(wish).map(drop)
     }
 
     async fn put_user(&self, wish: &UserWish<'_>) -> Result<()> {
-        self.put_login(wish).await?;
+        if self.tell(wish)? {
+            return Ok(());
+        }
         for (vhost, access) in wish.permissions {
             self.put_permission(vhost, wish.name, access).await?;
         }
