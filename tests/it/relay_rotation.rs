@@ -50,8 +50,12 @@ fn profile(text: &str) -> Option<RelaySettings> {
 
 /// A world whose loops run only when they are told.
 pub async fn world() -> World {
+    world_of(PROFILE).await
+}
+
+async fn world_of(text: &str) -> World {
     let world = World::with(|settings| {
-        settings.relay = profile(PROFILE);
+        settings.relay = profile(text);
         settings.namespaces.amqp.query = "frameMax=8192".into();
     })
     .await;
@@ -270,6 +274,33 @@ async fn programs_that_do_not_come_back_are_an_alarm_until_they_do() {
     assert_eq!(run(&world, "reconcile").await.unwrap(), "");
     assert_eq!(alarms(&world).await, Vec::<String>::new());
     assert_eq!(run(&world, "reconcile").await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn connections_are_closed_when_the_programs_have_had_their_time_to_learn_the_new_password() {
+    let world = world_of(&PROFILE.replace("back-within", "close-after = '15 minutes'\nback-within")).await;
+    apply(&world).await;
+    let before = fetch(&world, "place").await;
+    connect(&world, &before);
+    world.clock.advance(2 * HOUR);
+    run(&world, "rotate").await.unwrap();
+    assert!(!works(&world, &before));
+    world.clock.advance(14 * MINUTE);
+    assert_eq!(run(&world, "rotate").await.unwrap(), "");
+    assert!(world.broker.closed().is_empty(), "a file may be written still");
+    world.clock.advance(MINUTE);
+    run(&world, "rotate").await.unwrap();
+    assert_eq!(world.broker.closed().len(), 1);
+    assert_eq!(run(&world, "rotate").await.unwrap(), "", "once");
+    world.clock.advance(MINUTE);
+    assert!(run(&world, "reconcile").await.unwrap().contains("place are not back"), "they are looked after, too");
+
+    connect(&world, &fetch(&world, "place").await);
+    rotate(&world, "place", false).await.unwrap();
+    connect(&world, &fetch(&world, "place").await);
+    assert_eq!(world.broker.closed().len(), 1, "an operator may leave it at that");
+    rotate(&world, "place", true).await.unwrap();
+    assert_eq!(world.broker.closed().len(), 3, "or not wait");
 }
 
 #[tokio::test]

@@ -39,9 +39,9 @@ impl Relay {
     pub(super) async fn close(&self, name: &AccountName, caller: &Caller) -> Result<()> {
         for _ in 0..TRIES {
             let (account, id) = (self.account(name)?, self.id(name)?);
-            let record: Option<Record> = self.store.read(|tx| tx.get(&RECORDS, &id))?;
+            let (record, now): (Option<Record>, _) = self.store.read(|tx| Ok((tx.get(&RECORDS, &id)?, tx.now())))?;
             let Some(record) = record.filter(|record| !record.incoming && record.fits(&account)) else { return Ok(()) };
-            let Some(closing) = record.closing.clone() else { return Ok(()) };
+            let Some(closing) = record.closes(now).cloned() else { return Ok(()) };
             if self.close_as(&account, caller, &record, &closing).await? {
                 return Ok(());
             }

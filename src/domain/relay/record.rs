@@ -74,6 +74,9 @@ pub(super) struct Closing {
     pub began: Timestamp,
     /// How many there were. Noted before the first is closed, so that a crash does not hide that programs were cut off.
     pub had: usize,
+    /// Until when they are left: until then programs learn the new password. At once unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
 }
 
 /// Programs that have to come back.
@@ -156,8 +159,19 @@ impl Record {
 
     /// Whether there is something to do for it: its time has come, or something was begun and not finished.
     pub(super) fn is_due(&self, account: &Account, now: Timestamp) -> bool {
-        let is_begun = self.incoming || self.closing.is_some();
+        let is_begun = self.incoming || self.closes(now).is_some();
         is_begun || account.rotation.is_some_and(|rotation| self.is_time(rotation.every.size(), now))
+    }
+
+    /// The connections that are to be closed now.
+    pub(super) fn closes(&self, now: Timestamp) -> Option<&Closing> {
+        self.closing.as_ref().filter(|closing| closing.not_before.is_none_or(|at| at <= now))
+    }
+
+    /// Wishes that connections with the former password are closed now, or as soon as there is a new one.
+    pub(super) fn close_now(&mut self, now: Timestamp) {
+        let closing = self.closing.take().unwrap_or(Closing { all: false, began: now, had: 0, not_before: None });
+        self.closing = Some(Closing { not_before: None, ..closing });
     }
 
     fn is_time(&self, every: Duration, now: Timestamp) -> bool {
@@ -202,6 +216,10 @@ impl Record {
     /// Ends a rotation. To be called when the broker is known to have the new password.
     pub(super) fn finish(&mut self, account: &Account, now: Timestamp) {
         self.rotated = Some(now);
+        if let (None, Some(after)) = (&self.closing, account.close_after) {
+            let not_before = Some(now.plus(after.size()));
+            self.closing = Some(Closing { all: false, began: now, had: 0, not_before });
+        }
         match (self.pair(), account.rotation) {
             (Some(mut pair), Some(rotation)) => {
                 let every = rotation.every.size();
@@ -221,7 +239,7 @@ impl Record {
         self.resting_until = Timestamp::MIN;
         self.rotated = Some(now);
         let had = self.closing.as_ref().map_or(0, |closing| closing.had);
-        self.closing = Some(Closing { all: true, began: now, had });
+        self.closing = Some(Closing { all: true, began: now, had, not_before: None });
         self.promise(account, now);
     }
 

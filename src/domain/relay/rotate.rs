@@ -3,7 +3,7 @@
 
 use futures_util::StreamExt;
 
-use super::record::{Closing, NOTED, RECORDS, Record};
+use super::record::{NOTED, RECORDS, Record};
 use super::{Relay, not_applied};
 use crate::base::audit::Action;
 use crate::base::{AccountName, Error, Result, Secret, Timestamp};
@@ -128,7 +128,10 @@ impl Relay {
             )],
         };
         effects.push(match outdated.filter(|_| closes) {
-            None => "Connections stay open.".into(),
+            None => match account.close_after {
+                Some(after) => format!("Connections stay open for {after} more, and are closed then."),
+                None => "Connections stay open.".into(),
+            },
             Some(user) => match self.bus.get()?.connection_count(&user).await {
                 Ok(count) => format!("{count} connections of {user} are closed: its programs must log in again."),
                 Err(_) => format!("Connections of {user} are closed. The broker does not say now how many there are."),
@@ -180,10 +183,8 @@ impl Relay {
                 return Ok(Step::Nothing);
             }
             When::Due if !record.is_due(account, now) => return Ok(Step::Nothing),
-            When::Due if !record.incoming && record.closing.is_some() => return Ok(Step::Close(record.users)),
-            When::Now { closes: true } => {
-                record.closing = record.closing.or(Some(Closing { all: false, began: now, had: 0 }))
-            }
+            When::Due if !record.incoming && record.closes(now).is_some() => return Ok(Step::Close(record.users)),
+            When::Now { closes: true } => record.close_now(now),
             When::Due | When::Now { .. } => {}
         }
         match record.begin(now) {

@@ -107,6 +107,7 @@ fn account(account: Entries<'_, '_>) -> Option<Account> {
             None => None,
         },
         delivery: word(account, "delivery", Delivery::of)?,
+        close_after: account.text("close-after").map(str::parse).transpose().ok()?,
         back_within: account.text("back-within").map(str::parse).transpose().ok()?,
         on_drift: word(account, "on-drift", OnDrift::of)?,
         note: text(account, "note"),

@@ -216,9 +216,14 @@ const ACCOUNT: Section = Section {
              configuration, or `hand-over` by a person.",
         ),
         key(
+            "close-after",
+            Form::Text(&rules::CLOSE_AFTER),
+            "How long after a rotation connections with the former password are closed; they stay open unless said.",
+        ),
+        key(
             "back-within",
             Form::Text(&rules::BACK_WITHIN),
-            "How soon after a rotation its programs must be connected again; nobody waits for them unless said.",
+            "How soon after that its programs must be connected again; nobody waits for them unless said.",
         ),
         ON_DRIFT,
     ],

@@ -39,7 +39,8 @@
 //! rotate-every = "30 days"              # never by itself unless said
 //! rotate-by = "in-place"                # or "in-turn": two users, scheduler-1 and scheduler-2
 //! delivery = "render"                   # how its programs get the password; or "fetch", "hand-over"
-//! back-within = "1 minute"              # after a rotation its programs must be connected again
+//! close-after = "15 minutes"            # after a rotation; connections with the former password stay open unless said
+//! back-within = "1 minute"              # and then its programs must be connected again
 //! on-drift = "report"
 //!
 //! [[account.grant]]

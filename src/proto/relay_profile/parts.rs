@@ -190,7 +190,10 @@ pub struct Account {
     pub rotation: Option<Rotation>,
     /// How its programs get the password.
     pub delivery: Delivery,
-    /// How long after a rotation its programs must be connected again, and consume what [`Grant::consumes`] says. Nobody
+    /// How long after a rotation the connections that use the former password are closed: by then its programs have the new
+    /// one. They stay open unless said.
+    pub close_after: Option<Span>,
+    /// How long after that its programs must be connected again, and consume what [`Grant::consumes`] says. Nobody
     /// waits for them unless said.
     pub back_within: Option<Span>,
     /// What happens when the broker has it otherwise than declared.

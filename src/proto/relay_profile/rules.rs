@@ -74,6 +74,7 @@ pub(super) const ROUTING_KEY: Rule = free("a text of at most 255 bytes", |text| 
 });
 pub(super) const NOTE: Rule =
     free("a text of at most 4096 bytes", |text| require(text.len() <= NOTE_LEN_MAX, "expected at most 4096 bytes"));
+pub(super) const CLOSE_AFTER: Rule = BACK_WITHIN;
 pub(super) const BACK_WITHIN: Rule = free("a span such as `1 minute`, at most 3650 days", |text| span(text).map(drop));
 pub(super) const ROTATE_EVERY: Rule = free("a span such as `30 days`, from 1 minute to 3650 days", |text| {
     require(span(text)? >= ROTATION_MILLIS_MIN, "expected 1 minute or more, as nobody looks more often")

@@ -104,10 +104,12 @@ fn account(account: Entries<'_, '_>, enterable: &BTreeSet<&str>, mistakes: &mut 
         mistakes
             .note(account.position_of("rotate-by"), "`rotate-by` needs `rotate-every`; add that, or leave both out");
     }
-    if let (Some(every), Some(back)) = (every, account.text("back-within").and_then(span))
-        && every <= back
-    {
-        let message = "`rotate-every`: expected longer than `back-within`, or no rotation could be proven";
+    let pauses: Vec<&str> = ["close-after", "back-within"].into_iter().filter(|key| account.has(key)).collect();
+    let spans = pauses.iter().filter_map(|key| account.text(key).and_then(span)).map(Span::as_millis);
+    let pause = spans.fold(0, i64::saturating_add);
+    if every.is_some_and(|every| every.as_millis() <= pause) && !pauses.is_empty() {
+        let pauses = pauses.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
+        let message = format!("`rotate-every`: expected longer than {pauses}, or no rotation could be proven");
         mistakes.note(account.position_of("rotate-every"), message);
     }
 }
