@@ -130,7 +130,6 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         clock.clone(),
         settings.monitor.clone(),
     );
-    let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), notices.clone());
     let operators = Operators::new(store.clone());
     let administrator = Administrator::new(accounts.clone(), broker.identity(), vhost)?;
     let relay = Relay::new(
@@ -142,6 +141,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         broker.bus(),
         relay_config(settings),
     )?;
+    let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
         leases: Leases::new(

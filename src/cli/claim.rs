@@ -20,6 +20,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   keylender claim taskcluster-builds --wrap --for '20 minutes'
   keylender claim taskcluster-builds --url https://keylender.example --exec ./consumer --verbose
   keylender claim --account warehouse --exec ./warehouse
+  keylender claim --account warehouse --wrap
 
 The command of --exec finds KEYLENDER_NAMESPACE, KEYLENDER_CONNECTION_STRING and KEYLENDER_RECLAIM_AT in its environment;
 for an account of the relay KEYLENDER_ACCOUNT, KEYLENDER_USERNAME and KEYLENDER_PASSWORD instead of the first.";
@@ -50,7 +51,7 @@ pub(super) struct Claim {
     #[arg(required_unless_present = "account")]
     namespace: Option<String>,
     /// An account of the relay instead; its connection string is for its first vhost, --json prints all
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["namespace", "lasts", "contact", "wrap"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["namespace", "lasts", "contact"])]
     account: Option<String>,
     /// The appliance [default: this host, at the port of the settings]
     #[arg(long, value_name = "URL")]
@@ -134,8 +135,12 @@ pub(super) async fn run(
 /// What is asked for, and how.
 fn request(command: &Claim) -> (&'static str, String, Option<String>) {
     if let Some(account) = &command.account {
-        let account = output::segment(account);
-        return ("GET", format!("/api/keylender/v1/relay/accounts/{account}/credentials"), None);
+        let path = format!("/api/keylender/v1/relay/accounts/{}", output::segment(account));
+        return if command.wrap {
+            ("POST", path + "/wrap", Some(input(command).to_string()))
+        } else {
+            ("GET", path + "/credentials", None)
+        };
     }
     let name = output::segment(command.namespace.as_deref().unwrap_or_default());
     let path = if command.wrap { format!("/api/keylender/v1/wraps/{name}") } else { format!("/v1/namespace/{name}") };

@@ -14,7 +14,8 @@ use super::page;
 use super::state::App;
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::domain::namespaces::Claimed;
-use crate::domain::wraps::{Look, Opener};
+use crate::domain::relay::Login;
+use crate::domain::wraps::{Handed, Look, Opened, Opener};
 
 /// No script, no frame, our own style, and a form that goes nowhere else.
 const POLICY: &str =
@@ -32,8 +33,11 @@ struct LookPage {
 #[derive(Template)]
 #[template(path = "wraps/opened.html")]
 struct OpenedPage<'a> {
-    namespace: String,
-    connection_string: &'a str,
+    handed: Handed,
+    /// How to reach the broker: one, or for each vhost of an account.
+    connection_strings: Vec<&'a str>,
+    /// The login of an account.
+    login: Option<(&'a str, &'a str)>,
     reclaim_at: Timestamp,
     until: String,
 }
@@ -77,10 +81,11 @@ pub async fn look(
             let until = minute(look.until);
             dressed(page::render(&LookPage { look, until }))
         }
-        Ok(Look { namespace, by, until }) => answer(
+        Ok(Look { handed, by, until }) => answer(
             StatusCode::OK,
             &json!({
-                "namespace": namespace, "by": by, "until": until, "open": "send a POST to this address; it works once",
+                handed.kind(): handed.to_string(), "by": by, "until": until,
+                "open": "send a POST to this address; it works once",
             }),
         ),
         Err(error) => refused(&error, &origin, &headers),
@@ -102,7 +107,7 @@ pub async fn open(
     let work = async move { wraps.open(&token, Opener { address, request_id: &id }).await };
     let opened = app.tasks.spawn(work).await.unwrap_or_else(|e| Err(Error::internal(NAME, e)));
     match opened {
-        Ok(claimed) => handed_out(&claimed.into_inner(), page::is_wanted(&headers)),
+        Ok(opened) => handed_out(&opened.into_inner(), page::is_wanted(&headers)),
         Err(error) => refused(&error, &origin, &headers),
     }
 }
@@ -118,12 +123,23 @@ fn admit(app: &App, origin: &Origin) -> Result<()> {
     }
 }
 
-fn handed_out(claimed: &Claimed, as_html: bool) -> Response {
+fn handed_out(opened: &Opened, as_html: bool) -> Response {
+    match opened {
+        Opened::Namespace(claimed) => namespace_handed_out(claimed, as_html),
+        Opened::Account(login) => account_handed_out(login, as_html),
+    }
+}
+
+fn namespace_handed_out(claimed: &Claimed, as_html: bool) -> Response {
     let connection_string = claimed.connection_string.expose();
     if as_html {
-        let (namespace, reclaim_at) = (claimed.namespace.to_string(), claimed.reclaim_at);
-        let until = minute(reclaim_at);
-        return dressed(page::render(&OpenedPage { namespace, connection_string, reclaim_at, until }));
+        return dressed(page::render(&OpenedPage {
+            handed: Handed::Namespace(claimed.namespace.clone()),
+            connection_strings: vec![connection_string],
+            login: None,
+            reclaim_at: claimed.reclaim_at,
+            until: minute(claimed.reclaim_at),
+        }));
     }
     answer(
         StatusCode::OK,
@@ -133,6 +149,30 @@ fn handed_out(claimed: &Claimed, as_html: bool) -> Response {
             "expires": claimed.times.expires,
             "connectionString": connection_string,
             "reclaimAt": claimed.reclaim_at,
+        }),
+    )
+}
+
+fn account_handed_out(login: &Login, as_html: bool) -> Response {
+    if as_html {
+        return dressed(page::render(&OpenedPage {
+            handed: Handed::Account(login.account.clone()),
+            connection_strings: login.vhosts.iter().map(|(_, string)| string.expose()).collect(),
+            login: Some((login.username.as_str(), login.password.expose())),
+            reclaim_at: login.expires,
+            until: minute(login.expires),
+        }));
+    }
+    let ways =
+        login.vhosts.iter().map(|(vhost, string)| json!({ "vhost": vhost, "connectionString": string.expose() }));
+    answer(
+        StatusCode::OK,
+        &json!({
+            "account": login.account,
+            "username": login.username,
+            "password": login.password.expose(),
+            "vhosts": ways.collect::<Vec<_>>(),
+            "expires": login.expires,
         }),
     )
 }

@@ -52,6 +52,42 @@ async fn an_account_is_lent_to_who_may_have_it_and_when_it_is_applied() {
 }
 
 #[tokio::test]
+async fn a_link_hands_an_account_over_once_in_the_name_of_who_made_it() {
+    let world = applied().await;
+    let client = world.client("turner", &["keylender:relay:lend:turn"]).await;
+    let wrap = async |name: &str| {
+        let path = format!("/api/keylender/v1/relay/accounts/{name}/wrap");
+        world.ask_as(&client, &Ask::post(&path, r#"{"lastsSeconds":60}"#)).await
+    };
+    assert_eq!(wrap("place").await.error(), (403, "InsufficientScopes".into()));
+    let made = wrap("turn").await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let link = made.json()["path"].as_str().unwrap().to_owned();
+    let leases = world.operate("GET", "/leases?kind=wrap", None).await;
+    assert_eq!(
+        (&leases["leases"][0]["part"], &leases["leases"][0]["holder"]),
+        (&json!("turn"), &json!("client turner"))
+    );
+    let look = world.ask(&Ask::get(&link)).await.json();
+    assert_eq!((&look["account"], &look["by"]), (&json!("turn"), &json!("client turner")));
+    rotate(&world, "turn", false).await.unwrap();
+
+    let open = Ask::new("POST", &link).body("");
+    let opened = world.ask(&open).await;
+    assert_eq!((opened.status, &opened.json()["vhosts"][0]["vhost"]), (200, &json!("v")), "{opened:?}");
+    let handed = login(&opened.json());
+    assert!(works(&world, &handed) && handed.0 == "turn-2", "what is active when it is opened");
+    assert_eq!(world.ask(&open).await.status, 410);
+    let lent = world.audited("relay.lend").await.remove(0);
+    assert_eq!((&lent["object"], &lent["actor"]), (&json!("turn"), &json!({ "client": "turner" })));
+    let page = wrap("turn").await.json()["path"].as_str().unwrap().to_owned();
+    let page = world.ask(&Ask::new("POST", &page).with("Accept", "text/html").body("")).await;
+    for text in ["turn-2", handed.1.expose(), "amqp://turn-2:"] {
+        assert!(page.text().contains(text), "{}", page.text());
+    }
+}
+
+#[tokio::test]
 async fn what_was_fetched_is_a_lease_is_taken_back_and_stays_in_the_history() {
     let world = applied().await;
     let client = world.client("turner", &["keylender:relay:lend:turn"]).await;

@@ -258,7 +258,7 @@ fn of_client(client: ClientView) -> Lease {
 fn of_wrap(wrap: Wrap) -> Lease {
     Lease {
         target: Target::Wrap(wrap.id),
-        part: Some(wrap.namespace.to_string()),
+        part: Some(wrap.handed.to_string()),
         holder: Some(wrap.by),
         from: wrap.from,
         since: wrap.made,

@@ -1,4 +1,5 @@
-//! Hand-over links: whoever may claim a namespace makes one, and somebody without credentials opens it once.
+//! Hand-over links: whoever may claim a namespace, or fetch an account of the relay, makes one, and somebody without
+//! credentials opens it once.
 //!
 //! A link stands for a claim that is not made yet. Nothing is sealed for it: the password is lent when the link is
 //! opened, so it is the one that works then, it is in the audit log with the address that got it, and whoever copies
@@ -16,13 +17,14 @@ use sha2::{Digest, Sha256};
 
 use crate::base::audit::{Action, Actor, Note};
 use crate::base::text::hex;
-use crate::base::{ClientId, Error, NamespaceName, Result, Secret, Timestamp};
+use crate::base::{AccountName, ClientId, Error, NamespaceName, Result, Secret, Timestamp};
 use crate::domain::auth::{Auth, Caller};
 use crate::domain::namespaces::{Claim, Namespaces};
 use crate::domain::notices::Notices;
+use crate::domain::relay::Relay;
 use crate::store::{Lent, Store, Survey, Table};
 
-pub use open::{Look, Opener};
+pub use open::{Look, Opened, Opener};
 
 const WRAPS: Table<WrapId, Wrap> = Table::audited("wraps");
 /// How long a link can be opened unless it says otherwise: the time in which somebody reads a message.
@@ -64,10 +66,40 @@ impl fmt::Display for WrapId {
     }
 }
 
+/// What a link hands over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Handed {
+    Namespace(NamespaceName),
+    /// An account of the relay.
+    Account(AccountName),
+}
+
+impl Handed {
+    /// `namespace` or `account`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Namespace(_) => "namespace",
+            Self::Account(_) => "account",
+        }
+    }
+}
+
+/// Its name.
+impl fmt::Display for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace(name) => name.fmt(f),
+            Self::Account(name) => name.fmt(f),
+        }
+    }
+}
+
 /// A link as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Wrap {
-    namespace: NamespaceName,
+    #[serde(flatten)]
+    handed: Handed,
     /// Who made it, and claims when it is opened.
     by: Actor,
     /// The client of the own store that made it: it must still be one then.
@@ -96,7 +128,7 @@ impl Wrap {
 #[derive(Clone, Debug)]
 pub struct WrapView {
     pub id: WrapId,
-    pub namespace: NamespaceName,
+    pub handed: Handed,
     /// Who made it, as the audit log names them.
     pub by: String,
     pub from: Option<IpAddr>,
@@ -121,12 +153,13 @@ pub struct Wraps {
     store: Store,
     auth: Auth,
     namespaces: Namespaces,
+    relay: Relay,
     notices: Notices,
 }
 
 impl Wraps {
-    pub fn new(store: Store, auth: Auth, namespaces: Namespaces, notices: Notices) -> Self {
-        Self { store, auth, namespaces, notices }
+    pub fn new(store: Store, auth: Auth, namespaces: Namespaces, relay: Relay, notices: Notices) -> Self {
+        Self { store, auth, namespaces, relay, notices }
     }
 
     /// Makes a link to a namespace, for a caller who may claim it. `Conflict` when there are too many already.
@@ -137,6 +170,16 @@ impl Wraps {
         claim: Claim,
         lasts: Duration,
     ) -> Result<Lent<Made>> {
+        self.make(caller, Handed::Namespace(namespace), claim, lasts).await
+    }
+
+    /// The same to an account of the relay, for a caller who may fetch it. `NotFound` when none of this name is declared.
+    pub async fn wrap_account(&self, caller: &Caller, account: AccountName, lasts: Duration) -> Result<Lent<Made>> {
+        self.relay.account(&account)?;
+        self.make(caller, Handed::Account(account), Claim::default(), lasts).await
+    }
+
+    async fn make(&self, caller: &Caller, handed: Handed, claim: Claim, lasts: Duration) -> Result<Lent<Made>> {
         if lasts.is_zero() || lasts > LASTS_MAX {
             let days = LASTS_MAX.as_secs() / 86_400;
             return Err(Error::invalid(format!("a link can be opened for up to {days} days")));
@@ -165,7 +208,7 @@ impl Wraps {
                 }
                 let (id, until) = (WrapId::of(token.expose()), now.plus(lasts));
                 let wrap = Wrap {
-                    namespace,
+                    handed,
                     by: caller.actor(),
                     client,
                     from: caller.address(),
@@ -177,7 +220,7 @@ impl Wraps {
                     told: false,
                 };
                 tx.put(&WRAPS, &id, &wrap)?;
-                let note = caller.lend_note(Action::WrapMake, &wrap.namespace).about(&token);
+                let note = caller.lend_note(Action::WrapMake, &wrap.handed).about(&token);
                 let note = note.with("wrap", id.to_string()).with("until", until.to_string());
                 Ok(tx.lend(note, Made { id, token, until }))
             })
@@ -191,10 +234,11 @@ impl Wraps {
             .write(move |tx| {
                 let wrap = tx.get(&WRAPS, &id)?.ok_or_else(no_such)?;
                 if wrap.opened.is_some() {
-                    return Err(Error::conflict("the link was opened meanwhile: revoke the namespace"));
+                    let what = wrap.handed.kind();
+                    return Err(Error::conflict(format!("the link was opened meanwhile: revoke the {what}")));
                 }
                 tx.delete(&WRAPS, &id);
-                tx.audit(caller.note(Action::WrapRevoke, &wrap.namespace).with("wrap", id.to_string()));
+                tx.audit(caller.note(Action::WrapRevoke, &wrap.handed).with("wrap", id.to_string()));
                 Ok(())
             })
             .await
@@ -207,7 +251,7 @@ impl Wraps {
         Ok(open
             .map(|(id, wrap)| WrapView {
                 id,
-                namespace: wrap.namespace,
+                handed: wrap.handed,
                 by: wrap.by.to_string(),
                 from: wrap.from,
                 made: wrap.made,

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::{WRAPS, Wrap, WrapId, Wraps, no_such};
+use super::{Handed, WRAPS, Wrap, WrapId, Wraps, no_such};
 use crate::base::audit::{Action, Outcome};
 use crate::base::{Error, Kind, NamespaceName, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::{Claim, Claimed};
 use crate::domain::notices::Notice;
+use crate::domain::relay::Login;
 use crate::store::{Lent, WriteTx};
 
 /// Who opens a link: anybody who has it.
@@ -21,10 +22,17 @@ pub struct Opener<'a> {
 /// What a link says of itself before it is opened.
 #[derive(Clone, Debug)]
 pub struct Look {
-    pub namespace: NamespaceName,
+    pub handed: Handed,
     pub by: String,
     /// Until when it can be opened.
     pub until: Timestamp,
+}
+
+/// What is handed out.
+#[derive(Debug)]
+pub enum Opened {
+    Namespace(Box<Claimed>),
+    Account(Box<Login>),
 }
 
 /// What the first step of an opening came to.
@@ -41,16 +49,16 @@ impl Wraps {
             let wrap = tx.get(&WRAPS, &WrapId::of(token))?.ok_or_else(no_such)?;
             match why_not(&wrap, tx.now()) {
                 Some(error) => Err(error),
-                None => Ok(Look { namespace: wrap.namespace, by: wrap.by.to_string(), until: wrap.until }),
+                None => Ok(Look { handed: wrap.handed, by: wrap.by.to_string(), until: wrap.until }),
             }
         })
     }
 
-    /// Opens a link: claims its namespace in the name of who made it, and hands out the answer.
+    /// Opens a link: claims its namespace, or fetches its account, in the name of who made it, and hands out the answer.
     ///
     /// **Invariant:** the link is used up, durably, before anything is lent, so two openers never both get something.
     /// When nothing can be lent, as while the broker is away, the link is given back; a crash in between uses it up.
-    pub async fn open(&self, token: &str, opener: Opener<'_>) -> Result<Lent<Claimed>> {
+    pub async fn open(&self, token: &str, opener: Opener<'_>) -> Result<Lent<Opened>> {
         let id = WrapId::of(token);
         let (this, taken, request_id) = (self.clone(), id.clone(), opener.request_id.to_owned());
         let step = self.store.write(move |tx| this.take(tx, &taken, opener.address, request_id)).await?;
@@ -58,8 +66,8 @@ impl Wraps {
             Step::Claim(wrap) => wrap,
             Step::Refused(error) => return Err(error),
         };
-        match self.claim(&wrap, opener).await {
-            Ok(claimed) => Ok(claimed),
+        match self.lend(&wrap, opener).await {
+            Ok(opened) => Ok(opened),
             Err(error) => {
                 self.give_back(id, opener, &error).await;
                 Err(error)
@@ -70,7 +78,7 @@ impl Wraps {
     fn take(&self, tx: &mut WriteTx<'_, '_>, id: &WrapId, address: IpAddr, request_id: String) -> Result<Step> {
         let mut wrap = tx.get(&WRAPS, id)?.ok_or_else(no_such)?;
         let caller = Caller::nobody(&request_id);
-        let note = caller.note(Action::WrapOpen, &wrap.namespace).with("wrap", id.to_string());
+        let note = caller.note(Action::WrapOpen, &wrap.handed).with("wrap", id.to_string());
         let note = note.with("address", address.to_string()).with("by", wrap.by.to_string());
         if let Some(error) = why_not(&wrap, tx.now()) {
             tx.audit(note.outcome(Outcome::Refused).with("cause", error.message().to_owned()));
@@ -87,21 +95,28 @@ impl Wraps {
         Ok(Step::Claim(wrap.into()))
     }
 
-    async fn claim(&self, wrap: &Wrap, opener: Opener<'_>) -> Result<Lent<Claimed>> {
+    async fn lend(&self, wrap: &Wrap, opener: Opener<'_>) -> Result<Lent<Opened>> {
         if let Some(client) = &wrap.client
             && self.auth.is_usable(client)? != Some(true)
         {
             return Err(Error::forbidden("whoever made this link may not claim any more"));
         }
         let caller = Caller::in_the_name_of(wrap.by.clone(), opener.request_id, opener.address);
-        let claim = self.claim_of(wrap)?;
-        self.namespaces.claim(&caller, &wrap.namespace, claim).await
+        match &wrap.handed {
+            Handed::Namespace(name) => {
+                let claimed = self.namespaces.claim(&caller, name, self.claim_of(wrap, name)?).await?;
+                claimed.try_map(|claimed| Ok(Opened::Namespace(claimed.into())))
+            }
+            Handed::Account(name) => {
+                self.relay.lend(&caller, name).await?.try_map(|login| Ok(Opened::Account(login.into())))
+            }
+        }
     }
 
     /// What the link leaves out stays as it is: whoever opens it does not know the namespace.
-    fn claim_of(&self, wrap: &Wrap) -> Result<Claim> {
+    fn claim_of(&self, wrap: &Wrap, namespace: &NamespaceName) -> Result<Claim> {
         let (mut expires, mut contact) = (wrap.expires, wrap.contact.clone());
-        match self.namespaces.detail(&wrap.namespace) {
+        match self.namespaces.detail(namespace) {
             Ok(detail) => {
                 expires = expires.or(Some(detail.times.expires).filter(|end| *end > self.store.clock().now()));
                 contact = contact.or(detail.contact);
@@ -119,7 +134,7 @@ impl Wraps {
         let given = self.store.write(move |tx| {
             let Some(wrap) = tx.get(&WRAPS, &id)? else { return Ok(()) };
             let note =
-                caller.note(Action::WrapOpen, &wrap.namespace).outcome(Outcome::Failed).with("wrap", id.to_string());
+                caller.note(Action::WrapOpen, &wrap.handed).outcome(Outcome::Failed).with("wrap", id.to_string());
             tx.audit(note.with("address", address.to_string()).with("cause", cause));
             tx.put(&WRAPS, &id, &Wrap { opened: None, told: false, ..wrap })
         });
@@ -136,19 +151,22 @@ impl Wraps {
         (when, first): (Timestamp, IpAddr),
         second: IpAddr,
     ) -> Result<()> {
-        let namespace = &wrap.namespace;
-        let mut to = self.namespaces.receivers(tx, namespace)?;
+        let (kind, name) = (wrap.handed.kind(), &wrap.handed);
+        let (mut to, lease) = match name {
+            Handed::Namespace(namespace) => (self.namespaces.receivers(tx, namespace)?, "namespace"),
+            Handed::Account(_) => (Vec::new(), "relay"),
+        };
         to.extend(wrap.contact.clone());
         let body = format!(
-            "The link that {} made for the namespace {namespace} was opened from {first} at {when}, and again from \
+            "The link that {} made for the {kind} {name} was opened from {first} at {when}, and again from \
              {second} at {}. Only the first opening got the credentials.\n\nIf the first one was not who was meant, \
-             take them back: keylender lease revoke --kind namespace --name {namespace} --reason 'link opened by others' \
+             take them back: keylender lease revoke --kind {lease} --name {name} --reason 'link opened by others' \
              --yes\n",
             wrap.by,
             tx.now(),
         );
-        let subject = format!("a hand-over link for {namespace} was opened twice");
-        self.notices.post(tx, Notice { kind: "wrap.again", about: namespace.to_string(), to, subject, body })
+        let subject = format!("a hand-over link for {name} was opened twice");
+        self.notices.post(tx, Notice { kind: "wrap.again", about: name.to_string(), to, subject, body })
     }
 }
 

@@ -6,14 +6,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::relay::account;
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, endpoint, nothing, read_input};
-use crate::base::{Error, NamespaceName, Result, Timestamp};
+use crate::base::{AccountName, Error, NamespaceName, Result, Timestamp};
 use crate::domain::actions::leases::REVOKE;
 use crate::domain::auth::scopes;
 use crate::domain::leases::{Filter, Lease, LeaseKind, Place};
 use crate::domain::namespaces::Claim;
-use crate::domain::wraps::LASTS;
+use crate::domain::wraps::{self, LASTS};
 use crate::proto::formats;
+use crate::store::Lent;
 use crate::web::state::App;
 
 /// Leases in one answer. A filter finds the others.
@@ -52,9 +54,23 @@ static WRAP: Endpoint = endpoint(
 .takes::<Link>()
 .command("claim <namespace> --wrap")
 .answers::<Made>();
+static WRAP_ACCOUNT: Endpoint = endpoint(
+    "wrapRelayAccount",
+    "/relay/accounts/<account>/wrap",
+    scopes::RELAY_LEND,
+    "Makes a link that hands out the login of an account of the relay once.",
+)
+.posted()
+.takes::<AccountLink>()
+.command("claim --account <account> --wrap")
+.answers::<Made>();
 
 pub(super) fn routes() -> Routes {
-    Routes::default().serve(&LIST, nothing, list).act(&REVOKE).serve(&WRAP, namespace, wrap)
+    Routes::default().serve(&LIST, nothing, list).act(&REVOKE).serve(&WRAP, namespace, wrap).serve(
+        &WRAP_ACCOUNT,
+        account,
+        wrap_account,
+    )
 }
 
 fn namespace(app: &App, params: &Params) -> Result<NamespaceName> {
@@ -125,6 +141,13 @@ struct Link {
     contact: Option<String>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AccountLink {
+    /// How long it can be opened.
+    lasts_seconds: Option<u64>,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct Made {
     id: String,
@@ -144,7 +167,19 @@ async fn wrap(app: App, call: Call, namespace: NamespaceName) -> Result<Reply> {
         return Err(wrong("contact"));
     }
     let lasts = lasts_seconds.map_or(LASTS, Duration::from_secs);
-    let made = app.wraps.wrap(&call.caller, namespace, Claim { expires, contact }, lasts).await?.into_inner();
+    let made = app.wraps.wrap(&call.caller, namespace, Claim { expires, contact }, lasts).await?;
+    link_to(&app, made)
+}
+
+async fn wrap_account(app: App, call: Call, account: AccountName) -> Result<Reply> {
+    let AccountLink { lasts_seconds } = read_input(&call.payload)?;
+    let lasts = lasts_seconds.map_or(LASTS, Duration::from_secs);
+    let made = app.wraps.wrap_account(&call.caller, account, lasts).await?;
+    link_to(&app, made)
+}
+
+fn link_to(app: &App, made: Lent<wraps::Made>) -> Result<Reply> {
+    let made = made.into_inner();
     let path = format!("/wraps/{}", made.token.expose());
     let url = app.public_url.as_ref().map(|url| format!("{}{path}", url.as_str().trim_end_matches('/')));
     Reply::json(&Made { id: made.id.to_string(), url, path, until: made.until })

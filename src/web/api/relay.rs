@@ -77,7 +77,7 @@ pub(super) fn routes() -> Routes {
         .act(&STORE)
 }
 
-fn account(_: &App, params: &Params) -> Result<AccountName> {
+pub(super) fn account(_: &App, params: &Params) -> Result<AccountName> {
     AccountName::parse(params.get("account").map_or("", String::as_str))
 }
 
@@ -136,6 +136,9 @@ struct DeclaredAccount {
     /// When it rotates by itself, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<DeclaredRotation>,
+    /// How long after a rotation connections with the former password are closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close_after_seconds: Option<u64>,
     /// When it got another password last.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_rotation: Option<Timestamp>,
@@ -174,6 +177,7 @@ fn declared_account(app: &App, account: &Account) -> Result<DeclaredAccount> {
         on_drift: account.on_drift.as_str(),
         note: account.note.clone(),
         rotation: account.rotation.map(DeclaredRotation::from),
+        close_after_seconds: account.close_after.map(|span| span.size().as_secs()),
         last_rotation: rotated,
         next_rotation,
         promised_until,

@@ -14,8 +14,8 @@ use kit::live;
 use kit::routes::Routes;
 use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
-    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, relay, relay_investigators,
-    relay_profile, relay_users, roles, settings, setup, theme,
+    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, relay, relay_account,
+    relay_investigators, relay_profile, relay_users, roles, settings, setup, theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -153,7 +153,7 @@ fn bus(routes: Routes) -> Routes {
         .act("/broker/rotate", "/broker", &actions::broker::ROTATE)
         .get("/relay", scopes::RELAY_READ, relay::show)
         .get("/relay/plan", scopes::RELAY_READ, relay::compare)
-        .get("/relay/accounts/{account}", scopes::RELAY_READ, relay::account)
+        .get("/relay/accounts/{account}", scopes::RELAY_READ, relay_account::show)
         .act("/relay/apply", "/relay", &actions::relay::APPLY)
         .get("/relay/profile", scopes::RELAY_PROFILE, relay_profile::show)
         .post("/relay/profile", scopes::RELAY_PROFILE, relay_profile::store)
@@ -163,8 +163,10 @@ fn bus(routes: Routes) -> Routes {
         .get("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::ask_adopt)
         .post("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::adopt)
         .act("/relay/users/{user}/release", "/relay/users", &actions::relay::RELEASE)
-        .get("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay::plan_rotation)
-        .post("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay::rotate)
+        .get("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay_account::plan_rotation)
+        .post("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay_account::rotate)
+        .get("/relay/accounts/{account}/hand-over", scopes::RELAY_LEND, relay_account::plan_hand_over)
+        .post("/relay/accounts/{account}/hand-over", scopes::RELAY_LEND, relay_account::hand_over)
 }
 
 /// What the appliance does by itself and for itself.

@@ -2,22 +2,18 @@
 
 use askama::Template;
 use axum::response::Response;
-use serde::Deserialize;
 
+use crate::base::Result;
 use crate::base::text::url_encoded;
-use crate::base::{AccountName, Error, Result};
 use crate::domain::accounts::AccountStatus;
-use crate::domain::actions::relay::{ROTATE, Rotation};
 use crate::domain::auth::scopes;
 use crate::domain::relay::Step;
-use crate::proto::relay_profile::{self, Account, Grant, OnDrift, Part, Profile};
-use crate::web::console::kit::act::{self, Asked};
-use crate::web::console::kit::form::CheckedForm;
+use crate::proto::relay_profile::{self, Account, OnDrift, Part, Profile};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents};
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
-use crate::web::console::kit::text::{State, TimeTag, Tone, Untrusted};
+use crate::web::console::kit::text::{Tone, Untrusted};
 use crate::web::state::App;
 
 /// An account as it is declared, with its broker users as far as they were applied.
@@ -103,52 +99,11 @@ struct PlanPage {
 }
 
 #[derive(Template)]
-#[template(path = "console/relay_account.html")]
-struct AccountPage {
-    frame: Frame,
-    path: String,
-    /// What happened and happens to its password; nothing before it is applied.
-    times: Vec<(&'static str, TimeTag)>,
-    /// How many hold a password that works.
-    holders: Option<usize>,
-    may_rotate: bool,
-    facts: Vec<(&'static str, Untrusted<'static>)>,
-    users: Vec<(String, State)>,
-    grants: Vec<GrantRow>,
-    equivalents: Equivalents,
-}
-
-#[derive(Template)]
 #[template(path = "console/relay_part.html")]
 struct PartPage {
     frame: Frame,
     facts: Vec<(&'static str, Untrusted<'static>)>,
     equivalents: Equivalents,
-}
-
-/// What an account may do in a vhost.
-struct GrantRow {
-    vhost: Untrusted<'static>,
-    configure: Untrusted<'static>,
-    write: Untrusted<'static>,
-    read: Untrusted<'static>,
-    topics: Vec<[Untrusted<'static>; 3]>,
-    consumes: Vec<Untrusted<'static>>,
-}
-
-impl From<&Grant> for GrantRow {
-    fn from(grant: &Grant) -> Self {
-        let text = |text: &str| Untrusted::of(text.to_owned());
-        let topics = grant.topics.iter();
-        Self {
-            vhost: text(grant.vhost.as_str()),
-            configure: text(&grant.configure),
-            write: text(&grant.write),
-            read: text(&grant.read),
-            topics: topics.map(|topic| [&topic.exchange, &topic.write, &topic.read].map(|part| text(part))).collect(),
-            consumes: grant.consumes.iter().map(|queue| text(queue)).collect(),
-        }
-    }
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
@@ -188,45 +143,6 @@ pub async fn compare(app: App, session: Session) -> Result<Response> {
     }
 }
 
-pub async fn account(app: App, session: Session) -> Result<Response> {
-    let name = session.param("account");
-    let profile = &app.relay.declared()?.profile;
-    let account = profile.accounts().iter().find(|account| account.name.as_str() == name);
-    let account = account.ok_or_else(|| Error::not_found("the relay declares no account of this name"))?;
-    let fact = |text: String| Untrusted::of(if text.is_empty() { "none".to_owned() } else { text });
-    let limit = |limit: Option<u32>| limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
-    let standing = app.relay.standing(account)?;
-    let times = standing.iter().flat_map(|it| {
-        [("Rotated", it.rotated), ("Next rotation", it.next_rotation), ("Promised until", it.promised_until)]
-    });
-    let times = times.filter_map(|(what, at)| Some((what, TimeTag { at: at?, now: session.now }))).collect();
-    Ok(page(&AccountPage {
-        frame: Frame::of(&app, &session, "Account of the relay").await,
-        path: path_to(account.name.as_str()),
-        times,
-        holders: standing.as_ref().map(|standing| standing.holders),
-        may_rotate: standing.is_some() && session.may(scopes::RELAY_ROTATE.on(account.name.as_str())),
-        facts: vec![
-            ("Account", fact(account.name.to_string())),
-            ("Note", fact(account.note.clone().unwrap_or_default())),
-            ("Tags", fact(account.tags.join(", "))),
-            ("Rotation", fact(rotation(account))),
-            ("Its programs get the password by", fact(account.delivery.as_str().to_owned())),
-            ("Connections at once", fact(limit(account.limits.max_connections))),
-            ("Channels at once", fact(limit(account.limits.max_channels))),
-            ("On drift", fact(account.on_drift.as_str().to_owned())),
-        ],
-        users: app
-            .relay
-            .users(account)?
-            .into_iter()
-            .map(|user| (user.account.to_string(), user_state(&user)))
-            .collect(),
-        grants: account.grants.iter().map(GrantRow::from).collect(),
-        equivalents: Equivalents::of(&session, "GET", "/relay", None, &["relay", "show"]),
-    }))
-}
-
 /// A file that is written for a program: where it belongs, and how it is had.
 pub async fn part(app: App, session: Session) -> Result<Response> {
     let part = app.relay.part(session.param("part"))?;
@@ -260,36 +176,6 @@ fn part_row(part: &Part) -> [String; 3] {
     [part.name.clone(), part.path.clone(), account]
 }
 
-/// Whether the form, or the address, says that connections are closed, too.
-#[derive(Deserialize)]
-pub struct Closing {
-    #[serde(default)]
-    close: String,
-}
-
-/// Asks before an account is rotated; with `?close=1` its connections are closed.
-pub async fn plan_rotation(app: App, session: Session) -> Result<Response> {
-    let (name, closes) = (account_name(&session)?, session.query("close") == Some("1"));
-    let path = path_to(name.as_str());
-    let mut asked = Asked::of(name.as_str(), format!("{path}/rotate"), path);
-    if closes {
-        asked.words.push("--close-connections");
-        asked.fields.push(("close", "1".to_owned()));
-    }
-    act::ask(&app, &session, &ROTATE, name.clone(), Rotation::closing(closes), asked).await
-}
-
-pub async fn rotate(app: App, session: Session, form: CheckedForm<Closing>) -> Result<Response> {
-    let (name, closes) = (account_name(&session)?, form.input.close == "1");
-    act::run(&app, &session, &form, &ROTATE, name.clone(), Rotation::closing(closes)).await?;
-    plan::done(&session, &path_to(name.as_str()))
-}
-
-fn account_name(session: &Session) -> Result<AccountName> {
-    AccountName::parse(session.param("account"))
-        .map_err(|_| Error::not_found("the relay declares no account of this name"))
-}
-
 fn facts(profile: &Profile, from: &str) -> Vec<(&'static str, String)> {
     let none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
     vec![
@@ -304,14 +190,18 @@ pub(super) fn joined<'t>(names: impl Iterator<Item = &'t str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn path_to(account: &str) -> String {
+pub(super) fn path_to(account: &str) -> String {
     format!("/relay/accounts/{}", url_encoded(account))
 }
 
-fn rotation(account: &Account) -> String {
-    match &account.rotation {
+pub(super) fn rotation(account: &Account) -> String {
+    let when = match &account.rotation {
         Some(relay_profile::Rotation { every, by }) => format!("every {every}, {}", by.as_str()),
         None => "never by itself".to_owned(),
+    };
+    match account.close_after {
+        Some(after) => format!("{when}, connections closed after {after}"),
+        None => when,
     }
 }
 
@@ -323,13 +213,4 @@ fn state(users: &[AccountStatus]) -> (Tone, &'static str) {
     } else {
         (Tone::Warning, "not settled")
     }
-}
-
-fn user_state(user: &AccountStatus) -> State {
-    let (tone, word) = match (user.settled, user.usable) {
-        (false, _) => (Tone::Warning, "not settled"),
-        (true, true) => (Tone::Well, "may log in"),
-        (true, false) => (Tone::Well, "locked"),
-    };
-    State { tone, word: word.into() }
 }

@@ -1,6 +1,5 @@
 //! What can be done with a namespace. Each is a page that says what will happen, and the form that does it.
 
-use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -12,10 +11,9 @@ use crate::domain::namespaces::Claim;
 use crate::domain::wraps::LASTS;
 use crate::web::console::kit::act::{self, Asked};
 use crate::web::console::kit::form::{CheckedForm, Nothing};
-use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents, Plan, Weight};
+use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::text::TimeTag;
+use crate::web::console::pages::hand_over;
 use crate::web::console::pages::leases::carry_out;
 use crate::web::state::App;
 
@@ -49,44 +47,16 @@ pub async fn revoke(app: App, session: Session, form: CheckedForm<Nothing>) -> R
 /// What handing over would do.
 pub async fn plan_hand_over(app: App, session: Session) -> Result<Response> {
     let name = app.namespaces.parse(session.param("namespace"))?;
-    let minutes = LASTS.as_secs() / 60;
-    let effects = vec![
-        format!(
-            "You get a link that shows the credentials of {name} once, to whoever opens it within {minutes} minutes."
-        ),
-        "Opening it is a claim in your name. The audit log has who made the link, and from where it was opened."
-            .to_owned(),
-        "Expiry and contact of the namespace stay as they are.".to_owned(),
+    let more = [
+        "Opening it is a claim in your name. The audit log has who made the link, and from where it was opened.",
+        "Expiry and contact of the namespace stay as they are.",
     ];
-    let plan = Plan {
-        title: format!("Hand over {name}"),
-        effects,
-        weight: Weight::Light,
-        action: format!("{}/hand-over", path_to(&name)),
-        fields: Vec::new(),
-        button: "Make a link",
-        back: path_to(&name),
-        equivalents: Equivalents::of(
-            &session,
-            "POST",
-            &format!("/wraps/{name}"),
-            Some("{}"),
-            &["claim", name.as_str(), "--wrap"],
-        ),
-    };
-    plan::ask(&app, &session, plan).await
+    let words = ["claim", name.as_str(), "--wrap"];
+    let equivalents = Equivalents::of(&session, "POST", &format!("/wraps/{name}"), Some("{}"), &words);
+    plan::ask(&app, &session, hand_over::plan(name.as_str(), &path_to(&name), &more, equivalents)).await
 }
 
-#[derive(Template)]
-#[template(path = "console/handed_over.html")]
-struct HandedOver {
-    frame: Frame,
-    name: String,
-    link: String,
-    until: TimeTag,
-}
-
-/// Makes a link. It is shown here and nowhere else; the store keeps a hash.
+/// Makes a link.
 pub async fn hand_over(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let name = app.namespaces.parse(session.param("namespace"))?;
     // What a claim leaves out is reset, so it says what is so.
@@ -94,18 +64,8 @@ pub async fn hand_over(app: App, session: Session, _: CheckedForm<Nothing>) -> R
         Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact },
         Err(_) => Claim::default(),
     };
-    let made = app.wraps.wrap(&session.caller, name.clone(), claim, LASTS).await?.into_inner();
-    let path = format!("/wraps/{}", made.token.expose());
-    let origin = match &app.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("{}://{}", if session.origin.peer.is_https { "https" } else { "http" }, session.host),
-    };
-    Ok(page(&HandedOver {
-        frame: Frame::of(&app, &session, format!("Hand over {name}")).await,
-        name: name.to_string(),
-        link: format!("{origin}{path}"),
-        until: TimeTag { at: made.until, now: session.now },
-    }))
+    let made = app.wraps.wrap(&session.caller, name.clone(), claim, LASTS).await?;
+    Ok(hand_over::done(&app, &session, name.as_str(), &path_to(&name), made).await)
 }
 
 #[derive(Deserialize)]
