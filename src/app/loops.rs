@@ -239,10 +239,11 @@ async fn reconcile(parts: Arc<Parts>) -> Result<String> {
     let accounts = parts.accounts.reconcile().await;
     // Also while a broker is away that the relay has nothing to do with.
     let programs = parts.relay.look_for_programs().await;
+    let cluster = parts.relay.look_at_cluster().await;
     let Reconciled { seen, drifted, settled, failed, reported } = accounts?;
     let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
     let report = report_done(report, settled, failed)?;
-    let reports = [administrator?.unwrap_or_default(), relay?, report, left(&reported), programs?];
+    let reports = [administrator?.unwrap_or_default(), relay?, report, left(&reported), programs?, cluster?];
     Ok(reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("; "))
 }
 

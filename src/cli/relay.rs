@@ -44,6 +44,9 @@ pub(super) enum Relay {
     /// Shows what the broker has otherwise than it was applied
     #[command(after_help = "Example:\n  keylender relay drift --json")]
     Drift(Format),
+    /// Shows the nodes of the broker, and on which of them the queues of the relay have copies
+    #[command(after_help = "Example:\n  keylender relay cluster")]
+    Cluster(Format),
     /// Lists users of the broker that somebody else made, with those that were adopted
     #[command(after_help = "Example:\n  keylender relay users")]
     #[command(name = "users")]
@@ -151,6 +154,10 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
             } else {
                 steps(&drift, "drifts", "the broker has everything as it was applied");
             }
+        }
+        Relay::Cluster(format) => {
+            let cluster = operator.call("GET", "/relay/cluster", None).await?;
+            if format.json { output::json(&cluster) } else { show_cluster(&cluster) }
         }
         Relay::Apply(Printed { format, given }) => {
             let Some(applied) = act::run(&operator, &APPLY.about, &[], &given, None).await? else { return Ok(()) };
@@ -273,6 +280,17 @@ fn show_users(users: &Value) {
     }
     let others = output::text(users, "others");
     output::line(&format!("others: {}", if others.is_empty() { "none" } else { &others }));
+}
+
+fn show_cluster(cluster: &Value) {
+    let rows = output::rows(cluster, "nodes", &["node", "running", "version", "partitions", "alarms"]);
+    output::table(&["NODE", "RUNS", "VERSION", "DOES NOT SEE", "SHORT OF"], &rows);
+    output::line("");
+    let rows = output::rows(cluster, "queues", &["vhost", "queue", "type", "leader", "members", "online", "trouble"]);
+    output::table(&["VHOST", "QUEUE", "TYPE", "LEADER", "COPIES ON", "IN STEP ON", "TROUBLE"], &rows);
+    for trouble in cluster["troubles"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        output::remark(trouble);
+    }
 }
 
 fn show_plan(plan: &Value) {

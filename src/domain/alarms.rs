@@ -14,7 +14,7 @@ use super::notices::Filter;
 use super::parts::Parts;
 use super::relay::Missing;
 use crate::base::audit::{Action, Actor, Note};
-use crate::base::text::pluralize;
+use crate::base::text::{capitalized, pluralize};
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Table;
 
@@ -94,6 +94,7 @@ impl Alarms {
         let queues = self.queues(&mut alarms).await?;
         let backups = self.backups(&mut alarms).await?;
         self.programs(&mut alarms).await?;
+        self.cluster(&mut alarms);
         self.parts.store.read(|tx| {
             for alarm in &mut alarms {
                 alarm.acknowledged = tx.get(&ACKNOWLEDGED, &alarm.key)?.filter(|seen| seen.text == alarm.text);
@@ -140,6 +141,14 @@ impl Alarms {
             alarms.push(alarm(format!("relay account {account}"), Grade::Problem, text));
         }
         Ok(())
+    }
+
+    /// What is wrong with the cluster that the relay is on.
+    fn cluster(&self, alarms: &mut Vec<Alarm>) {
+        alarms.extend(self.parts.relay.troubles().iter().map(|trouble| {
+            let grade = if trouble.is_out { Grade::Problem } else { Grade::Warning };
+            alarm(format!("relay {}", trouble.about), grade, capitalized(&trouble.text))
+        }));
     }
 
     async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {

@@ -12,6 +12,7 @@ use super::error::{report, retry_after_seconds, status};
 use super::layers::Origin;
 use super::page;
 use super::state::App;
+use crate::base::text::capitalized;
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::domain::namespaces::Claimed;
 use crate::domain::relay::Login;
@@ -196,9 +197,7 @@ fn refused(error: &Error, origin: &Origin, headers: &HeaderMap) -> Response {
 
 /// A message of an error as a sentence.
 fn sentence(message: &str) -> String {
-    let mut letters = message.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    capitalized(message) + "."
 }
 
 /// A moment as people read it, to the minute.

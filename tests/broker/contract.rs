@@ -78,6 +78,7 @@ macro_rules! contract {
             what_comes_while_a_queue_is_taken_stays_there
             messages_of_unknown_queues_are_refused
             bindings_are_told_until_one_of_their_ends_is_gone
+            a_queue_without_copies_is_on_one_node_which_runs
             topic_permissions_hold_for_their_exchange_until_all_are_taken_away
             topic_permissions_need_user_and_vhost
             topic_permissions_may_need_their_exchange

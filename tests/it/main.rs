@@ -36,6 +36,7 @@ mod openapi;
 mod queues;
 mod relay;
 mod relay_adopt;
+mod relay_cluster;
 mod relay_crash;
 mod relay_histories;
 mod relay_lending;

@@ -156,13 +156,14 @@ async fn every_route_of_the_document_is_served_and_asks_for_what_it_says() {
 }
 
 /// Changes nothing is said of beforehand: what lends, hands over or tries out, and what only looks.
-const WITHOUT_PLAN: [&str; 7] = [
+const WITHOUT_PLAN: [&str; 8] = [
     "keylender_referenceSecret",
     "keylender_testNamespace",
     "keylender_verifyAudit",
     "keylender_verifyBackup",
     "keylender_verifyNewestBackup",
     "keylender_wrapNamespace",
+    "keylender_wrapRelayAccount",
     "pulse_claimNamespace",
 ];
 

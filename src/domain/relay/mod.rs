@@ -7,6 +7,7 @@
 mod adopt;
 mod apply;
 mod close;
+mod cluster;
 mod drift;
 mod found;
 mod leases;
@@ -43,6 +44,7 @@ use profile::Declaration;
 pub use adopt::{Adopted, Adoption};
 pub use apply::{End, Outcome};
 pub use close::Missing;
+pub use cluster::{Placed, Trouble};
 pub use leases::AccountLease;
 pub use lend::Login;
 pub use made::Standing;
@@ -85,6 +87,7 @@ pub struct Relay {
     bus: Handle<dyn Bus>,
     config: Arc<Config>,
     declaration: Arc<Declaration>,
+    looked: Arc<cluster::Looked>,
 }
 
 impl Relay {
@@ -99,7 +102,8 @@ impl Relay {
         config: Config,
     ) -> Result<Self> {
         let declaration = Arc::new(Declaration::read(&store, config.declared.clone())?);
-        Ok(Self { store, accounts, administrator, cluster, resources, bus, config: Arc::new(config), declaration })
+        let (config, looked) = (Arc::new(config), Arc::default());
+        Ok(Self { store, accounts, administrator, cluster, resources, bus, config, declaration, looked })
     }
 
     /// What is declared.

@@ -25,6 +25,8 @@ pub struct Node {
     pub name: String,
     /// Whether it runs.
     pub is_running: bool,
+    /// Whether it was emptied for maintenance; only 4.0 and later say so.
+    pub is_drained: bool,
     /// Nodes that it lost sight of; both sides may have gone on alone.
     pub partitions: Vec<String>,
     /// Its RabbitMQ, where the broker tells.

@@ -15,6 +15,7 @@ mod metrics;
 mod names;
 mod password;
 mod patterns;
+mod places;
 mod queue_limits;
 mod resources;
 mod site;
@@ -32,6 +33,7 @@ pub use messages::{BATCH_LEN_MAX, BATCH_MAX, Drain, Message, Messages, Propertie
 pub use metrics::Calls;
 pub use password::PasswordHash;
 pub use patterns::{Changed, Construct, changed};
+pub use places::{Astray, Place};
 pub use queue_limits::{Overflow, QueueLimit, QueueLimits};
 pub use resources::{
     Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Key, Limit, Policy, Resource, Resources,

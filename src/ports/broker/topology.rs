@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::places::Place;
 use crate::base::{Result, Timestamp, VhostName};
 pub use crate::ports::amqp::Depth;
 
@@ -130,6 +131,9 @@ pub trait Topology: Send + Sync {
     /// The queues of a vhost with what the broker's statistics know of them, which is seconds old: names and consumers. For
     /// many queues it takes the broker twice as long as [`Topology::queues`].
     async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>>;
+
+    /// On which nodes the queues of a vhost are, with those that [`Topology::queues`] leaves out because they are down.
+    async fn places(&self, vhost: &VhostName) -> Result<Vec<Place>>;
 
     /// One queue. `None` also while its node is down.
     async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>>;

@@ -27,6 +27,7 @@ pub mod pulse;
 mod queues;
 pub mod reference;
 mod relay;
+mod relay_cluster;
 mod relay_parts;
 mod reply;
 mod roles;
@@ -156,6 +157,7 @@ pub fn own() -> Routes {
         .merge(hosts::routes())
         .merge(broker::routes())
         .merge(relay::routes())
+        .merge(relay_cluster::routes())
         .merge(relay_parts::routes())
         .merge(leases::routes())
         .merge(doctor::routes())

@@ -15,7 +15,7 @@ use kit::routes::Routes;
 use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
     hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, relay, relay_account,
-    relay_investigators, relay_profile, relay_users, roles, settings, setup, theme,
+    relay_cluster, relay_investigators, relay_profile, relay_users, roles, settings, setup, theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -159,6 +159,7 @@ fn bus(routes: Routes) -> Routes {
         .post("/relay/profile", scopes::RELAY_PROFILE, relay_profile::store)
         .get("/relay/investigators", scopes::RELAY_READ, relay_investigators::show)
         .get("/relay/parts/{part}", scopes::RELAY_READ, relay::part)
+        .get("/relay/cluster", scopes::RELAY_READ, relay_cluster::show)
         .get("/relay/users", scopes::RELAY_READ, relay_users::list)
         .get("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::ask_adopt)
         .post("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::adopt)

@@ -57,3 +57,13 @@ pub async fn bindings_are_told_until_one_of_their_ends_is_gone(world: &dyn World
     assert!(broker.delete_queue(vhost, "q").await.unwrap());
     assert_eq!(told().await, []);
 }
+
+pub async fn a_queue_without_copies_is_on_one_node_which_runs(world: &dyn World) {
+    let (broker, vhost) = (world.broker(), world.vhost());
+    world.declare_queue("q").await;
+    let (nodes, places) = (broker.nodes().await.unwrap(), broker.places(vhost).await.unwrap());
+    let [place] = &places[..] else { panic!("{places:?}") };
+    assert_eq!((place.name.as_str(), place.is_replicated, place.judge(&nodes)), ("q", false, None));
+    let leader = place.leader.clone().unwrap();
+    assert!(nodes.iter().any(|node| node.name == leader && node.is_running && !node.is_drained), "{nodes:?}");
+}

@@ -246,6 +246,7 @@ mod tests {
         let node = |name: &str, version: Option<&str>| Node {
             name: name.into(),
             is_running: true,
+            is_drained: false,
             partitions: Vec::new(),
             version: version.map(str::to_owned),
         };
@@ -274,6 +275,7 @@ mod tests {
         let node = |partitions: &[&str], is_running| Node {
             name: "rabbit@a".into(),
             is_running,
+            is_drained: false,
             partitions: partitions.iter().map(|name| (*name).to_owned()).collect(),
             version: None,
         };

@@ -52,7 +52,7 @@ impl Cluster for ManagementBroker {
     }
 
     async fn nodes(&self) -> Result<Vec<Node>> {
-        self.http.list::<NodeRow, _>("nodes?columns=name,running,partitions,applications").await
+        self.http.list::<NodeRow, _>("nodes?columns=name,running,being_drained,partitions,applications").await
     }
 }
 
@@ -85,6 +85,8 @@ pub(super) struct NodeRow {
     #[serde(default, deserialize_with = "lenient")]
     running: Option<bool>,
     #[serde(default, deserialize_with = "lenient")]
+    being_drained: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     partitions: Option<Vec<String>>,
     #[serde(default, deserialize_with = "lenient")]
     applications: Option<Vec<ApplicationRow>>,
@@ -102,6 +104,12 @@ impl From<NodeRow> for Node {
         // A broker that does not say has no trouble to tell of.
         let (is_running, partitions) = (row.running.unwrap_or(true), row.partitions.unwrap_or_default());
         let broker = row.applications.into_iter().flatten().find(|application| application.name == "rabbit");
-        Self { name: row.name, is_running, partitions, version: broker.map(|broker| broker.version) }
+        Self {
+            name: row.name,
+            is_running,
+            is_drained: row.being_drained.unwrap_or(false),
+            partitions,
+            version: broker.map(|broker| broker.version),
+        }
     }
 }

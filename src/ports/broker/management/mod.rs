@@ -8,6 +8,7 @@ mod errors;
 mod http;
 mod identity;
 mod messages;
+mod places;
 mod queue_limits;
 mod resources;
 mod topology;

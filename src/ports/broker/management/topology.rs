@@ -8,10 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::call::{Call, path_in, segment};
+use super::places::PlaceRow;
 use super::wire::lenient;
 use super::{ManagementBroker, errors};
 use crate::base::{Error, Kind, Result, Timestamp, VhostName};
 use crate::ports::broker::names::{exactly, require_deletable_exchange, require_reachable};
+use crate::ports::broker::places::Place;
 use crate::ports::broker::topology::{Binding, Depth, Destination, Exchange, Queue, Topology};
 use crate::ports::broker::versions;
 
@@ -28,6 +30,13 @@ impl Topology for ManagementBroker {
     async fn queues_with_consumers(&self, vhost: &VhostName) -> Result<Vec<Queue>> {
         let path = format!("queues/{}?columns=name,consumers", segment(vhost.as_str())?);
         self.http.list_in::<QueueRow, _>(&path).await
+    }
+
+    async fn places(&self, vhost: &VhostName) -> Result<Vec<Place>> {
+        // With counts it would leave out queues without a leader, and tell mirrors as they were.
+        let columns = "name,type,state,node,leader,members,online,slave_nodes,synchronised_slave_nodes";
+        let path = format!("queues/{}?disable_stats=true&columns={columns}", segment(vhost.as_str())?);
+        self.http.list_in::<PlaceRow, _>(&path).await
     }
 
     async fn queue(&self, vhost: &VhostName, name: &str) -> Result<Option<Queue>> {

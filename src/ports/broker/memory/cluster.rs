@@ -35,12 +35,15 @@ impl Cluster for MemoryBroker {
 
     async fn nodes(&self) -> Result<Vec<Node>> {
         self.request("GET nodes".to_owned(), |state| {
-            Ok(vec![Node {
-                name: NODE.to_owned(),
-                is_running: true,
-                partitions: state.partitions.clone(),
-                version: Some(state.version.to_string()),
-            }])
+            let node = |name: &str, is_running, partitions: &[String]| Node {
+                name: name.to_owned(),
+                is_running,
+                is_drained: false,
+                partitions: partitions.to_vec(),
+                version: Some(state.version.to_string()).filter(|_| is_running),
+            };
+            let further = state.further_nodes.iter().map(|(name, is_running)| node(name, *is_running, &[]));
+            Ok([node(NODE, true, &state.partitions)].into_iter().chain(further).collect())
         })
     }
 }

@@ -25,6 +25,7 @@ use crate::ports::broker::identity::Credentials;
 use crate::ports::broker::messages::Message;
 use crate::ports::broker::metrics::Calls;
 use crate::ports::broker::password::PasswordHash;
+use crate::ports::broker::places::Place;
 use crate::ports::broker::resources::{Key, Resource};
 use crate::ports::broker::topology::{Binding, Depth, Exchange, Queue};
 use crate::ports::broker::users::{Access, Limits, Login, TopicAccess};
@@ -53,6 +54,8 @@ struct State {
     topics: BTreeMap<(String, String, String), TopicAccess>,
     limits: BTreeMap<String, Limits>,
     queues: BTreeMap<(String, String), Queue>,
+    /// Where queues are that are elsewhere than on our node.
+    places: BTreeMap<(String, String), Place>,
     /// What queues say of themselves, where lists are behind.
     depths: BTreeMap<(String, String), Depth>,
     /// Messages of queues whose tests care what they are; others have counts only.
@@ -72,6 +75,8 @@ struct State {
     unreadable: BTreeSet<String>,
     /// Nodes that its own one lost sight of.
     partitions: Vec<String>,
+    /// Further nodes, and whether they run.
+    further_nodes: BTreeMap<String, bool>,
     /// What time it says it is.
     time: Option<Timestamp>,
     /// The login that we were given, and whether it was refused since.
@@ -105,6 +110,7 @@ impl Default for State {
             topics: BTreeMap::new(),
             limits: BTreeMap::new(),
             queues: BTreeMap::new(),
+            places: BTreeMap::new(),
             depths: BTreeMap::new(),
             messages: BTreeMap::new(),
             exchanges: BTreeMap::new(),
@@ -117,6 +123,7 @@ impl Default for State {
             version: VERSION,
             unreadable: BTreeSet::new(),
             partitions: Vec::new(),
+            further_nodes: BTreeMap::new(),
             time: None,
             given: None,
             is_refused: false,

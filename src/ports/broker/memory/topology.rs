@@ -4,9 +4,10 @@ use async_trait::async_trait;
 
 use std::collections::BTreeMap;
 
-use super::MemoryBroker;
+use super::{MemoryBroker, NODE};
 use crate::base::{Error, Result, VhostName};
 use crate::ports::broker::names::{require_deletable_exchange, require_reachable};
+use crate::ports::broker::places::Place;
 use crate::ports::broker::resources::Key;
 use crate::ports::broker::topology::{Binding, Depth, Exchange, Queue, Topology};
 
@@ -23,6 +24,27 @@ impl Topology for MemoryBroker {
         self.request(format!("GET queues {vhost} with consumers"), |state| {
             state.require_vhost(vhost)?;
             Ok(values_in(&state.queues, vhost))
+        })
+    }
+
+    async fn places(&self, vhost: &VhostName) -> Result<Vec<Place>> {
+        self.request(format!("GET queues {vhost} with nodes"), |state| {
+            state.require_vhost(vhost)?;
+            let queues: Vec<Queue> = values_in(&state.queues, vhost);
+            let place = |queue: Queue| {
+                let here = vec![NODE.to_owned()];
+                let plain = Place {
+                    name: queue.name.clone(),
+                    kind: queue.kind,
+                    state: queue.state,
+                    leader: Some(NODE.to_owned()),
+                    members: here.clone(),
+                    online: here,
+                    is_replicated: false,
+                };
+                state.places.get(&(vhost.to_string(), queue.name)).cloned().unwrap_or(plain)
+            };
+            Ok(queues.into_iter().map(place).collect())
         })
     }
 

@@ -5,6 +5,7 @@ use crate::base::{Secret, Timestamp, VhostName};
 use crate::ports::broker::cluster::Alarm;
 use crate::ports::broker::connections::Connection;
 use crate::ports::broker::password::PasswordHash;
+use crate::ports::broker::places::Place;
 use crate::ports::broker::topology::{Binding, Depth, Exchange, Queue};
 use crate::ports::broker::users::Login;
 use crate::ports::broker::versions::Version;
@@ -115,6 +116,16 @@ impl MemoryBroker {
     /// Adds a queue, or changes one of that name.
     pub fn put_queue(&self, vhost: &VhostName, queue: Queue) {
         self.lock().queues.insert((vhost.to_string(), queue.name.clone()), queue);
+    }
+
+    /// Puts the queue of this name on these nodes.
+    pub fn put_place(&self, vhost: &VhostName, place: Place) {
+        self.lock().places.insert((vhost.to_string(), place.name.clone()), place);
+    }
+
+    /// Adds a node to the cluster, which runs or not.
+    pub fn put_node(&self, name: &str, is_running: bool) {
+        self.lock().further_nodes.insert(name.to_owned(), is_running);
     }
 
     /// The queue itself says this from now on; lists and statistics go on as they are.

@@ -26,6 +26,7 @@ pub mod queue;
 pub mod queues;
 pub mod relay;
 pub mod relay_account;
+pub mod relay_cluster;
 pub mod relay_investigators;
 pub mod relay_profile;
 pub mod relay_users;
