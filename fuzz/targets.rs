@@ -1,12 +1,16 @@
 //! What the fuzz targets do, shared with `tests/it/corpus.rs`, which replays the corpus. Each target also checks what must
 //! hold of whatever was read.
 
+#[path = "heartbeats.rs"]
+mod heartbeats;
+
 use std::net::IpAddr;
 
 use keylender::base::{CertificateName, RoleId, Scope, Span, Timestamp};
 use keylender::domain::hosts::{HostRule, Step, Verdict, judge};
 use keylender::ports::dns::{Answer, Data, Question, Record, Status};
 use keylender::proto::addresses::AddressList;
+use keylender::proto::broker_pattern::{Answer as Fits, BrokerPattern, Erlang};
 use keylender::proto::certificates::{Age, Certificate as X509};
 use keylender::proto::ext::{self, Ext};
 use keylender::proto::formats::{date_time, email};
@@ -18,19 +22,22 @@ use keylender::proto::roles::{Role, Roles};
 use keylender::proto::scopes::{Expression, Template, covers, normalize};
 use keylender::proto::tempcred::Certificate;
 use keylender::proto::urls::RootUrl;
+use keylender::proto::whitelist::Whitelist;
 
 /// What a target does with a text.
 type Check = fn(&str);
 
 /// Every target by name; `fuzz/corpus/` has a folder for each.
-pub const TARGETS: [(&str, Check); 17] = [
+pub const TARGETS: [(&str, Check); 20] = [
     ("addresses", read_addresses),
     ("bewit", read_bewit),
+    ("broker_pattern", read_broker_pattern),
     ("certificates", read_certificates),
     ("dns", read_dns),
     ("ext", read_ext),
     ("formats", read_formats),
     ("hawk_header", read_hawk_header),
+    ("heartbeats", heartbeats::read_heartbeats),
     ("host", read_host),
     ("host_rules", read_host_rules),
     ("oidc", read_oidc),
@@ -41,6 +48,7 @@ pub const TARGETS: [(&str, Check); 17] = [
     ("span", read_span),
     ("tempcred", read_tempcred),
     ("urls", read_urls),
+    ("whitelist", read_whitelist),
 ];
 
 /// Gives bytes to a target. All of them read text; what is no UTF-8 never gets as far.
@@ -71,6 +79,19 @@ fn read_bewit(text: &str) {
 }
 
 /// A certificate in hexadecimal digits.
+/// A pattern, and names below it.
+fn read_broker_pattern(text: &str) {
+    let mut lines = text.lines();
+    let pattern = lines.next().unwrap_or_default();
+    let [any, old, new] =
+        [Erlang::Unknown, Erlang::UpTo27, Erlang::From28].map(|erlang| BrokerPattern::read_by(pattern, erlang));
+    for name in lines.map(str::as_bytes) {
+        let (any, old, new) = (any.reaches(name), old.reaches(name), new.reaches(name));
+        let is_told = matches!(any, Fits::Yes | Fits::No);
+        assert!(!is_told || any == old && any == new, "what is told for any Erlang holds for each");
+    }
+}
+
 fn read_certificates(text: &str) {
     let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
     let der: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
@@ -254,5 +275,15 @@ fn read_oidc(text: &str) {
 fn read_urls(text: &str) {
     if let Ok(root) = RootUrl::parse(text) {
         assert!(Target::of_url("GET", &root.api("pulse", "v1", "ping")).is_ok());
+    }
+}
+
+fn read_whitelist(text: &str) {
+    let Ok(list) = Whitelist::parse(text.as_bytes()) else { return };
+    let file = list.to_file();
+    let written = Whitelist::parse(file.as_bytes()).expect("what is written is a list");
+    assert_eq!(written.to_file(), file);
+    for line in list.lines().iter().filter(|line| line.text.trim() == line.text && !line.text.is_empty()) {
+        assert_eq!(list.admits(&line.text).is_some(), written.admits(&line.text).is_some());
     }
 }

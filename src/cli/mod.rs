@@ -27,6 +27,7 @@ mod ping;
 mod queue;
 mod queue_rule;
 mod relay;
+mod relay_reach;
 mod relay_recipe;
 mod relay_render;
 mod role;

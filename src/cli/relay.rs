@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::act::{self, Given, Printed};
+use super::relay_reach::{self, Reach};
 use super::relay_recipe::{self, Recipe};
 use super::relay_render::{self, Render};
 use super::{Format, Outcome, output};
@@ -47,6 +48,11 @@ pub(super) enum Relay {
     /// Shows the nodes of the broker, and on which of them the queues of the relay have copies
     #[command(after_help = "Example:\n  keylender relay cluster")]
     Cluster(Format),
+    /// Shows what an account may do with each queue and exchange of its vhosts, by the broker's own rules
+    #[command(
+        after_help = "Examples:\n  keylender relay reach agent\n  keylender relay reach agent --queue mig.agt.linux.web1"
+    )]
+    Reach(Reach),
     /// Lists users of the broker that somebody else made, with those that were adopted
     #[command(after_help = "Example:\n  keylender relay users")]
     #[command(name = "users")]
@@ -139,26 +145,11 @@ pub(super) fn offline(command: &Relay) -> Option<Outcome> {
 pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
     let operator = Operator::connect(settings)?;
     match command {
-        Relay::Show(format) => {
-            let relay = operator.call("GET", "/relay", None).await?;
-            if format.json { output::json(&relay) } else { show(&relay) }
-        }
-        Relay::Plan(format) => {
-            let plan = operator.call("GET", "/relay/plan", None).await?;
-            if format.json { output::json(&plan) } else { show_plan(&plan) }
-        }
-        Relay::Drift(format) => {
-            let drift = operator.call("GET", "/relay/drift", None).await?;
-            if format.json {
-                output::json(&drift);
-            } else {
-                steps(&drift, "drifts", "the broker has everything as it was applied");
-            }
-        }
-        Relay::Cluster(format) => {
-            let cluster = operator.call("GET", "/relay/cluster", None).await?;
-            if format.json { output::json(&cluster) } else { show_cluster(&cluster) }
-        }
+        Relay::Show(format) => return tell(&operator, "/relay", format, show).await,
+        Relay::Plan(format) => return tell(&operator, "/relay/plan", format, show_plan).await,
+        Relay::Drift(format) => return tell(&operator, "/relay/drift", format, show_drift).await,
+        Relay::Cluster(format) => return tell(&operator, "/relay/cluster", format, show_cluster).await,
+        Relay::ListUsers(format) => return tell(&operator, "/relay/users", format, show_users).await,
         Relay::Apply(Printed { format, given }) => {
             let Some(applied) = act::run(&operator, &APPLY.about, &[], &given, None).await? else { return Ok(()) };
             if format.json {
@@ -175,11 +166,8 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
             let input = Some(json!({ "closeConnections": close_connections }));
             act::run(&operator, &ROTATE.about, &[&account], &given, input).await?;
         }
+        Relay::Reach(reach) => return relay_reach::run(reach, &operator).await,
         Relay::Render(render) => return relay_render::run(render, &operator).await,
-        Relay::ListUsers(format) => {
-            let users = operator.call("GET", "/relay/users", None).await?;
-            if format.json { output::json(&users) } else { show_users(&users) }
-        }
         Relay::Adopt { user, owner, note, repair, given } => {
             let input = json!({ "owner": owner.unwrap_or_default(), "note": note, "repair": repair });
             act::run(&operator, &ADOPT.about, &[&user], &given, Some(input)).await?;
@@ -205,6 +193,17 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
         command @ (Relay::Profile { .. } | Relay::Check { .. } | Relay::Recipe(_) | Relay::Schema) => {
             return offline(&command).unwrap_or(Ok(()));
         }
+    }
+    Ok(())
+}
+
+/// Prints what the appliance tells, in the form that is asked for.
+async fn tell(operator: &Operator, path: &str, format: Format, show: fn(&Value)) -> Outcome {
+    let told = operator.call("GET", path, None).await?;
+    if format.json {
+        output::json(&told)
+    } else {
+        show(&told)
     }
     Ok(())
 }
@@ -299,6 +298,10 @@ fn show_plan(plan: &Value) {
         let unmanaged = output::text(plan, "unmanaged");
         output::line(&format!("\n{unmanaged} things in these vhosts are declared by nobody, and are left alone"));
     }
+}
+
+fn show_drift(drift: &Value) {
+    steps(drift, "drifts", "the broker has everything as it was applied");
 }
 
 fn steps(document: &Value, list: &str, nothing: &str) {

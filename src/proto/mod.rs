@@ -1,10 +1,13 @@
 //! Hostile bytes and signed formats. Pure: no I/O, and time is an argument.
 
 pub mod addresses;
+pub mod broker_pattern;
 pub mod certificates;
 pub mod ext;
 pub mod formats;
+pub mod go_regex;
 pub mod hawk;
+pub mod heartbeat;
 pub mod mig;
 pub mod oidc;
 pub mod proxy_header;
@@ -15,5 +18,6 @@ pub mod scopes;
 pub mod tempcred;
 pub mod totp;
 pub mod urls;
+pub mod whitelist;
 
 pub use refusal::Refusal;

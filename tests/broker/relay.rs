@@ -65,7 +65,7 @@ pub async fn appliance(name: &str, builtin: &str) -> Appliance {
     Appliance::by_hand(name, |settings| settings.relay = relay).await
 }
 
-fn relay(appliance: &Appliance) -> &Relay {
+pub fn relay(appliance: &Appliance) -> &Relay {
     &appliance.running.appliance.relay
 }
 

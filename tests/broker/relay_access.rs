@@ -3,6 +3,8 @@
 
 use keylender::app::settings::RelaySettings;
 use keylender::base::AccountName;
+use keylender::domain::relay::Asked;
+use keylender::proto::broker_pattern::Operation;
 use keylender::proto::relay_profile::Profile;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
@@ -12,7 +14,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
 
 use crate::appliance::Appliance;
-use crate::relay::{appliance, apply, connect, lend};
+use crate::relay::{appliance, apply, connect, lend, relay};
 
 /// An agent's queue, and that of another agent.
 const OWN: &str = "mig.agt.linux.host1.abc";
@@ -64,6 +66,16 @@ enum Way {
     Default,
 }
 
+impl Way {
+    fn exchange(self, exchanges: Exchanges) -> &'static str {
+        match self {
+            Self::ToScheduler => exchanges[0],
+            Self::ToAgents => exchanges[1],
+            Self::Default => "",
+        }
+    }
+}
+
 /// The exchanges of a generation: to the scheduler, and to agents.
 type Exchanges = [&'static str; 2];
 
@@ -71,14 +83,7 @@ type Exchanges = [&'static str; 2];
 async fn may(connection: &Connection, exchanges: Exchanges, attempt: Attempt) -> bool {
     let channel = connection.create_channel().await.unwrap();
     let tried = match attempt {
-        Attempt::Publish(way, key) => {
-            let exchange = match way {
-                Way::ToScheduler => exchanges[0],
-                Way::ToAgents => exchanges[1],
-                Way::Default => "",
-            };
-            publish(&channel, exchange, key).await
-        }
+        Attempt::Publish(way, key) => publish(&channel, way.exchange(exchanges), key).await,
         Attempt::Consume(queue) => {
             let options = BasicConsumeOptions::default();
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await.map(drop)
@@ -91,6 +96,28 @@ async fn may(connection: &Connection, exchanges: Exchanges, attempt: Attempt) ->
             assert!(error.to_string().contains("ACCESS_REFUSED") || error.to_string().contains("refused"), "{error}");
             false
         }
+    }
+}
+
+/// Whether the appliance says beforehand that the account may.
+async fn is_foretold(appliance: &Appliance, account: &str, exchanges: Exchanges, attempt: Attempt) -> bool {
+    let (way, key) = match attempt {
+        Attempt::Publish(way, key) => (way, key),
+        Attempt::Consume(_) => (Way::Default, ""),
+        Attempt::Bind(key) => (Way::ToAgents, key),
+    };
+    let queue = if let Attempt::Consume(queue) = attempt { queue } else { OWN };
+    let asked =
+        Asked { queue: Some(queue.into()), exchange: Some(way.exchange(exchanges).into()), key: Some(key.into()) };
+    let reached = relay(appliance).reach(&AccountName::parse(account).unwrap(), &asked).await.unwrap();
+    assert!(reached.iter().all(|it| it.doubtful.is_empty()), "{reached:?}");
+    let may = |is_queue, name: &str, operation| {
+        reached.iter().any(|it| it.is_queue == is_queue && it.name == name && it.may.contains(&operation))
+    };
+    match attempt {
+        Attempt::Publish(..) => may(false, way.exchange(exchanges), Operation::Publish),
+        Attempt::Consume(queue) => may(true, queue, Operation::Consume),
+        Attempt::Bind(_) => may(true, OWN, Operation::BindQueue) && may(false, exchanges[1], Operation::BindQueue),
     }
 }
 
@@ -139,9 +166,9 @@ async fn table(appliance: &Appliance, account: &str, exchanges: Exchanges) -> Ve
     bind(&channel, OWN, exchanges[1], OWN).await.unwrap();
     let mut allowed = Vec::new();
     for (word, attempt) in ATTEMPTS {
-        if may(&connection, exchanges, attempt).await {
-            allowed.push(word);
-        }
+        let is_allowed = may(&connection, exchanges, attempt).await;
+        assert_eq!(is_foretold(appliance, account, exchanges, attempt).await, is_allowed, "{word}");
+        allowed.extend(is_allowed.then_some(word));
     }
     allowed
 }

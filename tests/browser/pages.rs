@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 91] = [
+const PAGES: [Page; 94] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -57,6 +57,9 @@ const PAGES: [Page; 91] = [
     ("/relay/plan", "/relay/plan", "relay-plan"),
     ("/relay/apply", "/relay/apply", "relay-apply"),
     ("/relay/accounts/{account}", "/relay/accounts/scheduler", "relay-account"),
+    ("/relay/accounts/{account}/reach", "/relay/accounts/scheduler/reach", "relay-account-reach"),
+    ("/relay/accounts/{account}/hand-over", "/relay/accounts/scheduler/hand-over", "relay-account-hand-over"),
+    ("/relay/cluster", "/relay/cluster", "relay-cluster"),
     ("/relay/investigators", "/relay/investigators", "relay-investigators"),
     ("/relay/profile", "/relay/profile", "relay-profile"),
     ("/relay/parts/{part}", "/relay/parts/scheduler", "relay-part"),

@@ -41,6 +41,7 @@ mod relay_crash;
 mod relay_histories;
 mod relay_lending;
 mod relay_profile;
+mod relay_reach;
 mod relay_rotation;
 mod relay_trouble;
 mod remote;

@@ -236,7 +236,6 @@ async fn every_method_answers_as_the_document_says() {
     let client = world.client("builds", &["pulse:*"]).await;
     let mut seen = BTreeSet::new();
 
-    // What services and machines ask.
     let claim = Ask::claim(NAMESPACE, r#"{"expires":"2030-01-01T00:00:00Z","contact":"a@example.com"}"#);
     let claim = Ask { target: format!("/api/pulse{}", claim.target), ..claim };
     heard(&mut seen, &claim, &world.ask_as(&client, &claim).await);

@@ -118,6 +118,7 @@ pub async fn every_method(seen: &mut BTreeSet<String>) {
     openapi::call(&world, seen, "POST", "/relay/apply", Some(json!({ "reason": "to see" }))).await;
     openapi::call(&world, seen, "GET", "/relay/drift", None).await;
     openapi::call(&world, seen, "GET", "/relay/cluster", None).await;
+    openapi::call(&world, seen, "GET", "/relay/accounts/agent/reach", None).await;
     openapi::call(&world, seen, "GET", "/relay/accounts/agent/credentials", None).await;
     openapi::call(&world, seen, "POST", "/relay/accounts/agent/wrap", Some(json!({ "lastsSeconds": 60 }))).await;
     let input = json!({ "reason": "to see", "closeConnections": true });

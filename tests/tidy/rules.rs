@@ -19,7 +19,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("x509_parser", &["src/proto/"]),
     // Reading at length on the thread that calls: before anybody is answered, and where it has a thread of its own.
     ("survey_here", &["src/store/", "src/domain/auth/replay.rs"]),
-    // The store is read by `survey`, which has a bound. These are files, passwords, archives and whole backups.
+    // The store is read by `survey`, which has a bound. These are files, passwords, archives, whole backups and patterns.
     (
         "spawn_blocking",
         &[
@@ -29,6 +29,7 @@ const HOMES: [(&str, &[&str]); 12] = [
             "src/domain/backups.rs",
             "src/domain/operators/password.rs",
             "src/domain/health/",
+            "src/domain/relay/reach.rs",
             "src/cli/",
             // Long tables are filtered and sorted when they have been read.
             "src/web/console/kit/table.rs",

@@ -26,6 +26,11 @@ impl fmt::Display for Version {
 }
 
 impl Version {
+    /// Its three numbers.
+    pub fn parts(self) -> (u32, u32, u32) {
+        (self.major, self.minor, self.patch)
+    }
+
     /// Reads one such as `3.10.8`; what follows it, as in `4.0.2-rc.1`, is no matter.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());

@@ -29,6 +29,7 @@ pub mod reference;
 mod relay;
 mod relay_cluster;
 mod relay_parts;
+mod relay_reach;
 mod reply;
 mod roles;
 mod settings;
@@ -159,6 +160,7 @@ pub fn own() -> Routes {
         .merge(relay::routes())
         .merge(relay_cluster::routes())
         .merge(relay_parts::routes())
+        .merge(relay_reach::routes())
         .merge(leases::routes())
         .merge(doctor::routes())
         .merge(alarms::routes())

@@ -15,7 +15,7 @@ use kit::routes::Routes;
 use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
     hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, relay, relay_account,
-    relay_cluster, relay_investigators, relay_profile, relay_users, roles, settings, setup, theme,
+    relay_cluster, relay_investigators, relay_profile, relay_reach, relay_users, roles, settings, setup, theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -164,6 +164,7 @@ fn bus(routes: Routes) -> Routes {
         .get("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::ask_adopt)
         .post("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::adopt)
         .act("/relay/users/{user}/release", "/relay/users", &actions::relay::RELEASE)
+        .get("/relay/accounts/{account}/reach", scopes::RELAY_READ, relay_reach::show)
         .get("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay_account::plan_rotation)
         .post("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay_account::rotate)
         .get("/relay/accounts/{account}/hand-over", scopes::RELAY_LEND, relay_account::plan_hand_over)

@@ -67,7 +67,9 @@ async fn an_account_of_the_relay_is_fetched_in_the_same_forms() {
     let lines = fetch(&["--env"]).await.well();
     let shell = std::process::Command::new("/bin/sh").arg("-c").arg(format!("{lines}{script}")).output().unwrap();
     assert_eq!(String::from_utf8(shell.stdout).unwrap(), expected);
-    assert_eq!(fetch(&["--wrap"]).await.code, 2);
+    let link = fetch(&["--wrap", "--for", "20 minutes"]).await.stdout;
+    assert!(link.contains("/wraps/") && !link.contains(password), "{link}");
+    assert_eq!(fetch(&["--contact", "a@example.com"]).await.code, 2);
     assert_eq!(claimant.claim(&[]).await.code, 2);
 }
 

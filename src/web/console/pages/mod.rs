@@ -29,6 +29,7 @@ pub mod relay_account;
 pub mod relay_cluster;
 pub mod relay_investigators;
 pub mod relay_profile;
+pub mod relay_reach;
 pub mod relay_users;
 pub mod roles;
 pub mod settings;

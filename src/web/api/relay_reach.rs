@@ -1,0 +1,85 @@
+//! Our own API: what an account of the relay can reach.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::relay::account;
+use super::{Call, Endpoint, QueryParameter, Reply, Routes, endpoint};
+use crate::base::{AccountName, Result, VhostName};
+use crate::domain::auth::scopes;
+use crate::domain::relay::{Asked, Reached};
+use crate::web::state::App;
+
+const fn name(name: &'static str) -> QueryParameter {
+    QueryParameter { name, pattern: "/^.*$/", matches: |_| true }
+}
+
+static REACH: Endpoint = Endpoint {
+    query: &[name("queue"), name("exchange"), name("key")],
+    ..endpoint(
+        "relayReach",
+        "/relay/accounts/<account>/reach",
+        scopes::RELAY_READ,
+        "Says what an account of the relay may do with each queue and exchange of its vhosts, by the broker's own rules.",
+    )
+    .command("relay reach <account>")
+    .answers::<Reach>()
+};
+
+pub(super) fn routes() -> Routes {
+    Routes::default().serve(&REACH, account, reach)
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Reach {
+    account: AccountName,
+    /// Exchanges and queues, each vhost's first 500.
+    names: Vec<Name>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Name {
+    vhost: VhostName,
+    /// `queue` or `exchange`.
+    kind: &'static str,
+    /// Empty for the default exchange.
+    name: String,
+    /// Whether it is there now.
+    exists: bool,
+    /// What the account may do, in words.
+    may: Vec<&'static str>,
+    /// What cannot be told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unsure: Vec<Unsure>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Unsure {
+    operation: &'static str,
+    /// Why not, in words behind "because the pattern".
+    because: &'static str,
+}
+
+impl From<Reached> for Name {
+    fn from(reached: Reached) -> Self {
+        let unsure = reached
+            .doubtful
+            .into_iter()
+            .map(|(operation, doubt)| Unsure { operation: operation.words(), because: doubt.words() });
+        Self {
+            vhost: reached.vhost,
+            kind: if reached.is_queue { "queue" } else { "exchange" },
+            name: reached.name,
+            exists: reached.exists,
+            may: reached.may.into_iter().map(|operation| operation.words()).collect(),
+            unsure: unsure.collect(),
+        }
+    }
+}
+
+async fn reach(app: App, call: Call, account: AccountName) -> Result<Reply> {
+    let text = |name| call.query(name).map(str::to_owned);
+    let asked = Asked { queue: text("queue"), exchange: text("exchange"), key: text("key") };
+    let names = app.relay.reach(&account, &asked).await?.into_iter().map(Name::from).collect();
+    Reply::json(&Reach { account, names })
+}

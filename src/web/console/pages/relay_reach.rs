@@ -1,0 +1,88 @@
+//! What an account of the relay can reach.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::relay::path_to;
+use crate::base::text::url_encoded;
+use crate::base::{AccountName, Error, Result};
+use crate::domain::relay::{Asked, NAMES_MAX, Reached};
+use crate::web::console::kit::frame::{Frame, page};
+use crate::web::console::kit::plan::Equivalents;
+use crate::web::console::kit::session::Session;
+use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::text::Untrusted;
+use crate::web::state::App;
+
+const NAMES: Table<Reached> = Table {
+    name: "reach",
+    caption: "What it may do",
+    columns: &[
+        Column {
+            name: "name",
+            title: "Name",
+            cell: |it| Cell::text(if it.name.is_empty() { "(default exchange)" } else { &it.name }),
+        },
+        Column { name: "kind", title: "Kind", cell: |it| Cell::text(if it.is_queue { "queue" } else { "exchange" }) },
+        Column { name: "vhost", title: "Vhost", cell: |it| Cell::text(&it.vhost) },
+        Column { name: "exists", title: "There", cell: |it| Cell::text(if it.exists { "yes" } else { "no" }) },
+        Column {
+            name: "may",
+            title: "May",
+            cell: |it| Cell::text(it.may.iter().map(|operation| operation.words()).collect::<Vec<_>>().join(", ")),
+        },
+        Column {
+            name: "unsure",
+            title: "Nobody can tell",
+            cell: |it| {
+                let unsure = it.doubtful.iter();
+                let unsure = unsure.map(|(operation, doubt)| format!("{}: it {doubt}", operation.words()));
+                Cell::text(unsure.collect::<Vec<_>>().join(", "))
+            },
+        },
+    ],
+    sort: "name",
+    select: None,
+    empty: ("It may enter no vhost, or there is nothing in it.", "keylender relay reach"),
+};
+
+#[derive(Template)]
+#[template(path = "console/relay_reach.html")]
+struct Page {
+    frame: Frame,
+    path: String,
+    account: Untrusted<'static>,
+    names_max: usize,
+    /// What was asked for.
+    asked: [(&'static str, &'static str, String); 3],
+    table: View,
+    equivalents: Equivalents,
+}
+
+pub async fn show(app: App, session: Session) -> Result<Response> {
+    let account = AccountName::parse(session.param("account"))
+        .map_err(|_| Error::not_found("the relay declares no account of this name"))?;
+    let text = |name| session.query(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let asked = Asked { queue: text("queue"), exchange: text("exchange"), key: text("key") };
+    let names = app.relay.reach(&account, &asked).await?;
+    match NAMES.show(&session, names).await? {
+        TableAnswer::Export(file) => Ok(file),
+        TableAnswer::View(table) => {
+            let api = format!("/relay/accounts/{}/reach", url_encoded(account.as_str()));
+            let words = ["relay", "reach", account.as_str()];
+            Ok(page(&Page {
+                frame: Frame::of(&app, &session, "What an account can reach").await,
+                path: path_to(account.as_str()),
+                names_max: NAMES_MAX,
+                asked: [
+                    ("queue", "Queue", asked.queue.unwrap_or_default()),
+                    ("exchange", "Exchange", asked.exchange.unwrap_or_default()),
+                    ("key", "Routing key", asked.key.unwrap_or_default()),
+                ],
+                table,
+                equivalents: Equivalents::of(&session, "GET", &api, None, &words),
+                account: Untrusted::of(account.to_string()),
+            }))
+        }
+    }
+}
