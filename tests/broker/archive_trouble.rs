@@ -1,21 +1,18 @@
 //! Archives of the built program on a real broker: with TLS on both doors, and with a disk that fails in the middle of a file.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
 
 use keylender::base::VhostName;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::archives::connect;
 use crate::node::node;
+use crate::served::Program;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_keylender");
 const MESSAGES: u32 = 24;
 const MESSAGE_LEN: usize = 1_000_000;
 /// The most that a file may have, in blocks of 512 bytes: two thirds of all the messages.
@@ -23,7 +20,7 @@ const FILE_BLOCKS_MAX: u32 = 16 * 1024 * 1024 / 512;
 
 /// A vhost with a queue of a namespace, and the settings of an appliance that knows the broker by TLS only.
 struct World {
-    dir: TempDir,
+    program: Program,
     namespace: String,
     /// What is archived, and where it is brought back to.
     queue: String,
@@ -34,12 +31,10 @@ struct World {
 
 impl World {
     async fn new(name: &str) -> Self {
-        let (dir, vhost) = (tempfile::tempdir().unwrap(), VhostName::parse(name).unwrap());
+        let vhost = VhostName::parse(name).unwrap();
         node().admin("PUT", &format!("vhosts/{name}"), json!({})).await;
         let file = |name: &str| node().path(name).display().to_string();
         let settings = [
-            ("DATA_DIR", dir.path().join("data").display().to_string()),
-            ("PORT", "0".to_owned()),
             ("RABBIT_BASE_URL", format!("https://localhost:{}/api", node().management_tls_port)),
             ("RABBIT_CA_FILE", file("ca.pem")),
             ("RABBIT_CERT", file("client.pem")),
@@ -51,8 +46,7 @@ impl World {
             ("TASKCLUSTER_AMQP_PORT", node().amqps_port.to_string()),
             ("TASKCLUSTER_AMQP_VHOST", name.to_owned()),
         ];
-        let lines: String = settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        std::fs::write(dir.path().join("keylender.conf"), lines).unwrap();
+        let program = Program::new(&settings);
         let connection = connect(&vhost, &node().username, node().password.expose()).await;
         let channel = connection.create_channel().await.unwrap();
         let namespace = format!("taskcluster-{name}");
@@ -61,7 +55,7 @@ impl World {
             let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
             channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.unwrap();
         }
-        Self { dir, namespace, queue, back, channel, _connection: connection }
+        Self { program, namespace, queue, back, channel, _connection: connection }
     }
 
     /// Messages that do not compress, each another one.
@@ -94,32 +88,16 @@ impl World {
         all
     }
 
-    /// Starts the appliance; no file of it gets longer than `blocks`.
     async fn serve(&self, blocks: &str) -> Child {
-        // A limit that is reached would end the program if the signal were not ignored, and not be an error.
-        let script = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
-        let mut serve = Command::new("/bin/sh");
-        serve.args(["-c", script, blocks, PROGRAM, "serve", "--config"]).arg(self.dir.path().join("keylender.conf"));
-        let mut serve = serve.env_clear().stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let mut log = BufReader::new(serve.stdout.take().unwrap()).lines();
-        while !log.next_line().await.unwrap().expect("it says where it listens").contains("listens on ") {}
-        // It may say more, and must not wait for a reader.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        serve
+        self.program.serve(blocks).await
     }
 
-    /// Exit code and output of a command.
     async fn keylender(&self, command: &str) -> (i32, String) {
-        let mut program = Command::new(PROGRAM);
-        program.args(command.split(' ')).arg("--config").arg(self.dir.path().join("keylender.conf"));
-        let output = program.env_clear().output().await.unwrap();
-        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+        self.program.keylender(command).await
     }
 
     async fn well(&self, command: &str) -> String {
-        let (code, printed) = self.keylender(command).await;
-        assert_eq!(code, 0, "{command}: {printed}");
-        printed
+        self.program.well(command).await
     }
 
     /// The only archive.

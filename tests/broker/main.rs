@@ -25,8 +25,10 @@ mod proof;
 mod real;
 mod relay;
 mod relay_access;
+mod relay_kill;
 mod revoke;
 mod rotation;
+mod served;
 mod servers;
 mod sites;
 #[expect(dead_code, reason = "stories about the broker need less of it than those about notices")]

@@ -110,6 +110,9 @@ pub enum Fate {
     Instead(Vec<u8>),
 }
 
+/// What stands before a request whose answer the broker gave, and nobody got.
+pub const LOST: &str = "LOST";
+
 /// A gate before the broker's management API, at which a test decides the fate of each request.
 pub struct Gate {
     pub address: SocketAddr,
@@ -171,6 +174,7 @@ async fn pass(mut client: TcpStream, rules: Arc<Mutex<Rule>>, requests: Arc<Mute
                 _ = copy(&mut rest, &mut to_broker) => {}
                 _ = answer.read_to_end(&mut lost) => {}
             }
+            requests.lock().unwrap().push(format!("{LOST} {line}"));
         }
     }
 }
