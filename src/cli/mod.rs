@@ -4,6 +4,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod act;
+mod agent;
 mod alarm;
 mod archive;
 mod audit;
@@ -118,6 +119,9 @@ enum ApplianceCommand {
     /// Shows the broker, and replaces the administrator that Keylender is to it
     #[command(subcommand, after_help = "Example:\n  keylender broker show")]
     Broker(broker::Broker),
+    /// The agents of a fleet, and whom its scheduler admits
+    #[command(subcommand, after_help = "Example:\n  keylender agent whitelist show")]
+    Agent(agent::Agent),
     /// Declares what a platform of fixed programs needs on the broker, and applies it
     #[command(subcommand, after_help = "Example:\n  keylender relay plan")]
     Relay(relay::Relay),
@@ -240,6 +244,7 @@ async fn run(
         ApplianceCommand::Lease(command) => lease::run(command, &settings).await,
         ApplianceCommand::Namespace(command) => namespace::run(command, &settings).await,
         ApplianceCommand::Broker(command) => broker::run(command, &settings).await,
+        ApplianceCommand::Agent(command) => agent::run(command, &settings).await,
         ApplianceCommand::Relay(command) => relay::run(command, &settings).await,
         ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
         ApplianceCommand::Queue(command) => queue::run(command, &settings).await,

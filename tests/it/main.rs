@@ -54,6 +54,7 @@ mod throttle;
 mod tls;
 mod upgrade;
 mod vectors;
+mod whitelist;
 mod wire;
 mod wire_types;
 mod world;

@@ -46,6 +46,7 @@ actions! {
     AccountSettle = "account.settle" ["wish"];
     AdministratorRenew = "administrator.renew" [];
     AdministratorRotate = "administrator.rotate" ["before"];
+    AgentWhitelist = "agent.whitelist" ["added", "lines_added", "lines_removed", "removed"];
     AlarmAcknowledge = "alarm.acknowledge" ["text"];
     AlarmEnd = "alarm.end" ["text"];
     ArchiveBegin = "archive.begin" ["namespace", "queue", "why"];
@@ -152,9 +153,9 @@ actions! {
     SessionRevoke = "session.revoke" ["session", "sessions"];
     StoreRestore = "store.restore" ["accounts", "doubted", "lastEntry", "made"];
     WrapForget = "wrap.forget" ["wraps"];
-    WrapMake = "wrap.make" ["until", "wrap"];
-    WrapOpen = "wrap.open" ["by", "wrap"];
-    WrapRevoke = "wrap.revoke" ["wrap"];
+    WrapMake = "wrap.make" ["kind", "until", "wrap"];
+    WrapOpen = "wrap.open" ["by", "kind", "wrap"];
+    WrapRevoke = "wrap.revoke" ["kind", "wrap"];
 }
 
 impl Action {

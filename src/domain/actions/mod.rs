@@ -11,6 +11,7 @@ macro_rules! done {
     (|$($argument:pat_param),*| $body:expr) => { work!(|$($argument),*| $body.await.map(|()| $crate::domain::actions::DONE)) };
 }
 
+pub mod agents;
 pub mod alarms;
 pub mod archives;
 pub mod audit;

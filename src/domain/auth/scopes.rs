@@ -51,6 +51,8 @@ macro_rules! scopes {
 }
 
 scopes! {
+    AGENT_READ = "keylender:agent:read";
+    AGENT_WHITELIST = "keylender:agent:whitelist";
     ALARM_ACKNOWLEDGE = "keylender:alarm:acknowledge";
     ARCHIVE_DELETE = "keylender:archive:delete:<archive>";
     ARCHIVE_EXPORT = "keylender:archive:export:<archive>";

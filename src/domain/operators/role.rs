@@ -25,6 +25,7 @@ pub enum Role {
 
 /// How things are. Whoever may sign in may see it.
 const LOOK: &[RequiredScope] = &[
+    scopes::AGENT_READ,
     scopes::ARCHIVE_LIST,
     scopes::BACKUP_LIST,
     scopes::BROKER_READ,
@@ -47,6 +48,7 @@ const LOOK: &[RequiredScope] = &[
 ];
 /// What changes what is lent and what is kept, and can be told apart in the audit log.
 const WORK: &[RequiredScope] = &[
+    scopes::AGENT_WHITELIST,
     scopes::ALARM_ACKNOWLEDGE,
     scopes::ARCHIVE_DELETE.for_all(),
     scopes::ARCHIVE_READ.for_all(),

@@ -28,6 +28,7 @@ mod step;
 mod users;
 mod versions;
 mod wanted;
+mod whitelist;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::base::{AccountName, Error, Result};
-use crate::domain::accounts::{AccountStatus, Accounts, Administrator, Owner};
+use crate::domain::accounts::{AccountStatus, Accounts, Administrator, Census, Owner};
 use crate::domain::namespaces::Amqp;
 use crate::ports::broker::{Bus, Cluster, Handle, Resources};
 use crate::proto::relay_profile::{Account, Profile};
@@ -51,10 +52,11 @@ pub use lend::Login;
 pub use made::Standing;
 pub use profile::Unreadable;
 pub use protect::Reserved;
-pub use reach::{Asked, NAMES_MAX, Reached};
+pub use reach::{Asked, NAMES_MAX, Reached, Reaches};
 pub use render::Rendered;
 pub use rotate::Rotated;
 pub use step::{Object, Plan, Step, What};
+pub use whitelist::{Change, WhitelistLine};
 
 /// What the settings say.
 #[derive(Clone, Debug)]
@@ -142,6 +144,11 @@ impl Relay {
     /// # Errors
     /// `Conflict` for a profile that would lock us out. Any error of the broker: there is no plan then.
     pub async fn plan(&self) -> Result<Plan> {
+        self.look_and_plan().await.map(|(plan, _)| plan)
+    }
+
+    /// The same, with the users that there are.
+    async fn look_and_plan(&self) -> Result<(Plan, Census)> {
         self.check_names()?;
         let declared = self.declared()?;
         let profile = &declared.profile;
@@ -149,7 +156,7 @@ impl Relay {
         let found = self.look(profile, &memory).await?;
         let mut plan = plan::plan(profile, &found, &memory);
         self.judge_patterns(&mut plan).await?;
-        Ok(plan)
+        Ok((plan, found.census))
     }
 
     /// How the users of an account stand; those that were never applied are not among them.

@@ -8,7 +8,7 @@ use crate::base::audit::Action;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::mig::gcfg;
-use crate::proto::relay_profile::{FILE, Part};
+use crate::proto::relay_profile::{FILE, Part, PartKind};
 use crate::store::Lent;
 
 /// Longest text of a file that a setting is read from: none of the programs takes a longer value.
@@ -45,7 +45,13 @@ impl Relay {
         let part = self.part(name)?;
         let settings = self.read_all(&part).await?;
         let Some((program, account)) = part.kind.program().zip(part.account.clone()) else {
-            let rendered = self.without_login(part, &settings)?;
+            let rendered = match part.kind {
+                PartKind::Whitelist => {
+                    let files = vec![(part.path.clone(), Secret::new(self.whitelist().await?.to_file()))];
+                    Rendered { part, files, expires: None }
+                }
+                _ => self.without_login(part, &settings)?,
+            };
             let note = caller.lend_note(Action::RelayRender, name);
             return self.store.write(move |tx| Ok(tx.lend(note, rendered))).await;
         };

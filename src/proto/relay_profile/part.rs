@@ -24,6 +24,8 @@ words! {
         Acl = "mig-acl",
         /// The directory of investigators' keys, a file each.
         AgentKeys = "mig-agentkeys",
+        /// Whose heartbeats the scheduler takes: the list that is kept here.
+        Whitelist = "mig-whitelist",
         /// A shell script that makes the scheduler's directories.
         Spool = "mig-spool",
         /// The roles of MIG's database, for psql.
@@ -77,6 +79,7 @@ impl PartKind {
             }
             Self::Acl => "/etc/mig/acl.cfg",
             Self::AgentKeys => "/etc/mig/agentkeys",
+            Self::Whitelist => "/var/cache/mig/agents_whitelist.txt",
             Self::Spool => "/usr/local/sbin/mig-spool",
             Self::DatabaseRoles => "/etc/mig/roles.sql",
             Self::DatabaseRights => "/etc/mig/rights.sql",

@@ -105,7 +105,7 @@ fn open_files() -> u32 {
 pub(super) fn text(kind: PartKind, age: Age, settings: &Map<String, Value>) -> Option<Result<String, Mistake>> {
     Some(match kind {
         PartKind::Scheduler | PartKind::Api | PartKind::Worker | PartKind::Agent => return None,
-        PartKind::Acl | PartKind::AgentKeys => match read::<NoSettings>(settings) {
+        PartKind::Acl | PartKind::AgentKeys | PartKind::Whitelist => match read::<NoSettings>(settings) {
             Ok(NoSettings {}) => return None,
             Err(mistake) => Err(mistake),
         },

@@ -206,7 +206,8 @@ impl Reading {
             Ok(text) => self.text(text),
             Err(_) => self.mistake(Fault::NotText),
         }
-        true
+        // Whoever has so many mistakes, or patterns so large, need not wait for the rest to be tried.
+        self.programs_size <= PROGRAMS_SIZE_MAX && self.mistakes.len() < REMARKS_MAX
     }
 
     fn text(&mut self, text: &str) {
@@ -224,7 +225,6 @@ impl Reading {
         }
         self.programs_size += pattern.as_ref().map_or(0, GoRegex::size);
         if self.programs_size > PROGRAMS_SIZE_MAX {
-            self.programs_size = 0;
             return self.mistake(Fault::ProgramsTooLarge);
         }
         self.lines.push(Line { number, text: text.to_owned(), pattern });

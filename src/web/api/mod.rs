@@ -1,6 +1,7 @@
 //! The JSON faces: the ancestors' APIs, wire-exact, and our own, by the same rules.
 
 mod act;
+mod agents;
 mod alarms;
 mod archives;
 mod audit;
@@ -163,6 +164,7 @@ pub fn own() -> Routes {
         .merge(relay_reach::routes())
         .merge(leases::routes())
         .merge(doctor::routes())
+        .merge(agents::routes())
         .merge(alarms::routes())
         .merge(audit::routes())
         .merge(key::routes())

@@ -16,11 +16,12 @@ use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
     hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, relay, relay_account,
     relay_cluster, relay_investigators, relay_profile, relay_reach, relay_users, roles, settings, setup, theme,
+    whitelist,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
 fn table() -> Routes {
-    access(appliance(bus(Routes::default())))
+    access(appliance(fleet(bus(Routes::default()))))
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
@@ -151,6 +152,11 @@ fn bus(routes: Routes) -> Routes {
         .act("/queue-rules/{pattern}/remove", "/queue-rules", &actions::queues::UNRULE)
         .get("/broker", scopes::BROKER_READ, broker::show)
         .act("/broker/rotate", "/broker", &actions::broker::ROTATE)
+}
+
+/// The relay, and the agents of its fleet.
+fn fleet(routes: Routes) -> Routes {
+    routes
         .get("/relay", scopes::RELAY_READ, relay::show)
         .get("/relay/plan", scopes::RELAY_READ, relay::compare)
         .get("/relay/accounts/{account}", scopes::RELAY_READ, relay_account::show)
@@ -159,6 +165,11 @@ fn bus(routes: Routes) -> Routes {
         .post("/relay/profile", scopes::RELAY_PROFILE, relay_profile::store)
         .get("/relay/investigators", scopes::RELAY_READ, relay_investigators::show)
         .get("/relay/parts/{part}", scopes::RELAY_READ, relay::part)
+        .get("/agents/whitelist", scopes::AGENT_READ, whitelist::show)
+        .get("/agents/whitelist/add", scopes::AGENT_WHITELIST, whitelist::ask_add)
+        .post("/agents/whitelist/add", scopes::AGENT_WHITELIST, whitelist::add)
+        .get("/agents/whitelist/remove", scopes::AGENT_WHITELIST, whitelist::ask_remove)
+        .post("/agents/whitelist/remove", scopes::AGENT_WHITELIST, whitelist::remove)
         .get("/relay/cluster", scopes::RELAY_READ, relay_cluster::show)
         .get("/relay/users", scopes::RELAY_READ, relay_users::list)
         .get("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::ask_adopt)

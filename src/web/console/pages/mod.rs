@@ -35,3 +35,4 @@ pub mod roles;
 pub mod settings;
 pub mod setup;
 pub mod theme;
+pub mod whitelist;

@@ -148,7 +148,7 @@ pub async fn plan_hand_over(app: App, session: Session) -> Result<Response> {
 /// Makes a link.
 pub async fn hand_over(app: App, session: Session, _: CheckedForm<Nothing>) -> Result<Response> {
     let name = account_name(&session)?;
-    let made = app.wraps.wrap_account(&session.caller, name.clone(), LASTS).await?;
+    let made = app.wraps.wrap_account(&session.caller, name.clone(), None, LASTS).await?;
     Ok(hand_over::done(&app, &session, name.as_str(), &path_to(name.as_str()), made).await)
 }
 

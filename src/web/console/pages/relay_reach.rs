@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::relay::path_to;
 use crate::base::text::url_encoded;
 use crate::base::{AccountName, Error, Result};
-use crate::domain::relay::{Asked, NAMES_MAX, Reached};
+use crate::domain::relay::{Asked, NAMES_MAX, Reached, Reaches};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
@@ -53,6 +53,7 @@ struct Page {
     path: String,
     account: Untrusted<'static>,
     names_max: usize,
+    left_out: usize,
     /// What was asked for.
     asked: [(&'static str, &'static str, String); 3],
     table: View,
@@ -64,7 +65,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         .map_err(|_| Error::not_found("the relay declares no account of this name"))?;
     let text = |name| session.query(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let asked = Asked { queue: text("queue"), exchange: text("exchange"), key: text("key") };
-    let names = app.relay.reach(&account, &asked).await?;
+    let Reaches { names, left_out } = app.relay.reach(&account, &asked).await?;
     match NAMES.show(&session, names).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => {
@@ -74,6 +75,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
                 frame: Frame::of(&app, &session, "What an account can reach").await,
                 path: path_to(account.as_str()),
                 names_max: NAMES_MAX,
+                left_out,
                 asked: [
                     ("queue", "Queue", asked.queue.unwrap_or_default()),
                     ("exchange", "Exchange", asked.exchange.unwrap_or_default()),
