@@ -239,11 +239,13 @@ async fn reconcile(parts: Arc<Parts>) -> Result<String> {
     let accounts = parts.accounts.reconcile().await;
     // Also while a broker is away that the relay has nothing to do with.
     let programs = parts.relay.look_for_programs().await;
+    // What it does not say about itself is no reason for another pass.
     let cluster = parts.relay.look_at_cluster().await;
+    let cluster = cluster.unwrap_or_else(|error| format!("the cluster was not looked at: {}", error.message()));
     let Reconciled { seen, drifted, settled, failed, reported } = accounts?;
     let report = format!("of {seen} accounts {drifted} had drifted; {settled} were put right, {failed} could not be");
     let report = report_done(report, settled, failed)?;
-    let reports = [administrator?.unwrap_or_default(), relay?, report, left(&reported), programs?, cluster?];
+    let reports = [administrator?.unwrap_or_default(), relay?, report, left(&reported), programs?, cluster];
     Ok(reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("; "))
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Claim {
     #[arg(required_unless_present = "account")]
     namespace: Option<String>,
     /// An account of the relay instead; its connection string is for its first vhost, --json prints all
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["namespace", "lasts", "contact"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["namespace", "lasts"])]
     account: Option<String>,
     /// The appliance [default: this host, at the port of the settings]
     #[arg(long, value_name = "URL")]
@@ -59,7 +59,7 @@ pub(super) struct Claim {
     /// How long the namespace lasts, such as `1 day` [default: 4 hours]
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     lasts: Option<Span>,
-    /// Whom to tell about queues that grow
+    /// Whom to tell about queues that grow, and of a link that was opened twice
     #[arg(long, value_name = "EMAIL")]
     contact: Option<String>,
     /// Print a link instead, by which somebody else gets the credentials once
@@ -92,6 +92,9 @@ pub(super) async fn run(
     environment: &[(String, String)],
     before: &Before,
 ) -> Outcome {
+    if command.account.is_some() && command.contact.is_some() && !command.wrap {
+        return Err(Error::invalid("--contact is for links to an account: it goes with --wrap").into());
+    }
     let credentials = credentials(environment)?;
     let url = command.url.clone().unwrap_or_else(|| {
         // A certificate is for a name.

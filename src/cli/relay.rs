@@ -282,8 +282,8 @@ fn show_users(users: &Value) {
 }
 
 fn show_cluster(cluster: &Value) {
-    let rows = output::rows(cluster, "nodes", &["node", "running", "version", "partitions", "alarms"]);
-    output::table(&["NODE", "RUNS", "VERSION", "DOES NOT SEE", "SHORT OF"], &rows);
+    let rows = output::rows(cluster, "nodes", &["node", "running", "drained", "version", "partitions", "alarms"]);
+    output::table(&["NODE", "RUNS", "DRAINED", "VERSION", "DOES NOT SEE", "SHORT OF"], &rows);
     output::line("");
     let rows = output::rows(cluster, "queues", &["vhost", "queue", "type", "leader", "members", "online", "trouble"]);
     output::table(&["VHOST", "QUEUE", "TYPE", "LEADER", "COPIES ON", "IN STEP ON", "TROUBLE"], &rows);

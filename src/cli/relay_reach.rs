@@ -1,7 +1,6 @@
 //! `keylender relay reach`: what an account may do with each queue and exchange.
 
 use clap::Args;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{Format, Outcome, output};
@@ -12,10 +11,10 @@ pub(super) struct Reach {
     /// The account, as the profile calls it
     account: String,
     /// A queue that there may be
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     queue: Option<String>,
     /// An exchange that there may be
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     exchange: Option<String>,
     /// The routing key of messages and bindings
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
@@ -27,7 +26,7 @@ pub(super) struct Reach {
 pub(super) async fn run(reach: Reach, operator: &Operator) -> Outcome {
     let Reach { account, queue, exchange, key, format } = reach;
     let asked = [("queue", queue), ("exchange", exchange), ("key", key)].into_iter();
-    let asked = asked.filter_map(|(name, value)| Some(format!("{name}={}", encoded(&value?))));
+    let asked = asked.filter_map(|(name, value)| Some(format!("{name}={}", output::segment(&value?))));
     let query = asked.collect::<Vec<_>>().join("&");
     let path = format!("/relay/accounts/{}/reach?{query}", output::segment(&account));
     let reach = operator.call("GET", path.trim_end_matches('?'), None).await?;
@@ -48,9 +47,6 @@ fn row(name: &Value) -> Vec<String> {
         .flatten()
         .map(|unsure| format!("{} (it {})", output::text(unsure, "operation"), output::text(unsure, "because")));
     let unsure = unsure.collect::<Vec<_>>().join(", ");
-    ["vhost", "kind", "name", "may"].map(|member| output::text(name, member)).into_iter().chain([unsure]).collect()
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    let may = name["may"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    ["vhost", "kind", "name"].map(|member| output::text(name, member)).into_iter().chain([may, unsure]).collect()
 }

@@ -109,7 +109,7 @@ async fn is_foretold(appliance: &Appliance, account: &str, exchanges: Exchanges,
     let queue = if let Attempt::Consume(queue) = attempt { queue } else { OWN };
     let asked =
         Asked { queue: Some(queue.into()), exchange: Some(way.exchange(exchanges).into()), key: Some(key.into()) };
-    let reached = relay(appliance).reach(&AccountName::parse(account).unwrap(), &asked).await.unwrap();
+    let reached = relay(appliance).reach(&AccountName::parse(account).unwrap(), &asked).await.unwrap().names;
     assert!(reached.iter().all(|it| it.doubtful.is_empty()), "{reached:?}");
     let may = |is_queue, name: &str, operation| {
         reached.iter().any(|it| it.is_queue == is_queue && it.name == name && it.may.contains(&operation))

@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 94] = [
+const PAGES: [Page; 97] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -60,6 +60,9 @@ const PAGES: [Page; 94] = [
     ("/relay/accounts/{account}/reach", "/relay/accounts/scheduler/reach", "relay-account-reach"),
     ("/relay/accounts/{account}/hand-over", "/relay/accounts/scheduler/hand-over", "relay-account-hand-over"),
     ("/relay/cluster", "/relay/cluster", "relay-cluster"),
+    ("/agents/whitelist", "/agents/whitelist?queueloc=linux.web1.x", "whitelist"),
+    ("/agents/whitelist/add", "/agents/whitelist/add?line=re%3Alinux%5C..%2A", "whitelist-add"),
+    ("/agents/whitelist/remove", "/agents/whitelist/remove?line=linux.web1.x", "whitelist-remove"),
     ("/relay/investigators", "/relay/investigators", "relay-investigators"),
     ("/relay/profile", "/relay/profile", "relay-profile"),
     ("/relay/parts/{part}", "/relay/parts/scheduler", "relay-part"),

@@ -94,6 +94,8 @@ impl Site {
         }
         let adoption = json!({"owner": "the shop team", "note": AWKWARD, "reason": "to see"});
         site.operate("POST", "/relay/users/adopted/adopt", Some(adoption)).await;
+        let lines = json!({ "lines": ["linux.web1.x", "re:linux\\.db|linux\\.web"], "reason": "seen before" });
+        site.operate("POST", "/agents/whitelist/add", Some(lines)).await;
         for (name, contact) in [(NAMESPACE, "team@example.org"), ("taskcluster-a-very-long-name-that-goes-on", AWKWARD)]
         {
             let name = NamespaceName::parse(name).unwrap();

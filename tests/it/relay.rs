@@ -134,6 +134,7 @@ pub async fn every_method(seen: &mut BTreeSet<String>) {
     let input = json!({ "reason": "to see", "text": text });
     openapi::call(&world, seen, "PUT", "/relay/profile", Some(input)).await;
     openapi::call(&world, seen, "GET", "/relay/parts/files", None).await;
+    crate::whitelist::every_method(seen).await;
 }
 
 #[tokio::test]

@@ -3,8 +3,16 @@
 use keylender::ports::broker::{Place, Queue};
 use serde_json::{Value, json};
 
-use crate::relay::{apply, reconcile, vhost, world};
+use std::time::Duration;
+
+use crate::relay::{apply, vhost, world};
 use crate::world::World;
+
+/// A pass a minute later.
+async fn reconcile(world: &World) -> Result<String, keylender::base::Error> {
+    world.clock.advance(Duration::from_secs(60));
+    crate::relay::reconcile(world).await
+}
 
 const QUORUM: &str = "name = 'r'\n[[vhost]]\nname = 'v'\nqueue = [{ name = 'orders', type = 'quorum' }]\n";
 
@@ -66,6 +74,10 @@ async fn a_queue_without_its_copies_is_an_alarm_when_it_is_so_for_two_looks() {
     assert_eq!(queue["trouble"], "no copy in step on memory@c");
 
     world.broker.put_node(b, false);
+    let report = reconcile(&world).await.unwrap();
+    assert!(!report.contains("cannot be used"), "it may elect another leader: {report}");
+    crate::relay::reconcile(&world).await.unwrap();
+    assert!(!alarms(&world).await.concat().contains("relay queues"), "a pass that comes at once is no second look");
     reconcile(&world).await.unwrap();
     let alarm = alarms(&world).await.remove(0);
     assert!(alarm.starts_with("problem relay queues: 1 queue of the relay cannot be used: orders in v"), "{alarm}");
@@ -76,6 +88,16 @@ async fn a_queue_without_its_copies_is_an_alarm_when_it_is_so_for_two_looks() {
     on(&world, "orders", &[here, b, c], &[here, b, c]);
     assert_eq!(reconcile(&world).await.unwrap(), "");
     assert_eq!(alarms(&world).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_the_broker_does_not_say_of_queues_keeps_nobody_from_hearing_of_nodes() {
+    let world = world(QUORUM).await;
+    apply(&world).await;
+    world.broker.put_node("memory@b", false);
+    world.broker.refuse("GET queues v with nodes");
+    let report = reconcile(&world).await.unwrap();
+    assert!(report.contains("does not list the queues of v") && report.contains("do not run: memory@b"), "{report}");
 }
 
 #[tokio::test]

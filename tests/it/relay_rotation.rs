@@ -288,19 +288,50 @@ async fn connections_are_closed_when_the_programs_have_had_their_time_to_learn_t
     world.clock.advance(14 * MINUTE);
     assert_eq!(run(&world, "rotate").await.unwrap(), "");
     assert!(world.broker.closed().is_empty(), "a file may be written still");
+    let after = fetch(&world, "place").await;
+    connect(&world, &after);
     world.clock.advance(MINUTE);
     run(&world, "rotate").await.unwrap();
-    assert_eq!(world.broker.closed().len(), 1);
+    assert_eq!(world.broker.closed().len(), 1, "not of who has learned the new one");
     assert_eq!(run(&world, "rotate").await.unwrap(), "", "once");
     world.clock.advance(MINUTE);
-    assert!(run(&world, "reconcile").await.unwrap().contains("place are not back"), "they are looked after, too");
+    assert!(run(&world, "reconcile").await.unwrap().contains("no consumer on `q`"), "they are looked after, too");
 
-    connect(&world, &fetch(&world, "place").await);
     rotate(&world, "place", false).await.unwrap();
-    connect(&world, &fetch(&world, "place").await);
     assert_eq!(world.broker.closed().len(), 1, "an operator may leave it at that");
     rotate(&world, "place", true).await.unwrap();
-    assert_eq!(world.broker.closed().len(), 3, "or not wait");
+    assert_eq!(world.broker.closed().len(), 2, "or not wait");
+}
+
+#[tokio::test]
+async fn another_rotation_gives_programs_their_time_anew_and_what_waits_to_be_closed_is_in_the_way_of_nothing() {
+    let mut world = world_of(&PROFILE.replace("back-within", "close-after = '15 minutes'\nback-within")).await;
+    apply(&world).await;
+    connect(&world, &fetch(&world, "place").await);
+    rotate(&world, "place", false).await.unwrap();
+    world.clock.advance(14 * MINUTE);
+    rotate(&world, "place", false).await.unwrap();
+    world.clock.advance(14 * MINUTE);
+    run(&world, "rotate").await.unwrap();
+    assert!(world.broker.closed().is_empty(), "the second password has its own time");
+
+    // A restart, an outage at the moment of closing, and a shorter interval in between.
+    world.settings.relay = profile(&PROFILE.replace("2 hours'\ndelivery", "1 hour'\ndelivery"));
+    world.restart().await;
+    let present = fetch(&world, "place").await;
+    world.clock.advance(MINUTE);
+    world.broker.go_away();
+    run(&world, "rotate").await.unwrap_err();
+    world.broker.come_back();
+    run(&world, "rotate").await.unwrap();
+    assert_eq!(world.broker.closed().len(), 1);
+    assert!(works(&world, &present), "another interval is no rotation");
+
+    world.settings.relay = profile(&PROFILE.replace("back-within", "close-after = '15 minutes'\nback-within"));
+    world.restart().await;
+    rotate(&world, "place", false).await.unwrap();
+    let released = try_to(&world, "POST", "/relay/users/place/release", Some(json!({ "reason": "to see" }))).await;
+    assert!(released.is_ok(), "{released:?}");
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Applying a relay while the broker is in trouble: what the audit log says, and what is tried.
 
-use keylender::ports::broker::{Resource, Resources};
+use keylender::base::Secret;
+use keylender::ports::broker::{Resource, Resources, Users};
 use serde_json::Value;
 
-use crate::relay::{apply, asked_by_a_plan, reconcile, vhost, world};
+use crate::relay::{apply, asked_by_a_plan, make_user, reconcile, vhost, world};
 
 #[tokio::test]
 async fn the_audit_log_says_that_something_is_about_to_be_done_before_the_broker_is_asked() {
@@ -54,4 +55,20 @@ async fn a_broker_that_is_away_is_not_asked_for_everything_that_is_declared() {
     assert!(world.broker.calls().len() < 60, "{}", world.broker.calls().len());
     world.broker.come_back();
     assert_eq!(apply(&world).await["failed"], 0);
+}
+
+#[tokio::test]
+async fn among_many_accounts_a_user_of_somebody_else_is_left_and_the_others_are_made() {
+    let account = |n: usize| format!("[[account]]\nname = 'a{n}'\n");
+    let many: String = (0..100).map(account).collect();
+    let world = world(&format!("name = 'r'\n[[vhost]]\nname = 'v'\n{many}")).await;
+    let theirs = Secret::new("theirs");
+    make_user(&world, "a7", &theirs).await;
+    world.broker.forget_calls();
+    let applied = apply(&world).await;
+    assert_eq!((&applied["failed"], &applied["left"]), (&Value::from(0), &Value::from(1)), "{applied}");
+    assert!(world.broker.can_login("a7", &theirs), "it is as it was");
+    let users = world.broker.users().await.unwrap();
+    assert_eq!(users.iter().filter(|user| user.name.starts_with('a') && user.name != "administrator").count(), 100);
+    assert!(!world.broker.calls().iter().any(|call| call.starts_with("GET user a")), "one list tells who is there");
 }

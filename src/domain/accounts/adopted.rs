@@ -123,6 +123,11 @@ impl Accounts {
         Ok(tx.get(&ACCOUNTS, name)?.is_some_and(|account| matches!(account.login, Login::Kept)))
     }
 
+    /// The same for whoever only reads.
+    pub fn is_kept(&self, tx: &ReadTx<'_>, name: &AccountName) -> Result<bool> {
+        Ok(tx.get(&ACCOUNTS, name)?.is_some_and(|account| matches!(account.login, Login::Kept)))
+    }
+
     /// What an account should be, if there is one.
     pub fn terms(&self, tx: &ReadTx<'_>, name: &AccountName) -> Result<Option<Terms>> {
         Ok(tx.get(&ACCOUNTS, name)?.map(|account| account.terms))

@@ -1,48 +1,38 @@
 //! Many accounts that are settled one beside another: what they share, so that the broker is all that they wait for.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
-use super::Accounts;
-use crate::base::{AccountName, Error, Result};
+use super::Census;
+use crate::base::AccountName;
 
-/// Accounts of one batch. The list of users is as old as the batch takes, and who makes a user meanwhile is not seen.
-pub const BATCH_LEN: usize = 500;
-/// Settlements at once. Each waits half of its time for commits, and the broker for none of them.
-pub const IN_HAND: usize = 2 * WRITERS;
-/// Users that the broker is told at once: it gains nothing beyond (rabbitmq.md 3).
-const WRITERS: usize = 8;
-/// Of fewer accounts each is looked for by itself: the list has all users of the broker.
+/// Settlements at once. While some of them write to the broker, of which it takes eight at once (`Http`), the others commit.
+pub const IN_HAND: usize = 12;
+/// How old a list of the broker's users may be. Then each is looked for by itself, because somebody may have made a user of
+/// its name.
+const LIST_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Of fewer new accounts each is looked for by itself.
 const LISTED_MIN: usize = 32;
 
 /// What the settlements of one batch share.
+#[derive(Default)]
 pub struct Batch {
-    /// The names of all users that the broker has, if they were asked for.
-    users: Option<HashSet<String>>,
-    writers: Semaphore,
+    /// The names of all users that the broker had at a moment.
+    listed: Option<(Instant, BTreeSet<String>)>,
 }
 
 impl Batch {
-    /// Whether the broker may have a user of this name.
+    /// After a look at all users, which began then, with so many accounts to be made.
+    pub fn after(began: Instant, census: Census, new: usize) -> Self {
+        Self { listed: (new >= LISTED_MIN).then_some((began, census.users)) }
+    }
+
+    /// Whether the broker may have a user of this name. One that somebody made in the last seconds is not seen.
     pub(super) fn may_have(&self, name: &AccountName) -> bool {
-        self.users.as_ref().is_none_or(|users| users.contains(name.as_str()))
-    }
-
-    /// A turn to tell the broker of a user.
-    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>> {
-        self.writers.acquire().await.map_err(|e| Error::internal("waiting for a turn", e))
-    }
-}
-
-impl Accounts {
-    /// What so many settlements on the main broker share. A broker that does not tell its users is asked for each.
-    pub async fn batch(&self, len: usize) -> Batch {
-        let users = match self.main().users.get() {
-            Ok(broker) if len >= LISTED_MIN => broker.users().await.ok(),
-            _ => None,
-        };
-        let users = users.map(|users| users.into_iter().map(|user| user.name).collect());
-        Batch { users, writers: Semaphore::new(WRITERS) }
+        let listed = self.listed.as_ref().filter(|(at, _)| at.elapsed() <= LIST_AGE_MAX);
+        listed.is_none_or(|(_, names)| names.contains(name.as_str()))
     }
 }

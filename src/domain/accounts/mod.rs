@@ -28,7 +28,7 @@ use crate::ports::broker::{self, Handle, Users};
 use crate::store::{Cached, Store, WriteTx};
 
 pub use administrator::{Administrator, AdministratorStatus, NAME_PREFIX, Rotated, TAG};
-pub use batch::{BATCH_LEN, Batch, IN_HAND};
+pub use batch::{Batch, IN_HAND};
 pub use counts::{AccountCounts, AccountStatus};
 pub use drift::{Drift, Reconciled};
 pub use keyed_locks::KeyedLocks;

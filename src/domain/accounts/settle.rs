@@ -121,10 +121,6 @@ impl Accounts {
     ) -> Result<Vec<Carried>> {
         let work = async {
             let pending = self.begin(site, batch, self.pending(site, names)?).await?;
-            let _turn = match batch {
-                Some(batch) => Some(batch.turn().await?),
-                None => None,
-            };
             let is_gone = |each: &&Pending| matches!(each.account.login, Login::Gone);
             let (gone, wished): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(is_gone);
             let put = try_join_all(wished.iter().map(|each| self.put(site, each)));

@@ -170,7 +170,7 @@ impl Relay {
         } else if self.declared().is_ok() {
             let (id, owner) = (self.id(name)?, self.owner()?);
             let record = tx.get(&RECORDS, &id)?.ok_or_else(|| not_ours(name))?;
-            if record.incoming || record.closing.is_some() {
+            if record.incoming || record.closes(tx.now()).is_some() {
                 return Err(Error::conflict(format!(
                     "the password of `{name}` is being replaced just now: release it when that is through"
                 )));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::Relay;
 use super::memory::{RESOURCES, Remembered};
@@ -11,7 +12,7 @@ use super::resource::{ResourceId, members};
 use super::step::{Plan, Step, What, Work};
 use crate::base::audit::{Action, Actor, Note, Outcome as Ending};
 use crate::base::{AccountName, Error, Kind, Result, VhostName};
-use crate::domain::accounts::{BATCH_LEN, Batch, IN_HAND};
+use crate::domain::accounts::{Batch, IN_HAND};
 use crate::domain::auth::Caller;
 use crate::ports::broker::Resource;
 use crate::store::WriteTx;
@@ -72,8 +73,10 @@ impl Relay {
     pub async fn apply(&self, caller: &Caller) -> Result<Vec<Outcome>> {
         let _applying = self.declaration.storing.lock().await;
         let relay = self.declared()?.profile.name().to_owned();
-        let Plan { steps, as_declared, forgotten, .. } = self.plan().await?;
-        let outcomes = self.carry_out(caller, steps).await;
+        let began = Instant::now();
+        let (Plan { steps, as_declared, forgotten, .. }, census) = self.look_and_plan().await?;
+        let new = steps.iter().filter(|step| matches!(step.work, Work::Make { .. })).count();
+        let outcomes = self.carry_out(caller, steps, &Batch::after(began, census, new)).await;
         let count = |is: fn(&End) -> bool| outcomes.iter().filter(|outcome| is(&outcome.end)).count();
         let counts = [
             ("done", count(|end| *end == End::Done)),
@@ -96,7 +99,7 @@ impl Relay {
 
     /// Takes steps in their order; those of accounts that come one after another side by side, as none needs another. While
     /// the broker is away it does not go on.
-    pub(super) async fn carry_out(&self, caller: &Caller, steps: Vec<Step>) -> Vec<Outcome> {
+    pub(super) async fn carry_out(&self, caller: &Caller, steps: Vec<Step>, batch: &Batch) -> Vec<Outcome> {
         let (mut outcomes, mut entered) = (Vec::with_capacity(steps.len()), BTreeSet::new());
         let unanswered = &Unanswered::default();
         let mut steps = steps.into_iter().peekable();
@@ -109,19 +112,22 @@ impl Relay {
                 continue;
             }
             let mut users = vec![step];
-            while users.len() < BATCH_LEN
-                && let Some(next) = steps.next_if(|step| step.work.user().is_some())
-            {
+            while let Some(next) = steps.next_if(|step| step.work.user().is_some()) {
                 users.push(next);
             }
-            outcomes.extend(self.change_users(caller, users, unanswered).await);
+            outcomes.extend(self.change_users(caller, users, batch, unanswered).await);
         }
         outcomes
     }
 
     /// Takes steps about users side by side.
-    async fn change_users(&self, caller: &Caller, steps: Vec<Step>, unanswered: &Unanswered) -> Vec<Outcome> {
-        let batch = &self.accounts.batch(steps.len()).await;
+    async fn change_users(
+        &self,
+        caller: &Caller,
+        steps: Vec<Step>,
+        batch: &Batch,
+        unanswered: &Unanswered,
+    ) -> Vec<Outcome> {
         let work = steps.into_iter().map(|step| async move {
             if let Err(error) = unanswered.check() {
                 return ended(step, Err(error));

@@ -8,6 +8,7 @@ use crate::base::audit::Action;
 use crate::base::{AccountName, Error, Kind, Result, Timestamp, VhostName};
 use crate::domain::accounts::held;
 use crate::domain::auth::Caller;
+use crate::ports::broker::Connection;
 use crate::proto::relay_profile::Account;
 use crate::store::WriteTx;
 
@@ -16,6 +17,8 @@ const GOODBYE: &str = "the password of this account was replaced: log in with th
 /// How old the broker's word on consumers may be. What was there before the connections were closed is not taken for programs
 /// that came back.
 const STATISTICS_AGE_MAX: Duration = Duration::from_secs(15);
+/// How far the broker's clock may be ahead of ours; the doctor warns beyond.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(5);
 
 /// How often closing starts over because passwords were replaced meanwhile, as with lending.
 const TRIES: usize = 4;
@@ -56,26 +59,36 @@ impl Relay {
             if closing.all { record.users.clone() } else { record.outdated().cloned().into_iter().collect() };
         // Whoever has a password that is over would be back at once while the broker takes it.
         self.accounts.settle(&users, caller, |_| Ok(())).await?;
-        let bus = self.bus.get()?;
-        let mut count = 0;
-        for user in &users {
-            count += bus.connection_count(user).await?;
-        }
+        let count = match closing.not_before {
+            Some(_) => self.former_connections(&users, closing).await?.len(),
+            None => self.connection_count(&users).await?,
+        };
         let had = count.max(closing.had);
         let noted = Closing { had, ..closing.clone() };
-        let (of, was, now) = (id.clone(), closing.clone(), noted.clone());
-        if !self.store.write(move |tx| change_if(tx, &of, &was, |record| record.closing = Some(now))).await? {
+        let (of, was, now, rotated) = (id.clone(), closing.clone(), noted.clone(), record.rotated);
+        if !self.store.write(move |tx| change_if(tx, &of, &was, rotated, |record| record.closing = Some(now))).await? {
             return Ok(false);
         }
-        for user in &users {
-            bus.close_connections_of(user, GOODBYE).await?;
+        let bus = self.bus.get()?;
+        match closing.not_before {
+            // Who has learned the new password meanwhile is let be.
+            Some(_) => {
+                for connection in self.former_connections(&users, closing).await? {
+                    bus.close_connection(&connection, GOODBYE).await?;
+                }
+            }
+            None => {
+                for user in &users {
+                    bus.close_connections_of(user, GOODBYE).await?;
+                }
+            }
         }
         let wait = account.back_within.map(|span| span.size().max(STATISTICS_AGE_MAX));
         let note =
             caller.note(Action::RelayClose, &account.name).with("connections", u64::try_from(had).unwrap_or(u64::MAX));
         let done = move |tx: &mut WriteTx<'_, '_>| {
             let by = wait.filter(|_| had > 0).map(|wait| tx.now().plus(wait));
-            let is_done = change_if(tx, &id, &noted, |record| {
+            let is_done = change_if(tx, &id, &noted, rotated, |record| {
                 record.closing = None;
                 // Programs that were not back before are still looked for.
                 let awaited = by.map(|by| Awaited { by, missing: Vec::new() });
@@ -90,6 +103,26 @@ impl Relay {
             Ok(is_done)
         };
         self.store.write(done).await
+    }
+
+    async fn connection_count(&self, users: &[AccountName]) -> Result<usize> {
+        let mut count = 0;
+        for user in users {
+            count += self.bus.get()?.connection_count(user).await?;
+        }
+        Ok(count)
+    }
+
+    /// The connections of these users that were there when they got their new passwords, and those of which the broker does
+    /// not say since when they are.
+    async fn former_connections(&self, users: &[AccountName], closing: &Closing) -> Result<Vec<String>> {
+        let opened_before = closing.began.plus(CLOCKS_APART_MAX);
+        let all = self.bus.get()?.connections().await?.into_iter();
+        let is_former = |connection: &Connection| {
+            let is_theirs = users.iter().any(|user| user.as_str() == connection.user);
+            is_theirs && connection.connected_at.is_none_or(|at| at < opened_before)
+        };
+        Ok(all.filter(is_former).map(|connection| connection.name).collect())
     }
 
     /// Looks whether the programs that were cut off are back, of all accounts whose time for that is over, and says what is
@@ -152,13 +185,8 @@ impl Relay {
 
     /// What is not there of the programs of an account. What the broker does not say is not missing.
     async fn missing_of(&self, account: &Account) -> Result<Vec<String>> {
-        let bus = self.bus.get()?;
-        let mut connections = 0;
-        for user in account.users() {
-            connections += bus.connection_count(&user).await?;
-        }
         let mut missing = Vec::new();
-        if connections == 0 {
+        if self.connection_count(&account.users()).await? == 0 {
             missing.push("no connection".to_owned());
         }
         for grant in &account.grants {
@@ -197,16 +225,17 @@ fn change(tx: &mut WriteTx<'_, '_>, id: &AccountId, by: impl FnOnce(&mut Record)
     tx.put(&NOTED, id, &record)
 }
 
-/// Changes a record if the connections that are to be closed are still these. False when they are not.
+/// Changes a record if the connections that are to be closed are still these, and it was not rotated since. False when they are not.
 fn change_if(
     tx: &mut WriteTx<'_, '_>,
     id: &AccountId,
     closing: &Closing,
+    rotated: Option<Timestamp>,
     change: impl FnOnce(&mut Record),
 ) -> Result<bool> {
     let Some(mut record) = tx.get(&NOTED, id)? else { return Ok(false) };
     let is_same = record.closing.as_ref().is_some_and(|now| (now.began, now.all) == (closing.began, closing.all));
-    if !is_same || record.incoming {
+    if !is_same || record.incoming || record.rotated != rotated {
         return Ok(false);
     }
     change(&mut record);

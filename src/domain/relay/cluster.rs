@@ -1,13 +1,22 @@
 //! The cluster that the relay is on: nodes, what they complain of, and where the queues of its vhosts are.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::Relay;
 use crate::base::text::pluralize;
-use crate::base::{Kind, Result, VhostName};
+use crate::base::{Error, Kind, Result, Timestamp, VhostName};
 use crate::ports::broker::{Alarm, Astray, Node, Place};
 
+/// Queues that are told of: those that are astray are among them, unless nearly all are.
+pub const QUEUES_MAX: usize = 1000;
+/// For all that a look asks for. The loop has other things to do.
+const LOOK_DEADLINE: Duration = Duration::from_secs(30);
+/// Two looks that agree are at least so far apart.
+const LOOKS_APART_MIN: Duration = Duration::from_secs(30);
 /// Queues that a sentence names.
 const NAMED_MAX: usize = 5;
 
@@ -17,7 +26,12 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// Why it blocks publishers, if it does.
     pub alarms: Vec<Alarm>,
+    /// At most [`QUEUES_MAX`], those that are astray first.
     pub queues: Vec<Placed>,
+    /// How many more there are.
+    pub left_out: usize,
+    /// Vhosts of whose queues the broker did not tell.
+    pub untold: Vec<VhostName>,
 }
 
 /// A queue of the relay, and where it is.
@@ -32,7 +46,7 @@ pub struct Placed {
 /// Something that is wrong with the cluster, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it is about: `partition`, `publishers`, `queues`, `copies`, `nodes`.
+    /// What it is about: `partition`, `publishers`, `queues`, `copies`, `untold`, `nodes`.
     pub about: &'static str,
     /// Whether something does not work, or may not soon.
     pub is_out: bool,
@@ -45,61 +59,85 @@ pub(super) struct Looked(Mutex<Found>);
 
 #[derive(Debug, Default)]
 struct Found {
+    at: Option<Timestamp>,
     troubles: Arc<Vec<Trouble>>,
-    /// Queues that were astray: those that still are at the next look are told of. A leader is elected within seconds.
-    astray: BTreeSet<(VhostName, String)>,
+    /// Queues that were astray, and whether they were of no use. Those that still are at the next look are told of: a leader
+    /// is elected within seconds.
+    astray: BTreeMap<(VhostName, String), bool>,
 }
 
 impl Relay {
     /// Asks the broker how its cluster is, and where the queues of the declared vhosts are.
     ///
     /// # Errors
-    /// `NotFound` when no relay is declared. Any error of the broker: nothing is said then.
+    /// `NotFound` when no relay is declared. Any error of the broker about its nodes; what it does not say of the queues of a
+    /// vhost is among [`Cluster::untold`].
     pub async fn cluster(&self) -> Result<Cluster> {
         let declared = self.declared()?;
-        let (nodes, alarms) = tokio::try_join!(self.nodes(), async { self.cluster.get()?.alarms().await })?;
-        let mut queues = Vec::new();
+        let cluster = self.cluster.get()?;
+        let (nodes, alarms) = tokio::try_join!(cluster.nodes(), cluster.alarms())?;
+        let mut found = Cluster { nodes, alarms, ..Cluster::default() };
         for vhost in declared.profile.vhosts() {
-            let places = match self.bus.get()?.places(&vhost.name).await {
+            match self.bus.get()?.places(&vhost.name).await {
+                Ok(places) => found.queues.extend(places.into_iter().map(|place| {
+                    let astray = place.judge(&found.nodes);
+                    Placed { vhost: vhost.name.clone(), place, astray }
+                })),
                 // It was not applied yet.
-                Err(error) if error.kind() == Kind::NotFound => continue,
-                places => places?,
-            };
-            queues.extend(places.into_iter().map(|place| {
-                let astray = place.judge(&nodes);
-                Placed { vhost: vhost.name.clone(), place, astray }
-            }));
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!("could not list the queues of {}: {}", vhost.name, error.chain());
+                    found.untold.push(vhost.name.clone());
+                }
+            }
         }
-        Ok(Cluster { nodes, alarms, queues })
-    }
-
-    async fn nodes(&self) -> Result<Vec<Node>> {
-        self.cluster.get()?.nodes().await
+        found
+            .queues
+            .sort_by_key(|placed| (placed.astray.is_none(), !placed.astray.as_ref().is_some_and(Astray::is_out)));
+        found.left_out = found.queues.len().saturating_sub(QUEUES_MAX);
+        found.queues.truncate(QUEUES_MAX);
+        Ok(found)
     }
 
     /// Looks how the cluster is, for the alarms, and says what is wrong; empty for nothing. A single node is left alone: it
-    /// answers, so it runs, and the list of its queues is dear.
+    /// answers, so it runs.
+    ///
+    /// # Errors
+    /// `Unavailable` when the broker does not say how its nodes are, or not in time.
     pub async fn look_at_cluster(&self) -> Result<String> {
-        let mut cluster = match self.declared() {
-            Ok(_) if self.nodes().await?.len() > 1 => self.cluster().await?,
-            _ => Cluster::default(),
+        let look = async {
+            match self.declared() {
+                Ok(_) if self.cluster.get()?.nodes().await?.len() > 1 => self.cluster().await,
+                _ => Ok(Cluster::default()),
+            }
         };
-        cluster.queues.retain(|placed| placed.astray.is_some());
-        let astray = cluster.queues.iter().map(|placed| (placed.vhost.clone(), placed.place.name.clone())).collect();
-        let mut looked = self.looked.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cluster
-            .queues
-            .retain(|Placed { vhost, place, .. }| looked.astray.contains(&(vhost.clone(), place.name.clone())));
-        let troubles = cluster.troubles();
-        let says: Vec<&str> = troubles.iter().map(|trouble| trouble.text.as_str()).collect();
-        let says = says.join("; ");
-        *looked = Found { troubles: Arc::new(troubles), astray };
-        Ok(says)
+        let late = |_| Err(Error::unavailable("the broker takes too long to say how its cluster is"));
+        let cluster = timeout(LOOK_DEADLINE, look).await.unwrap_or_else(late)?;
+        Ok(self.looked.note(cluster, self.store.clock().now()))
     }
 
     /// What was wrong when it was looked last.
     pub fn troubles(&self) -> Arc<Vec<Trouble>> {
         Arc::clone(&self.looked.0.lock().unwrap_or_else(PoisonError::into_inner).troubles)
+    }
+}
+
+impl Looked {
+    /// Takes note of a look, and says what is wrong with what was astray at the one before, too.
+    fn note(&self, mut cluster: Cluster, at: Timestamp) -> String {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A pass that failed is repeated within seconds: that is no second look.
+        if last.at.is_some_and(|before| before.is_within(LOOKS_APART_MIN, at)) {
+            return says(&last.troubles);
+        }
+        cluster.queues.retain(|placed| placed.astray.is_some());
+        let key = |placed: &Placed| (placed.vhost.clone(), placed.place.name.clone());
+        let is_out = |placed: &Placed| placed.astray.as_ref().is_some_and(Astray::is_out);
+        let astray = cluster.queues.iter().map(|placed| (key(placed), is_out(placed))).collect();
+        let was = |placed: &Placed| last.astray.get(&key(placed)).copied();
+        cluster.queues.retain(|placed| was(placed).is_some_and(|was_out| was_out || !is_out(placed)));
+        *last = Found { at: Some(at), troubles: Arc::new(cluster.troubles()), astray };
+        says(&last.troubles)
     }
 }
 
@@ -137,11 +175,19 @@ impl Cluster {
                 troubles.push(trouble(about, is_out, format!("{text} {what}: {}", named(queues(is_out)))));
             }
         }
+        if !self.untold.is_empty() {
+            let vhosts = self.untold.iter().map(VhostName::as_str).collect::<Vec<_>>().join(", ");
+            troubles.push(trouble("untold", false, format!("the broker does not list the queues of {vhosts}")));
+        }
         if !stopped.is_empty() {
             troubles.push(trouble("nodes", false, format!("nodes of the broker do not run: {}", stopped.join(", "))));
         }
         troubles
     }
+}
+
+fn says(troubles: &[Trouble]) -> String {
+    troubles.iter().map(|trouble| trouble.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 fn named<'a>(queues: impl Iterator<Item = &'a Placed>) -> String {

@@ -4,6 +4,7 @@ use super::Relay;
 use super::apply::End;
 use super::step::{Step, What};
 use crate::base::{Error, Result};
+use crate::domain::accounts::Batch;
 use crate::domain::auth::Caller;
 use crate::proto::relay_profile::OnDrift;
 
@@ -46,7 +47,7 @@ impl Relay {
         let drifts = self.drifts().await?;
         let (steps, left): (Vec<_>, Vec<_>) =
             drifts.into_iter().filter(|step| step.work.user().is_none()).partition(is_to_repair);
-        let outcomes = self.carry_out(&Caller::of_loop(LOOP), steps).await;
+        let outcomes = self.carry_out(&Caller::of_loop(LOOP), steps, &Batch::default()).await;
         let failed = outcomes.iter().filter(|outcome| matches!(outcome.end, End::Failed(_))).count();
         let done = outcomes.len() - failed;
         let mut says = Vec::new();

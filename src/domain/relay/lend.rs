@@ -44,6 +44,18 @@ impl Relay {
         self.lend_in(caller, name, None).await
     }
 
+    /// Refuses an account of which nothing can be lent whatever the broker says: one that is not applied, or whose password
+    /// only the broker knows.
+    pub fn require_lendable(&self, name: &AccountName) -> Result<()> {
+        let account = self.account(name)?;
+        self.store.read(|tx| {
+            let id = self.id(name)?;
+            let record: Option<Record> = tx.get(&RECORDS, &id)?.filter(|record: &Record| record.fits(&account));
+            let user = record.as_ref().and_then(Record::active).ok_or_else(|| not_applied(&account))?;
+            if self.accounts.is_kept(tx, user)? { Err(kept(user, &account)) } else { Ok(()) }
+        })
+    }
+
     /// The same in a part that is written, if it has a name.
     pub(super) async fn lend_in(&self, caller: &Caller, name: &AccountName, part: Option<&str>) -> Result<Lent<Login>> {
         let account = self.account(name)?;
@@ -72,11 +84,7 @@ impl Relay {
         let mut record = self.applied(tx, account)?.ok_or_else(|| not_applied(account))?;
         let Some(user) = record.active().cloned() else { return Err(not_applied(account)) };
         if self.accounts.keeps_login(tx, &user)? {
-            return Err(Error::conflict(format!(
-                "the user `{user}` was taken over with a password that only the broker knows: an operator draws one by \
-                 `keylender relay rotate {}`",
-                account.name
-            )));
+            return Err(kept(&user, account));
         }
         let Some(password) = self.accounts.settled_password(tx, &user, &self.owner()?)? else {
             return Ok(None);
@@ -112,6 +120,14 @@ impl Relay {
             .map_err(|_| Error::conflict("the name of this account is too long for a connection string"))?;
         Ok(self.config.amqp.connection_string(&user, password, vhost))
     }
+}
+
+fn kept(user: &AccountName, account: &Account) -> Error {
+    Error::conflict(format!(
+        "the user `{user}` was taken over with a password that only the broker knows: an operator draws one by \
+         `keylender relay rotate {}`",
+        account.name
+    ))
 }
 
 /// When a program has to ask again.

@@ -2,6 +2,9 @@
 //! own rules. What is not known for sure is said to be so.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Relay;
 use crate::base::{AccountName, Error, Kind, Result, VhostName};
@@ -11,8 +14,10 @@ use crate::proto::broker_pattern::{
 };
 use crate::proto::relay_profile;
 
-/// Names of one vhost that are looked at; a name that is asked for is always among them.
+/// Queues, and as many exchanges, of one vhost that are looked at; a name that is asked for is always among them.
 pub const NAMES_MAX: usize = 500;
+/// For all patterns of a request. What is not asked by then is not told.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The first Erlang that reads patterns by PCRE2.
 const PCRE2_SINCE: u32 = 28;
 
@@ -57,13 +62,29 @@ pub struct Reached {
     pub doubtful: Vec<(Operation, Doubt)>,
 }
 
+/// What an account reaches.
+#[derive(Clone, Debug, Default)]
+pub struct Reaches {
+    pub names: Vec<Reached>,
+    /// How many more names there are.
+    pub left_out: usize,
+}
+
 /// What is in a vhost, by name.
 #[derive(Default)]
 struct Names {
     /// Whether each is there.
     queues: BTreeMap<String, bool>,
-    /// Whether each is there, and is a topic exchange.
-    exchanges: BTreeMap<String, (bool, bool)>,
+    exchanges: BTreeMap<String, Known>,
+    left_out: usize,
+}
+
+/// What is known of an exchange.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    exists: bool,
+    is_topic: bool,
+    is_internal: bool,
 }
 
 impl Relay {
@@ -72,7 +93,7 @@ impl Relay {
     ///
     /// # Errors
     /// `NotFound` for an account that is not declared. Any error of the broker.
-    pub async fn reach(&self, name: &AccountName, asked: &Asked) -> Result<Vec<Reached>> {
+    pub async fn reach(&self, name: &AccountName, asked: &Asked) -> Result<Reaches> {
         let account = self.account(name)?;
         let overview = self.cluster.get()?.overview().await?;
         let erlang = match overview.erlang {
@@ -84,19 +105,25 @@ impl Relay {
             .map_or_else(|| Habits { erlang, ..Habits::default() }, |version| Habits::of(version.parts(), erlang));
         let mut work = Vec::new();
         for grant in account.grants.clone() {
-            let names = self.names(&grant.vhost, asked).await?;
+            let names = self.names(&grant, asked).await?;
             work.push((grant, names));
         }
-        let (user, key) = (account.users().into_iter().next().unwrap_or(account.name), asked.key.clone());
-        let reached = move || -> Vec<Reached> {
-            work.iter().flat_map(|(grant, names)| reached(&user, grant, names, key.as_deref(), habits)).collect()
+        let (users, key, by) = (account.users(), asked.key.clone(), Instant::now() + PATIENCE);
+        let reached = move || {
+            let left_out = work.iter().map(|(_, names)| names.left_out).sum();
+            let of = |(grant, names): &(relay_profile::Grant, Names)| {
+                // Two that take turns have patterns in which their own names may stand.
+                let each = users.iter().map(|user| reached(user, grant, names, key.as_deref(), habits, by));
+                each.reduce(agreed).unwrap_or_default()
+            };
+            Reaches { names: work.iter().flat_map(of).collect(), left_out }
         };
         // Thousands of patterns and names take longer than others may wait for this worker.
         tokio::task::spawn_blocking(reached).await.map_err(|e| Error::internal("asking patterns", e))
     }
 
-    async fn names(&self, vhost: &VhostName, asked: &Asked) -> Result<Names> {
-        let mut names = Names::default();
+    async fn names(&self, grant: &relay_profile::Grant, asked: &Asked) -> Result<Names> {
+        let (vhost, mut names) = (&grant.vhost, Names::default());
         let bus = self.bus.get()?;
         let there = async { tokio::try_join!(bus.queues(vhost), bus.exchanges(vhost)) };
         let (queues, exchanges) = match there.await {
@@ -106,7 +133,8 @@ impl Relay {
         };
         names.queues.extend(queues.into_iter().map(|queue| (queue.name, true)));
         let is_topic = |kind: Option<&str>| kind == Some("topic");
-        names.exchanges.extend(exchanges.into_iter().map(|it| (it.name, (true, is_topic(it.kind.as_deref())))));
+        let known = |kind: Option<&str>| Known { exists: true, is_topic: is_topic(kind), is_internal: false };
+        names.exchanges.extend(exchanges.into_iter().map(|it| (it.name, known(it.kind.as_deref()))));
         let declared = self.declared()?;
         for declared in declared.profile.vhosts().iter().filter(|declared| declared.name == *vhost) {
             for queue in &declared.queues {
@@ -114,22 +142,27 @@ impl Relay {
             }
             for exchange in &declared.exchanges {
                 let is_topic = is_topic(Some(exchange.kind.as_str()));
-                names.exchanges.entry(exchange.name.clone()).or_insert((false, is_topic));
+                let known = names.exchanges.entry(exchange.name.clone());
+                known.or_insert(Known { is_topic, ..Known::default() }).is_internal = exchange.internal;
             }
         }
         let is_asked = |wanted: &Option<String>, name: &str| wanted.as_deref() == Some(name);
-        let mut left = NAMES_MAX;
-        let mut keeps = move |is_asked: bool| {
-            left = left.saturating_sub(1);
-            is_asked || left > 0
+        let all = names.exchanges.len() + names.queues.len();
+        let (mut exchanges, mut queues) = (0, 0);
+        let keeps = |count: &mut usize, is_asked: bool| {
+            *count += 1;
+            is_asked || *count <= NAMES_MAX
         };
-        names.exchanges.retain(|name, _| keeps(is_asked(&asked.exchange, name)));
-        names.queues.retain(|name, _| keeps(is_asked(&asked.queue, name)));
+        names.exchanges.retain(|name, _| keeps(&mut exchanges, is_asked(&asked.exchange, name)));
+        names.queues.retain(|name, _| keeps(&mut queues, is_asked(&asked.queue, name)));
+        names.left_out = all - names.exchanges.len() - names.queues.len();
         if let Some(queue) = &asked.queue {
             names.queues.entry(queue.clone()).or_insert(false);
         }
         if let Some(exchange) = &asked.exchange {
-            names.exchanges.entry(exchange.clone()).or_insert((false, false));
+            // One for which topics are granted is meant to be a topic exchange.
+            let is_topic = grant.topics.iter().any(|topic| topic.exchange == *exchange);
+            names.exchanges.entry(exchange.clone()).or_insert(Known { is_topic, ..Known::default() });
         }
         Ok(names)
     }
@@ -141,6 +174,7 @@ fn reached(
     names: &Names,
     key: Option<&str>,
     habits: Habits,
+    by: Instant,
 ) -> Vec<Reached> {
     let vhost = &grant.vhost;
     let account = Account { username: user.as_str(), vhost: vhost.as_str(), client_id: None };
@@ -155,10 +189,11 @@ fn reached(
             Operation::BindQueue => reach.meets(operation, |on| on == On::Queue, Target { queue, ..Target::default() }),
             _ => reach.may(operation, Target { queue, ..Target::default() }),
         };
-        sorted(vhost, true, name, *exists, &OF_QUEUES, may)
+        sorted(vhost, true, name, *exists, &OF_QUEUES, by, may)
     });
-    let exchanges = names.exchanges.iter().map(|(name, (exists, is_topic))| {
-        let exchange = Some(Exchange { name, exists: *exists, is_topic: *is_topic, is_internal: false });
+    let exchanges = names.exchanges.iter().map(|(name, Known { exists, is_topic, is_internal })| {
+        let (exists, is_topic, is_internal) = (exists, *is_topic, *is_internal);
+        let exchange = Some(Exchange { name, exists: *exists, is_topic, is_internal });
         let may = |operation| match operation {
             Operation::BindQueue => {
                 let target = Target { source: exchange, key, ..Target::default() };
@@ -166,9 +201,21 @@ fn reached(
             }
             _ => reach.may(operation, Target { exchange, key, copy: key, ..Target::default() }),
         };
-        sorted(vhost, false, name, *exists, &OF_EXCHANGES, may)
+        sorted(vhost, false, name, *exists, &OF_EXCHANGES, by, may)
     });
     exchanges.chain(queues).collect()
+}
+
+/// What both may; what one of them may only depends on whose turn it is.
+fn agreed(one: Vec<Reached>, other: Vec<Reached>) -> Vec<Reached> {
+    let both = one.into_iter().zip(other).map(|(one, other)| {
+        let differs = |operation: &&Operation| one.may.contains(operation) != other.may.contains(operation);
+        let differing = one.may.iter().chain(&other.may).filter(differs).map(|operation| (*operation, Doubt::ByName));
+        let doubtful = one.doubtful.iter().copied().chain(differing).collect();
+        let may = one.may.iter().filter(|operation| other.may.contains(operation)).copied().collect();
+        Reached { may, doubtful, ..one.clone() }
+    });
+    both.collect()
 }
 
 fn sorted(
@@ -177,6 +224,7 @@ fn sorted(
     name: &str,
     exists: bool,
     operations: &[Operation],
+    by: Instant,
     may: impl Fn(Operation) -> Answer,
 ) -> Reached {
     let mut reached = Reached {
@@ -188,7 +236,8 @@ fn sorted(
         doubtful: Vec::new(),
     };
     for operation in operations {
-        match may(*operation) {
+        let answer = if Instant::now() < by { may(*operation) } else { Answer::CannotTell(Doubt::TooMuchWork) };
+        match answer {
             Answer::Yes => reached.may.push(*operation),
             Answer::CannotTell(doubt) => reached.doubtful.push((*operation, doubt)),
             Answer::No => {}

@@ -163,9 +163,16 @@ impl Record {
         is_begun || account.rotation.is_some_and(|rotation| self.is_time(rotation.every.size(), now))
     }
 
-    /// The connections that are to be closed now.
+    /// The connections that are to be closed now. A clock that was set back must not put that off for ever.
     pub(super) fn closes(&self, now: Timestamp) -> Option<&Closing> {
-        self.closing.as_ref().filter(|closing| closing.not_before.is_none_or(|at| at <= now))
+        let is_due = |closing: &&Closing| closing.not_before.is_none_or(|at| at <= now || closing.began > now);
+        self.closing.as_ref().filter(is_due)
+    }
+
+    /// Until when the password works that is replaced now. Who has it comes back with it, so closing is for later.
+    fn former_until(&self, account: &Account) -> Timestamp {
+        let takes_turns = self.users.len() > 1 && account.rotation.is_some();
+        if takes_turns { self.promised_until } else { Timestamp::MIN }
     }
 
     /// Wishes that connections with the former password are closed now, or as soon as there is a new one.
@@ -192,7 +199,7 @@ impl Record {
     /// would cut programs off for nothing.
     pub(super) fn is_to_begin_anew(&self, account: &Account, now: Timestamp) -> bool {
         let every = account.rotation.map(|rotation| rotation.every.size());
-        let is_in_place = self.users.len() == 1 && !self.incoming && self.closing.is_none();
+        let is_in_place = self.users.len() == 1 && !self.incoming && self.closes(now).is_none();
         is_in_place && every.is_some_and(|every| self.is_far(every, now))
     }
 
@@ -216,9 +223,10 @@ impl Record {
     /// Ends a rotation. To be called when the broker is known to have the new password.
     pub(super) fn finish(&mut self, account: &Account, now: Timestamp) {
         self.rotated = Some(now);
-        if let (None, Some(after)) = (&self.closing, account.close_after) {
-            let not_before = Some(now.plus(after.size()));
-            self.closing = Some(Closing { all: false, began: now, had: 0, not_before });
+        // What was to be closed some time after the rotation before waits for the programs of this one.
+        if self.closing.as_ref().is_none_or(|closing| closing.not_before.is_some()) {
+            let not_before = account.close_after.map(|after| now.plus(after.size()).max(self.former_until(account)));
+            self.closing = not_before.map(|at| Closing { all: false, began: now, had: 0, not_before: Some(at) });
         }
         match (self.pair(), account.rotation) {
             (Some(mut pair), Some(rotation)) => {

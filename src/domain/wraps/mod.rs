@@ -173,10 +173,17 @@ impl Wraps {
         self.make(caller, Handed::Namespace(namespace), claim, lasts).await
     }
 
-    /// The same to an account of the relay, for a caller who may fetch it. `NotFound` when none of this name is declared.
-    pub async fn wrap_account(&self, caller: &Caller, account: AccountName, lasts: Duration) -> Result<Lent<Made>> {
-        self.relay.account(&account)?;
-        self.make(caller, Handed::Account(account), Claim::default(), lasts).await
+    /// The same to an account of the relay, for a caller who may fetch it; `contact` hears of a second opening. `NotFound` when
+    /// none of this name is declared, `Conflict` when it could not be fetched now.
+    pub async fn wrap_account(
+        &self,
+        caller: &Caller,
+        account: AccountName,
+        contact: Option<String>,
+        lasts: Duration,
+    ) -> Result<Lent<Made>> {
+        self.relay.require_lendable(&account)?;
+        self.make(caller, Handed::Account(account), Claim { contact, ..Claim::default() }, lasts).await
     }
 
     async fn make(&self, caller: &Caller, handed: Handed, claim: Claim, lasts: Duration) -> Result<Lent<Made>> {
@@ -220,7 +227,8 @@ impl Wraps {
                     told: false,
                 };
                 tx.put(&WRAPS, &id, &wrap)?;
-                let note = caller.lend_note(Action::WrapMake, &wrap.handed).about(&token);
+                let note =
+                    caller.lend_note(Action::WrapMake, &wrap.handed).about(&token).with("kind", wrap.handed.kind());
                 let note = note.with("wrap", id.to_string()).with("until", until.to_string());
                 Ok(tx.lend(note, Made { id, token, until }))
             })
@@ -238,7 +246,8 @@ impl Wraps {
                     return Err(Error::conflict(format!("the link was opened meanwhile: revoke the {what}")));
                 }
                 tx.delete(&WRAPS, &id);
-                tx.audit(caller.note(Action::WrapRevoke, &wrap.handed).with("wrap", id.to_string()));
+                let note = caller.note(Action::WrapRevoke, &wrap.handed).with("kind", wrap.handed.kind());
+                tx.audit(note.with("wrap", id.to_string()));
                 Ok(())
             })
             .await
@@ -287,4 +296,22 @@ impl Wraps {
 
 fn no_such() -> Error {
     Error::not_found("there is no such link, or it is over for long").with_code("ResourceNotFound")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_versions_that_knew_only_namespaces_are_read() {
+        let old = r#"{"namespace":"taskcluster-a","by":{"client":"builds"},"client":"builds","from":"127.0.0.1",
+            "made":"2026-11-20T12:00:00.000Z","until":"2026-11-20T13:00:00.000Z","expires":null,"contact":null,"told":false}"#;
+        let wrap: Wrap = serde_json::from_str(old).unwrap();
+        assert_eq!(wrap.handed, Handed::Namespace(NamespaceName::parse("taskcluster-a").unwrap()));
+        let written = serde_json::to_value(&wrap).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(old).unwrap());
+        let account = Wrap { handed: Handed::Account(AccountName::parse("a b").unwrap()), ..wrap };
+        let again: Wrap = serde_json::from_str(&serde_json::to_string(&account).unwrap()).unwrap();
+        assert_eq!(again.handed, account.handed);
+    }
 }

@@ -79,7 +79,8 @@ impl Wraps {
         let mut wrap = tx.get(&WRAPS, id)?.ok_or_else(no_such)?;
         let caller = Caller::nobody(&request_id);
         let note = caller.note(Action::WrapOpen, &wrap.handed).with("wrap", id.to_string());
-        let note = note.with("address", address.to_string()).with("by", wrap.by.to_string());
+        let note =
+            note.with("kind", wrap.handed.kind()).with("address", address.to_string()).with("by", wrap.by.to_string());
         if let Some(error) = why_not(&wrap, tx.now()) {
             tx.audit(note.outcome(Outcome::Refused).with("cause", error.message().to_owned()));
             if let (Some(first), false) = (wrap.opened, wrap.told) {
@@ -99,7 +100,7 @@ impl Wraps {
         if let Some(client) = &wrap.client
             && self.auth.is_usable(client)? != Some(true)
         {
-            return Err(Error::forbidden("whoever made this link may not claim any more"));
+            return Err(Error::forbidden("whoever made this link may not hand anything out any more"));
         }
         let caller = Caller::in_the_name_of(wrap.by.clone(), opener.request_id, opener.address);
         match &wrap.handed {
@@ -108,7 +109,15 @@ impl Wraps {
                 claimed.try_map(|claimed| Ok(Opened::Namespace(claimed.into())))
             }
             Handed::Account(name) => {
-                self.relay.lend(&caller, name).await?.try_map(|login| Ok(Opened::Account(login.into())))
+                let lent = self.relay.lend(&caller, name).await.map_err(|error| match error.kind() {
+                    // What operators have to do is nothing to whoever has a link, which goes on to work.
+                    Kind::Conflict | Kind::NotFound => {
+                        Error::unavailable("this account is not there to be handed out: tell whoever sent the link")
+                            .because(error)
+                    }
+                    _ => error,
+                })?;
+                lent.try_map(|login| Ok(Opened::Account(login.into())))
             }
         }
     }
@@ -160,13 +169,23 @@ impl Wraps {
         let body = format!(
             "The link that {} made for the {kind} {name} was opened from {first} at {when}, and again from \
              {second} at {}. Only the first opening got the credentials.\n\nIf the first one was not who was meant, \
-             take them back: keylender lease revoke --kind {lease} --name {name} --reason 'link opened by others' \
+             take them back: keylender lease revoke --kind {lease} --name {} --reason 'link opened by others' \
              --yes\n",
             wrap.by,
             tx.now(),
+            quoted(&name.to_string()),
         );
         let subject = format!("a hand-over link for {name} was opened twice");
         self.notices.post(tx, Notice { kind: "wrap.again", about: name.to_string(), to, subject, body })
+    }
+}
+
+/// A name as a word of a shell.
+fn quoted(name: &str) -> String {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', r"'\''"))
     }
 }
 

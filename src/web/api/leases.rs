@@ -146,6 +146,8 @@ struct Link {
 struct AccountLink {
     /// How long it can be opened.
     lasts_seconds: Option<u64>,
+    /// Who hears of a second opening.
+    contact: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -161,20 +163,26 @@ struct Made {
 
 async fn wrap(app: App, call: Call, namespace: NamespaceName) -> Result<Reply> {
     let Link { lasts_seconds, expires, contact } = read_input(&call.payload)?;
-    let wrong = |what: &str| Error::invalid(format!("{what} is not one")).with_code("InputValidationError");
     let expires = expires.map(|text| formats::date_time(&text).map_err(|_| wrong("expires"))).transpose()?;
-    if contact.as_ref().is_some_and(|contact| !formats::email(contact)) {
-        return Err(wrong("contact"));
-    }
+    require_mail_address(contact.as_deref())?;
     let lasts = lasts_seconds.map_or(LASTS, Duration::from_secs);
     let made = app.wraps.wrap(&call.caller, namespace, Claim { expires, contact }, lasts).await?;
     link_to(&app, made)
 }
 
+fn wrong(what: &str) -> Error {
+    Error::invalid(format!("{what} is not one")).with_code("InputValidationError")
+}
+
+fn require_mail_address(contact: Option<&str>) -> Result<()> {
+    if contact.is_some_and(|contact| !formats::email(contact)) { Err(wrong("contact")) } else { Ok(()) }
+}
+
 async fn wrap_account(app: App, call: Call, account: AccountName) -> Result<Reply> {
-    let AccountLink { lasts_seconds } = read_input(&call.payload)?;
+    let AccountLink { lasts_seconds, contact } = read_input(&call.payload)?;
+    require_mail_address(contact.as_deref())?;
     let lasts = lasts_seconds.map_or(LASTS, Duration::from_secs);
-    let made = app.wraps.wrap_account(&call.caller, account, lasts).await?;
+    let made = app.wraps.wrap_account(&call.caller, account, contact, lasts).await?;
     link_to(&app, made)
 }
 

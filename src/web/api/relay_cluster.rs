@@ -24,9 +24,13 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 struct Cluster {
     nodes: Vec<NodeBody>,
+    /// At most 1,000, those with trouble first.
     queues: Vec<QueueBody>,
+    /// How many more there are.
+    left_out: usize,
     /// What is wrong, in words, the worst first.
     troubles: Vec<String>,
 }
@@ -87,6 +91,6 @@ async fn cluster(app: App, _: Call, (): ()) -> Result<Reply> {
         NodeBody { node: name, running: is_running, drained: is_drained, version, partitions, alarms }
     });
     let nodes = nodes.collect();
-    let queues = found.queues.into_iter().map(QueueBody::from).collect();
-    Reply::json(&Cluster { nodes, queues, troubles })
+    let (queues, left_out) = (found.queues.into_iter().map(QueueBody::from).collect(), found.left_out);
+    Reply::json(&Cluster { nodes, queues, left_out, troubles })
 }

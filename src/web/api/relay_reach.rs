@@ -7,7 +7,7 @@ use super::relay::account;
 use super::{Call, Endpoint, QueryParameter, Reply, Routes, endpoint};
 use crate::base::{AccountName, Result, VhostName};
 use crate::domain::auth::scopes;
-use crate::domain::relay::{Asked, Reached};
+use crate::domain::relay::{Asked, Reached, Reaches};
 use crate::web::state::App;
 
 const fn name(name: &'static str) -> QueryParameter {
@@ -31,10 +31,13 @@ pub(super) fn routes() -> Routes {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 struct Reach {
     account: AccountName,
-    /// Exchanges and queues, each vhost's first 500.
+    /// Of each vhost the first 500 exchanges and the first 500 queues.
     names: Vec<Name>,
+    /// How many more there are.
+    left_out: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -80,6 +83,6 @@ impl From<Reached> for Name {
 async fn reach(app: App, call: Call, account: AccountName) -> Result<Reply> {
     let text = |name| call.query(name).map(str::to_owned);
     let asked = Asked { queue: text("queue"), exchange: text("exchange"), key: text("key") };
-    let names = app.relay.reach(&account, &asked).await?.into_iter().map(Name::from).collect();
-    Reply::json(&Reach { account, names })
+    let Reaches { names, left_out } = app.relay.reach(&account, &asked).await?;
+    Reply::json(&Reach { account, names: names.into_iter().map(Name::from).collect(), left_out })
 }

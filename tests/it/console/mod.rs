@@ -4,7 +4,7 @@ mod access;
 mod actions;
 mod api;
 mod archives;
-mod browser;
+pub mod browser;
 mod bus;
 mod clients;
 mod evidence;

@@ -86,6 +86,8 @@ struct State {
     connections_made: u16,
     is_away: bool,
     failures_left: u32,
+    /// Calls that it always fails.
+    refused: BTreeSet<String>,
     answers_to_lose: u32,
     /// Requests whose answers arrive before one is lost.
     answers_until_loss: Option<u32>,
@@ -131,6 +133,7 @@ impl Default for State {
             connections_made: 0,
             is_away: false,
             failures_left: 0,
+            refused: BTreeSet::new(),
             answers_to_lose: 0,
             answers_until_loss: None,
             are_drains_held: false,
@@ -232,13 +235,14 @@ impl MemoryBroker {
 
     fn take<T>(&self, call: String, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.lock();
+        let is_refused = state.refused.contains(&call);
         state.calls.push(call);
         match &mut state.answers_left {
             Some(0) => (state.is_away, state.answers_left) = (true, None),
             Some(left) => *left -= 1,
             None => {}
         }
-        if state.is_away {
+        if state.is_away || is_refused {
             return Err(unavailable());
         }
         if state.failures_left > 0 {

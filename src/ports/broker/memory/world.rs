@@ -42,6 +42,11 @@ impl MemoryBroker {
         self.lock().failures_left = count;
     }
 
+    /// This request fails from now on, as [`MemoryBroker::calls`] has it.
+    pub fn refuse(&self, call: &str) {
+        self.lock().refused.insert(call.to_owned());
+    }
+
     /// The next requests take effect, but their answers are lost: to the caller they failed.
     pub fn lose_answers(&self, count: u32) {
         self.lock().answers_to_lose = count;
