@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::error::{report, retry_after_seconds, status};
 use super::layers::Origin;
+use super::metrics::Lend;
 use super::page;
 use super::state::App;
 use crate::base::text::capitalized;
@@ -105,8 +106,14 @@ pub async fn open(
     }
     // It goes on when the client hangs up, so that no opening stays half-done.
     let (wraps, address, id) = (app.wraps.clone(), origin.peer.address, origin.trace.id.clone());
+    let handed = app.wraps.look(&token).ok().map(|look| look.handed);
     let work = async move { wraps.open(&token, Opener { address, request_id: &id }).await };
     let opened = app.tasks.spawn(work).await.unwrap_or_else(|e| Err(Error::internal(NAME, e)));
+    let opened = match handed {
+        Some(Handed::Namespace(_)) => app.meters.lent(Lend::Namespace, opened),
+        Some(Handed::Account(_)) => app.meters.lent(Lend::RelayAccount, opened),
+        None => opened,
+    };
     match opened {
         Ok(opened) => handed_out(&opened.into_inner(), page::is_wanted(&headers)),
         Err(error) => refused(&error, &origin, &headers),

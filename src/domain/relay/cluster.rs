@@ -46,11 +46,16 @@ pub struct Placed {
 /// Something that is wrong with the cluster, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it is about: `partition`, `publishers`, `queues`, `copies`, `untold`, `nodes`.
+    /// What it is about: one of [`Trouble::ABOUT`].
     pub about: &'static str,
     /// Whether something does not work, or may not soon.
     pub is_out: bool,
     pub text: String,
+}
+
+impl Trouble {
+    /// All that one can be about.
+    pub const ABOUT: [&str; 6] = ["copies", "nodes", "partition", "publishers", "queues", "untold"];
 }
 
 /// What was found when it was looked last. A restart forgets it: the next look is a minute away.

@@ -8,9 +8,10 @@ use super::Relay;
 use super::step::{Plan, Step, Work};
 use crate::base::Result;
 use crate::domain::accounts::Terms;
+use crate::proto::broker_pattern::BrokerPattern;
 use crate::proto::relay_profile::Grant;
 
-/// Patterns that a plan asks about: a platform has some for each kind of program. Of one that has more, those of its last
+/// Patterns that a plan asks about, because they are not read here. Of a profile that has more, those of its last
 /// accounts are refused when they are made.
 const ASKED_MAX: usize = 200;
 /// At once: the broker gains nothing beyond eight (rabbitmq.md 3).
@@ -22,9 +23,11 @@ impl Relay {
     /// # Errors
     /// Any of the broker.
     pub(super) async fn judge_patterns(&self, plan: &mut Plan) -> Result<()> {
-        let asked: BTreeSet<&str> = plan.steps.iter().filter_map(terms).flat_map(all).map(|(_, it)| it).collect();
+        let patterns: BTreeSet<&str> = plan.steps.iter().filter_map(terms).flat_map(all).map(|(_, it)| it).collect();
+        // Of most one can tell that every broker takes them: thousands of accounts are no reason to ask for each.
+        let asked = patterns.into_iter().filter(|pattern| !BrokerPattern::is_taken(pattern));
         let cluster = self.cluster.get()?;
-        let asks = asked.into_iter().take(ASKED_MAX).map(async |pattern| {
+        let asks = asked.take(ASKED_MAX).map(async |pattern| {
             cluster.reads_pattern(pattern).await.map(|reads| (!reads).then(|| pattern.to_owned()))
         });
         let asks = futures_util::stream::iter(asks.collect::<Vec<_>>());

@@ -62,6 +62,16 @@ pub struct Reached {
     pub doubtful: Vec<(Operation, Doubt)>,
 }
 
+impl Reached {
+    /// An operation on it, in words that follow "may".
+    pub fn words(&self, operation: Operation) -> &'static str {
+        match operation {
+            Operation::BindQueue if !self.is_queue => "bind queues to it",
+            operation => operation.words(),
+        }
+    }
+}
+
 /// What an account reaches.
 #[derive(Clone, Debug, Default)]
 pub struct Reaches {

@@ -31,6 +31,8 @@ pub use rights::{Habits, On, Operation, Release, Right};
 const EMPTY: &str = "^$";
 /// Longer ones are not read: what brackets hold is looked for up to the end, for each. RabbitMQ 4.3.6 takes 1,024 bytes.
 const PATTERN_LEN_MAX: usize = 16 * 1024;
+/// The longest pattern that RabbitMQ 4.3.6 takes.
+const TAKEN_LEN_MAX: usize = 1024;
 /// How the name begins that the broker gives to a queue, and how many characters follow.
 const UNNAMED: &[u8] = b"amq.gen-";
 const UNNAMED_REST_LEN: usize = 22;
@@ -120,6 +122,12 @@ impl BrokerPattern {
     /// A pattern of which this is all that is known.
     fn doubtful(doubt: Doubt) -> Self {
         Self { erlang: Erlang::Unknown, old: Err(doubt), new: None }
+    }
+
+    /// Whether every broker surely takes it. Of others only the broker knows.
+    pub fn is_taken(text: &str) -> bool {
+        let Self { old, new, .. } = Self::read(text);
+        text.len() <= TAKEN_LEN_MAX && old.is_ok() && new.is_none_or(|new| new.is_ok())
     }
 
     /// Whether the pattern fits this name.

@@ -67,15 +67,15 @@ impl From<Reached> for Name {
     fn from(reached: Reached) -> Self {
         let unsure = reached
             .doubtful
-            .into_iter()
-            .map(|(operation, doubt)| Unsure { operation: operation.words(), because: doubt.words() });
+            .iter()
+            .map(|(operation, doubt)| Unsure { operation: reached.words(*operation), because: doubt.words() });
         Self {
-            vhost: reached.vhost,
             kind: if reached.is_queue { "queue" } else { "exchange" },
-            name: reached.name,
             exists: reached.exists,
-            may: reached.may.into_iter().map(|operation| operation.words()).collect(),
             unsure: unsure.collect(),
+            may: reached.may.iter().map(|operation| reached.words(*operation)).collect(),
+            vhost: reached.vhost,
+            name: reached.name,
         }
     }
 }

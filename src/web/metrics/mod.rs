@@ -12,9 +12,10 @@ pub use meters::{Lend, Meters, RouteMark};
 use super::layers::Origin;
 use super::page;
 use super::state::App;
-use crate::base::{Secret, Timestamp};
+use crate::base::{Error, Secret, Timestamp};
 use crate::domain::health::Figures;
 use crate::domain::loops::Status;
+use crate::domain::relay::Trouble;
 use meters::{DENIALS, LENDS, METHODS, OUTCOMES, SCHEMES, STATUSES};
 use text::{Text, Type};
 
@@ -26,9 +27,10 @@ pub async fn metrics(State(app): State<App>, Extension(origin): Extension<Origin
     if let Some(refusal) = refuse(app.metrics_token.as_ref(), &origin, &headers) {
         return refusal;
     }
-    match app.health.figures().await {
-        Ok(figures) => ([(header::CONTENT_TYPE, FORMAT)], write(&app, &figures)).into_response(),
-        Err(error) => page::error(StatusCode::SERVICE_UNAVAILABLE, error.message()),
+    let figures = async { Ok((app.health.figures().await?, app.relay.missing().await?.len())) };
+    match figures.await {
+        Ok((figures, missing)) => ([(header::CONTENT_TYPE, FORMAT)], write(&app, &figures, missing)).into_response(),
+        Err(error) => page::error(StatusCode::SERVICE_UNAVAILABLE, Error::message(&error)),
     }
 }
 
@@ -55,16 +57,32 @@ fn refuse(token: Option<&Secret>, origin: &Origin, headers: &HeaderMap) -> Optio
     Some(refusal)
 }
 
-fn write(app: &App, figures: &Figures) -> String {
+fn write(app: &App, figures: &Figures, missing: usize) -> String {
     let mut text = Text::default();
     program(&mut text, figures);
     holdings(&mut text, figures);
     requests(&mut text, &app.meters);
     lending(&mut text, app);
     broker(&mut text, app, figures);
+    relay(&mut text, app, missing);
     loops(&mut text, &figures.loops);
     outbox(&mut text, app, figures);
     text.into_string()
+}
+
+fn relay(text: &mut Text, app: &App, missing: usize) {
+    let accounts = app.relay.declared().map_or(0, |declared| declared.profile.accounts().len());
+    for (name, help, value) in [
+        ("keylender_relay_accounts", "Accounts that the relay declares.", accounts),
+        ("keylender_relay_accounts_missed", "Of these, those whose programs did not come back.", missing),
+    ] {
+        text.single(name, Type::Gauge, help, value as f64);
+    }
+    let troubles = app.relay.troubles();
+    let present = |about: &str| f64::from(u8::from(troubles.iter().any(|trouble| trouble.about == about)));
+    let troubles = Trouble::ABOUT.map(|about| (vec![("about", about)], present(about)));
+    let help = "1 while something is wrong with the cluster that the relay is on.";
+    text.family("keylender_relay_trouble", Type::Gauge, help, troubles);
 }
 
 fn seconds(moment: Timestamp) -> f64 {

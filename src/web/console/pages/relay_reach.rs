@@ -29,14 +29,14 @@ const NAMES: Table<Reached> = Table {
         Column {
             name: "may",
             title: "May",
-            cell: |it| Cell::text(it.may.iter().map(|operation| operation.words()).collect::<Vec<_>>().join(", ")),
+            cell: |it| Cell::text(it.may.iter().map(|operation| it.words(*operation)).collect::<Vec<_>>().join(", ")),
         },
         Column {
             name: "unsure",
             title: "Nobody can tell",
             cell: |it| {
                 let unsure = it.doubtful.iter();
-                let unsure = unsure.map(|(operation, doubt)| format!("{}: it {doubt}", operation.words()));
+                let unsure = unsure.map(|(operation, doubt)| format!("{}: it {doubt}", it.words(*operation)));
                 Cell::text(unsure.collect::<Vec<_>>().join(", "))
             },
         },
