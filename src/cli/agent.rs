@@ -88,12 +88,13 @@ pub(super) async fn run(command: Agent, settings: &Settings) -> Outcome {
         Whitelist::Check { queueloc, format } => {
             let path = format!("/agents/whitelist/check?queueloc={}", output::segment(&queueloc));
             let checked = operator.call("GET", &path, None).await?;
+            let is_admitted = checked["admitted"] == true;
             if format.json {
-                output::json(&checked)
-            } else {
-                output::line(&output::text(&checked, "line"))
+                output::json(&checked);
+            } else if is_admitted {
+                output::line(&output::text(&checked, "line"));
             }
-            if checked["admitted"] != true {
+            if !is_admitted {
                 return Err(Error::not_found("no line of the whitelist admits this agent").into());
             }
         }
@@ -113,7 +114,7 @@ pub(super) async fn run(command: Agent, settings: &Settings) -> Outcome {
 }
 
 fn show(list: &Value) {
-    output::line(output::text(list, "text").trim_end_matches('\n'));
+    output::line(output::value(list, "text").trim_end_matches('\n'));
     for warning in list["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         output::remark(warning);
     }
@@ -122,11 +123,13 @@ fn show(list: &Value) {
 async fn compare(operator: &Operator, file: &Path) -> Outcome {
     let text = read(file)?;
     let list = operator.call("GET", "/agents/whitelist", None).await?;
-    let wanted = output::text(&list, "text");
+    let wanted = output::value(&list, "text");
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
     let (there, here) = (lines(&text), lines(&wanted));
-    there.difference(&here).for_each(|line| output::line(&format!("only there  {line}")));
-    here.difference(&there).for_each(|line| output::line(&format!("only here   {line}")));
+    // Whoever edited the file may have written anything.
+    let shown = |line: &String| output::text(&json!({ "line": line }), "line");
+    there.difference(&here).for_each(|line| output::line(&format!("only there  {}", shown(line))));
+    here.difference(&there).for_each(|line| output::line(&format!("only here   {}", shown(line))));
     if there == here { Ok(()) } else { Err(Error::conflict("the file is not what the whitelist has").into()) }
 }
 

@@ -48,5 +48,7 @@ fn row(name: &Value) -> Vec<String> {
         .map(|unsure| format!("{} (it {})", output::text(unsure, "operation"), output::text(unsure, "because")));
     let unsure = unsure.collect::<Vec<_>>().join(", ");
     let may = name["may"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-    ["vhost", "kind", "name"].map(|member| output::text(name, member)).into_iter().chain([may, unsure]).collect()
+    let [vhost, kind, name] = ["vhost", "kind", "name"].map(|member| output::text(name, member));
+    let name = if name.is_empty() { "(the default one)".to_owned() } else { name };
+    vec![vhost, kind, name, may, unsure]
 }

@@ -65,7 +65,7 @@ async fn a_list_at_which_the_scheduler_would_stop_is_not_taken() {
     for (lines, says) in [
         (json!(["linux.a", "re:linux.(web"]), "re:linux.(web"),
         (json!(["re:a**"]), "re:a**"),
-        (json!(["a\nb"]), "no end of a line"),
+        (json!(["a\nb"]), "no control character"),
         (json!([""]), "1 to 4096 bytes"),
     ] {
         let input = Some(json!({ "lines": lines, "reason": "to see" }));

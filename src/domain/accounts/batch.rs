@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::Census;
 use crate::base::AccountName;
 
-/// Settlements at once. While some of them write to the broker, of which it takes eight at once (`Http`), the others commit.
-pub const IN_HAND: usize = 12;
+/// Settlements at once. The broker takes eight writes at once (`Http`); the others wait for commits, of which one serves many.
+pub const IN_HAND: usize = 32;
 /// How old a list of the broker's users may be. Then each is looked for by itself, because somebody may have made a user of
 /// its name.
 const LIST_AGE_MAX: Duration = Duration::from_secs(5);

@@ -36,7 +36,7 @@ impl FromStr for Line {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let is_line = !text.is_empty() && text.len() <= LINE_LEN_MAX && !text.contains(['\n', '\r']);
+        let is_line = !text.is_empty() && text.len() <= LINE_LEN_MAX && !text.contains(char::is_control);
         if is_line { Ok(Self(text.to_owned())) } else { Err(Error::invalid("not a line of a whitelist")) }
     }
 }
@@ -163,7 +163,7 @@ impl Relay {
         }
         for line in &change.add {
             line.parse::<Line>().map_err(|_| {
-                Error::invalid(format!("a line has 1 to {LINE_LEN_MAX} bytes and no end of a line in it"))
+                Error::invalid(format!("a line has 1 to {LINE_LEN_MAX} bytes, and no control character"))
             })?;
             if lines.insert(line.clone()) {
                 done.add.push(line.clone());
