@@ -18,6 +18,8 @@ pub struct Version(pub u16, pub u16);
 pub const KNOWN: (Version, Version) = (Version(3, 8), Version(4, 3));
 /// From here on `forget_cluster_node` takes members of quorum queues away, too. 3.8.9 does not, 3.10.8 does.
 const FORGETS_MEMBERS: Version = Version(3, 10);
+/// The first whose node, forgotten and started again, neither ends nor says why; seen at 4.3.6, not at 4.0.5.
+const WAITS_WHEN_FORGOTTEN: Version = Version(4, 1);
 /// From here on Khepri may be the store of what a cluster knows, and from 4.3 on nothing else is.
 const MAY_HAVE_KHEPRI: Version = Version(4, 0);
 const HAS_ONLY_KHEPRI: Version = Version(4, 3);
@@ -60,6 +62,11 @@ impl fmt::Display for Node {
 /// Makes a node a member of the cluster that another one is in.
 pub fn join(node: &Node, member: &Node, vhost: &str, version: Version) -> Result<String, String> {
     let vhost = checked(vhost)?;
+    let streams = if version >= Version(3, 9) {
+        format!("# Streams are not among them: rabbitmq-streams add_replica --vhost '{vhost}' STREAM {node}\n")
+    } else {
+        String::new()
+    };
     let membership = if version >= Version(4, 0) { "\n# New members vote when they have caught up." } else { "" };
     Ok(format!(
         "\
@@ -73,7 +80,7 @@ rabbitmqctl cluster_status
 # Quorum queues that are there already get a member on {node} only so; classic ones stay where they are.{membership}
 rabbitmq-queues grow {node} all --vhost-pattern '^{pattern}$'
 # Or one queue: rabbitmq-queues add_member --vhost '{vhost}' QUEUE {node}
-rabbitmq-queues rebalance quorum --vhost-pattern '^{pattern}$'
+{streams}rabbitmq-queues rebalance quorum --vhost-pattern '^{pattern}$'
 ",
         head = head(version),
         pattern = pattern(vhost),
@@ -98,13 +105,18 @@ pub fn forget(node: &Node, member: &Node, version: Version) -> String {
             ),
         )
     };
+    let again = if version < WAITS_WHEN_FORGOTTEN {
+        "it ends, and its log says that it is inconsistent with the others"
+    } else {
+        "it waits for minutes without a word, and so does stop_app; end its process"
+    };
     format!(
         "\
 {head}# On the host of {member}, or of any other node that runs. {node} is off, and stays off.
 {before}rabbitmqctl forget_cluster_node {node}
 {after}rabbitmqctl cluster_status
 # Durable classic queues whose only place was {node} are gone with it; programs declare theirs again as they start.
-# Should {node} ever be started again: reset it before it meets the others (rabbitmqctl stop_app, force_reset).
+# Should {node} ever be started again: {again}. Empty its data, /var/lib/rabbitmq/mnesia, before it joins as a new one.
 ",
         head = head(version)
     )
@@ -249,6 +261,7 @@ mod tests {
         let since = ["rabbitmqctl forget_cluster_node rabbit@relay3", "rabbitmqctl cluster_status"];
         assert_eq!(commands(&of(Version(3, 10))), since);
         assert_eq!(commands(&of(Version(4, 3))), since);
+        assert!(of(Version(4, 0)).contains("it ends, and") && of(Version(4, 3)).contains("waits for minutes"));
     }
 
     #[test]
@@ -265,6 +278,7 @@ mod tests {
         let text = join(&node("rabbit@relay2"), &node("rabbit@relay1"), "mig.eu", Version(4, 0)).unwrap();
         assert!(text.contains(r"rabbitmq-queues grow rabbit@relay2 all --vhost-pattern '^mig\.eu$'"));
         assert!(commands(&text).contains(&"rabbitmqctl join_cluster rabbit@relay1"));
+        assert!(text.contains("rabbitmq-streams add_replica --vhost 'mig.eu' STREAM rabbit@relay2"));
     }
 
     #[test]
