@@ -166,11 +166,16 @@ async fn rotate(parts: Arc<Parts>) -> Result<String> {
     let report =
         format!("{rotated} namespaces were rotated, {waiting} wait for a promise to end, {failed} could not be");
     let namespaces = report_done(report, rotated, failed);
-    let relay::Rotated { rotated, waiting, failed } = accounts?;
+    let relay::Rotated { rotated, closed, waiting, failed } = accounts?;
     let report = format!(
         "{rotated} accounts of the relay were rotated, {waiting} wait for a promise to end, {failed} could not be"
     );
-    both(namespaces, report_done(report, rotated, failed))
+    let closings = if closed > 0 {
+        format!("; of {closed}, connections with a former password were closed")
+    } else {
+        String::new()
+    };
+    both(namespaces, report_done(report + &closings, rotated + closed, failed))
 }
 
 /// The reports of two parts of a loop. One that failed hides nothing of the other.

@@ -30,10 +30,12 @@ queue = [{ name = 'q' }]
 [[account]]
 name = 'place'
 rotate-every = '2 hours'
+close-after = '10 minutes'
 grant = [{ vhost = 'v', configure = '', write = '', read = '^q$' }]
 [[account]]
 name = 'turn'
 rotate-every = '2 hours'
+close-after = '10 minutes'
 rotate-by = 'in-turn'
 grant = [{ vhost = 'v', configure = '', write = '^q$', read = '' }]
 ";

@@ -291,7 +291,11 @@ async fn connections_are_closed_when_the_programs_have_had_their_time_to_learn_t
     let after = fetch(&world, "place").await;
     connect(&world, &after);
     world.clock.advance(MINUTE);
-    run(&world, "rotate").await.unwrap();
+    let report = run(&world, "rotate").await.unwrap();
+    assert!(
+        report.starts_with("0 accounts of the relay were rotated") && report.contains("of 1, connections"),
+        "{report}"
+    );
     assert_eq!(world.broker.closed().len(), 1, "not of who has learned the new one");
     assert_eq!(run(&world, "rotate").await.unwrap(), "", "once");
     world.clock.advance(MINUTE);

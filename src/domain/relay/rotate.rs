@@ -22,6 +22,8 @@ const LOOP: &str = "rotate";
 pub struct Rotated {
     /// Accounts that have another password now.
     pub rotated: usize,
+    /// Accounts whose connections with a former password were closed, because it was time.
+    pub closed: usize,
     /// Accounts that are due and whose other password was promised for longer.
     pub waiting: usize,
     /// Accounts that could not be rotated now; the next pass goes on where they are.
@@ -35,6 +37,17 @@ enum When {
     Due,
     /// Whether or not: an operator asks.
     Now { closes: bool },
+}
+
+/// What a rotation came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// The account has another password.
+    Rotated,
+    /// What an earlier one had left to do was done.
+    Closed,
+    /// Nothing: it is not its time, or somebody else was faster.
+    Nothing,
 }
 
 /// What the first transaction of a rotation came to.
@@ -85,8 +98,9 @@ impl Relay {
         let mut outcomes = futures_util::stream::iter(work).buffer_unordered(WRITERS);
         while let Some((name, outcome)) = outcomes.next().await {
             match outcome {
-                Ok(true) => rotated.rotated += 1,
-                Ok(false) => rotated.waiting += 1,
+                Ok(Came::Rotated) => rotated.rotated += 1,
+                Ok(Came::Closed) => rotated.closed += 1,
+                Ok(Came::Nothing) => rotated.waiting += 1,
                 Err(error) => {
                     tracing::warn!("could not rotate the account `{name}`: {}", error.chain());
                     rotated.failed += 1;
@@ -101,10 +115,9 @@ impl Relay {
     /// # Errors
     /// `Conflict` for an account that is not applied, and of one whose users take turns while the other password is promised.
     pub async fn rotate(&self, name: &AccountName, caller: &Caller, closes: bool) -> Result<()> {
-        if self.rotate_as(name, caller, When::Now { closes }).await? {
-            Ok(())
-        } else {
-            Err(Error::conflict("the account was changed meanwhile: look again"))
+        match self.rotate_as(name, caller, When::Now { closes }).await? {
+            Came::Rotated | Came::Closed => Ok(()),
+            Came::Nothing => Err(Error::conflict("the account was changed meanwhile: look again")),
         }
     }
 
@@ -147,28 +160,28 @@ impl Relay {
         Ok(effects)
     }
 
-    /// Rotates one account: true when it has another password, or its connections were closed.
+    /// Rotates one account, or finishes what was begun.
     ///
     /// The new password is settled before it is lent, and before anything is closed, so that an outage of the broker leaves
     /// the former one in force. A crash between any two steps is finished by the next call.
-    async fn rotate_as(&self, name: &AccountName, caller: &Caller, when: When) -> Result<bool> {
+    async fn rotate_as(&self, name: &AccountName, caller: &Caller, when: When) -> Result<Came> {
         self.check_names()?;
         let (this, account, by) = (self.clone(), self.account(name)?, caller.clone());
-        let is_rotated = match self.store.write(move |tx| this.begin(tx, &account, &by, when)).await? {
-            Step::Nothing => return Ok(false),
+        let came = match self.store.write(move |tx| this.begin(tx, &account, &by, when)).await? {
+            Step::Nothing => return Ok(Came::Nothing),
             Step::Promised(until) if matches!(when, When::Now { .. }) => {
                 return Err(promised_for_longer(until));
             }
-            Step::Promised(_) => return Ok(false),
+            Step::Promised(_) => return Ok(Came::Nothing),
             Step::Settle(user) => {
                 let (this, account, by) = (self.clone(), self.account(name)?, caller.clone());
                 let finish = move |tx: &mut WriteTx<'_, '_>| this.finish(tx, &account, &by);
-                self.accounts.settle(&[user], caller, finish).await?
+                if self.accounts.settle(&[user], caller, finish).await? { Came::Rotated } else { Came::Nothing }
             }
-            Step::Close(users) => self.accounts.settle(&users, caller, |_| Ok(true)).await?,
+            Step::Close(users) => self.accounts.settle(&users, caller, |_| Ok(Came::Closed)).await?,
         };
         self.close(name, caller).await?;
-        Ok(is_rotated)
+        Ok(came)
     }
 
     fn begin(&self, tx: &mut WriteTx<'_, '_>, account: &Account, caller: &Caller, when: When) -> Result<Step> {
