@@ -108,13 +108,15 @@ impl World {
         self.gate.requests();
         let counted = Arc::clone(&count);
         // Loops ask for other lists meanwhile.
-        self.gate.decide(move |line| match line.contains(&own) || line.contains("connections") {
-            true => match counted.fetch_add(1, Ordering::SeqCst) {
+        self.gate.decide(move |line| {
+            if !line.contains(&own) && !line.contains("connections") {
+                return Fate::Passes;
+            }
+            match counted.fetch_add(1, Ordering::SeqCst) {
                 before if before < number => Fate::Passes,
                 before if before == number => fate_of.clone(),
                 _ => Fate::Hangs,
-            },
-            false => Fate::Passes,
+            }
         });
         let command = format!("relay rotate {account} --close-connections --reason r");
         let is_killed = tokio::select! {

@@ -90,9 +90,10 @@ mod tests {
         ] {
             let place = Place::from(serde_json::from_str::<PlaceRow>(row).unwrap());
             let leader = place.leader.as_deref().unwrap_or("nobody");
-            let copies = match place.is_replicated {
-                true => format!("on {}, in step on {}", place.members.join(" "), place.online.join(" ")),
-                false => "alone or not told".to_owned(),
+            let copies = if place.is_replicated {
+                format!("on {}, in step on {}", place.members.join(" "), place.online.join(" "))
+            } else {
+                "alone or not told".to_owned()
             };
             assert_eq!(format!("{leader} leads, {copies}"), expected, "{version}");
         }

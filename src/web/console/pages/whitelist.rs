@@ -41,9 +41,12 @@ const LINES: Table<Row> = Table {
         Column {
             name: "change",
             title: "Change",
-            cell: |it| match it.may_change {
-                true => Cell::text("Remove").to(format!("{PATH}/remove?line={}", url_encoded(&it.line.line))),
-                false => Cell::text(""),
+            cell: |it| {
+                if it.may_change {
+                    Cell::text("Remove").to(format!("{PATH}/remove?line={}", url_encoded(&it.line.line)))
+                } else {
+                    Cell::text("")
+                }
             },
         },
     ],
