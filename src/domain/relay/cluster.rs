@@ -76,7 +76,7 @@ impl Relay {
     ///
     /// # Errors
     /// `NotFound` when no relay is declared. Any error of the broker about its nodes; what it does not say of the queues of a
-    /// vhost is among [`Cluster::untold`].
+    /// vhost is said by `untold`.
     pub async fn cluster(&self) -> Result<Cluster> {
         let declared = self.declared()?;
         let cluster = self.cluster.get()?;
