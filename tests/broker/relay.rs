@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::appliance::Appliance;
 use crate::node::{encoded, node};
+use crate::servers::{Fate, Gate};
 
 /// The table of permissions that the guide of 2015 prints, by user.
 const TABLE: &str = r"
@@ -233,4 +234,24 @@ async fn a_rotation_ends_the_old_password_in_place_and_keeps_it_in_turn() {
     until_said("connected: false", async || format!("connected: {}", connection.status().connected())).await;
     assert!(works(&appliance, &lend(&appliance, &turn).await).await);
     assert_eq!(drifts(&appliance).await, NOTHING);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_that_the_broker_does_not_list_in_time_hide_nothing_of_its_nodes() {
+    let gate = Gate::start().await;
+    let url = format!("http://{}/api", gate.address).parse().unwrap();
+    let text = "name = 'hang'\n[[vhost]]\nname = 'relay-hang'\nqueue = [{ name = 'q', type = 'quorum' }]\n";
+    let relay_of = RelaySettings { profile: Profile::parse(text).unwrap(), from: "a story".to_owned() };
+    let appliance = Appliance::by_hand("relay-hanging", |settings| {
+        settings.relay = Some(relay_of);
+        settings.broker.as_mut().unwrap().base_url = url;
+    })
+    .await;
+    apply(&appliance).await;
+    let well = relay(&appliance).cluster().await.unwrap();
+    let [queue] = &well.queues[..] else { panic!("{:?}", well.queues) };
+    assert!(queue.place.is_replicated && queue.place.leader.is_some() && queue.astray.is_none(), "{queue:?}");
+    gate.decide(|line| if line.contains("/queues/relay-hang") { Fate::Hangs } else { Fate::Passes });
+    let hanging = relay(&appliance).cluster().await.unwrap();
+    assert_eq!((hanging.nodes, hanging.untold.len()), (well.nodes, 1), "what is known is said");
 }

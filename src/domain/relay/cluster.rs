@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Relay;
 use crate::base::text::pluralize;
@@ -13,8 +13,8 @@ use crate::ports::broker::{Alarm, Astray, Node, Place};
 
 /// Queues that are told of: those that are astray are among them, unless nearly all are.
 pub const QUEUES_MAX: usize = 1000;
-/// For all that a look asks for. The loop has other things to do.
-const LOOK_DEADLINE: Duration = Duration::from_secs(30);
+/// For the lists of queues of all vhosts. What does not come by then is not told: the loop has other things to do.
+const QUEUES_DEADLINE: Duration = Duration::from_secs(10);
 /// Two looks that agree are at least so far apart.
 const LOOKS_APART_MIN: Duration = Duration::from_secs(30);
 /// Queues that a sentence names.
@@ -82,8 +82,10 @@ impl Relay {
         let cluster = self.cluster.get()?;
         let (nodes, alarms) = tokio::try_join!(cluster.nodes(), cluster.alarms())?;
         let mut found = Cluster { nodes, alarms, ..Cluster::default() };
+        let (bus, by) = (self.bus.get()?, Instant::now() + QUEUES_DEADLINE);
+        let late = |_| Err(Error::unavailable("the broker takes too long to list queues"));
         for vhost in declared.profile.vhosts() {
-            match self.bus.get()?.places(&vhost.name).await {
+            match timeout_at(by, bus.places(&vhost.name)).await.unwrap_or_else(late) {
                 Ok(places) => found.queues.extend(places.into_iter().map(|place| {
                     let astray = place.judge(&found.nodes);
                     Placed { vhost: vhost.name.clone(), place, astray }
@@ -108,16 +110,12 @@ impl Relay {
     /// answers, so it runs.
     ///
     /// # Errors
-    /// `Unavailable` when the broker does not say how its nodes are, or not in time.
+    /// `Unavailable` when the broker does not say how its nodes are.
     pub async fn look_at_cluster(&self) -> Result<String> {
-        let look = async {
-            match self.declared() {
-                Ok(_) if self.cluster.get()?.nodes().await?.len() > 1 => self.cluster().await,
-                _ => Ok(Cluster::default()),
-            }
+        let cluster = match self.declared() {
+            Ok(_) if self.cluster.get()?.nodes().await?.len() > 1 => self.cluster().await?,
+            _ => Cluster::default(),
         };
-        let late = |_| Err(Error::unavailable("the broker takes too long to say how its cluster is"));
-        let cluster = timeout(LOOK_DEADLINE, look).await.unwrap_or_else(late)?;
         Ok(self.looked.note(cluster, self.store.clock().now()))
     }
 

@@ -47,7 +47,7 @@ impl Relay {
         let Some((program, account)) = part.kind.program().zip(part.account.clone()) else {
             let rendered = match part.kind {
                 PartKind::Whitelist => {
-                    let files = vec![(part.path.clone(), Secret::new(self.whitelist().await?.to_file()))];
+                    let files = vec![(part.path.clone(), Secret::new(self.whitelist().await?.0.to_file()))];
                     Rendered { part, files, expires: None }
                 }
                 _ => self.without_login(part, &settings)?,

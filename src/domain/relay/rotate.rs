@@ -142,7 +142,10 @@ impl Relay {
         };
         effects.push(match outdated.filter(|_| closes) {
             None => match account.close_after {
-                Some(after) => format!("Connections stay open for {after} more, and are closed then."),
+                Some(after) if record.users.len() > 1 => {
+                    format!("Connections stay open for {after} more, and until {promised}, and are closed then.")
+                }
+                Some(after) => format!("Connections of now stay open for {after} more, and are closed then."),
                 None => "Connections stay open.".into(),
             },
             Some(user) => match self.bus.get()?.connection_count(&user).await {

@@ -11,8 +11,8 @@ use crate::base::audit::Action;
 use crate::base::text::pluralize;
 use crate::base::{Error, Result, Timestamp};
 use crate::domain::auth::Caller;
-use crate::proto::whitelist::Whitelist;
-use crate::store::{Table, WriteTx};
+use crate::proto::whitelist::{Whitelist, is_pattern};
+use crate::store::{Survey, Table, WriteTx};
 
 const LINES: Table<Line, Listed> = Table::audited("agents_whitelist");
 /// Longest line: the name of a queue has 247 bytes at most, and a pattern is for people to read.
@@ -66,25 +66,14 @@ pub struct Change {
 }
 
 impl Relay {
-    /// All lines, names before patterns as they stand in the file.
-    pub async fn whitelist_lines(&self) -> Result<Vec<WhitelistLine>> {
-        let mut lines = Vec::new();
-        let survey = self.store.survey(move |tx| {
-            tx.each(&LINES, |Line(line), Listed { since, by }| {
-                let is_pattern = line.starts_with("re:") && line.len() > 4;
-                lines.push(WhitelistLine { line, is_pattern, since, by });
-            })?;
-            Ok(lines)
+    /// The whole list, and its lines with names before patterns, as they stand in the file.
+    pub async fn whitelist(&self) -> Result<(Whitelist, Vec<WhitelistLine>)> {
+        // Patterns are compiled where nobody waits for the worker.
+        let survey = self.store.survey(|tx| {
+            let lines = read(tx)?;
+            Ok((list(lines.iter().map(|line| line.line.as_str()))?, lines))
         });
-        let mut lines = survey.await?;
-        lines.sort_by(|one, other| (one.is_pattern, &one.line).cmp(&(other.is_pattern, &other.line)));
-        Ok(lines)
-    }
-
-    /// The whole list.
-    pub async fn whitelist(&self) -> Result<Whitelist> {
-        let lines = self.whitelist_lines().await?;
-        list(lines.iter().map(|line| line.line.as_str()))
+        survey.await
     }
 
     /// What would have to change for the list to be that of this file.
@@ -92,12 +81,16 @@ impl Relay {
     /// # Errors
     /// `Invalid` with every mistake in the file.
     pub async fn whitelist_change(&self, file: &str) -> Result<Change> {
-        let wanted: BTreeSet<String> = parse(file)?.to_file().lines().map(str::to_owned).collect();
-        let present: BTreeSet<String> = self.whitelist_lines().await?.into_iter().map(|line| line.line).collect();
-        Ok(Change {
-            add: wanted.difference(&present).cloned().collect(),
-            remove: present.difference(&wanted).cloned().collect(),
-        })
+        let file = file.to_owned();
+        let survey = self.store.survey(move |tx| {
+            let wanted: BTreeSet<String> = parse(&file)?.to_file().lines().map(str::to_owned).collect();
+            let present: BTreeSet<String> = read(tx)?.into_iter().map(|line| line.line).collect();
+            Ok(Change {
+                add: wanted.difference(&present).cloned().collect(),
+                remove: present.difference(&wanted).cloned().collect(),
+            })
+        });
+        survey.await
     }
 
     /// What a change would do, a sentence each, with what is odd about its lines. It fails as that would.
@@ -113,15 +106,12 @@ impl Relay {
         if effects.is_empty() {
             effects.push("The list is as it is wished.".to_owned());
         }
-        // Oddities have places in the list as it will be; those of other lines are known already.
-        let file = after.to_file();
-        let added: BTreeSet<&str> = change.add.iter().map(String::as_str).collect();
-        let odd = Whitelist::parse(file.as_bytes()).map_err(|_| unreadable())?;
-        let odd = odd.warnings().iter().filter_map(|warning| {
-            let line = file.lines().nth(warning.line.checked_sub(1)?)?;
+        // Those of other lines are known already.
+        let odd = after.warnings().iter().filter_map(|warning| {
+            let line = after.lines().iter().find(|line| line.number == warning.line)?;
             let what = warning.to_string();
             let what = what.split_once(": ").map_or(what.as_str(), |(_, what)| what);
-            added.contains(line).then(|| format!("Of `{line}`: {what}"))
+            change.add.contains(&line.text).then(|| format!("Of `{}`: {what}", line.text))
         });
         effects.extend(odd.take(NAMED_MAX));
         effects.push("A scheduler heeds it when its file is written anew.".to_owned());
@@ -153,27 +143,41 @@ impl Relay {
 
     /// The list after a change, and what of the change is one.
     async fn changed(&self, change: &Change) -> Result<(Whitelist, Change)> {
-        let mut lines: BTreeSet<String> = self.whitelist_lines().await?.into_iter().map(|line| line.line).collect();
-        let mut done = Change::default();
-        for line in &change.remove {
-            if !lines.remove(line) {
-                return Err(Error::not_found(format!("the whitelist has no line `{line}`")));
+        let change = change.clone();
+        let survey = self.store.survey(move |tx| {
+            let mut lines: BTreeSet<String> = read(tx)?.into_iter().map(|line| line.line).collect();
+            let mut done = Change::default();
+            for line in change.remove {
+                if !lines.remove(&line) {
+                    return Err(Error::not_found(format!("the whitelist has no line `{line}`")));
+                }
+                done.remove.push(line);
             }
-            done.remove.push(line.clone());
-        }
-        for line in &change.add {
-            line.parse::<Line>().map_err(|_| {
-                Error::invalid(format!("a line has 1 to {LINE_LEN_MAX} bytes, and no control character"))
-            })?;
-            if lines.insert(line.clone()) {
-                done.add.push(line.clone());
+            for line in change.add {
+                line.parse::<Line>().map_err(|_| {
+                    Error::invalid(format!("a line has 1 to {LINE_LEN_MAX} bytes, and no control character"))
+                })?;
+                if lines.insert(line.clone()) {
+                    done.add.push(line);
+                }
             }
-        }
-        if lines.len() > LINES_MAX {
-            return Err(Error::conflict(format!("a whitelist has at most {LINES_MAX} lines: write a pattern")));
-        }
-        Ok((list(lines.iter().map(String::as_str))?, done))
+            if lines.len() > LINES_MAX {
+                return Err(Error::conflict(format!("a whitelist has at most {LINES_MAX} lines: write a pattern")));
+            }
+            Ok((list(lines.iter().map(String::as_str))?, done))
+        });
+        survey.await
     }
+}
+
+/// All lines, names before patterns.
+fn read(tx: &Survey<'_>) -> Result<Vec<WhitelistLine>> {
+    let mut lines = Vec::new();
+    tx.each(&LINES, |Line(line), Listed { since, by }| {
+        lines.push(WhitelistLine { is_pattern: is_pattern(&line), line, since, by });
+    })?;
+    lines.sort_by(|one, other| (one.is_pattern, &one.line).cmp(&(other.is_pattern, &other.line)));
+    Ok(lines)
 }
 
 /// The list that these lines are.
@@ -200,8 +204,4 @@ fn named(lines: &[String]) -> String {
     let more = lines.len().saturating_sub(NAMED_MAX);
     named.extend((more > 0).then(|| format!("and {more} more")));
     named.join(", ")
-}
-
-fn unreadable() -> Error {
-    Error::internal("reading the whitelist again", "it cannot be read")
 }

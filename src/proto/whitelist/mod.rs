@@ -157,6 +157,11 @@ fn missing<'l>(list: &'l Whitelist, other: &Whitelist) -> Vec<&'l str> {
     texts.filter(|text| !known.contains(text) && told.insert(*text)).collect()
 }
 
+/// Whether a line admits agents by a pattern.
+pub fn is_pattern(line: &str) -> bool {
+    pattern_of(line).is_some()
+}
+
 /// What a line has behind `re:`, if that makes it a pattern.
 fn pattern_of(line: &str) -> Option<&str> {
     line.strip_prefix(PATTERN_PREFIX).filter(|pattern| pattern.len() > 1)

@@ -65,15 +65,15 @@ struct Checked {
 }
 
 async fn list(app: App, _: Call, (): ()) -> Result<Reply> {
-    let whitelist = app.relay.whitelist().await?;
-    let lines = app.relay.whitelist_lines().await?.into_iter().map(Line::from).collect();
+    let (whitelist, lines) = app.relay.whitelist().await?;
+    let lines = lines.into_iter().map(Line::from).collect();
     let warnings = whitelist.warnings().iter().map(ToString::to_string).collect();
     Reply::json(&Listed { text: whitelist.to_file(), lines, warnings })
 }
 
 async fn check(app: App, call: Call, (): ()) -> Result<Reply> {
     let queueloc = call.query("queueloc").unwrap_or_default().to_owned();
-    let whitelist = app.relay.whitelist().await?;
+    let (whitelist, _) = app.relay.whitelist().await?;
     let line = whitelist.admits(&queueloc).map(|line| line.text.clone());
     Reply::json(&Checked { admitted: line.is_some(), queueloc, line })
 }

@@ -75,7 +75,7 @@ pub struct Input {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    let (whitelist, lines) = (app.relay.whitelist().await?, app.relay.whitelist_lines().await?);
+    let (whitelist, lines) = app.relay.whitelist().await?;
     let queueloc = session.query("queueloc").unwrap_or_default().to_owned();
     let admitted =
         (!queueloc.is_empty()).then(|| whitelist.admits(&queueloc).map(|line| Untrusted::of(line.text.clone())));
