@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod broker_pattern;
 pub mod certificates;
+pub mod enrolment;
 pub mod ext;
 pub mod formats;
 pub mod go_regex;
