@@ -62,6 +62,9 @@ async fn a_profile_that_is_wrong_or_would_lock_keylender_out_is_not_stored() {
     let reading = format!("name = 'r'\n{}", part.replace("SECRET", "{ file = '/var/lib/keylender/key' }"));
     let error = store(&world, &reading).await.unwrap_err();
     assert!(error.kind() == Kind::Invalid && error.message().contains("reads a setting from a file"), "{error}");
+    let agents = "name = 'r'\nforeign-vhosts = ['v']\n[agents]\nvhost = 'v'\nsends-to = 'e'\ntakes-from = 'e'\n";
+    let error = store(&world, &format!("{agents}whitelist = '/etc/passwd'\n")).await.unwrap_err();
+    assert!(error.kind() == Kind::Invalid && error.message().contains("[agents] names a file"), "{error}");
     let operator = Operator::connect(&world.settings).unwrap();
     assert_eq!(operator.call("GET", "/relay/plan", None).await.unwrap_err().kind(), Kind::NotFound);
 }

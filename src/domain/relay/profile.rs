@@ -11,7 +11,7 @@ use crate::base::audit::Action;
 use crate::base::text::hex;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
-use crate::proto::relay_profile::{Mistake, Profile};
+use crate::proto::relay_profile::{Agents, Mistake, Profile};
 use crate::store::{Sealed, Store, Table, WriteTx};
 
 const PROFILES: Table<String, Stored> = Table::audited("relay_profile");
@@ -114,6 +114,12 @@ impl Relay {
                 "the part `{}` reads a setting from a file, which only a profile in RELAY_PROFILE may: write it out, it is sealed",
                 part.name
             )));
+        }
+        if profile.agents().is_some_and(Agents::names_files) {
+            return Err(Error::invalid(
+                "[agents] names a file of this host, which only a profile in RELAY_PROFILE may: write `ca` out, and leave \
+                 `whitelist` out",
+            ));
         }
         // Without a broker nobody knows yet who we are to it: a plan says so later.
         if let Ok(acting) = self.administrator.acting() {

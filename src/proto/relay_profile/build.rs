@@ -2,14 +2,13 @@
 
 use toml::de::DeTable;
 
-use super::Profile;
 use super::entries::Entries;
-use super::investigator;
 use super::part::{Part, PartKind};
 use super::parts::{
     Account, AccountLimits, ApplyTo, Binding, Delivery, Destination, Exchange, Grant, OnDrift, Policy, Queue,
     QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
 };
+use super::{Profile, agents, investigator};
 use crate::base::{AccountName, VhostName};
 use crate::proto::mig::gcfg::Age;
 
@@ -31,6 +30,10 @@ pub(super) fn profile(document: &DeTable<'_>) -> Option<Profile> {
         parts: document.tables("part").map(part).collect::<Option<_>>()?,
         investigators: investigator::investigators(document)?,
         acl: if document.has("investigator") { Some(investigator::acl(document)?.ok()?) } else { None },
+        agents: match document.table("agents") {
+            Some(section) => Some(agents::agents(section)?),
+            None => None,
+        },
     })
 }
 

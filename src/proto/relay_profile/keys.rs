@@ -46,6 +46,8 @@ pub(super) struct Key {
 pub(super) enum Form {
     /// A text.
     Text(&'static Rule),
+    /// A text, or the file that it is in.
+    TextOrFile(&'static Rule),
     /// A list of texts, each once.
     Texts(&'static Rule, usize),
     /// True or false.
@@ -103,6 +105,7 @@ pub(super) const PROFILE: Section = Section {
         ),
         key("minimum-weights", Form::Free, "What signatures must weigh together, for each module; `default` is one."),
         key("part", Form::Tables(&PART, PARTS_MAX, Some("name")), "Files that are written for programs."),
+        key("agents", Form::Table(&AGENTS), "The agents of a fleet; none are looked after unless said."),
     ],
 };
 
@@ -294,4 +297,74 @@ const INVESTIGATOR: Section = Section {
         key("fingerprint", Form::Text(&rules::NOTE), "That of the key, to be compared with its own."),
         key("weights", Form::Free, "What their signature weighs, by module; `default` is one."),
     ],
+};
+
+const AGENTS: Section = Section {
+    header: "[agents]",
+    says: "The agents of a fleet: their heartbeats, and an account for each.",
+    keys: &[
+        needed(
+            "vhost",
+            Form::Text(&rules::NAME),
+            "Where they work: a vhost of this profile, or one of foreign-vhosts.",
+        ),
+        needed("sends-to", Form::Text(&rules::NAME), "The exchange that takes their heartbeats and results."),
+        needed("takes-from", Form::Text(&rules::NAME), "The exchange that brings their commands; it may be the same."),
+        key(
+            "exchange-type",
+            Form::Text(&rules::AGENTS_EXCHANGE_TYPE),
+            "The type of both: `direct` (the default), or `topic`, for which each agent gets topic permissions.",
+        ),
+        key(
+            "part",
+            Form::Text(&rules::RELAY),
+            "The part of the kind mig-agent with what stands in their configuration. It needs no account.",
+        ),
+        key(
+            "account-prefix",
+            Form::Text(&rules::ACCOUNT_PREFIX),
+            "What stands before the host's name in the name of its account; `agent-` unless said.",
+        ),
+        key(
+            "shared-account",
+            Form::Text(&rules::NAME),
+            "An account of this profile that all agents share; each has its own unless said.",
+        ),
+        key(
+            "heartbeat-period",
+            Form::Text(&rules::BACK_WITHIN),
+            "How often each sends a heartbeat, the scheduler's agent.heartbeatfreq; 5 minutes unless said.",
+        ),
+        key(
+            "timeout",
+            Form::Text(&rules::BACK_WITHIN),
+            "After which silence one is offline, the scheduler's agent.timeout; 1 hour unless said.",
+        ),
+        key(
+            "enrol-every",
+            Form::Text(&rules::BACK_WITHIN),
+            "How often a host should enrol again, by which its password is replaced; 30 days unless said.",
+        ),
+        key(
+            "gone-after",
+            Form::Text(&rules::BACK_WITHIN),
+            "After which silence one whose host DNS does not know is proposed for removal; 30 days unless said.",
+        ),
+        key(
+            "ca",
+            Form::TextOrFile(&rules::AUTHORITY),
+            "The certificates of the authority that hosts get along, for the place that certs.ca of the part says.",
+        ),
+        key(
+            "whitelist",
+            Form::Text(&rules::PATH),
+            "The scheduler's whitelist on Keylender's host, which is written whenever the list changes.",
+        ),
+    ],
+};
+
+pub(super) const FILE: Section = Section {
+    header: "{ file = \"/…\" }",
+    says: "A file of Keylender's host.",
+    keys: &[needed("file", Form::Text(&rules::PATH), "Its path.")],
 };

@@ -71,7 +71,32 @@
 //! [part.settings.postgres]
 //! host = "db.example.net"
 //! password = { file = "/etc/keylender/migscheduler.password" }
+//!
+//! [[part]]                              # one of agents has the login of the host that it is written for
+//! name = "agent"
+//! kind = "mig-agent"
+//! age = "2018-10"
+//!
+//! [part.settings]
+//! mq = { host = "relay1.example.net", port = 5671 }
+//! certs = { ca = "/etc/mig/cacert.pem" }
+//!
+//! [agents]                              # the agents of a fleet: their heartbeats, and an account for each
+//! vhost = "mig"                         # where they work
+//! sends-to = "toschedulers"             # the exchange that takes their heartbeats and results
+//! takes-from = "toagents"               # the exchange that brings their commands; it may be the same
+//! exchange-type = "direct"              # or "topic": then each agent gets topic permissions
+//! part = "agent"                        # what stands in their configuration
+//! account-prefix = "agent-"             # what stands before the host's name in the name of its account
+//! heartbeat-period = "5 minutes"        # the scheduler's agent.heartbeatfreq
+//! timeout = "1 hour"                    # the scheduler's agent.timeout
+//! enrol-every = "30 days"               # how often a host should enrol again, by which its password is replaced
+//! gone-after = "30 days"                # then one is proposed for removal whose host DNS does not know any more
+//! ca = { file = "/etc/keylender/mig-ca.pem" }          # or a text: certificates that hosts get along
+//! whitelist = "/var/cache/mig/agents_whitelist.txt"    # the scheduler's on this host, written whenever the list changes
 //! ```
+//!
+//! With `shared-account = "agent"` in `[agents]` all agents share an account of the profile, instead of one each.
 //!
 //! The parts "mig-acl" and "mig-agentkeys" are made of `minimum-weights = { default = 2 }`, at the top, and of
 //!
@@ -88,6 +113,7 @@
 //! list of keys (`keys`) is the published schema, too, so that the two cannot differ. Whether a broker understands a
 //! pattern, an argument or a setting of a policy is for the broker to say: it depends on its version.
 
+mod agents;
 mod build;
 mod entries;
 mod investigator;
@@ -100,6 +126,7 @@ mod presets;
 mod rules;
 mod schema;
 mod sense;
+mod sense_agents;
 mod sense_part;
 mod shape;
 mod values;
@@ -114,6 +141,7 @@ use self::mistakes::Mistakes;
 use crate::base::{AccountName, VhostName};
 use crate::proto::mig::acl::Acl;
 
+pub use self::agents::{Agents, ExchangeType, TextOrFile};
 pub use self::investigator::Investigator;
 pub use self::mistakes::Mistake;
 pub use self::part::{FILE, Part, PartKind};
@@ -146,6 +174,7 @@ pub struct Profile {
     parts: Vec<Part>,
     investigators: Vec<Investigator>,
     acl: Option<Acl>,
+    agents: Option<Agents>,
 }
 
 impl Profile {
@@ -197,6 +226,11 @@ impl Profile {
     /// The list that agents get of them; `None` without any.
     pub fn acl(&self) -> Option<&Acl> {
         self.acl.as_ref()
+    }
+
+    /// The agents of a fleet, if they are looked after.
+    pub fn agents(&self) -> Option<&Agents> {
+        self.agents.as_ref()
     }
 
     /// Files that are written for programs and hosts, each name once.

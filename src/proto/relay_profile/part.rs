@@ -113,7 +113,8 @@ pub struct Part {
     pub kind: PartKind,
     /// The age of the programs that read it; the last one where that is no matter.
     pub age: Age,
-    /// Whose login is in it: an account of the profile that may enter a vhost, the first of which is meant.
+    /// Whose login is in it: an account of the profile that may enter a vhost, the first of which is meant. That which `[agents]`
+    /// names needs none: each host gets it with its own.
     pub account: Option<AccountName>,
     /// Where it belongs on its host, from the root on; the directory of one of several files.
     pub path: String,

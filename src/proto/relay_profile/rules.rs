@@ -1,8 +1,10 @@
 //! What a text in a profile has to be, beyond being a text.
 
+use super::agents::ExchangeType;
 use super::part::PartKind;
 use super::parts::{ApplyTo, Delivery, Destination, OnDrift, QueueType, RotateBy};
 use crate::base::Span;
+use crate::proto::enrolment;
 use crate::proto::mig::gcfg::Age;
 use crate::proto::mig::openpgp;
 
@@ -23,6 +25,8 @@ const ROTATION_MILLIS_MIN: i64 = 60_000;
 const PATH_LEN_MAX: usize = 1024;
 /// Longest name of a user or a group of a host.
 const UNIX_NAME_LEN_MAX: usize = 32;
+/// Longest beginning of an agent's account: most names of hosts have room behind it.
+const ACCOUNT_PREFIX_LEN_MAX: usize = 64;
 /// The types of exchanges that every broker has. Those of plugins begin with `x-`.
 const EXCHANGE_TYPES: [&str; 4] = ["direct", "fanout", "headers", "topic"];
 
@@ -86,6 +90,12 @@ pub(super) const EXCHANGE_TYPE: Rule = Rule {
         require(is_of_plugin, "expected direct, fanout, headers, topic, or a type of a plugin, which begins with x-")
     })
 };
+pub(super) const AGENTS_EXCHANGE_TYPE: Rule = one_of(ExchangeType::WORDS);
+pub(super) const ACCOUNT_PREFIX: Rule = free("1 to 64 of a-z A-Z 0-9 . _ -", |text| {
+    let fits = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    require(fits && (1..=ACCOUNT_PREFIX_LEN_MAX).contains(&text.len()), "expected 1 to 64 of a-z A-Z 0-9 . _ -")
+});
+pub(super) const AUTHORITY: Rule = free("certificates in PEM", enrolment::check_authority);
 pub(super) const QUEUE_TYPE: Rule = one_of(QueueType::WORDS);
 pub(super) const DESTINATION: Rule = one_of(Destination::WORDS);
 pub(super) const APPLY_TO: Rule = one_of(ApplyTo::WORDS);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Form, Key, PROFILE, Section};
+use super::keys::{FILE, Form, Key, PROFILE, Section};
 use super::rules::Rule;
 
 /// The JSON schema of a profile that was read as TOML. It is made of the keys that the parser knows, and says less than the
@@ -32,6 +32,7 @@ fn section(section: &Section) -> Map<String, Value> {
 fn of_key(key: &Key) -> Value {
     let (mut schema, expected) = match &key.form {
         Form::Text(rule) => (text(rule), rule.has_others.then_some(rule.expected)),
+        Form::TextOrFile(rule) => (json!({ "oneOf": [text(rule), section(&FILE)] }), Some(rule.expected)),
         Form::Texts(rule, most) => {
             let list = json!({ "type": "array", "items": text(rule), "maxItems": most, "uniqueItems": true });
             (list, Some(rule.expected))

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::entries::Entries;
 use super::mistakes::{Mistakes, quoted};
 use super::parts::{Destination, QueueType, RotateBy, in_turn};
-use super::{investigator, sense_part};
+use super::{investigator, sense_agents, sense_part};
 use crate::base::{AccountName, Span};
 
 /// The exchanges that every vhost has from its beginning.
@@ -37,6 +37,7 @@ pub(super) fn check(document: &DeTable<'_>, mistakes: &mut Mistakes) {
     }
     users(document, mistakes);
     sense_part::check(document, mistakes);
+    sense_agents::check(document, &enterable, mistakes);
     investigator::check(document, mistakes);
 }
 

@@ -56,13 +56,21 @@ fn age(part: Entries<'_, '_>, kind: PartKind, mistakes: &mut Mistakes) -> Option
 
 /// Whether the login that stands in it is declared.
 fn account(document: Entries<'_, '_>, part: Entries<'_, '_>, kind: PartKind, mistakes: &mut Mistakes) {
+    let is_named = |agents: &Entries<'_, '_>| agents.has("part") && agents.text("part") == part.text("name");
+    let agents = document.table("agents").filter(|agents| kind == PartKind::Agent && is_named(agents));
     let Some((name, at)) = part.placed("account") else {
-        if kind.needs_login() {
+        // Each agent has its own, or that which all of them share.
+        if kind.needs_login() && agents.is_none() {
             let message = format!("`account` is missing from a part of the kind {}; add it", kind.as_str());
             mistakes.note(part.position_of("kind"), message);
         }
         return;
     };
+    if agents.is_some_and(|agents| agents.text("shared-account") != Some(name)) {
+        let message =
+            "`account`: by [agents] each agent has its own; leave this out, or say it as shared-account there";
+        mistakes.note(at, message);
+    }
     if !kind.needs_login() {
         mistakes.note(at, format!("`account`: no login stands in {}; leave this out", kind.as_str()));
     }

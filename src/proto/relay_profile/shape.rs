@@ -6,7 +6,7 @@ use strsim::levenshtein;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{Form, Key, PROFILE, Section};
+use super::keys::{FILE, Form, Key, PROFILE, Section};
 use super::mistakes::{Mistakes, quoted};
 use super::rules::Rule;
 use super::values::{integer, json};
@@ -46,7 +46,7 @@ fn section(section: &Section, entries: &DeTable<'_>, at: usize, mistakes: &mut M
 fn value(key: &Key, key_at: usize, found: &Spanned<DeValue<'_>>, mistakes: &mut Mistakes) {
     let at = found.span().start;
     match (&key.form, found.get_ref()) {
-        (Form::Text(rule), DeValue::String(word)) => text(key, rule, word, at, mistakes),
+        (Form::Text(rule) | Form::TextOrFile(rule), DeValue::String(word)) => text(key, rule, word, at, mistakes),
         (Form::Texts(rule, most), DeValue::Array(items)) => texts(key, rule, *most, items, at, mistakes),
         (Form::Flag, DeValue::Boolean(_)) => {}
         (Form::Count, number @ DeValue::Integer(_)) => {
@@ -62,6 +62,7 @@ fn value(key: &Key, key_at: usize, found: &Spanned<DeValue<'_>>, mistakes: &mut 
         (Form::Free, DeValue::Table(_)) => {
             json(found, &mut |at, message| mistakes.note(at, format!("`{}`: {message}", key.name)));
         }
+        (Form::TextOrFile(_), DeValue::Table(entries)) => section(&FILE, entries, at, mistakes),
         (Form::Table(inner), DeValue::Table(entries)) => section(inner, entries, at, mistakes),
         (Form::Tables(inner, most, by), DeValue::Array(items)) => {
             tables(inner, *most, *by, items, key_at, mistakes);
@@ -140,6 +141,7 @@ fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> &'static st
 fn expected(form: &Form) -> String {
     match form {
         Form::Text(_) => "a text in quotes".to_owned(),
+        Form::TextOrFile(_) => "a text in quotes, or { file = \"/…\" }".to_owned(),
         Form::Texts(..) => "a list of texts in quotes".to_owned(),
         Form::Flag => "true or false".to_owned(),
         Form::Count | Form::Number => "a whole number without quotes".to_owned(),

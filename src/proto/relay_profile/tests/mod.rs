@@ -1,5 +1,6 @@
 //! Stories about profiles: what is read, and what is wrong.
 
+mod agents;
 mod forms;
 mod meanings;
 mod parts;

@@ -18,6 +18,10 @@ fn as_json(text: &str) -> Value {
 
 /// What of a value is not as a schema says, as far as ours go.
 fn broken(schema: &Value, value: &Value, path: &str) -> Vec<String> {
+    if let Some(forms) = schema["oneOf"].as_array() {
+        let fitting = forms.iter().filter(|schema| broken(schema, value, path).is_empty()).count();
+        return if fitting == 1 { Vec::new() } else { vec![format!("{path}: {fitting} forms fit")] };
+    }
     let is_of_type = match schema["type"].as_str().unwrap() {
         "object" => value.is_object(),
         "array" => value.is_array(),
@@ -57,10 +61,12 @@ fn whatever_is_a_profile_is_as_the_schema_says() {
     for text in PRESETS.map(|(_, text)| text).into_iter().chain([FULL]) {
         assert_eq!(broken(&schema, &as_json(text), ""), Vec::<String>::new(), "{text}");
     }
-    let wrong = "vhost = [{ name = 'v', on-drift = 'no', limits = { max-queues = -1 } }]\naccount = 1\nother = 1\n";
+    let wrong = "vhost = [{ name = 'v', on-drift = 'no', limits = { max-queues = -1 } }]\naccount = 1\nother = 1\n\
+                 agents = { vhost = 'v', sends-to = 'e', takes-from = 'e', ca = { path = '/a' } }\n";
     let found = broken(&schema, &as_json(wrong), "");
     let expected = [
         "/account: \"array\" expected",
+        "/agents/ca: 0 forms fit",
         "/other: unknown",
         "/vhost/0/limits/max-queues: too small",
         "/vhost/0/on-drift: not in the list",
