@@ -15,7 +15,7 @@ use crate::app::operate::Operator;
 use crate::app::settings::{Settings, Unusable, read_profile};
 use crate::base::Error;
 use crate::domain::actions::relay::{ADOPT, APPLY, RELEASE, ROTATE, STORE};
-use crate::proto::relay_profile::{PRESETS, preset, schema};
+use crate::proto::relay_profile::{PRESETS, preset, preset_with_agents, schema};
 
 #[derive(Subcommand)]
 pub(super) enum Relay {
@@ -94,11 +94,19 @@ pub(super) enum Relay {
     )]
     Render(Render),
     /// Prints a built-in profile, to be copied and changed, or the one that declares the relay now
-    #[command(after_help = "Example:\n  keylender relay profile mig-2015 >/etc/keylender-relay.toml")]
+    #[command(
+        after_help = "Examples:\n  keylender relay profile mig-2015 >/etc/keylender-relay.toml\n  keylender relay profile mig-2018 --agents"
+    )]
     Profile {
         /// Which built-in one
         #[arg(value_parser = PossibleValuesParser::new(PRESETS.map(|(name, _)| name)))]
         name: Option<String>,
+        /// Add the fleet's agents, of which each has an account of its own then
+        #[arg(long, requires = "name")]
+        agents: bool,
+        /// Leave them the account that all share, instead of one each
+        #[arg(long, requires = "agents")]
+        shared_agent_account: bool,
     },
     /// Prints commands for whoever looks after the broker's cluster; none of them is run
     #[command(subcommand, after_help = "Example:\n  keylender relay recipe join rabbit@relay2 rabbit@relay1")]
@@ -128,7 +136,10 @@ pub(super) enum Relay {
 /// What needs neither an appliance nor its settings; nothing for other commands.
 pub(super) fn offline(command: &Relay) -> Option<Outcome> {
     match command {
-        Relay::Profile { name: Some(name) } => {
+        Relay::Profile { name: Some(name), agents: true, shared_agent_account } => {
+            Some(print_with_agents(name, *shared_agent_account))
+        }
+        Relay::Profile { name: Some(name), .. } => {
             output::line(preset(name).unwrap_or_default().trim_end_matches('\n'));
             Some(Ok(()))
         }
@@ -175,7 +186,7 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
         Relay::Release { user, given } => {
             act::run(&operator, &RELEASE.about, &[&user], &given, None).await?;
         }
-        Relay::Profile { name: None } => {
+        Relay::Profile { name: None, .. } => {
             let profile = operator.call("GET", "/relay/profile", None).await?;
             let from = output::text(&profile, "from");
             let Some(text) = profile["text"].as_str() else {
@@ -194,6 +205,18 @@ pub(super) async fn run(command: Relay, settings: &Settings) -> Outcome {
             return offline(&command).unwrap_or(Ok(()));
         }
     }
+    Ok(())
+}
+
+/// Prints a built-in profile with the agents of its fleet.
+fn print_with_agents(name: &str, is_shared: bool) -> Outcome {
+    let text = preset_with_agents(name, is_shared).ok_or_else(|| {
+        let others = PRESETS.iter().map(|(other, _)| *other);
+        let known: Vec<&str> = others.filter(|other| preset_with_agents(other, is_shared).is_some()).collect();
+        let known = known.join(", ");
+        Error::invalid(format!("the profile `{name}` is of no fleet of agents; --agents is for {known}"))
+    })?;
+    output::line(text.trim_end_matches('\n'));
     Ok(())
 }
 

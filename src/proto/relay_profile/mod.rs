@@ -149,7 +149,7 @@ pub use self::parts::{
     Account, AccountLimits, ApplyTo, Binding, Delivery, Destination, Exchange, Grant, OnDrift, Policy, Queue,
     QueueType, RotateBy, Rotation, TopicGrant, Vhost, VhostLimits,
 };
-pub use self::presets::{PRESETS, preset};
+pub use self::presets::{PRESETS, preset, preset_with_agents};
 pub use self::schema::schema;
 
 /// Longest text of a profile. One with the most accounts and patterns of usual length has half of it.

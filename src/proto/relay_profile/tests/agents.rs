@@ -1,4 +1,4 @@
-//! Stories about the section `[agents]`.
+//! Stories about the section `[agents]`, and about the built-in profiles with it.
 
 use super::*;
 use crate::base::Span;
@@ -211,4 +211,43 @@ fn each_span_is_longer_than_that_which_it_waits_for() {
             &["6:14: `gone-after`: expected longer than `timeout`, and they are 2 hours and 3 hours"],
         ),
     ]);
+}
+
+#[test]
+fn built_in_profiles_with_agents_are_profiles_and_nothing_else_of_them_changes() {
+    for (name, sends_to, takes_from, kind, at) in [
+        ("mig-2015", "mig", "mig", ExchangeType::Topic, "2015-03"),
+        ("mig-2018", "toschedulers", "toagents", ExchangeType::Direct, "2018-10"),
+        ("mig-2019", "toschedulers", "toagents", ExchangeType::Direct, "2019-09"),
+    ] {
+        let plain = Profile::builtin(name).unwrap();
+        for is_shared in [false, true] {
+            let text = preset_with_agents(name, is_shared).unwrap();
+            let profile = Profile::parse(&text).unwrap_or_else(|mistakes| panic!("{name}: {mistakes:?}"));
+            let of_others: Vec<&Account> =
+                plain.accounts().iter().filter(|account| is_shared || account.name.as_str() != "agent").collect();
+            assert_eq!(profile.accounts().iter().collect::<Vec<_>>(), of_others, "{name}");
+            assert_eq!((profile.vhosts(), profile.absent_users()), (plain.vhosts(), plain.absent_users()), "{name}");
+            let agents = profile.agents().unwrap();
+            assert_eq!((agents.sends_to.as_str(), agents.takes_from.as_str()), (sends_to, takes_from), "{name}");
+            assert_eq!((agents.vhost.as_str(), agents.exchange_type, agents.names_files()), ("mig", kind, false));
+            assert_eq!(agents.shared_account.is_some(), is_shared, "{name}");
+            let [part] = profile.parts() else { panic!("{name}: {profile:?}") };
+            assert_eq!(
+                (Some(&part.name), part.kind, part.age.to_string().as_str()),
+                (agents.part.as_ref(), PartKind::Agent, at)
+            );
+            assert!(text.lines().all(|line| line.chars().count() <= 130) && !text.contains("\n\n\n"), "{text}");
+            assert_eq!(text.contains("What that gives up"), is_shared);
+            assert_eq!(text.matches("share it").count(), usize::from(is_shared), "{name}: the comment goes along");
+            what_is_offered_is_right_too(&text);
+        }
+    }
+    assert_eq!((preset_with_agents("plain", false), preset_with_agents("mig", true)), (None, None));
+}
+
+/// Files that it may name.
+fn what_is_offered_is_right_too(text: &str) {
+    let offered = text.replace("# ca = ", "ca = ").replace("# whitelist = ", "whitelist = ");
+    assert!(Profile::parse(&offered).unwrap().agents().unwrap().names_files(), "{offered}");
 }
