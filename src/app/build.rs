@@ -15,6 +15,7 @@ use super::settings::{RelaySettings, Settings};
 use crate::base::{Clock, Result};
 use crate::domain::Domain;
 use crate::domain::accounts::{Accounts, Administrator, Probe};
+use crate::domain::agents::Agents;
 use crate::domain::alarms::Alarms;
 use crate::domain::archives::Archives;
 use crate::domain::audit::Audit;
@@ -141,6 +142,14 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         broker.bus(),
         relay_config(settings),
     )?;
+    let agents = Agents::new(
+        store.clone(),
+        accounts.clone(),
+        hosts.clone(),
+        relay.clone(),
+        broker.bus(),
+        broker.subscriptions(),
+    );
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
@@ -151,8 +160,10 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
             namespaces.clone(),
             wraps.clone(),
             relay.clone(),
+            agents.clone(),
         ),
         relay,
+        agents,
         archives,
         audit: Audit::new(store.clone()),
         backups: Backups::new(store.clone(), settings.backups.clone()),

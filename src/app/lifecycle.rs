@@ -167,6 +167,7 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     tasks.spawn(say_how_the_broker_is(appliance.clone(), stop.clone()));
     tasks.spawn(forget_ended_alarms(appliance.clone(), stop.clone()));
     tasks.spawn(tell_further_brokers(appliance.clone(), stop.clone()));
+    tasks.spawn(read_heartbeats(appliance.clone(), stop.clone()));
     Ok(Running { address, appliance, tls, control, tasks, stop })
 }
 
@@ -261,6 +262,14 @@ async fn tell_further_brokers(appliance: Appliance, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = appliance.accounts.follow() => {}
+    }
+}
+
+/// Reads the heartbeats of agents, if any are declared. No loop of the table: it waits for what comes.
+async fn read_heartbeats(appliance: Appliance, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = appliance.agents.read_heartbeats() => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything that runs by itself, on one page.
 
+mod agents;
 mod upkeep;
 
 use std::future::Future;
@@ -29,6 +30,7 @@ const FORGET_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
 pub fn all(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
     let mut all = list(settings, parts);
     all.extend(administrator(settings, parts));
+    all.push(agents::list(parts));
     if settings.monitor.mock {
         all = all.into_iter().map(only_planned).collect();
     }

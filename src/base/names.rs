@@ -109,6 +109,8 @@ const MAIL_LOCAL_LEN_MAX: usize = 64;
 const LABEL_LEN_MAX: usize = 63;
 /// Longest host name (RFC 1035: 255 bytes on the wire).
 const HOST_LEN_MAX: usize = 253;
+/// The name of a queue has 255 bytes in AMQP, and `mig.agt.` is a part of it.
+const QUEUELOC_LEN_MAX: usize = SHORT_STRING_LEN_MAX - "mig.agt.".len();
 /// What an atom of a mail address may hold besides letters and digits (RFC 5322, 3.2.3).
 const ATEXT: &[u8] = b"!#$%&'*+-/=?^_`{|}~";
 
@@ -262,6 +264,14 @@ name!(
         HostName::parse(text).is_ok()
     },
     "a DNS name in lower case, or a URI of at most 255 ASCII characters"
+);
+
+name!(
+    /// Where an agent of a fleet takes its commands: its queue is called `mig.agt.` and this (mig.md 1.1).
+    Queueloc,
+    "queue location",
+    |text| (1..=QUEUELOC_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control),
+    "1 to 247 bytes without control characters"
 );
 
 impl HostName {

@@ -95,6 +95,7 @@ impl Alarms {
         let backups = self.backups(&mut alarms).await?;
         self.programs(&mut alarms).await?;
         self.cluster(&mut alarms);
+        self.agents(&mut alarms).await?;
         self.parts.store.read(|tx| {
             for alarm in &mut alarms {
                 alarm.acknowledged = tx.get(&ACKNOWLEDGED, &alarm.key)?.filter(|seen| seen.text == alarm.text);
@@ -149,6 +150,16 @@ impl Alarms {
             let grade = if trouble.is_out { Grade::Problem } else { Grade::Warning };
             alarm(format!("relay {}", trouble.about), grade, capitalized(&trouble.text))
         }));
+    }
+
+    /// What of the fleet of agents needs somebody.
+    async fn agents(&self, alarms: &mut Vec<Alarm>) -> Result<()> {
+        let troubles = self.parts.agents.troubles().await?.into_iter();
+        alarms.extend(troubles.map(|trouble| {
+            let grade = if trouble.is_out { Grade::Problem } else { Grade::Warning };
+            alarm(format!("agents {}", trouble.about), grade, capitalized(&trouble.text))
+        }));
+        Ok(())
     }
 
     async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {

@@ -9,6 +9,7 @@
 
 pub mod accounts; // broker users we answer for: wish, settle, drift
 pub mod actions; // what people may change, each declared once for all faces
+pub mod agents; // the agents of a fleet: heartbeats, who is let in, an account for each
 pub mod alarms; // what needs somebody, and what of it an operator has seen
 pub mod archives; // messages of queues in sealed files: taken, looked at, brought back
 pub mod audit; // the log as something to keep: checkpoints, pruning

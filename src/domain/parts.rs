@@ -1,6 +1,7 @@
 //! All parts of the appliance that work when they are asked, in one list: who needs many of them takes this.
 
 use super::accounts::{Accounts, Administrator};
+use super::agents::Agents;
 use super::archives::Archives;
 use super::audit::Audit;
 use super::auth::Auth;
@@ -34,6 +35,7 @@ pub struct Parts {
     pub exchanges: Exchanges,
     pub queues: Queues,
     pub relay: Relay,
+    pub agents: Agents,
     pub notices: Notices,
     pub leases: Leases,
     pub wraps: Wraps,

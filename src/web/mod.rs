@@ -62,6 +62,8 @@ fn pages() -> Router<App> {
         .route("/__heartbeat__", get(health::heartbeat))
         .route("/__lbheartbeat__", get(health::lbheartbeat))
         .route("/metrics", get(metrics::metrics))
+        // Agents of a fleet, as they know MIG's API.
+        .route("/heartbeat", get(api::enrolment::greeting).post(api::enrolment::heartbeat))
 }
 
 /// Any other path or method: 404, never 405. Pages are for people; below the APIs' mounts it is the ancestors' answer.

@@ -46,6 +46,17 @@ actions! {
     AccountSettle = "account.settle" ["wish"];
     AdministratorRenew = "administrator.renew" [];
     AdministratorRotate = "administrator.rotate" ["before"];
+    AgentApprove = "agent.approve" ["rule"];
+    AgentCutOff = "agent.cut_off" ["queue"];
+    AgentEnrol = "agent.enrol" ["account", "by_token", "queueloc"];
+    AgentForget = "agent.forget" ["account"];
+    AgentLend = "agent.lend" ["account", "expires"];
+    AgentListFile = "agent.list_file" [];
+    AgentRefuse = "agent.refuse" ["rule"];
+    AgentRevoke = "agent.revoke" ["account", "queue", "queueloc"];
+    AgentRule = "agent.rule" ["until"];
+    AgentToken = "agent.token" ["until"];
+    AgentUnrule = "agent.unrule" [];
     AgentWhitelist = "agent.whitelist" ["added", "lines_added", "lines_removed", "removed"];
     AlarmAcknowledge = "alarm.acknowledge" ["text"];
     AlarmEnd = "alarm.end" ["text"];

@@ -91,7 +91,7 @@ pub const REVOKE: Action<(), Outcome, Wanted> = Action {
         let is_promised = |step: &Planned| match step.target {
             Target::Namespace(_) => !revocation.release,
             Target::Relay(_) => true,
-            Target::Host(_) | Target::Client(_) | Target::Wrap(_) => false,
+            Target::Host(_) | Target::Client(_) | Target::Wrap(_) | Target::Agent(_) => false,
         };
         let broken = planned
             .iter()
@@ -111,6 +111,9 @@ pub const REVOKE: Action<(), Outcome, Wanted> = Action {
         if failed > 0 {
             // What the store wishes and the broker does not have yet need not wait.
             domain.loops.nudge("reconcile");
+        }
+        if revoked.iter().any(|each| each.outcome.is_err() && matches!(each.target, Target::Agent(_))) {
+            domain.loops.nudge("agents");
         }
         if revoked.iter().any(|each| each.outcome.is_err() && matches!(each.target, Target::Relay(_))) {
             // It closes what could not be closed.

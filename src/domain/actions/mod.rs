@@ -19,6 +19,7 @@ pub mod backups;
 pub mod broker;
 pub mod clients;
 pub mod connections;
+pub mod fleet;
 pub mod hosts;
 pub mod keys;
 pub mod leases;

@@ -51,7 +51,10 @@ macro_rules! scopes {
 }
 
 scopes! {
+    AGENT_ADMIT = "keylender:agent:admit";
+    AGENT_ENROL = "keylender:agent:enrol:<host>";
     AGENT_READ = "keylender:agent:read";
+    AGENT_REVOKE = "keylender:agent:revoke:<host>";
     AGENT_WHITELIST = "keylender:agent:whitelist";
     ALARM_ACKNOWLEDGE = "keylender:alarm:acknowledge";
     ARCHIVE_DELETE = "keylender:archive:delete:<archive>";

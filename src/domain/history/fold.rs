@@ -2,7 +2,7 @@
 //!
 //! A password of a namespace is held from the claim until the broker has another one for that user: from the entry of
 //! the change (`namespace.renew`, `.finish`, `.revoke`, `.expire`) the next `account.settle` or `account.delete` of the
-//! user is that moment; of the relay as well (`relay.lend`, `.renew`, `.revoke`). Credentials of a host end with their time. An access token ends when it is reset, disabled,
+//! user is that moment; of the relay as well (`relay.lend`, `.renew`, `.revoke`), and of agents (`agent.lend`, `.enrol`, `.revoke`). Credentials of a host end with their time. An access token ends when it is reset, disabled,
 //! deleted, or over.
 
 use std::borrow::Cow;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::holding::{End, Holding, HoldingKind};
 use crate::base::Timestamp;
 use crate::base::audit::{Action, Actor, Outcome};
 
@@ -23,9 +24,12 @@ const TIDY_MIN: usize = 1000;
 const OVER_MAX: usize = 10_000;
 
 /// What can change who holds what.
-const ACTIONS: [Action; 17] = [
+const ACTIONS: [Action; 20] = [
     Action::AccountDelete,
     Action::AccountSettle,
+    Action::AgentEnrol,
+    Action::AgentLend,
+    Action::AgentRevoke,
     Action::ClientCreate,
     Action::ClientDelete,
     Action::ClientDisable,
@@ -42,57 +46,6 @@ const ACTIONS: [Action; 17] = [
     Action::RelayRenew,
     Action::RelayRevoke,
 ];
-
-/// What kind of thing is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HoldingKind {
-    /// A password of a namespace.
-    Namespace,
-    /// Temporary credentials of a host.
-    Host,
-    Client,
-    /// A password of an account of the relay.
-    Relay,
-}
-
-impl HoldingKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Namespace => "namespace",
-            Self::Host => "host",
-            Self::Client => "client",
-            Self::Relay => "relay",
-        }
-    }
-}
-
-/// Why somebody does not hold something any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It was replaced by another one.
-    Replaced,
-    /// It was removed, or refused.
-    Removed,
-    Over,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holding {
-    pub kind: HoldingKind,
-    /// The namespace, host, client or account.
-    pub object: String,
-    /// The broker user, or the client id of a host's credentials.
-    pub part: String,
-    /// Who, as the audit log names them.
-    pub holder: String,
-    /// At which address; unknown for users of this host, and in entries of earlier versions.
-    pub from: Option<String>,
-    pub since: Timestamp,
-    /// When it was lent last.
-    pub last: Timestamp,
-    /// Until when, and why no longer; `None` while it is held.
-    pub until: Option<(Timestamp, End)>,
-}
 
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
@@ -259,7 +212,17 @@ impl Fold {
                 let user = entry.details.account.as_str().unwrap_or(object).to_owned();
                 self.begin((HoldingKind::Relay, user), &entry, object, None);
             }
-            Action::NamespaceRenew | Action::NamespaceFinish | Action::RelayRenew => {
+            Action::AgentLend => {
+                let entry = entry.whole()?;
+                let user = entry.details.account.as_str().unwrap_or(object).to_owned();
+                self.begin((HoldingKind::Agent, user), &entry, object, None);
+            }
+            // Where agents share an account, their entries do not name it.
+            Action::NamespaceRenew
+            | Action::NamespaceFinish
+            | Action::RelayRenew
+            | Action::AgentEnrol
+            | Action::AgentRevoke => {
                 self.leaving.extend(entry.whole()?.details.account.as_str().map(str::to_owned));
             }
             Action::NamespaceRevoke | Action::RelayRevoke => {
@@ -304,7 +267,9 @@ impl Fold {
     fn begin(&mut self, thing: (HoldingKind, String), entry: &Read<'_>, part: &str, until: Option<Timestamp>) {
         let kind = thing.0;
         let (object, part, holder) = match kind {
-            HoldingKind::Namespace | HoldingKind::Relay => (part, thing.1.as_str(), entry.actor.to_string()),
+            HoldingKind::Namespace | HoldingKind::Relay | HoldingKind::Agent => {
+                (part, thing.1.as_str(), entry.actor.to_string())
+            }
             HoldingKind::Host => (entry.object, part, entry.actor.to_string()),
             // Whoever was shown the token: the client is who it is for.
             HoldingKind::Client => (part, part, format!("client {part}")),
@@ -352,9 +317,9 @@ impl Fold {
         over.iter().for_each(|thing| self.end_in_time(thing, now));
     }
 
-    /// Ends the password of a broker user, which is one of a namespace or of the relay.
+    /// Ends the password of a broker user, which is one of a namespace, of the relay or of an agent.
     fn end_of_user(&mut self, user: &str, time: Timestamp, why: End) {
-        for kind in [HoldingKind::Namespace, HoldingKind::Relay] {
+        for kind in [HoldingKind::Namespace, HoldingKind::Relay, HoldingKind::Agent] {
             self.end(&(kind, user.to_owned()), time, why);
         }
     }

@@ -4,10 +4,12 @@
 //! for. The log is read to its end, because a clock that was set back makes later entries older.
 
 mod fold;
+mod holding;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{End, Fold, Holding, HoldingKind, Wanted};
+pub use fold::{Fold, Wanted};
+pub use holding::{End, Holding, HoldingKind};
 
 use crate::base::{Error, Result, Timestamp};
 use crate::store::Store;

@@ -123,9 +123,7 @@ impl Hosts {
     /// `Limited` for one that asks too often, `Unavailable` while settings are missing.
     pub async fn credentials(&self, asker: Asker<'_>) -> Result<Lent<Credentials>> {
         let address = asker.address;
-        self.limit.admit(network(address), self.clock.elapsed()).map_err(|after| {
-            Error::limited("this address asks for credentials too often: wait, and keep those that you have", after)
-        })?;
+        self.admit(address)?;
         // After the limit: it is logged, and anybody can ask.
         let lending = self.config.lending.as_ref().map_err(|missing| not_configured(missing))?;
         if let Some(cause) = self.refuse_early(lending, &asker).await? {
@@ -136,6 +134,61 @@ impl Hosts {
             Ok((name, credentials)) => self.lend(asker, name, credentials, checked).await,
             Err(cause) => Err(self.refuse(asker, cause, &checked.answers).await),
         }
+    }
+
+    /// Who an address is by DNS alone, for who only wants to know.
+    pub async fn who_is(&self, address: IpAddr) -> Verdict {
+        self.lookups.check(address).await.verdict.clone()
+    }
+
+    /// Which host asks, by DNS and the rules, for other parts that serve machines; for operators why it is none. Which networks
+    /// get credentials is no matter of theirs.
+    pub async fn identify(&self, asker: &Asker<'_>) -> Result<std::result::Result<HostName, Cause>> {
+        Ok(self.identified(asker).await?.map_err(|(cause, _)| cause))
+    }
+
+    /// The same for one that asks for a login. It may not ask too often, and why it is refused is remembered.
+    ///
+    /// # Errors
+    /// `Forbidden`, in the same words for every cause. `Limited`.
+    pub async fn identify_for_login(&self, asker: Asker<'_>) -> Result<HostName> {
+        self.admit(asker.address)?;
+        match self.identified(&asker).await? {
+            Ok(name) => Ok(name),
+            Err((cause, checked)) => {
+                let answers = checked.as_ref().map_or(&[][..], |checked| &checked.answers);
+                Err(self.refuse(asker, cause, answers).await)
+            }
+        }
+    }
+
+    /// Counts a request of an address against its limit.
+    ///
+    /// # Errors
+    /// `Limited` for one that asks too often.
+    pub fn admit(&self, address: IpAddr) -> Result<()> {
+        self.limit.admit(network(address), self.clock.elapsed()).map_err(|after| {
+            Error::limited("this address asks for credentials too often: wait, and keep those that you have", after)
+        })
+    }
+
+    async fn identified(
+        &self,
+        asker: &Asker<'_>,
+    ) -> Result<std::result::Result<HostName, (Cause, Option<Arc<Checked>>)>> {
+        if !asker.is_sure {
+            return Ok(Err((Cause::UnknownAddress, None)));
+        }
+        if let Some(cause) = self.refuse_address(asker.address).await? {
+            return Ok(Err((cause, None)));
+        }
+        let checked = self.lookups.check(asker.address).await;
+        let name = match &checked.verdict {
+            Verdict::Verified(name) => name.clone(),
+            Verdict::Refused(cause) => return Ok(Err((cause.clone(), Some(checked)))),
+        };
+        let refused = self.refuse_host(asker.address, &name).await?;
+        Ok(refused.map_or(Ok(name), |cause| Err((cause, Some(checked)))))
     }
 
     /// Why an address gets nothing before DNS is asked.

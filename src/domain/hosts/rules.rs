@@ -35,7 +35,7 @@ pub enum HostRule {
 }
 
 /// One name, or with `*.` before it all names that end so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Names {
     below: bool,
     name: HostName,
@@ -56,7 +56,8 @@ impl Names {
         Self { below: false, name }
     }
 
-    fn include(&self, name: &HostName) -> bool {
+    /// Whether it is one of these.
+    pub fn include(&self, name: &HostName) -> bool {
         if self.below {
             name.as_str().strip_suffix(self.name.as_str()).is_some_and(|rest| rest.ends_with('.'))
         } else {

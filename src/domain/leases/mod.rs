@@ -1,7 +1,7 @@
 //! Leases: everything that is lent now, whoever lends it, and taking it back.
 //!
 //! A lease is one credential that somebody holds: a password of a namespace, the temporary credentials of a host, the
-//! access token of an API client, a hand-over link that was not opened, a password of an account of the relay.
+//! access token of an API client, a hand-over link that was not opened, a password of an account of the relay or of an agent.
 
 mod filter;
 mod revoke;
@@ -12,6 +12,7 @@ pub use filter::{Filter, Place};
 pub use revoke::{Planned, Revocation, Revoked};
 
 use crate::base::{AccountName, ClientId, HostName, NamespaceName, Result, Timestamp};
+use crate::domain::agents::{AgentLease, Agents};
 use crate::domain::auth::{Auth, ClientView};
 use crate::domain::hosts::{HostLease, Hosts};
 use crate::domain::namespaces::{AccountCounts, Connected, HeldBy, NamespaceLease, Namespaces};
@@ -31,6 +32,8 @@ pub enum LeaseKind {
     Wrap,
     /// A password of an account of the relay.
     Relay,
+    /// A password of an agent's account.
+    Agent,
 }
 
 impl LeaseKind {
@@ -41,12 +44,13 @@ impl LeaseKind {
             Self::Client => "client",
             Self::Wrap => "wrap",
             Self::Relay => "relay",
+            Self::Agent => "agent",
         }
     }
 
     /// The kind that is written so.
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Namespace, Self::Host, Self::Client, Self::Wrap, Self::Relay];
+        let all = [Self::Namespace, Self::Host, Self::Client, Self::Wrap, Self::Relay, Self::Agent];
         all.into_iter().find(|kind| kind.as_str() == text)
     }
 }
@@ -62,6 +66,8 @@ pub enum Target {
     Wrap(WrapId),
     /// All users of an account of the relay.
     Relay(AccountName),
+    /// The account of this host's agent.
+    Agent(HostName),
 }
 
 impl Target {
@@ -72,6 +78,7 @@ impl Target {
             Self::Client(_) => LeaseKind::Client,
             Self::Wrap(_) => LeaseKind::Wrap,
             Self::Relay(_) => LeaseKind::Relay,
+            Self::Agent(_) => LeaseKind::Agent,
         }
     }
 
@@ -82,6 +89,7 @@ impl Target {
             Self::Client(id) => id.to_string(),
             Self::Wrap(id) => id.to_string(),
             Self::Relay(name) => name.to_string(),
+            Self::Agent(host) => host.to_string(),
         }
     }
 }
@@ -118,11 +126,20 @@ pub struct Leases {
     namespaces: Namespaces,
     wraps: Wraps,
     relay: Relay,
+    agents: Agents,
 }
 
 impl Leases {
-    pub fn new(store: Store, auth: Auth, hosts: Hosts, namespaces: Namespaces, wraps: Wraps, relay: Relay) -> Self {
-        Self { store, auth, hosts, namespaces, wraps, relay }
+    pub fn new(
+        store: Store,
+        auth: Auth,
+        hosts: Hosts,
+        namespaces: Namespaces,
+        wraps: Wraps,
+        relay: Relay,
+        agents: Agents,
+    ) -> Self {
+        Self { store, auth, hosts, namespaces, wraps, relay, agents }
     }
 
     /// The leases that fit, by kind and name. As many as there are: the tables that they come from are bounded.
@@ -169,6 +186,9 @@ impl Leases {
         if filter.is_about(LeaseKind::Relay) {
             self.relay.leases(tx, counts, |lease| look(of_account(lease)))?;
         }
+        if filter.is_about(LeaseKind::Agent) {
+            Agents::leases(tx, counts, |lease| look(of_agent(lease)))?;
+        }
         Ok(leases)
     }
 }
@@ -208,6 +228,21 @@ fn of_account(lease: AccountLease) -> Lease {
     Lease {
         target: Target::Relay(account),
         part: Some(user.to_string()),
+        holder: Some(holder),
+        from,
+        since,
+        last,
+        until,
+        used_from: used_from(connected.as_ref()),
+        last_used: connected.map(|connected| connected.last),
+    }
+}
+
+fn of_agent(lease: AgentLease) -> Lease {
+    let AgentLease { host, account, until, held: HeldBy { holder, from, since, last, .. }, connected } = lease;
+    Lease {
+        target: Target::Agent(host),
+        part: Some(account.to_string()),
         holder: Some(holder),
         from,
         since,

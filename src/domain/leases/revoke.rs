@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Filter, Lease, Leases, Target};
 use crate::base::audit::{Action, Outcome};
 use crate::base::{Error, Result};
+use crate::domain::agents::QueueFate;
 use crate::domain::auth::Caller;
 use crate::domain::hosts::{HostRule, Names};
 use crate::domain::namespaces::Which;
@@ -102,6 +103,10 @@ impl Leases {
                 self.relay.revoke(name, caller).await?;
                 Ok("its password is replaced and its connections closed; its programs must get the new one".into())
             }
+            Target::Agent(host) => {
+                self.agents.revoke(host, QueueFate::Keep, caller).await?;
+                Ok("its account is gone, and its connections are closed; it enrols again by a token only".into())
+            }
             Target::Wrap(id) => {
                 self.wraps.revoke(caller, id).await?;
                 Ok("the link cannot be opened any more".into())
@@ -125,6 +130,7 @@ fn words(target: &Target, leases: usize, revocation: &Revocation) -> String {
         }
         Target::Client(id) => format!("disable client {id}"),
         Target::Wrap(id) => format!("end link {id}"),
+        Target::Agent(host) => format!("cut the agent of {host} off from the relay, and keep its queue"),
         Target::Relay(name) => format!(
             "replace the password of the account {name} and close its connections ({leases} of its leases fit); every \
              program that uses it must get the new one"

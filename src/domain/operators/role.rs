@@ -48,6 +48,9 @@ const LOOK: &[RequiredScope] = &[
 ];
 /// What changes what is lent and what is kept, and can be told apart in the audit log.
 const WORK: &[RequiredScope] = &[
+    scopes::AGENT_ADMIT,
+    scopes::AGENT_ENROL.for_all(),
+    scopes::AGENT_REVOKE.for_all(),
     scopes::AGENT_WHITELIST,
     scopes::ALARM_ACKNOWLEDGE,
     scopes::ARCHIVE_DELETE.for_all(),
@@ -108,7 +111,7 @@ impl Role {
     pub fn purpose(self) -> &'static str {
         match self {
             Self::Viewer => "sees how things are",
-            Self::Operator => "sees how things are, and acts on namespaces, queues, hosts and loops",
+            Self::Operator => "sees how things are, and acts on namespaces, queues, hosts, agents and loops",
             Self::Auditor => "sees how things are and everything that was done, and changes nothing",
             Self::Admin => "may do everything",
         }

@@ -191,12 +191,18 @@ impl Relay {
     /// Makes sure that we may do such work where it is to be done.
     async fn enter(&self, caller: &Caller, work: &Work, entered: &mut BTreeSet<VhostName>) -> Result<()> {
         let Some(vhost) = work.declares_in().filter(|vhost| !entered.contains(*vhost)) else { return Ok(()) };
+        self.make_sure_to_enter(vhost, caller).await?;
+        entered.insert(vhost.clone());
+        Ok(())
+    }
+
+    /// Makes sure that we may declare and read what is in a vhost, which the broker allows to who made it only.
+    pub async fn make_sure_to_enter(&self, vhost: &VhostName, caller: &Caller) -> Result<()> {
         if !self.administrator.may_declare_in(vhost).await? {
             let user = self.administrator.acting()?;
             self.store.note(caller.note(Action::RelayEnter, vhost).with("user", user)).await?;
             self.administrator.enter(vhost).await?;
         }
-        entered.insert(vhost.clone());
         Ok(())
     }
 

@@ -4,7 +4,9 @@
 //! `apply` takes its steps; `reconcile` takes those among them that put back what was applied, where it is declared so.
 //! Only what was made here is ever removed, and never a vhost.
 
+mod admissions;
 mod adopt;
+mod agent_files;
 mod apply;
 mod close;
 mod cluster;
@@ -40,10 +42,12 @@ use crate::domain::accounts::{AccountStatus, Accounts, Administrator, Census, Ow
 use crate::domain::namespaces::Amqp;
 use crate::ports::broker::{Bus, Cluster, Handle, Resources};
 use crate::proto::relay_profile::{Account, Profile};
-use crate::store::Store;
+use crate::store::{Cached, Store};
 use profile::Declaration;
 
+pub use admissions::Admissions;
 pub use adopt::{Adopted, Adoption};
+pub use agent_files::AgentTemplate;
 pub use apply::{End, Outcome};
 pub use close::Missing;
 pub use cluster::{Placed, Trouble};
@@ -92,6 +96,7 @@ pub struct Relay {
     config: Arc<Config>,
     declaration: Arc<Declaration>,
     looked: Arc<cluster::Looked>,
+    admissions: Cached<Admissions>,
 }
 
 impl Relay {
@@ -106,8 +111,8 @@ impl Relay {
         config: Config,
     ) -> Result<Self> {
         let declaration = Arc::new(Declaration::read(&store, config.declared.clone())?);
-        let (config, looked) = (Arc::new(config), Arc::default());
-        Ok(Self { store, accounts, administrator, cluster, resources, bus, config, declaration, looked })
+        let (config, looked, admissions) = (Arc::new(config), Arc::default(), Cached::default());
+        Ok(Self { store, accounts, administrator, cluster, resources, bus, config, declaration, looked, admissions })
     }
 
     /// What is declared.

@@ -104,7 +104,11 @@ impl Relay {
     /// # Errors
     /// `NotFound` for an account that is not declared. Any error of the broker.
     pub async fn reach(&self, name: &AccountName, asked: &Asked) -> Result<Reaches> {
-        let account = self.account(name)?;
+        self.reach_of(self.account(name)?, asked).await
+    }
+
+    /// The same of one that is declared elsewhere.
+    pub async fn reach_of(&self, account: relay_profile::Account, asked: &Asked) -> Result<Reaches> {
         let overview = self.cluster.get()?.overview().await?;
         let erlang = match overview.erlang {
             Some(PCRE2_SINCE..) => Erlang::From28,

@@ -87,7 +87,7 @@ impl Relay {
     }
 }
 
-fn refused(part: &Part, mistakes: &[gcfg::Mistake]) -> Error {
+pub(super) fn refused(part: &Part, mistakes: &[gcfg::Mistake]) -> Error {
     let named: Vec<String> = mistakes.iter().take(NAMED_MAX).map(|it| format!("{}: {}", it.key, it.message)).collect();
     let more = mistakes.len().saturating_sub(NAMED_MAX);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
@@ -97,28 +97,27 @@ fn refused(part: &Part, mistakes: &[gcfg::Mistake]) -> Error {
 impl Relay {
     /// The settings of a part, with those in place that are read from files of this host. Only a profile of the settings may
     /// name files: whoever stores another one need not be who may read them.
-    async fn read_all(&self, part: &Part) -> Result<Map<String, Value>> {
+    pub(super) async fn read_all(&self, part: &Part) -> Result<Map<String, Value>> {
         let mut settings = part.settings.clone();
         for (section, values) in &mut settings {
             let Some(values) = values.as_object_mut() else { continue };
             for (key, value) in values {
                 let Some(path) = value.get(FILE).and_then(Value::as_str) else { continue };
-                if !self.is_of_settings() {
-                    return Err(Error::conflict(format!(
-                        "the setting {section}.{key} names a file, and the profile is stored"
-                    )));
-                }
-                let text = read(path).await.map_err(|error| {
-                    tracing::warn!(
-                        "the setting {section}.{key} of the part {} cannot be read: {path}: {error}",
-                        part.name
-                    );
-                    Error::conflict(format!("the setting {section}.{key} cannot be read here; the log says why"))
-                })?;
-                *value = Value::String(text);
+                *value = Value::String(self.read_file(&format!("{section}.{key}"), path).await?);
             }
         }
         Ok(settings)
+    }
+
+    /// What a file of this host holds that the profile names for a setting.
+    pub(super) async fn read_file(&self, setting: &str, path: &str) -> Result<String> {
+        if !self.is_of_settings() {
+            return Err(Error::conflict(format!("the setting {setting} names a file, and the profile is stored")));
+        }
+        read(path).await.map_err(|error| {
+            tracing::warn!("the setting {setting} of the relay cannot be read: {path}: {error}");
+            Error::conflict(format!("the setting {setting} cannot be read here; the log says why"))
+        })
     }
 }
 

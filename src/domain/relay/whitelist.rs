@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Relay;
+use super::admissions::Admissions;
 use crate::base::audit::Action;
 use crate::base::text::pluralize;
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Error, Queueloc, Result, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::whitelist::{Whitelist, is_pattern};
 use crate::store::{Survey, Table, WriteTx};
@@ -74,6 +76,37 @@ impl Relay {
             Ok((list(lines.iter().map(|line| line.line.as_str()))?, lines))
         });
         survey.await
+    }
+
+    /// Whom the list admits now.
+    pub async fn admissions(&self) -> Result<Arc<Admissions>> {
+        self.admissions.get(&self.store, &LINES, |tx| Admissions::of(read(tx)?)).await
+    }
+
+    /// Lets an agent in by its name, in the transaction of what it is let in by; false when the line is there already. The
+    /// caller's audit entry covers it.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that would be a pattern; `Conflict` when the list is full.
+    pub fn admit(&self, tx: &mut WriteTx<'_, '_>, queueloc: &Queueloc, by: String) -> Result<bool> {
+        let line: Line = queueloc.as_str().parse()?;
+        if is_pattern(&line.0) {
+            return Err(Error::invalid("this name would be a pattern in the whitelist"));
+        }
+        if tx.get(&LINES, &line)?.is_some() {
+            return Ok(false);
+        }
+        if tx.count(&LINES)? >= LINES_MAX as u64 {
+            return Err(full());
+        }
+        tx.put(&LINES, &line, &Listed { since: tx.now(), by })?;
+        Ok(true)
+    }
+
+    /// Takes the line with the name of an agent away, if it is there. Patterns may let it in still. The caller's audit entry
+    /// covers it.
+    pub fn strike(&self, tx: &mut WriteTx<'_, '_>, queueloc: &Queueloc) {
+        tx.delete(&LINES, &Line(queueloc.to_string()));
     }
 
     /// What would have to change for the list to be that of this file.
@@ -162,12 +195,16 @@ impl Relay {
                 }
             }
             if lines.len() > LINES_MAX {
-                return Err(Error::conflict(format!("a whitelist has at most {LINES_MAX} lines: write a pattern")));
+                return Err(full());
             }
             Ok((list(lines.iter().map(String::as_str))?, done))
         });
         survey.await
     }
+}
+
+fn full() -> Error {
+    Error::conflict(format!("a whitelist has at most {LINES_MAX} lines: write a pattern"))
 }
 
 /// All lines, names before patterns.
@@ -181,7 +218,7 @@ fn read(tx: &Survey<'_>) -> Result<Vec<WhitelistLine>> {
 }
 
 /// The list that these lines are.
-fn list<'l>(lines: impl Iterator<Item = &'l str>) -> Result<Whitelist> {
+pub(super) fn list<'l>(lines: impl Iterator<Item = &'l str>) -> Result<Whitelist> {
     parse(&lines.flat_map(|line| [line, "\n"]).collect::<String>())
 }
 

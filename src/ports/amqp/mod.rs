@@ -5,6 +5,7 @@ mod depth;
 mod drain;
 mod message;
 mod publish;
+mod subscription;
 mod transport;
 mod valve;
 
@@ -33,6 +34,7 @@ pub use depth::Depth;
 pub use drain::AmqpDrain;
 pub use message::{Message, Properties};
 pub use publish::{AmqpPublisher, Confirmed};
+pub use subscription::{AmqpSubscriber, Subscription};
 use transport::{Attempt, Transport};
 use valve::Valve;
 

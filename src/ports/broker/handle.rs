@@ -8,6 +8,7 @@ use super::identity::Identity;
 use super::messages::Messages;
 use super::queue_limits::QueueLimits;
 use super::resources::Resources;
+use super::subscriptions::Subscriptions;
 use super::topology::Topology;
 use super::users::Users;
 use crate::base::{Error, Result};
@@ -19,9 +20,9 @@ use crate::base::{Error, Result};
 /// the call needs. `Invalid` for a name or pattern it does not take.
 ///
 /// Only what puts the appliance together holds all of it: others get one side of it, as a [`Handle`].
-pub trait Broker: Bus + Cluster + Identity + Messages + Resources + Users {}
+pub trait Broker: Bus + Cluster + Identity + Messages + Resources + Subscriptions + Users {}
 
-impl<B: Bus + Cluster + Identity + Messages + Resources + Users> Broker for B {}
+impl<B: Bus + Cluster + Identity + Messages + Resources + Subscriptions + Users> Broker for B {}
 
 /// What lives on the message bus: what whoever looks after it may see and take away.
 pub trait Bus: Connections + QueueLimits + Topology {}
@@ -71,6 +72,11 @@ impl Handle<dyn Broker> {
 
     /// What is declared in its vhosts.
     pub fn resources(&self) -> Handle<dyn Resources> {
+        Handle(self.0.clone().map(|broker| broker as _))
+    }
+
+    /// What comes to its exchanges. For `agents` only: it is read into a queue of our own.
+    pub fn subscriptions(&self) -> Handle<dyn Subscriptions> {
         Handle(self.0.clone().map(|broker| broker as _))
     }
 

@@ -19,6 +19,7 @@ mod places;
 mod queue_limits;
 mod resources;
 mod site;
+mod subscriptions;
 mod topology;
 mod users;
 mod versions;
@@ -39,6 +40,7 @@ pub use resources::{
     Arguments, DeclaredBinding, DeclaredExchange, DeclaredQueue, DeclaredVhost, Key, Limit, Policy, Resource, Resources,
 };
 pub use site::Site;
+pub use subscriptions::{Subscriber, Subscription, Subscriptions};
 pub use topology::{Binding, Depth, Destination, Exchange, Queue, Stream, Topology};
 pub use users::{Access, Limits, Login, Permission, TopicAccess, TopicPermission, User, UserLimits, UserWish, Users};
 pub use versions::{Support, Version};

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::judge::Timings;
 use super::{Heartbeat, Mode};
 use crate::base::Timestamp;
@@ -28,7 +30,8 @@ const REFRESH_MIN: Duration = Duration::from_secs(15);
 const START_MOVES_WITHIN: Duration = Duration::from_secs(1);
 
 /// What the scheduler's table says about an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It was heard lately.
     Online,
@@ -73,7 +76,7 @@ pub enum Duplicates {
 }
 
 /// A process of an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its number on its host.
     pub pid: i64,
@@ -97,7 +100,7 @@ pub struct Process {
 ///
 /// **Invariant:** at most [`PROCESSES_MAX`] of them, no two with the same number, in the order in which they were heard
 /// last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agents {
     processes: Vec<Process>,
     heartbeats: u64,

@@ -14,7 +14,9 @@ mod clients;
 mod connections;
 mod doctor;
 mod endpoint;
+pub mod enrolment;
 mod exchanges;
+mod fleet;
 mod history;
 pub mod host_secrets;
 mod hosts;
@@ -165,6 +167,8 @@ pub fn own() -> Routes {
         .merge(leases::routes())
         .merge(doctor::routes())
         .merge(agents::routes())
+        .merge(fleet::routes())
+        .merge(enrolment::routes())
         .merge(alarms::routes())
         .merge(audit::routes())
         .merge(key::routes())

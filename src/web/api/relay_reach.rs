@@ -14,8 +14,11 @@ const fn name(name: &'static str) -> QueryParameter {
     QueryParameter { name, pattern: "/^.*$/", matches: |_| true }
 }
 
+/// Names that there may be, and a routing key.
+pub(super) const QUERY: &[QueryParameter] = &[name("queue"), name("exchange"), name("key")];
+
 static REACH: Endpoint = Endpoint {
-    query: &[name("queue"), name("exchange"), name("key")],
+    query: QUERY,
     ..endpoint(
         "relayReach",
         "/relay/accounts/<account>/reach",
@@ -41,7 +44,7 @@ struct Reach {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Name {
+pub(super) struct Name {
     vhost: VhostName,
     /// `queue` or `exchange`.
     kind: &'static str,

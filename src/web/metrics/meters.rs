@@ -20,7 +20,7 @@ pub(super) const METHODS: [&str; 3] = ["read", "write", "other"];
 /// Kinds of answers, as a label.
 pub(super) const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// What is lent, as a label.
-pub(super) const LENDS: [&str; 3] = ["namespace", "host-credentials", "relay-account"];
+pub(super) const LENDS: [&str; 4] = ["namespace", "host-credentials", "relay-account", "agent"];
 /// How lending ended, as a label.
 pub(super) const OUTCOMES: [&str; 3] = ["lent", "refused", "failed"];
 /// Why an API refused a caller, as a label.
@@ -36,6 +36,8 @@ pub enum Lend {
     HostCredentials = 1,
     /// The login of an account of the relay.
     RelayAccount = 2,
+    /// The login of an agent.
+    Agent = 3,
 }
 
 #[derive(Default)]

@@ -32,7 +32,7 @@ impl Messages for ManagementBroker {
 }
 
 impl ManagementBroker {
-    fn door(&self) -> Result<&AmqpDoor> {
+    pub(super) fn door(&self) -> Result<&AmqpDoor> {
         self.door.as_ref().ok_or_else(|| Error::unavailable("there is no way to the broker over AMQP"))
     }
 }

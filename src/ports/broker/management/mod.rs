@@ -11,6 +11,7 @@ mod messages;
 mod places;
 mod queue_limits;
 mod resources;
+mod subscriptions;
 mod topology;
 mod users;
 mod wire;

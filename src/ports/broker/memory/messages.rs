@@ -36,7 +36,7 @@ impl State {
     }
 
     /// What a queue says of itself after its messages changed.
-    fn count(&mut self, place: &Place) {
+    pub(super) fn count(&mut self, place: &Place) {
         let ready = self.messages.get(place).map_or(0, |messages| messages.len() as u64);
         if let Some(queue) = self.queues.get_mut(place) {
             queue.ready = Some(ready);

@@ -9,6 +9,7 @@ mod identity;
 mod messages;
 mod queue_limits;
 mod resources;
+mod subscriptions;
 mod topology;
 mod users;
 mod world;

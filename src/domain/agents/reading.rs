@@ -1,0 +1,102 @@
+//! Reads heartbeats from a queue of our own, beside the scheduler's, for as long as the appliance runs.
+//!
+//! The broker keeps that queue small, so an appliance that is away costs it nothing. A batch is acknowledged after its
+//! commit: what a crash leaves comes again, and to take a heartbeat twice changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::Agents;
+use crate::base::Result;
+use crate::domain::auth::Caller;
+use crate::ports::broker::{Subscriber, Subscription};
+use crate::proto::relay_profile;
+
+/// Our queue. Its name does not begin as those of the platform, whose policies are not meant for it.
+pub const QUEUE: &str = "keylender.heartbeats";
+/// The routing key of heartbeats, in all generations (mig.md 1.1).
+const KEY: &str = "mig.agt.heartbeats";
+/// Heartbeats that wait at most: those that the largest fleet which is measured sends within an hour, at one in five minutes.
+const MESSAGES_MAX: u32 = 200_000;
+/// Bytes that wait at most, which is as much as their bodies have. It bounds a single message, too.
+const LEN_MAX: u32 = 128 << 20;
+/// After which a heartbeat is not worth reading: the agent has sent others.
+const MESSAGE_TTL: Duration = Duration::from_secs(60 * 60);
+/// After which the queue of an appliance that does not come back goes.
+const EXPIRES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Heartbeats of one transaction: what waits behind it is not noticed.
+const BATCH_MAX: usize = 1000;
+/// Bytes of one.
+const BATCH_LEN_MAX: usize = 2 << 20;
+/// How often it is looked whether the profile says something else.
+const LOOK_PERIOD: Duration = Duration::from_secs(5);
+/// The pause after trouble.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(3);
+
+impl Agents {
+    /// Reads until it is dropped.
+    pub async fn read_heartbeats(&self) {
+        loop {
+            let Some(declared) = self.agents().ok().filter(|_| self.subscriptions.is_some()) else {
+                self.meters.change(|reading| *reading = Default::default());
+                sleep(LOOK_PERIOD).await;
+                continue;
+            };
+            let read = self.read_as(&declared).await;
+            let now = self.clock.now();
+            match read {
+                // The profile says something else now.
+                Ok(()) => self.meters.change(|reading| reading.since = None),
+                Err(error) => {
+                    let text = error.message().to_owned();
+                    if self.meters.reading().trouble.as_ref() != Some(&text) {
+                        tracing::warn!("heartbeats of agents are not read: {}", error.chain());
+                    }
+                    self.meters.change(|reading| {
+                        reading.since = None;
+                        reading.trouble_since.get_or_insert(now);
+                        reading.trouble = Some(text);
+                    });
+                    sleep(TROUBLE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Reads while this is declared.
+    async fn read_as(&self, declared: &Arc<relay_profile::Agents>) -> Result<()> {
+        let mut subscriber = self.subscribe(declared).await?;
+        let now = self.clock.now();
+        self.meters.change(|reading| {
+            (reading.since, reading.trouble, reading.trouble_since) = (Some(now), None, None);
+        });
+        tracing::info!("heartbeats of agents are read from the queue {QUEUE} of the vhost {}", declared.vhost);
+        loop {
+            match timeout(LOOK_PERIOD, subscriber.next(BATCH_MAX, BATCH_LEN_MAX)).await {
+                Ok(bodies) => {
+                    self.take(&bodies?).await?;
+                    subscriber.acknowledge().await?;
+                }
+                Err(_) if self.agents().is_ok_and(|present| present == *declared) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    async fn subscribe(&self, declared: &relay_profile::Agents) -> Result<Box<dyn Subscriber>> {
+        let vhost = &declared.vhost;
+        self.relay.make_sure_to_enter(vhost, &Caller::of_loop(super::LOOP)).await?;
+        let wanted = Subscription {
+            queue: QUEUE.to_owned(),
+            exchange: declared.sends_to.clone(),
+            key: KEY.to_owned(),
+            messages_max: MESSAGES_MAX,
+            len_max: LEN_MAX,
+            message_ttl: MESSAGE_TTL,
+            expires: EXPIRES,
+        };
+        self.subscriptions.get()?.subscribe(vhost, &wanted).await
+    }
+}

@@ -1,0 +1,164 @@
+//! Cutting an agent off: its user goes, and with it its connections, at once; its line of the whitelist, too; and its queue
+//! stays, is emptied, or goes, as asked.
+
+use super::Agents;
+use super::account::{self, QUEUE_PREFIX};
+use super::record::{ABOUT, About, ENROLLED, Enrolled, EventKind, QueueFate, Revoked};
+use crate::base::audit::Action;
+use crate::base::{Error, HostName, Result};
+use crate::domain::accounts::held;
+use crate::domain::auth::Caller;
+use crate::store::WriteTx;
+
+/// What a client that is cut off reads.
+const GOODBYE: &str = "this agent was cut off from the relay";
+/// Revocations that a pass finishes; the next pass goes on.
+const UNFINISHED_MAX: usize = 500;
+
+impl Agents {
+    fn enrolled(&self, host: &HostName) -> Result<Enrolled> {
+        let found = self.store.read(|tx| tx.get(&ENROLLED, host))?;
+        found.ok_or_else(|| Error::not_found(format!("no agent of a host `{host}` was enrolled")))
+    }
+
+    /// What cutting it off would do, a sentence each. It fails as that would.
+    pub async fn plan_revocation(&self, host: &HostName, queue: QueueFate) -> Result<Vec<String>> {
+        let Enrolled { account, queueloc, is_shared, revoked, .. } = self.enrolled(host)?;
+        if revoked.is_some_and(|revoked| revoked.is_done) {
+            return Ok(vec![format!("The agent of {host} was cut off already; that is done once more.")]);
+        }
+        let mut effects = Vec::new();
+        if is_shared {
+            effects.push(format!(
+                "It shares the account `{account}` with others, which stays: its host is on the relay until that account is rotated \
+                 and its connections are closed."
+            ));
+        } else {
+            let open = self.bus.get()?.connection_count(&account).await?;
+            effects.push(format!("The broker user `{account}` is deleted, and {open} connections of it end at once."));
+        }
+        effects.push(format!("The line `{queueloc}` goes from the whitelist; a pattern may let it in still."));
+        effects.push(match queue {
+            QueueFate::Keep => format!("Its queue `{QUEUE_PREFIX}{queueloc}` stays, with the commands in it."),
+            QueueFate::Purge => format!("Its queue `{QUEUE_PREFIX}{queueloc}` is emptied."),
+            QueueFate::Delete => format!("Its queue `{QUEUE_PREFIX}{queueloc}` is deleted, with the commands in it."),
+        });
+        effects.push("Its host can enrol again only with a token of an operator.".to_owned());
+        Ok(effects)
+    }
+
+    /// Cuts an agent off. It may be repeated; what an outage leaves undone, the next pass does.
+    ///
+    /// # Errors
+    /// `NotFound` when it was never enrolled. `Unavailable` while the broker is away: it is wished, and done as soon as the
+    /// broker is back.
+    pub async fn revoke(&self, host: &HostName, queue: QueueFate, caller: &Caller) -> Result<()> {
+        let (this, of, by) = (self.clone(), host.clone(), caller.clone());
+        self.store.write(move |tx| this.wish_away(tx, &of, queue, &by)).await?;
+        self.finish_revocation(host, caller).await
+    }
+
+    fn wish_away(&self, tx: &mut WriteTx<'_, '_>, host: &HostName, queue: QueueFate, caller: &Caller) -> Result<()> {
+        let Some(mut enrolled) = tx.get(&ENROLLED, host)? else {
+            return Err(Error::not_found(format!("no agent of a host `{host}` was enrolled")));
+        };
+        if !enrolled.is_shared {
+            self.accounts.remove(tx, &enrolled.account, &account::owner(host))?;
+            held::revoke_holders(tx, &enrolled.account)?;
+        }
+        self.relay.strike(tx, &enrolled.queueloc);
+        let mut about: About = tx.get(&ABOUT, &enrolled.queueloc)?.unwrap_or_default();
+        about.happened(tx.now(), EventKind::Revoked, format!("by {}", caller.actor()));
+        tx.put(&ABOUT, &enrolled.queueloc, &about)?;
+        let by = caller.actor().to_string();
+        enrolled.revoked = Some(Revoked { at: tx.now(), by, queue, is_done: false });
+        tx.put(&ENROLLED, host, &enrolled)?;
+        let note = caller.note(Action::AgentRevoke, host).with("queueloc", enrolled.queueloc.as_str());
+        let note = note.with("queue", queue.as_str());
+        tx.audit(if enrolled.is_shared { note } else { note.with("account", enrolled.account.as_str()) });
+        Ok(())
+    }
+
+    /// Does at the broker what a revocation wishes.
+    async fn finish_revocation(&self, host: &HostName, caller: &Caller) -> Result<()> {
+        let Enrolled { account, queueloc, vhost, is_shared, revoked, .. } = self.enrolled(host)?;
+        let Some(revoked) = revoked else { return Ok(()) };
+        let bus = self.bus.get()?;
+        if !is_shared {
+            self.accounts.settle(std::slice::from_ref(&account), caller, |_| Ok(())).await?;
+            // Its end ends its connections, in all versions that were tried; this is for one that does not.
+            bus.close_connections_of(&account, GOODBYE).await?;
+        }
+        let queue = format!("{QUEUE_PREFIX}{queueloc}");
+        match revoked.queue {
+            QueueFate::Keep => false,
+            QueueFate::Purge => bus.purge_queue(&vhost, &queue).await?,
+            QueueFate::Delete => bus.delete_queue(&vhost, &queue).await?,
+        };
+        let (host, note) = (host.clone(), caller.note(Action::AgentCutOff, host).with("queue", revoked.queue.as_str()));
+        let done = move |tx: &mut WriteTx<'_, '_>| {
+            let Some(mut enrolled) = tx.get(&ENROLLED, &host)? else { return Ok(()) };
+            // It may have been let in again meanwhile.
+            let is_same = enrolled.revoked.as_ref().is_some_and(|now| now.at == revoked.at);
+            if !is_same {
+                return Ok(());
+            }
+            enrolled.revoked = Some(Revoked { is_done: true, ..revoked });
+            if !enrolled.is_shared {
+                held::forget(tx, &enrolled.account);
+            }
+            tx.audit(note);
+            tx.put(&ENROLLED, &host, &enrolled)
+        };
+        self.store.write(done).await
+    }
+
+    /// The hosts whose agents are to be cut off, and are not known to be.
+    pub(super) async fn unfinished_revocations(&self) -> Result<Vec<HostName>> {
+        let survey = self.store.survey(|tx| {
+            let mut hosts = Vec::new();
+            tx.each(&ENROLLED, |host, enrolled| {
+                if enrolled.revoked.is_some_and(|revoked| !revoked.is_done) && hosts.len() < UNFINISHED_MAX {
+                    hosts.push(host);
+                }
+            })?;
+            Ok(hosts)
+        });
+        survey.await
+    }
+
+    /// Finishes what was begun. One that fails hinders no other: how many were done, and how many could not be.
+    pub(super) async fn finish_revocations(&self, caller: &Caller) -> Result<(usize, usize)> {
+        let (mut done, mut failed) = (0, 0);
+        for host in self.unfinished_revocations().await? {
+            match self.finish_revocation(&host, caller).await {
+                Ok(()) => done += 1,
+                Err(error) => {
+                    tracing::warn!("the agent of {host} could not be cut off yet: {}", error.chain());
+                    failed += 1;
+                }
+            }
+        }
+        Ok((done, failed))
+    }
+
+    /// Takes an agent out of the books that was cut off: its host may enrol again by its name. Nothing changes at the broker.
+    ///
+    /// # Errors
+    /// `NotFound` when it was never enrolled, `Conflict` when it was not cut off, or that is not done yet.
+    pub async fn forget(&self, host: &HostName, caller: &Caller) -> Result<()> {
+        let (host, caller) = (host.clone(), caller.clone());
+        let forget = move |tx: &mut WriteTx<'_, '_>| {
+            let enrolled = tx.get(&ENROLLED, &host)?;
+            let enrolled =
+                enrolled.ok_or_else(|| Error::not_found(format!("no agent of a host `{host}` was enrolled")))?;
+            if !enrolled.revoked.is_some_and(|revoked| revoked.is_done) {
+                return Err(Error::conflict("this agent is not cut off: revoke it first"));
+            }
+            tx.delete(&ENROLLED, &host);
+            tx.audit(caller.note(Action::AgentForget, &host).with("account", enrolled.account.as_str()));
+            Ok(())
+        };
+        self.store.write(forget).await
+    }
+}

@@ -1,0 +1,191 @@
+//! Figures of the fleet, and what of them needs somebody.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Agents;
+use super::heartbeats::timings;
+use super::list_file::ListFile;
+use super::meters::{Fate, Reading};
+use super::pending::{NOTED, Pending};
+use super::view::{AgentLine, Standing, lines};
+use crate::base::text::pluralize;
+use crate::base::{Result, Timestamp};
+use crate::proto::heartbeat::Timings;
+
+/// Of how many periods it is looked who was heard, to see who is not any more.
+const LOOKED_PERIODS: u32 = 12;
+/// So many must vanish, and this part of those that were heard, before somebody has to come.
+const VANISHED_MIN: usize = 5;
+const VANISHED_PART: usize = 10;
+/// How far behind heartbeats may be kept: the guide calls a second healthy. Clocks of hosts differ by more, so a minute.
+const LAG_MAX_MS: u64 = 60_000;
+/// How long heartbeats may not be read before somebody has to come: a restart of the broker takes less.
+const UNREAD_MAX: Duration = Duration::from_secs(60);
+/// How often one has to knock, and for how long, before it is not a mistake of a moment.
+const KNOCKS_MIN: u64 = 10;
+const KNOCKING_MIN: Duration = Duration::from_secs(60 * 60);
+/// Agents that a sentence names.
+const NAMED_MAX: usize = 5;
+
+/// The fleet in numbers.
+#[derive(Clone, Debug, Default)]
+pub struct AgentFigures {
+    /// Whether agents are declared.
+    pub is_declared: bool,
+    /// How many there are of each standing.
+    pub standings: Vec<(Standing, usize)>,
+    /// Of each version, those that are online.
+    pub versions: BTreeMap<String, usize>,
+    /// How many have a queue that several processes share.
+    pub duplicates: usize,
+    /// How many wait to be let in.
+    pub pending: usize,
+    /// How many hosts are late to enrol again.
+    pub overdue: usize,
+    pub reading: Reading,
+    /// What became of heartbeats since the start.
+    pub fates: Vec<(Fate, u64)>,
+}
+
+/// Something of the fleet that needs somebody, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetTrouble {
+    /// What it is about: one of [`FleetTrouble::ABOUT`].
+    pub about: &'static str,
+    /// Whether something does not work.
+    pub is_out: bool,
+    pub text: String,
+}
+
+impl FleetTrouble {
+    /// All that one can be about.
+    pub const ABOUT: [&str; 7] = ["duplicates", "gone", "lag", "pending", "reading", "vanished", "whitelist"];
+}
+
+impl Agents {
+    /// The fleet in numbers.
+    pub async fn figures(&self) -> Result<AgentFigures> {
+        let fates = self.meters.fates().collect();
+        let Ok(declared) = self.agents() else { return Ok(AgentFigures { fates, ..AgentFigures::default() }) };
+        let timings = timings(&declared);
+        let (lines, waiting) = self.store.survey(move |tx| Ok((lines(tx, &timings)?, tx.count(&NOTED)?))).await?;
+        let of = |standing| lines.iter().filter(|line| line.standing == standing).count();
+        let mut versions = BTreeMap::new();
+        for line in lines.iter().filter(|line| line.standing == Standing::Online) {
+            *versions.entry(line.version.clone()).or_default() += 1;
+        }
+        Ok(AgentFigures {
+            is_declared: true,
+            standings: Standing::ALL.into_iter().map(|standing| (standing, of(standing))).collect(),
+            versions,
+            duplicates: lines.iter().filter(|line| !line.duplicates.is_empty()).count(),
+            pending: usize::try_from(waiting).unwrap_or(usize::MAX),
+            overdue: lines.iter().filter(|line| line.is_overdue).count(),
+            reading: self.meters.reading(),
+            fates,
+        })
+    }
+
+    /// What of the fleet needs somebody now.
+    pub async fn troubles(&self) -> Result<Vec<FleetTrouble>> {
+        let Ok(declared) = self.agents() else { return Ok(Vec::new()) };
+        let (timings, now) = (timings(&declared), self.clock.now());
+        let survey = self.store.survey(move |tx| {
+            let mut knocking = Vec::new();
+            tx.each(&NOTED, |queueloc, pending: Pending| {
+                let is_long = pending.last.since(pending.first) >= KNOCKING_MIN && pending.count >= KNOCKS_MIN;
+                if is_long && pending.last.is_within(KNOCKING_MIN, now) {
+                    knocking.push(queueloc.to_string());
+                }
+            })?;
+            Ok((lines(tx, &timings)?, knocking))
+        });
+        let (lines, knocking) = survey.await?;
+        let reading = self.meters.reading();
+        let mut all: Vec<FleetTrouble> = Vec::new();
+        all.extend(self.subscriptions.is_some().then(|| unread(&reading, now)).flatten());
+        all.extend(late(&reading));
+        all.extend(vanished(&lines, &reading, now, &timings));
+        all.extend(shared(&lines));
+        if !knocking.is_empty() {
+            let text = format!(
+                "{} not let in: {}",
+                pluralize(knocking.len(), "agent keeps asking and is", "agents keep asking and are"),
+                named(knocking.iter().map(String::as_str))
+            );
+            all.push(FleetTrouble { about: "pending", is_out: false, text });
+        }
+        if let Some(brake) = self.gone().await?.brake {
+            all.push(FleetTrouble { about: "gone", is_out: false, text: brake });
+        }
+        all.extend(self.list_trouble().await?);
+        Ok(all)
+    }
+
+    async fn list_trouble(&self) -> Result<Option<FleetTrouble>> {
+        let (path, state) = self.list_file().await?;
+        let path = path.unwrap_or_default();
+        let text = match state {
+            ListFile::None | ListFile::Same | ListFile::Behind => return Ok(None),
+            ListFile::Edited => format!(
+                "the whitelist {path} was edited by hand: `keylender agent whitelist compare {path}` shows it, `store` takes \
+                 it over, `overwrite` writes it anew"
+            ),
+            ListFile::Unreadable(why) => format!("the whitelist {path} cannot be read: {why}"),
+        };
+        Ok(Some(FleetTrouble { about: "whitelist", is_out: true, text }))
+    }
+}
+
+fn unread(reading: &Reading, now: Timestamp) -> Option<FleetTrouble> {
+    let (trouble, since) = reading.trouble.as_ref().zip(reading.trouble_since)?;
+    let text = format!("the heartbeats of agents are not read: {trouble}");
+    (now.since(since) >= UNREAD_MAX).then_some(FleetTrouble { about: "reading", is_out: true, text })
+}
+
+fn late(reading: &Reading) -> Option<FleetTrouble> {
+    let lag = reading.lag_ms.filter(|lag| *lag > LAG_MAX_MS && reading.since.is_some())?;
+    let text = format!("heartbeats of agents are kept {} s after they were sent", lag / 1000);
+    Some(FleetTrouble { about: "lag", is_out: false, text })
+}
+
+/// Agents that were heard a little while ago, and are not any more, in numbers. While we have not listened for long enough, nobody
+/// knows.
+fn vanished(lines: &[AgentLine], reading: &Reading, now: Timestamp, timings: &Timings) -> Option<FleetTrouble> {
+    let window = timings.heartbeat_period.saturating_mul(LOOKED_PERIODS);
+    let has_listened = reading.since.is_some_and(|since| now.since(since) >= window / 2);
+    let recent = lines.iter().filter(|line| line.last.is_some_and(|last| last.is_within(window, now)));
+    let (online, vanished): (Vec<&AgentLine>, Vec<&AgentLine>) =
+        recent.filter(|line| line.standing != Standing::Revoked).partition(|line| line.standing == Standing::Online);
+    let all = online.len() + vanished.len();
+    if !has_listened || vanished.len() < VANISHED_MIN || vanished.len() * VANISHED_PART < all {
+        return None;
+    }
+    let text = format!(
+        "{} of {all} agents are not heard any more: {}",
+        vanished.len(),
+        named(vanished.iter().map(|line| line.queueloc.as_str()))
+    );
+    Some(FleetTrouble { about: "vanished", is_out: true, text })
+}
+
+fn shared(lines: &[AgentLine]) -> Option<FleetTrouble> {
+    let shared: Vec<&AgentLine> = lines.iter().filter(|line| !line.duplicates.is_empty()).collect();
+    if shared.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "{} shared by several processes, each of which gets only a part of the commands: {}",
+        pluralize(shared.len(), "queue is", "queues are"),
+        named(shared.iter().map(|line| line.queueloc.as_str()))
+    );
+    Some(FleetTrouble { about: "duplicates", is_out: false, text })
+}
+
+fn named<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    let more = names.len().saturating_sub(NAMED_MAX);
+    let mut named: Vec<String> = names.take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
+    named.extend((more > 0).then(|| format!("and {more} more")));
+    named.join(", ")
+}
