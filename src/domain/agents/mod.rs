@@ -49,7 +49,7 @@ pub use look::Looks;
 pub use meters::{Fate, Reading};
 pub use pending::{Decision, Looked, PendingAgent};
 pub use reading::QUEUE;
-pub use record::{About, Event, EventKind, QueueFate};
+pub use record::{About, Event, EventKind, QueueFate, Tag};
 pub use rules::{AgentRule, AgentRuled};
 pub use tokens::{LASTS, LASTS_MAX, NewToken};
 pub use trouble::{AgentFigures, FleetTrouble};
