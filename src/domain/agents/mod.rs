@@ -24,9 +24,6 @@ mod tokens;
 mod trouble;
 mod view;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use crate::base::{Clock, Error, Result};
@@ -75,12 +72,10 @@ pub struct Agents {
 impl Agents {
     /// Keeps nothing while the profile of the relay declares no agents.
     pub fn new(
-        store: Store,
-        accounts: Accounts,
+        (store, accounts): (Store, Accounts),
         hosts: Hosts,
         relay: Relay,
-        bus: Handle<dyn Bus>,
-        subscriptions: Handle<dyn Subscriptions>,
+        (bus, subscriptions): (Handle<dyn Bus>, Handle<dyn Subscriptions>),
     ) -> Self {
         let (enrolments, meters) = Default::default();
         Self { clock: store.clock(), store, accounts, hosts, relay, bus, subscriptions, enrolments, meters }
