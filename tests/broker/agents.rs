@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use keylender::app::settings::RelaySettings;
-use keylender::base::{HostName, Queueloc, Reason};
+use keylender::base::{HostName, Queueloc, Reason, VhostName};
 use keylender::domain::agents::{Agents, Enrolment, QUEUE, QueueFate, Standing, Wanted};
 use keylender::domain::auth::Caller;
 use keylender::domain::hosts::Asker;
 use keylender::domain::relay::Asked;
+use keylender::ports::broker::{DeclaredQueue, Resource, Resources, Topology};
 use keylender::proto::broker_pattern::Operation;
 use keylender::proto::relay_profile::Profile;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
@@ -249,9 +250,13 @@ async fn heartbeats_go_on_after_the_queue_of_the_reader_went() {
         .await;
     };
     reads().await;
-    node().admin("DELETE", &format!("queues/agents-reading-mig/{QUEUE}"), json!(null)).await;
+    let (broker, vhost) = (node().broker(), VhostName::parse("agents-reading-mig").unwrap());
+    let delete = async || assert!(broker.delete_queue(&vhost, QUEUE).await.is_ok());
+    delete().await;
     reads().await;
-    let told = node().told(&format!("queues/agents-reading-mig/{QUEUE}")).await;
+    // What the broker lists may be seconds old.
+    let path = format!("queues/agents-reading-mig/{QUEUE}");
+    let told = eventually(async || Some(node().told(&path).await).filter(|told| told["arguments"].is_object())).await;
     let arguments = &told["arguments"];
     assert_eq!(
         (&arguments["x-max-length"], &arguments["x-overflow"], &arguments["x-message-ttl"]),
@@ -259,11 +264,13 @@ async fn heartbeats_go_on_after_the_queue_of_the_reader_went() {
         "{told}"
     );
     // One that is there otherwise is told, and left.
-    node().admin("DELETE", &format!("queues/agents-reading-mig/{QUEUE}"), json!(null)).await;
-    node().admin("PUT", &format!("queues/agents-reading-mig/{QUEUE}"), json!({ "durable": true })).await;
+    delete().await;
+    let (name, kind) = (QUEUE.to_owned(), "classic".to_owned());
+    let otherwise = DeclaredQueue { name, kind, durable: true, auto_delete: false, arguments: Default::default() };
+    broker.put_resource(&vhost, &Resource::Queue(otherwise)).await.unwrap();
     let trouble = async || agents(&appliance).figures().await.unwrap().reading.trouble;
     let told = eventually(async || trouble().await.filter(|told| told.contains("other arguments"))).await;
     assert!(told.contains("delete it, and it is made anew"), "{told}");
-    node().admin("DELETE", &format!("queues/agents-reading-mig/{QUEUE}"), json!(null)).await;
+    delete().await;
     reads().await;
 }
