@@ -4,7 +4,7 @@
 # Who deletes a user has its connections closed: the broker sends connection.close, waits up to 30 s for the answer, and closes the socket.
 # Seen here with clients that do not read in that time, as those on a suspended host: from 4.0.5 on such a connection is gone (its
 # socket is closed, and the log says so), but `GET /api/connections/username/USER` tells of it from then on, `DELETE` there answers 204 and
-# changes nothing, and the limit `max-connections` of the vhost counts it: with a limit of as many, nobody gets in any more, though nobody
+# changes nothing, and the limit `max-connections` of the vhost counts it: with a limit of as many nobody gets in any more, though nobody
 # is connected. Where the client answers at once nothing stays. The broker's log has a badarg of ets:update_counter in
 # rabbit_connection_tracking:unregister_tracked/1: the counter of a deleted user is taken away after 15 s, and who is closed later is not
 # taken off the lists. So that list is no proof that a user is still connected, and `GET /api/connections` (with statistics) has to be asked.

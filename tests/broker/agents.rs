@@ -260,7 +260,7 @@ async fn heartbeats_go_on_after_the_queue_of_the_reader_went() {
     let arguments = &told["arguments"];
     assert_eq!(
         (&arguments["x-max-length"], &arguments["x-overflow"], &arguments["x-message-ttl"]),
-        (&json!(200_000), &json!("drop-head"), &json!(3_600_000)),
+        (&json!(100_000), &json!("drop-head"), &json!(600_000)),
         "{told}"
     );
     // One that is there otherwise is told, and left.

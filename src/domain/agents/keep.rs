@@ -58,7 +58,7 @@ impl fmt::Display for Kept {
 impl Agents {
     /// What a pass would do, a line each.
     pub async fn plan_keeping(&self) -> Result<Vec<String>> {
-        let unfinished = self.unfinished_revocations().await?.into_iter();
+        let unfinished = self.unfinished_revocations().await?.0.into_iter();
         Ok(unfinished.map(|host| format!("cut off the agent of {host}, as it was wished")).collect())
     }
 
@@ -74,6 +74,7 @@ impl Agents {
             Ok(written) => kept.list_written = written,
             Err(error) => kept.list_trouble = Some(error.message().to_owned()),
         }
+        self.look_for_strange(&declared).await;
         self.look_for_gone(declared.gone_after.size()).await?;
         kept.forgotten = self.forget_silent().await?;
         Ok(kept)

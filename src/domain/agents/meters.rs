@@ -96,6 +96,8 @@ pub struct Reading {
 pub(super) struct Meters {
     fates: [Counter; Fate::ALL.len()],
     reading: Mutex<Reading>,
+    /// Exchanges that are called as queues of agents are, as of the last look.
+    strange: Mutex<Vec<String>>,
 }
 
 impl Meters {
@@ -107,6 +109,14 @@ impl Meters {
 
     pub fn fates(&self) -> impl Iterator<Item = (Fate, u64)> {
         Fate::ALL.into_iter().zip(self.fates.iter().map(Counter::count))
+    }
+
+    pub fn strange(&self) -> Vec<String> {
+        self.strange.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn note_strange(&self, names: Vec<String>) {
+        *self.strange.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
     pub fn reading(&self) -> Reading {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Agents;
 use super::meters::{Fate, Reading};
@@ -19,12 +19,12 @@ use crate::proto::relay_profile;
 pub const QUEUE: &str = "keylender.heartbeats";
 /// The routing key of heartbeats, in all generations (mig.md 1.1).
 const KEY: &str = "mig.agt.heartbeats";
-/// Heartbeats that wait at most: those that the largest fleet which is measured sends within an hour, at one in five minutes.
-const MESSAGES_MAX: u32 = 200_000;
+/// Heartbeats that wait at most: several of each agent of the largest fleet that is measured.
+const MESSAGES_MAX: u32 = 100_000;
 /// Bytes that wait at most, which is as much as their bodies have. It bounds a single message, too.
-const LEN_MAX: u32 = 128 << 20;
+const LEN_MAX: u32 = 64 << 20;
 /// After which a heartbeat is not worth reading: the agent has sent others.
-const MESSAGE_TTL: Duration = Duration::from_secs(60 * 60);
+const MESSAGE_TTL: Duration = Duration::from_secs(10 * 60);
 /// After which the queue of an appliance that does not come back goes.
 const EXPIRES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Heartbeats of one transaction: what waits behind it is not noticed.
@@ -33,6 +33,8 @@ const BATCH_MAX: usize = 1000;
 const BATCH_LEN_MAX: usize = 2 << 20;
 /// How often it is looked whether the profile says something else.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);
+/// How often the queue is bound again: a broker tells nobody that a binding went.
+const BIND_PERIOD: Duration = Duration::from_secs(60);
 /// The pause after trouble.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(3);
 
@@ -74,15 +76,22 @@ impl Agents {
             (reading.since, reading.trouble, reading.trouble_since) = (Some(now), None, None);
         });
         tracing::info!("heartbeats of agents are read from the queue {QUEUE} of the vhost {}", declared.vhost);
+        let (mut bound, mut looked) = (Instant::now(), Instant::now());
         loop {
-            match timeout(LOOK_PERIOD, subscriber.next(BATCH_MAX, BATCH_LEN_MAX)).await {
-                Ok(bodies) => {
-                    self.take(&bodies?).await?;
-                    subscriber.acknowledge().await?;
-                }
-                Err(_) if self.agents().is_ok_and(|present| present == *declared) => {}
-                Err(_) => return Ok(()),
+            if bound.elapsed() >= BIND_PERIOD {
+                subscriber.bind_again().await?;
+                bound = Instant::now();
             }
+            // Also while heartbeats come without a pause.
+            if looked.elapsed() >= LOOK_PERIOD {
+                if !self.agents().is_ok_and(|present| present == *declared) {
+                    return Ok(());
+                }
+                looked = Instant::now();
+            }
+            let Ok(bodies) = timeout(LOOK_PERIOD, subscriber.next(BATCH_MAX, BATCH_LEN_MAX)).await else { continue };
+            self.take(&bodies?).await?;
+            subscriber.acknowledge().await?;
         }
     }
 

@@ -218,6 +218,10 @@ pub(super) struct Revoked {
     pub queue: QueueFate,
     /// Whether all of it was done at the broker.
     pub is_done: bool,
+    /// Whether its connections were looked for once more after that: RabbitMQ 4.3 lets one live that was opened in the
+    /// moment before its user was deleted.
+    #[serde(default)]
+    pub is_swept: bool,
 }
 
 /// What becomes of the queue of an agent that is cut off.

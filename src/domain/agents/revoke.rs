@@ -1,6 +1,8 @@
 //! Cutting an agent off: its user goes, and with it its connections, at once; its line of the whitelist, too; and its queue
 //! stays, is emptied, or goes, as asked.
 
+use std::time::Duration;
+
 use super::Agents;
 use super::account::{self, QUEUE_PREFIX};
 use super::record::{ABOUT, About, ENROLLED, Enrolled, EventKind, QueueFate, Revoked};
@@ -8,10 +10,14 @@ use crate::base::audit::Action;
 use crate::base::{Error, HostName, Result};
 use crate::domain::accounts::held;
 use crate::domain::auth::Caller;
-use crate::store::WriteTx;
+use crate::store::{Table, WriteTx};
 
 /// What a client that is cut off reads.
 const GOODBYE: &str = "this agent was cut off from the relay";
+/// How long after a revocation connections are looked for once more: the broker lists them by then.
+const SWEEP_AFTER: Duration = Duration::from_secs(2);
+/// For the mark that this was done, which is no change that anybody needs an entry for.
+const SWEPT: Table<HostName, Enrolled> = Table::plain("agents_enrolled");
 /// Revocations that a pass finishes; the next pass goes on.
 const UNFINISHED_MAX: usize = 500;
 
@@ -71,7 +77,7 @@ impl Agents {
         about.happened(tx.now(), EventKind::Revoked, format!("by {}", caller.actor()));
         tx.put(&ABOUT, &enrolled.queueloc, &about)?;
         let by = caller.actor().to_string();
-        enrolled.revoked = Some(Revoked { at: tx.now(), by, queue, is_done: false });
+        enrolled.revoked = Some(Revoked { at: tx.now(), by, queue, is_done: false, is_swept: false });
         tx.put(&ENROLLED, host, &enrolled)?;
         let note = caller.note(Action::AgentRevoke, host).with("queueloc", enrolled.queueloc.as_str());
         let note = note.with("queue", queue.as_str());
@@ -86,7 +92,7 @@ impl Agents {
         let bus = self.bus.get()?;
         if !is_shared {
             self.accounts.settle(std::slice::from_ref(&account), caller, |_| Ok(())).await?;
-            // Its end ends its connections, in all versions that were tried; this is for one that does not.
+            // Its end ends its connections, in all versions that were tried, but maybe one that it opens in that moment.
             bus.close_connections_of(&account, GOODBYE).await?;
         }
         let queue = format!("{QUEUE_PREFIX}{queueloc}");
@@ -113,16 +119,40 @@ impl Agents {
         self.store.write(done).await
     }
 
-    /// The hosts whose agents are to be cut off, and are not known to be.
-    pub(super) async fn unfinished_revocations(&self) -> Result<Vec<HostName>> {
+    /// Looks once more for connections of one that was cut off. False while it is too early for that.
+    async fn sweep(&self, host: &HostName) -> Result<bool> {
+        let Enrolled { account, is_shared, revoked, .. } = self.enrolled(host)?;
+        let Some(revoked) = revoked.filter(|revoked| self.clock.now() >= revoked.at.plus(SWEEP_AFTER)) else {
+            return Ok(false);
+        };
+        if !is_shared {
+            self.bus.get()?.close_connections_of(&account, GOODBYE).await?;
+        }
+        let host = host.clone();
+        let swept = move |tx: &mut WriteTx<'_, '_>| {
+            let Some(mut enrolled) = tx.get(&SWEPT, &host)? else { return Ok(()) };
+            if let Some(now) = enrolled.revoked.as_mut().filter(|now| now.at == revoked.at) {
+                now.is_swept = true;
+                tx.put(&SWEPT, &host, &enrolled)?;
+            }
+            Ok(())
+        };
+        self.store.write(swept).await.map(|()| true)
+    }
+
+    /// The hosts whose agents are to be cut off and are not known to be, and those whose connections are to be looked for once
+    /// more.
+    pub(super) async fn unfinished_revocations(&self) -> Result<(Vec<HostName>, Vec<HostName>)> {
         let survey = self.store.survey(|tx| {
-            let mut hosts = Vec::new();
+            let (mut undone, mut unswept) = (Vec::new(), Vec::new());
             tx.each(&ENROLLED, |host, enrolled| {
-                if enrolled.revoked.is_some_and(|revoked| !revoked.is_done) && hosts.len() < UNFINISHED_MAX {
-                    hosts.push(host);
+                let Some(revoked) = enrolled.revoked.filter(|revoked| !revoked.is_swept) else { return };
+                let list = if revoked.is_done { &mut unswept } else { &mut undone };
+                if list.len() < UNFINISHED_MAX {
+                    list.push(host);
                 }
             })?;
-            Ok(hosts)
+            Ok((undone, unswept))
         });
         survey.await
     }
@@ -130,13 +160,20 @@ impl Agents {
     /// Finishes what was begun. One that fails hinders no other: how many were done, and how many could not be.
     pub(super) async fn finish_revocations(&self, caller: &Caller) -> Result<(usize, usize)> {
         let (mut done, mut failed) = (0, 0);
-        for host in self.unfinished_revocations().await? {
+        let (undone, unswept) = self.unfinished_revocations().await?;
+        for host in undone {
             match self.finish_revocation(&host, caller).await {
                 Ok(()) => done += 1,
                 Err(error) => {
                     tracing::warn!("the agent of {host} could not be cut off yet: {}", error.chain());
                     failed += 1;
                 }
+            }
+        }
+        for host in unswept {
+            if let Err(error) = self.sweep(&host).await {
+                tracing::warn!("the connections of {host} could not be looked for: {}", error.chain());
+                failed += 1;
             }
         }
         Ok((done, failed))

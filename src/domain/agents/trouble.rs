@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Agents;
+use super::account::QUEUE_PREFIX;
 use super::heartbeats::timings;
 use super::list_file::ListFile;
 use super::meters::{Fate, Reading};
@@ -12,6 +13,7 @@ use super::view::{AgentLine, Standing, lines};
 use crate::base::text::pluralize;
 use crate::base::{Result, Timestamp};
 use crate::proto::heartbeat::Timings;
+use crate::proto::relay_profile;
 
 /// Of how many periods it is looked who was heard, to see who is not any more.
 const LOOKED_PERIODS: u32 = 12;
@@ -60,7 +62,8 @@ pub struct FleetTrouble {
 
 impl FleetTrouble {
     /// All that one can be about.
-    pub const ABOUT: [&str; 7] = ["duplicates", "gone", "lag", "pending", "reading", "vanished", "whitelist"];
+    pub const ABOUT: [&str; 8] =
+        ["duplicates", "gone", "lag", "pending", "reading", "strange", "vanished", "whitelist"];
 }
 
 impl Agents {
@@ -120,8 +123,19 @@ impl Agents {
         if let Some(brake) = self.gone().await?.brake {
             all.push(FleetTrouble { about: "gone", is_out: false, text: brake });
         }
+        all.extend(strange(&self.meters.strange()));
         all.extend(self.list_trouble().await?);
         Ok(all)
+    }
+
+    /// Looks for exchanges that are called as queues of agents are. No program of the platform makes one; an agent that does
+    /// wants what comes to others, or theirs to come from it. While the broker says nothing, what was seen last counts.
+    pub(super) async fn look_for_strange(&self, declared: &relay_profile::Agents) {
+        let Ok(bus) = self.bus.get() else { return };
+        if let Ok(exchanges) = bus.exchanges(&declared.vhost).await {
+            let names = exchanges.into_iter().map(|exchange| exchange.name);
+            self.meters.note_strange(names.filter(|name| name.starts_with(QUEUE_PREFIX)).collect());
+        }
     }
 
     async fn list_trouble(&self) -> Result<Option<FleetTrouble>> {
@@ -137,6 +151,18 @@ impl Agents {
         };
         Ok(Some(FleetTrouble { about: "whitelist", is_out: true, text }))
     }
+}
+
+fn strange(names: &[String]) -> Option<FleetTrouble> {
+    if names.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "{} called as a queue of an agent is, which no program of the platform makes: {}",
+        pluralize(names.len(), "exchange is", "exchanges are"),
+        named(names.iter().map(String::as_str))
+    );
+    Some(FleetTrouble { about: "strange", is_out: true, text })
 }
 
 fn unread(reading: &Reading, now: Timestamp) -> Option<FleetTrouble> {

@@ -18,6 +18,8 @@ use crate::base::{Error, Result, Secret, VhostName};
 const PREFETCH_MAX: u16 = 4000;
 /// How long a batch waits for one more message, once it has some: a fraction of what nobody notices as late.
 const LINGER: Duration = Duration::from_millis(5);
+/// An exchange that there is not: what is sent there is gone.
+const NOWHERE: &str = "keylender.nowhere";
 /// For each question to the broker.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -48,7 +50,10 @@ impl Subscription {
         arguments.insert("x-queue-type".into(), word("classic"));
         arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(self.messages_max.into()));
         arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(self.len_max.into()));
+        // Said, or a policy of somebody's could have it refuse what comes.
         arguments.insert("x-overflow".into(), word("drop-head"));
+        // A policy for all queues could have the oldest, when they make room, sent to where they came from.
+        arguments.insert("x-dead-letter-exchange".into(), word(NOWHERE));
         arguments.insert("x-message-ttl".into(), millis(self.message_ttl));
         arguments.insert("x-expires".into(), millis(self.expires));
         arguments
@@ -60,7 +65,11 @@ pub struct AmqpSubscriber {
     session: Session,
     channel: Channel,
     consumer: Consumer,
-    /// The delivery that was handed out last and not acknowledged.
+    wanted: Subscription,
+    /// What was taken and not handed out yet, and its bytes.
+    taken: Vec<Vec<u8>>,
+    taken_len: usize,
+    /// The delivery that was taken last and not acknowledged.
     last_tag: Option<u64>,
 }
 
@@ -80,33 +89,31 @@ impl AmqpDoor {
         let begun = async {
             let failed = |error| failed(wanted, error);
             let channel = session.connection.create_channel().await.map_err(failed)?;
-            let (queue, durable) = (wanted.queue.as_str(), QueueDeclareOptions { durable: true, ..Default::default() });
-            channel.queue_declare(queue.into(), durable, wanted.arguments()).await.map_err(failed)?;
-            let (exchange, key) = (wanted.exchange.as_str().into(), wanted.key.as_str().into());
-            let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-            channel.queue_bind(queue.into(), exchange, key, options, none.clone()).await.map_err(failed)?;
+            bind(&channel, wanted).await?;
             channel.basic_qos(PREFETCH_MAX, BasicQosOptions { global: false }).await.map_err(failed)?;
             session.valve.open();
             session.valve.shut();
-            let options = BasicConsumeOptions::default();
-            let consumer =
-                channel.basic_consume(queue.into(), "keylender".into(), options, none).await.map_err(failed)?;
+            let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+            let queue = wanted.queue.as_str().into();
+            let consumer = channel.basic_consume(queue, "keylender".into(), options, none).await.map_err(failed)?;
             Ok((channel, consumer))
         };
         let (channel, consumer) = within(DEADLINE, begun.boxed()).await?;
-        Ok(AmqpSubscriber { session, channel, consumer, last_tag: None })
+        let (wanted, taken) = (wanted.clone(), Vec::new());
+        Ok(AmqpSubscriber { session, channel, consumer, wanted, taken, taken_len: 0, last_tag: None })
     }
 }
 
 impl AmqpSubscriber {
     /// The bodies of the next messages, so many and of so many bytes at most; one is handed out whatever its length. It waits
-    /// until there is one, and may be abandoned while it waits.
+    /// until there is one, and may be abandoned at any time: what was taken by then is handed out by the next call.
     pub async fn next(&mut self, count_max: usize, len_max: usize) -> Result<Vec<Vec<u8>>> {
         self.session.valve.open();
-        let first = self.consumer.next().await;
-        let (mut bodies, mut len) = (Vec::new(), 0);
-        self.take(first, &mut bodies, &mut len)?;
-        while bodies.len() < count_max && len < len_max {
+        if self.taken.is_empty() {
+            let first = self.consumer.next().await;
+            self.take(first)?;
+        }
+        while self.taken.len() < count_max && self.taken_len < len_max {
             let next = match self.consumer.next().now_or_never() {
                 Some(next) => next,
                 // The valve is open: what is on its way may still come.
@@ -115,27 +122,28 @@ impl AmqpSubscriber {
                     Err(_) => break,
                 },
             };
-            self.take(next, &mut bodies, &mut len)?;
+            self.take(next)?;
         }
         self.session.valve.shut();
-        Ok(bodies)
+        self.taken_len = 0;
+        Ok(std::mem::take(&mut self.taken))
     }
 
-    fn take(
-        &mut self,
-        delivery: Option<lapin::Result<Delivery>>,
-        bodies: &mut Vec<Vec<u8>>,
-        len: &mut usize,
-    ) -> Result<()> {
+    fn take(&mut self, delivery: Option<lapin::Result<Delivery>>) -> Result<()> {
         let ended = || Error::unavailable("the broker ended our consumer: the queue was deleted, or its node is down");
         let delivery = delivery.ok_or_else(ended)?.map_err(|error| Error::unavailable(SILENT).because(error))?;
         self.last_tag = Some(delivery.delivery_tag);
-        *len += delivery.data.len();
-        bodies.push(delivery.data);
+        self.taken_len += delivery.data.len();
+        self.taken.push(delivery.data);
         Ok(())
     }
 
-    /// Lets the broker forget what was handed out so far.
+    /// Binds the queue again: a broker tells nobody that a binding went, or the exchange with it.
+    pub async fn bind_again(&mut self) -> Result<()> {
+        within(DEADLINE, bind(&self.channel, &self.wanted).boxed()).await
+    }
+
+    /// Lets the broker forget what was handed out so far. Not to be called after a call of [`Self::next`] that was abandoned.
     pub async fn acknowledge(&mut self) -> Result<()> {
         let Some(tag) = self.last_tag.take() else { return Ok(()) };
         let all = BasicAckOptions { multiple: true };
@@ -143,6 +151,16 @@ impl AmqpSubscriber {
             async { self.channel.basic_ack(tag, all).await.map_err(|error| Error::unavailable(SILENT).because(error)) };
         within(DEADLINE, told.boxed()).await
     }
+}
+
+/// Makes the queue what it should be, and binds it.
+async fn bind(channel: &Channel, wanted: &Subscription) -> Result<()> {
+    let failed = |error| failed(wanted, error);
+    let (queue, durable) = (wanted.queue.as_str(), QueueDeclareOptions { durable: true, ..Default::default() });
+    channel.queue_declare(queue.into(), durable, wanted.arguments()).await.map_err(failed)?;
+    let (exchange, key) = (wanted.exchange.as_str().into(), wanted.key.as_str().into());
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    channel.queue_bind(queue.into(), exchange, key, options, none).await.map_err(failed)
 }
 
 fn failed(wanted: &Subscription, error: lapin::Error) -> Error {

@@ -20,6 +20,9 @@ pub trait Subscriber: Send {
     /// until there is one, and may be abandoned while it waits. `Unavailable` when the queue, or the broker, has gone.
     async fn next(&mut self, count_max: usize, len_max: usize) -> Result<Vec<Vec<u8>>>;
 
+    /// Binds the queue again: a broker tells nobody that a binding went, or the exchange with it. Fails as [`Subscriptions::subscribe`].
+    async fn bind_again(&mut self) -> Result<()>;
+
     /// Lets the broker forget all that was handed out so far.
     async fn acknowledge(&mut self) -> Result<()>;
 }

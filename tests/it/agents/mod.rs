@@ -2,6 +2,7 @@
 
 mod enrol;
 mod heartbeats;
+mod histories;
 mod list_file;
 mod over_http;
 mod pending;

@@ -21,6 +21,10 @@ impl Subscriber for AmqpSubscriber {
         Self::next(self, count_max, len_max).await
     }
 
+    async fn bind_again(&mut self) -> Result<()> {
+        Self::bind_again(self).await
+    }
+
     async fn acknowledge(&mut self) -> Result<()> {
         Self::acknowledge(self).await
     }

@@ -35,30 +35,37 @@ impl MemoryBroker {
         }
         queues.len()
     }
-}
 
-#[async_trait]
-impl Subscriptions for MemoryBroker {
-    async fn subscribe(&self, vhost: &VhostName, wanted: &Subscription) -> Result<Box<dyn Subscriber>> {
-        let place = (vhost.to_string(), wanted.queue.clone());
+    fn have_queue(&self, vhost: &VhostName, wanted: &Subscription) -> Result<()> {
         self.request(format!("SUBSCRIBE queue {vhost} {}", wanted.queue), |state| {
             state.require_vhost(vhost)?;
             if !state.exchanges.contains_key(&(vhost.to_string(), wanted.exchange.clone())) {
                 return Err(Error::not_found(format!("the broker has no exchange `{}` there", wanted.exchange)));
             }
             let new = Queue { name: wanted.queue.clone(), messages: Some(0), ..Queue::default() };
-            state.queues.entry(place.clone()).or_insert(new);
+            state.queues.entry((vhost.to_string(), wanted.queue.clone())).or_insert(new);
             let destination = Destination::Queue(wanted.queue.clone());
             let binding = Binding { source: wanted.exchange.clone(), destination, routing_key: wanted.key.clone() };
             state.bindings.insert((vhost.to_string(), binding));
             Ok(())
-        })?;
-        Ok(Box::new(MemorySubscriber { broker: self.clone(), place, in_hand: VecDeque::new() }))
+        })
+    }
+}
+
+#[async_trait]
+impl Subscriptions for MemoryBroker {
+    async fn subscribe(&self, vhost: &VhostName, wanted: &Subscription) -> Result<Box<dyn Subscriber>> {
+        let place = (vhost.to_string(), wanted.queue.clone());
+        self.have_queue(vhost, wanted)?;
+        let (broker, vhost, wanted) = (self.clone(), vhost.clone(), wanted.clone());
+        Ok(Box::new(MemorySubscriber { broker, vhost, wanted, place, in_hand: VecDeque::new() }))
     }
 }
 
 struct MemorySubscriber {
     broker: MemoryBroker,
+    vhost: VhostName,
+    wanted: Subscription,
     place: Place,
     in_hand: VecDeque<Message>,
 }
@@ -66,7 +73,7 @@ struct MemorySubscriber {
 impl MemorySubscriber {
     /// What waits, so many and of so many bytes at most; none when nothing does.
     fn take(&mut self, count_max: usize, len_max: usize) -> Result<Vec<Vec<u8>>> {
-        let Self { broker, place, in_hand } = self;
+        let Self { broker, place, in_hand, .. } = self;
         let mut state = broker.lock();
         if state.is_away || !state.queues.contains_key(place) {
             return Err(Error::unavailable(
@@ -97,6 +104,10 @@ impl Subscriber for MemorySubscriber {
             }
             tokio::time::sleep(WAIT_PERIOD).await;
         }
+    }
+
+    async fn bind_again(&mut self) -> Result<()> {
+        self.broker.have_queue(&self.vhost, &self.wanted)
     }
 
     async fn acknowledge(&mut self) -> Result<()> {
