@@ -111,9 +111,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     let Brokers { main: broker, further } = brokers;
     let remote = settings.root_url.as_ref().map(|url| authority(url, settings)).transpose()?;
     let auth = Auth::new(store.clone(), remote.clone(), rates(settings), clock.clone())?;
-    let always = settings.verify_logins;
-    let probe = if broker.is_some() { Some(Probe { door: brokers::amqp_door(settings)?, always }) } else { None };
-    let accounts = Accounts::new(store.clone(), broker.users(), probe).also_at(further.iter().map(Site::users));
+    let accounts = accounts(&store, settings, brokers)?;
     let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), settings.namespaces.clone())
         .also_at(further.iter().map(Site::bus));
     let notices = Notices::new(store.clone(), outbox::ways(settings)?);
@@ -142,14 +140,8 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         broker.bus(),
         relay_config(settings),
     )?;
-    let agents = Agents::new(
-        store.clone(),
-        accounts.clone(),
-        hosts.clone(),
-        relay.clone(),
-        broker.bus(),
-        broker.subscriptions(),
-    );
+    let (held, sides) = ((store.clone(), accounts.clone()), (broker.bus(), broker.subscriptions()));
+    let agents = Agents::new(held, hosts.clone(), relay.clone(), sides);
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
@@ -183,6 +175,13 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         wraps,
         operators,
     })
+}
+
+fn accounts(store: &Store, settings: &Settings, brokers: &Brokers) -> Result<Accounts> {
+    let Brokers { main: broker, further } = brokers;
+    let always = settings.verify_logins;
+    let probe = if broker.is_some() { Some(Probe { door: brokers::amqp_door(settings)?, always }) } else { None };
+    Ok(Accounts::new(store.clone(), broker.users(), probe).also_at(further.iter().map(Site::users)))
 }
 
 /// What is declared of a relay, with the names that Keylender needs for itself.

@@ -5,6 +5,7 @@
 
 mod act;
 mod agent;
+mod agent_whitelist;
 mod alarm;
 mod archive;
 mod audit;

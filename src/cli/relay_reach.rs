@@ -10,6 +10,13 @@ use crate::app::operate::Operator;
 pub(super) struct Reach {
     /// The account, as the profile calls it
     account: String,
+    #[command(flatten)]
+    names: Names,
+}
+
+/// Names that there may be.
+#[derive(Args)]
+pub(super) struct Names {
     /// A queue that there may be
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     queue: Option<String>,
@@ -23,13 +30,17 @@ pub(super) struct Reach {
     format: Format,
 }
 
-pub(super) async fn run(reach: Reach, operator: &Operator) -> Outcome {
-    let Reach { account, queue, exchange, key, format } = reach;
+pub(super) async fn run(Reach { account, names }: Reach, operator: &Operator) -> Outcome {
+    show(&format!("/relay/accounts/{}/reach", output::segment(&account)), names, operator).await
+}
+
+/// The same of whatever the API says it of at this path.
+pub(super) async fn show(path: &str, names: Names, operator: &Operator) -> Outcome {
+    let Names { queue, exchange, key, format } = names;
     let asked = [("queue", queue), ("exchange", exchange), ("key", key)].into_iter();
     let asked = asked.filter_map(|(name, value)| Some(format!("{name}={}", output::segment(&value?))));
     let query = asked.collect::<Vec<_>>().join("&");
-    let path = format!("/relay/accounts/{}/reach?{query}", output::segment(&account));
-    let reach = operator.call("GET", path.trim_end_matches('?'), None).await?;
+    let reach = operator.call("GET", format!("{path}?{query}").trim_end_matches('?'), None).await?;
     if format.json {
         output::json(&reach);
         return Ok(());

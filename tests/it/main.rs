@@ -2,6 +2,7 @@
 //! clock that is moved by hand.
 
 mod administrator;
+mod agents;
 mod archive_api;
 mod archives;
 mod audit;

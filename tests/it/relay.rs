@@ -135,6 +135,7 @@ pub async fn every_method(seen: &mut BTreeSet<String>) {
     openapi::call(&world, seen, "PUT", "/relay/profile", Some(input)).await;
     openapi::call(&world, seen, "GET", "/relay/parts/files", None).await;
     crate::whitelist::every_method(seen).await;
+    crate::agents::every_method(seen).await;
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ const HOMES: [(&str, &[&str]); 12] = [
         &[
             "src/store/survey.rs",
             "src/ports/",
+            "src/domain/agents/list_file.rs",
             "src/domain/archives/",
             "src/domain/backups.rs",
             "src/domain/operators/password.rs",

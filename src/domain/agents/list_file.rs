@@ -12,7 +12,7 @@ use crate::base::text::hex;
 use crate::base::{Error, Result};
 use crate::domain::auth::Caller;
 use crate::proto::whitelist::FILE_LEN_MAX;
-use crate::store::{Table, WriteTx};
+use crate::store::Table;
 
 /// What was written last, by its path: the SHA-256 in hexadecimal.
 const WRITTEN: Table<String, String> = Table::plain("agents_whitelist_file");
@@ -36,19 +36,26 @@ impl Agents {
     /// How the file of the scheduler on this host stands, and where it is.
     pub async fn list_file(&self) -> Result<(Option<String>, ListFile)> {
         let Some(path) = self.list_path() else { return Ok((None, ListFile::None)) };
+        let (state, _) = self.compare_list(&path).await?;
+        Ok((Some(path), state))
+    }
+
+    /// How it stands, and what stands for what is in it.
+    async fn compare_list(&self, path: &str) -> Result<(ListFile, String)> {
         let wanted = self.relay.whitelist().await?.0.to_file();
-        let written = self.store.read(|tx| tx.get(&WRITTEN, &path))?;
-        let of = path.clone();
-        let found = tokio::task::spawn_blocking(move || read(Path::new(&of))).await;
+        let key = path.to_owned();
+        let written = self.store.read(|tx| tx.get(&WRITTEN, &key))?;
+        let found = tokio::task::spawn_blocking(move || read(Path::new(&key))).await;
         let found = found.map_err(|e| Error::internal("reading a whitelist", e))?;
+        let there = found.as_ref().ok().and_then(Option::as_deref).map(print).unwrap_or_default();
         let state = match found {
             Ok(Some(text)) if text == wanted.as_bytes() => ListFile::Same,
             Ok(None) => ListFile::Behind,
-            Ok(Some(text)) if written.is_some_and(|written| written == print(&text)) => ListFile::Behind,
+            Ok(Some(_)) if written.as_ref() == Some(&there) => ListFile::Behind,
             Ok(Some(_)) => ListFile::Edited,
             Err(error) => ListFile::Unreadable(error.to_string()),
         };
-        Ok((Some(path), state))
+        Ok((state, there))
     }
 
     /// Writes the file if it is behind. True when it was written.
@@ -56,12 +63,15 @@ impl Agents {
     /// # Errors
     /// `Unavailable` when it cannot be.
     pub(super) async fn write_list_file(&self) -> Result<bool> {
-        match self.list_file().await? {
-            (Some(path), ListFile::Behind) => self.write_list(path).await.map(|()| true),
-            (Some(path), ListFile::Unreadable(why)) => {
+        let Some(path) = self.list_path() else { return Ok(false) };
+        match self.compare_list(&path).await? {
+            (ListFile::Behind, _) => self.write_list(path).await.map(|()| true),
+            // What somebody else wrote and the list has taken over is as if it was written here.
+            (ListFile::Same, there) => self.note_written(path, there).await.map(|()| false),
+            (ListFile::Unreadable(why), _) => {
                 Err(Error::unavailable(format!("the whitelist {path} cannot be read: {why}")))
             }
-            _ => Ok(false),
+            (ListFile::None | ListFile::Edited, _) => Ok(false),
         }
     }
 
@@ -85,16 +95,20 @@ impl Agents {
 
     async fn write_list(&self, path: String) -> Result<()> {
         let text = self.relay.whitelist().await?.0.to_file();
-        // First what it will be: a crash between the two leaves a file that is known to be ours.
-        let (of, print) = (path.clone(), print(text.as_bytes()));
-        let note = move |tx: &mut WriteTx<'_, '_>| tx.put(&WRITTEN, &of, &print);
-        let written_to = path.clone();
+        let (written_to, print) = (path.clone(), print(text.as_bytes()));
         let written = tokio::task::spawn_blocking(move || write(Path::new(&written_to), text.as_bytes())).await;
         let written = written.map_err(|e| Error::internal("writing a whitelist", e))?;
         written.map_err(|error| Error::unavailable(format!("the whitelist {path} cannot be written: {error}")))?;
-        self.store.write(note).await?;
         tracing::info!("wrote the whitelist {path}");
-        Ok(())
+        self.note_written(path, print).await
+    }
+
+    /// Notes what is in the file by us. One that a crash kept from being noted is as the list is at the next look, too.
+    async fn note_written(&self, path: String, print: String) -> Result<()> {
+        if self.store.read(|tx| tx.get(&WRITTEN, &path))?.as_ref() == Some(&print) {
+            return Ok(());
+        }
+        self.store.write(move |tx| tx.put(&WRITTEN, &path, &print)).await
     }
 }
 

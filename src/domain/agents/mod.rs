@@ -24,9 +24,6 @@ mod tokens;
 mod trouble;
 mod view;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use crate::base::{Clock, Error, Result};
@@ -49,7 +46,7 @@ pub use look::Looks;
 pub use meters::{Fate, Reading};
 pub use pending::{Decision, Looked, PendingAgent};
 pub use reading::QUEUE;
-pub use record::{About, Event, EventKind, QueueFate};
+pub use record::{About, Event, EventKind, QueueFate, Tag};
 pub use rules::{AgentRule, AgentRuled};
 pub use tokens::{LASTS, LASTS_MAX, NewToken};
 pub use trouble::{AgentFigures, FleetTrouble};
@@ -75,12 +72,10 @@ pub struct Agents {
 impl Agents {
     /// Keeps nothing while the profile of the relay declares no agents.
     pub fn new(
-        store: Store,
-        accounts: Accounts,
+        (store, accounts): (Store, Accounts),
         hosts: Hosts,
         relay: Relay,
-        bus: Handle<dyn Bus>,
-        subscriptions: Handle<dyn Subscriptions>,
+        (bus, subscriptions): (Handle<dyn Bus>, Handle<dyn Subscriptions>),
     ) -> Self {
         let (enrolments, meters) = Default::default();
         Self { clock: store.clock(), store, accounts, hosts, relay, bus, subscriptions, enrolments, meters }

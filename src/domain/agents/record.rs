@@ -58,12 +58,19 @@ pub struct About {
     pub addresses: Vec<String>,
     /// In the order of the alphabet: agents send them in one that changes.
     pub modules: Vec<String>,
-    pub tags: Vec<(String, String)>,
+    pub tags: Vec<Tag>,
     pub loader_name: String,
     /// The instance in Amazon's cloud.
     pub instance_id: String,
     /// What happened to it, the last things, oldest first.
     pub events: Vec<Event>,
+}
+
+/// A word that an operator gave to an agent in its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tag {
+    pub name: String,
+    pub value: String,
 }
 
 /// Something that happened to an agent.
@@ -121,6 +128,7 @@ impl About {
     /// What a heartbeat says, without anything that happened.
     pub(super) fn of(heartbeat: &Heartbeat) -> Self {
         let environment = &heartbeat.environment;
+        let tag = |(name, value): &(String, String)| Tag { name: name.clone(), value: value.clone() };
         let words = |words: &[String]| words.iter().take(WORDS_MAX).cloned().collect::<Vec<_>>();
         let mut modules = environment.modules.items.clone();
         modules.sort();
@@ -142,7 +150,7 @@ impl About {
             public_ip: environment.public_ip.clone(),
             addresses: words(&environment.addresses.items),
             modules: words(&modules),
-            tags: heartbeat.tags.items.iter().take(WORDS_MAX).cloned().collect(),
+            tags: heartbeat.tags.items.iter().take(WORDS_MAX).map(tag).collect(),
             loader_name: heartbeat.loader_name.clone(),
             instance_id: environment.aws.instance_id.clone(),
             events: Vec::new(),

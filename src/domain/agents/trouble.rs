@@ -95,7 +95,8 @@ impl Agents {
             let mut knocking = Vec::new();
             tx.each(&NOTED, |queueloc, pending: Pending| {
                 let is_long = pending.last.since(pending.first) >= KNOCKING_MIN && pending.count >= KNOCKS_MIN;
-                if is_long && pending.last.is_within(KNOCKING_MIN, now) {
+                // One that was refused is somebody's decision.
+                if is_long && pending.refused.is_none() && pending.last.is_within(KNOCKING_MIN, now) {
                     knocking.push(queueloc.to_string());
                 }
             })?;

@@ -1,9 +1,10 @@
 //! Whom the whitelist admits, asked for each heartbeat: names are looked up, and what patterns say is remembered.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::whitelist::{WhitelistLine, list};
+use super::Relay;
+use super::whitelist::{LINES, WhitelistLine, list, read};
 use crate::base::Result;
 use crate::proto::whitelist::Whitelist;
 
@@ -17,8 +18,15 @@ pub struct Admissions {
     remembered: Mutex<HashMap<String, bool>>,
 }
 
+impl Relay {
+    /// Whom the list admits now.
+    pub async fn admissions(&self) -> Result<Arc<Admissions>> {
+        self.admissions.get(&self.store, &LINES, |tx| Admissions::of(read(tx)?)).await
+    }
+}
+
 impl Admissions {
-    pub(super) fn of(lines: Vec<WhitelistLine>) -> Result<Self> {
+    fn of(lines: Vec<WhitelistLine>) -> Result<Self> {
         let (patterns, names): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.is_pattern);
         let patterns = list(patterns.iter().map(|line| line.line.as_str()))?;
         Ok(Self { names: names.into_iter().map(|line| line.line).collect(), patterns, remembered: Mutex::default() })

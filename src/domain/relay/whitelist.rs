@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Relay;
-use super::admissions::Admissions;
 use crate::base::audit::Action;
 use crate::base::text::pluralize;
 use crate::base::{Error, Queueloc, Result, Timestamp};
@@ -16,7 +14,7 @@ use crate::domain::auth::Caller;
 use crate::proto::whitelist::{Whitelist, is_pattern};
 use crate::store::{Survey, Table, WriteTx};
 
-const LINES: Table<Line, Listed> = Table::audited("agents_whitelist");
+pub(super) const LINES: Table<Line, Listed> = Table::audited("agents_whitelist");
 /// Longest line: the name of a queue has 247 bytes at most, and a pattern is for people to read.
 pub const LINE_LEN_MAX: usize = 4096;
 /// Lines at once: a fleet of ten thousand, each by its name, some times over. The scheduler reads all for each heartbeat.
@@ -26,7 +24,7 @@ const NAMED_MAX: usize = 20;
 
 /// A line as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Line(String);
+pub(super) struct Line(String);
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,7 +43,7 @@ impl FromStr for Line {
 
 /// Since when a line is there, and by whom.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Listed {
+pub(super) struct Listed {
     since: Timestamp,
     by: String,
 }
@@ -76,11 +74,6 @@ impl Relay {
             Ok((list(lines.iter().map(|line| line.line.as_str()))?, lines))
         });
         survey.await
-    }
-
-    /// Whom the list admits now.
-    pub async fn admissions(&self) -> Result<Arc<Admissions>> {
-        self.admissions.get(&self.store, &LINES, |tx| Admissions::of(read(tx)?)).await
     }
 
     /// Lets an agent in by its name, in the transaction of what it is let in by; false when the line is there already. The
@@ -208,7 +201,7 @@ fn full() -> Error {
 }
 
 /// All lines, names before patterns.
-fn read(tx: &Survey<'_>) -> Result<Vec<WhitelistLine>> {
+pub(super) fn read(tx: &Survey<'_>) -> Result<Vec<WhitelistLine>> {
     let mut lines = Vec::new();
     tx.each(&LINES, |Line(line), Listed { since, by }| {
         lines.push(WhitelistLine { is_pattern: is_pattern(&line), line, since, by });

@@ -1,5 +1,6 @@
 //! `/metrics`: figures in Prometheus' text format, for askers on this host and for those with the token.
 
+mod agents;
 mod meters;
 mod text;
 
@@ -16,6 +17,7 @@ use crate::base::{Error, Secret, Timestamp};
 use crate::domain::health::Figures;
 use crate::domain::loops::Status;
 use crate::domain::relay::Trouble;
+use agents::Fleet;
 use meters::{DENIALS, LENDS, METHODS, OUTCOMES, SCHEMES, STATUSES};
 use text::{Text, Type};
 
@@ -27,9 +29,11 @@ pub async fn metrics(State(app): State<App>, Extension(origin): Extension<Origin
     if let Some(refusal) = refuse(app.metrics_token.as_ref(), &origin, &headers) {
         return refusal;
     }
-    let figures = async { Ok((app.health.figures().await?, app.relay.missing().await?.len())) };
+    let figures = async { Ok((app.health.figures().await?, app.relay.missing().await?.len(), Fleet::of(&app).await?)) };
     match figures.await {
-        Ok((figures, missing)) => ([(header::CONTENT_TYPE, FORMAT)], write(&app, &figures, missing)).into_response(),
+        Ok((figures, missing, fleet)) => {
+            ([(header::CONTENT_TYPE, FORMAT)], write(&app, &figures, missing, &fleet)).into_response()
+        }
         Err(error) => page::error(StatusCode::SERVICE_UNAVAILABLE, Error::message(&error)),
     }
 }
@@ -57,7 +61,7 @@ fn refuse(token: Option<&Secret>, origin: &Origin, headers: &HeaderMap) -> Optio
     Some(refusal)
 }
 
-fn write(app: &App, figures: &Figures, missing: usize) -> String {
+fn write(app: &App, figures: &Figures, missing: usize, fleet: &Fleet) -> String {
     let mut text = Text::default();
     program(&mut text, figures);
     holdings(&mut text, figures);
@@ -65,6 +69,7 @@ fn write(app: &App, figures: &Figures, missing: usize) -> String {
     lending(&mut text, app);
     broker(&mut text, app, figures);
     relay(&mut text, app, missing);
+    fleet.write(&mut text);
     loops(&mut text, &figures.loops);
     outbox(&mut text, app, figures);
     text.into_string()
