@@ -91,8 +91,13 @@ async fn who_waits_is_approved_or_refused_with_a_reason_and_its_name_does_no_har
 async fn a_host_enrols_by_a_token_that_is_shown_once_and_is_revoked_and_forgotten() {
     let world = world("").await;
     let operator = Browser::signed_in(&world, Role::Operator).await;
-    let to = operator.get(&world, &format!("/agents/enrol?host={HOST}")).await;
-    assert_eq!(to.header("location"), Some(&*format!("/agents/hosts/{HOST}/token")));
+    let to = operator.get(&world, &format!("/agents/enrol?host={HOST}&minutes=1440")).await;
+    assert_eq!(to.header("location"), Some(&*format!("/agents/hosts/{HOST}/token?minutes=1440")));
+    let day = operator.get(&world, &format!("/agents/hosts/{HOST}/token?minutes=1440")).await;
+    has(&day, &["within 1440 minutes", "name=\"minutes\" value=\"1440\"", "--minutes 1440"]);
+    for wrong in ["0", "99999", "x"] {
+        assert_eq!(operator.get(&world, &format!("/agents/hosts/{HOST}/token?minutes={wrong}")).await.status, 400);
+    }
     has(&operator.get(&world, "/agents/enrol?host=a+b").await, &["class=\"problem\"", "value=\"a b\""]);
     let queueloc = enrol(&world, &operator).await;
     let path = format!("/agents/known/{queueloc}");

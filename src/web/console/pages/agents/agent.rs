@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::{path_of_host, path_to, pids, state};
 use crate::base::text::url_encoded;
 use crate::base::{Error, HostName, Queueloc, Result, Timestamp};
-use crate::domain::agents::{About, AgentLine, AgentView, EnrolmentView, Event, newest_first};
+use crate::domain::agents::{About, AgentLine, AgentView, EnrolmentView, Event, Tag, newest_first};
 use crate::domain::auth::scopes;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
@@ -114,8 +114,7 @@ fn event_row(time: &impl Fn(Timestamp) -> TimeTag, Event { at, kind, what }: Eve
 
 /// What an agent says of itself, as far as it says anything.
 fn said(about: &About) -> Facts {
-    let tag =
-        |(name, value): &(String, String)| if name.is_empty() { value.clone() } else { format!("{name}={value}") };
+    let tag = |Tag { name, value }: &Tag| if name.is_empty() { value.clone() } else { format!("{name}={value}") };
     let proxy = if about.proxy.is_empty() { "one that it does not name" } else { about.proxy.as_str() };
     let all = [
         ("Calls its host", about.name.clone()),
