@@ -1,6 +1,7 @@
 //! Everything that needs a real broker: one private RabbitMQ node for the whole binary, one vhost for each test.
 
 mod administrator;
+mod agents;
 mod appliance;
 mod archive_trouble;
 mod archives;

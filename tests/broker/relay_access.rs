@@ -122,19 +122,19 @@ async fn is_foretold(appliance: &Appliance, account: &str, exchanges: Exchanges,
 }
 
 /// Returns when the broker has it, or has refused it.
-async fn publish(channel: &Channel, exchange: &str, key: &str) -> lapin::Result<()> {
+pub async fn publish(channel: &Channel, exchange: &str, key: &str) -> lapin::Result<()> {
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let options = BasicPublishOptions::default();
     let sent = channel.basic_publish(exchange.into(), key.into(), options, b"x", BasicProperties::default());
     sent.await?.await.map(drop)
 }
 
-async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapin::Result<()> {
+pub async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapin::Result<()> {
     let options = QueueBindOptions::default();
     channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default()).await
 }
 
-async fn declare(channel: &Channel, queue: &str) -> lapin::Result<()> {
+pub async fn declare(channel: &Channel, queue: &str) -> lapin::Result<()> {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), options, FieldTable::default()).await.map(drop)
 }

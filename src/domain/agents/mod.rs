@@ -45,7 +45,7 @@ pub use list_file::ListFile;
 pub use look::Looks;
 pub use meters::{Fate, Reading};
 pub use pending::{Decision, Looked, PendingAgent};
-pub use reading::QUEUE;
+pub use reading::{QUEUE, subscription};
 pub use record::{About, Event, EventKind, QueueFate, Tag};
 pub use rules::{AgentRule, AgentRuled};
 pub use tokens::{LASTS, LASTS_MAX, NewToken};

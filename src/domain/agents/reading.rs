@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::Agents;
+use super::meters::{Fate, Reading};
 use crate::base::Result;
 use crate::domain::auth::Caller;
 use crate::ports::broker::{Subscriber, Subscription};
@@ -85,18 +86,32 @@ impl Agents {
         }
     }
 
+    /// What became of heartbeats since the start.
+    pub fn fates(&self) -> impl Iterator<Item = (Fate, u64)> + '_ {
+        self.meters.fates()
+    }
+
+    /// How the queue of heartbeats is read.
+    pub fn reading(&self) -> Reading {
+        self.meters.reading()
+    }
+
     async fn subscribe(&self, declared: &relay_profile::Agents) -> Result<Box<dyn Subscriber>> {
         let vhost = &declared.vhost;
         self.relay.make_sure_to_enter(vhost, &Caller::of_loop(super::LOOP)).await?;
-        let wanted = Subscription {
-            queue: QUEUE.to_owned(),
-            exchange: declared.sends_to.clone(),
-            key: KEY.to_owned(),
-            messages_max: MESSAGES_MAX,
-            len_max: LEN_MAX,
-            message_ttl: MESSAGE_TTL,
-            expires: EXPIRES,
-        };
-        self.subscriptions.get()?.subscribe(vhost, &wanted).await
+        self.subscriptions.get()?.subscribe(vhost, &subscription(&declared.sends_to)).await
+    }
+}
+
+/// Our queue at an exchange that heartbeats are sent to.
+pub fn subscription(exchange: &str) -> Subscription {
+    Subscription {
+        queue: QUEUE.to_owned(),
+        exchange: exchange.to_owned(),
+        key: KEY.to_owned(),
+        messages_max: MESSAGES_MAX,
+        len_max: LEN_MAX,
+        message_ttl: MESSAGE_TTL,
+        expires: EXPIRES,
     }
 }
