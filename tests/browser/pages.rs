@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 97] = [
+const PAGES: [Page; 113] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -63,6 +63,34 @@ const PAGES: [Page; 97] = [
     ("/agents/whitelist", "/agents/whitelist?queueloc=linux.web1.x", "whitelist"),
     ("/agents/whitelist/add", "/agents/whitelist/add?line=re%3Alinux%5C..%2A", "whitelist-add"),
     ("/agents/whitelist/remove", "/agents/whitelist/remove?line=linux.web1.x", "whitelist-remove"),
+    ("/agents", "/agents", "agents"),
+    ("/agents/known/{queueloc}", "/agents/known/{queueloc}", "agent"),
+    ("/agents/pending", "/agents/pending", "agents-pending"),
+    (
+        "/agents/pending/{queueloc}/approve",
+        "/agents/pending/linux.web9.example.net.dn0j5d3ugjk0/approve",
+        "agent-approve",
+    ),
+    (
+        "/agents/pending/{queueloc}/refuse",
+        "/agents/pending/windows.%3Cb%3Enot%20bold%3C%2Fb%3E.dn0j5d3ugjk0/refuse",
+        "agent-refuse",
+    ),
+    ("/agents/rules", "/agents/rules", "agents-rules"),
+    ("/agents/rules/add", "/agents/rules/add?rule=approve+zone+*.example.net&until=", "agents-rule-add"),
+    (
+        "/agents/rules/{rule}/remove",
+        "/agents/rules/approve%20network%2010.0.0.0%2F8%20zone%20%2A.example.org/remove",
+        "agents-rule-remove",
+    ),
+    ("/agents/enrol", "/agents/enrol", "agent-enrol"),
+    ("/agents/hosts/{host}/token", "/agents/hosts/web7.example.net/token", "agent-token-plan"),
+    ("/agents/hosts/{host}/revoke", "/agents/hosts/web1.example.net/revoke?queue=purge", "agent-revoke"),
+    ("/agents/hosts/{host}/forget", "/agents/hosts/web2.example.net/forget", "agent-forget"),
+    ("/agents/hosts/{host}/reach", "/agents/hosts/web1.example.net/reach", "agent-reach"),
+    ("/agents/gone", "/agents/gone", "agents-gone"),
+    ("/agents/gone/remove", "/agents/gone/remove", "agents-gone-remove"),
+    ("/agents/whitelist/overwrite", "/agents/whitelist/overwrite", "whitelist-overwrite"),
     ("/relay/investigators", "/relay/investigators", "relay-investigators"),
     ("/relay/profile", "/relay/profile", "relay-profile"),
     ("/relay/parts/{part}", "/relay/parts/scheduler", "relay-part"),
@@ -164,6 +192,7 @@ async fn every_list_with_nothing_in_it_says_what_to_do() {
         "queue-rules",
         "archives",
         "relay",
+        "agents",
         "hosts",
         "host-rules",
         "notices",

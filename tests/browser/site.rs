@@ -7,7 +7,7 @@ use keylender::app::operate::Operator;
 use keylender::app::settings::{Credentials, RelaySettings, Settings};
 use keylender::app::{self, Running};
 use keylender::base::{
-    AccountName, ClientId, Clock, MailAddress, NamespaceName, OperatorName, Secret, Timestamp, VhostName,
+    AccountName, ClientId, Clock, HostName, MailAddress, NamespaceName, OperatorName, Secret, Timestamp, VhostName,
 };
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
@@ -16,9 +16,11 @@ use keylender::ports::broker::{
     Access, Binding, Destination, Exchange, Login, MemoryBroker, Message, Queue, UserWish, Users,
 };
 use keylender::proto::addresses::AddressList;
-use keylender::proto::relay_profile::{Profile, preset};
+use keylender::proto::relay_profile::{Profile, preset_with_agents};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::fleet;
 
 /// A file that is written for a program of the relay.
 const PART: &str = "
@@ -33,15 +35,26 @@ mq = { host = 'relay1.example.net', port = 5671 }
 postgres = { host = 'db.example.net', password = 'x' }
 ";
 /// When stories begin; pictures then show the same times whenever they are made.
-const BEGIN: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+pub const BEGIN: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 /// A namespace that anybody in the stories may have.
 pub const NAMESPACE: &str = "taskcluster-foo";
 /// Text as others may write it, which no page may break on: long, without a place to break, and from right to left.
-const AWKWARD: &str = "an-address-that-somebody-made-up-and-that-does-not-end-for-quite-a-while@builds.example.org";
+pub const AWKWARD: &str = "an-address-that-somebody-made-up-and-that-does-not-end-for-quite-a-while@builds.example.org";
 
 /// Passes of the monitor before the stories begin, a minute apart: as many as show where a queue is going.
 const PASSES: [u64; 3] = [4, 8, 12];
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// The relay of the stories, with a fleet of which each agent has an account of its own.
+fn profile(list: &str) -> Profile {
+    let key = include_str!("../data/openpgp/rosa.asc");
+    let investigator =
+        format!("[[investigator]]\nname = 'Rosa Sander'\nweights = {{ default = 2, file = 1 }}\nkey = '''{key}'''\n");
+    let minimums = "minimum-weights = { default = 2, file = 1 }\n";
+    let agents = preset_with_agents("mig-2018", false).unwrap();
+    let agents = agents.replacen("[agents]\n", &format!("[agents]\nwhitelist = '{list}'\n"), 1);
+    Profile::parse(&format!("{minimums}{agents}{PART}{investigator}")).unwrap()
+}
 
 pub struct Site {
     pub broker: MemoryBroker,
@@ -53,11 +66,10 @@ pub struct Site {
 
 impl Site {
     pub async fn start() -> Self {
-        Self::with(None).await
+        Self::with(tempfile::tempdir().unwrap(), None).await
     }
 
-    async fn with(relay: Option<RelaySettings>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+    async fn with(dir: TempDir, relay: Option<RelaySettings>) -> Self {
         let mut settings = Settings::for_tests(dir.path());
         let client_id = ClientId::parse("project/hosts").unwrap();
         settings.credentials = Some(Credentials { client_id, access_token: Secret::generate() });
@@ -68,6 +80,10 @@ impl Site {
         hosts.allowed = Some(AddressList::parse("127.0.0.0/8").unwrap());
         let broker = MemoryBroker::default();
         broker.add_vhost(&settings.namespaces.amqp.vhost);
+        // Heartbeats are read from the first moment on: what is not there yet is tried again only after a while.
+        let fleet = VhostName::parse("mig").unwrap();
+        broker.add_vhost(&fleet);
+        broker.put_exchange(&fleet, Exchange { name: "toschedulers".into(), kind: Some("direct".into()) });
         let clock = Clock::manual(BEGIN.minus(3 * MINUTE));
         let running = app::start(&settings, clock.clone(), Some(Arc::new(broker.clone()))).await.unwrap();
         Self { broker, clock, settings, running, _dir: dir }
@@ -75,14 +91,11 @@ impl Site {
 
     /// One that has something of everything.
     pub async fn busy() -> Self {
-        let key = include_str!("../data/openpgp/rosa.asc");
-        let investigator = format!(
-            "[[investigator]]\nname = 'Rosa Sander'\nweights = {{ default = 2, file = 1 }}\nkey = '''{key}'''\n"
-        );
-        let minimums = "minimum-weights = { default = 2, file = 1 }\n";
-        let text = format!("{minimums}{}{PART}{investigator}", preset("mig-2018").unwrap());
-        let profile = Profile::parse(&text).unwrap();
-        let site = Self::with(Some(RelaySettings { profile, from: "mig-2018".into() })).await;
+        let dir = tempfile::tempdir().unwrap();
+        let list = dir.path().join("agents_whitelist.txt");
+        std::fs::write(&list, "linux.by-hand.x\n").unwrap();
+        let relay = RelaySettings { profile: profile(list.to_str().unwrap()), from: "mig-2018".into() };
+        let site = Self::with(dir, Some(relay)).await;
         let (caller, appliance) = (Caller::local("stories", "r"), &site.running.appliance);
         appliance.relay.apply(&caller).await.unwrap();
         for name in ["stranger", "adopted"] {
@@ -137,6 +150,7 @@ impl Site {
         appliance.notices.post_test(&caller, MailAddress::parse("ada@example.org").unwrap()).await.unwrap();
         site.operate("POST", "/backups", None).await;
         site.archive().await;
+        fleet::fill(&site).await;
         drop(reqwest::get(site.url("/v1/credentials")).await.unwrap());
         site
     }
@@ -174,6 +188,10 @@ impl Site {
                 path.replace("{archive}", appliance.archives.list().await.unwrap()[0].name.as_str())
             }
             _ if path.contains("{notice}") => path.replace("{notice}", &notice().await),
+            _ if path.contains("{queueloc}") => {
+                let host = HostName::parse(fleet::HOST).unwrap();
+                path.replace("{queueloc}", appliance.agents.queueloc_of(&host).unwrap().as_str())
+            }
             _ => path.to_owned(),
         };
         self.url(&path)
@@ -197,6 +215,12 @@ impl Site {
     /// Calls a method of the own API as the operator of this host.
     pub async fn operate(&self, method: &str, path: &str, input: Option<Value>) -> Value {
         Operator::connect(&self.settings).unwrap().call(method, path, input).await.unwrap()
+    }
+
+    /// Gives these to whoever keeps the agents, as if they had come from the broker.
+    pub async fn hear(&self, heartbeats: &[Value]) {
+        let bodies: Vec<Vec<u8>> = heartbeats.iter().map(|heartbeat| heartbeat.to_string().into_bytes()).collect();
+        self.running.appliance.agents.take(&bodies).await.unwrap();
     }
 
     /// A new hand-over link.

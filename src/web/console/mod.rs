@@ -1,5 +1,6 @@
-//! The console: pages for people, by the same domain calls and scopes as the API. Every route is on this screen.
+//! The console: pages for people, by the same domain calls and scopes as the API. Every route is here, and in `fleet`.
 
+mod fleet;
 mod kit;
 mod pages;
 
@@ -14,14 +15,12 @@ use kit::live;
 use kit::routes::Routes;
 use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
-    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, relay, relay_account,
-    relay_cluster, relay_investigators, relay_profile, relay_reach, relay_users, roles, settings, setup, theme,
-    whitelist,
+    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
 fn table() -> Routes {
-    access(appliance(fleet(bus(Routes::default()))))
+    access(appliance(fleet::routes(bus(Routes::default()))))
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
@@ -152,34 +151,6 @@ fn bus(routes: Routes) -> Routes {
         .act("/queue-rules/{pattern}/remove", "/queue-rules", &actions::queues::UNRULE)
         .get("/broker", scopes::BROKER_READ, broker::show)
         .act("/broker/rotate", "/broker", &actions::broker::ROTATE)
-}
-
-/// The relay, and the agents of its fleet.
-fn fleet(routes: Routes) -> Routes {
-    routes
-        .get("/relay", scopes::RELAY_READ, relay::show)
-        .get("/relay/plan", scopes::RELAY_READ, relay::compare)
-        .get("/relay/accounts/{account}", scopes::RELAY_READ, relay_account::show)
-        .act("/relay/apply", "/relay", &actions::relay::APPLY)
-        .get("/relay/profile", scopes::RELAY_PROFILE, relay_profile::show)
-        .post("/relay/profile", scopes::RELAY_PROFILE, relay_profile::store)
-        .get("/relay/investigators", scopes::RELAY_READ, relay_investigators::show)
-        .get("/relay/parts/{part}", scopes::RELAY_READ, relay::part)
-        .get("/agents/whitelist", scopes::AGENT_READ, whitelist::show)
-        .get("/agents/whitelist/add", scopes::AGENT_WHITELIST, whitelist::ask_add)
-        .post("/agents/whitelist/add", scopes::AGENT_WHITELIST, whitelist::add)
-        .get("/agents/whitelist/remove", scopes::AGENT_WHITELIST, whitelist::ask_remove)
-        .post("/agents/whitelist/remove", scopes::AGENT_WHITELIST, whitelist::remove)
-        .get("/relay/cluster", scopes::RELAY_READ, relay_cluster::show)
-        .get("/relay/users", scopes::RELAY_READ, relay_users::list)
-        .get("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::ask_adopt)
-        .post("/relay/users/{user}/adopt", scopes::RELAY_ADOPT, relay_users::adopt)
-        .act("/relay/users/{user}/release", "/relay/users", &actions::relay::RELEASE)
-        .get("/relay/accounts/{account}/reach", scopes::RELAY_READ, relay_reach::show)
-        .get("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay_account::plan_rotation)
-        .post("/relay/accounts/{account}/rotate", scopes::RELAY_ROTATE, relay_account::rotate)
-        .get("/relay/accounts/{account}/hand-over", scopes::RELAY_LEND, relay_account::plan_hand_over)
-        .post("/relay/accounts/{account}/hand-over", scopes::RELAY_LEND, relay_account::hand_over)
 }
 
 /// What the appliance does by itself and for itself.

@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod agents;
 mod api;
 mod archives;
 pub mod browser;

@@ -25,6 +25,7 @@ enum Value {
     Number(Option<i64>),
     Time(Option<Timestamp>),
     State(Tone, String),
+    Act(&'static str),
     Line(Vec<(Timestamp, u64)>),
 }
 
@@ -65,6 +66,11 @@ impl Cell {
         Self { value: Value::State(tone, word.into()), link: None }
     }
 
+    /// What can be done with the row, by a short word that leads to the page for it; nothing for who may not.
+    pub fn act(word: &'static str, path: Option<String>) -> Self {
+        Self { value: Value::Act(if path.is_some() { word } else { "" }), link: path }
+    }
+
     /// The same, with a link to a path of ours.
     #[must_use]
     pub fn to(self, path: impl Into<String>) -> Self {
@@ -74,6 +80,7 @@ impl Cell {
     pub fn order(&self) -> Order {
         match &self.value {
             Value::Text(text) | Value::State(_, text) => Order::Text(text.to_lowercase()),
+            Value::Act(word) => Order::Text(word.to_lowercase()),
             Value::Number(number) => Order::Number(number.unwrap_or(i64::MIN)),
             Value::Line(counts) => Order::Number(growth(counts)),
             Value::Time(at) => Order::Number(at.map_or(i64::MIN, Timestamp::as_millis)),
@@ -83,6 +90,7 @@ impl Cell {
     pub fn plain(&self) -> String {
         match &self.value {
             Value::Text(text) | Value::State(_, text) => text.clone(),
+            Value::Act(word) => (*word).to_owned(),
             Value::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
             Value::Time(at) => at.map(|at| at.to_string()).unwrap_or_default(),
             Value::Line(counts) => {
@@ -96,6 +104,7 @@ impl Cell {
     pub fn has(&self, word: &str) -> bool {
         match &self.value {
             Value::Text(text) | Value::State(_, text) => text.to_lowercase().contains(word),
+            Value::Act(act) => act.to_lowercase().contains(word),
             // Most words cannot be in a number or a moment, and a table has many of these.
             Value::Number(_) | Value::Time(_) if !word.chars().all(|c| IN_MOMENTS.contains(c)) => false,
             Value::Number(_) | Value::Time(_) | Value::Line(_) => self.plain().to_lowercase().contains(word),
@@ -114,7 +123,7 @@ impl Cell {
     pub fn html(&self, now: Timestamp) -> String {
         match &self.value {
             Value::Text(text) => Untrusted::of(text).to_string(),
-            Value::Number(_) => self.plain(),
+            Value::Number(_) | Value::Act(_) => self.plain(),
             Value::Line(counts) => Line::of(counts).map(|line| line.to_string()).unwrap_or_default(),
             Value::Time(at) => at.map(|at| TimeTag { at, now }.to_string()).unwrap_or_default(),
             Value::State(tone, word) => State { tone: *tone, word: word.clone().into() }.to_string(),
@@ -136,7 +145,7 @@ impl Cell {
             Value::Text(_) => "text",
             Value::Number(_) => "number",
             Value::Time(_) => "moment",
-            Value::State(..) => "word",
+            Value::State(..) | Value::Act(_) => "word",
             Value::Line(_) => "line",
         }
     }

@@ -33,6 +33,7 @@ const PLACES: &[(&str, &[Listed])] = &[
             ("Connections", "/connections", Some(scopes::CONNECTION_LIST)),
             ("Broker", "/broker", Some(scopes::BROKER_READ)),
             ("Relay", "/relay", Some(scopes::RELAY_READ)),
+            ("Agents", "/agents", Some(scopes::AGENT_READ)),
         ],
     ),
     ("Machines", &[("Hosts", "/hosts", Some(scopes::HOST_LIST)), ("Leases", "/leases", Some(scopes::LEASE_LIST))]),

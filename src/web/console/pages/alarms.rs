@@ -54,9 +54,15 @@ fn path_to(key: &str) -> String {
         "queues doomed" => "/queues?q=state%3Adeleted".to_owned(),
         "queues growing" => "/queues?sort=-messages".to_owned(),
         "backups damaged" => "/backups?q=state%3Adamaged".to_owned(),
-        _ => match key.strip_prefix("loop ") {
-            Some(name) => format!("/loops/{name}"),
-            None => "/backups".to_owned(),
+        "agents duplicates" => "/agents?sort=-duplicates".to_owned(),
+        "agents gone" => "/agents/gone".to_owned(),
+        "agents pending" => "/agents/pending".to_owned(),
+        "agents vanished" => "/agents?sort=-last".to_owned(),
+        "agents whitelist" => "/agents/whitelist".to_owned(),
+        _ => match key.split_once(' ') {
+            Some(("loop", name)) => format!("/loops/{name}"),
+            Some(("agents", _)) => "/agents".to_owned(),
+            _ => "/backups".to_owned(),
         },
     }
 }

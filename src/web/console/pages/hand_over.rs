@@ -43,15 +43,19 @@ pub(super) fn plan(name: &str, path: &str, more: &[&str], equivalents: Equivalen
 pub(super) async fn done(app: &App, session: &Session, name: &str, back: &str, made: Lent<Made>) -> Response {
     let made = made.into_inner();
     let path = format!("/wraps/{}", made.token.expose());
-    let origin = match &app.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("{}://{}", if session.origin.peer.is_https { "https" } else { "http" }, session.host),
-    };
     page(&HandedOver {
         frame: Frame::of(app, session, format!("Hand over {name}")).await,
         name: name.to_owned(),
         back: back.to_owned(),
-        link: format!("{origin}{path}"),
+        link: format!("{}{path}", our_url(app, session)),
         until: TimeTag { at: made.until, now: session.now },
     })
+}
+
+/// Where others reach us, without a slash at the end.
+pub(super) fn our_url(app: &App, session: &Session) -> String {
+    match &app.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("{}://{}", if session.origin.peer.is_https { "https" } else { "http" }, session.host),
+    }
 }

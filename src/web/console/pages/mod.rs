@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod account;
+pub mod agents;
 pub mod alarms;
 pub mod api;
 pub mod archives;

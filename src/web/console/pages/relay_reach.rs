@@ -1,10 +1,9 @@
-//! What an account of the relay can reach.
+//! What an account of the relay can reach; also the table of that for other accounts.
 
 use askama::Template;
 use axum::response::Response;
 
 use super::relay::path_to;
-use crate::base::text::url_encoded;
 use crate::base::{AccountName, Error, Result};
 use crate::domain::relay::{Asked, NAMES_MAX, Reached, Reaches};
 use crate::web::console::kit::frame::{Frame, page};
@@ -50,8 +49,10 @@ const NAMES: Table<Reached> = Table {
 #[template(path = "console/relay_reach.html")]
 struct Page {
     frame: Frame,
+    /// Paths and names of the pages above it.
+    trail: Vec<(String, Untrusted<'static>)>,
     path: String,
-    account: Untrusted<'static>,
+    limits: Vec<Untrusted<'static>>,
     names_max: usize,
     left_out: usize,
     /// What was asked for.
@@ -60,31 +61,66 @@ struct Page {
     equivalents: Equivalents,
 }
 
+/// Whose account it is.
+pub(super) struct Whose<'w> {
+    pub title: &'static str,
+    /// Paths and names of the pages above it.
+    pub trail: Vec<(String, String)>,
+    /// Where it is told, here and by the API.
+    pub path: String,
+    /// The words of the command.
+    pub words: [&'w str; 3],
+    /// What the table does not say.
+    pub limits: Vec<String>,
+}
+
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let account = AccountName::parse(session.param("account"))
         .map_err(|_| Error::not_found("the relay declares no account of this name"))?;
-    let text = |name| session.query(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let asked = Asked { queue: text("queue"), exchange: text("exchange"), key: text("key") };
-    let Reaches { names, left_out } = app.relay.reach(&account, &asked).await?;
-    match NAMES.show(&session, names).await? {
+    let asked = asked(&session);
+    let reaches = app.relay.reach(&account, &asked).await?;
+    let home = path_to(account.as_str());
+    let whose = Whose {
+        title: "What an account can reach",
+        path: format!("{home}/reach"),
+        trail: vec![("/relay".to_owned(), "Relay".to_owned()), (home, account.to_string())],
+        words: ["relay", "reach", account.as_str()],
+        limits: Vec::new(),
+    };
+    shown(&app, &session, whose, asked, reaches).await
+}
+
+/// The names that the address asks for.
+pub(super) fn asked(session: &Session) -> Asked {
+    let text = |name| session.query(name).map(str::to_owned);
+    Asked { queue: text("queue"), exchange: text("exchange"), key: text("key") }
+}
+
+/// The page with the table.
+pub(super) async fn shown(
+    app: &App,
+    session: &Session,
+    whose: Whose<'_>,
+    asked: Asked,
+    Reaches { names, left_out }: Reaches,
+) -> Result<Response> {
+    let Whose { title, trail, path, words, limits } = whose;
+    match NAMES.show(session, names).await? {
         TableAnswer::Export(file) => Ok(file),
-        TableAnswer::View(table) => {
-            let api = format!("/relay/accounts/{}/reach", url_encoded(account.as_str()));
-            let words = ["relay", "reach", account.as_str()];
-            Ok(page(&Page {
-                frame: Frame::of(&app, &session, "What an account can reach").await,
-                path: path_to(account.as_str()),
-                names_max: NAMES_MAX,
-                left_out,
-                asked: [
-                    ("queue", "Queue", asked.queue.unwrap_or_default()),
-                    ("exchange", "Exchange", asked.exchange.unwrap_or_default()),
-                    ("key", "Routing key", asked.key.unwrap_or_default()),
-                ],
-                table,
-                equivalents: Equivalents::of(&session, "GET", &api, None, &words),
-                account: Untrusted::of(account.to_string()),
-            }))
-        }
+        TableAnswer::View(table) => Ok(page(&Page {
+            frame: Frame::of(app, session, title).await,
+            trail: trail.into_iter().map(|(path, name)| (path, Untrusted::of(name))).collect(),
+            limits: limits.into_iter().map(Untrusted::of).collect(),
+            names_max: NAMES_MAX,
+            left_out,
+            asked: [
+                ("queue", "Queue", asked.queue.unwrap_or_default()),
+                ("exchange", "Exchange", asked.exchange.unwrap_or_default()),
+                ("key", "Routing key", asked.key.unwrap_or_default()),
+            ],
+            table,
+            equivalents: Equivalents::of(session, "GET", &path, None, &words),
+            path,
+        })),
     }
 }

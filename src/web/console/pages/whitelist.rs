@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::base::Result;
 use crate::base::text::url_encoded;
 use crate::domain::actions::agents::{ADMIT, Lines, STRIKE};
+use crate::domain::agents::ListFile;
 use crate::domain::auth::scopes;
 use crate::domain::relay::WhitelistLine;
 use crate::web::console::kit::act::{self, Asked};
@@ -63,9 +64,37 @@ struct Page {
     queueloc: String,
     admitted: Option<Option<Untrusted<'static>>>,
     warnings: Vec<Untrusted<'static>>,
+    /// The scheduler's file on this host, while the profile names one.
+    file: Option<FileState>,
     may_change: bool,
     table: View,
     equivalents: Equivalents,
+}
+
+/// How the scheduler's file on this host stands.
+struct FileState {
+    path: Untrusted<'static>,
+    /// How it stands, in words that follow its path.
+    words: &'static str,
+    is_trouble: bool,
+    /// Why it cannot be read.
+    why: Option<Untrusted<'static>>,
+    /// Whether somebody else wrote it.
+    is_edited: bool,
+}
+
+impl FileState {
+    fn of(path: String, state: ListFile) -> Option<Self> {
+        let (is_edited, words) = match &state {
+            ListFile::None => return None,
+            ListFile::Same => (false, "has just these lines"),
+            ListFile::Behind => (false, "is behind, and is written at the next pass of the loop agents"),
+            ListFile::Edited => (true, "was edited by hand, and is left as it is"),
+            ListFile::Unreadable(_) => (false, "cannot be read"),
+        };
+        let why = if let ListFile::Unreadable(why) = state { Some(Untrusted::of(why)) } else { None };
+        Some(Self { path: Untrusted::of(path), words, is_trouble: is_edited || why.is_some(), why, is_edited })
+    }
 }
 
 /// What the form says.
@@ -80,6 +109,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
     let admitted =
         (!queueloc.is_empty()).then(|| whitelist.admits(&queueloc).map(|line| Untrusted::of(line.text.clone())));
     let may_change = session.may(scopes::AGENT_WHITELIST);
+    let (file, state) = app.agents.list_file().await?;
     let rows = lines.into_iter().map(|line| Row { line, may_change }).collect();
     match LINES.show(&session, rows).await? {
         TableAnswer::Export(file) => Ok(file),
@@ -88,6 +118,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
             queueloc,
             admitted,
             warnings: whitelist.warnings().iter().map(|warning| Untrusted::of(warning.to_string())).collect(),
+            file: file.and_then(|path| FileState::of(path, state)),
             may_change,
             table,
             equivalents: Equivalents::of(&session, "GET", PATH, None, &["agent", "whitelist", "show"]),
