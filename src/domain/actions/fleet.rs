@@ -76,6 +76,11 @@ impl Ruling {
     pub fn until(until: Option<String>) -> Self {
         Self { until, ..Self::default() }
     }
+
+    fn end(&self) -> Result<Option<Timestamp>> {
+        let end = self.until.as_deref().map(formats::date_time).transpose();
+        end.map_err(|_| Error::invalid("expected a time as the end of the rule"))
+    }
 }
 
 const RULE: About = About {
@@ -94,7 +99,10 @@ pub const SET_RULE: Action<AgentRule, Done, Ruling> = Action {
         ..RULE
     },
     on: as_listed,
-    plan: work!(|_, _, rule, _| {
+    plan: work!(|domain, _, rule, ruling| {
+        if ruling.end()?.is_some_and(|until| until <= domain.clock.now()) {
+            return Err(Error::invalid("expected an end of the rule that has not passed"));
+        }
         let fate = if rule.approves { "is let in" } else { "stays out, and is listed as refused" };
         let mut effects = vec![format!("Whoever waits, or knocks from now on, and fits `{rule}` {fate}.")];
         if rule.approves && rule.network.is_none() && rule.zone.is_none() {
@@ -105,9 +113,8 @@ pub const SET_RULE: Action<AgentRule, Done, Ruling> = Action {
         }
         Ok(effects)
     }),
-    run: work!(|domain, caller, rule, Ruling { until, .. }| {
-        let until = until.as_deref().map(formats::date_time).transpose();
-        let until: Option<Timestamp> = until.map_err(|_| Error::invalid("expected a time as the end of the rule"))?;
+    run: work!(|domain, caller, rule, ruling| {
+        let until = ruling.end()?;
         domain.agents.set_rule(rule, until, &caller).await?;
         domain.loops.nudge("agents");
         Ok(DONE)
@@ -206,8 +213,7 @@ pub const ENROL: Action<HostName, EnrolmentToken, TokenWish> = Action {
     plan: work!(|domain, _, host, wish| {
         domain.agents.agents()?;
         let minutes = wish.lasts()?.as_secs() / 60;
-        let known = domain.agents.queueloc_of(&host).is_ok();
-        let what = if known { "gets another password" } else { "gets an account of its own" };
+        let what = domain.agents.enrolment_effect(&host)?;
         Ok(vec![
             format!(
                 "Whoever shows the token within {minutes} minutes is taken for {host}, once, and its agent {what}."
@@ -319,7 +325,7 @@ pub const OVERWRITE: Action<(), Done, Because> = Action {
     on: nothing,
     plan: work!(|domain, _, (), _| {
         let (path, _) = domain.agents.list_file().await?;
-        let path = path.ok_or_else(|| Error::conflict("the profile names no whitelist on this host"))?;
+        let path = path.ok_or_else(|| Error::conflict("no profile of the settings names a whitelist on this host"))?;
         Ok(vec![format!("{path} is written anew; what somebody else wrote into it is gone.")])
     }),
     run: done!(|domain, caller, (), _| domain.agents.overwrite_list_file(&caller)),

@@ -281,6 +281,18 @@ impl Agents {
         self.store.write(forget).await
     }
 
+    /// What showing a token will do for a host, in words behind "its agent".
+    pub fn enrolment_effect(&self, host: &HostName) -> Result<&'static str> {
+        let known = self.store.read(|tx| tx.get(&ENROLLED, host))?;
+        Ok(match known {
+            None => "gets an account of its own",
+            Some(enrolled) if enrolled.revoked.is_some() => {
+                "is let in again, as another one: with another queue location"
+            }
+            Some(_) => "gets another password",
+        })
+    }
+
     /// Whether somebody should hear that a host is late to enrol again.
     pub(super) fn is_overdue(until: Timestamp, now: Timestamp) -> bool {
         until.plus(OVERDUE_AFTER) < now

@@ -81,7 +81,7 @@ impl Agents {
     /// `Conflict` when the profile names none. `Unavailable` when it cannot be written.
     pub async fn overwrite_list_file(&self, caller: &Caller) -> Result<()> {
         let path = self.list_path().ok_or_else(|| {
-            Error::conflict("the profile names no whitelist on this host: see `whitelist` in [agents]")
+            Error::conflict("no profile of the settings names a whitelist on this host: see `whitelist` in [agents]")
         })?;
         self.store.note(caller.note(Action::AgentListFile, &path)).await?;
         self.write_list(path).await

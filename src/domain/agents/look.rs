@@ -76,8 +76,7 @@ impl Agents {
         // Where it asked from is more than what it says.
         let asked: Vec<IpAddr> =
             from.map_or_else(|| addresses.iter().take(ADDRESSES_MAX).copied().collect(), |from| vec![from]);
-        let mut verdict = "it names no address that DNS could know".to_owned();
-        let mut first = None;
+        let (mut first, mut other, mut why) = (None, None, None);
         for address in asked {
             first = first.or(Some(address));
             match self.hosts.who_is(address).await {
@@ -85,11 +84,13 @@ impl Agents {
                     let verdict = format!("{address} is {host}, both ways");
                     return Looked { at, address: Some(address), host: Some(host), verdict };
                 }
-                Verdict::Verified(host) => verdict = other_host(address, &host),
-                Verdict::Refused(cause) => verdict = format!("{address}: {cause}"),
+                Verdict::Verified(host) => other = other.or(Some(other_host(address, &host))),
+                Verdict::Refused(cause) => why = why.or(Some(format!("{address}: {cause}"))),
             }
         }
-        Looked { at, address: first, host: None, verdict }
+        // That an address is somebody else's says more than that one has no name.
+        let none = || "it names no address that DNS could know".to_owned();
+        Looked { at, address: first, host: None, verdict: other.or(why).unwrap_or_else(none) }
     }
 
     async fn decide(&self, known: Vec<(Queueloc, Looked)>, caller: &Caller, done: &mut Looks) -> Result<()> {

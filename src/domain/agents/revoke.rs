@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::Agents;
 use super::account::{self, QUEUE_PREFIX};
 use super::record::{ABOUT, About, ENROLLED, Enrolled, EventKind, QueueFate, Revoked};
-use crate::base::audit::Action;
-use crate::base::{Error, HostName, Result};
+use crate::base::audit::{Action, Note};
+use crate::base::text::pluralize;
+use crate::base::{Error, HostName, Kind, Result};
 use crate::domain::accounts::held;
 use crate::domain::auth::Caller;
 use crate::store::{Table, WriteTx};
@@ -40,8 +41,13 @@ impl Agents {
                  and its connections are closed."
             ));
         } else {
-            let open = self.bus.get()?.connection_count(&account).await?;
-            effects.push(format!("The broker user `{account}` is deleted, and {open} connections of it end at once."));
+            // Also while the broker is away: then it is wished.
+            let connections = match self.bus.get()?.connection_count(&account).await {
+                Ok(0) => "it has no connection now".to_owned(),
+                Ok(open) => format!("{} at once", pluralize(open, "connection of it ends", "connections of it end")),
+                Err(_) => "its connections end as soon as the broker answers, which it does not now".to_owned(),
+            };
+            effects.push(format!("The broker user `{account}` is deleted; {connections}."));
         }
         effects.push(format!("The line `{queueloc}` goes from the whitelist; a pattern may let it in still."));
         effects.push(match queue {
@@ -61,7 +67,13 @@ impl Agents {
     pub async fn revoke(&self, host: &HostName, queue: QueueFate, caller: &Caller) -> Result<()> {
         let (this, of, by) = (self.clone(), host.clone(), caller.clone());
         self.store.write(move |tx| this.wish_away(tx, &of, queue, &by)).await?;
-        self.finish_revocation(host, caller).await
+        self.finish_revocation(host, caller).await.map_err(|error| match error.kind() {
+            Kind::Unavailable => {
+                let noted = "it is noted, and the host gets nothing any more; the broker is told as soon as it answers";
+                Error::unavailable(noted).because(error)
+            }
+            _ => error,
+        })
     }
 
     fn wish_away(&self, tx: &mut WriteTx<'_, '_>, host: &HostName, queue: QueueFate, caller: &Caller) -> Result<()> {
@@ -101,7 +113,9 @@ impl Agents {
             QueueFate::Purge => bus.purge_queue(&vhost, &queue).await?,
             QueueFate::Delete => bus.delete_queue(&vhost, &queue).await?,
         };
-        let (host, note) = (host.clone(), caller.note(Action::AgentCutOff, host).with("queue", revoked.queue.as_str()));
+        // Whoever asked is told the entry of the wish.
+        let note = Note { receipt: None, ..caller.note(Action::AgentCutOff, host) };
+        let (host, note) = (host.clone(), note.with("queue", revoked.queue.as_str()));
         let done = move |tx: &mut WriteTx<'_, '_>| {
             let Some(mut enrolled) = tx.get(&ENROLLED, &host)? else { return Ok(()) };
             // It may have been let in again meanwhile.

@@ -62,8 +62,8 @@ pub struct FleetTrouble {
 
 impl FleetTrouble {
     /// All that one can be about.
-    pub const ABOUT: [&str; 8] =
-        ["duplicates", "gone", "lag", "pending", "reading", "strange", "vanished", "whitelist"];
+    pub const ABOUT: [&str; 9] =
+        ["duplicates", "gone", "lag", "pending", "reading", "revoked", "strange", "vanished", "whitelist"];
 }
 
 impl Agents {
@@ -112,6 +112,7 @@ impl Agents {
         all.extend(late(&reading));
         all.extend(vanished(&lines, &reading, now, &timings));
         all.extend(shared(&lines));
+        all.extend(returned(&lines));
         if !knocking.is_empty() {
             let text = format!(
                 "{} not let in: {}",
@@ -208,6 +209,20 @@ fn shared(lines: &[AgentLine]) -> Option<FleetTrouble> {
         named(shared.iter().map(|line| line.queueloc.as_str()))
     );
     Some(FleetTrouble { about: "duplicates", is_out: false, text })
+}
+
+/// Agents that were cut off and are heard: by a shared account, or by another's.
+fn returned(lines: &[AgentLine]) -> Option<FleetTrouble> {
+    let heard: Vec<&AgentLine> = lines.iter().filter(|line| line.is_heard_again).collect();
+    if heard.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "{} and heard again, through an account that is not its own: {}",
+        pluralize(heard.len(), "agent was cut off", "agents were cut off"),
+        named(heard.iter().map(|line| line.queueloc.as_str()))
+    );
+    Some(FleetTrouble { about: "revoked", is_out: true, text })
 }
 
 fn named<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {

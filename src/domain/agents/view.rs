@@ -1,6 +1,7 @@
 //! Agents as people see them: one that was heard, one that was enrolled, or both.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,6 +16,9 @@ use crate::domain::relay::{Asked, Reaches};
 use crate::proto::heartbeat::{Duplicates, Process, State, Timings};
 use crate::proto::relay_profile::{self, Account, Delivery, Grant, TopicGrant};
 use crate::store::{ReadTx, Survey};
+
+/// How long after a revocation heartbeats may come that were on their way: as long as our queue keeps them.
+const SETTLED_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// How an agent is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -88,6 +92,8 @@ pub struct AgentLine {
     pub is_enrolled: bool,
     /// Whether it is late to enrol again.
     pub is_overdue: bool,
+    /// Whether it was heard after it had been cut off.
+    pub is_heard_again: bool,
 }
 
 /// All that is known of an agent.
@@ -268,18 +274,21 @@ fn line(queueloc: Queueloc, found: &Found, now: Timestamp, timings: &Timings) ->
         _ => Vec::new(),
     };
     let host = enrolled.as_ref().map(|(host, _)| host.clone());
+    let last = heard.as_ref().map(|heard| heard.last);
+    let cut_off = enrolled.as_ref().and_then(|(_, enrolled)| enrolled.revoked.as_ref()).map(|revoked| revoked.at);
     AgentLine {
         queueloc,
         host: host.or_else(|| heard.as_ref().and_then(|heard| heard.host.clone())),
         standing,
         first: heard.as_ref().map(|heard| heard.first),
-        last: heard.as_ref().map(|heard| heard.last),
+        last,
         duplicates,
         name: about.name.clone(),
         version: about.version.clone(),
         os: about.os.clone(),
         ident: about.ident.clone(),
         is_proxied: about.is_proxied,
+        is_heard_again: last.zip(cut_off).is_some_and(|(last, cut_off)| last > cut_off.plus(SETTLED_AFTER)),
         is_enrolled: enrolled.is_some() && !is_revoked,
         is_overdue: enrolled.as_ref().is_some_and(|(_, it)| !is_revoked && Agents::is_overdue(it.until, now)),
     }

@@ -22,7 +22,7 @@ async fn who_is_revoked_is_off_at_once_and_comes_back_by_a_token_only() {
         .world
         .operate("POST", "/agents/hosts/web1.example.net/revoke?plan=1", Some(json!({ "reason": "x" })))
         .await;
-    assert!(plan["plan"].to_string().contains("1 connections of it end at once"), "{plan}");
+    assert!(plan["plan"].to_string().contains("1 connection of it ends at once"), "{plan}");
     fleet.revoke(WEB, "keep").await.unwrap();
     assert!(!fleet.works(&enrolled) && fleet.users().await.is_empty());
     assert_eq!(count().await, 0, "and its connection is gone");
