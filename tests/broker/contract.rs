@@ -4,6 +4,7 @@ mod grants;
 mod messages;
 mod queue_limits;
 mod resources;
+mod subscriptions;
 mod topology;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ pub use grants::*;
 pub use messages::*;
 pub use queue_limits::*;
 pub use resources::*;
+pub use subscriptions::*;
 pub use topology::*;
 
 /// The world around a broker: what other people do with it.
@@ -93,6 +95,7 @@ macro_rules! contract {
             unknown_things_are_no_failures
             an_unknown_vhost_has_no_lists
             a_queue_is_limited_until_it_is_let_go
+            a_queue_of_ours_hands_out_what_comes_until_it_is_acknowledged
             tags_that_would_become_others_are_refused
         );
     };

@@ -28,6 +28,7 @@ use crate::ports::broker::metrics::Calls;
 use crate::ports::broker::password::PasswordHash;
 use crate::ports::broker::places::Place;
 use crate::ports::broker::resources::{Key, Resource};
+use crate::ports::broker::subscriptions::Subscription;
 use crate::ports::broker::topology::{Binding, Depth, Exchange, Queue};
 use crate::ports::broker::users::{Access, Limits, Login, TopicAccess};
 use crate::ports::broker::versions::Version;
@@ -62,6 +63,8 @@ struct State {
     /// Messages of queues whose tests care what they are; others have counts only.
     messages: BTreeMap<(String, String), VecDeque<Message>>,
     exchanges: BTreeMap<(String, String), Exchange>,
+    /// With what queues of our own were declared.
+    subscriptions: BTreeMap<(String, String), Subscription>,
     bindings: BTreeSet<(String, Binding)>,
     /// What was declared by [`Resources`](crate::ports::broker::Resources), by vhost.
     declared: BTreeMap<(String, Key), Resource>,
@@ -117,6 +120,7 @@ impl Default for State {
             depths: BTreeMap::new(),
             messages: BTreeMap::new(),
             exchanges: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
             bindings: BTreeSet::new(),
             declared: BTreeMap::new(),
             connections: BTreeMap::new(),

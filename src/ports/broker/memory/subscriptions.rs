@@ -43,7 +43,13 @@ impl MemoryBroker {
                 return Err(Error::not_found(format!("the broker has no exchange `{}` there", wanted.exchange)));
             }
             let new = Queue { name: wanted.queue.clone(), messages: Some(0), ..Queue::default() };
-            state.queues.entry((vhost.to_string(), wanted.queue.clone())).or_insert(new);
+            let place = (vhost.to_string(), wanted.queue.clone());
+            if state.queues.contains_key(&place) && state.subscriptions.get(&place).is_some_and(|known| known != wanted)
+            {
+                return Err(Error::conflict("the queue is there with other arguments"));
+            }
+            state.subscriptions.insert(place.clone(), wanted.clone());
+            state.queues.entry(place).or_insert(new);
             let destination = Destination::Queue(wanted.queue.clone());
             let binding = Binding { source: wanted.exchange.clone(), destination, routing_key: wanted.key.clone() };
             state.bindings.insert((vhost.to_string(), binding));
