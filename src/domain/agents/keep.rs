@@ -5,6 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Agents;
+use super::account;
+use super::list_file::ListFile;
 use super::locations;
 use super::look::Looks;
 use super::record::{ABOUT, ENROLLED, Enrolled, HEARD, Heard};

@@ -30,7 +30,7 @@ impl Fleet {
             text.single(name, Type::Gauge, help, value as f64);
         }
         let lag = reading.lag_ms.map(|lag| (Vec::new(), lag as f64 / 1e3));
-        let help = "Seconds from when half of the last batch was sent to when it was kept.";
+        let help = "How late half of the last heartbeats were kept, since they were sent.";
         text.family("keylender_agents_lag_seconds", Type::Gauge, help, lag);
         let count = |fate: Fate| fates.iter().find(|(each, _)| *each == fate).map_or(0, |(_, count)| *count);
         let fates = Fate::ALL.map(|fate| (vec![("outcome", fate.code())], count(fate) as f64));

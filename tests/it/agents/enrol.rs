@@ -225,3 +225,48 @@ async fn a_profile_without_a_part_for_agents_enrols_nobody() {
     let nobody = try_to(&world, "POST", "/agents/hosts/web1.example.net/revoke", Some(json!({ "reason": "x" }))).await;
     assert_eq!(nobody.unwrap_err().kind(), Kind::NotFound);
 }
+
+#[tokio::test]
+async fn a_page_in_a_browser_of_the_host_gets_and_replaces_nothing() {
+    let fleet = Fleet::start().await;
+    let first = fleet.enrolled(WEB_ADDRESS).await;
+    for (name, value) in [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")] {
+        let ask = Ask::get(PATH).with("X-Forwarded-For", WEB_ADDRESS).with(name, value);
+        assert_eq!(fleet.world.ask(&ask).await.status, 403, "{name}");
+    }
+    assert!(fleet.works(&first));
+}
+
+#[tokio::test]
+async fn hosts_enrol_by_their_names_only_where_the_profile_says_so() {
+    for (key, status) in [
+        ("", 403),
+        ("enrols-from = ['*.example.net']", 200),
+        ("enrols-from = ['192.0.2.0/24', '*.example.net']", 200),
+        ("enrols-from = ['10.0.0.0/8', '*.example.net']", 403),
+        ("enrols-from = ['web2.example.net']", 403),
+    ] {
+        let fleet = Fleet::of(&super::FLEET.replace(super::FROM_EVERYWHERE, key)).await;
+        assert_eq!(fleet.enrol_from(WEB_ADDRESS).await.status, status, "{key}");
+        if status == 403 {
+            let shown = fleet.world.operate("GET", &format!("/hosts/{WEB_ADDRESS}"), None).await;
+            assert_eq!(shown["verdict"], "not-allowed", "operators see why");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_changes_reaches_accounts_that_there_are() {
+    let mut fleet = Fleet::start().await;
+    let enrolled = fleet.enrolled(WEB_ADDRESS).await;
+    let changed = super::FLEET.replace("sends-to = 'toschedulers'", "sends-to = 'toagents'");
+    fleet.world.settings.relay = crate::relay::profile(&changed);
+    fleet.world.restart().await;
+    assert_eq!(fleet.keep().await.unwrap(), "1 accounts got what the profile says by now");
+    crate::relay::reconcile(&fleet.world).await.unwrap();
+    let permissions = fleet.world.broker.permissions().await.unwrap();
+    let own = permissions.iter().find(|each| each.user == "agent-web1.example.net").unwrap();
+    assert!(own.access.write.starts_with("^(toagents|"), "{}", own.access.write);
+    assert!(fleet.works(&enrolled));
+    assert_eq!(fleet.keep().await.unwrap(), "");
+}

@@ -11,13 +11,13 @@ use std::time::Duration;
 use keylender::app::Appliance;
 use keylender::app::settings::Settings;
 use keylender::base::{Clock, HostName, Kind, Reason, Result, Secret, Timestamp};
-use keylender::domain::agents::{Enrolment, QueueFate, Standing, Wanted};
+use keylender::domain::agents::{AgentLine, Enrolment, QueueFate, Standing, Wanted};
 use keylender::domain::auth::Caller;
 use keylender::domain::hosts::Asker;
-use keylender::ports::broker::{MemoryBroker, Users};
+use keylender::ports::broker::{Connections, MemoryBroker, Users};
 use keylender::store::{KeySource, Store};
 
-use super::{FLEET, account, heartbeat};
+use super::{FLEET, account, heartbeat, vhost};
 use crate::disk::Disk;
 use crate::simulation::Dice;
 use crate::world::BEGIN;
@@ -112,7 +112,7 @@ impl History {
             14 => self.keep().await,
             _ => self.beat(name).await,
         }
-        self.check();
+        self.check().await;
     }
 
     async fn enrol(&mut self, name: &'static str, number: usize, by_token: bool) -> Result<()> {
@@ -130,17 +130,26 @@ impl History {
                 let enrolled = enrolled.into_inner();
                 assert!(by_token || known.revoked.is_none(), "{name} was cut off, and enrols by its name");
                 known.former.extend(known.present.take().map(|before| before.password));
-                (known.present, known.revoked) = (Some(enrolled), None);
+                if known.revoked.take().is_some() {
+                    assert_eq!(self.broker.connection_count(&enrolled.username).await.unwrap(), 0, "{name} came back");
+                }
+                // The agent connects, and stays for as long as it is let.
+                let at = self.clock.now();
+                self.broker.connect(enrolled.username.as_str(), &enrolled.password, &vhost(), at);
+                known.present = Some(enrolled);
                 Ok(())
             }
             Err(error) => {
                 if error.kind() == Kind::Forbidden {
                     assert!(known.revoked.is_some() && !by_token, "{name} is refused: {error}");
                 } else if error.kind() == Kind::Unavailable {
-                    // It may have another password by now that nobody has; and a token lets it in again.
+                    // It may have another password by now that nobody has; and a token may have let it in again.
                     known.former.extend(known.present.take().map(|before| before.password));
-                    if by_token {
-                        known.revoked = None;
+                    let agents = self.process().agents.clone();
+                    let lines = agents.list().await?;
+                    let is_revoked = |line: &&AgentLine| line.standing == Standing::Revoked;
+                    if !lines.iter().filter(is_revoked).any(|line| line.host == Some(host(name))) {
+                        self.hosts.get_mut(name).unwrap().revoked = None;
                     }
                 }
                 Err(error)
@@ -185,9 +194,13 @@ impl History {
         assert_eq!((line.standing, line.host), (Standing::Online, Some(host(name))));
     }
 
-    fn check(&self) {
+    async fn check(&self) {
         for (name, known) in &self.hosts {
             let user = format!("agent-{name}");
+            if known.revoked == Some(true) && !self.broker.is_away() {
+                let open = self.broker.connection_count(&account(&user)).await;
+                assert!(open.is_err() || open.unwrap() == 0, "{name} is connected still");
+            }
             if let (Some(present), false) = (&known.present, self.is_edited) {
                 assert!(self.broker.can_login(&user, &present.password), "{name} is locked out");
             }
@@ -207,7 +220,7 @@ impl History {
             self.keep().await;
         }
         assert!(!self.is_edited, "reconcile goes through");
-        self.check();
+        self.check().await;
         for (number, name) in HOSTS.into_iter().enumerate() {
             let was_revoked = self.hosts[name].revoked.is_some();
             let enrolled = self.enrol(name, number, false).await;
@@ -219,7 +232,7 @@ impl History {
             }
             self.beat(name).await;
         }
-        self.check();
+        self.check().await;
         let end: Timestamp = self.clock.now();
         assert!(end >= BEGIN && self.process().store.verify_audit().await.is_ok());
     }

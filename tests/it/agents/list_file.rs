@@ -52,6 +52,19 @@ async fn the_file_is_written_when_the_list_changes_and_never_over_what_somebody_
 }
 
 #[tokio::test]
+async fn a_file_that_is_taken_over_strikes_no_host_that_enrolled_since_it_was_edited() {
+    let fleet = Fleet::start().await;
+    fleet.admit("linux.a").await;
+    let enrolled = fleet.enrolled(super::WEB_ADDRESS).await;
+    let input = Some(json!({ "text": "linux.hand\n", "reason": "it was edited" }));
+    let plan = fleet.world.operate("PUT", "/agents/whitelist?plan=1", input.clone()).await;
+    assert!(plan["plan"].to_string().contains("1 line of enrolled agents"), "{plan}");
+    fleet.world.operate("PUT", "/agents/whitelist", input).await;
+    let list = fleet.world.operate("GET", "/agents/whitelist", None).await["text"].clone();
+    assert_eq!(list, format!("linux.hand\n{}\n", enrolled["queueloc"].as_str().unwrap()));
+}
+
+#[tokio::test]
 async fn one_that_cannot_be_written_is_told_and_stops_nothing_else() {
     let fleet = Fleet::with("whitelist = '/proc/no/such/place'\n").await;
     let error = fleet.keep().await.unwrap_err();

@@ -28,6 +28,9 @@ pub const WEB: &str = "web1.example.net";
 pub const WEB_ADDRESS: &str = "192.0.2.21";
 const KEY: &str = "mig.agt.heartbeats";
 
+/// Which hosts of it may enrol.
+const FROM_EVERYWHERE: &str = "enrols-from = ['0.0.0.0/0', '::/0']";
+
 /// A fleet whose agents have accounts of their own.
 const FLEET: &str = "
 name = 'mig'
@@ -74,12 +77,16 @@ impl Fleet {
 
     /// With more in the section [agents].
     pub async fn with(more: &str) -> Self {
+        Self::of(&format!("{FLEET}{more}")).await
+    }
+
+    /// With another profile.
+    pub async fn of(text: &str) -> Self {
         let dns = DnsServer::start().await;
         dns.host(WEB_ADDRESS, WEB);
-        let text = format!("{FLEET}{more}");
         let change = |settings: &mut keylender::app::settings::Settings| {
             set_up(settings, &[&dns]);
-            settings.relay = profile(&text);
+            settings.relay = profile(text);
         };
         let world = World::with(change).await;
         for name in ["reconcile", "monitor", "agents"] {

@@ -58,6 +58,10 @@ async fn a_listed_agent_is_believed_from_its_own_host_only() {
     let (status, error) = hears(&fleet, "192.0.2.22", &body()).await;
     assert_eq!(status, 401, "another host that says it is web1: {error}");
     assert_eq!(hears(&fleet, "192.0.2.99", &body()).await.0, 401, "one that DNS does not know");
+    let mut stranger = body();
+    stranger["queueLoc"] = "linux.made-up".into();
+    assert_eq!(hears(&fleet, "192.0.2.99", &stranger).await.0, 401);
+    assert_eq!(fleet.rows("/agents/pending", "pending", &["queueloc"]).await, Vec::<String>::new(), "nor does it wait");
     assert_eq!(hears(&fleet, WEB_ADDRESS, &body()).await.0, 200);
     // Whose queue it is stays so, whatever another host calls itself.
     let mut other = body();

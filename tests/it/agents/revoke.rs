@@ -43,6 +43,61 @@ async fn who_is_revoked_is_off_at_once_and_comes_back_by_a_token_only() {
     assert!(fleet.works(&fleet.enrolled(WEB_ADDRESS).await), "and it goes on as before");
 }
 
+/// What a host hears that shows a token.
+async fn show(fleet: &Fleet, token: &str) -> crate::wire::Answer {
+    let ask = crate::wire::Ask::get("/api/keylender/v1/agents/enrol").with("X-Forwarded-For", WEB_ADDRESS);
+    fleet.world.ask(&ask.with("Authorization", &format!("Bearer {token}"))).await
+}
+
+async fn token(fleet: &Fleet) -> String {
+    let input = json!({ "minutes": 600, "reason": "it was found" });
+    let made = fleet.world.operate("POST", "/agents/hosts/web1.example.net/token", Some(input)).await;
+    made["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_of_before_does_not_bring_a_revoked_host_back() {
+    let fleet = Fleet::start().await;
+    fleet.enrolled(WEB_ADDRESS).await;
+    let old = token(&fleet).await;
+    fleet.revoke(WEB, "keep").await.unwrap();
+    assert_eq!(show(&fleet, &old).await.status, 403);
+    assert_eq!(show(&fleet, &token(&fleet).await).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_during_an_outage_is_not_used_up_and_keeps_no_connection_of_before_alive() {
+    let fleet = Fleet::start().await;
+    let enrolled = fleet.enrolled(WEB_ADDRESS).await;
+    let (user, password) = login(&enrolled);
+    fleet.world.broker.connect(&user, &password, &vhost(), fleet.world.clock.now()).expect("it works");
+    fleet.world.broker.go_away();
+    assert_eq!(fleet.revoke(WEB, "keep").await.unwrap_err().kind(), Kind::Unavailable);
+    let token = token(&fleet).await;
+    assert_eq!(show(&fleet, &token).await.status, 503);
+    fleet.world.broker.come_back();
+    let back = show(&fleet, &token).await;
+    assert_eq!(back.status, 200, "asking again was safe: {back:?}");
+    let open = fleet.world.broker.connection_count(&account("agent-web1.example.net")).await.unwrap();
+    assert_eq!(open, 0, "whoever was connected is not any more");
+    assert_eq!(fleet.world.audited("agent.cut_off").await.len(), 1);
+}
+
+#[tokio::test]
+async fn no_rule_lets_in_who_was_cut_off() {
+    let fleet = Fleet::start().await;
+    let enrolled = fleet.enrolled(WEB_ADDRESS).await;
+    let queueloc = enrolled["queueloc"].as_str().unwrap();
+    let rule = format!("/agents/rules/{}", crate::world::segment("approve zone *.example.net"));
+    fleet.world.operate("PUT", &rule, Some(json!({ "reason": "ours" }))).await;
+    fleet.revoke(WEB, "keep").await.unwrap();
+    fleet.send(&[heartbeat(queueloc, WEB, 7, Duration::ZERO)]).await;
+    fleet.keep().await.unwrap();
+    assert_eq!(fleet.rows("/agents/pending", "pending", &["queueloc"]).await, Vec::<String>::new());
+    let list = fleet.world.operate("GET", "/agents/whitelist", None).await["text"].clone();
+    assert_eq!(list, "");
+}
+
 #[tokio::test]
 async fn its_queue_is_kept_emptied_or_deleted_as_asked() {
     for (fate, left) in [("keep", Some(1)), ("purge", Some(0)), ("delete", None)] {

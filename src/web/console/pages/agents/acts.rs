@@ -20,8 +20,6 @@ use crate::web::state::App;
 
 /// Systems whose hosts unpack what they get, by the words of people and of Go.
 const UNPACKING: [(&str, &str); 2] = [("Linux", "linux"), ("macOS", "darwin")];
-/// What to run where nothing unpacks an archive.
-const NOT_UNPACKING: &str = "Windows, where what comes is a document with the files in it";
 
 #[derive(Template)]
 #[template(path = "console/agent_enrol.html")]
@@ -134,9 +132,7 @@ pub async fn make_token(app: App, session: Session, form: CheckedForm<Lasting>) 
     let made = act::run(&app, &session, &form, &ENROL, host, form.input.read()?).await?;
     let EnrolmentToken { host, token, until } = made;
     let token = token.0.expose().to_owned();
-    let mut lines: Vec<(&'static str, String)> =
-        UNPACKING.iter().map(|(name, os)| (*name, unpack(&app, &session, os, Some(&token)))).collect();
-    lines.push((NOT_UNPACKING, fetch(&app, &session, "?os=windows", Some(&token))));
+    let lines = UNPACKING.iter().map(|(name, os)| (*name, unpack(&app, &session, os, Some(&token)))).collect();
     Ok(page(&TokenPage {
         frame: Frame::after(&app, &session, format!("Enrol the agent of {host}")).await?,
         token,
