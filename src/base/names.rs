@@ -270,8 +270,11 @@ name!(
     /// Where an agent of a fleet takes its commands: its queue is called `mig.agt.` and this (mig.md 1.1).
     Queueloc,
     "queue location",
-    |text| (1..=QUEUELOC_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control),
-    "1 to 247 bytes without control characters"
+    |text| (1..=QUEUELOC_LEN_MAX).contains(&text.len())
+        && !text.chars().any(char::is_control)
+        // In a whitelist that would be a pattern, and let in whom it fits.
+        && !text.starts_with("re:"),
+    "1 to 247 bytes without control characters, and not `re:` at its beginning"
 );
 
 impl HostName {

@@ -103,11 +103,12 @@ pub const REPLACE: Action<(), Done, Listed> = Action {
     },
     on: nothing,
     plan: work!(|domain, _, (), Listed { text, .. }| {
-        let change = domain.relay.whitelist_change(&text).await?;
-        domain.relay.plan_whitelist(&change).await
+        let (change, mut kept) = domain.agents.taken_over(domain.relay.whitelist_change(&text).await?).await?;
+        kept.splice(0..0, domain.relay.plan_whitelist(&change).await?);
+        Ok(kept)
     }),
     run: work!(|domain, caller, (), Listed { text, .. }| {
-        let change = domain.relay.whitelist_change(&text).await?;
+        let (change, _) = domain.agents.taken_over(domain.relay.whitelist_change(&text).await?).await?;
         domain.relay.change_whitelist(change, &caller).await.map(|()| DONE)
     }),
 };

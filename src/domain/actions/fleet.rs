@@ -105,10 +105,11 @@ pub const SET_RULE: Action<AgentRule, Done, Ruling> = Action {
         }
         let fate = if rule.approves { "is let in" } else { "stays out, and is listed as refused" };
         let mut effects = vec![format!("Whoever waits, or knocks from now on, and fits `{rule}` {fate}.")];
-        if rule.approves && rule.network.is_none() && rule.zone.is_none() {
+        if rule.approves {
             effects.push(
-                "Neither a network nor a zone is asked for: over AMQP, whoever may publish can take such a name."
-                    .into(),
+                "Over AMQP the sender names both its host and its addresses, and DNS confirms only that they belong together: \
+                 whoever may publish can take the name and the address of a host that fits."
+                    .to_owned(),
             );
         }
         Ok(effects)
@@ -135,7 +136,10 @@ pub const REMOVE_RULE: Action<AgentRule, Done, Because> = Action {
         let found = domain.agents.rules().await?.into_iter().find(|(known, _)| *known == rule);
         let (_, ruled) = found.ok_or_else(|| Error::not_found(format!("there is no rule `{rule}`")))?;
         let decided = format!("It was decided by {} at {}, saying: {}", ruled.by, ruled.since, ruled.reason);
-        Ok(vec!["Who was let in by it stays in; who knocks from now on waits.".to_owned(), decided])
+        Ok(vec![
+            "Who was let in by it stays in, and who was refused by it stays refused; others who knock wait.".to_owned(),
+            decided,
+        ])
     }),
     run: done!(|domain, caller, rule, _| domain.agents.remove_rule(rule, &caller)),
 };

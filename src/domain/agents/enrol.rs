@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Agents;
 use super::account;
+use super::locations::{self, Location};
 use super::record::{ABOUT, About, ENROLLED, Enrolled, EventKind};
 use super::tokens;
 use crate::base::audit::{Action, Actor};
@@ -17,6 +18,7 @@ use crate::domain::auth::Caller;
 use crate::domain::hosts::Asker;
 use crate::domain::relay::AgentTemplate;
 use crate::proto::enrolment::{self, File};
+use crate::proto::mig::gcfg::Age;
 use crate::proto::relay_profile;
 use crate::store::{Lent, WriteTx};
 
@@ -72,25 +74,29 @@ impl Agents {
                 self.hosts.admit(address)?;
                 self.host_of(token)?
             }
-            None => self.hosts.identify_for_login(asker).await?,
+            None => {
+                let enrols = |address, host: &HostName| declared.enrols_from.includes(address, host);
+                self.hosts.identify_for_login(asker, enrols).await?
+            }
         };
-        let template = self.relay.agent_template(&declared).await?;
+        let applicant_os = wanted.os.clone();
+        let template = self.relay.agent_template(&declared, &applicant_os).await?;
         let caller = Caller::in_the_name_of(Actor::Host(host.clone()), request_id, address);
         let applicant = Applicant { host, address, wanted };
         if let Some(account) = declared.shared_account.clone() {
             return self.enrol_sharing(&declared, template, account, applicant, &caller).await;
         }
-        let host = applicant.host.clone();
-        self.require_broker(&host).await?;
+        let (host, token) = (applicant.host.clone(), applicant.wanted.token.clone());
+        self.make_way(&host, &account::name(&declared, &host)?, token.is_some()).await?;
         let (this, of, age, by) = (self.clone(), declared.clone(), template.age(), caller.clone());
         let account = self
             .store
             .write(move |tx| this.wish(tx, &of, age, &applicant, &by).map(|enrolled| enrolled.account))
             .await?;
         let (this, of, by) = (self.clone(), host.clone(), caller.clone());
-        let settled = self
-            .accounts
-            .settle(std::slice::from_ref(&account), &caller, move |tx| this.hand_out(tx, &of, &by, &template));
+        let settled = self.accounts.settle(std::slice::from_ref(&account), &caller, move |tx| {
+            this.hand_out(tx, &of, &by, &template, token.as_ref())
+        });
         match settled.await {
             Ok(Some(lent)) => {
                 tracing::info!(request_id, host.name = %host, "enrolled the agent of `{host}`");
@@ -105,12 +111,20 @@ impl Agents {
         }
     }
 
-    /// Before a password that works is replaced: while the broker is away it is left as it is.
-    async fn require_broker(&self, host: &HostName) -> Result<()> {
+    /// Before a password that works is replaced, or a token is used: while the broker is away both are left as they are. What is
+    /// left of a revocation is done first, so that nothing of the one that was cut off lives on in the one that comes back.
+    async fn make_way(&self, host: &HostName, account: &AccountName, has_token: bool) -> Result<()> {
         let known = self.store.read(|tx| tx.get(&ENROLLED, host))?;
-        match known.filter(|enrolled| enrolled.revoked.is_none()) {
-            Some(enrolled) => self.bus.get()?.connection_count(&enrolled.account).await.map(drop),
-            None => Ok(()),
+        match known {
+            Some(Enrolled { account, revoked: Some(revoked), is_shared, .. }) if has_token => {
+                if !revoked.is_done {
+                    self.finish_revocation(host, &Caller::of_loop(super::LOOP)).await?;
+                }
+                if is_shared { Ok(()) } else { self.cut_connections(&account).await }
+            }
+            Some(Enrolled { account, revoked: None, .. }) => self.bus.get()?.connection_count(&account).await.map(drop),
+            None if has_token => self.bus.get()?.connection_count(account).await.map(drop),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -119,7 +133,7 @@ impl Agents {
         &self,
         tx: &mut WriteTx<'_, '_>,
         declared: &relay_profile::Agents,
-        age: crate::proto::mig::gcfg::Age,
+        age: Age,
         applicant: &Applicant,
         caller: &Caller,
     ) -> Result<Enrolled> {
@@ -143,13 +157,13 @@ impl Agents {
     fn admit(
         tx: &mut WriteTx<'_, '_>,
         declared: &relay_profile::Agents,
-        age: crate::proto::mig::gcfg::Age,
+        age: Age,
         applicant: &Applicant,
     ) -> Result<Enrolled> {
         let Applicant { host, address, wanted } = applicant;
         let known = tx.get(&ENROLLED, host)?;
         match &wanted.token {
-            Some(token) => tokens::use_up(tx, token, host)?,
+            Some(token) => tokens::require(tx, token, host)?,
             None if known.as_ref().is_some_and(|known| known.revoked.is_some()) => {
                 return Err(Error::forbidden(CUT_OFF));
             }
@@ -192,7 +206,9 @@ impl Agents {
         let is_again = known.as_ref().is_some_and(|known| known.queueloc == *queueloc);
         if let Some(known) = known.filter(|_| !is_again) {
             self.relay.strike(tx, &known.queueloc);
+            locations::forget(tx, &known.queueloc);
         }
+        locations::note(tx, queueloc, &Location { host: host.clone(), is_revoked: false })?;
         self.relay.admit(tx, queueloc, format!("the enrolment of {host}"))?;
         tx.delete(&super::pending::PENDING, queueloc);
         tx.put(&ENROLLED, host, enrolled)?;
@@ -217,6 +233,7 @@ impl Agents {
         host: &HostName,
         caller: &Caller,
         template: &AgentTemplate,
+        token: Option<&Secret>,
     ) -> Result<Option<Lent<Enrolment>>> {
         let Some(enrolled) = tx.get(&ENROLLED, host)?.filter(|enrolled| enrolled.revoked.is_none()) else {
             return Err(Error::forbidden(CUT_OFF));
@@ -225,6 +242,9 @@ impl Agents {
         let Some(password) = self.accounts.settled_password(tx, &account, &account::owner(host))? else {
             return Ok(None);
         };
+        if let Some(token) = token {
+            tokens::use_up(tx, token, host)?;
+        }
         held::note_holder(tx, &account, caller)?;
         let files = template.files(account.as_str(), &password, vhost.as_str(), &id)?;
         let note = caller.lend_note(Action::AgentLend, host).about(&password);
@@ -247,6 +267,9 @@ impl Agents {
         let (host, shared) = (applicant.host.clone(), account.clone());
         let enrolled = self.store.write(move |tx| {
             let mut enrolled = Self::admit(tx, &of, age, &applicant)?;
+            if let Some(token) = &applicant.wanted.token {
+                tokens::use_up(tx, token, &applicant.host)?;
+            }
             if !enrolled.is_shared {
                 this.accounts.remove(tx, &enrolled.account, &account::owner(&applicant.host))?;
             }
@@ -271,11 +294,12 @@ impl Agents {
             if this.accounts.forget_untold(tx, std::slice::from_ref(&account), &owner)? {
                 if let Some(enrolled) = tx.get(&ENROLLED, &host)? {
                     this.relay.strike(tx, &enrolled.queueloc);
+                    locations::forget(tx, &enrolled.queueloc);
                     tx.delete(&ABOUT, &enrolled.queueloc);
                 }
                 tx.delete(&ENROLLED, &host);
+                tx.audit(note);
             }
-            tx.audit(note);
             Ok(())
         };
         self.store.write(forget).await

@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::Agents;
 use super::record::{ENROLLED, Enrolled, HEARD, Heard, QueueFate};
 use crate::base::{Error, HostName, Result, Timestamp};
 use crate::domain::auth::Caller;
-use crate::domain::hosts::{Cause, Verdict};
 use crate::store::{Survey, Table, WriteTx};
 
 /// Hosts that are gone, as of the last look.
@@ -19,6 +19,8 @@ const GONE: Table<HostName, Gone> = Table::plain("agents_gone");
 /// Hosts that a pass asks DNS about.
 const LOOKS_MAX: usize = 128;
 const LOOKS_AT_ONCE: usize = 16;
+/// For all of them: servers that never answer hold up nothing else.
+const LOOKS_DEADLINE: Duration = Duration::from_secs(10);
 /// How often DNS is asked about one again.
 const FRESH: Duration = Duration::from_secs(60 * 60);
 /// The brake: so many may be proposed at once, or this part of all that are enrolled, whichever is more. Beyond, it is rather
@@ -55,7 +57,6 @@ pub struct Proposal {
 /// A host that was silent for long.
 struct Silent {
     host: HostName,
-    enrolled: Enrolled,
     last: Option<Timestamp>,
 }
 
@@ -135,11 +136,12 @@ impl Agents {
             }
             Ok(due)
         });
-        let looks = stream::iter(survey.await?.into_iter().map(|Silent { host, enrolled, .. }| async move {
-            let why = self.why_gone(&host, &enrolled).await;
+        let looks = stream::iter(survey.await?.into_iter().map(|Silent { host, .. }| async move {
+            let why = self.why_gone(&host).await;
             (host, why)
         }));
-        let looked: Vec<(HostName, Option<String>)> = looks.buffer_unordered(LOOKS_AT_ONCE).collect().await;
+        let looked: Vec<(HostName, Option<String>)> =
+            looks.buffer_unordered(LOOKS_AT_ONCE).take_until(sleep(LOOKS_DEADLINE)).collect().await;
         if looked.is_empty() {
             return Ok(());
         }
@@ -150,16 +152,9 @@ impl Agents {
         self.store.write(note).await
     }
 
-    /// What DNS says, if that is that there is no such host. One that never had a name there is gone by its silence; while DNS gives no
-    /// answer, nobody is.
-    async fn why_gone(&self, host: &HostName, enrolled: &Enrolled) -> Option<String> {
-        let address = enrolled.address;
-        match self.hosts.who_is(address).await {
-            Verdict::Verified(name) if name == *host => None,
-            Verdict::Verified(name) => Some(format!("its address {address} is {name} now")),
-            Verdict::Refused(Cause::Unanswered(_) | Cause::Disagreement) => None,
-            Verdict::Refused(cause) => Some(format!("of its address {address}, DNS says: {cause}")),
-        }
+    /// Why one counts as gone: DNS has no address for its name. While DNS gives no answer, nobody is.
+    async fn why_gone(&self, host: &HostName) -> Option<String> {
+        (self.hosts.has_address(host).await == Some(false)).then(|| format!("DNS has no address for {host}"))
     }
 }
 
@@ -174,7 +169,7 @@ fn silent(tx: &Survey<'_>, after: Duration) -> Result<(Vec<Silent>, usize)> {
         let heard: Option<Heard> = tx.get(&HEARD, &enrolled.queueloc)?;
         let last = heard.map(|heard| heard.last);
         if last.unwrap_or(enrolled.rotated).max(enrolled.rotated).plus(after) < now {
-            silent.push(Silent { host, enrolled, last });
+            silent.push(Silent { host, last });
         }
     }
     Ok((silent, count))

@@ -43,6 +43,10 @@ pub(super) fn note(tx: &mut WriteTx<'_, '_>, welcome: Welcome, since: Since) -> 
     let silent_since = heard.last;
     let others = heard.processes.processes().len();
     let sighting = heard.processes.observe(&heartbeat, now);
+    // No known agent says so of itself; and the orders of the scheduler are not ours to read.
+    if heartbeat.destroyed_at.is_some_and(|at| at <= now) {
+        heard.processes.end(heartbeat.pid, false);
+    }
     let is_changed = is_new || heard.print != print;
     (heard.last, heard.print, heard.host) = (now, print, host.or(heard.host));
     tx.put(&HEARD, &queueloc, &heard)?;

@@ -4,21 +4,28 @@
 //! its sender, everything is bounded, and what is refused costs a count.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::Agents;
 use super::heard::{self, Since, Welcome};
+use super::locations::{self, Location};
 use super::meters::Fate;
 use super::pending::{self, Knock};
-use super::record::{Enrolments, HEARD};
+use super::record::HEARD;
 use crate::base::{Queueloc, Result, Timestamp};
+use crate::proto::enrolment;
 use crate::proto::heartbeat::{Heartbeat, Timings, Verdict, judge};
-use crate::proto::relay_profile;
+use crate::proto::relay_profile::{self, ExchangeType};
 
 /// Agents that are known at once. Several times the largest fleet that is measured; each has about a kilobyte.
 pub(super) const AGENTS_MAX: u64 = 50_000;
 /// Heartbeats that are read before others get their turn on this worker.
 const IN_A_ROW: usize = 64;
+
+/// A heartbeat that may be taken, as far as it can be seen from itself.
+struct Readable {
+    heartbeat: Heartbeat,
+    queueloc: Queueloc,
+}
 
 /// What came of a batch before it is kept.
 #[derive(Default)]
@@ -36,31 +43,43 @@ impl Agents {
     pub async fn take(&self, bodies: &[Vec<u8>]) -> Result<()> {
         let declared = self.agents()?;
         let timings = timings(&declared);
-        let (admissions, enrolments) = (self.relay.admissions().await?, self.enrolments().await?);
-        let mut sorted = Sorted::default();
+        let (admissions, names_hosts) = (self.relay.admissions().await?, self.names_hosts(&declared));
+        let mut readable = Vec::with_capacity(bodies.len());
         for (number, body) in bodies.iter().enumerate() {
             if number % IN_A_ROW == IN_A_ROW - 1 {
                 tokio::task::yield_now().await;
             }
-            let now = self.clock.now();
-            let (heartbeat, queueloc) = match read(body, now, &timings) {
-                Ok(read) => read,
-                Err(fate) => {
-                    self.meters.count(fate, 1);
-                    continue;
-                }
-            };
-            if !is_its_hosts(&heartbeat, &queueloc, &enrolments) {
-                self.meters.count(Fate::OtherHost, 1);
-            } else if !admissions.admits(queueloc.as_str()) {
-                self.meters.count(Fate::NotListed, 1);
-                sorted.knocks.entry(queueloc).or_insert_with(|| Knock::of(&heartbeat)).count += 1;
-            } else {
-                sorted.sent.extend(heartbeat.sent_at);
-                sorted.welcome.push(Welcome::new(queueloc, heartbeat, None));
+            match read(body, self.clock.now(), &timings) {
+                Ok(read) => readable.push(read),
+                Err(fate) => self.meters.count(fate, 1),
             }
         }
+        let sorted = self.store.read(|tx| {
+            let mut sorted = Sorted::default();
+            for Readable { heartbeat, queueloc } in readable {
+                let location = locations::of(tx, &queueloc)?;
+                if !is_its_hosts(&heartbeat, &queueloc, location.as_ref(), names_hosts) {
+                    self.meters.count(Fate::OtherHost, 1);
+                } else if admissions.admits(tx, &queueloc)? {
+                    sorted.sent.extend(heartbeat.sent_at);
+                    sorted.welcome.push(Welcome::new(queueloc, heartbeat, None));
+                } else {
+                    self.meters.count(Fate::NotListed, 1);
+                    // One that was cut off does not wait to be let in: its host enrols by a token.
+                    if location.is_none_or(|location| !location.is_revoked) {
+                        sorted.knocks.entry(queueloc).or_insert_with(|| Knock::of(&heartbeat)).count += 1;
+                    }
+                }
+            }
+            Ok(sorted)
+        })?;
         self.keep_batch(sorted, timings).await
+    }
+
+    /// Whether locations have the names of their hosts in them: those of agents of the first year do.
+    fn names_hosts(&self, declared: &relay_profile::Agents) -> bool {
+        let part = declared.part.as_ref().and_then(|part| self.relay.part(part).ok());
+        part.map_or(declared.exchange_type == ExchangeType::Topic, |part| enrolment::names_host(part.age))
     }
 
     async fn keep_batch(&self, sorted: Sorted, timings: Timings) -> Result<()> {
@@ -90,12 +109,7 @@ impl Agents {
             .await?;
         self.meters.count(Fate::Full, full);
         self.meters.count(Fate::Taken, taken - full);
-        let now = self.clock.now();
-        let lag = median_lag(sent, now).map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
-        self.meters.change(|reading| {
-            reading.last = Some(now);
-            reading.lag_ms = lag.or(reading.lag_ms);
-        });
+        self.meters.note_batch(&sent, self.clock.now());
         Ok(())
     }
 }
@@ -105,36 +119,30 @@ pub(super) fn timings(declared: &relay_profile::Agents) -> Timings {
     Timings { heartbeat_period: declared.heartbeat_period.size(), agent_timeout: declared.timeout.size() }
 }
 
-/// A heartbeat that may be taken, as far as it can be seen from itself.
-fn read(body: &[u8], now: Timestamp, timings: &Timings) -> std::result::Result<(Heartbeat, Queueloc), Fate> {
+fn read(body: &[u8], now: Timestamp, timings: &Timings) -> std::result::Result<Readable, Fate> {
     let heartbeat = Heartbeat::read_any(body).map_err(|_| Fate::Unreadable)?;
     match judge(&heartbeat, now, timings) {
         Verdict::Welcome => {}
         verdict => return Err(Fate::from(&verdict)),
     }
     let queueloc = Queueloc::parse(&heartbeat.queueloc).map_err(|_| Fate::Malformed)?;
-    Ok((heartbeat, queueloc))
+    Ok(Readable { heartbeat, queueloc })
 }
 
-/// Whether a location can be that of the host that the heartbeat names: an agent that is enrolled names its host, and the
-/// location of an agent of the first years has the host's name in it.
-pub(super) fn is_its_hosts(heartbeat: &Heartbeat, queueloc: &Queueloc, enrolments: &Enrolments) -> bool {
-    let name = heartbeat.name.trim_end_matches('.');
-    if let Some(host) = enrolments.by_queueloc.get(queueloc) {
-        return is_name_of(name, host.as_str());
+/// Whether a location can be that of the host that the heartbeat names: an agent that is enrolled names its host, and so does the
+/// location of an agent of the first year.
+fn is_its_hosts(heartbeat: &Heartbeat, queueloc: &Queueloc, location: Option<&Location>, names_hosts: bool) -> bool {
+    let name = &heartbeat.name;
+    if let Some(location) = location {
+        return is_name_of(name, location.host.as_str());
     }
     let middle = queueloc.as_str().split_once('.').and_then(|(_, rest)| rest.rsplit_once('.'));
-    middle.is_none_or(|(host, _)| is_name_of(name, host))
+    !names_hosts || middle.is_none_or(|(host, _)| is_name_of(name, host))
 }
 
-/// Whether a host calls itself by its name in DNS, or by the first part of that, as hosts do; in any letter case.
+/// Whether a host calls itself by the first part of its name in DNS, whatever stands behind it and in any letter case: what
+/// hosts think of their domains is often another thing than what DNS does.
 pub(super) fn is_name_of(name: &str, host: &str) -> bool {
     let short = |text: &str| text.split('.').next().map(str::to_ascii_lowercase);
-    name.eq_ignore_ascii_case(host) || ((!name.contains('.') || !host.contains('.')) && short(name) == short(host))
-}
-
-/// How far behind half of a batch is. Clocks of hosts differ: half of them are hardly wrong in one direction.
-fn median_lag(mut sent: Vec<Timestamp>, now: Timestamp) -> Option<Duration> {
-    sent.sort();
-    sent.get(sent.len() / 2).map(|sent| now.since(*sent))
+    short(name) == short(host)
 }

@@ -1,7 +1,8 @@
 //! The scheduler's whitelist on this host: written by rename whenever the list changes, and never over what somebody else wrote.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -18,9 +19,10 @@ use crate::store::Table;
 const WRITTEN: Table<String, String> = Table::plain("agents_whitelist_file");
 
 /// How the file stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ListFile {
     /// The profile names none.
+    #[default]
     None,
     /// It is as it should be.
     Same,
@@ -64,7 +66,9 @@ impl Agents {
     /// `Unavailable` when it cannot be.
     pub(super) async fn write_list_file(&self) -> Result<bool> {
         let Some(path) = self.list_path() else { return Ok(false) };
-        match self.compare_list(&path).await? {
+        let compared = self.compare_list(&path).await?;
+        self.meters.note_list(compared.0.clone());
+        match compared {
             (ListFile::Behind, _) => self.write_list(path).await.map(|()| true),
             // What somebody else wrote and the list has taken over is as if it was written here.
             (ListFile::Same, there) => self.note_written(path, there).await.map(|()| false),
@@ -87,7 +91,7 @@ impl Agents {
         self.write_list(path).await
     }
 
-    fn list_path(&self) -> Option<String> {
+    pub(super) fn list_path(&self) -> Option<String> {
         let path = self.agents().ok()?.whitelist.clone()?;
         // Whoever stores a profile need not be who may write here.
         self.relay.is_of_settings().then_some(path)
@@ -100,6 +104,7 @@ impl Agents {
         let written = written.map_err(|e| Error::internal("writing a whitelist", e))?;
         written.map_err(|error| Error::unavailable(format!("the whitelist {path} cannot be written: {error}")))?;
         tracing::info!("wrote the whitelist {path}");
+        self.meters.note_list(ListFile::Same);
         self.note_written(path, print).await
     }
 
@@ -129,18 +134,38 @@ fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     Ok(Some(text))
 }
 
-/// By rename: the scheduler reads the file anew for each heartbeat. It keeps the mode of the one that is there.
+/// By rename: the scheduler reads the file anew for each heartbeat. It keeps mode, owner and group of the one that is there; where
+/// we may give it to nobody, it is left if those who could read it would not be able to any more.
 fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!(".{name}.keylender"));
     let mut file = File::create(&aside)?;
-    if let Ok(there) = fs::metadata(path) {
-        file.set_permissions(there.permissions())?;
-    }
-    let written = file.write_all(text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&aside, path));
+    let there = fs::metadata(path).ok();
+    let kept = there.map_or(Ok(()), |there| keep(&file, &aside, &there));
+    let written = kept.and_then(|()| file.write_all(text)).and_then(|()| file.sync_all());
+    let written = written.and_then(|()| fs::rename(&aside, path));
     if written.is_err() {
         // What is left of it is overwritten by the next try.
         let _ = fs::remove_file(&aside);
     }
     written
 }
+
+/// Mode, owner and group of the file that is there.
+fn keep(file: &File, aside: &Path, there: &Metadata) -> std::io::Result<()> {
+    file.set_permissions(there.permissions())?;
+    let ours = file.metadata()?;
+    if (ours.uid(), ours.gid()) == (there.uid(), there.gid()) {
+        return Ok(());
+    }
+    let is_for_all = there.mode() & FOR_ALL != 0;
+    match chown(aside, Some(there.uid()), Some(there.gid())) {
+        Err(_) if !is_for_all => Err(std::io::Error::other(
+            "it belongs to somebody else, and not all may read it: let all read it, or give it and its directory to us",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The bit of a mode by which everybody may read.
+const FOR_ALL: u32 = 0o004;

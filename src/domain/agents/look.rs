@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::time::sleep;
 
 use super::Agents;
 use super::heartbeats::is_name_of;
+use super::locations;
 use super::pending::{KEPT, Looked, NOTED, PENDING, Pending, keep_out};
 use super::rules::Knocker;
 use crate::base::{Error, HostName, Queueloc, Result};
@@ -21,24 +23,27 @@ const LOOKS_MAX: usize = 256;
 const LOOKS_AT_ONCE: usize = 16;
 /// Addresses of one that are asked about: of those that it says it has, one has its name.
 const ADDRESSES_MAX: usize = 4;
+/// For all of them: servers that never answer hold up nothing else.
+const LOOKS_DEADLINE: Duration = Duration::from_secs(10);
 /// How long what DNS said counts.
 const FRESH: Duration = Duration::from_secs(10 * 60);
+/// Agents about which the rules decide in a pass; the next pass goes on.
+const DECIDED_MAX: usize = 1000;
 /// Agents that one transaction changes.
 const CHUNK: usize = 250;
 
 /// What a pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looks {
-    pub looked: usize,
     pub approved: usize,
     pub refused: usize,
-    pub forgotten: usize,
 }
 
 impl Agents {
     /// Asks about those who wait, decides by the rules, and forgets who knocks no more.
     pub(super) async fn look_at_pending(&self, caller: &Caller) -> Result<Looks> {
-        let mut done = Looks { forgotten: self.forget_pending().await?, ..Looks::default() };
+        self.forget_pending().await?;
+        let mut done = Looks::default();
         let now = self.clock.now();
         let waiting = self.store.survey(move |tx| {
             let mut due = Vec::new();
@@ -53,12 +58,13 @@ impl Agents {
         let (fresh, mut stale): (Vec<_>, Vec<_>) = waiting.await?.into_iter().partition(|(is_fresh, ..)| *is_fresh);
         stale.sort_by_key(|(_, _, pending)| pending.looked.as_ref().map(|looked| looked.at));
         stale.truncate(LOOKS_MAX);
-        done.looked = stale.len();
         let looks = stream::iter(stale.into_iter().map(|(_, queueloc, pending)| async move {
             let looked = self.look(&pending.name, pending.from, &pending.addresses).await;
             (queueloc, looked)
         }));
-        let looked: Vec<(Queueloc, Looked)> = looks.buffer_unordered(LOOKS_AT_ONCE).collect().await;
+        // What DNS does not say by then, the next pass asks again.
+        let looks = looks.buffer_unordered(LOOKS_AT_ONCE).take_until(sleep(LOOKS_DEADLINE));
+        let looked: Vec<(Queueloc, Looked)> = looks.collect().await;
         for chunk in looked.chunks(CHUNK) {
             let chunk = chunk.to_vec();
             self.store
@@ -98,13 +104,22 @@ impl Agents {
         if rules.is_empty() {
             return Ok(());
         }
-        let decided: Vec<(Queueloc, String, bool)> = known
-            .iter()
-            .filter_map(|(queueloc, looked)| {
-                let rule = rules.iter().find(|rule| rule.fits(&Knocker::of(queueloc, looked)))?;
-                Some((queueloc.clone(), rule.rule.to_string(), rule.rule.approves))
-            })
-            .collect();
+        // Where nobody waits for this worker: each of them may be asked each rule.
+        let survey = self.store.survey(move |tx| {
+            let mut decided = Vec::new();
+            for (queueloc, looked) in &known {
+                let rule = rules.iter().find(|rule| rule.fits(&Knocker::of(queueloc, looked)));
+                let Some(rule) = rule else { continue };
+                // One that was cut off is let in by a token only.
+                if locations::of(tx, queueloc)?.is_none_or(|location| !location.is_revoked) {
+                    decided.push((queueloc.clone(), rule.rule.to_string(), rule.rule.approves));
+                }
+            }
+            Ok(decided)
+        });
+        let mut decided: Vec<(Queueloc, String, bool)> = survey.await?;
+        // By rules, so many at once: whoever makes up names does not fill the list between two looks of a person.
+        decided.truncate(DECIDED_MAX);
         for chunk in decided.chunks(CHUNK) {
             let (this, chunk, caller) = (self.clone(), chunk.to_vec(), caller.clone());
             let change = move |tx: &mut WriteTx<'_, '_>| {
@@ -131,15 +146,16 @@ impl Agents {
     }
 
     /// Forgets who knocks no more, and who was let in another way.
-    async fn forget_pending(&self) -> Result<usize> {
+    async fn forget_pending(&self) -> Result<()> {
         let (now, admissions) = (self.clock.now(), self.relay.admissions().await?);
         let old = self.store.survey(move |tx| {
-            let mut old = Vec::new();
-            tx.each(&NOTED, |queueloc: Queueloc, pending: Pending| {
-                if !pending.last.is_within(KEPT, now) || admissions.admits(queueloc.as_str()) {
+            let (mut old, mut all) = (Vec::new(), Vec::new());
+            tx.each(&NOTED, |queueloc: Queueloc, pending: Pending| all.push((queueloc, pending.last)))?;
+            for (queueloc, last) in all {
+                if !last.is_within(KEPT, now) || admissions.admits(tx, &queueloc)? {
                     old.push(queueloc);
                 }
-            })?;
+            }
             Ok(old)
         });
         let old = old.await?;
@@ -151,7 +167,7 @@ impl Agents {
             };
             self.store.write(forget).await?;
         }
-        Ok(old.len())
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod heartbeats;
 mod keep;
 mod leases;
 mod list_file;
+mod locations;
 mod look;
 mod meters;
 mod over_http;
@@ -32,9 +33,8 @@ use crate::domain::hosts::Hosts;
 use crate::domain::relay::Relay;
 use crate::ports::broker::{Bus, Handle, Subscriptions};
 use crate::proto::relay_profile;
-use crate::store::{Cached, Store};
+use crate::store::Store;
 use meters::Meters;
-use record::Enrolments;
 
 pub use account::QUEUE_PREFIX;
 pub use enrol::{Enrolment, Wanted};
@@ -65,7 +65,6 @@ pub struct Agents {
     relay: Relay,
     bus: Handle<dyn Bus>,
     subscriptions: Handle<dyn Subscriptions>,
-    enrolments: Cached<Enrolments>,
     meters: Arc<Meters>,
 }
 
@@ -77,8 +76,7 @@ impl Agents {
         relay: Relay,
         (bus, subscriptions): (Handle<dyn Bus>, Handle<dyn Subscriptions>),
     ) -> Self {
-        let (enrolments, meters) = Default::default();
-        Self { clock: store.clock(), store, accounts, hosts, relay, bus, subscriptions, enrolments, meters }
+        Self { clock: store.clock(), store, accounts, hosts, relay, bus, subscriptions, meters: Arc::default() }
     }
 
     /// What is declared of agents.
@@ -89,9 +87,5 @@ impl Agents {
         let declared = self.relay.declared()?;
         let none = || Error::not_found("the profile of the relay declares no agents: see its section [agents]");
         declared.profile.agents().cloned().map(Arc::new).ok_or_else(none)
-    }
-
-    async fn enrolments(&self) -> Result<Arc<Enrolments>> {
-        self.enrolments.get(&self.store, &record::ENROLLED, Enrolments::read).await
     }
 }

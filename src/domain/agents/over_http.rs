@@ -4,6 +4,7 @@
 use super::Agents;
 use super::heard::{self, Since, Welcome};
 use super::heartbeats::{AGENTS_MAX, is_name_of, timings};
+use super::locations;
 use super::meters::Fate;
 use super::pending::{self, Knock, Looked};
 use super::record::HEARD;
@@ -36,11 +37,12 @@ impl Agents {
             return Ok(self.answer(Fate::Malformed, Verdict::NoQueue.answer()));
         };
         let (host, why) = self.prove(&asker, &heartbeat).await?;
-        let is_listed = self.relay.admissions().await?.admits(queueloc.as_str());
+        let admissions = self.relay.admissions().await?;
+        let is_listed = self.store.read(|tx| admissions.admits(tx, &queueloc))?;
         let (fate, answer) = match &host {
             _ if !is_listed => (Fate::NotListed, Answer::unauthorized(NOT_LISTED)),
             None => (Fate::Unproven, Answer::unauthorized(UNPROVEN)),
-            Some(host) if !self.is_home(&queueloc, host).await? => {
+            Some(host) if !self.is_home(&queueloc, host)? => {
                 (Fate::OtherHost, Answer::unauthorized("its queue location is another host's"))
             }
             Some(_) => {
@@ -48,7 +50,8 @@ impl Agents {
                 return Ok(self.keep_one(Welcome::new(queueloc, heartbeat, host), since).await);
             }
         };
-        if fate != Fate::OtherHost {
+        // Who is not proven waits for nobody: anybody could fill the list.
+        if fate == Fate::NotListed && host.is_some() {
             let looked = Looked { at: self.clock.now(), address: Some(asker.address), host, verdict: why };
             self.knock(queueloc, &heartbeat, &asker, looked).await?;
         }
@@ -59,7 +62,7 @@ impl Agents {
     async fn prove(&self, asker: &Asker<'_>, heartbeat: &Heartbeat) -> Result<(Option<HostName>, String)> {
         let address = asker.address;
         Ok(match self.hosts.identify(asker).await? {
-            Ok(host) if is_name_of(heartbeat.name.trim_end_matches('.'), host.as_str()) => {
+            Ok(host) if is_name_of(&heartbeat.name, host.as_str()) => {
                 let why = format!("{address} is {host}, both ways");
                 (Some(host), why)
             }
@@ -69,13 +72,14 @@ impl Agents {
     }
 
     /// Whether a location is this host's: nobody else was proven to be there before, and no other host was enrolled for it.
-    async fn is_home(&self, queueloc: &Queueloc, host: &HostName) -> Result<bool> {
-        let enrolments = self.enrolments().await?;
-        if let Some(enrolled) = enrolments.by_queueloc.get(queueloc) {
-            return Ok(enrolled == host);
-        }
-        let heard = self.store.read(|tx| tx.get(&HEARD, queueloc))?;
-        Ok(heard.and_then(|heard| heard.host).is_none_or(|known| known == *host))
+    fn is_home(&self, queueloc: &Queueloc, host: &HostName) -> Result<bool> {
+        self.store.read(|tx| {
+            if let Some(location) = locations::of(tx, queueloc)? {
+                return Ok(location.host == *host);
+            }
+            let heard = tx.get(&HEARD, queueloc)?;
+            Ok(heard.and_then(|heard| heard.host).is_none_or(|known| known == *host))
+        })
     }
 
     async fn keep_one(&self, welcome: Welcome, since: Since) -> Answer {

@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Agents;
+use super::locations;
 use crate::base::audit::Action;
+use crate::base::text::pluralize;
 use crate::base::{Error, HostName, Queueloc, Result, Timestamp};
 use crate::domain::auth::Caller;
+use crate::domain::relay::Change;
 use crate::proto::heartbeat::Heartbeat;
 use crate::store::{Table, WriteTx};
 
@@ -193,6 +196,36 @@ impl Agents {
             effects.push("Name and addresses are what it says of itself: over AMQP nobody proves them.".to_owned());
         }
         Ok(effects)
+    }
+
+    /// A change of the whitelist that a file wishes, without what it says of enrolled agents: a file that was edited before hosts
+    /// enrolled does not know them, and one from before a revocation knows too many. With what was left out, in words.
+    pub async fn taken_over(&self, change: Change) -> Result<(Change, Vec<String>)> {
+        let survey = self.store.survey(move |tx| {
+            let (mut taken, mut kept) = (Change::default(), Vec::new());
+            for (lines, is_new) in [(change.add, true), (change.remove, false)] {
+                for line in lines {
+                    let location = match Queueloc::parse(&line) {
+                        Ok(queueloc) => locations::of(tx, &queueloc)?,
+                        Err(_) => None,
+                    };
+                    match location {
+                        Some(location) if location.is_revoked == is_new => kept.push(line),
+                        _ if is_new => taken.add.push(line),
+                        _ => taken.remove.push(line),
+                    }
+                }
+            }
+            Ok((taken, kept))
+        });
+        let (taken, kept) = survey.await?;
+        let says = (!kept.is_empty()).then(|| {
+            format!(
+                "{} of enrolled agents, or of those that were cut off, stay as they are.",
+                pluralize(kept.len(), "line", "lines")
+            )
+        });
+        Ok((taken, says.into_iter().collect()))
     }
 
     /// Lets an agent in that waits: its name is a line of the whitelist from now on.

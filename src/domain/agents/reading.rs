@@ -3,14 +3,17 @@
 //! The broker keeps that queue small, so an appliance that is away costs it nothing. A batch is acknowledged after its
 //! commit: what a crash leaves comes again, and to take a heartbeat twice changes nothing.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Agents;
 use super::meters::{Fate, Reading};
-use crate::base::Result;
+use crate::base::{Error, Result};
 use crate::domain::auth::Caller;
 use crate::ports::broker::{Subscriber, Subscription};
 use crate::proto::relay_profile;
@@ -47,7 +50,9 @@ impl Agents {
                 sleep(LOOK_PERIOD).await;
                 continue;
             };
-            let read = self.read_as(&declared).await;
+            // What no heartbeat should be able to do must not end the reading for good.
+            let read = AssertUnwindSafe(self.read_as(&declared)).catch_unwind().await;
+            let read = read.unwrap_or_else(|_| Err(Error::internal("reading heartbeats", "it panicked")));
             let now = self.clock.now();
             match read {
                 // The profile says something else now.

@@ -1,15 +1,14 @@
 //! What is stored of agents: what was heard of each, what it says of itself, and which hosts have one of ours.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AccountName, HostName, Queueloc, Result, Timestamp, VhostName};
+use crate::base::{AccountName, HostName, Queueloc, Timestamp, VhostName};
 use crate::proto::heartbeat::{Agents as Processes, Heartbeat, Mode};
-use crate::store::{Survey, Table};
+use crate::store::Table;
 
 /// What was heard, which changes with each heartbeat.
 pub(super) const HEARD: Table<Queueloc, Heard> = Table::plain("agents_heard");
@@ -254,21 +253,5 @@ impl FromStr for QueueFate {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let all = [Self::Keep, Self::Purge, Self::Delete];
         all.into_iter().find(|fate| fate.as_str() == text).ok_or_else(|| "expected keep, purge or delete".to_owned())
-    }
-}
-
-/// Which host is meant to be where, of those that are enrolled.
-#[derive(Default)]
-pub(super) struct Enrolments {
-    pub by_queueloc: HashMap<Queueloc, HostName>,
-}
-
-impl Enrolments {
-    pub(super) fn read(tx: &Survey<'_>) -> Result<Self> {
-        let mut all = Self::default();
-        tx.each(&ENROLLED, |host, enrolled| {
-            all.by_queueloc.insert(enrolled.queueloc, host);
-        })?;
-        Ok(all)
     }
 }

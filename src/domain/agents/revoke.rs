@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::Agents;
 use super::account::{self, QUEUE_PREFIX};
+use super::locations::{self, Location};
 use super::record::{ABOUT, About, ENROLLED, Enrolled, EventKind, QueueFate, Revoked};
+use super::tokens;
 use crate::base::audit::{Action, Note};
 use crate::base::text::pluralize;
-use crate::base::{Error, HostName, Kind, Result};
+use crate::base::{AccountName, Error, HostName, Kind, Result};
 use crate::domain::accounts::held;
 use crate::domain::auth::Caller;
 use crate::store::{Table, WriteTx};
@@ -85,12 +87,14 @@ impl Agents {
             held::revoke_holders(tx, &enrolled.account)?;
         }
         self.relay.strike(tx, &enrolled.queueloc);
+        tokens::take_back(tx, host)?;
         let mut about: About = tx.get(&ABOUT, &enrolled.queueloc)?.unwrap_or_default();
         about.happened(tx.now(), EventKind::Revoked, format!("by {}", caller.actor()));
         tx.put(&ABOUT, &enrolled.queueloc, &about)?;
         let by = caller.actor().to_string();
         enrolled.revoked = Some(Revoked { at: tx.now(), by, queue, is_done: false, is_swept: false });
         tx.put(&ENROLLED, host, &enrolled)?;
+        locations::note(tx, &enrolled.queueloc, &Location { host: host.clone(), is_revoked: true })?;
         let note = caller.note(Action::AgentRevoke, host).with("queueloc", enrolled.queueloc.as_str());
         let note = note.with("queue", queue.as_str());
         tx.audit(if enrolled.is_shared { note } else { note.with("account", enrolled.account.as_str()) });
@@ -98,7 +102,7 @@ impl Agents {
     }
 
     /// Does at the broker what a revocation wishes.
-    async fn finish_revocation(&self, host: &HostName, caller: &Caller) -> Result<()> {
+    pub(super) async fn finish_revocation(&self, host: &HostName, caller: &Caller) -> Result<()> {
         let Enrolled { account, queueloc, vhost, is_shared, revoked, .. } = self.enrolled(host)?;
         let Some(revoked) = revoked else { return Ok(()) };
         let bus = self.bus.get()?;
@@ -110,8 +114,8 @@ impl Agents {
         let queue = format!("{QUEUE_PREFIX}{queueloc}");
         match revoked.queue {
             QueueFate::Keep => false,
-            QueueFate::Purge => bus.purge_queue(&vhost, &queue).await?,
-            QueueFate::Delete => bus.delete_queue(&vhost, &queue).await?,
+            QueueFate::Purge => gone_on(&queue, bus.purge_queue(&vhost, &queue).await)?,
+            QueueFate::Delete => gone_on(&queue, bus.delete_queue(&vhost, &queue).await)?,
         };
         // Whoever asked is told the entry of the wish.
         let note = Note { receipt: None, ..caller.note(Action::AgentCutOff, host) };
@@ -133,6 +137,11 @@ impl Agents {
         self.store.write(done).await
     }
 
+    /// Closes what connections there are of a user that is gone.
+    pub(super) async fn cut_connections(&self, account: &AccountName) -> Result<()> {
+        self.bus.get()?.close_connections_of(account, GOODBYE).await
+    }
+
     /// Looks once more for connections of one that was cut off. False while it is too early for that.
     async fn sweep(&self, host: &HostName) -> Result<bool> {
         let Enrolled { account, is_shared, revoked, .. } = self.enrolled(host)?;
@@ -140,7 +149,7 @@ impl Agents {
             return Ok(false);
         };
         if !is_shared {
-            self.bus.get()?.close_connections_of(&account, GOODBYE).await?;
+            self.cut_connections(&account).await?;
         }
         let host = host.clone();
         let swept = move |tx: &mut WriteTx<'_, '_>| {
@@ -206,10 +215,23 @@ impl Agents {
             if !enrolled.revoked.is_some_and(|revoked| revoked.is_done) {
                 return Err(Error::conflict("this agent is not cut off: revoke it first"));
             }
+            tokens::take_back(tx, &host)?;
+            locations::forget(tx, &enrolled.queueloc);
             tx.delete(&ENROLLED, &host);
             tx.audit(caller.note(Action::AgentForget, &host).with("account", enrolled.account.as_str()));
             Ok(())
         };
         self.store.write(forget).await
+    }
+}
+
+/// What cannot be done to a queue, such as to empty a stream that a rogue agent made of it, keeps nobody on the relay.
+fn gone_on(queue: &str, done: Result<bool>) -> Result<bool> {
+    match done {
+        Err(error) if error.kind() != Kind::Unavailable => {
+            tracing::warn!("the queue `{queue}` of an agent that was cut off stays as it is: {}", error.chain());
+            Ok(false)
+        }
+        done => done,
     }
 }

@@ -111,11 +111,23 @@ impl Agents {
     }
 }
 
+/// Takes all tokens of a host away. The caller's audit entry covers it.
+pub(super) fn take_back(tx: &mut WriteTx<'_, '_>, host: &HostName) -> Result<()> {
+    for (id, _) in tx.scan(&TOKENS, TOKENS_MAX)?.into_iter().filter(|(_, token)| token.host == *host) {
+        tx.delete(&TOKENS, &id);
+    }
+    Ok(())
+}
+
+/// Requires that a token counts. It is used up when what it is for is handed out, so that an outage burns none.
+pub(super) fn require(tx: &WriteTx<'_, '_>, token: &Secret, host: &HostName) -> Result<()> {
+    let found = tx.get(&TOKENS, &TokenId::of(token))?.filter(|token| tx.now() < token.until && token.host == *host);
+    found.map(drop).ok_or_else(refused)
+}
+
 /// Uses a token up, in the transaction of what it is used for. The caller's audit entry covers it.
 pub(super) fn use_up(tx: &mut WriteTx<'_, '_>, token: &Secret, host: &HostName) -> Result<()> {
-    let id = TokenId::of(token);
-    let found = tx.get(&TOKENS, &id)?.filter(|token| tx.now() < token.until && token.host == *host);
-    found.ok_or_else(refused)?;
-    tx.delete(&TOKENS, &id);
+    require(tx, token, host)?;
+    tx.delete(&TOKENS, &TokenId::of(token));
     Ok(())
 }

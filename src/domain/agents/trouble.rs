@@ -8,8 +8,8 @@ use super::account::QUEUE_PREFIX;
 use super::heartbeats::timings;
 use super::list_file::ListFile;
 use super::meters::{Fate, Reading};
-use super::pending::{NOTED, Pending};
-use super::view::{AgentLine, Standing, lines};
+use super::pending::{NOTED, PENDING_MAX, Pending};
+use super::view::{AgentLine, Standing};
 use crate::base::text::pluralize;
 use crate::base::{Result, Timestamp};
 use crate::proto::heartbeat::Timings;
@@ -62,17 +62,18 @@ pub struct FleetTrouble {
 
 impl FleetTrouble {
     /// All that one can be about.
-    pub const ABOUT: [&str; 9] =
-        ["duplicates", "gone", "lag", "pending", "reading", "revoked", "strange", "vanished", "whitelist"];
+    pub const ABOUT: [&str; 10] =
+        ["crowd", "duplicates", "gone", "lag", "pending", "reading", "revoked", "strange", "vanished", "whitelist"];
 }
 
 impl Agents {
     /// The fleet in numbers.
     pub async fn figures(&self) -> Result<AgentFigures> {
         let fates = self.meters.fates().collect();
-        let Ok(declared) = self.agents() else { return Ok(AgentFigures { fates, ..AgentFigures::default() }) };
-        let timings = timings(&declared);
-        let (lines, waiting) = self.store.survey(move |tx| Ok((lines(tx, &timings)?, tx.count(&NOTED)?))).await?;
+        if self.agents().is_err() {
+            return Ok(AgentFigures { fates, ..AgentFigures::default() });
+        }
+        let (lines, waiting) = (self.list().await?, self.store.read(|tx| tx.count(&NOTED))?);
         let of = |standing| lines.iter().filter(|line| line.standing == standing).count();
         let mut versions = BTreeMap::new();
         for line in lines.iter().filter(|line| line.standing == Standing::Online) {
@@ -103,9 +104,9 @@ impl Agents {
                     knocking.push(queueloc.to_string());
                 }
             })?;
-            Ok((lines(tx, &timings)?, knocking))
+            Ok((knocking, tx.count(&NOTED)? >= PENDING_MAX))
         });
-        let (lines, knocking) = survey.await?;
+        let ((knocking, is_full), lines) = (survey.await?, self.list().await?);
         let reading = self.meters.reading();
         let mut all: Vec<FleetTrouble> = Vec::new();
         all.extend(self.subscriptions.is_some().then(|| unread(&reading, now)).flatten());
@@ -121,11 +122,17 @@ impl Agents {
             );
             all.push(FleetTrouble { about: "pending", is_out: false, text });
         }
+        if is_full {
+            let text = format!(
+                "{PENDING_MAX} agents wait to be let in, and further ones are only counted: look whether somebody makes up names"
+            );
+            all.push(FleetTrouble { about: "crowd", is_out: true, text });
+        }
         if let Some(brake) = self.gone().await?.brake {
             all.push(FleetTrouble { about: "gone", is_out: false, text: brake });
         }
         all.extend(strange(&self.meters.strange()));
-        all.extend(self.list_trouble().await?);
+        all.extend(self.list_trouble());
         Ok(all)
     }
 
@@ -139,18 +146,18 @@ impl Agents {
         }
     }
 
-    async fn list_trouble(&self) -> Result<Option<FleetTrouble>> {
-        let (path, state) = self.list_file().await?;
-        let path = path.unwrap_or_default();
-        let text = match state {
-            ListFile::None | ListFile::Same | ListFile::Behind => return Ok(None),
+    /// As it was at the last pass.
+    fn list_trouble(&self) -> Option<FleetTrouble> {
+        let path = self.list_path()?;
+        let text = match self.meters.list() {
+            ListFile::None | ListFile::Same | ListFile::Behind => return None,
             ListFile::Edited => format!(
                 "the whitelist {path} was edited by hand: `keylender agent whitelist compare {path}` shows it, `store` takes \
                  it over, `overwrite` writes it anew"
             ),
             ListFile::Unreadable(why) => format!("the whitelist {path} cannot be read: {why}"),
         };
-        Ok(Some(FleetTrouble { about: "whitelist", is_out: true, text }))
+        Some(FleetTrouble { about: "whitelist", is_out: true, text })
     }
 }
 
@@ -173,9 +180,11 @@ fn unread(reading: &Reading, now: Timestamp) -> Option<FleetTrouble> {
 }
 
 fn late(reading: &Reading) -> Option<FleetTrouble> {
-    let lag = reading.lag_ms.filter(|lag| *lag > LAG_MAX_MS && reading.since.is_some())?;
-    let text = format!("heartbeats of agents are kept {} s after they were sent", lag / 1000);
-    Some(FleetTrouble { about: "lag", is_out: false, text })
+    reading.lag_ms.filter(|lag| *lag > LAG_MAX_MS && reading.since.is_some())?;
+    // Without the number: another text would be another alarm.
+    let text =
+        "heartbeats of agents are kept more than a minute after they were sent, by the clocks of half of their hosts";
+    Some(FleetTrouble { about: "lag", is_out: false, text: text.to_owned() })
 }
 
 /// Agents that were heard a little while ago, and are not any more, in numbers. While we have not listened for long enough, nobody

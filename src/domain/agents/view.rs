@@ -1,6 +1,7 @@
 //! Agents as people see them: one that was heard, one that was enrolled, or both.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::Agents;
 use super::account::QUEUE_PREFIX;
 use super::heartbeats::timings;
+use super::locations;
 use super::record::{ABOUT, About, ENROLLED, Enrolled, Event, HEARD, Heard};
 use crate::base::{AccountName, Error, HostName, Queueloc, Result, Timestamp, VhostName};
 use crate::domain::accounts::held::{self, Connected};
@@ -136,13 +138,18 @@ struct Found {
 }
 
 impl Agents {
-    /// All agents, by location.
+    /// All agents, by location. Those of a large fleet may be some seconds old.
     ///
     /// # Errors
     /// `NotFound` while no agents are declared.
-    pub async fn list(&self) -> Result<Vec<AgentLine>> {
-        let timings = timings(self.agents()?.as_ref());
-        self.store.survey(move |tx| lines(tx, &timings)).await
+    pub async fn list(&self) -> Result<Arc<Vec<AgentLine>>> {
+        let (timings, now) = (timings(self.agents()?.as_ref()), self.clock.elapsed());
+        if let Some(lines) = self.meters.lines(now) {
+            return Ok(lines);
+        }
+        let lines = Arc::new(self.store.survey(move |tx| lines(tx, &timings)).await?);
+        self.meters.note_lines(now, &lines);
+        Ok(lines)
     }
 
     /// One of them.
@@ -151,9 +158,9 @@ impl Agents {
     /// `NotFound` when it is not known.
     pub async fn show(&self, queueloc: &Queueloc) -> Result<AgentView> {
         let timings = timings(self.agents()?.as_ref());
-        let host = self.enrolments().await?.by_queueloc.get(queueloc).cloned();
         let unknown = || Error::not_found(format!("no agent `{queueloc}` was heard or enrolled"));
         let (found, connected, now) = self.store.read(|tx| {
+            let host = locations::of(tx, queueloc)?.map(|location| location.host);
             let found = found(tx, queueloc, host)?.ok_or_else(unknown)?;
             let account = found.enrolled.as_ref().map(|(_, enrolled)| &enrolled.account);
             let connected =
@@ -240,7 +247,7 @@ fn found(tx: &ReadTx<'_>, queueloc: &Queueloc, host: Option<HostName>) -> Result
 }
 
 /// All that were heard, and those that were enrolled and not heard.
-pub(super) fn lines(tx: &Survey<'_>, timings: &Timings) -> Result<Vec<AgentLine>> {
+fn lines(tx: &Survey<'_>, timings: &Timings) -> Result<Vec<AgentLine>> {
     let now = tx.now();
     let mut enrolled: HashMap<Queueloc, (HostName, Enrolled)> = HashMap::new();
     tx.each(&ENROLLED, |host, each: Enrolled| {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Cause;
 use super::verify::{Step, Verdict, judge};
 use crate::base::{Clock, HostName};
-use crate::ports::dns::{Answer, Dns, Question};
+use crate::ports::dns::{Answer, Data, Dns, Kind, Question};
 
 /// Times that the servers are gone through for one question: a datagram may get lost.
 const ROUNDS: usize = 2;
@@ -103,6 +103,25 @@ impl Lookups {
         };
         let until = self.clock.elapsed() + self.fresh(&verdict, &answers);
         Checked { verdict, answers: answers.into(), until }
+    }
+
+    /// Whether there is an address of this name, of either family; `None` without an answer.
+    pub async fn has_address(&self, name: &HostName) -> Option<bool> {
+        let late = Instant::now() + LOOKUP_TIMEOUT;
+        for kind in [Kind::A, Kind::Aaaa] {
+            let question = Question { name: name.as_str().to_owned(), kind };
+            let answer = match self.dns.ask_hosts_file(&question).await {
+                Some(answer) => answer,
+                None => self.ask(&question, Way::InTurn, late).await.pop()?,
+            };
+            if answer.is_failed() {
+                return None;
+            }
+            if answer.records.iter().any(|record| matches!(record.data, Data::Address(_))) {
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 
     fn slot(&self, address: IpAddr) -> Arc<Slot> {

@@ -136,6 +136,11 @@ impl Hosts {
         }
     }
 
+    /// Whether DNS has an address for a name; `None` while it gives no answer.
+    pub async fn has_address(&self, name: &HostName) -> Option<bool> {
+        self.lookups.has_address(name).await
+    }
+
     /// Who an address is by DNS alone, for who only wants to know.
     pub async fn who_is(&self, address: IpAddr) -> Verdict {
         self.lookups.check(address).await.verdict.clone()
@@ -147,14 +152,20 @@ impl Hosts {
         Ok(self.identified(asker).await?.map_err(|(cause, _)| cause))
     }
 
-    /// The same for one that asks for a login. It may not ask too often, and why it is refused is remembered.
+    /// The same for one that asks for a login, if it is one of those that may have one. It may not ask too often, and why it is
+    /// refused is remembered.
     ///
     /// # Errors
     /// `Forbidden`, in the same words for every cause. `Limited`.
-    pub async fn identify_for_login(&self, asker: Asker<'_>) -> Result<HostName> {
+    pub async fn identify_for_login(
+        &self,
+        asker: Asker<'_>,
+        may_have_one: impl Fn(IpAddr, &HostName) -> bool,
+    ) -> Result<HostName> {
         self.admit(asker.address)?;
         match self.identified(&asker).await? {
-            Ok(name) => Ok(name),
+            Ok(name) if may_have_one(asker.address, &name) => Ok(name),
+            Ok(_) => Err(self.refuse(asker, Cause::NotAllowed, &[]).await),
             Err((cause, checked)) => {
                 let answers = checked.as_ref().map_or(&[][..], |checked| &checked.answers);
                 Err(self.refuse(asker, cause, answers).await)

@@ -4,13 +4,14 @@ use serde_json::{Map, Value};
 
 use super::Relay;
 use super::render::refused;
-use crate::base::{Error, Result, Secret};
-use crate::proto::enrolment::{File, check_authority};
+use crate::base::{Error, Result, Secret, Timestamp};
+use crate::proto::enrolment::{File, check_authority, tar};
 use crate::proto::mig::gcfg::{self, Age, Program};
 use crate::proto::relay_profile::{Agents, Part, PartKind, TextOrFile};
 
-/// Where an agent keeps its id (mig.md, 4). Nobody but root reads it, and nobody writes it.
-const ID_PATH: &str = "/var/lib/mig/.migagtid";
+/// Where an agent keeps its id, by its system (mig.md, 4). Nobody but root reads it, and nobody writes it.
+const ID_PATHS: [(&str, &str); 2] =
+    [("linux", "/var/lib/mig/.migagtid"), ("darwin", "/Library/Preferences/mig/.migagtid")];
 const ID_MODE: u32 = 0o400;
 /// The certificates of an authority are for everybody.
 const AUTHORITY_MODE: u32 = 0o644;
@@ -21,15 +22,20 @@ const AUTHORITY_PATH: &str = "/etc/mig/ca.crt";
 pub struct AgentTemplate {
     part: Part,
     settings: Map<String, Value>,
+    id_path: &'static str,
     beside: Vec<File>,
 }
 
 impl Relay {
-    /// What agents that are declared so get.
+    /// What agents that are declared so get on a system.
     ///
     /// # Errors
-    /// `Conflict` when the profile does not say what stands in their settings, or what it says cannot be.
-    pub async fn agent_template(&self, agents: &Agents) -> Result<AgentTemplate> {
+    /// `Conflict` when the profile does not say what stands in their settings, or what it says cannot be. `Invalid` for a system
+    /// for which nobody has tried it.
+    pub async fn agent_template(&self, agents: &Agents, os: &str) -> Result<AgentTemplate> {
+        let id_path = ID_PATHS.iter().find(|(known, _)| *known == os).map(|(_, path)| *path).ok_or_else(|| {
+            Error::invalid(format!("agents of {os} cannot be enrolled yet: where they keep their id was not tried"))
+        })?;
         let Some(name) = &agents.part else {
             return Err(Error::conflict(
                 "the profile names no part with the settings of agents: see `part` in [agents]",
@@ -44,7 +50,6 @@ impl Relay {
             beside.push(File { path, mode: AUTHORITY_MODE, text: Secret::new(self.authority(ca).await?) });
         }
         let profile = &self.declared()?.profile;
-        // Those that agents of its age read; before, they were built in.
         let further = profile.parts().iter().filter(|part| matches!(part.kind, PartKind::Acl | PartKind::AgentKeys));
         for further in further {
             let files = further.files(profile, &further.settings).transpose();
@@ -52,9 +57,10 @@ impl Relay {
                 beside.push(File { path, mode: further.mode, text: Secret::new(text) });
             }
         }
-        let template = AgentTemplate { part, settings, beside };
-        // What cannot be written is known before anybody gets another password.
-        template.files("user", &Secret::new("password"), "vhost", "id")?;
+        let template = AgentTemplate { part, settings, id_path, beside };
+        // What cannot be written, or makes no archive, is known before anybody gets another password.
+        let files = template.files("user", &Secret::new("password"), "vhost", "id")?;
+        tar(&files, Timestamp::MIN).map_err(|why| Error::conflict(format!("the files make no archive: {why}")))?;
         Ok(template)
     }
 
@@ -83,7 +89,7 @@ impl AgentTemplate {
         let text = gcfg::render(Program::Agent, self.part.age, &self.settings, Some(&login));
         let text = text.map_err(|mistakes| refused(&self.part, &mistakes))?;
         let settings = File { path: self.part.path.clone(), mode: self.part.mode, text: Secret::new(text) };
-        let id = File { path: ID_PATH.to_owned(), mode: ID_MODE, text: Secret::new(id) };
+        let id = File { path: self.id_path.to_owned(), mode: ID_MODE, text: Secret::new(id) };
         Ok([id, settings].into_iter().chain(self.beside.iter().cloned()).collect())
     }
 }

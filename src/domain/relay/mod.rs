@@ -35,7 +35,7 @@ mod whitelist;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::base::{AccountName, Error, Result};
 use crate::domain::accounts::{AccountStatus, Accounts, Administrator, Census, Owner};
@@ -96,7 +96,9 @@ pub struct Relay {
     config: Arc<Config>,
     declaration: Arc<Declaration>,
     looked: Arc<cluster::Looked>,
-    admissions: Cached<Admissions>,
+    admissions: Cached<Arc<Admissions>>,
+    /// The last that were compiled.
+    patterns: Arc<Mutex<Option<Arc<Admissions>>>>,
 }
 
 impl Relay {
@@ -111,8 +113,21 @@ impl Relay {
         config: Config,
     ) -> Result<Self> {
         let declaration = Arc::new(Declaration::read(&store, config.declared.clone())?);
-        let (config, looked, admissions) = (Arc::new(config), Arc::default(), Cached::default());
-        Ok(Self { store, accounts, administrator, cluster, resources, bus, config, declaration, looked, admissions })
+        let (config, looked, admissions, patterns) =
+            (Arc::new(config), Arc::default(), Cached::default(), Arc::default());
+        Ok(Self {
+            store,
+            accounts,
+            administrator,
+            cluster,
+            resources,
+            bus,
+            config,
+            declaration,
+            looked,
+            admissions,
+            patterns,
+        })
     }
 
     /// What is declared.

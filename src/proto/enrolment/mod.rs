@@ -118,6 +118,11 @@ pub fn agent_id(age: Age, seed: &Secret) -> String {
     id
 }
 
+/// Whether agents of an age have the names of their hosts in their locations.
+pub fn names_host(age: Age) -> bool {
+    Age::parse(WITHOUT_HOST).is_ok_and(|since| age < since)
+}
+
 /// Where an agent takes its commands: its queue is `mig.agt.` and this. `os` is as Go calls the system, `host` as the agent calls
 /// its host, and `id` what its file holds.
 ///
@@ -134,7 +139,7 @@ pub fn queueloc(age: Age, os: &str, host: &str, id: &str) -> Result<String, Stri
     if !fits(id, b".") {
         return Err("the id of an agent is made of 0-9, a-z and A-Z".to_owned());
     }
-    let location = if Age::parse(WITHOUT_HOST).is_ok_and(|since| since <= age) {
+    let location = if !names_host(age) {
         format!("{os}.{id}")
     } else if fits(host, b"-._") {
         format!("{os}.{host}.{id}")

@@ -24,6 +24,11 @@ pub use judge::{Answer, FUTURE_MAX, Timings, Verdict, judge};
 /// Longest body that the scheduler looks at. The API has no such limit, and the same one here.
 pub const BODY_LEN_MAX: usize = 102_400;
 
+/// What is said of a body that is longer than [`BODY_LEN_MAX`].
+pub fn too_long() -> Refusal {
+    Refusal::new("discarded heartbeat larger than 100kB")
+}
+
 /// How an agent of a time speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
@@ -154,7 +159,7 @@ impl Heartbeat {
     /// the body.
     pub fn read(body: &[u8], generation: Generation) -> Result<Self, Refusal> {
         if body.len() > BODY_LEN_MAX {
-            return Err(Refusal::new("discarded heartbeat larger than 100kB"));
+            return Err(too_long());
         }
         read::heartbeat(body, generation)
     }

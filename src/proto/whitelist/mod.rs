@@ -20,8 +20,9 @@ pub use oddity::{Oddity, Warning};
 /// Longest line, with a carriage return at its end and without the newline. The scheduler reads with a buffer of 64 KiB,
 /// in which the newline has to be, too.
 pub const LINE_LEN_MAX: usize = 64 * 1024 - 1;
-/// Longest file. The scheduler reads it for every heartbeat, of which each agent sends one in five minutes.
-pub const FILE_LEN_MAX: usize = 4 << 20;
+/// Longest file: 50,000 of the longest names, and patterns besides. The scheduler reads it for every heartbeat, of which each
+/// agent sends one in five minutes.
+pub const FILE_LEN_MAX: usize = 20 << 20;
 /// Bytes of all patterns of a file, compiled. A pattern as in MIG's examples takes about 3,000.
 pub const PROGRAMS_SIZE_MAX: usize = 32 << 20;
 /// Warnings and mistakes that are kept, of each. Who has more of them does not read them one by one.

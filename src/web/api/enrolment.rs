@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::{Answer, Call, Endpoint, QueryParameter, Reply, Routes, call, nothing};
 use crate::base::{AccountName, Error, HostName, Kind, Queueloc, Result, Secret, Timestamp, VhostName};
@@ -95,6 +96,10 @@ async fn enrol(State(app): State<App>, request: Request) -> Response {
     if request.method() == Method::HEAD {
         return page::error(StatusCode::METHOD_NOT_ALLOWED, "ask with GET: each answer has another password");
     }
+    // A page that a browser of the host shows is not the host, and must not replace what its agent has.
+    if [header::ORIGIN.as_str(), "sec-fetch-site"].iter().any(|name| request.headers().contains_key(*name)) {
+        return page::error(StatusCode::FORBIDDEN, "browsers enrol no agents: ask with curl");
+    }
     // Whoever shows anything is not taken for the host by its name instead.
     let shown = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     let token = shown.map(|shown| shown.split_once(' ').map_or("", |(_, token)| token.trim())).map(Secret::new);
@@ -121,12 +126,16 @@ async fn hand_out(app: App, call: Call, token: Option<Secret>) -> Result<Handed>
 
 /// A heartbeat over HTTP, as agents send it to MIG's API, and its answer in the API's words.
 pub async fn heartbeat(State(app): State<App>, Extension(origin): Extension<Origin>, request: Request) -> Response {
-    let Ok(body) = to_bytes(request.into_body(), BODY_LEN_MAX).await else {
-        let refusal = heartbeat::Heartbeat::read(&[b' '; BODY_LEN_MAX + 1], heartbeat::Generation::Third);
-        return refusal.err().map_or_else(
-            || page::error(StatusCode::PAYLOAD_TOO_LARGE, "the heartbeat is too long"),
-            |refusal| answer(heartbeat::Answer::unreadable(&refusal)),
-        );
+    if !origin.peer.is_on_host
+        && let Err(error) = app.auth.admit_stranger(origin.peer.address)
+    {
+        return page::error(status(error.kind()), error.message());
+    }
+    let Ok(read) = timeout(app.body_timeout, to_bytes(request.into_body(), BODY_LEN_MAX)).await else {
+        return page::error(StatusCode::REQUEST_TIMEOUT, "the heartbeat did not come in time");
+    };
+    let Ok(body) = read else {
+        return answer(heartbeat::Answer::unreadable(&heartbeat::too_long()));
     };
     let asker = Asker { address: origin.peer.address, is_sure: origin.peer.is_sure, request_id: &origin.trace.id };
     match app.agents.receive(asker, &body).await {

@@ -157,7 +157,7 @@ async fn list(app: App, call: Call, (): ()) -> Result<Reply> {
                 || has(&line.ident)
                 || line.host.as_ref().is_some_and(|host| has(host.as_str())))
     };
-    let agents = app.agents.list().await?.into_iter().filter(fits).map(Line::from).collect();
+    let agents = app.agents.list().await?.iter().filter(|line| fits(line)).cloned().map(Line::from).collect();
     Reply::json(&List { agents })
 }
 

@@ -14,6 +14,8 @@ pub use pending::pending;
 pub use reach::reach;
 pub use rules::{add_rule, ask_rule, rules};
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::response::Response;
 
@@ -111,7 +113,7 @@ struct Read {
 pub async fn list(app: App, session: Session) -> Result<Response> {
     let fleet = match app.agents.agents() {
         Err(_) => None,
-        Ok(_) => match AGENTS.show(&session, app.agents.list().await?).await? {
+        Ok(_) => match AGENTS.show(&session, Arc::unwrap_or_clone(app.agents.list().await?)).await? {
             TableAnswer::Export(file) => return Ok(file),
             TableAnswer::View(table) => Some(fleet(&session, app.agents.figures().await?, table)),
         },
