@@ -72,6 +72,7 @@ vhost = 'mig'
 sends-to = 'toschedulers'
 takes-from = 'toagents'
 part = 'agent'
+enrols-from = ['0.0.0.0/0', '::/0']
 heartbeat-period = '1 minute'
 ";
 

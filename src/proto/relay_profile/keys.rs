@@ -22,6 +22,8 @@ const PARTS_MAX: usize = 256;
 const INVESTIGATORS_MAX: usize = acl::INVESTIGATORS_MAX;
 /// Users that must not be there.
 const ABSENT_MAX: usize = 256;
+/// Networks and names of hosts that may enrol: a site has a few of each, and every request to enrol is compared with all.
+const ORIGINS_MAX: usize = 256;
 
 /// A table of a profile.
 pub(super) struct Section {
@@ -329,6 +331,12 @@ const AGENTS: Section = Section {
             "shared-account",
             Form::Text(&rules::NAME),
             "An account of this profile that all agents share; each has its own unless said.",
+        ),
+        key(
+            "enrols-from",
+            Form::Texts(&rules::ORIGIN, ORIGINS_MAX),
+            "Which hosts may enrol by their name in DNS: in one of the networks if there are any, and of one of the names if \
+             there are any; none unless said, and then only tokens enrol.",
         ),
         key(
             "heartbeat-period",

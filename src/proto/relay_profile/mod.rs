@@ -88,6 +88,7 @@
 //! exchange-type = "direct"              # or "topic": then each agent gets topic permissions
 //! part = "agent"                        # what stands in their configuration
 //! account-prefix = "agent-"             # what stands before the host's name in the name of its account
+//! enrols-from = ["10.1.0.0/16", "*.example.net"]       # which hosts may enrol by their name in DNS; others by tokens
 //! heartbeat-period = "5 minutes"        # the scheduler's agent.heartbeatfreq
 //! timeout = "1 hour"                    # the scheduler's agent.timeout
 //! enrol-every = "30 days"               # how often a host should enrol again, by which its password is replaced
@@ -141,7 +142,7 @@ use self::mistakes::Mistakes;
 use crate::base::{AccountName, VhostName};
 use crate::proto::mig::acl::Acl;
 
-pub use self::agents::{Agents, ExchangeType, TextOrFile};
+pub use self::agents::{Agents, EnrolsFrom, ExchangeType, TextOrFile, Zone};
 pub use self::investigator::Investigator;
 pub use self::mistakes::Mistake;
 pub use self::part::{FILE, Part, PartKind};

@@ -21,32 +21,26 @@ const SHARED: &str = "\
 # its place, and the password cannot be taken from one host only.
 shared-account = \"agent\"
 ";
-/// By these two the account that all agents share is found in a profile: paragraphs, with a blank line between them.
-const ACCOUNT: &str = "\n[[account]]\nname = \"agent\"\n";
-const GRANT: &str = "[[account.grant]]\n";
+/// How the comment above the account that all agents share begins, and how it begins when each has its own. A fleet that is
+/// at work uses the account until the last of its agents has enrolled, and applying a profile without it removes its user.
+const ALL_SHARE: &str = "\n# All agents share it. ";
+const SOME_SHARE: &str = "
+# Agents that have no account of their own yet use it; take it out when the last one has. Applying a profile without it removes
+# its user, and so cuts off all that still use it. To rotate it \"in-turn\", say another account-prefix in [agents].
+# ";
 
 /// The text of the one of this name.
 pub fn preset(name: &str) -> Option<&'static str> {
     PRESETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
-/// The text of the one of this name with the agents of its fleet, each with an account of its own, or all with the one that
-/// the guide has. `None` for one without a fleet.
+/// The text of the one of this name with the agents of its fleet: each gets an account of its own, and the one that the guide
+/// has is left to those that have none yet, or they go on to share that. `None` for one without a fleet.
 pub fn preset_with_agents(name: &str, is_shared: bool) -> Option<String> {
     let (preset, (_, agents)) = (preset(name)?, AGENTS.iter().find(|(known, _)| *known == name)?);
     Some(if is_shared {
         format!("{preset}\n{}", agents.replacen(PART, &format!("{PART}{SHARED}"), 1))
     } else {
-        format!("{}\n{agents}", without_shared_account(preset))
+        format!("{}\n{agents}", preset.replacen(ALL_SHARE, SOME_SHARE, 1))
     })
-}
-
-/// A profile without the account that all agents share: neither its paragraph, with the comment above it, nor its grants.
-fn without_shared_account(preset: &str) -> String {
-    let mut is_of_account = false;
-    let others = preset.split("\n\n").filter(|paragraph| {
-        is_of_account = format!("\n{paragraph}\n").contains(ACCOUNT) || is_of_account && paragraph.starts_with(GRANT);
-        !is_of_account
-    });
-    others.collect::<Vec<_>>().join("\n\n")
 }

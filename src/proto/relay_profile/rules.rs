@@ -1,6 +1,6 @@
 //! What a text in a profile has to be, beyond being a text.
 
-use super::agents::ExchangeType;
+use super::agents::{ExchangeType, check_origin};
 use super::part::PartKind;
 use super::parts::{ApplyTo, Delivery, Destination, OnDrift, QueueType, RotateBy};
 use crate::base::Span;
@@ -95,6 +95,8 @@ pub(super) const ACCOUNT_PREFIX: Rule = free("1 to 64 of a-z A-Z 0-9 . _ -", |te
     let fits = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     require(fits && (1..=ACCOUNT_PREFIX_LEN_MAX).contains(&text.len()), "expected 1 to 64 of a-z A-Z 0-9 . _ -")
 });
+pub(super) const ORIGIN: Rule =
+    free("networks, addresses, and names in DNS, with `*.` before one for all below it", check_origin);
 pub(super) const AUTHORITY: Rule = free("certificates in PEM", enrolment::check_authority);
 pub(super) const QUEUE_TYPE: Rule = one_of(QueueType::WORDS);
 pub(super) const DESTINATION: Rule = one_of(Destination::WORDS);

@@ -172,7 +172,7 @@ async fn where_exchanges_are_topics_an_agent_has_only_the_routing_keys_that_it_n
     let text = "name = 'm'\n[[vhost]]\nname = 'mig'\n[[vhost.exchange]]\nname = 'mig'\ntype = 'topic'\n[[part]]\nname = 'agent'\n\
                 kind = 'mig-agent'\nage = '2015-03'\n[part.settings.mq]\nhost = 'r'\nport = 5672\n[part.settings.certs]\nca = '/c'\ncert = '/c'\nkey = '/c'\n\
                 [agents]\nvhost = 'mig'\nsends-to = 'mig'\n\
-                takes-from = 'mig'\nexchange-type = 'topic'\npart = 'agent'\n";
+                takes-from = 'mig'\nexchange-type = 'topic'\npart = 'agent'\nenrols-from = ['0.0.0.0/0', '::/0']\n";
     let change = |settings: &mut keylender::app::settings::Settings| {
         crate::hosts::set_up(settings, &[&dns]);
         settings.relay = crate::relay::profile(text);
@@ -213,7 +213,8 @@ async fn agents_that_share_an_account_get_its_login_and_a_revocation_says_what_i
 async fn a_profile_without_a_part_for_agents_enrols_nobody() {
     let dns = crate::dns::DnsServer::start().await;
     dns.host(WEB_ADDRESS, WEB);
-    let text = "name = 'm'\n[[vhost]]\nname = 'mig'\n[agents]\nvhost = 'mig'\nsends-to = 'a'\ntakes-from = 'a'\n";
+    let text = "name = 'm'\n[[vhost]]\nname = 'mig'\n[agents]\nvhost = 'mig'\nsends-to = 'a'\ntakes-from = 'a'\n\
+                enrols-from = ['0.0.0.0/0', '::/0']\n";
     let change = |settings: &mut keylender::app::settings::Settings| {
         crate::hosts::set_up(settings, &[&dns]);
         settings.relay = crate::relay::profile(text);

@@ -117,9 +117,10 @@ impl History {
 
     async fn enrol(&mut self, name: &'static str, number: usize, by_token: bool) -> Result<()> {
         let agents = self.process().agents.clone();
-        let token = match by_token {
-            true => Some(agents.make_token(host(name), Duration::from_secs(60), &caller()).await?.into_inner().token),
-            false => None,
+        let token = if by_token {
+            Some(agents.make_token(host(name), Duration::from_secs(60), &caller()).await?.into_inner().token)
+        } else {
+            None
         };
         let address: IpAddr = format!("192.0.2.{}", 10 + number).parse().unwrap();
         let asker = Asker { address, is_sure: true, request_id: "r" };

@@ -61,6 +61,7 @@ vhost = 'mig'
 sends-to = 'toschedulers'
 takes-from = 'toagents'
 part = 'agent'
+enrols-from = ['0.0.0.0/0', '::/0']
 ";
 
 /// An appliance with a fleet, and the DNS that its hosts are known by.

@@ -33,6 +33,10 @@ fn span(text: &str) -> Span {
     text.parse().unwrap()
 }
 
+fn zone(name: &str, below: bool) -> Zone {
+    Zone { name: name.parse().unwrap(), below }
+}
+
 #[test]
 fn every_key_is_read() {
     let expected = Agents {
@@ -43,6 +47,10 @@ fn every_key_is_read() {
         part: Some("agent".into()),
         account_prefix: "host-".into(),
         shared_account: Some("worker".parse().unwrap()),
+        enrols_from: EnrolsFrom {
+            networks: vec!["10.1.0.0/16".parse().unwrap(), "2001:db8::1/128".parse().unwrap()],
+            zones: vec![zone("example.net", true), zone("relay.example.org", false)],
+        },
         heartbeat_period: span("10 minutes"),
         timeout: span("90 minutes"),
         enrol_every: span("7 days"),
@@ -59,6 +67,7 @@ fn what_is_not_said_is_as_the_scheduler_has_it() {
     assert_eq!((usual.exchange_type, usual.account_prefix.as_str()), (ExchangeType::Direct, "agent-"));
     assert_eq!((usual.heartbeat_period, usual.timeout), (span("5 minutes"), span("1 hour")));
     assert_eq!((usual.enrol_every, usual.gone_after), (span("30 days"), span("30 days")));
+    assert!(usual.enrols_from.is_empty());
     assert_eq!((usual.part, usual.shared_account, usual.ca, usual.whitelist), (None, None, None, None));
     assert_eq!(Profile::parse("name = 'r'").unwrap().agents(), None);
 }
@@ -224,14 +233,13 @@ fn built_in_profiles_with_agents_are_profiles_and_nothing_else_of_them_changes()
         for is_shared in [false, true] {
             let text = preset_with_agents(name, is_shared).unwrap();
             let profile = Profile::parse(&text).unwrap_or_else(|mistakes| panic!("{name}: {mistakes:?}"));
-            let of_others: Vec<&Account> =
-                plain.accounts().iter().filter(|account| is_shared || account.name.as_str() != "agent").collect();
-            assert_eq!(profile.accounts().iter().collect::<Vec<_>>(), of_others, "{name}");
+            assert_eq!(profile.accounts(), plain.accounts(), "{name}: a fleet that is at work uses them");
             assert_eq!((profile.vhosts(), profile.absent_users()), (plain.vhosts(), plain.absent_users()), "{name}");
             let agents = profile.agents().unwrap();
             assert_eq!((agents.sends_to.as_str(), agents.takes_from.as_str()), (sends_to, takes_from), "{name}");
             assert_eq!((agents.vhost.as_str(), agents.exchange_type, agents.names_files()), ("mig", kind, false));
             assert_eq!(agents.shared_account.is_some(), is_shared, "{name}");
+            assert_eq!(agents.enrols_from.zones, [zone("example.net", true)], "{name}");
             let [part] = profile.parts() else { panic!("{name}: {profile:?}") };
             assert_eq!(
                 (Some(&part.name), part.kind, part.age.to_string().as_str()),
@@ -239,7 +247,10 @@ fn built_in_profiles_with_agents_are_profiles_and_nothing_else_of_them_changes()
             );
             assert!(text.lines().all(|line| line.chars().count() <= 130) && !text.contains("\n\n\n"), "{text}");
             assert_eq!(text.contains("What that gives up"), is_shared);
-            assert_eq!(text.matches("share it").count(), usize::from(is_shared), "{name}: the comment goes along");
+            let of_account = text.split("\n\n").find(|it| it.contains("[[account]]\nname = \"agent\"\n")).unwrap();
+            assert_eq!(of_account.contains("All agents share it."), is_shared, "{name}");
+            assert_eq!(of_account.contains("take it out when the last one has."), !is_shared, "{name}");
+            assert!(of_account.contains("Each tries"), "{name}: the rest of the comment stays");
             what_is_offered_is_right_too(&text);
         }
     }
@@ -250,4 +261,9 @@ fn built_in_profiles_with_agents_are_profiles_and_nothing_else_of_them_changes()
 fn what_is_offered_is_right_too(text: &str) {
     let offered = text.replace("# ca = ", "ca = ").replace("# whitelist = ", "whitelist = ");
     assert!(Profile::parse(&offered).unwrap().agents().unwrap().names_files(), "{offered}");
+    let in_turn = "name = \"agent\"\nrotate-every = \"30 days\"\nrotate-by = \"in-turn\"\ndelivery";
+    let offered = text.replacen("name = \"agent\"\ndelivery", in_turn, 1);
+    let other = offered.replacen("[agents]\n", "[agents]\naccount-prefix = \"host-\"\n", 1);
+    let rotated = Profile::parse(&other).unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{other}"));
+    assert!(rotated.accounts().iter().any(|account| account.rotation.is_some()), "{other}");
 }

@@ -1,6 +1,7 @@
 //! Stories about profiles: what is read, and what is wrong.
 
 mod agents;
+mod enrols_from;
 mod forms;
 mod meanings;
 mod parts;
