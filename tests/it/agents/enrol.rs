@@ -7,7 +7,8 @@ use keylender::base::Kind;
 use keylender::ports::broker::Users;
 use serde_json::{Value, json};
 
-use super::{Fleet, WEB, WEB_ADDRESS, account, vhost};
+use super::heartbeats::counted;
+use super::{Fleet, WEB, WEB_ADDRESS, account, heartbeat, vhost};
 use crate::relay_rotation::try_to;
 use crate::wire::Ask;
 
@@ -183,6 +184,10 @@ async fn where_exchanges_are_topics_an_agent_has_only_the_routing_keys_that_it_n
     let enrolled = fleet.enrolled(WEB_ADDRESS).await;
     let queueloc = enrolled["queueloc"].as_str().unwrap();
     assert!(queueloc.starts_with("linux.web1.example.net."), "{queueloc}");
+    fleet.admit("re:linux\\..*").await;
+    let another = heartbeat("linux.other.example.net.id", WEB, 7, Duration::ZERO);
+    fleet.send(&[another, heartbeat(queueloc, WEB, 7, Duration::ZERO)]).await;
+    assert_eq!((counted(&fleet, "other-host").await, counted(&fleet, "taken").await), (1, 1));
     let topics = fleet.world.broker.topic_permissions().await.unwrap();
     let own = topics.iter().find(|each| each.user == "agent-web1.example.net").unwrap();
     assert_eq!((own.vhost.as_str(), own.access.exchange.as_str()), (vhost().as_str(), "mig"));

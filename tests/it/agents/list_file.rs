@@ -60,8 +60,8 @@ async fn a_file_that_is_taken_over_strikes_no_host_that_enrolled_since_it_was_ed
     let plan = fleet.world.operate("PUT", "/agents/whitelist?plan=1", input.clone()).await;
     assert!(plan["plan"].to_string().contains("1 line of enrolled agents"), "{plan}");
     fleet.world.operate("PUT", "/agents/whitelist", input).await;
-    let list = fleet.world.operate("GET", "/agents/whitelist", None).await["text"].clone();
-    assert_eq!(list, format!("linux.hand\n{}\n", enrolled["queueloc"].as_str().unwrap()));
+    let list = fleet.rows("/agents/whitelist", "lines", &["line"]).await;
+    assert_eq!(list, [enrolled["queueloc"].as_str().unwrap(), "linux.hand"]);
 }
 
 #[tokio::test]
