@@ -163,7 +163,7 @@ async fn heartbeat(channel: &Channel, appliance: &Appliance, enrolment: &Enrolme
 
 async fn standing(appliance: &Appliance, queueloc: &Queueloc) -> Option<Standing> {
     let lines = agents(appliance).list().await.unwrap();
-    lines.into_iter().find(|line| line.queueloc == *queueloc).map(|line| line.standing)
+    lines.iter().find(|line| line.queueloc == *queueloc).map(|line| line.standing)
 }
 
 /// The whole life of an agent.

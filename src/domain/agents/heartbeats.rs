@@ -10,7 +10,7 @@ use super::heard::{self, Since, Welcome};
 use super::locations::{self, Location};
 use super::meters::Fate;
 use super::pending::{self, Knock};
-use super::record::HEARD;
+use super::record::{HEARD, timings};
 use crate::base::{Queueloc, Result, Timestamp};
 use crate::proto::enrolment;
 use crate::proto::heartbeat::{Heartbeat, Timings, Verdict, judge};
@@ -112,11 +112,6 @@ impl Agents {
         self.meters.note_batch(&sent, self.clock.now());
         Ok(())
     }
-}
-
-/// The timings of the scheduler.
-pub(super) fn timings(declared: &relay_profile::Agents) -> Timings {
-    Timings { heartbeat_period: declared.heartbeat_period.size(), agent_timeout: declared.timeout.size() }
 }
 
 fn read(body: &[u8], now: Timestamp, timings: &Timings) -> std::result::Result<Readable, Fate> {

@@ -3,11 +3,11 @@
 
 use super::Agents;
 use super::heard::{self, Since, Welcome};
-use super::heartbeats::{AGENTS_MAX, is_name_of, timings};
+use super::heartbeats::{AGENTS_MAX, is_name_of};
 use super::locations;
 use super::meters::Fate;
 use super::pending::{self, Knock, Looked};
-use super::record::HEARD;
+use super::record::{HEARD, timings};
 use crate::base::{HostName, Queueloc, Result};
 use crate::domain::hosts::Asker;
 use crate::proto::heartbeat::{Answer, Generation, Heartbeat, Verdict, judge};

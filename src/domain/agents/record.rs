@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountName, HostName, Queueloc, Timestamp, VhostName};
-use crate::proto::heartbeat::{Agents as Processes, Heartbeat, Mode};
+use crate::proto::heartbeat::{Agents as Processes, Heartbeat, Mode, Timings};
+use crate::proto::relay_profile;
 use crate::store::Table;
 
 /// What was heard, which changes with each heartbeat.
@@ -254,4 +255,9 @@ impl FromStr for QueueFate {
         let all = [Self::Keep, Self::Purge, Self::Delete];
         all.into_iter().find(|fate| fate.as_str() == text).ok_or_else(|| "expected keep, purge or delete".to_owned())
     }
+}
+
+/// The timings of the scheduler.
+pub(super) fn timings(declared: &relay_profile::Agents) -> Timings {
+    Timings { heartbeat_period: declared.heartbeat_period.size(), agent_timeout: declared.timeout.size() }
 }

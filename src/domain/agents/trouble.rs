@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::Agents;
 use super::account::QUEUE_PREFIX;
-use super::heartbeats::timings;
 use super::list_file::ListFile;
 use super::meters::{Fate, Reading};
 use super::pending::{NOTED, PENDING_MAX, Pending};
+use super::record::timings;
 use super::view::{AgentLine, Standing};
 use crate::base::text::pluralize;
 use crate::base::{Result, Timestamp};

@@ -9,9 +9,8 @@ use serde::Serialize;
 
 use super::Agents;
 use super::account::QUEUE_PREFIX;
-use super::heartbeats::timings;
 use super::locations;
-use super::record::{ABOUT, About, ENROLLED, Enrolled, Event, HEARD, Heard};
+use super::record::{ABOUT, About, ENROLLED, Enrolled, Event, HEARD, Heard, timings};
 use crate::base::{AccountName, Error, HostName, Queueloc, Result, Timestamp, VhostName};
 use crate::domain::accounts::held::{self, Connected};
 use crate::domain::relay::{Asked, Reaches};
