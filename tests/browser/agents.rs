@@ -44,7 +44,7 @@ async fn an_operator_lets_one_agent_in_keeps_another_out_and_cuts_one_off_with_a
         browser.press("main a[href$='/revoke?queue=delete']").await;
         see(&browser, "is deleted, with the commands in it").await;
         do_it(&browser, "it was stolen").await;
-        see(&browser, "Done: agent.cut_off").await;
+        see(&browser, "Done: agent.revoke").await;
         see(&browser, "enrols again by a token").await;
         browser.check("agent-revoked").await;
         browser.press("main a[href$='/forget']").await;
