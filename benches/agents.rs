@@ -4,6 +4,8 @@
 //! A number as its argument takes fewer: `cargo bench --bench agents -- 1000`.
 
 mod common;
+#[path = "common/fleet.rs"]
+mod fleet;
 #[path = "common/node.rs"]
 mod node;
 #[expect(dead_code, reason = "where it listens is no matter")]
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Row, Target, alternate};
+use fleet::{EXCHANGE, KEY, Publisher, VHOST, heartbeat};
 use futures_util::StreamExt;
 use keylender::app::Appliance;
 use keylender::app::settings::{RelaySettings, Settings};
@@ -31,8 +34,6 @@ use keylender::ports::broker::{
     UserWish, Users,
 };
 use keylender::proto::relay_profile::Profile;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use node::Node;
 use program::{Program, settings};
 use tempfile::TempDir;
@@ -42,9 +43,6 @@ const COUNT: u32 = 10_000;
 /// Calls at once.
 const WORKERS: usize = 8;
 const ROUNDS: usize = 3;
-const VHOST: &str = "mig";
-const EXCHANGE: &str = "toschedulers";
-const KEY: &str = "mig.agt.heartbeats";
 /// How long one a minute of each is sent, to see how late they are kept.
 const STEADY: Duration = Duration::from_secs(20);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -344,37 +342,6 @@ impl Bench {
     }
 }
 
-/// Publishes heartbeats as agents do.
-struct Publisher {
-    channel: Channel,
-    _connection: Connection,
-}
-
-impl Publisher {
-    async fn start(node: &Node) -> Self {
-        let (user, password) = (&node.settings.username, node.settings.password.expose());
-        let uri = format!("amqp://{user}:{password}@127.0.0.1:{}/{VHOST}", node.amqp_port);
-        let connection = Connection::connect(&uri, ConnectionProperties::default()).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { channel, _connection: connection }
-    }
-
-    async fn send(&self, bodies: &[Vec<u8>]) {
-        let mut confirms = Vec::new();
-        for body in bodies {
-            let properties = BasicProperties::default().with_delivery_mode(2).with_expiration("3000000".into());
-            let options = BasicPublishOptions::default();
-            confirms.push(
-                self.channel.basic_publish(EXCHANGE.into(), KEY.into(), options, body, properties).await.unwrap(),
-            );
-        }
-        for confirm in confirms {
-            confirm.await.unwrap();
-        }
-    }
-}
-
 fn subscription() -> Subscription {
     keylender::domain::agents::subscription(EXCHANGE)
 }
@@ -389,13 +356,4 @@ fn address(number: u32) -> IpAddr {
 
 fn now() -> i64 {
     Clock::system().now().as_millis()
-}
-
-/// One of 2018, as long as recorded ones.
-fn heartbeat(number: u32, sent: Timestamp) -> Vec<u8> {
-    format!(
-        r#"{{"name":"h{number}","queueloc":"linux.a{number}","mode":"daemon","version":"20181001+abcdef0.prod","pid":{},"starttime":"{sent}","destructiontime":"0001-01-01T00:00:00Z","heartbeatts":"{sent}","refreshts":"2026-11-21T02:36:43.220644681Z","environment":{{"init":"upstart","ident":"Debian 12 bookworm","os":"linux","arch":"amd64","isproxied":false,"addresses":["192.0.2.2/24","fd00::2/64","fe80::fc:ff:fe00:1/64"],"aws":{{}},"modules":["timedrift","agentdestroy","fswatch","sshkey","pkg","scribe","file","netstat","ping"]}},"tags":{{"operator":"MyFavoriteAdminTeam"}}}}"#,
-        1000 + number
-    )
-    .into_bytes()
 }
