@@ -204,6 +204,9 @@ impl Agents {
         let (host, queueloc) = (&applicant.host, &enrolled.queueloc);
         let known = tx.get(&ENROLLED, host)?;
         let is_again = known.as_ref().is_some_and(|known| known.queueloc == *queueloc);
+        // What happened to the host's agent goes along.
+        let former = known.as_ref().map_or(queueloc, |known| &known.queueloc);
+        let mut about: About = tx.get(&ABOUT, former)?.unwrap_or_default();
         if let Some(known) = known.filter(|_| !is_again) {
             self.relay.strike(tx, &known.queueloc);
             locations::forget(tx, &known.queueloc);
@@ -212,7 +215,6 @@ impl Agents {
         self.relay.admit(tx, queueloc, format!("the enrolment of {host}"))?;
         tx.delete(&super::pending::PENDING, queueloc);
         tx.put(&ENROLLED, host, enrolled)?;
-        let mut about: About = tx.get(&ABOUT, queueloc)?.unwrap_or_default();
         let kind = if is_again { EventKind::Rotated } else { EventKind::Enrolled };
         about.happened(tx.now(), kind, format!("by {}", if enrolled.by_token { "a token" } else { "its name in DNS" }));
         tx.put(&ABOUT, queueloc, &about)?;
@@ -295,7 +297,6 @@ impl Agents {
                 if let Some(enrolled) = tx.get(&ENROLLED, &host)? {
                     this.relay.strike(tx, &enrolled.queueloc);
                     locations::forget(tx, &enrolled.queueloc);
-                    tx.delete(&ABOUT, &enrolled.queueloc);
                 }
                 tx.delete(&ENROLLED, &host);
                 tx.audit(note);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record::{ABOUT, HEARD};
 use crate::base::{HostName, Queueloc, Result};
 use crate::store::{ReadTx, Table, WriteTx};
 
@@ -26,7 +27,9 @@ pub(super) fn note(tx: &mut WriteTx<'_, '_>, queueloc: &Queueloc, location: &Loc
     tx.put(&LOCATIONS, queueloc, location)
 }
 
-/// Forgets it.
+/// Forgets it, with what was heard from there: a location that is nobody's any more counts for nothing.
 pub(super) fn forget(tx: &mut WriteTx<'_, '_>, queueloc: &Queueloc) {
     tx.delete(&LOCATIONS, queueloc);
+    tx.delete(&HEARD, queueloc);
+    tx.delete(&ABOUT, queueloc);
 }

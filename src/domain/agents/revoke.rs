@@ -202,18 +202,30 @@ impl Agents {
         Ok((done, failed))
     }
 
-    /// Takes an agent out of the books that was cut off: its host may enrol again by its name. Nothing changes at the broker.
+    /// Takes an agent out of the books that was cut off: its host may enrol again by its name. At the broker at most a connection
+    /// is closed that nobody would look for any more.
     ///
     /// # Errors
-    /// `NotFound` when it was never enrolled, `Conflict` when it was not cut off, or that is not done yet.
+    /// `NotFound` when it was never enrolled, `Conflict` when it was not cut off, or that is not done yet. `Unavailable` while the
+    /// broker is away, shortly after the agent was cut off.
     pub async fn forget(&self, host: &HostName, caller: &Caller) -> Result<()> {
+        let Enrolled { account, is_shared, revoked, .. } = self.enrolled(host)?;
+        if !is_shared && revoked.is_some_and(|revoked| revoked.is_done && !revoked.is_swept) {
+            self.cut_connections(&account).await?;
+        }
         let (host, caller) = (host.clone(), caller.clone());
         let forget = move |tx: &mut WriteTx<'_, '_>| {
             let enrolled = tx.get(&ENROLLED, &host)?;
             let enrolled =
                 enrolled.ok_or_else(|| Error::not_found(format!("no agent of a host `{host}` was enrolled")))?;
-            if !enrolled.revoked.is_some_and(|revoked| revoked.is_done) {
-                return Err(Error::conflict("this agent is not cut off: revoke it first"));
+            match &enrolled.revoked {
+                None => return Err(Error::conflict("this agent is not cut off: revoke it first")),
+                Some(revoked) if !revoked.is_done => {
+                    return Err(Error::conflict(
+                        "this agent is being cut off: the broker was not told yet, so try again",
+                    ));
+                }
+                Some(_) => {}
             }
             tokens::take_back(tx, &host)?;
             locations::forget(tx, &enrolled.queueloc);

@@ -157,7 +157,7 @@ impl Agents {
     /// `NotFound` when it is not known.
     pub async fn show(&self, queueloc: &Queueloc) -> Result<AgentView> {
         let timings = timings(self.agents()?.as_ref());
-        let unknown = || Error::not_found(format!("no agent `{queueloc}` was heard or enrolled"));
+        let unknown = || Error::not_found(format!("no agent was heard or enrolled at the queue location `{queueloc}`"));
         let (found, connected, now) = self.store.read(|tx| {
             let host = locations::of(tx, queueloc)?.map(|location| location.host);
             let found = found(tx, queueloc, host)?.ok_or_else(unknown)?;

@@ -10,6 +10,8 @@ use crate::base::HostName;
 pub enum Cause {
     /// It is not in the list of allowed networks.
     NotAllowed,
+    /// The profile of the relay does not let its agent enrol by its name.
+    EnrolsByToken(HostName),
     /// A hop that we trust did not say for whom it speaks in a way that can be read.
     UnknownAddress,
     /// A rule of an operator blocks it.
@@ -38,8 +40,9 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub const CODES: [&str; 14] = [
+    pub const CODES: [&str; 15] = [
         "not-allowed",
+        "enrols-by-token",
         "unknown-address",
         "blocked",
         "pinned",
@@ -59,6 +62,7 @@ impl Cause {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotAllowed => "not-allowed",
+            Self::EnrolsByToken(_) => "enrols-by-token",
             Self::UnknownAddress => "unknown-address",
             Self::Blocked(_) => "blocked",
             Self::Pinned(_) => "pinned",
@@ -81,6 +85,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAllowed => f.write_str("the address is in none of the networks of TASKCLUSTER_ALLOWED_IPS"),
+            Self::EnrolsByToken(name) => {
+                write!(f, "`enrols-from` of the profile of the relay has not {name} there: its agent enrols by a token")
+            }
             Self::UnknownAddress => f.write_str("a trusted hop sent an X-Forwarded-For header without an address"),
             Self::Blocked(rule) => write!(f, "the rule `{rule}` blocks it"),
             Self::Pinned(rule) => write!(f, "the rule `{rule}` allows only the other one of the pair"),

@@ -165,7 +165,7 @@ impl Hosts {
         self.admit(asker.address)?;
         match self.identified(&asker).await? {
             Ok(name) if may_have_one(asker.address, &name) => Ok(name),
-            Ok(_) => Err(self.refuse(asker, Cause::NotAllowed, &[]).await),
+            Ok(name) => Err(self.refuse(asker, Cause::EnrolsByToken(name), &[]).await),
             Err((cause, checked)) => {
                 let answers = checked.as_ref().map_or(&[][..], |checked| &checked.answers);
                 Err(self.refuse(asker, cause, answers).await)

@@ -145,7 +145,7 @@ impl Hosts {
         let known = tx.get(&HOSTS, &address)?;
         let room = match visit.verdict {
             Ok(_) => u64::MAX,
-            Err(Cause::NotAllowed) => STRANGERS_MAX,
+            Err(Cause::NotAllowed | Cause::EnrolsByToken(_)) => STRANGERS_MAX,
             Err(_) => HOSTS_MAX,
         };
         if known.is_none() && tx.count(&HOSTS)? >= room {

@@ -256,7 +256,7 @@ async fn hosts_enrol_by_their_names_only_where_the_profile_says_so() {
         assert_eq!(fleet.enrol_from(WEB_ADDRESS).await.status, status, "{key}");
         if status == 403 {
             let shown = fleet.world.operate("GET", &format!("/hosts/{WEB_ADDRESS}"), None).await;
-            assert_eq!(shown["verdict"], "not-allowed", "operators see why");
+            assert_eq!(shown["verdict"], "enrols-by-token", "operators see why");
         }
     }
 }

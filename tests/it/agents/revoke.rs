@@ -40,6 +40,11 @@ async fn who_is_revoked_is_off_at_once_and_comes_back_by_a_token_only() {
     let again = fleet.world.ask(&ask).await.json();
     assert!(fleet.works(&again), "{again}");
     assert_ne!(again["queueloc"], enrolled["queueloc"], "it is another one: whoever has the former id has nothing");
+    let queueloc = again["queueloc"].as_str().unwrap();
+    assert_eq!(fleet.states().await, [format!("{queueloc} unheard")], "nothing is left of the former one");
+    let shown = fleet.world.operate("GET", &format!("/agents/known/{queueloc}"), None).await;
+    let happened = shown["about"]["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap());
+    assert_eq!(happened.collect::<Vec<_>>(), ["enrolled", "revoked", "enrolled"], "but what happened to it");
     assert!(fleet.works(&fleet.enrolled(WEB_ADDRESS).await), "and it goes on as before");
 }
 
@@ -134,13 +139,15 @@ async fn a_revocation_is_wished_while_the_broker_is_away_and_done_when_it_is_bac
 #[tokio::test]
 async fn one_that_was_cut_off_is_forgotten_and_may_enrol_by_its_name_again() {
     let fleet = Fleet::start().await;
-    fleet.enrolled(WEB_ADDRESS).await;
+    let enrolled = fleet.enrolled(WEB_ADDRESS).await;
+    fleet.send(&[heartbeat(enrolled["queueloc"].as_str().unwrap(), WEB, 7, Duration::ZERO)]).await;
     let forget = async || {
         try_to(&fleet.world, "POST", "/agents/hosts/web1.example.net/forget", Some(json!({ "reason": "sold" }))).await
     };
     assert_eq!(forget().await.unwrap_err().kind(), Kind::Conflict, "it is not cut off");
     fleet.revoke(WEB, "keep").await.unwrap();
     forget().await.unwrap();
+    assert_eq!(fleet.states().await, Vec::<String>::new(), "what was heard of it says nothing of who comes next");
     assert_eq!(forget().await.unwrap_err().kind(), Kind::NotFound);
     assert!(fleet.works(&fleet.enrolled(WEB_ADDRESS).await));
 }
