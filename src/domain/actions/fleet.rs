@@ -79,7 +79,7 @@ impl Ruling {
 
     fn end(&self) -> Result<Option<Timestamp>> {
         let end = self.until.as_deref().map(formats::date_time).transpose();
-        end.map_err(|_| Error::invalid("expected a time as the end of the rule"))
+        end.map_err(|_| Error::invalid("expected a time as the end of the rule, such as 2027-01-31T00:00:00Z"))
     }
 }
 
@@ -112,6 +112,7 @@ pub const SET_RULE: Action<AgentRule, Done, Ruling> = Action {
                     .to_owned(),
             );
         }
+        effects.extend(rule.oddities()?.into_iter().map(|odd| format!("Of its queue location: {odd}.")));
         Ok(effects)
     }),
     run: work!(|domain, caller, rule, ruling| {

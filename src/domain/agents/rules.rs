@@ -144,6 +144,14 @@ fn all(tx: &Survey<'_>) -> Result<Vec<(AgentRule, AgentRuled)>> {
 }
 
 impl AgentRule {
+    /// What is right in its queue location and yet may not be meant, as of a line of the whitelist.
+    pub fn oddities(&self) -> Result<Vec<String>> {
+        let line = self.line()?;
+        let warnings = line.iter().flat_map(Whitelist::warnings);
+        let what = |text: String| text.split_once(": ").map_or(text.clone(), |(_, what)| what.to_owned());
+        Ok(warnings.map(|warning| what(warning.to_string())).collect())
+    }
+
     fn line(&self) -> Result<Option<Whitelist>> {
         let compiled = |line: &String| {
             Whitelist::parse(line.as_bytes()).map_err(|mistakes| {

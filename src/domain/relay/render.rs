@@ -40,9 +40,17 @@ impl Relay {
     /// What a part should be now, for a caller who may have it. A login that is in it is lent by that.
     ///
     /// # Errors
-    /// `Conflict` when a setting cannot be read, or is not what the program takes. Those of [`Self::lend`].
+    /// `Conflict` when a setting cannot be read, or is not what the program takes, and for what agents get when they enrol. Those
+    /// of [`Self::lend`].
     pub async fn render(&self, caller: &Caller, name: &str) -> Result<Lent<Rendered>> {
         let part = self.part(name)?;
+        if part.account.is_none()
+            && self.declared()?.profile.agents().is_some_and(|agents| agents.part.as_deref() == Some(name))
+        {
+            return Err(Error::conflict(
+                "this part is written for each agent, with the login of its own, when its host enrols: see `keylender agent enrol`",
+            ));
+        }
         let settings = self.read_all(&part).await?;
         let Some((program, account)) = part.kind.program().zip(part.account.clone()) else {
             let rendered = match part.kind {

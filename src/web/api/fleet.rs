@@ -19,7 +19,11 @@ use crate::web::state::App;
 
 static LIST: Endpoint = Endpoint {
     query: &[
-        QueryParameter { name: "state", pattern: "a state", matches: |text| standing(text).is_some() },
+        QueryParameter {
+            name: "state",
+            pattern: "online, idle, offline, destroyed, upgraded, unheard or revoked",
+            matches: |text| standing(text).is_some(),
+        },
         QueryParameter { name: "match", pattern: "/^.*$/", matches: |_| true },
     ],
     ..endpoint("listAgents", "/agents", scopes::AGENT_READ, "Lists the agents that were heard or enrolled.")

@@ -262,6 +262,14 @@ async fn hosts_enrol_by_their_names_only_where_the_profile_says_so() {
 }
 
 #[tokio::test]
+async fn what_each_agent_gets_is_written_for_none_of_them_beforehand() {
+    let fleet = Fleet::start().await;
+    let path = "/relay/parts/agent";
+    let error = try_to(&fleet.world, "GET", path, None).await.unwrap_err();
+    assert!(error.kind() == Kind::Conflict && error.message().contains("when its host enrols"), "{error}");
+}
+
+#[tokio::test]
 async fn a_profile_that_changes_reaches_accounts_that_there_are() {
     let mut fleet = Fleet::start().await;
     let enrolled = fleet.enrolled(WEB_ADDRESS).await;

@@ -76,6 +76,10 @@ async fn rules_decide_by_name_network_and_zone_and_those_that_refuse_come_first(
         let error = set(rule, None).await.unwrap_err();
         assert!(error.kind() == Kind::Invalid && error.message().contains(says), "{rule}: {error}");
     }
+    let path = format!("/agents/rules/{}?plan=1", crate::world::segment("approve queueloc re:.*"));
+    let plan = fleet.world.operate("PUT", &path, Some(json!({ "reason": "ours" }))).await;
+    assert!(plan["plan"].to_string().contains("it admits everybody"), "{plan}");
+    assert!(set("approve zone example.net", Some("soon")).await.unwrap_err().message().contains("2027-01-31"));
     assert_eq!(set("approve zone example.net", Some("2026-01-01T00:00:00Z")).await.unwrap_err().kind(), Kind::Invalid);
     set("approve network 192.0.2.0/24 zone *.example.net", Some("2026-11-20T14:00:00Z")).await.unwrap();
     set("refuse queueloc re:linux\\.bad.*", None).await.unwrap();

@@ -68,6 +68,12 @@ async fn who_waits_is_approved_or_refused_with_a_reason_and_its_name_does_no_har
     assert!(!list.text().contains("<img src=x") && !list.text().contains("/approve"), "a viewer changes nothing");
     let operator = Browser::signed_in(&world, Role::Operator).await;
     has(&operator.get(&world, "/agents/pending").await, &["/agents/pending/linux.web2.x/approve"]);
+    let csv = operator.get(&world, "/agents/pending?export=csv&q=approve").await;
+    assert_eq!(
+        csv.text().trim(),
+        "queueloc,name,dns,from,count,first,last,version,decision",
+        "what can be done is no column"
+    );
     let hostile = format!("/agents/pending/{}", crate::world::segment(HOSTILE));
     let ask = operator.get(&world, &format!("{hostile}/refuse")).await;
     has(&ask, &["stays out", "over AMQP nobody proves them", "agent refuse"]);

@@ -37,8 +37,11 @@ pub struct Table<R: 'static> {
     pub empty: (&'static str, &'static str),
 }
 
+/// The name of columns with what can be done to a row: nobody filters or sorts by them, and no file has them.
+pub const ACT: &str = "";
+
 pub struct Column<R> {
-    /// Its name in addresses, filters and exports.
+    /// Its name in addresses, filters and exports: [`ACT`] for one that is in none of them.
     pub name: &'static str,
     pub title: &'static str,
     /// What a row has in it.
@@ -126,6 +129,7 @@ impl HtmlSafe for View {}
 struct Head {
     title: &'static str,
     class: &'static str,
+    /// Where the list is sorted by it; empty for one that nobody sorts by.
     address: String,
     /// `ascending`, `descending` or `none`.
     sorted: &'static str,
@@ -184,6 +188,11 @@ impl<R: Send + 'static> Table<R> {
             || words.any(|word| !word.split_once(':').is_some_and(|(name, _)| is_early(name)))
     }
 
+    /// The columns with something to know.
+    fn named(&self) -> impl Iterator<Item = &Column<R>> {
+        self.columns.iter().filter(|column| column.name != ACT)
+    }
+
     /// The column to sort by, and whether downwards.
     fn order<'s>(&'s self, session: &'s Session) -> (&'s str, bool) {
         let sort = session.query("sort").unwrap_or(self.sort);
@@ -194,7 +203,7 @@ impl<R: Send + 'static> Table<R> {
     fn chosen(&self, session: &Session, rows: Vec<R>) -> Vec<R> {
         let mut rows = self.filtered(rows, session.query("q").unwrap_or_default());
         let (sort, is_down) = self.order(session);
-        if let Some(column) = self.columns.iter().find(|column| column.name == sort) {
+        if let Some(column) = self.named().find(|column| column.name == sort) {
             if is_down {
                 rows.sort_by_cached_key(|row| Reverse((column.cell)(row).order()))
             } else {
@@ -222,13 +231,13 @@ impl<R: Send + 'static> Table<R> {
         let words: Vec<(Option<&str>, &str)> = words
             .iter()
             .map(|word| match word.split_once(':') {
-                Some((name, word)) if self.columns.iter().any(|column| column.name == name) => (Some(name), word),
+                Some((name, word)) if self.named().any(|column| column.name == name) => (Some(name), word),
                 _ => (None, word.as_str()),
             })
             .collect();
         rows.retain(|row| {
             let has = |(limit, word): &(Option<&str>, &str)| {
-                let mut looked = self.columns.iter().filter(|column| limit.is_none_or(|name| column.name == name));
+                let mut looked = self.named().filter(|column| limit.is_none_or(|name| column.name == name));
                 looked.any(|column| (column.cell)(row).has(word))
             };
             words.iter().all(has)
@@ -243,14 +252,16 @@ impl<R: Send + 'static> Table<R> {
         let shown: Vec<&R> = rows.iter().skip(first).take(PAGE_LEN).collect();
         let head = |column: &Column<R>| {
             let class = shown.first().map(|row| (column.cell)(row).class()).unwrap_or_default();
-            let is_sorted = column.name == sort;
+            let is_sorted = column.name == sort && column.name != ACT;
             let next = if is_sorted && !is_down { format!("-{}", column.name) } else { column.name.to_owned() };
             let sorted = match (is_sorted, is_down) {
                 (false, _) => "none",
                 (true, false) => "ascending",
                 (true, true) => "descending",
             };
-            Head { title: column.title, class, address: full(session, &[("sort", &next), ("page", "")]), sorted }
+            let address = || full(session, &[("sort", &next), ("page", "")]);
+            let address = if column.name == ACT { String::new() } else { address() };
+            Head { title: column.title, class, address, sorted }
         };
         let select = self.select.as_ref();
         let actions = select.map(|select| select.actions).unwrap_or_default();
@@ -295,14 +306,14 @@ impl<R: Send + 'static> Table<R> {
 
     fn csv(&self, rows: &[R]) -> String {
         let line = |cells: Vec<String>| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n";
-        let cells = |row: &R| self.columns.iter().map(|column| (column.cell)(row).harmless()).collect();
-        let head = line(self.columns.iter().map(|column| column.name.to_owned()).collect());
+        let cells = |row: &R| self.named().map(|column| (column.cell)(row).harmless()).collect();
+        let head = line(self.named().map(|column| column.name.to_owned()).collect());
         rows.iter().fold(head, |text, row| text + &line(cells(row)))
     }
 
     fn json(&self, rows: &[R]) -> String {
         let object = |row: &R| -> Map<String, Json> {
-            self.columns.iter().map(|column| (column.name.to_owned(), (column.cell)(row).json())).collect()
+            self.named().map(|column| (column.name.to_owned(), (column.cell)(row).json())).collect()
         };
         let rows: Vec<_> = rows.iter().map(object).collect();
         serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"

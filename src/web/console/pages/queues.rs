@@ -16,7 +16,7 @@ use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::table::{ACT, Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{TimeTag, Tone};
 use crate::web::state::App;
 
@@ -90,7 +90,7 @@ const RULES: Table<(Pattern, QueueRule)> = Table {
         Column { name: "exempt", title: "Exempt until", cell: |(_, rule)| Cell::time(rule.exempt_until) },
         Column { name: "remark", title: "Remark", cell: |(_, rule)| Cell::text(&rule.remark) },
         Column {
-            name: "remove",
+            name: ACT,
             title: "Remove",
             cell: |(pattern, _)| {
                 Cell::text("remove").to(format!("/queue-rules/{}/remove", url_encoded(&pattern.to_string())))

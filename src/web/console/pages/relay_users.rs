@@ -16,7 +16,7 @@ use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::table::{ACT, Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{Tone, Untrusted};
 use crate::web::state::App;
 
@@ -84,7 +84,7 @@ const USERS: Table<User> = Table {
             },
         },
         Column {
-            name: "change",
+            name: ACT,
             title: "Change",
             cell: |it| match (it.may_change, &it.adopted) {
                 (false, _) => Cell::text(""),

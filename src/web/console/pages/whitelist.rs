@@ -15,7 +15,7 @@ use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::table::{ACT, Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
@@ -40,7 +40,7 @@ const LINES: Table<Row> = Table {
         Column { name: "since", title: "Since", cell: |it| Cell::time(Some(it.line.since)) },
         Column { name: "by", title: "Added by", cell: |it| Cell::text(&it.line.by) },
         Column {
-            name: "change",
+            name: ACT,
             title: "Change",
             cell: |it| {
                 if it.may_change {

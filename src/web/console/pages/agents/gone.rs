@@ -10,7 +10,7 @@ use crate::domain::auth::scopes;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::table::{ACT, Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
@@ -30,7 +30,7 @@ const GONE: Table<Row> = Table {
         Column { name: "last", title: "Last heard", cell: |it| Cell::time(it.agent.last) },
         Column { name: "why", title: "Why", cell: |it| Cell::text(&it.agent.why) },
         Column {
-            name: "revoke",
+            name: ACT,
             title: "Only this one",
             cell: |it| {
                 let path = || format!("{}/revoke?queue=delete", path_of_host(&it.agent.host));

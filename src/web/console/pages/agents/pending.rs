@@ -10,7 +10,7 @@ use crate::domain::auth::scopes;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::table::{ACT, Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::Tone;
 use crate::web::state::App;
 
@@ -68,12 +68,12 @@ const WAITING: Table<Row> = Table {
             },
         },
         Column {
-            name: "approve",
+            name: ACT,
             title: "Let in",
             cell: |it| Cell::act("Approve", it.may_decide.then(|| it.path_to("approve"))),
         },
         Column {
-            name: "refuse",
+            name: ACT,
             title: "Keep out",
             cell: |it| {
                 let may_refuse = it.may_decide && it.agent.refused.is_none();

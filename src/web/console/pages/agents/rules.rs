@@ -15,7 +15,7 @@ use crate::web::console::kit::form::CheckedForm;
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::{self, Equivalents};
 use crate::web::console::kit::session::Session;
-use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
+use crate::web::console::kit::table::{ACT, Cell, Column, Table, TableAnswer, View};
 use crate::web::state::App;
 
 const PATH: &str = "/agents/rules";
@@ -37,7 +37,7 @@ const RULES: Table<Row> = Table {
         Column { name: "by", title: "By", cell: |it| Cell::text(&it.ruled.by) },
         Column { name: "reason", title: "Reason", cell: |it| Cell::text(&it.ruled.reason) },
         Column {
-            name: "change",
+            name: ACT,
             title: "Change",
             cell: |it| {
                 let path = || format!("{PATH}/{}/remove", url_encoded(&it.rule.to_string()));
