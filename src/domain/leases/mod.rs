@@ -224,25 +224,21 @@ fn of_namespace(lease: NamespaceLease) -> Vec<Lease> {
 }
 
 fn of_account(lease: AccountLease) -> Lease {
-    let AccountLease { account, user, until, held: HeldBy { holder, from, since, last, .. }, connected } = lease;
-    Lease {
-        target: Target::Relay(account),
-        part: Some(user.to_string()),
-        holder: Some(holder),
-        from,
-        since,
-        last,
-        until,
-        used_from: used_from(connected.as_ref()),
-        last_used: connected.map(|connected| connected.last),
-    }
+    let AccountLease { account, user, until, held, connected } = lease;
+    of_user(Target::Relay(account), &user, until, held, connected)
 }
 
 fn of_agent(lease: AgentLease) -> Lease {
-    let AgentLease { host, account, until, held: HeldBy { holder, from, since, last, .. }, connected } = lease;
+    let AgentLease { host, account, until, held, connected } = lease;
+    of_user(Target::Agent(host), &account, until, held, connected)
+}
+
+/// Of a broker user that somebody has, apart from namespaces.
+fn of_user(target: Target, user: &AccountName, until: Timestamp, held: HeldBy, connected: Option<Connected>) -> Lease {
+    let HeldBy { holder, from, since, last, .. } = held;
     Lease {
-        target: Target::Agent(host),
-        part: Some(account.to_string()),
+        target,
+        part: Some(user.to_string()),
         holder: Some(holder),
         from,
         since,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use keylender::base::Kind;
-use keylender::ports::broker::{Connections, Message, Queue, Topology};
+use keylender::base::{Kind, Secret};
+use keylender::ports::broker::{Access, Connections, Login, Message, PasswordHash, Queue, Topology, UserWish, Users};
 use serde_json::json;
 
 use super::{Fleet, PERIOD, WEB, WEB_ADDRESS, account, heartbeat, vhost};
@@ -150,6 +150,31 @@ async fn one_that_was_cut_off_is_forgotten_and_may_enrol_by_its_name_again() {
     assert_eq!(fleet.states().await, Vec::<String>::new(), "what was heard of it says nothing of who comes next");
     assert_eq!(forget().await.unwrap_err().kind(), Kind::NotFound);
     assert!(fleet.works(&fleet.enrolled(WEB_ADDRESS).await));
+}
+
+/// RabbitMQ 4.3 lets a connection live that was opened in the moment before its user was deleted.
+#[tokio::test]
+async fn connections_of_who_was_cut_off_are_closed_once_more_later_or_before_it_is_forgotten() {
+    for is_forgotten in [false, true] {
+        let fleet = Fleet::start().await;
+        fleet.enrolled(WEB_ADDRESS).await;
+        fleet.revoke(WEB, "keep").await.unwrap();
+        let (name, password) = (account("agent-web1.example.net"), Secret::generate());
+        let access = Access { configure: String::new(), write: String::new(), read: String::new() };
+        let login = Login::Hash(PasswordHash::of(&password));
+        let permissions = [(vhost(), access)];
+        let late = UserWish { name: &name, login, tags: &[], permissions: &permissions };
+        fleet.world.broker.put_user(&late).await.unwrap();
+        fleet.world.broker.connect(name.as_str(), &password, &vhost(), fleet.world.clock.now()).unwrap();
+        if is_forgotten {
+            let forget = "/agents/hosts/web1.example.net/forget";
+            fleet.world.operate("POST", forget, Some(json!({ "reason": "sold" }))).await;
+        } else {
+            fleet.world.clock.advance(Duration::from_secs(3));
+            fleet.keep().await.unwrap();
+        }
+        assert_eq!(fleet.world.broker.connection_count(&name).await.unwrap(), 0, "forgotten: {is_forgotten}");
+    }
 }
 
 #[tokio::test]
