@@ -54,7 +54,8 @@ impl Log {
 
     /// What the parts below warn of stands in the log, too. It is no mistake if somebody else receives it already.
     fn receive_warnings(&self) {
-        let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).with_level(false);
+        let lines =
+            tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).with_level(false);
         let _ = lines.with_timer(self.clone()).with_max_level(tracing::Level::WARN).try_init();
     }
 

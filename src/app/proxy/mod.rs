@@ -9,27 +9,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
-use hyper::Request;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::{Clock, Error, Result, Scope, Secret, text};
-use crate::domain::proxy::{Base, Key, Minted, Recorder, Signer, Token, permission_set, presets};
-use crate::ports::upstream::{Client, Networks, Outgoing, Pins, Way};
+use crate::base::{Clock, Error, Kind, Result, Scope};
+use crate::domain::proxy::{Opened, Opener, PAUSES_S, Queue, Recorder, Token};
+use crate::ports::upstream::{Client, Networks, Pins, Way};
+use crate::proto::proxy::declaration::Declared;
 use crate::proto::proxy::delegation::Delegation;
 use crate::proto::proxy::go;
-use crate::web::proxy::{Entrance, Opened, Peers, Plane, Taskcluster, serve};
+use crate::web::proxy::{Entrance, Peers, Plane, Taskcluster, serve};
 
 /// What a session is called that has no name.
 const ALONE: &str = "alone";
-/// Bytes of the definition of a task. The queue takes 48 MiB of payload at the very most, and nobody writes that.
-const TASK_LEN_MAX: usize = 4 << 20;
-/// Pauses between the tries to read a task: a minute in all, since a worker waits 90 seconds for the port.
-const TASK_PAUSES_S: [u64; 6] = [1, 2, 4, 8, 15, 30];
 
 /// What is needed for any of them.
 pub struct Alone {
@@ -48,13 +42,6 @@ pub struct Alone {
     recorder: Recorder,
 }
 
-/// The task, as far as it matters here.
-#[derive(Deserialize)]
-struct Task {
-    #[serde(default)]
-    scopes: Vec<Scope>,
-}
-
 impl Alone {
     /// With a log of its own. Places that whoever starts the program names may be in networks of organizations; `pins` says
     /// where names are that DNS is not asked for.
@@ -68,50 +55,38 @@ impl Alone {
 
     /// The scopes of a task, as the queue tells everybody. A queue that is unwell is asked again for a minute.
     pub async fn scopes_of(&self, queue: &str, task_id: &str) -> Result<Vec<Scope>> {
-        let url = format!("{queue}/v1/task/{}", text::url_encoded(task_id));
-        let mut outcome = self.task(&url).await;
-        for pause in TASK_PAUSES_S {
+        let queue = Queue::new(self.client.clone(), queue);
+        let mut outcome = queue.task(task_id).await;
+        for pause in PAUSES_S {
             match outcome {
-                Ok(Some(task)) => return Ok(task.scopes),
-                Ok(None) => self.log.say(&format!("{url}: the queue is unwell; it is asked again in {pause} s")),
+                Ok(task) => return Ok(task.scopes),
+                Err(error) if error.kind() == Kind::Unavailable => {
+                    self.log.say(&format!("{}; it is asked again in {pause} s", error.chain()));
+                }
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(Duration::from_secs(pause)).await;
-            outcome = self.task(&url).await;
+            outcome = queue.task(task_id).await;
         }
-        outcome?.map(|task| task.scopes).ok_or_else(|| Error::unavailable("the queue is unwell for more than a minute"))
-    }
-
-    /// The task; nothing when another try may find it.
-    async fn task(&self, url: &str) -> Result<Option<Task>> {
-        let request = Request::get(url).body(Outgoing::None);
-        let request = request.map_err(|e| Error::invalid("no URL of a task").because(e))?;
-        let Ok(response) = self.client.send(request).await else { return Ok(None) };
-        let status = response.status();
-        if status.is_server_error() {
-            return Ok(None);
-        }
-        if !status.is_success() {
-            return Err(Error::not_found(format!("the queue answered {}", status.as_u16())));
-        }
-        let Ok(body) = Limited::new(response.into_body(), TASK_LEN_MAX).collect().await else { return Ok(None) };
-        let task = serde_json::from_slice(&body.to_bytes());
-        task.map(Some).map_err(|e| Error::invalid("the queue answered no task").because(e))
+        outcome.map(|task| task.scopes)
     }
 
     /// Answers like taskcluster-proxy, for ever.
-    pub async fn taskcluster(self, base: Base, delegation: Delegation) -> Result<()> {
-        let face = Taskcluster::new(base, true, &delegation);
-        let permissions = hash(delegation.authorized.as_deref().unwrap_or_default());
-        let key = Key::Hawk(Signer::new(delegation));
-        let opened = Opened { upstream: presets::taskcluster(), key, permissions, client: self.client.clone() };
-        self.serve(opened, Some(face)).await
+    pub async fn taskcluster(self, declared: &Declared, delegation: Delegation) -> Result<()> {
+        let base = declared.deployment.clone();
+        let face = base.map(|base| Taskcluster::new(base, true, &delegation));
+        let permissions: Vec<String> = delegation.authorized.iter().flatten().map(ToString::to_string).collect();
+        let opened = self.opener().open(declared, permissions, self.client.clone(), None, Some(delegation))?;
+        self.serve(opened, face).await
     }
 
     /// Answers like relengapi-proxy, for ever.
-    pub async fn relengapi(self, issuing: Secret, permissions: Vec<String>) -> Result<()> {
-        let hashed = hash(&permissions);
-        let mint = presets::relengapi_mint(issuing, permissions, self.zone.clone())?;
+    pub async fn relengapi(self, declared: &Declared, permissions: Vec<String>) -> Result<()> {
+        let opened = self.opener().open(declared, permissions, self.client.clone(), None, None)?;
+        self.serve(opened, None).await
+    }
+
+    fn opener(&self) -> Opener {
         let (log, zone) = (self.log.clone(), self.zone.clone());
         let on_mint = Arc::new(move |minted: Result<&Token, &Error>| match minted {
             Ok(token) => {
@@ -120,9 +95,7 @@ impl Alone {
             }
             Err(error) => log.say(&format!("No temporary token: {}", error.chain())),
         });
-        let key = Key::Minted(Minted::new(mint, self.client.clone(), self.clock.clone(), on_mint));
-        let opened = Opened { upstream: presets::relengapi()?, key, permissions: hashed, client: self.client.clone() };
-        self.serve(opened, None).await
+        Opener { clock: self.clock.clone(), zone: self.zone.clone(), session: ALONE.into(), on_mint }
     }
 
     async fn serve(self, opened: Opened, taskcluster: Option<Taskcluster>) -> Result<()> {
@@ -150,9 +123,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     }
     let failed = |e: std::io::Error| Error::unavailable(format!("Failed to listen on {address}: {e}"));
     TcpListener::bind(address).await.map_err(failed)
-}
-
-/// By what a set of permissions is known in records, in the order in which it was granted.
-fn hash<T: ToString>(permissions: &[T]) -> Arc<str> {
-    permission_set(permissions.iter().map(ToString::to_string)).into()
 }

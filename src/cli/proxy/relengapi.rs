@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{print, secrets, variable, wrong};
 use crate::app::proxy::{Alone, Style};
 use crate::base::{Clock, Error, Result, Secret};
-use crate::domain::proxy::{Base, presets};
+use crate::domain::proxy::judge;
 use crate::proto::proxy::command_line::{CommandLine, Opt, Syntax};
-use crate::proto::proxy::{go, taskcluster};
+use crate::proto::proxy::upstream::Base;
+use crate::proto::proxy::{declaration, go, taskcluster};
 
 const VERSION: &str = concat!("RelengAPI proxy 2.3.1 (keylender ", env!("CARGO_PKG_VERSION"), ")");
 const PORT: &str = "8080";
@@ -69,11 +70,12 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
     };
     let failed = |e: Error| Error::unavailable(format!("Could not fetch taskcluster task '{task_id}' : {}", e.chain()));
     let scopes = alone.scopes_of(&queue, task_id).await.map_err(failed)?;
-    let permissions = presets::relengapi_rule().judge(&scopes).permissions;
+    let declared = declaration::relengapi(&issuing)?;
+    let permissions = judge(&declared.rule, &scopes).permissions;
     if permissions.is_empty() {
         return Err(Error::forbidden(format!(
             "No RelengAPI permission scopes (matching '{}*') found on task {task_id}",
-            presets::RELENGAPI_PREFIX
+            declaration::RELENGAPI_PREFIX
         )));
     }
     alone
@@ -81,7 +83,7 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
         .say(&format!("Proxying to RelengAPI with permissions: {} on port {number}", go::printed_list(&permissions)));
     let port = u16::try_from(number).map_err(|_| Error::invalid(format!("address {number}: invalid port")))?;
     alone.addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
-    alone.relengapi(issuing, permissions).await
+    alone.relengapi(&declared, permissions).await
 }
 
 fn token(line: &CommandLine, alone: &Alone) -> Result<Secret> {

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::{print, secrets, variable, wrong};
 use crate::app::proxy::{Alone, Style};
 use crate::base::{Clock, Error, Result, Scope, Secret};
-use crate::domain::proxy::Base;
 use crate::ports::system;
 use crate::proto::proxy::command_line::{CommandLine, Opt, Syntax};
 use crate::proto::proxy::delegation::Delegation;
-use crate::proto::proxy::{go, taskcluster};
+use crate::proto::proxy::upstream::Base;
+use crate::proto::proxy::{declaration, go, taskcluster};
 
 const VERSION: &str = concat!("Taskcluster proxy 106.0.0 (keylender ", env!("CARGO_PKG_VERSION"), ")");
 const SHORT_VERSION: &str = "106.0.0";
@@ -75,9 +75,10 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
     listening(&line, &mut alone)?;
     let root_url = option(&line, "root-url", "TASKCLUSTER_ROOT_URL", "Root URL")?;
     alone.log.say(&format!("Root URL: '{root_url}'"));
-    let base = Base::parse(taskcluster::root_url(&root_url)?.as_str())?;
+    let root_url = taskcluster::root_url(&root_url)?;
+    let declared = declaration::taskcluster(root_url.as_str())?;
     let given = credentials(&line, &alone)?;
-    let authorized = scopes(&line, &alone, &base).await?;
+    let authorized = scopes(&line, &alone, &Base::parse(root_url.as_str())?).await?;
     match &authorized {
         Some(scopes) => {
             let scopes: Vec<_> = scopes.iter().map(Scope::as_str).collect();
@@ -87,7 +88,7 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
     }
     let secrets::Credentials { client_id, access_token, certificate } = given;
     let delegation = Delegation::new(&client_id, Secret::new(access_token), certificate.as_deref(), authorized)?;
-    alone.taskcluster(base, delegation).await
+    alone.taskcluster(&declared, delegation).await
 }
 
 /// Where to listen, and for whom.

@@ -3,28 +3,11 @@
 use sha2::{Digest, Sha256};
 
 use crate::base::{Scope, text};
+use crate::proto::proxy::upstream::Rule;
 use crate::proto::scopes;
 
 /// Longest list of permissions in a token. A task has a handful.
 pub const PERMISSIONS_MAX: usize = 500;
-
-/// How scopes become what a token is limited to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// The scopes themselves, for services of Taskcluster.
-    Scopes,
-    /// Scopes that begin so, without that beginning: the rule of relengapi-proxy. Whatever is left is a permission.
-    Prefix {
-        /// The beginning.
-        prefix: String,
-        /// Whether what ends in `*` is one too. It is passed on as it is.
-        wildcards: bool,
-    },
-    /// A permission for each scope that is held, itself or by a wildcard.
-    Table(Vec<(Scope, String)>),
-    /// Whoever holds this scope may do all that the upstream's own login may.
-    Whole(Scope),
-}
 
 /// What was granted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,53 +18,51 @@ pub struct Granted {
     pub reasons: Vec<String>,
 }
 
-impl Rule {
-    /// What these scopes are worth.
-    pub fn judge(&self, held: &[Scope]) -> Granted {
-        let mut granted = Granted::default();
-        match self {
-            Self::Scopes => {
-                for scope in held {
-                    granted.add(scope.as_str(), format!("`{scope}` is passed on as it is"));
-                }
+/// What these scopes are worth by a rule.
+pub fn judge(rule: &Rule, held: &[Scope]) -> Granted {
+    let mut granted = Granted::default();
+    match rule {
+        Rule::Scopes => {
+            for scope in held {
+                granted.add(scope.as_str(), format!("`{scope}` is passed on as it is"));
             }
-            Self::Prefix { prefix, wildcards } => {
-                for scope in held {
-                    granted.cut(scope, prefix, *wildcards);
-                }
+        }
+        Rule::Prefix { prefix, wildcards } => {
+            for scope in held {
+                granted.cut(scope, prefix, *wildcards);
             }
-            Self::Table(table) => {
-                for (required, permission) in table {
-                    if scopes::covers(held, required.as_str()) {
-                        granted.add(permission, format!("`{required}` is held: `{permission}`"));
-                    } else {
-                        granted.reasons.push(format!("`{required}` is not held: no `{permission}`"));
-                    }
-                }
-            }
-            Self::Whole(required) => {
+        }
+        Rule::Table(table) => {
+            for (required, permission) in table {
                 if scopes::covers(held, required.as_str()) {
-                    granted.add("*", format!("`{required}` is held: all that the login of this upstream may"));
+                    granted.add(permission, format!("`{required}` is held: `{permission}`"));
                 } else {
-                    granted.reasons.push(format!("`{required}` is not held"));
+                    granted.reasons.push(format!("`{required}` is not held: no `{permission}`"));
                 }
             }
         }
-        granted.permissions.truncate(PERMISSIONS_MAX);
-        granted
-    }
-
-    /// A scope that would have helped somebody who got nothing.
-    pub fn missing(&self) -> String {
-        match self {
-            Self::Scopes => "any scope".into(),
-            Self::Prefix { prefix, .. } => format!("{prefix}<permission>"),
-            Self::Table(table) => {
-                let scopes: Vec<_> = table.iter().map(|(scope, _)| scope.as_str()).collect();
-                scopes.join(" or ")
+        Rule::Whole(required) => {
+            if scopes::covers(held, required.as_str()) {
+                granted.add("*", format!("`{required}` is held: all that the login of this upstream may"));
+            } else {
+                granted.reasons.push(format!("`{required}` is not held"));
             }
-            Self::Whole(scope) => scope.to_string(),
         }
+    }
+    granted.permissions.truncate(PERMISSIONS_MAX);
+    granted
+}
+
+/// A scope that would have helped somebody who got nothing.
+pub fn missing(rule: &Rule) -> String {
+    match rule {
+        Rule::Scopes => "any scope".into(),
+        Rule::Prefix { prefix, .. } => format!("{prefix}<permission>"),
+        Rule::Table(table) => {
+            let scopes: Vec<_> = table.iter().map(|(scope, _)| scope.as_str()).collect();
+            scopes.join(" or ")
+        }
+        Rule::Whole(scope) => scope.to_string(),
     }
 }
 
@@ -130,10 +111,10 @@ mod tests {
     #[test]
     fn a_prefix_is_cut_as_the_ancestor_cuts_it() {
         let held = scopes_of(&["p:a", "x", "p:", "p:*", "p:b", "p", "P:c", "p:a", "*"]);
-        let rule = |wildcards| Rule::Prefix { prefix: "p:".into(), wildcards };
-        assert_eq!(rule(true).judge(&held).permissions, ["a", "*", "b", "a"]);
-        assert_eq!(rule(false).judge(&held).permissions, ["a", "b", "a"]);
-        assert_eq!(rule(false).judge(&held).reasons.len(), 6);
+        let of = |wildcards| judge(&Rule::Prefix { prefix: "p:".into(), wildcards }, &held);
+        assert_eq!(of(true).permissions, ["a", "*", "b", "a"]);
+        assert_eq!(of(false).permissions, ["a", "b", "a"]);
+        assert_eq!(of(false).reasons.len(), 6);
     }
 
     #[test]
@@ -142,8 +123,8 @@ mod tests {
             (Scope::parse("a:read:x").unwrap(), "r".into()),
             (Scope::parse("a:write:x").unwrap(), "w".into()),
         ]);
-        assert_eq!(rule.judge(&scopes_of(&["a:read:*"])).permissions, ["r"]);
-        assert_eq!(rule.judge(&scopes_of(&["*"])).permissions, ["r", "w"]);
-        assert_eq!(rule.judge(&scopes_of(&["a:read"])).permissions.len(), 0);
+        assert_eq!(judge(&rule, &scopes_of(&["a:read:*"])).permissions, ["r"]);
+        assert_eq!(judge(&rule, &scopes_of(&["*"])).permissions, ["r", "w"]);
+        assert_eq!(judge(&rule, &scopes_of(&["a:read"])).permissions.len(), 0);
     }
 }

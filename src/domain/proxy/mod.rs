@@ -6,12 +6,13 @@
 mod calls;
 mod grants;
 mod keys;
-pub mod presets;
+mod opening;
+mod queue;
 mod tokens;
-mod upstreams;
 
 pub use calls::{Call, Line, Place, Recorder, Settled};
-pub use grants::{Granted, Rule, permission_set};
+pub use grants::{Granted, judge, missing, permission_set};
 pub use keys::{Authorization, Key, Signer};
-pub use tokens::{Mint, Minted, Token};
-pub use upstreams::{Base, Mount, Upstream};
+pub use opening::{Opened, Opener, basic, client, delegable, limited};
+pub use queue::{PAUSES_S, Queue};
+pub use tokens::{Mint, Minted, OnMint, Token};

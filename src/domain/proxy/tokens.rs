@@ -9,6 +9,7 @@ use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 
+use crate::base::text::url_encoded;
 use crate::base::{Clock, Error, Kind, Result, Secret, Timestamp};
 use crate::ports::upstream::{Client, Outgoing};
 
@@ -36,6 +37,17 @@ pub struct Mint {
     pub life: Duration,
     /// How long before its end another one is asked for, at the latest.
     pub margin: Duration,
+    /// Where a token is taken back, if anywhere.
+    pub revocation: Option<Revocation>,
+}
+
+/// Where a token is taken back.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// The URL.
+    pub url: String,
+    /// As whom it is asked by OAuth 2 (RFC 7009); otherwise it is a `DELETE` that the token itself authorizes.
+    pub client: Option<Secret>,
 }
 
 impl fmt::Debug for Mint {
@@ -154,9 +166,28 @@ impl Minted {
         }
     }
 
-    /// Forgets the token and returns it, for whoever can take it back.
-    pub fn forget(&self) -> Option<Token> {
-        self.state().token.take()
+    /// Forgets the token, and has it taken back where its service does that. Whether that was done; one that was never
+    /// minted, or that nobody takes back, is no failure.
+    pub async fn revoke(&self) -> Result<bool> {
+        let token = self.state().token.take().filter(|token| self.clock.now() < token.ends);
+        let (Some(token), Some(revocation)) = (token, &self.mint.revocation) else { return Ok(false) };
+        let request = match &revocation.client {
+            None => hyper::Request::delete(&revocation.url)
+                .header(AUTHORIZATION, format!("Bearer {}", token.text.expose()))
+                .body(Outgoing::None),
+            Some(client) => hyper::Request::post(&revocation.url)
+                .header(AUTHORIZATION, client.expose())
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(Outgoing::Whole(Full::new(format!("token={}", url_encoded(token.text.expose())).into()))),
+        };
+        let request = request.map_err(|e| Error::internal("taking a token back", e))?;
+        let response = tokio::time::timeout(MINT_MAX, self.client.send(request)).await;
+        let status = response.map_err(|_| Error::unavailable("the token service did not answer in time"))??.status();
+        if status.is_success() || status.as_u16() == 404 {
+            Ok(true)
+        } else {
+            Err(Error::conflict(format!("the token service answered {} to taking a token back", status.as_u16())))
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

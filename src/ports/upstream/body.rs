@@ -74,7 +74,7 @@ impl<F: FnMut(Seen) + Unpin> Body for Watched<F> {
                     }
                 }
                 (this.see)(Seen::Part(len));
-                if this.body.is_end_stream() {
+                if frame.is_trailers() || this.body.is_end_stream() {
                     (this.see)(Seen::End);
                 }
                 Some(Ok(frame))

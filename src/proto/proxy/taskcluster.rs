@@ -26,6 +26,13 @@ pub enum Route<'a> {
     Short,
 }
 
+/// The first segment of a path, if it is neither a service nor a host nor one that the proxy knows. This is found out before
+/// anything else is: `/../x` asks for no service, and that is all that is wrong with it.
+pub fn stranger(text: &str) -> Option<&str> {
+    let first = text.strip_prefix('/')?.split(['/', '?']).next()?;
+    (!first.split('.').all(is_label)).then_some(first)
+}
+
 /// Judges a path. Slashes right behind the version mean one, and a bare `?` means nothing.
 pub fn route<'a>(target: &Target<'a>) -> Route<'a> {
     let path = target.path;
@@ -44,7 +51,7 @@ pub fn route<'a>(target: &Target<'a>) -> Route<'a> {
         };
     }
     let (first, rest) = path[1..].split_once('/').map_or((&path[1..], None), |(first, rest)| (first, Some(rest)));
-    if !first.split('.').all(is_label) {
+    if stranger(path).is_some() {
         return Route::NoService(first);
     }
     if first.contains('.') {
@@ -69,6 +76,9 @@ fn is_label(text: &str) -> bool {
 /// The root URL of a deployment without the slashes at its end.
 pub fn root_url(text: &str) -> Result<url::Url> {
     let invalid = || Error::invalid("the root URL must be one like https://taskcluster.example.com");
+    if text.contains(char::is_whitespace) {
+        return Err(invalid());
+    }
     let url = url::Url::parse(text.trim_end_matches('/')).map_err(|_| invalid())?;
     let is_plain =
         url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
@@ -85,6 +95,8 @@ pub fn signed(text: &str, id: &ClientId, key: &Secret, now_s: i64, ext: Option<&
     let query = rest.join("&");
     let slash = if path.splitn(4, '/').count() < 4 { "/" } else { "" };
     let url = if query.is_empty() { format!("{path}{slash}") } else { format!("{path}{slash}?{query}") };
+    let resource = url.splitn(4, '/').nth(3).unwrap_or_default();
+    Target::parse(&format!("/{resource}"))?;
     bewit::sign_url(&url, id, key, now_s + BEWIT_LIFE_S, ext)
 }
 
@@ -140,6 +152,8 @@ mod tests {
         ] {
             assert!(sign(url).starts_with(rest), "{}", sign(url));
         }
-        assert!(signed("file:///etc/x", &id, &key, 0, None).is_err());
+        for url in ["file:///etc/x", "http://a/%zz", "http://a/../x", "http://a b/"] {
+            assert!(signed(url, &id, &key, 0, None).is_err(), "{url}");
+        }
     }
 }

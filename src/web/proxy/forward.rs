@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::own::{self, Answer};
 use super::route::Way;
 use super::taskcluster::Taskcluster;
+use super::trailers::Tail;
 use super::{Peer, Plane, headers};
 use crate::base::{Clock, Error, Result, text};
 use crate::domain::proxy::{Authorization, Call, Place, Settled};
@@ -26,9 +27,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of it that are written down.
 const REQUEST_ID_LEN_MAX: usize = 64;
 
-/// The body of an answer on its way back.
-pub type Passing = Watched<Box<dyn FnMut(Seen) + Send + Unpin>>;
-
 /// Makes a call and passes its answer back.
 pub async fn forward(plane: &Plane, peer: &Peer, request: Request<Incoming>, way: Way<'_>) -> Response<Answer> {
     // A call that cannot be written down is not made.
@@ -37,6 +35,7 @@ pub async fn forward(plane: &Plane, peer: &Peer, request: Request<Incoming>, way
         Err(error) => return own::failure(&error),
     };
     let sent = Arc::<AtomicU64>::default();
+    let tail = request.extensions().get::<Tail>().cloned().unwrap_or_default();
     let (parts, body) = request.into_parts();
     let asking = Asking { plane, way: &way, method: parts.method, headers: headers::of_request(&parts.headers) };
     let outcome = if body.is_end_stream() {
@@ -67,7 +66,7 @@ pub async fn forward(plane: &Plane, peer: &Peer, request: Request<Incoming>, way
         return own::failure(&error);
     }
     match outcome {
-        Ok(response) => record.pass(response, &way),
+        Ok(response) => record.pass(response, &way, tail),
         Err(error) => own::failure(&error),
     }
 }
@@ -159,7 +158,7 @@ impl Record {
             method: request.method().to_string(),
             url: url.to_owned(),
             query: query.map(|query| text::hex(&Sha256::digest(query)[..QUERY_HASH_LEN])),
-            permissions: way.opened.permissions.clone(),
+            permissions: way.opened.set.clone(),
             // Until there is an answer, there is none.
             status: 0,
             cause: None,
@@ -173,7 +172,7 @@ impl Record {
             sent: Arc::default(),
             received: 0,
             is_broken: false,
-            is_taskcluster: plane.taskcluster.is_some() && way.opened.upstream.mounts.is_empty(),
+            is_taskcluster: way.opened.deployment.is_some(),
         }
     }
 
@@ -186,7 +185,7 @@ impl Record {
     }
 
     /// The answer, with a body that ends this record when it ends.
-    fn pass(mut self, response: Response<Incoming>, way: &Way<'_>) -> Response<Answer> {
+    fn pass(mut self, response: Response<Incoming>, way: &Way<'_>, tail: Tail) -> Response<Answer> {
         let (mut parts, body) = response.into_parts();
         parts.headers = headers::of_answer(parts.headers);
         parts.extensions.clear();
@@ -203,7 +202,7 @@ impl Record {
             Seen::End => self.end(),
             Seen::Broken => self.is_broken = true,
         });
-        Response::from_parts(parts, Answer::Passing(Watched::new(body, len_max, see).into()))
+        Response::from_parts(parts, Answer::Passing(Watched::new(body, len_max, see).into(), tail))
     }
 
     fn end(&mut self) {

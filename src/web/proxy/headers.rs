@@ -2,7 +2,7 @@
 
 use hyper::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use hyper::{Request, Version};
 
@@ -39,7 +39,9 @@ pub fn of_request(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.len() + 2);
     for (name, value) in headers {
         let is_own = OWN.contains(name) || name.as_str().starts_with(FORWARDED_PREFIX);
-        if !is_own && name != TRAILER && !is_hop_by_hop(name, &nominated) {
+        // An empty one says less than none, and the ancestor drops it.
+        let is_empty_agent = name == USER_AGENT && value.is_empty();
+        if !is_own && !is_empty_agent && name != TRAILER && !is_hop_by_hop(name, &nominated) {
             kept.append(name, value.clone());
         }
     }

@@ -10,6 +10,7 @@ mod peers;
 mod route;
 mod serve;
 mod taskcluster;
+mod trailers;
 
 pub use own::Answer;
 pub use peers::{Peer, Peers};
@@ -23,8 +24,7 @@ use hyper::{Request, Response};
 
 use self::route::Route;
 use crate::base::Clock;
-use crate::domain::proxy::{Key, Recorder, Upstream};
-use crate::ports::upstream::Client;
+use crate::domain::proxy::{Opened, Recorder};
 
 /// What one session answers, on all its listeners.
 #[derive(Debug)]
@@ -35,36 +35,26 @@ pub struct Plane {
     pub clock: Clock,
     /// What may be reached.
     pub opened: Vec<Opened>,
-    /// The paths of taskcluster-proxy, for the first upstream, where they are offered.
+    /// The paths of taskcluster-proxy, where a deployment was opened.
     pub taskcluster: Option<Taskcluster>,
     /// Where every call is written down.
     pub recorder: Recorder,
 }
 
-/// An upstream that a session may reach, and by which right.
-pub struct Opened {
-    /// The upstream.
-    pub upstream: Upstream,
-    /// What lets us in.
-    pub key: Key,
-    /// A hash of what was granted.
-    pub permissions: Arc<str>,
-    /// The way there.
-    pub client: Client,
-}
-
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opened").field("upstream", &self.upstream.name).field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
 impl Plane {
+    /// The face of taskcluster-proxy with the deployment behind it, if there is one.
+    fn taskcluster(&self) -> Option<(&Taskcluster, &Opened)> {
+        let opened = self.opened.iter().find(|opened| opened.deployment.is_some())?;
+        Some((self.taskcluster.as_ref()?, opened))
+    }
+
     /// Answers a request. It never fails: what went wrong is an answer, too.
     pub async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Answer> {
         if !headers::has_one_host(&request) {
-            return own::text(400, "a request has one Host header");
+            return own::text(400, "a request has one Host header\n");
         }
+        // Who answers is who was asked, also where the answer is that it is another now.
+        let shown = self.taskcluster.as_ref().map(Taskcluster::shown);
         let text = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
         let answer = match route::find(self, request.method().as_str(), &text) {
             Err(error) => own::failure(&error),
@@ -73,8 +63,8 @@ impl Plane {
             Ok(Route::Credentials(face)) => face.credentials(self, request).await,
             Ok(Route::Forward(way)) => forward::forward(self, peer, request, way).await,
         };
-        match &self.taskcluster {
-            Some(face) => face.mark(answer),
+        match shown {
+            Some(shown) => taskcluster::mark(answer, &shown),
             None => answer,
         }
     }

@@ -1,22 +1,26 @@
 //! Answers of the proxy itself, and the body of any answer.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
-use super::forward::Passing;
+use super::trailers::Tail;
 use crate::base::{Error, Kind};
+use crate::ports::upstream::{Seen, Watched};
+
+/// The body of an upstream's answer on its way back.
+pub type Passing = Watched<Box<dyn FnMut(Seen) + Send + Unpin>>;
 
 /// The body of an answer.
 pub enum Answer {
     /// One of ours.
     Whole(Full<Bytes>),
-    /// An upstream's, as it comes.
-    Passing(Box<Passing>),
+    /// An upstream's, as it comes, with where its trailers go.
+    Passing(Box<Passing>, Tail),
 }
 
 impl Body for Answer {
@@ -26,21 +30,30 @@ impl Body for Answer {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut *self {
             Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Self::Passing(body) => Pin::new(body).poll_frame(cx),
+            Self::Passing(body, tail) => Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_trailers() {
+                    Ok(trailers) => {
+                        tail.follow(&trailers);
+                        None
+                    }
+                    Err(frame) => Some(Ok(frame)),
+                },
+                end => end,
+            }),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(body) => body.is_end_stream(),
-            Self::Passing(body) => body.is_end_stream(),
+            Self::Passing(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
-            Self::Passing(body) => body.size_hint(),
+            Self::Passing(body, _) => body.size_hint(),
         }
     }
 }
@@ -71,12 +84,5 @@ pub fn failure(error: &Error) -> Response<Answer> {
     if status == 503 {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response
-}
-
-/// A method that is none of this path's.
-pub fn only(methods: &'static str) -> Response<Answer> {
-    let mut response = text(405, "");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
 }

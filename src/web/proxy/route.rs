@@ -2,12 +2,13 @@
 
 use hyper::Response;
 
+use super::Plane;
 use super::own::{self, Answer};
 use super::taskcluster::Taskcluster;
-use super::{Opened, Plane};
 use crate::base::{Error, Result};
+use crate::domain::proxy::Opened;
 use crate::proto::proxy::target::Target;
-use crate::proto::proxy::taskcluster::{Route as TaskclusterPath, route};
+use crate::proto::proxy::taskcluster::{Route as TaskclusterPath, route, stranger};
 
 /// Where a request goes.
 pub enum Route<'p> {
@@ -34,7 +35,13 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
     if method == "CONNECT" || text == "*" {
         return Ok(Route::Own(unknown(plane, "")));
     }
-    let target = Target::parse(text)?;
+    let target = match Target::parse(text) {
+        Ok(target) => target,
+        Err(error) => match plane.taskcluster().and_then(|_| stranger(text)) {
+            Some(name) => return Ok(Route::Own(no_service(name))),
+            None => return Err(error),
+        },
+    };
     for opened in &plane.opened {
         for mount in &opened.upstream.mounts {
             if let Some(rest) = target.behind(&mount.segment) {
@@ -43,7 +50,7 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
             }
         }
     }
-    let (Some(face), Some(opened)) = (&plane.taskcluster, plane.opened.first()) else {
+    let Some((face, opened)) = plane.taskcluster() else {
         return Ok(Route::Own(unknown(plane, target.path)));
     };
     Ok(match route(&target) {
@@ -54,10 +61,7 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
             Route::Forward(Way { opened, url: face.base.url(&path) })
         }
         TaskclusterPath::NoApi => Route::Own(own::text(404, "invalid /api path")),
-        TaskclusterPath::NoService(name) => {
-            // The ancestor's words, its slip included: somebody may look for them.
-            Route::Own(own::text(404, format!("Unkown taskcluster service: {name} is not a valid taskcluster service")))
-        }
+        TaskclusterPath::NoService(name) => Route::Own(no_service(name)),
         TaskclusterPath::Host(host) => {
             return Err(Error::forbidden(format!(
                 "`{host}` is not a host that this proxy signs for; it signs for {}",
@@ -66,6 +70,11 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
         }
         TaskclusterPath::Credentials | TaskclusterPath::Short => Route::Own(unknown(plane, target.path)),
     })
+}
+
+/// The ancestor's words, its slip included: somebody may look for them.
+fn no_service(name: &str) -> Response<Answer> {
+    own::text(404, format!("Unkown taskcluster service: {name} is not a valid taskcluster service"))
 }
 
 /// What is left of a path, as one that begins with a slash.

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::trailers::{Tail, Trailing};
 use super::{Peer, Peers, Plane};
 
 /// Connections to one session at once: a build with many threads, several times. More wait in the kernel.
@@ -105,8 +108,10 @@ impl Accepted {
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, peer: Peer, plane: Arc<Plane>) {
-    let peer = Arc::new(peer);
-    let service = service_fn(move |request| {
+    let (peer, tail) = (Arc::new(peer), Tail::default());
+    let connection = Trailing::new(TokioIo::new(stream), tail.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(tail.clone());
         let (plane, peer) = (plane.clone(), peer.clone());
         async move { Ok::<_, Infallible>(plane.answer(&peer, request).await) }
     });
@@ -115,7 +120,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S,
         .header_read_timeout(PATIENCE)
         .max_buf_size(HEAD_LEN_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(connection, service)
         .with_upgrades();
     if let Err(error) = conversation.await {
         // A client that went away, or spoke no HTTP: its own matter.

@@ -8,12 +8,13 @@ use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response};
 use serde::Deserialize;
 
+use super::Plane;
 use super::own::{self, Answer};
-use super::{Opened, Plane};
 use crate::base::{Error, Result, Secret};
-use crate::domain::proxy::{Base, Key};
+use crate::domain::proxy::{Key, Opened, Signer};
 use crate::proto::proxy::delegation::Delegation;
 use crate::proto::proxy::target::TARGET_LEN_MAX;
+use crate::proto::proxy::upstream::Base;
 use crate::proto::proxy::{go, taskcluster};
 
 /// The version of the ancestor whose behaviour this is.
@@ -56,13 +57,9 @@ impl Taskcluster {
         *self.headers.write().unwrap_or_else(PoisonError::into_inner) = headers(delegation).into();
     }
 
-    /// Adds the headers that say who answers. An upstream's of the same name win.
-    pub fn mark(&self, mut answer: Response<Answer>) -> Response<Answer> {
-        let own = self.headers.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for (name, value) in own.iter() {
-            answer.headers_mut().entry(name).or_insert_with(|| value.clone());
-        }
-        answer
+    /// The headers that say who answers now.
+    pub fn shown(&self) -> Arc<HeaderMap> {
+        self.headers.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds the header that says where a call went.
@@ -98,8 +95,7 @@ impl Taskcluster {
         if !self.base.is_origin_of(url) {
             return Err(Error::invalid(format!("a URL is signed that begins with {}", self.base)));
         }
-        let signer = plane.opened.first().and_then(Opened::signer);
-        let delegation = signer.ok_or_else(|| Error::not_found("nothing is signed here"))?.delegation();
+        let delegation = signer(plane)?.delegation();
         let Delegation { client_id, access_token, ext, .. } = &*delegation;
         taskcluster::signed(url, client_id, access_token, plane.clock.now().as_seconds(), ext.as_deref())
     }
@@ -107,7 +103,7 @@ impl Taskcluster {
     /// Takes fresh credentials for what is asked from now on. What is under way goes on with the old ones.
     pub async fn credentials(&self, plane: &Plane, request: Request<Incoming>) -> Response<Answer> {
         if request.method() != Method::PUT {
-            return own::only("PUT");
+            return own::text(405, "");
         }
         let replaced = match whole(request, CREDENTIALS_LEN_MAX).await {
             Err(error) => Err(error),
@@ -125,8 +121,7 @@ impl Taskcluster {
     fn replace(&self, plane: &Plane, body: &[u8]) -> Result<()> {
         let sent: Sent =
             serde_json::from_slice(body).map_err(|e| Error::invalid("not credentials in JSON").because(e))?;
-        let signer = plane.opened.first().and_then(Opened::signer);
-        let signer = signer.ok_or_else(|| Error::not_found("nothing is signed here"))?;
+        let signer = signer(plane)?;
         let Sent { client_id, access_token, certificate } = sent;
         let replaced = signer.delegation().replaced(&client_id, Secret::new(access_token), certificate.as_deref())?;
         self.show(&replaced);
@@ -135,12 +130,22 @@ impl Taskcluster {
     }
 }
 
-impl Opened {
-    fn signer(&self) -> Option<&crate::domain::proxy::Signer> {
-        match &self.key {
-            Key::Hawk(signer) => Some(signer),
-            _ => None,
-        }
+/// Adds headers of ours. An upstream's of the same name win.
+pub fn mark(mut answer: Response<Answer>, own: &HeaderMap) -> Response<Answer> {
+    for (name, value) in own {
+        answer.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    answer
+}
+
+/// Who signs for the deployment.
+fn signer(plane: &Plane) -> Result<&Signer> {
+    match plane.taskcluster() {
+        Some((_, Opened { key, .. })) => match key {
+            Key::Hawk(signer) => Ok(signer),
+            _ => Err(Error::not_found("nothing is signed here")),
+        },
+        None => Err(Error::not_found("nothing is signed here")),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::base::{Error, Result};
-use crate::proto::proxy::target::{PathPrefix, Target};
+use super::target::{PathPrefix, Target};
+use crate::base::{Error, Result, Scope};
 
 /// A service behind the proxy, as it was declared.
 #[derive(Clone, Debug)]
@@ -23,6 +23,24 @@ pub struct Upstream {
     pub upgrades: bool,
     /// Bytes that a body may have, in either direction.
     pub body_len_max: u64,
+}
+
+/// How scopes become what a token is limited to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The scopes themselves, for services of Taskcluster.
+    Scopes,
+    /// Scopes that begin so, without that beginning: the rule of relengapi-proxy. Whatever is left is a permission.
+    Prefix {
+        /// The beginning.
+        prefix: String,
+        /// Whether what ends in `*` is one too. It is passed on as it is.
+        wildcards: bool,
+    },
+    /// A permission for each scope that is held, itself or by a wildcard.
+    Table(Vec<(Scope, String)>),
+    /// Whoever holds this scope may do all that the upstream's own login may.
+    Whole(Scope),
 }
 
 /// A first segment and where it leads.
