@@ -128,7 +128,7 @@ async fn interim<R: AsyncRead + Unpin>(reader: &mut Reader<R>, answer: &mut Answ
     let head = reader.head().await?;
     let (_, line) = head.line.split_once(' ')?;
     let status: u16 = line.split(' ').next()?.parse().ok()?;
-    if status < 200 && status != 101 {
+    if (100..200).contains(&status) && status != 101 {
         answer.interim.push(line.to_owned());
         return Some(());
     }

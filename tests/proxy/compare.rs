@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Longer texts are cut in reports.
-const SHOWN_LEN_MAX: usize = 240;
+const SHOWN_LEN_MAX: usize = 400;
 
 /// Headers that a proxy may usually add, drop or change: no reason to fail a vector that does not pin them.
 const USUAL: [&str; 17] = [

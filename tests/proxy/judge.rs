@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use crate::compare::{Extent, differences, is_like, shown, without_usual};
 
+/// So many of the last lines on standard error are reported.
+const LINES_SHOWN: usize = 4;
+
 /// How a vector ended, from the best to the worst.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -24,39 +27,34 @@ pub fn judge(vector: &Value, step: &Value, seen: &Value) -> Verdict {
     let expected = without_said(&step["expect"]);
     let [lenient, lenient_seen] = [&expected, seen].map(|side| without_usual(side, &expected, &pins));
     let different = differences(&lenient, &lenient_seen, Extent::Whole);
-    let others: Vec<Vec<String>> =
-        step["or"].as_array().into_iter().flatten().map(|or| differences(or, seen, Extent::Named)).collect();
-    let is_allowed = others.iter().any(Vec::is_empty);
+    let others = step["or"].as_array().into_iter().flatten();
+    let others: Vec<(&Value, Vec<String>)> = others.map(|or| (or, differences(or, seen, Extent::Named))).collect();
+    let has_refused = seen["up"] == false && seen["exit"] == 1;
+    let is_allowed = others.iter().any(|(_, different)| different.is_empty())
+        || (has_refused && vector["may_refuse_to_start"] == true);
     if unsaid.is_empty() && different.is_empty() && step["ours_only"] != true {
-        let is_strict =
-            differences(&expected, seen, Extent::Whole).is_empty() && is_said(vector, &step["expect"], seen);
-        return if is_strict { Verdict::Strict } else { Verdict::Expected };
+        let is_same = differences(&expected, seen, Extent::Whole).is_empty();
+        return if is_same && is_said(vector, &step["expect"], seen) { Verdict::Strict } else { Verdict::Expected };
     }
     if unsaid.is_empty() && is_allowed {
         return Verdict::Allowed;
     }
-    if unsaid.is_empty() && vector["may_refuse_to_start"] == true && seen["up"] == false && seen["exit"] == 1 {
-        return Verdict::Allowed;
-    }
-    let mut report = String::new();
-    for what in unsaid {
-        report.push_str(&format!("    {what}\n"));
-    }
+    let mut report =
+        vec![format!("asked: {}", shown(if vector["cli"] == true { &vector["args"] } else { &step["request"] }))];
+    report.extend(unsaid);
     let why = if step["ours_only"] == true { "what the ancestor did is a fault here" } else { "not as the ancestor" };
-    report.push_str(&format!("    {why}:\n{}", indented(&different)));
-    for (or, different) in step["or"].as_array().into_iter().flatten().zip(&others) {
-        report.push_str(&format!("    nor {}:\n{}", shown(or), indented(different)));
+    report.push(format!("{why}:"));
+    report.extend(different.iter().map(|line| format!("  {line}")));
+    for (or, different) in others {
+        report.push(format!("nor {}:", shown(or)));
+        report.extend(different.iter().map(|line| format!("  {line}")));
     }
-    for part in ["response", "received", "exit", "stderr"] {
-        if !seen[part].is_null() {
-            report.push_str(&format!("    seen {part}: {}\n", shown(&seen[part])));
-        }
+    for part in ["response", "received"].into_iter().filter(|part| !seen[part].is_null()) {
+        report.push(format!("seen {part}: {}", shown(&seen[part])));
     }
-    Verdict::Failed(report)
-}
-
-fn indented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("      {line}\n")).collect()
+    let stderr = seen["stderr"].as_array().map(Vec::as_slice).unwrap_or_default();
+    report.extend(stderr.iter().rev().take(LINES_SHOWN).rev().map(|line| format!("it said: {}", shown(line))));
+    Verdict::Failed(report.iter().map(|line| format!("    {line}\n")).collect())
 }
 
 /// What the ancestor wrote is prose; a program that is dropped in need not say the same. And what it does not end with
