@@ -143,8 +143,7 @@ fn headers(all: &Headers, without: &[&str]) -> Value {
     let mut told = Map::new();
     for (name, value) in all {
         let name = name.to_ascii_lowercase();
-        let is_gos = matches!((&*name, &**value), ("accept-encoding", "gzip") | ("user-agent", "Go-http-client/1.1"));
-        if is_gos || without.contains(&&*name) {
+        if without.contains(&&*name) {
             continue;
         }
         match told.get_mut(&name) {

@@ -86,7 +86,7 @@ impl Stubs {
 }
 
 impl Scene {
-    /// Whom a request is for, the answer that is next, and the body if that names none.
+    /// Whom a request is for, the answer that is next, and the body if that names none. Nobody is written down yet.
     fn next(&mut self, seen: &Seen) -> (&mut Role, Value, String) {
         let task = seen.target.split_once(TASK).map(|(_, id)| id).filter(|id| !id.contains('/'));
         let is_anonymous = seen.head.header("authorization").is_none();
@@ -176,7 +176,7 @@ async fn serve<S: AsyncRead + AsyncWrite>(stream: S, scene: &Mutex<Scene>, is_tl
     Ok(())
 }
 
-/// The bytes of an answer, at most one of which is wrong: the length of a body that is to be cut short.
+/// The bytes of an answer. One that is to be cut short says that it is longer.
 fn answer(next: &Value, without: &str, method: &str) -> Vec<u8> {
     if let Some(raw) = next["raw"].as_str() {
         return wire::bytes(raw);
