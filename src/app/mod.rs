@@ -10,6 +10,7 @@ mod loops;
 mod oidc;
 pub mod operate;
 mod outbox;
+pub mod proxy;
 mod scheduler;
 pub mod settings;
 pub mod telemetry;

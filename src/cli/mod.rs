@@ -26,6 +26,7 @@ mod namespace;
 mod operator;
 mod output;
 mod ping;
+mod proxy;
 mod queue;
 mod queue_rule;
 mod relay;
@@ -186,7 +187,13 @@ impl From<settings::Problems> for Failure {
 type Outcome = Result<(), Failure>;
 
 /// Runs the program with these arguments, the first of which is its own name.
+///
+/// By the name of one of the task proxies that came before, it is that one.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter().peekable();
+    if let Some(ancestor) = arguments.peek().and_then(|name| proxy::called_as(name)) {
+        return proxy::run(ancestor, arguments.skip(1));
+    }
     let before = hardening::harden();
     leave_damage_to_its_sentence();
     let matches = with_settings(Cli::command()).get_matches_from(arguments);

@@ -30,6 +30,7 @@ pub mod namespaces; // claims of a namespace and what is lent for it
 pub mod notices; // the outbox: what people should hear, until they have heard it
 pub mod operators; // people who use the console: passwords, roles, sessions
 pub mod parts; // the list of all that work when they are asked
+pub mod proxy; // what code in a task may reach, and by which right
 pub mod queues; // a queue of a namespace at the broker now, and purging and deleting one by hand
 pub mod relay; // fixed accounts and what they need in their vhosts: declared, planned, applied, watched
 pub mod wraps; // hand-over links that open once

@@ -24,6 +24,45 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Networks of organizations and of this host (RFC 1918, 4193, 6598).
+const ORGANIZATIONS: [&str; 7] =
+    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"];
+/// Networks that are of no organization either: this network, links, tests, groups, and those that hold addresses of IPv4
+/// (RFC 6890 and its registries).
+const SPECIAL: [&str; 18] = [
+    "0.0.0.0/8",
+    "169.254.0.0/16",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/3",
+    "::/96",
+    "::ffff:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/32",
+    "2001:db8::/32",
+    "2002::/16",
+    "fe80::/9",
+    "ff00::/8",
+];
+
+/// Networks of organizations and of this host.
+pub fn organizations() -> impl Iterator<Item = IpNet> {
+    ORGANIZATIONS.iter().map(|net| net.parse().expect("the list holds networks"))
+}
+
+/// Whether an address is one of the Internet at large: not of an organization, a link or this host, and none that could
+/// stand for another one.
+pub fn is_public(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let holds = |net: &&str| net.parse::<IpNet>().is_ok_and(|net| net.contains(&address));
+    !ORGANIZATIONS.iter().chain(&SPECIAL).any(|net| holds(&net))
+}
+
 /// A list of networks, in the order in which they were written. It may be empty and then holds nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressList(Arc<[IpNet]>);

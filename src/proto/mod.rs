@@ -11,6 +11,7 @@ pub mod hawk;
 pub mod heartbeat;
 pub mod mig;
 pub mod oidc;
+pub mod proxy;
 pub mod proxy_header;
 pub mod refusal;
 pub mod relay_profile;

@@ -11,6 +11,7 @@ pub mod metrics;
 mod page;
 pub mod peer;
 pub mod per_address;
+pub mod proxy;
 pub mod state;
 mod wraps;
 

@@ -1,0 +1,246 @@
+//! Tokens that a token service mints: one for many who wait, another one before it is over, the old one while it lives.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::Value;
+
+use crate::base::{Clock, Error, Kind, Result, Secret, Timestamp};
+use crate::ports::upstream::{Client, Outgoing};
+
+/// Bytes of an answer with a token.
+const ANSWER_LEN_MAX: usize = 64 << 10;
+/// For a token service to answer.
+const MINT_MAX: Duration = Duration::from_secs(20);
+/// Tries of one mint, with a pause before each but the first: a restart of the service is sat out, and no longer one waited for.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1000)];
+/// After a failure the next request that has a token still asks no sooner than this.
+const BACK_OFF: Duration = Duration::from_secs(15);
+/// A token that was refused this soon was not too old: another one would be refused as well.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// How a token is asked for.
+#[derive(Clone)]
+pub struct Mint {
+    /// Makes the request for a token that ends at a moment.
+    pub request: Arc<dyn Fn(Timestamp) -> Request + Send + Sync>,
+    /// Where in the answer the token stands, as a JSON pointer.
+    pub pointer: String,
+    /// Where the answer says for how many seconds it works, if it does.
+    pub life_pointer: Option<String>,
+    /// How long it is asked for.
+    pub life: Duration,
+    /// How long before its end another one is asked for, at the latest.
+    pub margin: Duration,
+}
+
+impl fmt::Debug for Mint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mint").field("pointer", &self.pointer).field("life", &self.life).finish_non_exhaustive()
+    }
+}
+
+/// A request to a token service.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: String,
+    /// By what we are known.
+    pub authorization: Secret,
+    /// The type of the body.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Secret,
+}
+
+/// A token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// What is shown.
+    pub text: Secret,
+    /// Which of them it is; they are counted from one.
+    pub number: u64,
+    /// When it was minted.
+    pub minted: Timestamp,
+    /// When it ends.
+    pub ends: Timestamp,
+    /// When another one should be asked for.
+    renewed: Timestamp,
+}
+
+/// What hears of each mint: the moment at which the token ends, or why there is none.
+pub type OnMint = Arc<dyn Fn(Result<&Token, &Error>) + Send + Sync>;
+
+/// The token of one session, upstream and set of permissions.
+pub struct Minted {
+    mint: Mint,
+    client: Client,
+    clock: Clock,
+    on_mint: OnMint,
+    state: Mutex<State>,
+    /// Held by the one who asks.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    minted: u64,
+    /// The last failure, and when.
+    failed: Option<(Timestamp, String)>,
+}
+
+impl fmt::Debug for Minted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Minted").field("mint", &self.mint).finish_non_exhaustive()
+    }
+}
+
+impl Minted {
+    /// Has no token until one is needed.
+    pub fn new(mint: Mint, client: Client, clock: Clock, on_mint: OnMint) -> Self {
+        Self { mint, client, clock, on_mint, state: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+
+    /// The token of now, if one is alive.
+    pub fn alive(&self) -> Option<Token> {
+        let now = self.clock.now();
+        self.state().token.clone().filter(|token| now < token.ends)
+    }
+
+    /// A token that works. Of many who ask at once, one asks the service. While an old one works, the others take that.
+    pub async fn token(&self) -> Result<Token> {
+        let began = self.clock.now();
+        if let Some(token) = self.alive() {
+            let has_failed = self.state().failed.as_ref().is_some_and(|(at, _)| at.is_within(BACK_OFF, began));
+            if began < token.renewed || has_failed {
+                return Ok(token);
+            }
+            let Ok(_asking) = self.asking.try_lock() else { return Ok(token) };
+            return Ok(self.ask().await.unwrap_or(token));
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(token) = self.alive() {
+            return Ok(token);
+        }
+        // What the one before found out while this one waited counts for both.
+        if let Some((at, message)) = &self.state().failed
+            && *at >= began
+        {
+            return Err(Error::unavailable(message.clone()));
+        }
+        self.ask().await
+    }
+
+    /// Notes that the upstream refused a token. `true`: there may be a better one.
+    pub fn was_refused(&self, number: u64) -> bool {
+        let now = self.clock.now();
+        let mut state = self.state();
+        match &state.token {
+            // Somebody else noted it, and there is another one already, or none.
+            None => true,
+            Some(token) if token.number != number => true,
+            Some(token) if token.number > 1 && token.minted.is_within(FRESH, now) => false,
+            Some(_) => {
+                state.token = None;
+                true
+            }
+        }
+    }
+
+    /// Forgets the token and returns it, for whoever can take it back.
+    pub fn forget(&self) -> Option<Token> {
+        self.state().token.take()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self) -> Result<Token> {
+        let outcome = match tokio::time::timeout(MINT_MAX, self.tries()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::unavailable("the token service did not answer in time")),
+        };
+        let mut state = self.state();
+        match outcome {
+            Ok((text, ends)) => {
+                let minted = self.clock.now();
+                state.minted += 1;
+                let renewed = ends.minus(self.mint.margin).minus(jitter(&text, self.mint.margin / 4));
+                let token = Token { text, number: state.minted, minted, ends, renewed };
+                state.token = Some(token.clone());
+                state.failed = None;
+                drop(state);
+                (self.on_mint)(Ok(&token));
+                Ok(token)
+            }
+            Err(error) => {
+                state.failed = Some((self.clock.now(), error.message().to_owned()));
+                drop(state);
+                (self.on_mint)(Err(&error));
+                Err(error)
+            }
+        }
+    }
+
+    async fn tries(&self) -> Result<(Secret, Timestamp)> {
+        let mut outcome = Err(Error::unavailable("the token service was not asked"));
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            outcome = self.once().await;
+            match &outcome {
+                Err(error) if error.kind() == Kind::Unavailable => {}
+                _ => return outcome,
+            }
+        }
+        outcome
+    }
+
+    /// One try. `Unavailable` is worth another.
+    async fn once(&self) -> Result<(Secret, Timestamp)> {
+        let now = self.clock.now();
+        let ends = now.plus(self.mint.life);
+        let Request { method, url, authorization, content_type, body } = (self.mint.request)(ends);
+        let body = Full::new(body.expose().to_owned().into());
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(url)
+            .header(AUTHORIZATION, authorization.expose())
+            .header(CONTENT_TYPE, content_type)
+            .body(Outgoing::Whole(body))
+            .map_err(|e| Error::internal("asking the token service", e))?;
+        let response = self.client.send(request).await;
+        let response =
+            response.map_err(|e| Error::unavailable("the token service cannot be reached").because(e.chain()))?;
+        let status = response.status();
+        if !status.is_success() {
+            let message = format!("the token service answered {}", status.as_u16());
+            let is_passing = status.is_server_error();
+            return Err(if is_passing { Error::unavailable(message) } else { Error::conflict(message) });
+        }
+        let body = Limited::new(response.into_body(), ANSWER_LEN_MAX).collect().await;
+        let body = body.map_err(|e| Error::unavailable("the token service broke off").because(e))?.to_bytes();
+        let answer: Value =
+            serde_json::from_slice(&body).map_err(|_| Error::conflict("the token service answered no JSON"))?;
+        let token = answer.pointer(&self.mint.pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let token = token.ok_or_else(|| Error::conflict("the token service answered without a token"))?;
+        if !token.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+            return Err(Error::conflict("the token service answered a token that no header can hold"));
+        }
+        let life = self.mint.life_pointer.as_ref().and_then(|pointer| answer.pointer(pointer)?.as_u64());
+        Ok((Secret::new(token), life.map_or(ends, |seconds| now.plus(Duration::from_secs(seconds)))))
+    }
+}
+
+/// Some part of a span, another one for each token: workers that began together do not come back together.
+fn jitter(token: &Secret, span: Duration) -> Duration {
+    let sum: u32 = token.expose().bytes().map(u32::from).sum();
+    span * (sum % 256) / 255
+}

@@ -1,0 +1,227 @@
+//! A call: sent on with the right of the session, its answer passed back, all of it recorded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use sha2::{Digest, Sha256};
+
+use super::own::{self, Answer};
+use super::route::Way;
+use super::taskcluster::Taskcluster;
+use super::{Peer, Plane, headers};
+use crate::base::{Clock, Error, Result, text};
+use crate::domain::proxy::{Authorization, Call, Place, Settled};
+use crate::ports::upstream::{Outgoing, Seen, Watched};
+
+/// Before a call is tried again; each further pause is half as long again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Bytes of the hash of a query that are written down.
+const QUERY_HASH_LEN: usize = 8;
+/// By which the logs of the task, of us and of the upstream call a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of it that are written down.
+const REQUEST_ID_LEN_MAX: usize = 64;
+
+/// The body of an answer on its way back.
+pub type Passing = Watched<Box<dyn FnMut(Seen) + Send + Unpin>>;
+
+/// Makes a call and passes its answer back.
+pub async fn forward(plane: &Plane, peer: &Peer, request: Request<Incoming>, way: Way<'_>) -> Response<Answer> {
+    // A call that cannot be written down is not made.
+    let mut record = match plane.recorder.reserve() {
+        Ok(place) => Record::new(plane, peer, &request, &way, place),
+        Err(error) => return own::failure(&error),
+    };
+    let sent = Arc::<AtomicU64>::default();
+    let (parts, body) = request.into_parts();
+    let asking = Asking { plane, way: &way, method: parts.method, headers: headers::of_request(&parts.headers) };
+    let outcome = if body.is_end_stream() {
+        asking.repeatedly().await
+    } else {
+        let counted = sent.clone();
+        let see: Box<dyn FnMut(Seen) + Send + Unpin> = Box::new(move |seen| {
+            if let Seen::Part(len) = seen {
+                counted.fetch_add(len as u64, Ordering::Relaxed);
+            }
+        });
+        let body = Watched::new(body, way.opened.upstream.body_len_max, see);
+        asking.once(Outgoing::Passing(body.into())).await
+    };
+    record.sent = sent;
+    let outcome = outcome.and_then(|response| match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => Err(Error::unavailable("the upstream changed to another protocol")),
+        _ => Ok(response),
+    });
+    record.call.status = match &outcome {
+        Ok(response) => response.status().as_u16(),
+        Err(error) => {
+            record.call.cause = Some(error.chain());
+            own::failure(error).status().as_u16()
+        }
+    };
+    if let Err(error) = record.answered().await {
+        return own::failure(&error);
+    }
+    match outcome {
+        Ok(response) => record.pass(response, &way),
+        Err(error) => own::failure(&error),
+    }
+}
+
+/// A call that is made once or several times.
+struct Asking<'a> {
+    plane: &'a Plane,
+    way: &'a Way<'a>,
+    method: Method,
+    headers: HeaderMap,
+}
+
+impl Asking<'_> {
+    /// A call without a body: once more with another token where the one it had was refused, and again where nobody was
+    /// well, as often as the upstream allows, if it means the same twice.
+    async fn repeatedly(&self) -> Result<Response<Incoming>> {
+        let retries = if self.method.is_idempotent() { self.way.opened.upstream.retries } else { 0 };
+        let mut pause = RETRY_PAUSE;
+        let (mut tries, mut has_new_token) = (0, false);
+        loop {
+            let authorization = self.authorize().await?;
+            let outcome = self.send(&authorization, Outgoing::None).await;
+            let is_refused = matches!(&outcome, Ok(response) if response.status() == StatusCode::UNAUTHORIZED);
+            if is_refused && !has_new_token && self.way.opened.key.was_refused(&authorization) {
+                has_new_token = true;
+                continue;
+            }
+            let is_unwell = outcome.as_ref().map_or(true, |response| response.status().is_server_error());
+            if !is_unwell || tries == retries {
+                return outcome;
+            }
+            tries += 1;
+            tokio::time::sleep(pause).await;
+            pause += pause / 2;
+        }
+    }
+
+    async fn once(&self, body: Outgoing) -> Result<Response<Incoming>> {
+        let authorization = self.authorize().await?;
+        let outcome = self.send(&authorization, body).await;
+        if matches!(&outcome, Ok(response) if response.status() == StatusCode::UNAUTHORIZED) {
+            // The body has gone by; the next call has a better token.
+            self.way.opened.key.was_refused(&authorization);
+        }
+        outcome
+    }
+
+    async fn authorize(&self) -> Result<Authorization> {
+        let now = self.plane.clock.now();
+        self.way.opened.key.authorize(self.method.as_str(), &self.way.url, now).await
+    }
+
+    async fn send(&self, authorization: &Authorization, body: Outgoing) -> Result<Response<Incoming>> {
+        let uri: Uri = self.way.url.parse().map_err(|e| Error::invalid("the path cannot be sent on").because(e))?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.clone();
+        if let Some(header) = &authorization.header {
+            let value = HeaderValue::from_str(header.expose());
+            let mut value = value.map_err(|e| Error::internal("writing the header of an upstream", e))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        self.way.opened.client.send(request).await
+    }
+}
+
+/// What is written down of a call. One that is dropped is written down as broken off.
+struct Record {
+    call: Call,
+    place: Option<Place>,
+    clock: Clock,
+    began: Duration,
+    sent: Arc<AtomicU64>,
+    received: u64,
+    is_broken: bool,
+    is_taskcluster: bool,
+}
+
+impl Record {
+    fn new(plane: &Plane, peer: &Peer, request: &Request<Incoming>, way: &Way<'_>, place: Place) -> Self {
+        let (url, query) = way.url.split_once('?').map_or((&*way.url, None), |(url, query)| (url, Some(query)));
+        let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let call = Call {
+            session: plane.session.clone(),
+            peer: peer.to_string(),
+            upstream: way.opened.upstream.name.clone(),
+            method: request.method().to_string(),
+            url: url.to_owned(),
+            query: query.map(|query| text::hex(&Sha256::digest(query)[..QUERY_HASH_LEN])),
+            permissions: way.opened.permissions.clone(),
+            // Until there is an answer, there is none.
+            status: 0,
+            cause: None,
+            request_id: request_id.filter(|id| id.len() <= REQUEST_ID_LEN_MAX).map(str::to_owned),
+        };
+        Self {
+            call,
+            place: Some(place),
+            clock: plane.clock.clone(),
+            began: plane.clock.elapsed(),
+            sent: Arc::default(),
+            received: 0,
+            is_broken: false,
+            is_taskcluster: plane.taskcluster.is_some() && way.opened.upstream.mounts.is_empty(),
+        }
+    }
+
+    /// Makes sure that it is written down what the task is about to hear.
+    async fn answered(&mut self) -> Result<()> {
+        match &mut self.place {
+            Some(place) => place.answered(&self.call).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The answer, with a body that ends this record when it ends.
+    fn pass(mut self, response: Response<Incoming>, way: &Way<'_>) -> Response<Answer> {
+        let (mut parts, body) = response.into_parts();
+        parts.headers = headers::of_answer(parts.headers);
+        parts.extensions.clear();
+        if self.is_taskcluster {
+            Taskcluster::mark_endpoint(&mut parts.headers, &way.url);
+        }
+        if body.is_end_stream() {
+            self.end();
+            return Response::from_parts(parts, Answer::Whole(http_body_util::Full::default()));
+        }
+        let len_max = way.opened.upstream.body_len_max;
+        let see: Box<dyn FnMut(Seen) + Send + Unpin> = Box::new(move |seen| match seen {
+            Seen::Part(len) => self.received += len as u64,
+            Seen::End => self.end(),
+            Seen::Broken => self.is_broken = true,
+        });
+        Response::from_parts(parts, Answer::Passing(Watched::new(body, len_max, see).into()))
+    }
+
+    fn end(&mut self) {
+        if let Some(place) = self.place.take() {
+            let settled = Settled {
+                sent_bytes: self.sent.load(Ordering::Relaxed),
+                received_bytes: self.received,
+                took_ms: 0,
+                is_broken: self.is_broken,
+            };
+            place.ended(self.call.clone(), settled.after(self.clock.elapsed().saturating_sub(self.began)));
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.is_broken |= self.call.cause.is_none();
+        self.end();
+    }
+}

@@ -1,0 +1,124 @@
+//! A listener of a session: connections are let in one by one and answered until the session ends.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Peer, Peers, Plane};
+
+/// Connections to one session at once: a build with many threads, several times. More wait in the kernel.
+const CONNECTIONS_MAX: usize = 1024;
+/// Bytes of a request's head. Those of a signed request to another proxy fit several times.
+const HEAD_LEN_MAX: usize = 64 << 10;
+const HEADERS_MAX: usize = 200;
+/// For a client to send the head of a request, and between two of them.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A pause after the kernel refuses a connection, as when no file descriptor is left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where a session is asked.
+#[derive(Debug)]
+pub enum Entrance {
+    /// A port.
+    Port(TcpListener),
+    /// A socket in the file system.
+    Socket(UnixListener),
+}
+
+/// Answers until `stop`, then lets go of every connection at once: a session that is over answers nothing more.
+pub async fn serve(entrance: Entrance, peers: Peers, plane: Arc<Plane>, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let peers = Arc::new(peers);
+    loop {
+        let accepted = async {
+            let place = places.clone().acquire_owned().await.ok();
+            (accept(&entrance).await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = accepted => accepted,
+        };
+        let connection = match accepted {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (plane, peers, stop) = (plane.clone(), peers.clone(), stop.clone());
+        // Ended by the token, which whoever began the session holds.
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = connection.converse(&peers, plane) => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+enum Accepted {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+async fn accept(entrance: &Entrance) -> io::Result<Accepted> {
+    match entrance {
+        Entrance::Port(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Answers are small and must not wait for more of them. A failure only makes them late.
+            let _ = stream.set_nodelay(true);
+            Ok(Accepted::Tcp(stream))
+        }
+        Entrance::Socket(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
+    }
+}
+
+impl Accepted {
+    async fn converse(self, peers: &Peers, plane: Arc<Plane>) {
+        let admitted = match &self {
+            Self::Tcp(stream) => match (stream.peer_addr(), stream.local_addr()) {
+                (Ok(peer), Ok(ours)) => peers.admit(peer, ours),
+                (Err(error), _) | (_, Err(error)) => Err(format!("a connection without an address: {error}")),
+            },
+            Self::Unix(stream) => match stream.peer_cred() {
+                Ok(user) => peers.admit_user(user.uid()),
+                Err(error) => Err(format!("a connection of nobody: {error}")),
+            },
+        };
+        match (admitted, self) {
+            (Err(why), _) => tracing::warn!("Rejected connection: {why}"),
+            (Ok(peer), Self::Tcp(stream)) => converse(stream, peer, plane).await,
+            (Ok(peer), Self::Unix(stream)) => converse(stream, peer, plane).await,
+        }
+    }
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, peer: Peer, plane: Arc<Plane>) {
+    let peer = Arc::new(peer);
+    let service = service_fn(move |request| {
+        let (plane, peer) = (plane.clone(), peer.clone());
+        async move { Ok::<_, Infallible>(plane.answer(&peer, request).await) }
+    });
+    let conversation = Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(HEAD_LEN_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = conversation.await {
+        // A client that went away, or spoke no HTTP: its own matter.
+        tracing::debug!("a connection ended early: {error}");
+    }
+}

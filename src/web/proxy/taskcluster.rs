@@ -1,0 +1,177 @@
+//! What taskcluster-proxy has beside calls (proxy.md 3): signed URLs, fresh credentials, and headers that say who it is.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::{Method, Request, Response};
+use serde::Deserialize;
+
+use super::own::{self, Answer};
+use super::{Opened, Plane};
+use crate::base::{Error, Result, Secret};
+use crate::domain::proxy::{Base, Key};
+use crate::proto::proxy::delegation::Delegation;
+use crate::proto::proxy::target::TARGET_LEN_MAX;
+use crate::proto::proxy::{go, taskcluster};
+
+/// The version of the ancestor whose behaviour this is.
+pub const VERSION: &str = "106.0.0";
+/// Ours.
+pub const REVISION: &str = concat!("keylender-", env!("CARGO_PKG_VERSION"));
+/// Bytes of a body with credentials: a certificate of many scopes, several times.
+const CREDENTIALS_LEN_MAX: usize = 64 << 10;
+
+const ENDPOINT: HeaderName = HeaderName::from_static("x-taskcluster-endpoint");
+
+/// The face of taskcluster-proxy.
+#[derive(Debug)]
+pub struct Taskcluster {
+    /// The root URL.
+    pub base: Base,
+    /// Whether whoever may ask may also replace the credentials, as the workers of the drop-in command do.
+    pub takes_credentials: bool,
+    headers: RwLock<Arc<HeaderMap>>,
+}
+
+/// What a worker sends. Other members mean nothing.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent {
+    client_id: String,
+    access_token: String,
+    #[serde(default)]
+    certificate: Option<String>,
+}
+
+impl Taskcluster {
+    /// The face for a deployment, with the credentials of now.
+    pub fn new(base: Base, takes_credentials: bool, delegation: &Delegation) -> Self {
+        Self { base, takes_credentials, headers: RwLock::new(headers(delegation).into()) }
+    }
+
+    /// Notes that the credentials are others.
+    pub fn show(&self, delegation: &Delegation) {
+        *self.headers.write().unwrap_or_else(PoisonError::into_inner) = headers(delegation).into();
+    }
+
+    /// Adds the headers that say who answers. An upstream's of the same name win.
+    pub fn mark(&self, mut answer: Response<Answer>) -> Response<Answer> {
+        let own = self.headers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, value) in own.iter() {
+            answer.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        answer
+    }
+
+    /// Adds the header that says where a call went.
+    pub fn mark_endpoint(headers: &mut HeaderMap, url: &str) {
+        if let Ok(value) = HeaderValue::from_str(url) {
+            headers.entry(ENDPOINT).or_insert(value);
+        }
+    }
+
+    /// Signs the URL in the body, if it is one of the deployment.
+    pub async fn bewit(&self, plane: &Plane, request: Request<Incoming>) -> Response<Answer> {
+        let wants_text = request.headers().get(ACCEPT).is_some_and(|accept| accept == "text/plain");
+        let Ok(body) = whole(request, TARGET_LEN_MAX).await else {
+            return own::text(413, format!("a URL to sign has at most {TARGET_LEN_MAX} bytes\n"));
+        };
+        let signed = std::str::from_utf8(&body)
+            .map_err(|_| Error::invalid("the body is no URL"))
+            .and_then(|text| self.sign(plane, text.trim_matches([' ', '\t', '\r', '\n'])));
+        match signed {
+            Err(error) => own::failure(&error),
+            Ok(url) => {
+                let location = HeaderValue::from_str(&url);
+                let mut answer = own::text(if wants_text { 200 } else { 303 }, url);
+                if let Ok(location) = location {
+                    answer.headers_mut().insert(LOCATION, location);
+                }
+                answer
+            }
+        }
+    }
+
+    fn sign(&self, plane: &Plane, url: &str) -> Result<String> {
+        if !self.base.is_origin_of(url) {
+            return Err(Error::invalid(format!("a URL is signed that begins with {}", self.base)));
+        }
+        let signer = plane.opened.first().and_then(Opened::signer);
+        let delegation = signer.ok_or_else(|| Error::not_found("nothing is signed here"))?.delegation();
+        let Delegation { client_id, access_token, ext, .. } = &*delegation;
+        taskcluster::signed(url, client_id, access_token, plane.clock.now().as_seconds(), ext.as_deref())
+    }
+
+    /// Takes fresh credentials for what is asked from now on. What is under way goes on with the old ones.
+    pub async fn credentials(&self, plane: &Plane, request: Request<Incoming>) -> Response<Answer> {
+        if request.method() != Method::PUT {
+            return own::only("PUT");
+        }
+        let replaced = match whole(request, CREDENTIALS_LEN_MAX).await {
+            Err(error) => Err(error),
+            Ok(body) => self.replace(plane, &body),
+        };
+        match replaced {
+            Ok(()) => own::text(200, ""),
+            Err(error) => {
+                tracing::warn!("credentials were not taken: {}", error.chain());
+                own::text(400, "")
+            }
+        }
+    }
+
+    fn replace(&self, plane: &Plane, body: &[u8]) -> Result<()> {
+        let sent: Sent =
+            serde_json::from_slice(body).map_err(|e| Error::invalid("not credentials in JSON").because(e))?;
+        let signer = plane.opened.first().and_then(Opened::signer);
+        let signer = signer.ok_or_else(|| Error::not_found("nothing is signed here"))?;
+        let Sent { client_id, access_token, certificate } = sent;
+        let replaced = signer.delegation().replaced(&client_id, Secret::new(access_token), certificate.as_deref())?;
+        self.show(&replaced);
+        signer.replace(replaced);
+        Ok(())
+    }
+}
+
+impl Opened {
+    fn signer(&self) -> Option<&crate::domain::proxy::Signer> {
+        match &self.key {
+            Key::Hawk(signer) => Some(signer),
+            _ => None,
+        }
+    }
+}
+
+async fn whole(request: Request<Incoming>, len_max: usize) -> Result<Bytes> {
+    let body = Limited::new(request.into_body(), len_max).collect().await;
+    Ok(body.map_err(|_| Error::invalid("the body is too long or broke off"))?.to_bytes())
+}
+
+fn headers(delegation: &Delegation) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: &'static str, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    add("x-taskcluster-proxy-version", VERSION);
+    add("x-taskcluster-proxy-revision", REVISION);
+    let id = delegation.client_id.as_str();
+    match &delegation.certified {
+        None => add("x-taskcluster-proxy-perm-clientid", id),
+        Some(scopes) => {
+            add("x-taskcluster-proxy-temp-clientid", id);
+            add("x-taskcluster-proxy-temp-scopes", &go::json_list(Some(&texts(scopes))));
+        }
+    }
+    if let Some(scopes) = &delegation.authorized {
+        add("x-taskcluster-authorized-scopes", &go::json_list(Some(&texts(scopes))));
+    }
+    headers
+}
+
+fn texts(scopes: &[crate::base::Scope]) -> Vec<&str> {
+    scopes.iter().map(crate::base::Scope::as_str).collect()
+}
