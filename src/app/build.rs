@@ -33,6 +33,7 @@ use crate::domain::namespaces::Namespaces;
 use crate::domain::notices::Notices;
 use crate::domain::operators::Operators;
 use crate::domain::parts::Parts;
+use crate::domain::proxy::{self, Proxy};
 use crate::domain::queues::Queues;
 use crate::domain::relay::{self, Relay};
 use crate::domain::wraps::Wraps;
@@ -40,6 +41,7 @@ use crate::ports::authority::Authority;
 use crate::ports::broker::{Broker, Site};
 use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
+use crate::ports::upstream::{Client, Networks, Way};
 use crate::proto::relay_profile::preset;
 use crate::proto::urls::RootUrl;
 use crate::store::{Checked, KeySource, Store, check_backup_file};
@@ -154,6 +156,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
             relay.clone(),
             agents.clone(),
         ),
+        proxy: task_proxy(&store, &relay, settings)?,
         relay,
         agents,
         archives,
@@ -175,6 +178,18 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         wraps,
         operators,
     })
+}
+
+/// The task proxy, with the queue of the deployment, which whoever set it may have anywhere.
+fn task_proxy(store: &Store, relay: &Relay, settings: &Settings) -> Result<Proxy> {
+    let resolver = Resolver::system()?;
+    let queue = settings.root_url.as_ref().map(|url| {
+        let way = Way { networks: Networks::of_organizations(), ..Way::default() };
+        let client = Client::with_resolver(way, Some(resolver.clone()));
+        proxy::Queue::new(client, &format!("{}/api/queue", url.as_str().trim_end_matches('/')))
+    });
+    let config = proxy::Config { resolver: Some(resolver), ..settings.proxy.clone() };
+    Proxy::new(store.clone(), relay.clone(), queue, config)
 }
 
 fn accounts(store: &Store, settings: &Settings, brokers: &Brokers) -> Result<Accounts> {

@@ -161,6 +161,7 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
     tasks.spawn(listen::serve_control(control_listener, control_door, stop.clone()));
     appliance.health.listens_on(address);
     tasks.spawn(finish_what_was_left(appliance.clone()));
+    tasks.spawn(keep_proxy(appliance.clone(), stop.clone()));
     scheduler::start(&appliance.loops, &tasks, &stop);
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("keylender {} listens on {scheme}://{address}", env!("CARGO_PKG_VERSION"));
@@ -172,6 +173,11 @@ pub async fn run(appliance: Appliance, settings: &Settings) -> Result<Running> {
         tasks.spawn(read_heartbeats(appliance.clone(), stop.clone()));
     }
     Ok(Running { address, appliance, tls, control, tasks, stop })
+}
+
+/// Records calls of the task proxy, and ends its sessions at the stop.
+async fn keep_proxy(appliance: Appliance, stop: CancellationToken) {
+    appliance.proxy.keep(stop).await;
 }
 
 fn gate(appliance: &Appliance, settings: &Settings, tls: Option<Arc<TlsDoor>>) -> Gate {

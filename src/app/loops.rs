@@ -1,6 +1,7 @@
 //! Everything that runs by itself, on one page.
 
 mod agents;
+mod proxy;
 mod upkeep;
 
 use std::future::Future;
@@ -31,6 +32,7 @@ pub fn all(settings: &Settings, parts: &Arc<Parts>) -> Vec<Loop> {
     let mut all = list(settings, parts);
     all.extend(administrator(settings, parts));
     all.push(agents::list(parts));
+    all.push(proxy::list(parts));
     if settings.monitor.mock {
         all = all.into_iter().map(only_planned).collect();
     }

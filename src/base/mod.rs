@@ -17,8 +17,8 @@ pub mod text;
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};
 pub use names::{
-    AccountName, ArchiveName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, OperatorName, Queueloc,
-    RoleId, Scope, SiteName, VhostName,
+    AccountName, ArchiveName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, OperatorName,
+    ProxySessionId, Queueloc, RoleId, Scope, SiteName, VhostName,
 };
 pub use reason::Reason;
 pub use secret::Secret;

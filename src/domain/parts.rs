@@ -15,6 +15,7 @@ use super::monitor::Monitor;
 use super::namespaces::Namespaces;
 use super::notices::Notices;
 use super::operators::{OidcSignIn, Operators};
+use super::proxy::Proxy;
 use super::queues::Queues;
 use super::relay::Relay;
 use super::wraps::Wraps;
@@ -36,6 +37,7 @@ pub struct Parts {
     pub queues: Queues,
     pub relay: Relay,
     pub agents: Agents,
+    pub proxy: Proxy,
     pub notices: Notices,
     pub leases: Leases,
     pub wraps: Wraps,

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::{Clock, Error, Kind, Result, Scope};
-use crate::domain::proxy::{Opened, Opener, PAUSES_S, Queue, Recorder, Token};
+use crate::domain::proxy::{OnMint, Opened, Opener, PAUSES_S, Queue, Recorder, Token};
 use crate::ports::upstream::{Client, Networks, Pins, Way};
 use crate::proto::proxy::declaration::Declared;
 use crate::proto::proxy::delegation::Delegation;
@@ -73,8 +73,7 @@ impl Alone {
 
     /// Answers like taskcluster-proxy, for ever.
     pub async fn taskcluster(self, declared: &Declared, delegation: Delegation) -> Result<()> {
-        let base = declared.deployment.clone();
-        let face = base.map(|base| Taskcluster::new(base, true, &delegation));
+        let face = declared.deployment.clone().map(|base| Taskcluster::new(base, true));
         let permissions: Vec<String> = delegation.authorized.iter().flatten().map(ToString::to_string).collect();
         let opened = self.opener().open(declared, permissions, self.client.clone(), None, Some(delegation))?;
         self.serve(opened, face).await
@@ -88,19 +87,22 @@ impl Alone {
 
     fn opener(&self) -> Opener {
         let (log, zone) = (self.log.clone(), self.zone.clone());
-        let on_mint = Arc::new(move |minted: Result<&Token, &Error>| match minted {
-            Ok(token) => {
-                let ends = go::rfc3339_nano(token.ends, &zone);
-                log.say(&format!("Generating new temporary token; expires at {ends}"));
+        let on_mint: OnMint = Arc::new(move |minted| {
+            match minted {
+                Ok(Token { ends, .. }) => {
+                    let ends = go::rfc3339_nano(ends, &zone);
+                    log.say(&format!("Generating new temporary token; expires at {ends}"));
+                }
+                Err(cause) => log.say(&format!("No temporary token: {cause}")),
             }
-            Err(error) => log.say(&format!("No temporary token: {}", error.chain())),
+            Box::pin(std::future::ready(Ok(())))
         });
         Opener { clock: self.clock.clone(), zone: self.zone.clone(), session: ALONE.into(), on_mint }
     }
 
     async fn serve(self, opened: Opened, taskcluster: Option<Taskcluster>) -> Result<()> {
         let Self { clock, addresses, peers, log, recorder, .. } = self;
-        let plane = Plane { session: ALONE.into(), clock, opened: vec![opened], taskcluster, recorder };
+        let plane = Plane { session: ALONE.into(), clock, opened: vec![opened], of: None, taskcluster, recorder };
         let (plane, listening) = (Arc::new(plane), TaskTracker::new());
         for address in addresses {
             let listener = listen(address).await?;

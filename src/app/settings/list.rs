@@ -1,7 +1,7 @@
 //! The list of settings, in the order in which people read them, and their flags.
 
 use super::setting::{Info, Shape};
-use super::{broker, hosts, listen, log, mode, monitor, namespaces, oidc, outbox, relay, storage, taskcluster};
+use super::{broker, hosts, listen, log, mode, monitor, namespaces, oidc, outbox, proxy, relay, storage, taskcluster};
 
 /// Names that the product promises and that this version does not use yet.
 pub(super) const LATER: &[&str] = &["BASE_ROUTE"];
@@ -32,6 +32,7 @@ const LIST: &[&[Info]] = &[
     &[broker::BASE_URL.info, broker::USERNAME.info, broker::PASSWORD.info, broker::ROTATION_PERIOD.info],
     &[broker::CA_FILE.info, broker::CERT.info, broker::KEY.info, broker::SITES_FILE.info],
     &[relay::PROFILE.info],
+    &[proxy::UPSTREAMS_FILE.info, proxy::ADDRESS.info, proxy::SOCKETS.info],
     &[namespaces::AMQP_HOSTNAME.info, namespaces::AMQP_PORT.info, namespaces::AMQP_PROTOCOL.info],
     &[
         namespaces::AMQP_VHOST.info,

@@ -23,6 +23,7 @@ mod options;
 mod outbox;
 mod parse;
 mod problems;
+mod proxy;
 mod reader;
 mod relay;
 mod setting;
@@ -55,6 +56,7 @@ pub use mode::Mode;
 pub use oidc::OidcSettings;
 pub use outbox::{NoticeSettings, SmtpSettings, WebhookSettings};
 pub use problems::{Place, Problem, Problems};
+pub use proxy::resolved as read_upstreams;
 pub use relay::{RelaySettings, Unusable, read_profile};
 pub use sites::SiteSettings;
 pub use sources::Sources;
@@ -99,6 +101,8 @@ pub struct Settings {
     pub sites: Vec<SiteSettings>,
     /// What a platform of fixed programs needs on the broker, if that is declared.
     pub relay: Option<RelaySettings>,
+    /// What sessions of the task proxy reach, and where they listen.
+    pub proxy: domain::proxy::Config,
     /// What is lent to namespaces.
     pub namespaces: domain::namespaces::Config,
     /// Whether a new password is proved by a login before it is handed out.
@@ -172,7 +176,8 @@ impl Settings {
         let directory = ArchiveDirectory::new(data_dir.join("archives"));
         let archives = domain::archives::Config { directory, ..loaded.settings.archives };
         let key = KeySource::File(data_dir.join("key"));
-        Self { data_dir: data_dir.into(), key, backups, archives, ..loaded.settings }
+        let proxy = domain::proxy::Config { sockets: data_dir.join("proxy"), ..loaded.settings.proxy.clone() };
+        Self { data_dir: data_dir.into(), key, backups, archives, proxy, ..loaded.settings }
     }
 }
 
@@ -198,6 +203,7 @@ fn read(read: &mut Reader) -> Settings {
         broker: broker::broker(read),
         sites: sites::sites(read, &namespaces.amqp.vhost),
         relay: relay::relay(read),
+        proxy: proxy::proxy(read),
         namespaces,
         verify_logins: read.get(&namespaces::VERIFY_LOGINS),
         expire_period: read.get(&namespaces::EXPIRE_PERIOD),

@@ -136,6 +136,13 @@ actions! {
     OperatorRole = "operator.role" ["by", "role", "subject"];
     OperatorSecondFactor = "operator.second_factor" ["state"];
     OperatorSetupLink = "operator.setup_link" [];
+    ProxyCalls = "proxy.calls" ["calls"];
+    ProxyEnd = "proxy.end" ["calls", "not_revoked", "revoked"];
+    ProxyForget = "proxy.forget" [];
+    ProxyMint = "proxy.mint" ["ends", "permissions", "upstream"];
+    ProxyOpen = "proxy.open" ["ends", "run", "scopes", "task", "upstreams"];
+    ProxyRefresh = "proxy.refresh" ["client"];
+    ProxyUpstreams = "proxy.upstreams" ["sha256", "upstreams"];
     QueueCondemn = "queue.condemn" ["messages", "namespace"];
     QueueDelete = "queue.delete" ["messages", "namespace", "why"];
     QueueLimit = "queue.limit" ["messages", "overflow", "why"];

@@ -26,6 +26,7 @@ pub mod leases;
 pub mod loops;
 pub mod namespaces;
 pub mod operators;
+pub mod proxy;
 pub mod queues;
 pub mod relay;
 pub mod roles;

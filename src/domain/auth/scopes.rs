@@ -117,6 +117,10 @@ scopes! {
     OPERATOR_LIST = "keylender:operator:list";
     OPERATOR_RESET = "keylender:operator:reset:<operator>";
     OPERATOR_ROLE = "keylender:operator:role:<operator>";
+    PROXY_END = "keylender:proxy:end:<session>";
+    PROXY_OPEN = "keylender:proxy:open";
+    PROXY_READ = "keylender:proxy:read";
+    PROXY_UPSTREAMS = "keylender:proxy:upstreams";
     PULSE_NAMESPACE = "pulse:namespace:<namespace>";
     QUEUE_DELETE = "keylender:queue:delete:<queue>";
     QUEUE_LIST = "keylender:queue:list";

@@ -1,11 +1,13 @@
 //! The record of each call. A call has a place in the record before it is made: nothing is answered that is not written down.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::mpsc;
 
+use super::ledger::{Ledger, LedgerPlace};
 use crate::base::{Error, Result};
 
 /// Records that may wait for whoever writes them.
@@ -46,7 +48,7 @@ fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Er
 }
 
 /// What is known of a call only at its end.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Settled {
     /// Bytes of the request's body.
     pub sent_bytes: u64,
@@ -63,6 +65,8 @@ pub struct Settled {
 pub enum Recorder {
     /// As lines, by whoever receives them.
     Lines(mpsc::Sender<Line>),
+    /// In the store, counted for their session.
+    Ledger(Ledger, Arc<AtomicU64>),
 }
 
 /// A call that is over, for a log.
@@ -79,6 +83,8 @@ pub struct Line {
 pub enum Place {
     /// Of a log.
     Line(mpsc::OwnedPermit<Line>),
+    /// Of the store.
+    Ledger(Box<LedgerPlace>),
 }
 
 impl Recorder {
@@ -93,15 +99,21 @@ impl Recorder {
         let full = || Error::busy("calls cannot be recorded now, so none are made: ask again in a moment");
         match self {
             Self::Lines(sender) => sender.clone().try_reserve_owned().map(Place::Line).map_err(|_| full()),
+            Self::Ledger(ledger, calls) => {
+                let place = ledger.reserve(calls.load(Ordering::Relaxed)).ok_or_else(full)?;
+                calls.fetch_add(1, Ordering::Relaxed);
+                Ok(Place::Ledger(place.into()))
+            }
         }
     }
 }
 
 impl Place {
     /// Notes that a call is answered with this. It is as safe as it gets before the task sees a byte.
-    pub async fn answered(&mut self, _call: &Call) -> Result<()> {
+    pub async fn answered(&mut self, call: &Call) -> Result<()> {
         match self {
             Self::Line(_) => Ok(()),
+            Self::Ledger(place) => place.answered(call).await,
         }
     }
 
@@ -111,6 +123,7 @@ impl Place {
             Self::Line(permit) => {
                 permit.send(Line { call, settled });
             }
+            Self::Ledger(place) => place.ended(call, settled),
         }
     }
 }

@@ -1,18 +1,81 @@
 //! The task proxy: what code in a task may reach, and by which right, without holding a credential.
 //!
-//! Here are the judgements. The web layer's `proxy` is the face that streams, and works with what is here: an [`Upstream`] and
-//! what is [`Granted`] of it, the [`Key`] that opens it, and the [`Recorder`] without which nothing is answered.
+//! An upstream is declared (`declaration`); what scopes are worth there is a pure judgement (`grants`). A worker opens a
+//! session for a task (`sessions`): each upstream of which something is granted is opened with a key (`opening`, `keys`,
+//! `tokens`), and the session is asked at a listener of its own, which the web layer serves until the session's token ends
+//! it. Nothing is answered that is not recorded (`calls`, `ledger`). The loop `proxy` ends what is over (`sweep`).
+//!
+//! The programs that came before are the same without a store: what they need is opened once, and recorded as lines.
 
 mod calls;
+mod declared;
 mod grants;
 mod keys;
+mod ledger;
 mod opening;
 mod queue;
+mod record;
+mod sessions;
+mod sweep;
 mod tokens;
+mod view;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{Clock, Result};
+use crate::domain::relay::Relay;
+use crate::store::Store;
 
 pub use calls::{Call, Line, Place, Recorder, Settled};
+pub use declared::{Config, Open, Origin};
 pub use grants::{Granted, judge, missing, permission_set};
 pub use keys::{Authorization, Key, Signer};
+pub use ledger::{CallRecord, Ledger, Waiting};
 pub use opening::{Opened, Opener, basic, client, delegable, limited};
 pub use queue::{PAUSES_S, Queue};
+pub use record::{Ended, Grant, Session, TaskRun};
+pub use sessions::{Ask, Credentials, Live};
+pub use sweep::Swept;
 pub use tokens::{Mint, Minted, OnMint, Token};
+pub use view::{CALLS_MAX, View, Worth};
+
+/// Keeps sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct Proxy {
+    store: Store,
+    clock: Clock,
+    relay: Relay,
+    /// That of the deployment, if there is one.
+    queue: Option<Queue>,
+    config: Arc<Config>,
+    declaration: Arc<declared::Declaration>,
+    ledger: Ledger,
+    waiting: Arc<Mutex<Option<Waiting>>>,
+    lively: Arc<sessions::Lively>,
+}
+
+impl Proxy {
+    /// Has no session. Those that are stored as open are of a process that is gone: the loop ends them.
+    pub fn new(store: Store, relay: Relay, queue: Option<Queue>, config: Config) -> Result<Self> {
+        let (clock, config) = (store.clock(), Arc::new(config));
+        let (ledger, waiting) = Ledger::new();
+        let waiting = Arc::new(Mutex::new(Some(waiting)));
+        let declaration = Arc::new(declared::Declaration::read(&store, &config)?);
+        Ok(Self { store, clock, relay, queue, config, declaration, ledger, waiting, lively: Arc::default() })
+    }
+
+    /// Records calls until `stop`, then ends every session and records what is left. Runs once, beside everything else.
+    pub async fn keep(&self, stop: CancellationToken) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(waiting) = waiting else { return };
+        let over = CancellationToken::new();
+        let ending = async {
+            stop.cancelled().await;
+            self.end_all().await;
+            over.cancel();
+        };
+        tokio::join!(waiting.keep(self.store.clone(), over.clone()), ending);
+    }
+}

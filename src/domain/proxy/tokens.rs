@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -86,8 +87,8 @@ pub struct Token {
     renewed: Timestamp,
 }
 
-/// What hears of each mint: the moment at which the token ends, or why there is none.
-pub type OnMint = Arc<dyn Fn(Result<&Token, &Error>) + Send + Sync>;
+/// What hears of each token, or why there is none, before anybody uses it. One that it does not take is not used.
+pub type OnMint = Arc<dyn Fn(Result<Token, String>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// The token of one session, upstream and set of permissions.
 pub struct Minted {
@@ -199,26 +200,32 @@ impl Minted {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::unavailable("the token service did not answer in time")),
         };
-        let mut state = self.state();
-        match outcome {
-            Ok((text, ends)) => {
-                let minted = self.clock.now();
-                state.minted += 1;
-                let renewed = ends.minus(self.mint.margin).minus(jitter(&text, self.mint.margin / 4));
-                let token = Token { text, number: state.minted, minted, ends, renewed };
-                state.token = Some(token.clone());
-                state.failed = None;
-                drop(state);
-                (self.on_mint)(Ok(&token));
-                Ok(token)
-            }
+        let outcome = match outcome {
+            Ok((text, ends)) => self.told(text, ends).await,
             Err(error) => {
-                state.failed = Some((self.clock.now(), error.message().to_owned()));
-                drop(state);
-                (self.on_mint)(Err(&error));
+                // What is told is that there is none; that this cannot be told changes nothing for who asks.
+                let _ = (self.on_mint)(Err(error.chain())).await;
                 Err(error)
             }
+        };
+        let mut state = self.state();
+        match &outcome {
+            Ok(token) => {
+                state.minted = token.number;
+                state.token = Some(token.clone());
+                state.failed = None;
+            }
+            Err(error) => state.failed = Some((self.clock.now(), error.message().to_owned())),
         }
+        outcome
+    }
+
+    async fn told(&self, text: Secret, ends: Timestamp) -> Result<Token> {
+        let renewed = ends.minus(self.mint.margin).minus(jitter(&text, self.mint.margin / 4));
+        let number = self.state().minted + 1;
+        let token = Token { text, number, minted: self.clock.now(), ends, renewed };
+        (self.on_mint)(Ok(token.clone())).await?;
+        Ok(token)
     }
 
     async fn tries(&self) -> Result<(Secret, Timestamp)> {

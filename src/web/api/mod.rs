@@ -26,6 +26,7 @@ mod loops;
 mod namespaces;
 pub mod openapi;
 mod operators;
+pub mod proxy;
 pub mod pulse;
 mod queues;
 pub mod reference;
@@ -169,6 +170,7 @@ pub fn own() -> Routes {
         .merge(agents::routes())
         .merge(fleet::routes())
         .merge(enrolment::routes())
+        .merge(proxy::routes())
         .merge(alarms::routes())
         .merge(audit::routes())
         .merge(key::routes())

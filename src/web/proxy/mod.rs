@@ -3,15 +3,18 @@
 //! A request is judged by its path ([`route`]), gets a place in the record, and is sent on with the right of the session
 //! ([`forward`]). Bodies stream both ways; no more of them is in memory than what is just being passed on.
 
+mod begin;
 mod forward;
 mod headers;
 mod own;
 mod peers;
+mod receipts;
 mod route;
 mod serve;
 mod taskcluster;
 mod trailers;
 
+pub use begin::{Begun, Listening, begin};
 pub use own::Answer;
 pub use peers::{Peer, Peers};
 pub use serve::{Entrance, serve};
@@ -24,7 +27,7 @@ use hyper::{Request, Response};
 
 use self::route::Route;
 use crate::base::Clock;
-use crate::domain::proxy::{Opened, Recorder};
+use crate::domain::proxy::{Live, Opened, Proxy, Recorder};
 
 /// What one session answers, on all its listeners.
 #[derive(Debug)]
@@ -33,18 +36,40 @@ pub struct Plane {
     pub session: Arc<str>,
     /// What time it is.
     pub clock: Clock,
-    /// What may be reached.
+    /// What may be reached, where that is of no session of an appliance.
     pub opened: Vec<Opened>,
+    /// The session, with what it may reach.
+    pub of: Option<Of>,
     /// The paths of taskcluster-proxy, where a deployment was opened.
     pub taskcluster: Option<Taskcluster>,
     /// Where every call is written down.
     pub recorder: Recorder,
 }
 
+/// A session of an appliance.
+#[derive(Clone)]
+pub struct Of {
+    /// The session.
+    pub live: Arc<Live>,
+    /// What keeps it.
+    pub proxy: Proxy,
+}
+
+impl std::fmt::Debug for Of {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.live.fmt(f)
+    }
+}
+
 impl Plane {
+    /// What may be reached.
+    fn opened(&self) -> &[Opened] {
+        self.of.as_ref().map_or(&self.opened, |of| &of.live.opened)
+    }
+
     /// The face of taskcluster-proxy with the deployment behind it, if there is one.
     fn taskcluster(&self) -> Option<(&Taskcluster, &Opened)> {
-        let opened = self.opened.iter().find(|opened| opened.deployment.is_some())?;
+        let opened = self.opened().iter().find(|opened| opened.deployment.is_some())?;
         Some((self.taskcluster.as_ref()?, opened))
     }
 
@@ -54,13 +79,14 @@ impl Plane {
             return own::text(400, "a request has one Host header\n");
         }
         // Who answers is who was asked, also where the answer is that it is another now.
-        let shown = self.taskcluster.as_ref().map(Taskcluster::shown);
+        let shown = self.taskcluster.as_ref().map(|face| face.shown(self));
         let text = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
         let answer = match route::find(self, request.method().as_str(), &text) {
             Err(error) => own::failure(&error),
             Ok(Route::Own(answer)) => answer,
             Ok(Route::Bewit(face)) => face.bewit(self, request).await,
             Ok(Route::Credentials(face)) => face.credentials(self, request).await,
+            Ok(Route::Receipts(of)) => receipts::answer(of).await,
             Ok(Route::Forward(way)) => forward::forward(self, peer, request, way).await,
         };
         match shown {

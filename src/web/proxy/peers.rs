@@ -41,6 +41,7 @@ impl fmt::Display for Peer {
 impl Peers {
     /// Who a connection is from, and whether they may ask. The error says why not, for the log.
     pub fn admit(&self, peer: SocketAddr, ours: SocketAddr) -> Result<Peer, String> {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if self.users.is_none() && self.networks.is_empty() {
             return Ok(Peer::Address(peer, None));
         }
@@ -49,7 +50,7 @@ impl Peers {
         let from = Peer::Address(peer, user);
         match (user, &self.users) {
             (Some(user), Some(users)) if user == ROOT || users.contains(&user) => Ok(from),
-            (None, _) if self.networks.iter().any(|network| network.contains(&peer.ip().to_canonical())) => Ok(from),
+            (None, _) if self.networks.iter().any(|network| network.contains(&peer.ip())) => Ok(from),
             (Some(user), _) => Err(format!("unauthorized connection from UID {user} at {peer}")),
             (None, _) => Err(format!("unauthorized connection from {peer}, whose user is unknown here")),
         }

@@ -2,13 +2,16 @@
 
 use hyper::Response;
 
-use super::Plane;
 use super::own::{self, Answer};
 use super::taskcluster::Taskcluster;
+use super::{Of, Plane};
 use crate::base::{Error, Result};
 use crate::domain::proxy::Opened;
 use crate::proto::proxy::target::Target;
 use crate::proto::proxy::taskcluster::{Route as TaskclusterPath, route, stranger};
+
+/// Where a task finds what it did.
+const RECEIPTS: &str = "/receipts";
 
 /// Where a request goes.
 pub enum Route<'p> {
@@ -18,6 +21,8 @@ pub enum Route<'p> {
     Bewit(&'p Taskcluster),
     /// To replace the credentials.
     Credentials(&'p Taskcluster),
+    /// To the calls of this session.
+    Receipts(&'p Of),
     /// To an upstream.
     Forward(Way<'p>),
 }
@@ -42,7 +47,10 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
             None => return Err(error),
         },
     };
-    for opened in &plane.opened {
+    if let Some(of) = plane.of.as_ref().filter(|_| target.path == RECEIPTS && method == "GET") {
+        return Ok(Route::Receipts(of));
+    }
+    for opened in plane.opened() {
         for mount in &opened.upstream.mounts {
             if let Some(rest) = target.behind(&mount.segment) {
                 opened.upstream.admit(method, &rooted(&rest))?;
@@ -85,13 +93,16 @@ fn rooted<'a>(rest: &Target<'a>) -> Target<'a> {
 /// A path that leads nowhere, and those that lead somewhere.
 fn unknown(plane: &Plane, path: &str) -> Response<Answer> {
     let mut words = format!("there is nothing at {path} here; there is:\n");
-    for opened in &plane.opened {
+    for opened in plane.opened() {
         for mount in &opened.upstream.mounts {
             words.push_str(&format!("  /{}/…  {}\n", mount.segment, mount.base));
         }
     }
     if let Some(face) = &plane.taskcluster {
         words.push_str(&format!("  /api/<service>/<version>/…  {}\n  /bewit  signs a URL\n", face.base));
+    }
+    if plane.of.is_some() {
+        words.push_str("  /receipts  the calls of this session\n");
     }
     own::text(404, words)
 }

@@ -1,6 +1,6 @@
 //! What taskcluster-proxy has beside calls (proxy.md 3): signed URLs, fresh credentials, and headers that say who it is.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -33,7 +33,8 @@ pub struct Taskcluster {
     pub base: Base,
     /// Whether whoever may ask may also replace the credentials, as the workers of the drop-in command do.
     pub takes_credentials: bool,
-    headers: RwLock<Arc<HeaderMap>>,
+    /// The headers that say who answers, made of these credentials.
+    shown: Mutex<Option<(Arc<Delegation>, Arc<HeaderMap>)>>,
 }
 
 /// What a worker sends. Other members mean nothing.
@@ -47,19 +48,24 @@ struct Sent {
 }
 
 impl Taskcluster {
-    /// The face for a deployment, with the credentials of now.
-    pub fn new(base: Base, takes_credentials: bool, delegation: &Delegation) -> Self {
-        Self { base, takes_credentials, headers: RwLock::new(headers(delegation).into()) }
-    }
-
-    /// Notes that the credentials are others.
-    pub fn show(&self, delegation: &Delegation) {
-        *self.headers.write().unwrap_or_else(PoisonError::into_inner) = headers(delegation).into();
+    /// The face for a deployment.
+    pub fn new(base: Base, takes_credentials: bool) -> Self {
+        Self { base, takes_credentials, shown: Mutex::default() }
     }
 
     /// The headers that say who answers now.
-    pub fn shown(&self) -> Arc<HeaderMap> {
-        self.headers.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn shown(&self, plane: &Plane) -> Arc<HeaderMap> {
+        let Ok(signer) = signer(plane) else { return Arc::default() };
+        let now = signer.delegation();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*shown {
+            Some((of, headers)) if Arc::ptr_eq(of, &now) => headers.clone(),
+            _ => {
+                let made = Arc::new(headers(&now));
+                *shown = Some((now, made.clone()));
+                made
+            }
+        }
     }
 
     /// Adds the header that says where a call went.
@@ -107,7 +113,7 @@ impl Taskcluster {
         }
         let replaced = match whole(request, CREDENTIALS_LEN_MAX).await {
             Err(error) => Err(error),
-            Ok(body) => self.replace(plane, &body),
+            Ok(body) => replace(plane, &body),
         };
         match replaced {
             Ok(()) => own::text(200, ""),
@@ -117,17 +123,15 @@ impl Taskcluster {
             }
         }
     }
+}
 
-    fn replace(&self, plane: &Plane, body: &[u8]) -> Result<()> {
-        let sent: Sent =
-            serde_json::from_slice(body).map_err(|e| Error::invalid("not credentials in JSON").because(e))?;
-        let signer = signer(plane)?;
-        let Sent { client_id, access_token, certificate } = sent;
-        let replaced = signer.delegation().replaced(&client_id, Secret::new(access_token), certificate.as_deref())?;
-        self.show(&replaced);
-        signer.replace(replaced);
-        Ok(())
-    }
+fn replace(plane: &Plane, body: &[u8]) -> Result<()> {
+    let sent: Sent = serde_json::from_slice(body).map_err(|e| Error::invalid("not credentials in JSON").because(e))?;
+    let signer = signer(plane)?;
+    let Sent { client_id, access_token, certificate } = sent;
+    let replaced = signer.delegation().replaced(&client_id, Secret::new(access_token), certificate.as_deref())?;
+    signer.replace(replaced);
+    Ok(())
 }
 
 /// Adds headers of ours. An upstream's of the same name win.

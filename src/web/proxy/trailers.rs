@@ -21,7 +21,12 @@ impl Tail {
     pub fn follow(&self, trailers: &HeaderMap) {
         let mut lines = Vec::new();
         for (name, value) in trailers {
-            lines.extend_from_slice(name.as_str().as_bytes());
+            // In the capitals that everybody writes; what is between bodies is read by people.
+            for word in name.as_str().split_inclusive('-') {
+                let (first, rest) = word.split_at(1);
+                lines.extend_from_slice(first.to_ascii_uppercase().as_bytes());
+                lines.extend_from_slice(rest.as_bytes());
+            }
             lines.extend_from_slice(b": ");
             lines.extend_from_slice(value.as_bytes());
             lines.extend_from_slice(b"\r\n");
@@ -152,7 +157,7 @@ mod tests {
         let mut seen = String::new();
         theirs.read_to_string(&mut seen).await.unwrap();
         sender.await.unwrap();
-        assert_eq!(seen, "4\r\nab0\r\n\r\n0\r\nx-sum: 3\r\n\r\n0\r\n\r\n");
+        assert_eq!(seen, "4\r\nab0\r\n\r\n0\r\nX-Sum: 3\r\n\r\n0\r\n\r\n");
     }
 
     async fn send<S: Write + Unpin>(connection: &mut Trailing<S>, mut bytes: &[u8]) {

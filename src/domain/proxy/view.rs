@@ -1,0 +1,105 @@
+//! What is told of sessions, of calls, and of what scopes would be worth.
+
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use super::Proxy;
+use super::grants::{judge, missing};
+use super::keys::Key;
+use super::ledger::{CALLS, CallId, CallRecord};
+use super::opening::limited;
+use super::record::{SESSIONS, Session};
+use crate::base::{Error, ProxySessionId, Result, Scope, Timestamp};
+use crate::proto::proxy::declaration::{Credential, Declared};
+use crate::store::Survey;
+
+/// Sessions that are listed.
+const SESSIONS_MAX: usize = 10_000;
+/// Calls that are shown of one.
+pub const CALLS_MAX: usize = 1000;
+
+/// A session as it stands.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What it is called.
+    pub id: ProxySessionId,
+    /// What is stored.
+    pub session: Session,
+    /// Calls so far.
+    pub calls: u64,
+    /// Tokens that work now: the upstream, and until when.
+    pub tokens: Vec<(String, Timestamp)>,
+}
+
+/// What scopes would be worth at an upstream.
+#[derive(Clone, Debug)]
+pub struct Worth {
+    /// The upstream.
+    pub upstream: String,
+    /// Its kind of credential.
+    pub kind: &'static str,
+    /// What would be granted.
+    pub permissions: Vec<String>,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// What would help, when nothing is granted.
+    pub missing: Option<String>,
+}
+
+impl Proxy {
+    /// All sessions that are kept, the youngest first.
+    pub async fn sessions(&self) -> Result<Vec<View>> {
+        let stored = self.store.survey(|tx| tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)).await?;
+        let mut views: Vec<View> = stored.into_iter().map(|(id, session)| self.view(id, session)).collect();
+        views.sort_by(|left, right| right.session.opened.cmp(&left.session.opened));
+        Ok(views)
+    }
+
+    /// One of them.
+    pub fn session(&self, id: &ProxySessionId) -> Result<View> {
+        let stored = self.store.read(|tx| tx.get(&SESSIONS, id))?;
+        let session = stored.ok_or_else(|| Error::not_found(format!("there is no session `{id}`")))?;
+        Ok(self.view(id.clone(), session))
+    }
+
+    fn view(&self, id: ProxySessionId, session: Session) -> View {
+        let live = self.live().get(&id).cloned();
+        let of_end = session.ended.as_ref().map_or(0, |ended| ended.calls);
+        let calls = live.as_ref().map_or(of_end, |live| live.calls.load(Ordering::Relaxed));
+        let tokens = live.iter().flat_map(|live| &live.opened).filter_map(|opened| match &opened.key {
+            Key::Minted(minted) => Some((opened.upstream.name.clone(), minted.alive()?.ends)),
+            _ => None,
+        });
+        View { tokens: tokens.collect(), id, session, calls }
+    }
+
+    /// Calls of a session that are over, in their order; the first thousand.
+    pub async fn calls(&self, id: &ProxySessionId) -> Result<Vec<CallRecord>> {
+        let session = id.clone();
+        let calls = move |tx: &Survey<'_>| {
+            let first = CallId { session: session.clone(), number: 0 };
+            let rows = tx.scan(&CALLS, Bound::Included(&first), CALLS_MAX)?;
+            Ok(rows.into_iter().take_while(|(call, _)| call.session == session).map(|(_, call)| call).collect())
+        };
+        self.store.survey(calls).await
+    }
+
+    /// What these scopes would be worth, at each upstream and why.
+    pub fn explain(&self, held: &[Scope]) -> Vec<Worth> {
+        let worth = |declared: &Declared| {
+            let granted = limited(judge(&declared.rule, held), &declared.may_give);
+            let mut reasons = granted.reasons;
+            if matches!(declared.credential, Credential::Hawk) {
+                reasons.push("credentials of the task sign: what their certificate does not cover falls away".into());
+            }
+            Worth {
+                upstream: declared.upstream.name.clone(),
+                kind: declared.kind(),
+                missing: granted.permissions.is_empty().then(|| missing(&declared.rule)),
+                permissions: granted.permissions,
+                reasons,
+            }
+        };
+        self.declared().iter().map(|open| worth(&open.declared)).collect()
+    }
+}
