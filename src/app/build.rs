@@ -144,6 +144,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     )?;
     let (held, sides) = ((store.clone(), accounts.clone()), (broker.bus(), broker.subscriptions()));
     let agents = Agents::new(held, hosts.clone(), relay.clone(), sides);
+    let proxy = task_proxy(&store, &relay, settings)?;
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
@@ -155,8 +156,9 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
             wraps.clone(),
             relay.clone(),
             agents.clone(),
+            proxy.clone(),
         ),
-        proxy: task_proxy(&store, &relay, settings)?,
+        proxy,
         relay,
         agents,
         archives,

@@ -10,6 +10,7 @@ mod parsed;
 pub mod rate;
 mod reason;
 pub mod secret;
+mod session_id;
 pub mod slugid;
 pub mod span;
 pub mod text;
@@ -17,9 +18,10 @@ pub mod text;
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Result};
 pub use names::{
-    AccountName, ArchiveName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, OperatorName,
-    ProxySessionId, Queueloc, RoleId, Scope, SiteName, VhostName,
+    AccountName, ArchiveName, CertificateName, ClientId, HostName, MailAddress, NamespaceName, OperatorName, Queueloc,
+    RoleId, Scope, SiteName, VhostName,
 };
 pub use reason::Reason;
 pub use secret::Secret;
+pub use session_id::ProxySessionId;
 pub use span::Span;

@@ -10,7 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::clock::Timestamp;
 use super::error::{Error, Result};
 use super::parsed::parsed;
-use super::secret::Secret;
 
 /// Declares a name: an immutable text with one rule. Cloning is cheap.
 macro_rules! name {
@@ -90,6 +89,8 @@ macro_rules! name {
     };
 }
 
+pub(super) use name;
+
 /// Longest name of a namespace (taskcluster.md 6.2).
 const NAMESPACE_LEN_MAX: usize = 64;
 /// Longest name of ours that becomes a broker user: RabbitMQ carries names as short strings.
@@ -98,8 +99,6 @@ const SHORT_STRING_LEN_MAX: usize = 255;
 const SITE_LEN_MAX: usize = 32;
 /// Longest client or role id; far above anything in use, so that a table key stays small.
 const ID_LEN_MAX: usize = 255;
-/// Letters of the name of a proxy's session.
-const PROXY_SESSION_LEN: usize = 22;
 /// Longest name of an operator: it stands in every head of a page.
 const OPERATOR_LEN_MAX: usize = 64;
 /// Longest scope; a Hawk header holds no longer one anyway (taskcluster.md 1.1).
@@ -206,28 +205,6 @@ name!(
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!@/:.+|_-".contains(&b)),
     "1 to 255 of A-Z a-z 0-9 ! @ / : . + | _ -"
 );
-
-name!(
-    /// A session of the task proxy: 22 letters that nobody guesses.
-    ProxySessionId,
-    "session of the proxy",
-    |text| text.len() == PROXY_SESSION_LEN
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
-    "22 of A-Z a-z 0-9 - _"
-);
-
-impl ProxySessionId {
-    /// Another one.
-    pub fn generate() -> Self {
-        // Secrets of this kind have the form of a session's name. One that begins with a dash would be an option to a command.
-        loop {
-            let name = Secret::generate();
-            if !name.expose().starts_with('-') {
-                return Self(name.expose().into());
-            }
-        }
-    }
-}
 
 name!(
     /// A person who may use the console. In lower case, so that nobody signs in as two.

@@ -127,6 +127,13 @@ enum ApplianceCommand {
     /// Declares what a platform of fixed programs needs on the broker, and applies it
     #[command(subcommand, after_help = "Example:\n  keylender relay plan")]
     Relay(relay::Relay),
+    /// The task proxy: sessions of the appliance, or with options the proxy itself, alone, for one task
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  keylender proxy session list\n  keylender proxy --root-url https://tc.example.com \
+                      --from-file credentials.json --port 8080 queue:get-artifact:private/x"
+    )]
+    Proxy(proxy::Proxy),
     /// Shows and runs the loops that run by themselves
     #[command(subcommand, after_help = "Example:\n  keylender loop plan rotate")]
     Loop(loops::Loop),
@@ -194,6 +201,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(ancestor) = arguments.peek().and_then(|name| proxy::called_as(name)) {
         return proxy::run(ancestor, arguments.skip(1));
     }
+    let arguments: Vec<OsString> = arguments.collect();
+    if let [_, command, rest @ ..] = &arguments[..]
+        && command == "proxy"
+        && let Some(ancestor) = proxy::meant_by(rest)
+    {
+        return proxy::run(ancestor, rest.iter().cloned());
+    }
     let before = hardening::harden();
     leave_damage_to_its_sentence();
     let matches = with_settings(Cli::command()).get_matches_from(arguments);
@@ -234,6 +248,10 @@ async fn run(
             Some(outcome) => return outcome,
             None => ApplianceCommand::Relay(command),
         },
+        Commands::OfAppliance(ApplianceCommand::Proxy(command)) => match proxy::offline(&command) {
+            Some(outcome) => return outcome,
+            None => ApplianceCommand::Proxy(command),
+        },
         Commands::OfAppliance(command) => command,
         Commands::OfProgram(command) => return manual::run(&command, with_listed_settings(Cli::command())),
     };
@@ -254,6 +272,7 @@ async fn run(
         ApplianceCommand::Broker(command) => broker::run(command, &settings).await,
         ApplianceCommand::Agent(command) => agent::run(command, &settings).await,
         ApplianceCommand::Relay(command) => relay::run(command, &settings).await,
+        ApplianceCommand::Proxy(command) => proxy::operate(command, &settings).await,
         ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
         ApplianceCommand::Queue(command) => queue::run(command, &settings).await,
         ApplianceCommand::Connection(command) => connection::run(command, &settings).await,

@@ -96,6 +96,7 @@ impl Alarms {
         self.programs(&mut alarms).await?;
         self.cluster(&mut alarms);
         self.agents(&mut alarms).await?;
+        self.proxy(&mut alarms);
         self.parts.store.read(|tx| {
             for alarm in &mut alarms {
                 alarm.acknowledged = tx.get(&ACKNOWLEDGED, &alarm.key)?.filter(|seen| seen.text == alarm.text);
@@ -160,6 +161,14 @@ impl Alarms {
             alarm(format!("agents {}", trouble.about), grade, capitalized(&trouble.text))
         }));
         Ok(())
+    }
+
+    /// What of the task proxy needs somebody.
+    fn proxy(&self, alarms: &mut Vec<Alarm>) {
+        alarms.extend(self.parts.proxy.troubles().into_iter().map(|trouble| {
+            let grade = if trouble.is_out { Grade::Problem } else { Grade::Warning };
+            alarm(format!("proxy {}", trouble.about), grade, capitalized(&trouble.text))
+        }));
     }
 
     async fn backups(&self, alarms: &mut Vec<Alarm>) -> Result<(usize, Option<Timestamp>)> {

@@ -1,8 +1,8 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `agents → accounts, auth, hosts, relay` · `actions → Domain, agents, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, proxy, queues, relay` · `alarms → auth, monitor, loops, notices, parts, health, relay` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `proxy → auth, relay` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
-//! `leases → agents, auth, hosts, namespaces, relay, wraps` · `wraps → auth, namespaces, notices, relay` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth, namespaces` ·
+//! `accounts → auth` · `agents → accounts, auth, hosts, relay` · `actions → Domain, agents, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, queues, relay` · `alarms → auth, monitor, loops, notices, parts, health, relay` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `proxy → auth, relay` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `leases → agents, auth, hosts, namespaces, proxy, relay, wraps` · `wraps → auth, namespaces, notices, relay` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth, namespaces` ·
 //! `parts → accounts, agents, archives, audit, auth, backups, connections, exchanges, monitor, hosts, keys, leases, namespaces, notices, operators, proxy, queues, relay, wraps` ·
 //! `connections → auth, by_hand, monitor, namespaces` · `exchanges → by_hand, monitor, namespaces` · `queues → auth, by_hand, monitor, namespaces` · `health → accounts, backups, connections, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.

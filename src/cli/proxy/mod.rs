@@ -1,6 +1,7 @@
 //! The task proxy by the names of its ancestors: their options, their messages, their exit codes (proxy.md 6). Neither reads
 //! the settings of this host or opens a store.
 
+mod operate;
 mod relengapi;
 mod secrets;
 mod taskcluster;
@@ -9,6 +10,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+
+pub(super) use operate::{Proxy, offline, run as operate};
 
 use super::output;
 use crate::app::hardening;
@@ -35,6 +38,17 @@ pub(super) fn called_as(name: &OsStr) -> Option<Ancestor> {
         "relengapi-proxy" => Some(Ancestor::Relengapi),
         _ => None,
     }
+}
+
+/// Which of them `keylender proxy` is with these arguments, if it is one: with an option in front, or with scopes alone.
+pub(super) fn meant_by(arguments: &[OsString]) -> Option<Ancestor> {
+    let first = arguments.first()?.to_str()?;
+    let is_command = ["session", "explain", "upstreams", "store", "check", "help", "-h", "--help"].contains(&first);
+    if is_command || first.starts_with("--config") {
+        return None;
+    }
+    let is_relengapi = arguments.iter().any(|text| text.to_str().is_some_and(|text| text.starts_with("--relengapi")));
+    Some(if is_relengapi { Ancestor::Relengapi } else { Ancestor::Taskcluster })
 }
 
 /// Runs one of them until a signal ends it. Every error is exit code 1 with a line on standard error.

@@ -91,7 +91,7 @@ pub const REVOKE: Action<(), Outcome, Wanted> = Action {
         let is_promised = |step: &Planned| match step.target {
             Target::Namespace(_) => !revocation.release,
             Target::Relay(_) => true,
-            Target::Host(_) | Target::Client(_) | Target::Wrap(_) | Target::Agent(_) => false,
+            Target::Host(_) | Target::Client(_) | Target::Wrap(_) | Target::Agent(_) | Target::Proxy(_) => false,
         };
         let broken = planned
             .iter()

@@ -24,7 +24,7 @@ const TIDY_MIN: usize = 1000;
 const OVER_MAX: usize = 10_000;
 
 /// What can change who holds what.
-const ACTIONS: [Action; 20] = [
+const ACTIONS: [Action; 22] = [
     Action::AccountDelete,
     Action::AccountSettle,
     Action::AgentEnrol,
@@ -42,6 +42,8 @@ const ACTIONS: [Action; 20] = [
     Action::NamespaceFinish,
     Action::NamespaceRenew,
     Action::NamespaceRevoke,
+    Action::ProxyEnd,
+    Action::ProxyOpen,
     Action::RelayLend,
     Action::RelayRenew,
     Action::RelayRevoke,
@@ -90,9 +92,11 @@ struct Details {
     accounts: Value,
     address: Value,
     client_id: Value,
+    ends: Value,
     expires: Value,
     expiry: Value,
     is_refused: Value,
+    task: Value,
 }
 
 impl Looked<'_> {
@@ -217,6 +221,12 @@ impl Fold {
                 let user = entry.details.account.as_str().unwrap_or(object).to_owned();
                 self.begin((HoldingKind::Agent, user), &entry, object, None);
             }
+            Action::ProxyOpen => {
+                let entry = entry.whole()?;
+                let task = entry.details.task.as_str().unwrap_or(object);
+                self.begin((HoldingKind::Proxy, object.to_owned()), &entry, task, moment(&entry.details.ends));
+            }
+            Action::ProxyEnd => self.end(&(HoldingKind::Proxy, object.to_owned()), time, End::Removed),
             // Where agents share an account, their entries do not name it.
             Action::NamespaceRenew
             | Action::NamespaceFinish
@@ -270,7 +280,7 @@ impl Fold {
             HoldingKind::Namespace | HoldingKind::Relay | HoldingKind::Agent => {
                 (part, thing.1.as_str(), entry.actor.to_string())
             }
-            HoldingKind::Host => (entry.object, part, entry.actor.to_string()),
+            HoldingKind::Host | HoldingKind::Proxy => (entry.object, part, entry.actor.to_string()),
             // Whoever was shown the token: the client is who it is for.
             HoldingKind::Client => (part, part, format!("client {part}")),
         };

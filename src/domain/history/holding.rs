@@ -14,6 +14,8 @@ pub enum HoldingKind {
     Relay,
     /// A password of an agent's account.
     Agent,
+    /// A session of the task proxy.
+    Proxy,
 }
 
 impl HoldingKind {
@@ -24,6 +26,7 @@ impl HoldingKind {
             Self::Client => "client",
             Self::Relay => "relay",
             Self::Agent => "agent",
+            Self::Proxy => "proxy",
         }
     }
 }
@@ -41,9 +44,9 @@ pub enum End {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
     pub kind: HoldingKind,
-    /// The namespace, host, client or account; of an agent, its host.
+    /// The namespace, host, client, account or session; of an agent, its host.
     pub object: String,
-    /// The broker user, or the client id of a host's credentials.
+    /// The broker user, the client id of a host's credentials, or the task of a session.
     pub part: String,
     /// Who, as the audit log names them.
     pub holder: String,

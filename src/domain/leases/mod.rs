@@ -1,7 +1,8 @@
 //! Leases: everything that is lent now, whoever lends it, and taking it back.
 //!
 //! A lease is one credential that somebody holds: a password of a namespace, the temporary credentials of a host, the
-//! access token of an API client, a hand-over link that was not opened, a password of an account of the relay or of an agent.
+//! access token of an API client, a hand-over link that was not opened, a password of an account of the relay or of an agent,
+//! a session of the task proxy.
 
 mod filter;
 mod revoke;
@@ -11,11 +12,12 @@ use std::net::IpAddr;
 pub use filter::{Filter, Place};
 pub use revoke::{Planned, Revocation, Revoked};
 
-use crate::base::{AccountName, ClientId, HostName, NamespaceName, Result, Timestamp};
+use crate::base::{AccountName, ClientId, HostName, NamespaceName, ProxySessionId, Result, Timestamp};
 use crate::domain::agents::{AgentLease, Agents};
 use crate::domain::auth::{Auth, ClientView};
 use crate::domain::hosts::{HostLease, Hosts};
 use crate::domain::namespaces::{AccountCounts, Connected, HeldBy, NamespaceLease, Namespaces};
+use crate::domain::proxy::{Proxy, SessionLease};
 use crate::domain::relay::{AccountLease, Relay};
 use crate::domain::wraps::{WrapId, WrapView as Wrap, Wraps};
 use crate::store::{Store, Survey};
@@ -34,6 +36,8 @@ pub enum LeaseKind {
     Relay,
     /// A password of an agent's account.
     Agent,
+    /// A session of the task proxy.
+    Proxy,
 }
 
 impl LeaseKind {
@@ -45,12 +49,13 @@ impl LeaseKind {
             Self::Wrap => "wrap",
             Self::Relay => "relay",
             Self::Agent => "agent",
+            Self::Proxy => "proxy",
         }
     }
 
     /// The kind that is written so.
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Namespace, Self::Host, Self::Client, Self::Wrap, Self::Relay, Self::Agent];
+        let all = [Self::Namespace, Self::Host, Self::Client, Self::Wrap, Self::Relay, Self::Agent, Self::Proxy];
         all.into_iter().find(|kind| kind.as_str() == text)
     }
 }
@@ -68,6 +73,8 @@ pub enum Target {
     Relay(AccountName),
     /// The account of this host's agent.
     Agent(HostName),
+    /// A session of the task proxy.
+    Proxy(ProxySessionId),
 }
 
 impl Target {
@@ -79,6 +86,7 @@ impl Target {
             Self::Wrap(_) => LeaseKind::Wrap,
             Self::Relay(_) => LeaseKind::Relay,
             Self::Agent(_) => LeaseKind::Agent,
+            Self::Proxy(_) => LeaseKind::Proxy,
         }
     }
 
@@ -90,6 +98,7 @@ impl Target {
             Self::Wrap(id) => id.to_string(),
             Self::Relay(name) => name.to_string(),
             Self::Agent(host) => host.to_string(),
+            Self::Proxy(id) => id.to_string(),
         }
     }
 }
@@ -127,6 +136,7 @@ pub struct Leases {
     wraps: Wraps,
     relay: Relay,
     agents: Agents,
+    proxy: Proxy,
 }
 
 impl Leases {
@@ -138,8 +148,9 @@ impl Leases {
         wraps: Wraps,
         relay: Relay,
         agents: Agents,
+        proxy: Proxy,
     ) -> Self {
-        Self { store, auth, hosts, namespaces, wraps, relay, agents }
+        Self { store, auth, hosts, namespaces, wraps, relay, agents, proxy }
     }
 
     /// The leases that fit, by kind and name. As many as there are: the tables that they come from are bounded.
@@ -189,6 +200,9 @@ impl Leases {
         if filter.is_about(LeaseKind::Agent) {
             Agents::leases(tx, counts, |lease| look(of_agent(lease)))?;
         }
+        if filter.is_about(LeaseKind::Proxy) {
+            Proxy::leases(tx, |lease| look(of_session(lease)))?;
+        }
         Ok(leases)
     }
 }
@@ -231,6 +245,20 @@ fn of_account(lease: AccountLease) -> Lease {
 fn of_agent(lease: AgentLease) -> Lease {
     let AgentLease { host, account, until, held, connected } = lease;
     of_user(Target::Agent(host), &account, until, held, connected)
+}
+
+fn of_session(SessionLease { id, session }: SessionLease) -> Lease {
+    Lease {
+        target: Target::Proxy(id),
+        part: session.task.map(|task| task.task_id),
+        holder: Some(session.opener),
+        from: None,
+        since: session.opened,
+        last: session.opened,
+        until: session.ends,
+        last_used: None,
+        used_from: Vec::new(),
+    }
 }
 
 /// Of a broker user that somebody has, apart from namespaces.

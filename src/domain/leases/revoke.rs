@@ -107,6 +107,10 @@ impl Leases {
                 self.agents.revoke(host, QueueFate::Keep, caller).await?;
                 Ok("its account is gone, and its connections are closed; it enrols again by a token only".into())
             }
+            Target::Proxy(id) => {
+                self.proxy.end(caller, id, caller.reason()?.as_str()).await?;
+                Ok("its listener is closed; what a task does there fails".into())
+            }
             Target::Wrap(id) => {
                 self.wraps.revoke(caller, id).await?;
                 Ok("the link cannot be opened any more".into())
@@ -130,6 +134,7 @@ fn words(target: &Target, leases: usize, revocation: &Revocation) -> String {
         }
         Target::Client(id) => format!("disable client {id}"),
         Target::Wrap(id) => format!("end link {id}"),
+        Target::Proxy(id) => format!("end the session {id} of the task proxy"),
         Target::Agent(host) => format!("cut the agent of {host} off from the relay, and keep its queue"),
         Target::Relay(name) => format!(
             "replace the password of the account {name} and close its connections ({leases} of its leases fit); every \

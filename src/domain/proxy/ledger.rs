@@ -3,13 +3,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::calls::{Call, Settled};
+use super::call::{Call, Settled};
+use super::meters::Meters;
 use crate::base::audit::{Action, Outcome};
 use crate::base::{Error, ProxySessionId, Result, Secret, Timestamp, text};
 use crate::domain::auth::Caller;
@@ -99,6 +101,7 @@ pub(super) struct Minting {
 #[derive(Clone)]
 pub struct Ledger {
     sender: mpsc::Sender<Entry>,
+    meters: Arc<Meters>,
 }
 
 impl fmt::Debug for Ledger {
@@ -108,7 +111,7 @@ impl fmt::Debug for Ledger {
 }
 
 /// The other end: what waits to be written.
-pub struct Waiting(mpsc::Receiver<Entry>);
+pub struct Waiting(mpsc::Receiver<Entry>, Arc<Meters>);
 
 /// A place in the ledger for one call, from its beginning to its end.
 pub struct LedgerPlace {
@@ -126,7 +129,8 @@ impl Ledger {
     /// A ledger, and what [`Waiting::keep`] writes.
     pub fn new() -> (Self, Waiting) {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        (Self { sender }, Waiting(receiver))
+        let meters = Arc::<Meters>::default();
+        (Self { sender, meters: meters.clone() }, Waiting(receiver, meters))
     }
 
     /// A place for a call that is about to be made, after so many of its session; nothing when there is none.
@@ -134,6 +138,11 @@ impl Ledger {
         let place = || self.sender.clone().try_reserve_owned().ok();
         let ended = if before < CALLS_KEPT_MAX { Some(place()?) } else { None };
         Some(LedgerPlace { answered: Some(place()?), ended })
+    }
+
+    /// What is counted.
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Writes down that a token was minted, or not.
@@ -177,8 +186,10 @@ impl Waiting {
                 },
             }
             let (batch, waiting) = Batch::of(std::mem::take(&mut entries), &mut number);
+            batch.count(&self.1, store.clock().now());
             let outcome = store.write(move |tx| batch.write(tx)).await;
             if let Err(error) = &outcome {
+                self.1.lose(waiting.len(), store.clock().now());
                 tracing::error!("calls of the proxy cannot be recorded, and are answered with 503: {}", error.chain());
             }
             for who in waiting {
@@ -217,6 +228,15 @@ impl Batch {
             }
         }
         (batch, waiting)
+    }
+
+    fn count(&self, meters: &Meters, now: Timestamp) {
+        for (_, call) in &self.ended {
+            meters.call(call.status);
+        }
+        for Minting { upstream, outcome, .. } in &self.mintings {
+            meters.mint(upstream, now, outcome.as_ref().err().map(String::as_str));
+        }
     }
 
     fn write(self, tx: &mut WriteTx<'_, '_>) -> Result<()> {

@@ -7,11 +7,14 @@
 //!
 //! The programs that came before are the same without a store: what they need is opened once, and recorded as lines.
 
+mod call;
 mod calls;
 mod declared;
 mod grants;
 mod keys;
+mod leases;
 mod ledger;
+mod meters;
 mod opening;
 mod queue;
 mod record;
@@ -28,11 +31,14 @@ use crate::base::{Clock, Result};
 use crate::domain::relay::Relay;
 use crate::store::Store;
 
-pub use calls::{Call, Line, Place, Recorder, Settled};
+pub use call::{Call, Settled};
+pub use calls::{Line, Place, Recorder};
 pub use declared::{Config, Open, Origin};
 pub use grants::{Granted, judge, missing, permission_set};
 pub use keys::{Authorization, Key, Signer};
+pub use leases::SessionLease;
 pub use ledger::{CallRecord, Ledger, Waiting};
+pub use meters::{Figures, Trouble};
 pub use opening::{Opened, Opener, basic, client, delegable, limited};
 pub use queue::{PAUSES_S, Queue};
 pub use record::{Ended, Grant, Session, TaskRun};

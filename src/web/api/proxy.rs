@@ -5,13 +5,16 @@ use std::time::Duration;
 use axum::routing::MethodFilter;
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::proxy_shapes::{
+    Calls, Explained, Explanation, Granted, Made, Opened, Session, Sessions, Upstream, Upstreams,
+};
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, endpoint, nothing, read_input};
 use crate::base::{Error, ProxySessionId, Result, Scope, Secret, Timestamp};
 use crate::domain::actions::proxy::{END, STORE};
 use crate::domain::auth::scopes;
-use crate::domain::proxy::{Ask, CallRecord, Credentials, Open, Origin, TaskRun, View, Worth};
+use crate::domain::proxy::{Ask, Credentials, Origin, TaskRun};
 use crate::web::proxy::{Begun, Listening, begin};
 use crate::web::state::App;
 
@@ -170,214 +173,6 @@ struct GivenCredentials {
 impl From<GivenCredentials> for Credentials {
     fn from(GivenCredentials { client_id, access_token, certificate }: GivenCredentials) -> Self {
         Self { client_id, access_token: Secret::new(access_token), certificate }
-    }
-}
-
-/// A session that was opened, with what its worker gives to the task.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Opened {
-    session: ProxySessionId,
-    /// A URL, or the path of a socket.
-    address: String,
-    ends: Timestamp,
-    /// For the environment of the task.
-    environment: std::collections::BTreeMap<String, String>,
-    upstreams: Vec<Granted>,
-}
-
-/// What a session may do at an upstream.
-#[derive(Serialize, JsonSchema)]
-struct Granted {
-    upstream: String,
-    permissions: Vec<String>,
-    /// By which these permissions are known in records.
-    set: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Sessions {
-    sessions: Vec<Session>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Session {
-    session: ProxySessionId,
-    opener: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run_id: Option<u32>,
-    scopes: Vec<Scope>,
-    upstreams: Vec<Granted>,
-    address: String,
-    /// Who may ask, in words.
-    peers: String,
-    opened: Timestamp,
-    ends: Timestamp,
-    /// When it ended, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended: Option<Timestamp>,
-    /// Who ended it, and why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    calls: u64,
-    /// Tokens that work now.
-    tokens: Vec<Alive>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Alive {
-    upstream: String,
-    ends: Timestamp,
-}
-
-impl From<View> for Session {
-    fn from(View { id, session, calls, tokens }: View) -> Self {
-        let (task_id, run_id) = session.task.map(|task| (task.task_id, task.run_id)).unzip();
-        let (ended, by) = session.ended.map(|ended| (ended.at, (ended.by, ended.cause))).unzip();
-        let (ended_by, cause) = by.unzip();
-        let grants = session.upstreams.into_iter();
-        Self {
-            session: id,
-            opener: session.opener,
-            task_id,
-            run_id,
-            scopes: session.scopes,
-            upstreams: grants.map(Granted::from).collect(),
-            address: session.address,
-            peers: session.peers,
-            opened: session.opened,
-            ends: session.ends,
-            ended,
-            ended_by,
-            cause,
-            calls,
-            tokens: tokens.into_iter().map(|(upstream, ends)| Alive { upstream, ends }).collect(),
-        }
-    }
-}
-
-impl From<crate::domain::proxy::Grant> for Granted {
-    fn from(crate::domain::proxy::Grant { upstream, permissions, set }: crate::domain::proxy::Grant) -> Self {
-        Self { upstream, permissions, set }
-    }
-}
-
-/// Calls that are over.
-#[derive(Serialize, JsonSchema)]
-pub struct Calls {
-    /// In their order.
-    pub calls: Vec<Made>,
-}
-
-/// A call that is over.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Made {
-    ended: Timestamp,
-    peer: String,
-    upstream: String,
-    method: String,
-    /// Without its query.
-    url: String,
-    /// A hash of the query, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<String>,
-    /// What the task got.
-    status: u16,
-    /// Why it was not the upstream's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    sent_bytes: u64,
-    received_bytes: u64,
-    took_ms: u64,
-    is_broken: bool,
-}
-
-impl From<CallRecord> for Made {
-    fn from(call: CallRecord) -> Self {
-        let CallRecord { ended, peer, upstream, method, url, query, status, cause, settled } = call;
-        let (sent_bytes, received_bytes) = (settled.sent_bytes, settled.received_bytes);
-        let (took_ms, is_broken) = (settled.took_ms, settled.is_broken);
-        Self {
-            ended,
-            peer,
-            upstream,
-            method,
-            url,
-            query,
-            status,
-            cause,
-            sent_bytes,
-            received_bytes,
-            took_ms,
-            is_broken,
-        }
-    }
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Explained {
-    upstreams: Vec<Explanation>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Explanation {
-    upstream: String,
-    /// What lets the proxy in.
-    kind: &'static str,
-    permissions: Vec<String>,
-    reasons: Vec<String>,
-    /// What would help, when nothing is granted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<String>,
-}
-
-impl From<Worth> for Explanation {
-    fn from(Worth { upstream, kind, permissions, reasons, missing }: Worth) -> Self {
-        Self { upstream, kind, permissions, reasons, missing }
-    }
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Upstreams {
-    /// `settings` or `store`.
-    from: &'static str,
-    upstreams: Vec<Upstream>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Upstream {
-    upstream: String,
-    /// What lets the proxy in.
-    kind: &'static str,
-    /// Where it is reached, and what that leads to.
-    paths: Vec<Leads>,
-    /// None is any.
-    methods: Vec<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Leads {
-    path: String,
-    to: String,
-}
-
-impl From<&Open> for Upstream {
-    fn from(Open { declared, .. }: &Open) -> Self {
-        let mounts = declared.upstream.mounts.iter();
-        let mounted = mounts.map(|mount| Leads { path: format!("/{}", mount.segment), to: mount.base.to_string() });
-        let deployment = declared.deployment.iter().map(|base| Leads { path: "/api".into(), to: base.to_string() });
-        Self {
-            upstream: declared.upstream.name.clone(),
-            kind: declared.kind(),
-            paths: mounted.chain(deployment).collect(),
-            methods: declared.upstream.methods.clone(),
-        }
     }
 }
 

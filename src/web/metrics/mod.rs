@@ -2,6 +2,7 @@
 
 mod agents;
 mod meters;
+mod proxy;
 mod text;
 
 use axum::extract::{Extension, State};
@@ -70,6 +71,7 @@ fn write(app: &App, figures: &Figures, missing: usize, fleet: &Fleet) -> String 
     broker(&mut text, app, figures);
     relay(&mut text, app, missing);
     fleet.write(&mut text);
+    proxy::write(&mut text, &app.proxy.figures());
     loops(&mut text, &figures.loops);
     outbox(&mut text, app, figures);
     text.into_string()

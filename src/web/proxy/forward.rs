@@ -31,7 +31,7 @@ const REQUEST_ID_LEN_MAX: usize = 64;
 pub async fn forward(plane: &Plane, peer: &Peer, request: Request<Incoming>, way: Way<'_>) -> Response<Answer> {
     // A call that cannot be written down is not made.
     let mut record = match plane.recorder.reserve() {
-        Ok(place) => Record::new(plane, peer, &request, &way, place),
+        Ok(place) => Record::new(plane, peer, &request, Some(&way), &way.url, place),
         Err(error) => return own::failure(&error),
     };
     let sent = Arc::<AtomicU64>::default();
@@ -136,7 +136,7 @@ impl Asking<'_> {
 }
 
 /// What is written down of a call. One that is dropped is written down as broken off.
-struct Record {
+pub struct Record {
     call: Call,
     place: Option<Place>,
     clock: Clock,
@@ -148,17 +148,24 @@ struct Record {
 }
 
 impl Record {
-    fn new(plane: &Plane, peer: &Peer, request: &Request<Incoming>, way: &Way<'_>, place: Place) -> Self {
-        let (url, query) = way.url.split_once('?').map_or((&*way.url, None), |(url, query)| (url, Some(query)));
+    fn new(
+        plane: &Plane,
+        peer: &Peer,
+        request: &Request<Incoming>,
+        way: Option<&Way<'_>>,
+        url: &str,
+        place: Place,
+    ) -> Self {
+        let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
         let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let call = Call {
             session: plane.session.clone(),
             peer: peer.to_string(),
-            upstream: way.opened.upstream.name.clone(),
+            upstream: way.map(|way| way.opened.upstream.name.clone()).unwrap_or_default(),
             method: request.method().to_string(),
             url: url.to_owned(),
             query: query.map(|query| text::hex(&Sha256::digest(query)[..QUERY_HASH_LEN])),
-            permissions: way.opened.set.clone(),
+            permissions: way.map_or_else(Arc::default, |way| way.opened.set.clone()),
             // Until there is an answer, there is none.
             status: 0,
             cause: None,
@@ -172,8 +179,22 @@ impl Record {
             sent: Arc::default(),
             received: 0,
             is_broken: false,
-            is_taskcluster: way.opened.deployment.is_some(),
+            is_taskcluster: way.is_some_and(|way| way.opened.deployment.is_some()),
         }
+    }
+
+    /// That of a call which goes no further.
+    pub fn of_own(plane: &Plane, peer: &Peer, request: &Request<Incoming>, text: &str) -> Result<Self> {
+        Ok(Self::new(plane, peer, request, None, text, plane.recorder.reserve()?))
+    }
+
+    /// Notes how it was answered.
+    pub async fn settle(&mut self, status: u16, cause: Option<String>) -> Result<()> {
+        self.call.status = status;
+        self.call.cause = cause;
+        self.answered().await?;
+        self.end();
+        Ok(())
     }
 
     /// Makes sure that it is written down what the task is about to hear.

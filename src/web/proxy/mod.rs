@@ -25,7 +25,7 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
-use self::route::Route;
+use self::route::{Own, Route};
 use crate::base::Clock;
 use crate::domain::proxy::{Live, Opened, Proxy, Recorder};
 
@@ -81,17 +81,37 @@ impl Plane {
         // Who answers is who was asked, also where the answer is that it is another now.
         let shown = self.taskcluster.as_ref().map(|face| face.shown(self));
         let text = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
-        let answer = match route::find(self, request.method().as_str(), &text) {
-            Err(error) => own::failure(&error),
-            Ok(Route::Own(answer)) => answer,
-            Ok(Route::Bewit(face)) => face.bewit(self, request).await,
-            Ok(Route::Credentials(face)) => face.credentials(self, request).await,
-            Ok(Route::Receipts(of)) => receipts::answer(of).await,
-            Ok(Route::Forward(way)) => forward::forward(self, peer, request, way).await,
+        let (answer, is_deployment) = match route::find(self, request.method().as_str(), &text) {
+            Ok(Route::Forward(way)) => {
+                let is_deployment = way.opened.deployment.is_some();
+                (forward::forward(self, peer, request, way).await, is_deployment)
+            }
+            // It answers from the record.
+            Ok(Route::Receipts(of)) => (receipts::answer(of).await, false),
+            Ok(Route::Own(own)) => (self.answer_here(peer, request, &text, own).await, true),
+            Err(error) => (self.answer_here(peer, request, &text, Own::Refused(error)).await, true),
         };
-        match shown {
+        match shown.filter(|_| is_deployment) {
             Some(shown) => taskcluster::mark(answer, &shown),
             None => answer,
+        }
+    }
+
+    /// Answers what goes no further, and writes it down like any other call.
+    async fn answer_here(&self, peer: &Peer, request: Request<Incoming>, text: &str, own: Own<'_>) -> Response<Answer> {
+        let mut record = match forward::Record::of_own(self, peer, &request, text) {
+            Ok(record) => record,
+            Err(error) => return own::failure(&error),
+        };
+        let (answer, cause) = match own {
+            Own::Unknown(answer) => (answer, None),
+            Own::Refused(error) => (own::failure(&error), Some(error.chain())),
+            Own::Bewit(face) => (face.bewit(self, request).await, None),
+            Own::Credentials(face) => (face.credentials(self, request).await, None),
+        };
+        match record.settle(answer.status().as_u16(), cause).await {
+            Ok(()) => answer,
+            Err(error) => own::failure(&error),
         }
     }
 }

@@ -6,7 +6,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use super::Of;
 use super::own::{self, Answer};
 use crate::base::{Error, Result};
-use crate::web::api::proxy::{Calls, Made};
+use crate::web::api::proxy_shapes::{Calls, Made};
 
 /// The calls of a session that are over.
 pub async fn answer(of: &Of) -> Response<Answer> {

@@ -16,15 +16,23 @@ const RECEIPTS: &str = "/receipts";
 /// Where a request goes.
 pub enum Route<'p> {
     /// No further.
-    Own(Response<Answer>),
-    /// To have a URL signed.
-    Bewit(&'p Taskcluster),
-    /// To replace the credentials.
-    Credentials(&'p Taskcluster),
+    Own(Own<'p>),
     /// To the calls of this session.
     Receipts(&'p Of),
     /// To an upstream.
     Forward(Way<'p>),
+}
+
+/// What the proxy answers itself.
+pub enum Own<'p> {
+    /// That there is nothing.
+    Unknown(Response<Answer>),
+    /// That it may not be.
+    Refused(Error),
+    /// A URL that it signed.
+    Bewit(&'p Taskcluster),
+    /// That the credentials are others.
+    Credentials(&'p Taskcluster),
 }
 
 /// A way to an upstream.
@@ -38,12 +46,12 @@ pub struct Way<'p> {
 /// Finds where a path leads, if it may be asked with this method.
 pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>> {
     if method == "CONNECT" || text == "*" {
-        return Ok(Route::Own(unknown(plane, "")));
+        return Ok(Route::Own(Own::Unknown(unknown(plane, ""))));
     }
     let target = match Target::parse(text) {
         Ok(target) => target,
         Err(error) => match plane.taskcluster().and_then(|_| stranger(text)) {
-            Some(name) => return Ok(Route::Own(no_service(name))),
+            Some(name) => return Ok(Route::Own(Own::Unknown(no_service(name)))),
             None => return Err(error),
         },
     };
@@ -59,24 +67,24 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
         }
     }
     let Some((face, opened)) = plane.taskcluster() else {
-        return Ok(Route::Own(unknown(plane, target.path)));
+        return Ok(Route::Own(Own::Unknown(unknown(plane, target.path))));
     };
     Ok(match route(&target) {
-        TaskclusterPath::Bewit => Route::Bewit(face),
-        TaskclusterPath::Credentials if face.takes_credentials => Route::Credentials(face),
+        TaskclusterPath::Bewit => Route::Own(Own::Bewit(face)),
+        TaskclusterPath::Credentials if face.takes_credentials => Route::Own(Own::Credentials(face)),
         TaskclusterPath::Api(path) => {
             opened.upstream.admit(method, &Target::parse(&path)?)?;
             Route::Forward(Way { opened, url: face.base.url(&path) })
         }
-        TaskclusterPath::NoApi => Route::Own(own::text(404, "invalid /api path")),
-        TaskclusterPath::NoService(name) => Route::Own(no_service(name)),
+        TaskclusterPath::NoApi => Route::Own(Own::Unknown(own::text(404, "invalid /api path"))),
+        TaskclusterPath::NoService(name) => Route::Own(Own::Unknown(no_service(name))),
         TaskclusterPath::Host(host) => {
             return Err(Error::forbidden(format!(
                 "`{host}` is not a host that this proxy signs for; it signs for {}",
                 face.base
             )));
         }
-        TaskclusterPath::Credentials | TaskclusterPath::Short => Route::Own(unknown(plane, target.path)),
+        TaskclusterPath::Credentials | TaskclusterPath::Short => Route::Own(Own::Unknown(unknown(plane, target.path))),
     })
 }
 
