@@ -1,6 +1,7 @@
 //! The task proxy beside its direct upstream, in alternating rounds: small requests, bodies of 1 GiB, memory, and its start.
 //!
-//! The upstream and each proxy have a process of their own; all of it shares the cores, and nothing leaves this machine.
+//! The upstream and each proxy have a process of their own; all of it shares the cores, and nothing leaves this machine. A
+//! relay that only copies bytes shows what that leaves possible at all.
 //! `BESIDE` names another program that is to be measured as well, such as the ancestor; `PROGRAM` is the program to look at,
 //! when it is not the one that was built with this bench. `PROXY_BENCH_QUICK=1` only tries whether all of this works.
 //! `cargo bench --bench proxy -- count` counts instructions: see `scripts/count-proxy`.
@@ -8,6 +9,8 @@
 mod common;
 #[path = "proxy/count.rs"]
 mod count;
+#[path = "proxy/helper.rs"]
+mod helper;
 #[path = "proxy/process.rs"]
 mod process;
 #[path = "proxy/program.rs"]
@@ -22,8 +25,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{Row, Target, median};
+use helper::Helper;
 use program::{Installed, Program};
-use upstream::{SLOW, SMALL, Upstream};
+use upstream::{SLOW, SMALL};
 use wire::{Connection, Load, Passage};
 
 const CONNECTIONS: usize = 64;
@@ -47,20 +51,34 @@ struct Sizes {
 const FULL: Sizes = Sizes { rounds: 7, alone: 20_000, many: 50_000, body_rounds: 3, body: 1 << 30, starts: 20 };
 const QUICK: Sizes = Sizes { rounds: 2, alone: 500, many: 2000, body_rounds: 1, body: 10 << 20, starts: 3 };
 
-/// A way to the upstream: direct, or through a program.
+/// A way to the upstream: direct, through a relay, or through a proxy.
 struct Way {
     /// What stands behind the name of a row.
     suffix: &'static str,
-    program: Option<Program>,
-    /// Only ours has any.
-    has_targets: bool,
+    address: SocketAddr,
+    /// Whoever answers there.
+    id: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The upstream itself.
+    Direct,
+    /// Something that is no proxy.
+    Relay,
+    /// Another proxy.
+    Other,
+    /// Ours: the only one of which something is wanted.
+    Ours,
 }
 
 struct Bench {
     sizes: Sizes,
-    upstream: Upstream,
     /// The first one is direct.
     ways: Vec<Way>,
+    _helpers: [Helper; 2],
+    _programs: Vec<Program>,
 }
 
 /// What is wanted of small requests.
@@ -71,15 +89,16 @@ struct Wanted {
     cpu_us: Target,
 }
 
+/// A figure of a round.
+type Of = fn(&Load) -> f64;
+
 #[expect(clippy::disallowed_methods, reason = "a bench has no settings")]
 fn main() {
-    let is_asked = |what: &str| std::env::args().any(|argument| argument == what);
-    if is_asked(upstream::ARGUMENT) {
-        return upstream::serve();
-    }
+    let arguments: Vec<String> = std::env::args().collect();
+    helper::play(&arguments);
     let is_quick = std::env::var_os("PROXY_BENCH_QUICK").is_some();
     let program = std::env::var_os("PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_keylender").into());
-    if is_asked("count") {
+    if arguments.iter().any(|argument| argument == "count") {
         return count::count(Path::new(&program), is_quick);
     }
     let mut installed = vec![("", Installed::new(Path::new(&program)))];
@@ -88,14 +107,20 @@ fn main() {
 }
 
 fn measure(sizes: Sizes, installed: &[(&'static str, Installed)]) {
-    let upstream = Upstream::start();
-    let mut ways = vec![Way { suffix: "", program: None, has_targets: false }];
+    let upstream = Helper::upstream();
+    let relay = Helper::relay(upstream.address);
+    let of = |suffix, helper: &Helper, kind| Way { suffix, address: helper.address, id: helper.id(), kind };
+    let mut ways = vec![of("", &upstream, Kind::Direct)];
+    let mut programs = Vec::new();
     for (number, (suffix, installed)) in installed.iter().enumerate() {
-        starts(&sizes, suffix, installed, upstream.address, number == 0);
+        let kind = if number == 0 { Kind::Ours } else { Kind::Other };
+        starts(&sizes, suffix, installed, upstream.address, kind);
         let (program, _) = installed.start(upstream.address);
-        ways.push(Way { suffix, program: Some(program), has_targets: number == 0 });
+        ways.push(Way { suffix, address: program.address, id: program.id(), kind });
+        programs.push(program);
     }
-    let bench = Bench { sizes, upstream, ways };
+    ways.push(of(", a relay that only copies", &relay, Kind::Relay));
+    let bench = Bench { sizes, ways, _helpers: [upstream, relay], _programs: programs };
     bench.memory("memory after its first answer", "VmRSS:");
     bench.small();
     bench.memory("memory at its peak so far", "VmHWM:");
@@ -104,7 +129,7 @@ fn measure(sizes: Sizes, installed: &[(&'static str, Installed)]) {
 }
 
 /// From the start to the first answer of the upstream.
-fn starts(sizes: &Sizes, suffix: &str, installed: &Installed, upstream: SocketAddr, is_ours: bool) {
+fn starts(sizes: &Sizes, suffix: &str, installed: &Installed, upstream: SocketAddr, kind: Kind) {
     let millis = |took: Duration| took.as_secs_f64() * 1e3;
     let all = (0..sizes.starts).map(|_| (millis(installed.start(upstream).1), millis(installed.version())));
     let (ours, reference) = all.unzip();
@@ -114,28 +139,25 @@ fn starts(sizes: &Sizes, suffix: &str, installed: &Installed, upstream: SocketAd
         ours: median(ours),
         reference: median(reference),
         reference_is: "the same program says its version",
-        target: if is_ours { Target::Below(15.0) } else { Target::None },
+        target: kind.wants(Target::Below(15.0)),
     }
     .print();
 }
 
+impl Kind {
+    /// A target, if something is wanted of it.
+    fn wants(self, target: Target) -> Target {
+        if self == Self::Ours { target } else { Target::None }
+    }
+}
+
 impl Way {
-    /// A target, if it is one for this way.
-    fn wants(&self, target: Target) -> Target {
-        if self.has_targets { target } else { Target::None }
+    fn is_proxy(&self) -> bool {
+        matches!(self.kind, Kind::Ours | Kind::Other)
     }
 }
 
 impl Bench {
-    fn address(&self, way: &Way) -> SocketAddr {
-        way.program.as_ref().map_or(self.upstream.address, |program| program.address)
-    }
-
-    /// Processor time of whoever answers on a way.
-    fn cpu(&self, way: &Way) -> Duration {
-        way.program.as_ref().map_or_else(|| self.upstream.cpu(), Program::cpu)
-    }
-
     /// Measures every way in turn. The first round warms up and does not count.
     fn rounds<T>(&self, rounds: usize, mut measure: impl FnMut(&Way) -> T) -> Vec<Vec<T>> {
         let mut all: Vec<Vec<T>> = self.ways.iter().map(|_| Vec::new()).collect();
@@ -169,19 +191,17 @@ impl Bench {
         };
         let load = |address| wire::load(address, SMALL, CONNECTIONS, many);
         self.loads(&format!("small request, {CONNECTIONS} connections"), many, &wanted, load);
-        let wanted = Wanted { rate: Target::None, added_p99_us: Target::None, ..wanted };
         let load = |address| wire::load(address, SLOW, CONNECTIONS, many);
         self.loads("the same, the upstream takes 2 ms", many, &wanted, load);
     }
 
     fn loads(&self, what: &str, count: usize, wanted: &Wanted, measure: impl Fn(SocketAddr) -> Load) {
         let all = self.rounds(self.sizes.rounds, |way| {
-            let before = self.cpu(way);
-            (measure(self.address(way)), self.cpu(way).saturating_sub(before))
+            let before = process::cpu(way.id);
+            (measure(way.address), process::cpu(way.id).saturating_sub(before))
         });
         let micros = |took: Duration| took.as_secs_f64() * 1e6;
-        let middle =
-            |all: &[(Load, Duration)], of: fn(&Load) -> f64| median(all.iter().map(|one| of(&one.0)).collect());
+        let middle = |all: &[(Load, Duration)], of: Of| median(all.iter().map(|one| of(&one.0)).collect());
         // Ticks of the clock are coarse: they count over all rounds.
         let cpu = |all: &[(Load, Duration)]| micros(all.iter().map(|one| one.1).sum()) / (count * all.len()) as f64;
         let (direct, programs) = all.split_first().unwrap();
@@ -189,11 +209,11 @@ impl Bench {
             let print = |end: &str, unit, figures: (f64, f64), reference_is, target| {
                 let what = format!("{what}: {end}{}", way.suffix);
                 let (ours, reference) = figures;
-                Row { what: &what, unit, ours, reference, reference_is, target: way.wants(target) }.print();
+                Row { what: &what, unit, ours, reference, reference_is, target: way.kind.wants(target) }.print();
             };
-            let rate: fn(&Load) -> f64 = |load| load.rate;
+            let rate: Of = |load| load.rate;
             print("answers", "/s", (middle(all, rate), middle(direct, rate)), "direct", wanted.rate);
-            let percents: [(_, _, fn(&Load) -> f64, _); 2] = [
+            let percents: [(_, _, Of, _); 2] = [
                 ("half within", "added to half of them", |load| load.p50.as_secs_f64() * 1e6, wanted.added_p50_us),
                 ("99 of 100 within", "added to these", |load| load.p99.as_secs_f64() * 1e6, wanted.added_p99_us),
             ];
@@ -202,15 +222,15 @@ impl Bench {
                 print(within, "µs", (ours, reference), "direct", Target::None);
                 print(added, "µs", (ours - reference, reference), "direct", target);
             }
-            print("CPU of the proxy", "µs", (cpu(all), cpu(direct)), "of the upstream", wanted.cpu_us);
+            print("CPU of it for each", "µs", (cpu(all), cpu(direct)), "of the upstream", wanted.cpu_us);
         }
     }
 
     /// Bodies in one direction, and the memory of whoever passes them on.
     fn bodies(&self, direction: &str, pass: impl Fn(SocketAddr, u64) -> Passage) {
         let Sizes { body_rounds, body, .. } = self.sizes;
-        self.ways.iter().filter_map(|way| way.program.as_ref()).for_each(Program::reset_peak);
-        let all = self.rounds(body_rounds, |way| pass(self.address(way), body));
+        self.ways.iter().for_each(|way| process::reset_peak(way.id));
+        let all = self.rounds(body_rounds, |way| pass(way.address, body));
         let speed = |all: &[Passage]| median(all.iter().map(|one| one.mb_per_s).collect());
         let first = |all: &[Passage]| median(all.iter().map(|one| one.first.as_secs_f64() * 1e3).collect());
         let (direct, programs) = all.split_first().unwrap();
@@ -218,7 +238,7 @@ impl Bench {
         for (way, all) in self.ways[1..].iter().zip(programs) {
             let print = |what: &str, unit, ours, reference, target| {
                 let what = format!("{what}{}", way.suffix);
-                let target = way.wants(target);
+                let target = way.kind.wants(target);
                 Row { what: &what, unit, ours, reference, reference_is: "direct", target }.print();
             };
             print(&what, "MB/s", speed(all), speed(direct), Target::RatioMin(0.8));
@@ -229,15 +249,14 @@ impl Bench {
 
     /// What each program has in memory, with its file; beside it what is its own.
     fn memory(&self, what: &str, line: &str) {
-        for way in &self.ways {
-            let Some(program) = &way.program else { continue };
+        for way in self.ways.iter().filter(|way| way.is_proxy()) {
             Row {
                 what: &format!("{what}{}", way.suffix),
                 unit: "MB",
-                ours: program.memory_mb(line),
-                reference: program.memory_mb("RssAnon:"),
+                ours: process::memory_mb(way.id, line),
+                reference: process::memory_mb(way.id, "RssAnon:"),
                 reference_is: "without pages of files, afterwards",
-                target: way.wants(MEMORY_MB),
+                target: way.kind.wants(MEMORY_MB),
             }
             .print();
         }

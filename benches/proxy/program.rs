@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::process;
 use crate::upstream::SMALL;
 use crate::wire::Connection;
 
@@ -94,19 +93,9 @@ impl Installed {
 }
 
 impl Program {
-    /// Processor time that it took so far.
-    pub fn cpu(&self) -> Duration {
-        process::cpu(self.child.id())
-    }
-
-    /// A line of its memory, in MB.
-    pub fn memory_mb(&self, line: &str) -> f64 {
-        process::memory_mb(self.child.id(), line)
-    }
-
-    /// From now on its peak is that of the memory that it has now.
-    pub fn reset_peak(&self) {
-        process::reset_peak(self.child.id());
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it like a worker and waits until it is gone.

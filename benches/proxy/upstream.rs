@@ -1,18 +1,12 @@
 //! The upstream, in a process of its own: it answers little, sends many bytes, or takes as many, and computes nothing.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::process;
 use crate::wire::{self, PART_LEN};
 
-/// The argument by which the bench is started as its upstream.
-pub const ARGUMENT: &str = "upstream";
 /// Answered at once, by services of any kind.
 pub const SMALL: &str = "/api/queue/v1/ping";
 /// Answered after [`WORK`].
@@ -26,58 +20,8 @@ pub const SINK: &str = "/api/queue/v1/sink";
 const WORK: Duration = Duration::from_millis(2);
 const ANSWER: &[u8] = b"{\"alive\": true, \"uptime\": 123456.789, \"status\": \"all systems go\"}";
 
-/// A running upstream. It ends with this, and with this process however that ends.
-pub struct Upstream {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    /// Where it listens.
-    pub address: SocketAddr,
-}
-
-impl Upstream {
-    /// Starts it.
-    pub fn start() -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut child = command.arg(ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { stdin: child.stdin.take(), child, address: line.trim().parse().unwrap() }
-    }
-
-    /// Processor time that it took so far.
-    pub fn cpu(&self) -> Duration {
-        process::cpu(self.child.id())
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        self.child.wait().unwrap();
-    }
-}
-
-/// Serves until standard input ends.
-pub fn serve() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    std::thread::spawn(|| {
-        // Whoever started us is gone, whatever this says.
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    });
-    runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("{}", listener.local_addr().unwrap());
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            // A proxy that is killed breaks off its connections.
-            tokio::spawn(async { drop(converse(stream).await) });
-        }
-    });
-}
-
-async fn converse(mut stream: TcpStream) -> std::io::Result<()> {
+/// Answers on a connection until it ends.
+pub async fn converse(mut stream: TcpStream) -> std::io::Result<()> {
     let (mut buffer, mut filled) = (vec![0; PART_LEN], 0);
     let small = answer(ANSWER);
     loop {
