@@ -3,7 +3,8 @@
 //! The upstream and each proxy have a process of their own; all of it shares the cores, and nothing leaves this machine. A
 //! relay that only copies bytes shows what that leaves possible at all.
 //! `BESIDE` names another program that is to be measured as well, such as the ancestor; `PROGRAM` is the program to look at,
-//! when it is not the one that was built with this bench. `PROXY_BENCH_QUICK=1` only tries whether all of this works.
+//! when it is not the one that was built with this bench. `PROXY_BENCH_QUICK=1` only tries whether all of this works,
+//! and `PROXY_BENCH_MIB` is how long a body is in either.
 //! `cargo bench --bench proxy -- count` counts instructions: see `scripts/count-proxy`.
 
 mod common;
@@ -103,7 +104,11 @@ fn main() {
     }
     let mut installed = vec![("", Installed::new(Path::new(&program)))];
     installed.extend(std::env::var_os("BESIDE").map(|other| (", the other proxy", Installed::new(Path::new(&other)))));
-    measure(if is_quick { QUICK } else { FULL }, &installed);
+    let mut sizes = if is_quick { QUICK } else { FULL };
+    if let Some(mib) = std::env::var_os("PROXY_BENCH_MIB") {
+        sizes.body = mib.to_str().unwrap().parse::<u64>().unwrap() << 20;
+    }
+    measure(sizes, &installed);
 }
 
 fn measure(sizes: Sizes, installed: &[(&'static str, Installed)]) {
