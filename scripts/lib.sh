@@ -70,6 +70,8 @@ need_cargo() {
 need_cc() { need cc "gcc libc6-dev" "gcc glibc-devel"; }
 need_curl() { need curl "curl ca-certificates" curl; }
 
+need_valgrind() { need valgrind valgrind valgrind; }
+
 need_node() {
     need node "nodejs npm" "nodejs npm"
     need npm npm npm

@@ -59,7 +59,8 @@ pub fn alternate(rounds: usize, mut ours: impl FnMut() -> f64, mut reference: im
     (median(all_ours), median(all_references))
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The one in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
