@@ -148,16 +148,16 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
-        leases: Leases::new(
-            store.clone(),
-            auth.clone(),
-            hosts.clone(),
-            namespaces.clone(),
-            wraps.clone(),
-            relay.clone(),
-            agents.clone(),
-            proxy.clone(),
-        ),
+        leases: Leases {
+            store: store.clone(),
+            auth: auth.clone(),
+            hosts: hosts.clone(),
+            namespaces: namespaces.clone(),
+            wraps: wraps.clone(),
+            relay: relay.clone(),
+            agents: agents.clone(),
+            proxy: proxy.clone(),
+        },
         proxy,
         relay,
         agents,

@@ -60,7 +60,7 @@ pub fn organizations() -> impl Iterator<Item = IpNet> {
 pub fn is_public(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let holds = |net: &&str| net.parse::<IpNet>().is_ok_and(|net| net.contains(&address));
-    !ORGANIZATIONS.iter().chain(&SPECIAL).any(|net| holds(&net))
+    !ORGANIZATIONS.iter().chain(&SPECIAL).any(holds)
 }
 
 /// A list of networks, in the order in which they were written. It may be empty and then holds nobody.

@@ -34,6 +34,7 @@ mod loops;
 mod metrics;
 mod notices;
 mod openapi;
+mod proxy;
 mod queues;
 mod relay;
 mod relay_adopt;

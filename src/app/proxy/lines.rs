@@ -6,15 +6,18 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::base::Clock;
 use crate::base::invisible::written_out;
-use crate::domain::proxy::{Call, Line};
+use crate::domain::proxy::{Call, Line, Settled};
 use crate::proto::proxy::go;
+
+/// Calls that are written at once.
+const BATCH: usize = 256;
 
 /// How a call begins in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +44,14 @@ impl Log {
         log.receive_warnings();
         let writer = log.clone();
         let started = std::thread::Builder::new().name("log".into()).spawn(move || {
-            while let Some(line) = calls.blocking_recv() {
-                writer.say(&writer.call(&line));
+            let (mut waiting, mut text) = (Vec::with_capacity(BATCH), String::new());
+            while calls.blocking_recv_many(&mut waiting, BATCH) > 0 {
+                text.clear();
+                for line in waiting.drain(..) {
+                    writer.put(&mut text, &writer.call(&line));
+                }
+                // Nobody is left to tell when standard error is closed.
+                let _ = io::stderr().lock().write_all(text.as_bytes());
             }
         });
         if let Err(error) = started {
@@ -61,9 +70,17 @@ impl Log {
 
     /// Writes a line.
     pub fn say(&self, text: &str) {
-        let stamp = go::log_stamp(self.clock.now(), &self.zone);
-        // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(io::stderr().lock(), "{stamp} {}", written_out(text));
+        let mut line = String::new();
+        self.put(&mut line, text);
+        // In one piece: standard error has no buffer. Nobody is left to tell when it is closed.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+
+    fn put(&self, lines: &mut String, text: &str) {
+        lines.push_str(&go::log_stamp(self.clock.now(), &self.zone));
+        lines.push(' ');
+        lines.push_str(&written_out(text));
+        lines.push('\n');
     }
 
     /// Says that an address is listened on.
@@ -76,15 +93,21 @@ impl Log {
 
     fn call(&self, Line { call, settled }: &Line) -> String {
         let Call { method, url, .. } = call;
-        let mut record = json!(call);
-        if let (Some(record), serde_json::Value::Object(end)) = (record.as_object_mut(), json!(settled)) {
-            record.extend(end);
-        }
+        let record = serde_json::to_string(&Record { call, settled }).unwrap_or_default();
         match self.style {
             Style::Taskcluster => format!("Proxying {} | {method} | {url} | {record}", path(url)),
             Style::Relengapi => format!("{method} {url} | {record}"),
         }
     }
+}
+
+/// A call with its end, as one object.
+#[derive(Serialize)]
+struct Record<'a> {
+    #[serde(flatten)]
+    call: &'a Call,
+    #[serde(flatten)]
+    settled: &'a Settled,
 }
 
 impl FormatTime for Log {

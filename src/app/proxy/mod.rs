@@ -45,8 +45,7 @@ pub struct Alone {
 impl Alone {
     /// With a log of its own. Places that whoever starts the program names may be in networks of organizations; `pins` says
     /// where names are that DNS is not asked for.
-    pub fn new(clock: Clock, style: Style, pins: Pins) -> Self {
-        let zone = TimeZone::system();
+    pub fn new(clock: Clock, style: Style, zone: TimeZone, pins: Pins) -> Self {
         let (recorder, calls) = Recorder::lines();
         let log = Log::start(clock.clone(), zone.clone(), style, calls);
         let client = Client::new(Way { networks: Networks::of_organizations(), pins, ..Way::default() });

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 pub(super) use operate::{Proxy, offline, run as operate};
 
+use jiff::tz::TimeZone;
+
 use super::output;
 use crate::app::hardening;
 use crate::base::{Error, Result};
@@ -97,6 +99,15 @@ fn variable(name: &str) -> Option<String> {
         .into_string()
         .ok()
         .filter(|v| !v.is_empty())
+}
+
+/// The time zone of this host. Only a variable that names another one makes it worth to look through all there are.
+fn zone() -> TimeZone {
+    if variable("TZ").is_some() {
+        return TimeZone::system();
+    }
+    let local = std::fs::read("/etc/localtime").ok().and_then(|bytes| TimeZone::tzif("Local", &bytes).ok());
+    local.unwrap_or(TimeZone::UTC)
 }
 
 fn pins() -> Result<Pins> {

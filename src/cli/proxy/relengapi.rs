@@ -61,7 +61,7 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
     let number: i64 = port
         .parse()
         .map_err(|_| Error::invalid(format!("Failed to convert port to integer (value supplied: {port})")))?;
-    let mut alone = Alone::new(Clock::system(), Style::Relengapi, super::pins()?);
+    let mut alone = Alone::new(Clock::system(), Style::Relengapi, super::zone(), super::pins()?);
     let issuing = token(&line, &alone)?;
     let task_id = line.arguments.first().filter(|id| !id.is_empty()).ok_or(Error::invalid("--task-id is required"))?;
     let queue = match line.value("root-url").filter(|url| !url.is_empty()) {

@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
             return Ok(());
         }
     }
-    let mut alone = Alone::new(Clock::system(), Style::Taskcluster, super::pins()?);
+    let mut alone = Alone::new(Clock::system(), Style::Taskcluster, super::zone(), super::pins()?);
     alone.log.say(&format!("Version: {VERSION}"));
     listening(&line, &mut alone)?;
     let root_url = option(&line, "root-url", "TASKCLUSTER_ROOT_URL", "Root URL")?;

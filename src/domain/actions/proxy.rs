@@ -51,7 +51,6 @@ pub const STORE: Action<(), Done, Profiled> = Action {
         weight: Weight::Reasoned,
         asks_programs: true,
         is_secret: true,
-        ..super::ABOUT
     },
     on: nothing,
     plan: work!(|domain, _, (), Profiled { text, .. }| domain.proxy.plan_upstreams(&text)),

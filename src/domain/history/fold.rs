@@ -211,15 +211,11 @@ impl Fold {
                 let account = entry.details.account.as_str().unwrap_or(object).to_owned();
                 self.begin((HoldingKind::Namespace, account), &entry, object, None);
             }
-            Action::RelayLend => {
+            Action::RelayLend | Action::AgentLend => {
                 let entry = entry.whole()?;
+                let kind = if action == Action::RelayLend { HoldingKind::Relay } else { HoldingKind::Agent };
                 let user = entry.details.account.as_str().unwrap_or(object).to_owned();
-                self.begin((HoldingKind::Relay, user), &entry, object, None);
-            }
-            Action::AgentLend => {
-                let entry = entry.whole()?;
-                let user = entry.details.account.as_str().unwrap_or(object).to_owned();
-                self.begin((HoldingKind::Agent, user), &entry, object, None);
+                self.begin((kind, user), &entry, object, None);
             }
             Action::ProxyOpen => {
                 let entry = entry.whole()?;

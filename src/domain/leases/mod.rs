@@ -129,30 +129,17 @@ pub struct Lease {
 /// All that is lent. Cheap to clone.
 #[derive(Clone)]
 pub struct Leases {
-    store: Store,
-    auth: Auth,
-    hosts: Hosts,
-    namespaces: Namespaces,
-    wraps: Wraps,
-    relay: Relay,
-    agents: Agents,
-    proxy: Proxy,
+    pub store: Store,
+    pub auth: Auth,
+    pub hosts: Hosts,
+    pub namespaces: Namespaces,
+    pub wraps: Wraps,
+    pub relay: Relay,
+    pub agents: Agents,
+    pub proxy: Proxy,
 }
 
 impl Leases {
-    pub fn new(
-        store: Store,
-        auth: Auth,
-        hosts: Hosts,
-        namespaces: Namespaces,
-        wraps: Wraps,
-        relay: Relay,
-        agents: Agents,
-        proxy: Proxy,
-    ) -> Self {
-        Self { store, auth, hosts, namespaces, wraps, relay, agents, proxy }
-    }
-
     /// The leases that fit, by kind and name. As many as there are: the tables that they come from are bounded.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Lease>> {
         self.look(filter, |leases| leases).await

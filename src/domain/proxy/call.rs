@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// One call, as it is written down.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Call {
     /// The session.
     #[serde(serialize_with = "as_text")]
     pub session: Arc<str>,
     /// Who asked: an address with a port, or a user.
-    pub peer: String,
+    #[serde(serialize_with = "as_text")]
+    pub peer: Arc<str>,
     /// The upstream.
     pub upstream: String,
     /// The method.

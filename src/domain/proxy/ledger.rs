@@ -265,5 +265,6 @@ fn record(call: Call, settled: Settled, number: u64) -> Option<(CallId, CallReco
     let Call { session, peer, upstream, method, url, query, status, cause, .. } = call;
     let session = ProxySessionId::parse(&session).ok()?;
     let ended = Timestamp::from_civil(jiff::civil::DateTime::ZERO);
+    let peer = peer.to_string();
     Some((CallId { session, number }, CallRecord { ended, peer, upstream, method, url, query, status, cause, settled }))
 }

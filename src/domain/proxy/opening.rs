@@ -129,7 +129,7 @@ impl Opener {
     }
 
     fn minted(&self, mint: Mint, client: Client) -> Key {
-        Key::Minted(Minted::new(mint, client, self.clock.clone(), self.on_mint.clone()))
+        Key::Minted(Minted::new(mint, client, self.clock.clone(), self.on_mint.clone()).into())
     }
 
     fn mint(&self, minting: &Minting, permissions: Vec<String>) -> Result<Mint> {

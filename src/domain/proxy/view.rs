@@ -1,5 +1,6 @@
 //! What is told of sessions, of calls, and of what scopes would be worth.
 
+use std::cmp::Reverse;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
@@ -51,7 +52,7 @@ impl Proxy {
     pub async fn sessions(&self) -> Result<Vec<View>> {
         let stored = self.store.survey(|tx| tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)).await?;
         let mut views: Vec<View> = stored.into_iter().map(|(id, session)| self.view(id, session)).collect();
-        views.sort_by(|left, right| right.session.opened.cmp(&left.session.opened));
+        views.sort_by_key(|view| Reverse(view.session.opened));
         Ok(views)
     }
 

@@ -19,6 +19,8 @@ pub struct Watched<F: FnMut(Seen)> {
     /// Bytes that may still come.
     room: u64,
     wait: Option<Pin<Box<Sleep>>>,
+    /// Whether something came since the wait was set: it is set anew only when there is a next one.
+    is_stale: bool,
     see: F,
 }
 
@@ -36,7 +38,7 @@ pub enum Seen {
 impl<F: FnMut(Seen) + Unpin> Watched<F> {
     /// Watches a body that may have so many bytes.
     pub fn new(body: Incoming, len_max: u64, see: F) -> Self {
-        Self { body, room: len_max, wait: None, see }
+        Self { body, room: len_max, wait: None, is_stale: false, see }
     }
 }
 
@@ -48,13 +50,14 @@ impl<F: FnMut(Seen) + Unpin> Body for Watched<F> {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
             let wait = this.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(PART_MAX)));
+            if std::mem::take(&mut this.is_stale) {
+                wait.as_mut().reset(Instant::now() + PART_MAX);
+            }
             ready!(wait.as_mut().poll(cx));
             (this.see)(Seen::Broken);
             return Poll::Ready(Some(Err(Error::unavailable("the rest of the body did not come in time"))));
         };
-        if let Some(wait) = &mut this.wait {
-            wait.as_mut().reset(Instant::now() + PART_MAX);
-        }
+        this.is_stale = true;
         Poll::Ready(match frame {
             None => {
                 (this.see)(Seen::End);
@@ -91,6 +94,9 @@ impl<F: FnMut(Seen) + Unpin> Body for Watched<F> {
     }
 }
 
+/// Hears of a body that passes.
+pub type See = Box<dyn FnMut(Seen) + Send + Unpin>;
+
 /// The body of a request to an upstream.
 pub enum Outgoing {
     /// None at all.
@@ -98,7 +104,7 @@ pub enum Outgoing {
     /// One of ours, such as what asks for a token.
     Whole(Full<Bytes>),
     /// A client's, as it comes.
-    Passing(Box<Watched<Box<dyn FnMut(Seen) + Send + Unpin>>>),
+    Passing(Box<Watched<See>>),
 }
 
 impl Body for Outgoing {

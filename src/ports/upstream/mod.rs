@@ -3,7 +3,7 @@
 mod body;
 mod connect;
 
-pub use body::{Outgoing, Seen, Watched};
+pub use body::{Outgoing, See, Seen, Watched};
 pub use connect::{Networks, Pins};
 
 use std::time::Duration;
@@ -20,6 +20,8 @@ use crate::base::{Error, Result};
 
 /// Connections that wait for the next call, for each host: as many as calls are under way at once on a busy worker.
 const IDLE_CONNECTIONS_MAX: usize = 64;
+/// Bytes of an answer that are read at once. Less makes long ones slow, more takes memory for each.
+const READ_LEN_MAX: usize = 256 << 10;
 /// How long one waits. Servers close theirs after 60 to 75 seconds; one that is closed first costs nobody a broken call.
 const IDLE_MAX: Duration = Duration::from_secs(45);
 /// For the head of an answer. The services behind a proxy may work for long before they say a word.
@@ -55,6 +57,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .http1_max_buf_size(READ_LEN_MAX)
             .build(Connector::new(way, resolver));
         Self(client)
     }

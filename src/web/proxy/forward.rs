@@ -13,10 +13,10 @@ use super::own::{self, Answer};
 use super::route::Way;
 use super::taskcluster::Taskcluster;
 use super::trailers::Tail;
-use super::{Peer, Plane, headers};
+use super::{Plane, headers};
 use crate::base::{Clock, Error, Result, text};
 use crate::domain::proxy::{Authorization, Call, Place, Settled};
-use crate::ports::upstream::{Outgoing, Seen, Watched};
+use crate::ports::upstream::{Outgoing, See, Seen, Watched};
 
 /// Before a call is tried again; each further pause is half as long again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -28,21 +28,26 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_LEN_MAX: usize = 64;
 
 /// Makes a call and passes its answer back.
-pub async fn forward(plane: &Plane, peer: &Peer, request: Request<Incoming>, way: Way<'_>) -> Response<Answer> {
+pub async fn forward(
+    plane: &Plane,
+    peer: &Arc<str>,
+    request: Request<Incoming>,
+    way: Way<'_>,
+    tail: &Tail,
+) -> Response<Answer> {
     // A call that cannot be written down is not made.
     let mut record = match plane.recorder.reserve() {
         Ok(place) => Record::new(plane, peer, &request, Some(&way), &way.url, place),
         Err(error) => return own::failure(&error),
     };
     let sent = Arc::<AtomicU64>::default();
-    let tail = request.extensions().get::<Tail>().cloned().unwrap_or_default();
     let (parts, body) = request.into_parts();
     let asking = Asking { plane, way: &way, method: parts.method, headers: headers::of_request(&parts.headers) };
     let outcome = if body.is_end_stream() {
         asking.repeatedly().await
     } else {
         let counted = sent.clone();
-        let see: Box<dyn FnMut(Seen) + Send + Unpin> = Box::new(move |seen| {
+        let see: See = Box::new(move |seen| {
             if let Seen::Part(len) = seen {
                 counted.fetch_add(len as u64, Ordering::Relaxed);
             }
@@ -66,7 +71,7 @@ pub async fn forward(plane: &Plane, peer: &Peer, request: Request<Incoming>, way
         return own::failure(&error);
     }
     match outcome {
-        Ok(response) => record.pass(response, &way, tail),
+        Ok(response) => record.pass(response, &way, tail.clone()),
         Err(error) => own::failure(&error),
     }
 }
@@ -150,7 +155,7 @@ pub struct Record {
 impl Record {
     fn new(
         plane: &Plane,
-        peer: &Peer,
+        peer: &Arc<str>,
         request: &Request<Incoming>,
         way: Option<&Way<'_>>,
         url: &str,
@@ -160,7 +165,7 @@ impl Record {
         let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let call = Call {
             session: plane.session.clone(),
-            peer: peer.to_string(),
+            peer: peer.clone(),
             upstream: way.map(|way| way.opened.upstream.name.clone()).unwrap_or_default(),
             method: request.method().to_string(),
             url: url.to_owned(),
@@ -184,7 +189,7 @@ impl Record {
     }
 
     /// That of a call which goes no further.
-    pub fn of_own(plane: &Plane, peer: &Peer, request: &Request<Incoming>, text: &str) -> Result<Self> {
+    pub fn of_own(plane: &Plane, peer: &Arc<str>, request: &Request<Incoming>, text: &str) -> Result<Self> {
         Ok(Self::new(plane, peer, request, None, text, plane.recorder.reserve()?))
     }
 
@@ -218,7 +223,7 @@ impl Record {
             return Response::from_parts(parts, Answer::Whole(http_body_util::Full::default()));
         }
         let len_max = way.opened.upstream.body_len_max;
-        let see: Box<dyn FnMut(Seen) + Send + Unpin> = Box::new(move |seen| match seen {
+        let see: See = Box::new(move |seen| match seen {
             Seen::Part(len) => self.received += len as u64,
             Seen::End => self.end(),
             Seen::Broken => self.is_broken = true,
@@ -234,7 +239,7 @@ impl Record {
                 took_ms: 0,
                 is_broken: self.is_broken,
             };
-            place.ended(self.call.clone(), settled.after(self.clock.elapsed().saturating_sub(self.began)));
+            place.ended(std::mem::take(&mut self.call), settled.after(self.clock.elapsed().saturating_sub(self.began)));
         }
     }
 }

@@ -16,7 +16,7 @@ mod trailers;
 
 pub use begin::{Begun, Listening, begin};
 pub use own::Answer;
-pub use peers::{Peer, Peers};
+pub use peers::Peers;
 pub use serve::{Entrance, serve};
 pub use taskcluster::Taskcluster;
 
@@ -26,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use self::route::{Own, Route};
+use self::trailers::Tail;
 use crate::base::Clock;
 use crate::domain::proxy::{Live, Opened, Proxy, Recorder};
 
@@ -74,7 +75,7 @@ impl Plane {
     }
 
     /// Answers a request. It never fails: what went wrong is an answer, too.
-    pub async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Answer> {
+    pub async fn answer(&self, peer: &Arc<str>, request: Request<Incoming>, tail: &Tail) -> Response<Answer> {
         if !headers::has_one_host(&request) {
             return own::text(400, "a request has one Host header\n");
         }
@@ -84,7 +85,7 @@ impl Plane {
         let (answer, is_deployment) = match route::find(self, request.method().as_str(), &text) {
             Ok(Route::Forward(way)) => {
                 let is_deployment = way.opened.deployment.is_some();
-                (forward::forward(self, peer, request, way).await, is_deployment)
+                (forward::forward(self, peer, request, way, tail).await, is_deployment)
             }
             // It answers from the record.
             Ok(Route::Receipts(of)) => (receipts::answer(of).await, false),
@@ -98,7 +99,13 @@ impl Plane {
     }
 
     /// Answers what goes no further, and writes it down like any other call.
-    async fn answer_here(&self, peer: &Peer, request: Request<Incoming>, text: &str, own: Own<'_>) -> Response<Answer> {
+    async fn answer_here(
+        &self,
+        peer: &Arc<str>,
+        request: Request<Incoming>,
+        text: &str,
+        own: Own<'_>,
+    ) -> Response<Answer> {
         let mut record = match forward::Record::of_own(self, peer, &request, text) {
             Ok(record) => record,
             Err(error) => return own::failure(&error),

@@ -10,10 +10,10 @@ use hyper::{Response, StatusCode};
 
 use super::trailers::Tail;
 use crate::base::{Error, Kind};
-use crate::ports::upstream::{Seen, Watched};
+use crate::ports::upstream::{See, Watched};
 
 /// The body of an upstream's answer on its way back.
-pub type Passing = Watched<Box<dyn FnMut(Seen) + Send + Unpin>>;
+pub type Passing = Watched<See>;
 
 /// The body of an answer.
 pub enum Answer {

@@ -16,12 +16,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::trailers::{Tail, Trailing};
-use super::{Peer, Peers, Plane};
+use super::{Peers, Plane};
 
 /// Connections to one session at once: a build with many threads, several times. More wait in the kernel.
 const CONNECTIONS_MAX: usize = 1024;
-/// Bytes of a request's head. Those of a signed request to another proxy fit several times.
-const HEAD_LEN_MAX: usize = 64 << 10;
+/// Bytes of a request's head, and of a body that are read at once. Less makes long bodies slow, more takes memory for each.
+const READ_LEN_MAX: usize = 256 << 10;
 const HEADERS_MAX: usize = 200;
 /// For a client to send the head of a request, and between two of them.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -107,21 +107,19 @@ impl Accepted {
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, peer: Peer, plane: Arc<Plane>) {
-    let (peer, tail) = (Arc::new(peer), Tail::default());
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, peer: Arc<str>, plane: Arc<Plane>) {
+    let tail = Tail::default();
     let connection = Trailing::new(TokioIo::new(stream), tail.clone());
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(tail.clone());
-        let (plane, peer) = (plane.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(plane.answer(&peer, request).await) }
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (plane, peer, tail) = (plane.clone(), peer.clone(), tail.clone());
+        async move { Ok::<_, Infallible>(plane.answer(&peer, request, &tail).await) }
     });
     let conversation = Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
-        .max_buf_size(HEAD_LEN_MAX)
+        .max_buf_size(READ_LEN_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(connection, service)
-        .with_upgrades();
+        .serve_connection(connection, service);
     if let Err(error) = conversation.await {
         // A client that went away, or spoke no HTTP: its own matter.
         tracing::debug!("a connection ended early: {error}");

@@ -145,11 +145,8 @@ pub fn mark(mut answer: Response<Answer>, own: &HeaderMap) -> Response<Answer> {
 /// Who signs for the deployment.
 fn signer(plane: &Plane) -> Result<&Signer> {
     match plane.taskcluster() {
-        Some((_, Opened { key, .. })) => match key {
-            Key::Hawk(signer) => Ok(signer),
-            _ => Err(Error::not_found("nothing is signed here")),
-        },
-        None => Err(Error::not_found("nothing is signed here")),
+        Some((_, Opened { key: Key::Hawk(signer), .. })) => Ok(signer),
+        _ => Err(Error::not_found("nothing is signed here")),
     }
 }
 

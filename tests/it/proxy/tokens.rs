@@ -1,0 +1,116 @@
+//! Tokens: one for many, another in time, the old one while it lives.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Site;
+use crate::wire::Ask;
+
+#[tokio::test]
+async fn a_hundred_first_requests_mint_one_token() {
+    let site = Site::start().await;
+    site.service.mints_slowly(Duration::from_millis(200));
+    let task = site.session(&["files:read"]).await;
+    let calls = (0..100).map(|_| async { task.get("/files/x").await.status });
+    let statuses = futures_util::future::join_all(calls).await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!((site.service.mints().len(), site.service.asked().len()), (1, 100));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_is_over_and_the_old_one_does_while_it_lives() {
+    let site = Site::start().await;
+    let task = site.session(&["files:read"]).await;
+    let shown = async || {
+        assert_eq!(task.get("/files/x").await.status, 200);
+        site.service.asked().pop().unwrap().header("authorization").unwrap().to_owned()
+    };
+    assert_eq!(shown().await, "Bearer token-1");
+    site.world.clock.advance(Duration::from_secs(500));
+    assert_eq!(shown().await, "Bearer token-1");
+    site.service.answers("/tokens", 503, &json!({}));
+    site.world.clock.advance(Duration::from_secs(70));
+    assert_eq!(shown().await, "Bearer token-1", "the token service is away, and the token lives");
+    site.service.forget_answers();
+    assert_eq!(shown().await, "Bearer token-1", "it is not asked again at once");
+    site.world.clock.advance(Duration::from_secs(16));
+    assert_eq!(shown().await, "Bearer token-2");
+    site.world.clock.advance(Duration::from_secs(601));
+    assert_eq!(shown().await, "Bearer token-3");
+}
+
+/// The 590 seconds of `releng/token/renewed-after-590-s`, on a clock that is moved.
+#[tokio::test]
+async fn the_preset_of_relengapi_renews_where_its_ancestor_did() {
+    let service = super::service::Service::start().await;
+    let text = format!(
+        "[[upstream]]\npreset = 'relengapi'\nmounts = {{ tooltool = 'http://{0}' }}\nnetworks = ['127.0.0.0/8']\n\
+         credential = {{ kind = 'minted', token = 'issuing', url = 'http://{0}/tokens' }}",
+        service.address
+    );
+    let site = Site::with(|settings| {
+        settings.proxy.declared = Some(keylender::app::settings::read_upstreams(&text).unwrap());
+    })
+    .await;
+    let task = site.session(&["docker-worker:relengapi-proxy:*", "docker-worker:relengapi-proxy:a"]).await;
+    assert_eq!(task.opened["upstreams"][0]["permissions"], json!(["*", "a"]));
+    for (seconds, mints) in [(0, 1), (586, 1), (6, 2)] {
+        site.world.clock.advance(Duration::from_secs(seconds));
+        assert_eq!(task.get("/tooltool/x").await.status, 200);
+        assert_eq!(service.mints().len(), mints, "after {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_minted_anew_once() {
+    let site = Site::start().await;
+    let task = site.session(&["files:read"]).await;
+    assert_eq!(task.get("/files/x").await.status, 200);
+    site.service.refuses("token-1");
+    assert_eq!(task.get("/files/x").await.status, 200);
+    assert_eq!(site.service.mints().len(), 2);
+
+    // A body has gone by when the answer comes: this call fails, the next has a better token.
+    site.service.refuses("token-2");
+    assert_eq!(task.ask(&Ask::post("/files/x", "{}")).await.status, 401);
+    assert_eq!(task.ask(&Ask::post("/files/x", "{}")).await.status, 200);
+    assert_eq!(site.service.mints().len(), 3);
+
+    // A service that refuses every token is not stormed for others.
+    site.service.answers("/v1", 401, &json!({}));
+    for _ in 0..5 {
+        assert_eq!(task.get("/files/x").await.status, 401);
+    }
+    assert!(site.service.mints().len() <= 4, "{}", site.service.mints().len());
+}
+
+#[tokio::test]
+async fn a_mint_that_fails_is_a_502_with_a_reason_and_an_alarm() {
+    let site = Site::start().await;
+    let task = site.session(&["files:read", "broker:read"]).await;
+    for (status, body, reason) in [
+        (403, json!({}), "the token service answered 403"),
+        (200, json!("text"), "the token service answered without a token"),
+        (200, json!({ "result": { "token": 7 } }), "the token service answered without a token"),
+        (
+            200,
+            json!({ "result": { "token": "a\r\nX: b" } }),
+            "the token service answered a token that no header can hold",
+        ),
+    ] {
+        site.service.answers("/tokens", status, &body);
+        let answer = task.get("/files/x").await;
+        assert_eq!((answer.status, answer.text().trim()), (502, reason));
+    }
+    let alarms = site.world.operate("GET", "/alarms", None).await;
+    assert!(alarms.to_string().contains("proxy mint files"), "{alarms}");
+    assert_eq!(task.get("/broker/api/queues").await.status, 200, "the others go on");
+    let failed = site.world.audited("proxy.mint").await;
+    assert!(failed.iter().all(|entry| entry["outcome"] == "failed") && !failed.is_empty());
+
+    site.service.forget_answers();
+    assert_eq!(task.get("/files/x").await.status, 200);
+    let alarms = site.world.operate("GET", "/alarms", None).await;
+    assert!(!alarms.to_string().contains("proxy mint"), "{alarms}");
+}
