@@ -77,6 +77,9 @@ pub async fn ask<T, A, I: Serialize>(
     let mut body = serde_json::to_value(&input).map_err(|e| Error::internal("writing an example", e))?;
     if let Value::Object(members) = &mut body {
         members.retain(|_, value| !value.is_null());
+        if about.is_secret {
+            members.values_mut().filter(|value| value.is_string()).for_each(|value| *value = "…".into());
+        }
     }
     let plan = Plan {
         title: replaced(about.page.0, '<', '>', asked.name.unwrap_or(asked.argument)),
