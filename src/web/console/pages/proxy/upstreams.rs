@@ -80,6 +80,7 @@ pub async fn store(app: App, session: Session, given: CheckedForm<Input>) -> Res
     }
     let asked = Asked {
         words: vec!["upstreams.toml"],
+        secret: "text",
         fields: vec![("text", text.clone()), ("sure", "yes".to_owned())],
         ..Asked::of("", PATH.to_owned(), PATH.to_owned())
     };
