@@ -45,14 +45,14 @@ struct Page {
     frame: Frame,
     id: Untrusted<'static>,
     state: State,
+    /// Whether it may do that now, or could.
+    caption: &'static str,
     /// Whether nothing answers for it, though nobody ended it.
     is_left: bool,
     facts: Vec<(&'static str, Untrusted<'static>)>,
     times: Vec<(&'static str, TimeTag)>,
     /// Where it is ended, for who may.
     end: Option<String>,
-    /// When it ended, by whom, and why.
-    ended: Option<(TimeTag, Untrusted<'static>, Untrusted<'static>)>,
     scopes: Vec<Untrusted<'static>>,
     /// Where it is told what these scopes are worth now.
     explain: Option<String>,
@@ -99,19 +99,18 @@ async fn shown(app: &App, session: &Session, view: SessionView, unlisted: u64, t
         set: set.clone(),
     };
     let scopes = url_encoded(&scope_list::line(&stored.scopes));
-    let mut times = vec![("Opened", time(stored.opened))];
-    times.extend((standing != Standing::Ended).then(|| ("Ends at the latest", time(stored.ends))));
+    let end = match &stored.ended {
+        None => ("Ends at the latest", time(stored.ends)),
+        Some(ended) => ("Ended", time(ended.at)),
+    };
     Page {
         frame: Frame::of(app, session, "Session of the task proxy").await,
         state: standing.state(),
+        caption: if standing == Standing::Open { "What it may do" } else { "What it could do" },
         is_left: standing == Standing::Left,
         facts: facts(&stored, calls),
-        times,
+        times: vec![("Opened", time(stored.opened)), end],
         end: may_end.then(|| format!("{path}/end")),
-        ended: stored
-            .ended
-            .as_ref()
-            .map(|it| (time(it.at), Untrusted::of(it.by.clone()), Untrusted::of(it.cause.clone()))),
         explain: (scopes.len() <= LINKED_LEN_MAX).then(|| format!("/proxy/explain?scopes={scopes}")),
         scopes: stored.scopes.iter().map(|scope| Untrusted::of(scope.to_string())).collect(),
         grants: stored.upstreams.iter().map(grant).collect(),
@@ -132,7 +131,9 @@ fn facts(session: &Stored, calls: u64) -> Vec<(&'static str, Untrusted<'static>)
         ("Who may ask", session.peers.clone()),
         ("Calls", calls.to_string()),
     ];
-    all.into_iter().map(|(what, text)| (what, Untrusted::of(text))).collect()
+    let ended = session.ended.iter();
+    let ended = ended.flat_map(|it| [("Ended by", it.by.clone()), ("Why it ended", it.cause.clone())]);
+    all.into_iter().chain(ended).map(|(what, text)| (what, Untrusted::of(text))).collect()
 }
 
 /// The URL, with the hash of its query where that was.

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::{PATH as BACK, UPSTREAMS as PATH, UpstreamRow, upstream_rows};
+use crate::base::text::capitalized;
 use crate::base::{Error, Result};
 use crate::domain::actions::proxy::STORE;
 use crate::domain::actions::relay::Profiled;
@@ -91,7 +92,7 @@ pub async fn store(app: App, session: Session, given: CheckedForm<Input>) -> Res
 }
 
 async fn form(app: &App, session: &Session, text: String, problem: Option<Error>) -> Response {
-    let problems = problem.map(|error| error.message().to_owned()).unwrap_or_default();
+    let problems = problem.map(|error| capitalized(error.message())).unwrap_or_default();
     page(&Page {
         frame: Frame::of(app, session, "Upstreams of the task proxy").await,
         problems: problems.lines().map(|line| Untrusted::of(line.to_owned())).collect(),
