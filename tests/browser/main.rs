@@ -10,3 +10,4 @@ mod groups;
 mod pages;
 mod paper;
 mod site;
+mod tasks;

@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 113] = [
+const PAGES: [Page; 118] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -98,6 +98,15 @@ const PAGES: [Page; 113] = [
     ("/relay/users/{user}/adopt", "/relay/users/stranger/adopt", "relay-user-adopt"),
     ("/relay/users/{user}/release", "/relay/users/adopted/release", "relay-user-release"),
     ("/relay/accounts/{account}/rotate", "/relay/accounts/scheduler/rotate?close=1", "relay-account-rotate"),
+    ("/proxy", "/proxy", "proxy"),
+    ("/proxy/sessions/{session}", "/proxy/sessions/{proxy}", "proxy-session"),
+    ("/proxy/sessions/{session}/end", "/proxy/sessions/{proxy}/end", "proxy-session-end"),
+    (
+        "/proxy/explain",
+        "/proxy/explain?scopes=project:ours:symbols:read%20project:ours:symbols:*%20a",
+        "proxy-explained",
+    ),
+    ("/proxy/upstreams", "/proxy/upstreams", "proxy-upstreams"),
     ("/hosts", "/hosts", "hosts"),
     ("/hosts/{address}", "/hosts/127.0.0.1", "host"),
     ("/hosts/{address}/block", "/hosts/127.0.0.1/block", "host-block"),
@@ -193,6 +202,7 @@ async fn every_list_with_nothing_in_it_says_what_to_do() {
         "archives",
         "relay",
         "agents",
+        "proxy",
         "hosts",
         "host-rules",
         "notices",

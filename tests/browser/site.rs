@@ -20,7 +20,7 @@ use keylender::proto::relay_profile::{Profile, preset_with_agents};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fleet;
+use crate::{fleet, tasks};
 
 /// A file that is written for a program of the relay.
 const PART: &str = "
@@ -151,6 +151,7 @@ impl Site {
         site.operate("POST", "/backups", None).await;
         site.archive().await;
         fleet::fill(&site).await;
+        tasks::fill(&site).await;
         drop(reqwest::get(site.url("/v1/credentials")).await.unwrap());
         site
     }
@@ -182,6 +183,7 @@ impl Site {
             appliance.notices.list(all, None, 1).await.unwrap()[0].id.to_string()
         };
         let path = match path {
+            _ if path.contains("{proxy}") => path.replace("{proxy}", &self.proxy_session().await),
             _ if path.contains("{session}") => path.replace("{session}", &session().await),
             _ if path.contains("{backup}") => path.replace("{backup}", backup().to_str().unwrap()),
             _ if path.contains("{archive}") => {
@@ -195,6 +197,18 @@ impl Site {
             _ => path.to_owned(),
         };
         self.url(&path)
+    }
+
+    /// A session of the task proxy that is open.
+    async fn proxy_session(&self) -> String {
+        let sessions = self.running.appliance.proxy.sessions().await.unwrap();
+        sessions.iter().find(|view| view.session.ended.is_none()).unwrap().id.to_string()
+    }
+
+    /// The number of the user of this process, who may ask what is opened here.
+    pub fn user(&self) -> u32 {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(&self.settings.data_dir).unwrap().uid()
     }
 
     /// A new session of the admin ada, as its cookie has it.

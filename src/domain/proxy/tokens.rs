@@ -107,6 +107,8 @@ struct State {
     minted: u64,
     /// The last failure, and when.
     failed: Option<(Timestamp, String)>,
+    /// How many there were.
+    failures: u64,
 }
 
 impl fmt::Debug for Minted {
@@ -138,16 +140,17 @@ impl Minted {
             let Ok(_asking) = self.asking.try_lock() else { return Ok(token) };
             return Ok(self.ask().await.unwrap_or(token));
         }
+        let before = self.state().failures;
         let _asking = self.asking.lock().await;
         if let Some(token) = self.alive() {
             return Ok(token);
         }
         // What the one before found out while this one waited counts for both.
-        if let Some((at, message)) = &self.state().failed
-            && *at >= began
-        {
+        let state = self.state();
+        if let Some((_, message)) = state.failed.as_ref().filter(|_| state.failures > before) {
             return Err(Error::unavailable(message.clone()));
         }
+        drop(state);
         self.ask().await
     }
 
@@ -215,7 +218,10 @@ impl Minted {
                 state.token = Some(token.clone());
                 state.failed = None;
             }
-            Err(error) => state.failed = Some((self.clock.now(), error.message().to_owned())),
+            Err(error) => {
+                state.failures += 1;
+                state.failed = Some((self.clock.now(), error.message().to_owned()));
+            }
         }
         outcome
     }

@@ -15,12 +15,13 @@ use kit::live;
 use kit::routes::Routes;
 use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
-    hosts, leases, login, loops, namespaces, notices, oidc, overview, queue, queues, roles, settings, setup, theme,
+    hosts, leases, login, loops, namespaces, notices, oidc, overview, proxy, queue, queues, roles, settings, setup,
+    theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
 fn table() -> Routes {
-    access(appliance(fleet::routes(bus(Routes::default()))))
+    access(appliance(tasks(fleet::routes(bus(Routes::default())))))
         // In and out.
         .open_get("/login", login::ask)
         .open_post("/login", login::log_in)
@@ -65,6 +66,17 @@ fn table() -> Routes {
         .get("/host-rules", scopes::HOST_RULES, hosts::rules)
         .get("/host-rules/{rule}/remove", scopes::HOST_RULE, hosts::plan_remove)
         .post("/host-rules/{rule}/remove", scopes::HOST_RULE, hosts::remove)
+}
+
+/// What code in tasks may reach.
+fn tasks(routes: Routes) -> Routes {
+    routes
+        .get("/proxy", scopes::PROXY_READ, proxy::list)
+        .get("/proxy/sessions/{session}", scopes::PROXY_READ, proxy::show)
+        .act("/proxy/sessions/{session}/end", "/proxy/sessions/{session}", &actions::proxy::END)
+        .get("/proxy/explain", scopes::PROXY_READ, proxy::explain)
+        .get("/proxy/upstreams", scopes::PROXY_UPSTREAMS, proxy::upstreams)
+        .post("/proxy/upstreams", scopes::PROXY_UPSTREAMS, proxy::store_upstreams)
 }
 
 fn access(routes: Routes) -> Routes {

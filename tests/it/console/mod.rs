@@ -17,6 +17,7 @@ mod namespaces;
 mod oidc;
 mod overview;
 mod pages;
+mod proxy;
 pub mod queues;
 mod relay;
 mod sessions;

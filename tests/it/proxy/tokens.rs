@@ -71,6 +71,7 @@ async fn a_token_that_is_refused_is_minted_anew_once() {
     assert_eq!(task.get("/files/x").await.status, 200);
     assert_eq!(site.service.mints().len(), 2);
 
+    site.world.clock.advance(Duration::from_secs(6));
     // A body has gone by when the answer comes: this call fails, the next has a better token.
     site.service.refuses("token-2");
     assert_eq!(task.ask(&Ask::post("/files/x", "{}")).await.status, 401);

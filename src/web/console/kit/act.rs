@@ -24,6 +24,8 @@ pub struct Asked<'a> {
     pub words: Vec<&'a str>,
     /// The input as the query of the API has it, where it is not a body.
     pub query: String,
+    /// The member of the input that holds secrets, which the example does not repeat.
+    pub secret: &'static str,
     /// What the form brings along to be carried out.
     pub fields: Vec<(&'static str, String)>,
     /// Where the form goes to, and where one is who does not want it.
@@ -77,6 +79,7 @@ pub async fn ask<T, A, I: Serialize>(
     let mut body = serde_json::to_value(&input).map_err(|e| Error::internal("writing an example", e))?;
     if let Value::Object(members) = &mut body {
         members.retain(|_, value| !value.is_null());
+        members.iter_mut().filter(|(name, _)| *name == asked.secret).for_each(|(_, value)| *value = "…".into());
     }
     let plan = Plan {
         title: replaced(about.page.0, '<', '>', asked.name.unwrap_or(asked.argument)),

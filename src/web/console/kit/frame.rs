@@ -36,7 +36,14 @@ const PLACES: &[(&str, &[Listed])] = &[
             ("Agents", "/agents", Some(scopes::AGENT_READ)),
         ],
     ),
-    ("Machines", &[("Hosts", "/hosts", Some(scopes::HOST_LIST)), ("Leases", "/leases", Some(scopes::LEASE_LIST))]),
+    (
+        "Machines",
+        &[
+            ("Task proxy", "/proxy", Some(scopes::PROXY_READ)),
+            ("Hosts", "/hosts", Some(scopes::HOST_LIST)),
+            ("Leases", "/leases", Some(scopes::LEASE_LIST)),
+        ],
+    ),
     (
         "Trust",
         &[

@@ -23,6 +23,7 @@ pub mod namespaces;
 pub mod notices;
 pub mod oidc;
 pub mod overview;
+pub mod proxy;
 pub mod queue;
 pub mod queues;
 pub mod relay;
