@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 
 /// The lists of both families, each of which may hold a connection of IPv4.
-const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+const LISTS: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
 /// The user that a connection to us was made by: the number of the owner of its other end. `None` when that end is not on
 /// this host, or in another network namespace of it.

@@ -21,10 +21,10 @@ pub(super) const ADDRESS: Setting<IpAddr> = Setting::new("PROXY_ADDRESS", "proxy
 pub(super) const SOCKETS: Setting<PathBuf> = Setting::new(
     "PROXY_SOCKETS",
     "proxy-sockets",
-    "./data/proxy in development; in production /run/NAME/proxy",
+    "./data/proxy in development; in production /var/run/NAME/proxy",
     parse::path,
 )
-.follows(|values| by_mode(values, "./data/proxy", &format!("/run/{}/proxy", values.instance)))
+.follows(|values| by_mode(values, "./data/proxy", &format!("/var/run/{}/proxy", values.instance)))
 .help("directory of the sockets of sessions of the task proxy");
 
 pub(super) fn proxy(read: &mut Reader) -> domain::proxy::Config {

@@ -129,11 +129,6 @@ impl Proxy {
         &self.config
     }
 
-    /// The stored declaration as it was written, with its secrets.
-    pub fn stored_text(&self) -> Result<Option<Secret>> {
-        text(&self.store)
-    }
-
     /// What a text declares, if it may be stored.
     ///
     /// # Errors
@@ -160,8 +155,12 @@ impl Proxy {
     pub fn plan_upstreams(&self, text: &str) -> Result<Vec<String>> {
         let declared = self.check(text)?;
         let each = declared.iter().map(|one| format!("`{}` is reached by {}.", one.upstream.name, one.kind()));
+        let stays = |name: &str| declared.iter().any(|one| one.upstream.name == name);
+        let before = self.declared();
+        let gone = before.iter().map(|open| &*open.declared.upstream.name).filter(|name| !stays(name));
+        let gone: Vec<_> = gone.map(|name| format!("`{name}` is not reached any more by new sessions.")).collect();
         let rest = "Sessions that are open go on with what they were opened with.".to_owned();
-        Ok(each.chain([rest]).collect())
+        Ok(each.chain(gone).chain([rest]).collect())
     }
 
     /// Stores a declaration, which counts for every session from now on.

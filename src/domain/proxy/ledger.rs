@@ -74,6 +74,9 @@ pub struct CallRecord {
     /// Why it was not the upstream's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// By what the upstream's log calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// Bytes, time, and whether it broke off.
     #[serde(flatten)]
     pub settled: Settled,
@@ -262,9 +265,12 @@ impl Batch {
 }
 
 fn record(call: Call, settled: Settled, number: u64) -> Option<(CallId, CallRecord)> {
-    let Call { session, peer, upstream, method, url, query, status, cause, .. } = call;
+    let Call { session, peer, upstream, method, url, query, status, cause, request_id, .. } = call;
     let session = ProxySessionId::parse(&session).ok()?;
     let ended = Timestamp::from_civil(jiff::civil::DateTime::ZERO);
     let peer = peer.to_string();
-    Some((CallId { session, number }, CallRecord { ended, peer, upstream, method, url, query, status, cause, settled }))
+    Some((
+        CallId { session, number },
+        CallRecord { ended, peer, upstream, method, url, query, status, cause, request_id, settled },
+    ))
 }

@@ -274,8 +274,9 @@ impl Proxy {
     /// # Errors
     /// `NotFound` for a session that is not open.
     pub async fn end(&self, caller: &Caller, id: &ProxySessionId, cause: &str) -> Result<()> {
-        let live = self.live().remove(id);
+        let live = self.live().get(id).cloned();
         let calls = live.as_ref().map_or(0, |live| live.calls.load(Ordering::Relaxed));
+        // At once, whatever else can be done.
         if let Some(live) = &live {
             live.stop.cancel();
         }
@@ -290,15 +291,18 @@ impl Proxy {
         }
         let note = caller.note(Action::ProxyEnd, id).with("cause", cause).with("calls", calls).with("revoked", revoked);
         let note = if not_revoked.is_empty() { note } else { note.with("not_revoked", not_revoked) };
-        let (by, cause, id) = (name(caller), cause.to_owned(), id.clone());
+        let (by, cause, of) = (name(caller), cause.to_owned(), id.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             let mut session =
-                tx.get(&SESSIONS, &id)?.filter(|session| session.ended.is_none()).ok_or_else(|| gone(&id))?;
+                tx.get(&SESSIONS, &of)?.filter(|session| session.ended.is_none()).ok_or_else(|| gone(&of))?;
             session.ended = Some(Ended { at: tx.now(), by, cause, calls });
             tx.audit(note);
-            tx.put(&SESSIONS, &id, &session)
+            tx.put(&SESSIONS, &of, &session)
         };
-        self.store.write(change).await
+        self.store.write(change).await?;
+        // One whose end is not stored is still known here, so that the loop ends it again.
+        self.live().remove(id);
+        Ok(())
     }
 
     /// Ends every session, since the appliance stops.
@@ -324,7 +328,8 @@ impl Proxy {
 
     /// A session that is open.
     pub fn of(&self, id: &ProxySessionId) -> Result<Arc<Live>> {
-        self.live().get(id).cloned().ok_or_else(|| gone(id))
+        let live = self.live().get(id).cloned();
+        live.filter(|live| !live.stop.is_cancelled()).ok_or_else(|| gone(id))
     }
 
     pub(super) fn live(&self) -> std::sync::MutexGuard<'_, BTreeMap<ProxySessionId, Arc<Live>>> {

@@ -77,8 +77,11 @@ impl Proxy {
         let open: Vec<_> = stored.into_iter().filter(|(_, session)| session.ended.is_none()).collect();
         let (mut over, mut running) = (Vec::new(), Vec::new());
         for (id, session) in open {
-            if !self.live().contains_key(&id) {
+            let live = self.live().get(&id).cloned();
+            if live.is_none() {
                 over.push((id, "the appliance was started anew"));
+            } else if live.is_some_and(|live| live.stop.is_cancelled()) {
+                over.push((id, "it was ended before, and that could not be stored"));
             } else if session.ends <= now {
                 over.push((id, "its time is over"));
             } else if let Some(task) = session.task {

@@ -146,11 +146,9 @@ impl Minted {
             return Ok(token);
         }
         // What the one before found out while this one waited counts for both.
-        let state = self.state();
-        if let Some((_, message)) = state.failed.as_ref().filter(|_| state.failures > before) {
-            return Err(Error::unavailable(message.clone()));
+        if let Some(message) = self.failed_since(before) {
+            return Err(Error::unavailable(message));
         }
-        drop(state);
         self.ask().await
     }
 
@@ -192,6 +190,12 @@ impl Minted {
         } else {
             Err(Error::conflict(format!("the token service answered {} to taking a token back", status.as_u16())))
         }
+    }
+
+    /// Why there is no token, if that was found out after so many failures.
+    fn failed_since(&self, before: u64) -> Option<String> {
+        let state = self.state();
+        state.failed.as_ref().filter(|_| state.failures > before).map(|(_, message)| message.clone())
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

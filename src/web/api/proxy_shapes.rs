@@ -127,6 +127,9 @@ pub struct Made {
     /// Why it was not the upstream's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What the call said it is called, for the upstream's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub took_ms: u64,
@@ -135,10 +138,11 @@ pub struct Made {
 
 impl From<CallRecord> for Made {
     fn from(call: CallRecord) -> Self {
-        let CallRecord { ended, peer, upstream, method, url, query, status, cause, settled } = call;
+        let CallRecord { ended, peer, upstream, method, url, query, status, cause, request_id, settled } = call;
         let (sent_bytes, received_bytes) = (settled.sent_bytes, settled.received_bytes);
         let (took_ms, is_broken) = (settled.took_ms, settled.is_broken);
         Self {
+            request_id,
             ended,
             peer,
             upstream,

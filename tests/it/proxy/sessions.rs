@@ -139,7 +139,8 @@ async fn only_who_opened_a_session_refreshes_and_closes_it() {
 
     let fresh = json!({ "clientId": "task/B", "accessToken": "key-b" }).to_string();
     let own = format!("{path}/{}", task.session);
-    let refresh = Ask::new("PUT", &format!("{own}/credentials")).with("Content-Type", "application/json").body(fresh.as_str());
+    let refresh =
+        Ask::new("PUT", &format!("{own}/credentials")).with("Content-Type", "application/json").body(fresh.as_str());
     assert_eq!(site.world.ask_as(&other, &refresh).await.status, 404);
     assert_eq!(site.world.ask_as(&worker, &refresh).await.status, 200);
     assert_eq!(task.get("/api/queue/v1/ping").await.header("x-taskcluster-proxy-perm-clientid"), Some("task/B"));
@@ -184,8 +185,8 @@ async fn a_session_is_a_lease_that_can_be_taken_back_and_is_remembered() {
     let revoked = site.world.operate("POST", "/leases/revoke", Some(revoke)).await;
     assert_eq!(revoked["failed"], 0, "{revoked}");
     assert!(!task.is_asked().await);
-    let held = site.world.operate("GET", "/holdings?kind=proxy", None).await;
-    assert!(held.to_string().contains(&task.session), "{held}");
+    let held = site.world.operate("GET", &format!("/audit/held?object={}", task.session), None).await;
+    assert!(held.to_string().contains("\"kind\":\"proxy\"") && held.to_string().contains("until"), "{held}");
 }
 
 #[tokio::test]

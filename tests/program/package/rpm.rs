@@ -110,7 +110,8 @@ fn two_builds_of_one_commit_are_the_same_packages_and_el6_can_read_them() {
         [
             format!("keylender-{version}-2.src.rpm"),
             format!("keylender-{version}-2.{architecture}.rpm"),
-            format!("keylender-host-secrets-{version}-2.{architecture}.rpm")
+            format!("keylender-host-secrets-{version}-2.{architecture}.rpm"),
+            format!("keylender-proxy-{version}-2.{architecture}.rpm")
         ]
     );
     for (one, other) in packages.iter().zip(built.packages("again")) {
