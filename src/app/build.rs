@@ -117,9 +117,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     let namespaces = Namespaces::new(store.clone(), accounts.clone(), broker.bus(), settings.namespaces.clone())
         .also_at(further.iter().map(Site::bus));
     let notices = Notices::new(store.clone(), outbox::ways(settings)?);
-    let dns = Dns::new(&settings.hosts.dns)?;
-    let config = settings.hosts.config(settings.credentials.as_ref());
-    let hosts = Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote, config);
+    let hosts = hosts((&store, &notices, &clock), remote, settings)?;
     let vhost = settings.namespaces.amqp.vhost.clone();
     let archives = Archives::new(store.clone(), broker.messages(), vhost.clone(), settings.archives.clone());
     let monitor = Monitor::new(
@@ -142,8 +140,8 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         broker.bus(),
         relay_config(settings),
     )?;
-    let (held, sides) = ((store.clone(), accounts.clone()), (broker.bus(), broker.subscriptions()));
-    let agents = Agents::new(held, hosts.clone(), relay.clone(), sides);
+    let held = (store.clone(), accounts.clone());
+    let agents = Agents::new(held, hosts.clone(), relay.clone(), (broker.bus(), broker.subscriptions()));
     let proxy = task_proxy(&store, &relay, settings)?;
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
@@ -180,6 +178,17 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         wraps,
         operators,
     })
+}
+
+/// Machines, with those who know their names.
+fn hosts(
+    (store, notices, clock): (&Store, &Notices, &Clock),
+    remote: Option<Authority>,
+    settings: &Settings,
+) -> Result<Hosts> {
+    let dns = Dns::new(&settings.hosts.dns)?;
+    let config = settings.hosts.config(settings.credentials.as_ref());
+    Ok(Hosts::new(store.clone(), notices.clone(), clock.clone(), dns, remote, config))
 }
 
 /// The task proxy, with the queue of the deployment, which whoever set it may have anywhere.

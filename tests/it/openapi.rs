@@ -156,19 +156,10 @@ async fn every_route_of_the_document_is_served_and_asks_for_what_it_says() {
 }
 
 /// Changes nothing is said of beforehand: what lends, hands over or tries out, and what only looks.
-const WITHOUT_PLAN: [&str; 11] = [
-    "keylender_closeProxySession",
-    "keylender_openProxySession",
-    "keylender_referenceSecret",
-    "keylender_refreshProxySession",
-    "keylender_testNamespace",
-    "keylender_verifyAudit",
-    "keylender_verifyBackup",
-    "keylender_verifyNewestBackup",
-    "keylender_wrapNamespace",
-    "keylender_wrapRelayAccount",
-    "pulse_claimNamespace",
-];
+const WITHOUT_PLAN: &str = "keylender_closeProxySession keylender_openProxySession keylender_referenceSecret \
+    keylender_refreshProxySession keylender_testNamespace keylender_verifyAudit \
+    keylender_verifyBackup keylender_verifyNewestBackup keylender_wrapNamespace \
+    keylender_wrapRelayAccount pulse_claimNamespace";
 
 fn has_parameter(operation: &Value, name: &str) -> bool {
     operation["parameters"].as_array().unwrap().iter().any(|parameter| parameter["name"] == name)
@@ -178,7 +169,7 @@ fn has_parameter(operation: &Value, name: &str) -> bool {
 fn whatever_changes_something_can_be_tried_first_and_be_given_a_reason() {
     for (_, method, operation) in operations(&DOCUMENT) {
         let id = operation["operationId"].as_str().unwrap();
-        let is_planned = method != "get" && !WITHOUT_PLAN.contains(&id);
+        let is_planned = method != "get" && !WITHOUT_PLAN.split(' ').any(|without| without == id);
         for name in ["plan", "reason"] {
             assert_eq!(has_parameter(operation, name), is_planned, "{id}: {name}");
         }

@@ -1,6 +1,7 @@
 //! The program as a worker starts it: under the name of the ancestor, with nothing in its environment that is not meant.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -124,6 +125,35 @@ impl Program {
     fn said(&self, end: &str) -> Vec<String> {
         let text = fs::read(self.log.with_extension(end)).unwrap_or_default();
         String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+    }
+}
+
+/// taskcluster-proxy at a free port of this host, for stories of their own.
+pub struct Plain {
+    pub address: SocketAddr,
+    program: Program,
+    _dir: TempDir,
+}
+
+impl Plain {
+    pub async fn start(arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (link, port) = (dir.path().join("taskcluster-proxy"), free_port());
+        symlink(PROGRAM, &link).expect("a link to the program");
+        let own = ["-i", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned);
+        let mut command = Command::new(link);
+        command.args(arguments).args(own).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut program = Program { child: command.spawn().expect("the program starts"), log: PathBuf::new() };
+        assert!(program.listens_within(port, Duration::from_secs(30)).await, "it listens");
+        Self { address: SocketAddr::from(([127, 0, 0, 1], port)), program, _dir: dir }
+    }
+
+    /// Its memory beside what is a part of its file.
+    pub fn memory_kb(&self) -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.program.child.id())).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a kernel that tells it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod command;
 mod compare;
 mod judge;
+mod long;
 mod observe;
 mod replay;
 mod signature;

@@ -1,5 +1,7 @@
 //! The task proxy of an appliance: sessions that workers open, and tasks that ask them.
 
+mod authority;
+mod crash;
 mod escapes;
 mod histories;
 mod record;

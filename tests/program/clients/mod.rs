@@ -37,6 +37,13 @@ published_clients! {
     the_newest_python_client_is_served: python("pynew");
 }
 
+/// Those whose tasks use a proxy: without credentials, by its URL alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_clients_work_through_the_task_proxy() {
+    tell_through_the_proxy("tcnew", javascript_of("through.js", "tcnew")).await;
+    tell_through_the_proxy("pynew", python_of("through.py", "pynew")).await;
+}
+
 /// The program, its first arguments, and what must be installed for it.
 struct Runner {
     program: PathBuf,
@@ -45,13 +52,21 @@ struct Runner {
 }
 
 fn javascript(alias: &str) -> Runner {
-    let arguments = vec![in_repository("tests/program/clients/run.js"), alias.into()];
+    javascript_of("run.js", alias)
+}
+
+fn javascript_of(script: &str, alias: &str) -> Runner {
+    let arguments = vec![in_repository("tests/program/clients").join(script), alias.into()];
     Runner { program: "node".into(), arguments, package: in_repository("target/clients/node_modules").join(alias) }
 }
 
 fn python(alias: &str) -> Runner {
+    python_of("run.py", alias)
+}
+
+fn python_of(script: &str, alias: &str) -> Runner {
     let program = in_repository("target/clients").join(alias).join("bin/python");
-    let arguments = vec![in_repository("tests/program/clients/run.py")];
+    let arguments = vec![in_repository("tests/program/clients").join(script)];
     Runner { program: program.clone(), arguments, package: program }
 }
 
@@ -72,19 +87,9 @@ async fn tell_stories(alias: &str, runner: Runner) {
     let running = keylender::app::start(&settings, Clock::system(), Some(broker)).await.unwrap();
     let token = make_client(&settings, alias).await;
 
-    let output = Command::new(runner.program)
-        .args(runner.arguments)
-        .env("KEYLENDER_URL", format!("http://127.0.0.1:{}", running.address.port()))
-        .env("CLIENT_ID", CLIENT)
-        .env("ACCESS_TOKEN", token)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(RUN_TIMEOUT, output).await.expect("the runner hangs").unwrap();
-
-    let told = String::from_utf8_lossy(&output.stdout);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{alias}: {}\n{told}{complaint}", output.status);
+    let url = format!("http://127.0.0.1:{}", running.address.port());
+    let environment = [("KEYLENDER_URL", url.as_str()), ("CLIENT_ID", CLIENT), ("ACCESS_TOKEN", &token)];
+    run(alias, runner, &environment).await;
     assert!(running.stop().await, "the appliance did not stop in time");
 }
 
@@ -94,4 +99,49 @@ async fn make_client(settings: &Settings, alias: &str) -> String {
     let operator = Operator::connect(settings).unwrap();
     let made = operator.call("PUT", &format!("/clients/{CLIENT}"), Some(json!({"scopes": scopes}))).await.unwrap();
     made["accessToken"].as_str().unwrap().to_owned()
+}
+
+async fn run(alias: &str, runner: Runner, environment: &[(&str, &str)]) {
+    let output = Command::new(runner.program)
+        .args(runner.arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(RUN_TIMEOUT, output).await.expect("the runner hangs").unwrap();
+
+    let told = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{alias}: {}\n{told}{complaint}", output.status);
+}
+
+async fn tell_through_the_proxy(alias: &str, runner: Runner) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings::for_tests(dir.path());
+    let broker = Arc::new(MemoryBroker::default());
+    let running = keylender::app::start(&settings, Clock::system(), Some(broker)).await.unwrap();
+    let url = format!("http://127.0.0.1:{}", running.address.port());
+    let token = make_client(&settings, alias).await;
+
+    let program = dir.path().join("taskcluster-proxy");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_keylender"), &program).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let scope = format!("pulse:namespace:taskcluster-{alias}-through");
+    let mut proxy = Command::new(program)
+        .args(["-i", "127.0.0.1", "-p", &port, &scope])
+        .env("TASKCLUSTER_ROOT_URL", &url)
+        .env("TASKCLUSTER_CLIENT_ID", CLIENT)
+        .env("TASKCLUSTER_ACCESS_TOKEN", token)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    while tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await.is_err() {
+        assert!(proxy.try_wait().unwrap().is_none(), "the proxy has ended");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    let through = format!("http://127.0.0.1:{port}");
+    run(alias, runner, &[("KEYLENDER_URL", &url), ("TASKCLUSTER_PROXY_URL", &through)]).await;
+    assert!(running.stop().await, "the appliance did not stop in time");
 }
