@@ -37,7 +37,7 @@ pub(super) enum Lease {
 #[derive(Args)]
 pub(super) struct Which {
     /// Only of this kind
-    #[arg(long, value_parser = ["namespace", "host", "client", "wrap", "relay", "agent"])]
+    #[arg(long, value_parser = ["namespace", "host", "client", "wrap", "relay", "agent", "proxy"])]
     kind: Option<String>,
     /// Only with this name: of a namespace, broker user, host, client, link or account
     #[arg(long)]

@@ -131,7 +131,9 @@ enum ApplianceCommand {
     #[command(
         subcommand,
         after_help = "Examples:\n  keylender proxy session list\n  keylender proxy --root-url https://tc.example.com \
-                      --from-file credentials.json --port 8080 queue:get-artifact:private/x"
+                      --from-file credentials.json --port 8080 queue:get-artifact:private/x\n\nOptions of the proxy alone are \
+                      those of taskcluster-proxy, or with --relengapi-token of relengapi-proxy: a link of that name \
+                      lists them with --help"
     )]
     Proxy(proxy::Proxy),
     /// Shows and runs the loops that run by themselves

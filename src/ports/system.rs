@@ -112,6 +112,14 @@ pub fn room(path: &Path) -> io::Result<Room> {
     Ok(Room { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
 }
 
+/// Removes a file, if it is there.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The user that this process is.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()

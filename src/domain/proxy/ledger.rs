@@ -169,7 +169,12 @@ impl LedgerPlace {
         if outcome.await.unwrap_or(false) { Ok(()) } else { Err(unrecorded()) }
     }
 
+    /// Notes the end. A call that was made and whose task did not wait for the answer is in the audit log, too.
     pub(super) fn ended(self, call: Call, settled: Settled) {
+        if let Some(place) = self.answered {
+            let (nobody, _) = oneshot::channel();
+            place.send(Entry::Answered(call.clone().into(), nobody));
+        }
         if let Some(place) = self.ended {
             place.send(Entry::Ended(call.into(), settled));
         }

@@ -29,7 +29,6 @@ pub struct Queue {
 #[derive(Debug, Deserialize)]
 pub struct Task {
     /// What it may do.
-    #[serde(default)]
     pub scopes: Vec<Scope>,
     /// When it is over at the latest.
     pub deadline: Option<Timestamp>,

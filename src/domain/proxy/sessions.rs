@@ -63,6 +63,14 @@ pub struct Credentials {
     pub certificate: Option<String>,
 }
 
+/// By what a session is judged.
+struct Asked {
+    scopes: Vec<Scope>,
+    /// Asked for, and not the caller's to pass on.
+    not_held: Vec<Scope>,
+    deadline: Option<Timestamp>,
+}
+
 /// A session that is asked. It ends with its token.
 #[derive(Debug)]
 pub struct Live {
@@ -72,6 +80,8 @@ pub struct Live {
     pub session: Session,
     /// What may be reached.
     pub opened: Vec<Opened>,
+    /// Scopes that were asked for and that the caller does not hold.
+    pub not_held: Vec<Scope>,
     /// Where its calls are recorded.
     pub recorder: Recorder,
     /// Calls that were made.
@@ -92,7 +102,7 @@ impl Proxy {
         if self.live().len() >= SESSIONS_MAX {
             return Err(Error::busy(format!("there are {SESSIONS_MAX} sessions: ask again when some have ended")));
         }
-        let (asked, deadline) = self.asked(caller, &ask).await?;
+        let Asked { scopes: asked, not_held, deadline } = self.asked(caller, &ask).await?;
         let now = self.clock.now();
         let last = now.plus(LASTS_MAX);
         let ends = ask.ends.or(deadline).unwrap_or_else(|| now.plus(LASTS)).min(last);
@@ -101,7 +111,7 @@ impl Proxy {
         }
         let (opened, refused) = self.open_each(caller, &id, &ask, &asked).await?;
         if opened.is_empty() {
-            return Err(nothing(&refused));
+            return Err(nothing(&refused, &not_held));
         }
         let grant = |opened: &Opened| Grant {
             upstream: opened.upstream.name.clone(),
@@ -122,7 +132,7 @@ impl Proxy {
         self.store_open(caller, &id, &session).await?;
         let (calls, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
         let recorder = Recorder::Ledger(self.ledger.clone(), calls.clone());
-        let live = Arc::new(Live { id: id.clone(), session, opened, recorder, calls, stop });
+        let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, stop });
         self.live().insert(id, live.clone());
         Ok(live)
     }
@@ -145,8 +155,8 @@ impl Proxy {
     }
 
     /// The scopes by which a session is judged, and when its task is over at the latest.
-    async fn asked(&self, caller: &Caller, ask: &Ask) -> Result<(Vec<Scope>, Option<Timestamp>)> {
-        let (scopes, deadline) = match (&ask.task, &ask.scopes) {
+    async fn asked(&self, caller: &Caller, ask: &Ask) -> Result<Asked> {
+        let asked = match (&ask.task, &ask.scopes) {
             (Some(_), Some(_)) => return Err(Error::invalid("a session is for a task or for scopes, not for both")),
             (None, None) => return Err(Error::invalid("a session is for a task with a run, or for scopes")),
             (Some(TaskRun { task_id, run_id }), None) => {
@@ -154,20 +164,24 @@ impl Proxy {
                     Error::conflict("no deployment knows the task: set TASKCLUSTER_ROOT_URL, or give scopes")
                 })?;
                 let task = queue.task(task_id).await?;
+                if !queue.is_running(task_id, *run_id).await? {
+                    return Err(Error::conflict(format!("the run {run_id} of this task is not running")));
+                }
                 let mut scopes = task.scopes;
                 // As docker-worker adds it: a task may store what it made.
                 scopes.push(Scope::parse(&format!("queue:create-artifact:{task_id}/{run_id}"))?);
-                (scopes, task.deadline)
+                Asked { scopes, not_held: Vec::new(), deadline: task.deadline }
             }
             (None, Some(scopes)) => {
                 // Nobody passes on what they do not hold.
-                (scopes.iter().filter(|scope| caller.holds(scope.as_str())).cloned().collect(), None)
+                let (scopes, not_held) = scopes.iter().cloned().partition(|scope| caller.holds(scope.as_str()));
+                Asked { scopes, not_held, deadline: None }
             }
         };
-        if scopes.len() > SCOPES_MAX {
+        if asked.scopes.len() > SCOPES_MAX {
             return Err(Error::invalid(format!("a session has at most {SCOPES_MAX} scopes")));
         }
-        Ok((scopes, deadline))
+        Ok(asked)
     }
 
     /// Opens each upstream of which something is granted. The others are refused, with what is missing.
@@ -221,6 +235,7 @@ impl Proxy {
             return Ok((limited(judge(&declared.rule, asked), &declared.may_give), None));
         };
         let bare = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), None)?;
+        bare.require_time(self.clock.now())?;
         let delegable = delegable(asked, bare.certified.as_deref());
         let granted = limited(judge(&declared.rule, &delegable), &declared.may_give);
         let authorized = granted.permissions.iter().map(|text| Scope::parse(text)).collect::<Result<_>>()?;
@@ -256,6 +271,7 @@ impl Proxy {
             signers.next().ok_or_else(|| Error::conflict("this session signs nothing: there is nothing to refresh"))?;
         let Credentials { client_id, access_token, certificate } = fresh;
         let replaced = signer.delegation().replaced(&client_id, access_token, certificate.as_deref())?;
+        replaced.require_time(self.clock.now())?;
         if let Some(certified) = &replaced.certified {
             let lost = replaced.authorized.iter().flatten().find(|scope| !scopes::covers(certified, scope.as_str()));
             if let Some(scope) = lost {
@@ -284,7 +300,7 @@ impl Proxy {
         for opened in live.iter().flat_map(|live| &live.opened) {
             if let Key::Minted(minted) = &opened.key {
                 match minted.revoke().await {
-                    Ok(done) => revoked += u64::from(done),
+                    Ok(done) => revoked += done,
                     Err(error) => not_revoked.push(format!("{}: {}", opened.upstream.name, error.message())),
                 }
             }
@@ -341,9 +357,15 @@ fn gone(id: &ProxySessionId) -> Error {
     Error::not_found(format!("there is no open session `{id}`"))
 }
 
-fn nothing(refused: &[String]) -> Error {
+fn nothing(refused: &[String], not_held: &[Scope]) -> Error {
     let why = if refused.is_empty() { "no upstream is declared".into() } else { refused.join("; ") };
-    Error::forbidden(format!("nothing is granted to this session: {why}"))
+    let scopes: Vec<_> = not_held.iter().map(|scope| format!("`{scope}`")).collect();
+    let not_held = if scopes.is_empty() {
+        String::new()
+    } else {
+        format!("; you do not hold {} yourself, so that you cannot pass it on", scopes.join(", "))
+    };
+    Error::forbidden(format!("nothing is granted to this session: {why}{not_held}"))
 }
 
 /// A caller as sessions keep them.

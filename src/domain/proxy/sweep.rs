@@ -12,6 +12,7 @@ use super::record::{SESSIONS, TaskRun};
 use crate::base::audit::Action;
 use crate::base::{ProxySessionId, Result, text};
 use crate::domain::auth::Caller;
+use crate::ports::system;
 use crate::store::WriteTx;
 
 /// How long a session that is over is remembered, with its calls.
@@ -62,12 +63,23 @@ impl Proxy {
         let caller = Caller::of_loop(LOOP);
         for (id, cause) in self.over(&mut swept).await? {
             match self.end(&caller, &id, cause).await {
-                Ok(()) => swept.ended += 1,
+                Ok(()) => {
+                    swept.ended += 1;
+                    self.remove_socket(&id);
+                }
                 Err(error) => swept.troubles.push(error.message().to_owned()),
             }
         }
         swept.forgotten = self.forget().await?;
         Ok(swept)
+    }
+
+    /// Removes the socket that a process left which was killed; one that ends its sessions removes them itself.
+    fn remove_socket(&self, id: &ProxySessionId) {
+        let path = self.config.sockets.join(format!("{id}.sock"));
+        if let Err(error) = system::remove_if_there(&path) {
+            tracing::warn!("the socket {} of a session that is over stays: {error}", path.display());
+        }
     }
 
     /// Sessions that are over, with the reason.
@@ -80,10 +92,10 @@ impl Proxy {
             let live = self.live().get(&id).cloned();
             if live.is_none() {
                 over.push((id, "the appliance was started anew"));
-            } else if live.is_some_and(|live| live.stop.is_cancelled()) {
-                over.push((id, "it was ended before, and that could not be stored"));
             } else if session.ends <= now {
                 over.push((id, "its time is over"));
+            } else if live.is_some_and(|live| live.stop.is_cancelled()) {
+                over.push((id, "it was ended before, and that could not be stored"));
             } else if let Some(task) = session.task {
                 running.push((id, task));
             }

@@ -18,10 +18,14 @@ use crate::ports::upstream::{Client, Outgoing};
 const ANSWER_LEN_MAX: usize = 64 << 10;
 /// For a token service to answer.
 const MINT_MAX: Duration = Duration::from_secs(20);
+/// For it to take one back: whoever ends a session waits for it.
+const REVOKE_MAX: Duration = Duration::from_secs(5);
 /// Tries of one mint, with a pause before each but the first: a restart of the service is sat out, and no longer one waited for.
 const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1000)];
 /// After a failure the next request that has a token still asks no sooner than this.
 const BACK_OFF: Duration = Duration::from_secs(15);
+/// Tokens before the present one that are remembered until they are over: they are minted a margin apart.
+const FORMER_MAX: usize = 16;
 /// A token that was refused this soon was not too old: another one would be refused as well.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -104,11 +108,29 @@ pub struct Minted {
 #[derive(Default)]
 struct State {
     token: Option<Token>,
+    /// Those before it that may still work.
+    former: Vec<Token>,
     minted: u64,
     /// The last failure, and when.
     failed: Option<(Timestamp, String)>,
     /// How many there were.
     failures: u64,
+}
+
+impl State {
+    fn take(&mut self) -> Vec<Token> {
+        let mut tokens = std::mem::take(&mut self.former);
+        tokens.extend(self.token.take());
+        tokens
+    }
+
+    /// Keeps a token that is not used any more until it is over, to be taken back.
+    fn retire(&mut self, token: Option<Token>, now: Timestamp) {
+        self.former.retain(|token| now < token.ends);
+        self.former.extend(token);
+        let surplus = self.former.len().saturating_sub(FORMER_MAX);
+        self.former.drain(..surplus);
+    }
 }
 
 impl fmt::Debug for Minted {
@@ -162,17 +184,27 @@ impl Minted {
             Some(token) if token.number != number => true,
             Some(token) if token.number > 1 && token.minted.is_within(FRESH, now) => false,
             Some(_) => {
-                state.token = None;
+                let refused = state.token.take();
+                state.retire(refused, now);
                 true
             }
         }
     }
 
-    /// Forgets the token, and has it taken back where its service does that. Whether that was done; one that was never
-    /// minted, or that nobody takes back, is no failure.
-    pub async fn revoke(&self) -> Result<bool> {
-        let token = self.state().token.take().filter(|token| self.clock.now() < token.ends);
-        let (Some(token), Some(revocation)) = (token, &self.mint.revocation) else { return Ok(false) };
+    /// Forgets its tokens, and has those that may work taken back where their service does that. How many were; a token that
+    /// was never minted, or that nobody takes back, is no failure.
+    pub async fn revoke(&self) -> Result<u64> {
+        let (tokens, now) = (self.state().take(), self.clock.now());
+        let Some(revocation) = &self.mint.revocation else { return Ok(0) };
+        let mut revoked = 0;
+        for token in tokens.iter().filter(|token| now < token.ends) {
+            self.revoke_one(revocation, token).await?;
+            revoked += 1;
+        }
+        Ok(revoked)
+    }
+
+    async fn revoke_one(&self, revocation: &Revocation, token: &Token) -> Result<()> {
         let request = match &revocation.client {
             None => hyper::Request::delete(&revocation.url)
                 .header(AUTHORIZATION, format!("Bearer {}", token.text.expose()))
@@ -183,10 +215,10 @@ impl Minted {
                 .body(Outgoing::Whole(Full::new(format!("token={}", url_encoded(token.text.expose())).into()))),
         };
         let request = request.map_err(|e| Error::internal("taking a token back", e))?;
-        let response = tokio::time::timeout(MINT_MAX, self.client.send(request)).await;
+        let response = tokio::time::timeout(REVOKE_MAX, self.client.send(request)).await;
         let status = response.map_err(|_| Error::unavailable("the token service did not answer in time"))??.status();
         if status.is_success() || status.as_u16() == 404 {
-            Ok(true)
+            Ok(())
         } else {
             Err(Error::conflict(format!("the token service answered {} to taking a token back", status.as_u16())))
         }
@@ -219,7 +251,8 @@ impl Minted {
         match &outcome {
             Ok(token) => {
                 state.minted = token.number;
-                state.token = Some(token.clone());
+                let before = state.token.replace(token.clone());
+                state.retire(before, self.clock.now());
                 state.failed = None;
             }
             Err(error) => {
@@ -231,9 +264,12 @@ impl Minted {
     }
 
     async fn told(&self, text: Secret, ends: Timestamp) -> Result<Token> {
-        let renewed = ends.minus(self.mint.margin).minus(jitter(&text, self.mint.margin / 4));
+        let minted = self.clock.now();
+        // A service may give a token a shorter life than was asked for.
+        let margin = self.mint.margin.min(ends.since(minted) / 4);
+        let renewed = ends.minus(margin).minus(jitter(&text, margin / 4));
         let number = self.state().minted + 1;
-        let token = Token { text, number, minted: self.clock.now(), ends, renewed };
+        let token = Token { text, number, minted, ends, renewed };
         (self.on_mint)(Ok(token.clone())).await?;
         Ok(token)
     }

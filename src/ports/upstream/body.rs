@@ -13,6 +13,9 @@ use crate::base::Error;
 /// For the next part of a body. A sender that is slower than this has gone.
 const PART_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// What is said of a body that is longer than may be.
+pub const TOO_LONG: &str = "the body is longer than this upstream takes: see its body-max";
+
 /// A body that passes through. What is seen of it is told to `see`: the length of each part, and at its end nothing.
 pub struct Watched<F: FnMut(Seen)> {
     body: Incoming,
@@ -73,7 +76,7 @@ impl<F: FnMut(Seen) + Unpin> Body for Watched<F> {
                     Some(room) => this.room = room,
                     None => {
                         (this.see)(Seen::Broken);
-                        return Poll::Ready(Some(Err(Error::invalid("the body is longer than this upstream takes"))));
+                        return Poll::Ready(Some(Err(Error::invalid(TOO_LONG))));
                     }
                 }
                 (this.see)(Seen::Part(len));

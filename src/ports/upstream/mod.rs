@@ -3,7 +3,7 @@
 mod body;
 mod connect;
 
-pub use body::{Outgoing, See, Seen, Watched};
+pub use body::{Outgoing, See, Seen, TOO_LONG, Watched};
 pub use connect::{Networks, Pins};
 
 use std::time::Duration;
@@ -78,7 +78,10 @@ fn unreachable(error: &legacy::Error) -> Error {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(own) = error.downcast_ref::<Error>() {
-            return Error::unavailable(own.message().to_owned()).because(own.chain());
+            let chain = own.chain();
+            let cause = chain.strip_prefix(own.message()).unwrap_or(&chain).trim_start_matches(": ").to_owned();
+            let error = Error::unavailable(own.message().to_owned()).into_kind(own.kind());
+            return if cause.is_empty() { error } else { error.because(cause) };
         }
         cause = format!("{cause}: {error}");
         source = error.source();

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::base::{ClientId, Error, Result, Scope, Secret};
+use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
 use crate::proto::ext;
 use crate::proto::tempcred::Certificate;
 
@@ -23,6 +23,8 @@ pub struct Delegation {
     pub authorized: Option<Vec<Scope>>,
     /// What a signature carries of both, in base64.
     pub ext: Option<String>,
+    /// When the certificate is over, in milliseconds since 1970.
+    expiry_ms: Option<i64>,
 }
 
 impl Delegation {
@@ -39,9 +41,20 @@ impl Delegation {
             return Err(Error::invalid("the access token is empty"));
         }
         let certificate = certificate.filter(|text| !text.is_empty()).map(read).transpose()?;
-        let (text, certified) = certificate.unzip();
+        let expiry_ms = certificate.as_ref().map(|(_, certificate)| certificate.expiry_ms);
+        let (text, certified) = certificate.map(|(text, certificate)| (text, certificate.scopes)).unzip();
         let ext = ext::encode(text.as_deref(), authorized.as_deref())?;
-        Ok(Self { client_id, access_token, certified, authorized, ext })
+        Ok(Self { client_id, access_token, certified, authorized, ext, expiry_ms })
+    }
+
+    /// Refuses temporary credentials that are over.
+    pub fn require_time(&self, now: Timestamp) -> Result<()> {
+        match self.expiry_ms {
+            Some(expiry_ms) if expiry_ms <= now.as_millis() => {
+                Err(Error::invalid("the certificate is over: give a fresh one"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same right with other credentials.
@@ -50,8 +63,8 @@ impl Delegation {
     }
 }
 
-/// The certificate as it is sent, and its scopes.
-fn read(text: &str) -> Result<(String, Vec<Scope>)> {
+/// The certificate as it is sent, and what it says.
+fn read(text: &str) -> Result<(String, Certificate)> {
     let broken = |cause: String| Error::invalid("the certificate cannot be read").because(cause);
     let mut given: Map<String, Value> = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
     let certificate = Certificate::read(&Value::Object(given.clone())).map_err(|e| broken(e.message().to_owned()))?;
@@ -61,7 +74,7 @@ fn read(text: &str) -> Result<(String, Vec<Scope>)> {
             sent.insert(name.into(), value);
         }
     }
-    Ok((Value::Object(sent).to_string(), certificate.scopes))
+    Ok((Value::Object(sent).to_string(), certificate))
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Upstream {
     pub fn admit(&self, method: &str, target: &Target<'_>) -> Result<()> {
         let is_method = match &self.methods[..] {
             [] => !matches!(method, "CONNECT" | "TRACE"),
-            methods => methods.iter().any(|own| own == method),
+            methods => methods.iter().any(|own| own == method || (own == "GET" && method == "HEAD")),
         };
         if !is_method {
             let list =

@@ -180,6 +180,9 @@ async fn open(app: App, call: Call, (): ()) -> Result<Reply> {
     let asked: Opening = read_input(&call.payload)?;
     let networks = asked.listen.networks.iter().map(|text| network(text)).collect::<Result<_>>()?;
     let listening = Listening { is_socket: asked.listen.on == Kind::Socket, users: asked.listen.users, networks };
+    if asked.scopes.is_some() && (asked.task_id.is_some() || asked.run_id.is_some()) {
+        return Err(Error::invalid("a session is for a task with its run, or for scopes, and not for both"));
+    }
     let task = match (asked.task_id, asked.run_id) {
         (Some(task_id), Some(run_id)) => Some(TaskRun { task_id, run_id }),
         (None, None) => None,
@@ -202,6 +205,7 @@ async fn open(app: App, call: Call, (): ()) -> Result<Reply> {
         address: live.session.address.clone(),
         ends: live.session.ends,
         environment,
+        not_held: live.not_held.clone(),
         upstreams: live.session.upstreams.iter().cloned().map(Granted::from).collect(),
     })
 }

@@ -18,6 +18,9 @@ pub struct Opened {
     pub ends: Timestamp,
     /// For the environment of the task.
     pub environment: BTreeMap<String, String>,
+    /// Scopes that were asked for and that the caller does not hold itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_held: Vec<Scope>,
     pub upstreams: Vec<Granted>,
 }
 

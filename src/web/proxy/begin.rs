@@ -35,8 +35,13 @@ pub struct Listening {
 impl Listening {
     /// Who may ask, where anybody is named at all.
     fn peers(&self) -> Result<Peers> {
-        if self.users.is_empty() && (self.networks.is_empty() || self.is_socket) {
-            return Err(Error::invalid("a session needs users of this host, or networks, that may ask it: name them"));
+        if self.is_socket && !self.networks.is_empty() {
+            return Err(Error::invalid("a socket is for users of this host, and networks reach none: leave them out"));
+        }
+        if self.users.is_empty() && self.networks.is_empty() {
+            return Err(Error::invalid(
+                "a session needs users of this host, by number, or networks, that may ask it: name them",
+            ));
         }
         Ok(Peers { users: Some(self.users.clone()), networks: self.networks.clone() })
     }
@@ -120,11 +125,13 @@ async fn bind(app: &App, id: &ProxySessionId, is_socket: bool) -> Result<(Entran
         let path = config.sockets.join(format!("{id}.sock"));
         let bound = socket(&config.sockets, &path);
         let listener = bound.map_err(|e| {
-            Error::unavailable("cannot make the socket of a session").because(format!("{}: {e}", path.display()))
+            Error::unavailable("cannot make the socket of a session: see PROXY_SOCKETS")
+                .because(format!("{}: {e}", path.display()))
         })?;
         return Ok((Entrance::Socket(listener), path.display().to_string()));
     }
-    let failed = |e: io::Error| Error::unavailable(format!("cannot listen on {}", config.address)).because(e);
+    let failed =
+        |e: io::Error| Error::unavailable(format!("cannot listen on {}: see PROXY_ADDRESS", config.address)).because(e);
     let listener = TcpListener::bind(SocketAddr::new(config.address, 0)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((Entrance::Port(listener), format!("http://{address}")))

@@ -13,7 +13,7 @@ use super::own::{self, Answer};
 use super::route::Way;
 use super::taskcluster::Taskcluster;
 use super::trailers::Tail;
-use super::{Plane, headers};
+use super::{Plane, headers, upgrade};
 use crate::base::{Clock, Error, Result, text};
 use crate::domain::proxy::{Authorization, Call, Place, Settled};
 use crate::ports::upstream::{Outgoing, See, Seen, Watched};
@@ -31,7 +31,7 @@ const REQUEST_ID_LEN_MAX: usize = 64;
 pub async fn forward(
     plane: &Plane,
     peer: &Arc<str>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     way: Way<'_>,
     tail: &Tail,
 ) -> Response<Answer> {
@@ -41,8 +41,14 @@ pub async fn forward(
         Err(error) => return own::failure(&error),
     };
     let sent = Arc::<AtomicU64>::default();
+    let protocol = way.opened.upstream.upgrades.then(|| upgrade::wanted(request.headers())).flatten();
+    let upgrading = protocol.as_ref().map(|_| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
-    let asking = Asking { plane, way: &way, method: parts.method, headers: headers::of_request(&parts.headers) };
+    let mut headers = headers::of_request(&parts.headers);
+    if let Some(protocol) = protocol {
+        upgrade::ask(&mut headers, protocol);
+    }
+    let asking = Asking { plane, way: &way, method: parts.method, headers };
     let outcome = if body.is_end_stream() {
         asking.repeatedly().await
     } else {
@@ -57,7 +63,9 @@ pub async fn forward(
     };
     record.sent = sent;
     let outcome = outcome.and_then(|response| match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => Err(Error::unavailable("the upstream changed to another protocol")),
+        StatusCode::SWITCHING_PROTOCOLS if upgrading.is_none() => {
+            Err(Error::unavailable("the upstream changed to another protocol"))
+        }
         _ => Ok(response),
     });
     record.call.status = match &outcome {
@@ -70,9 +78,12 @@ pub async fn forward(
     if let Err(error) = record.answered().await {
         return own::failure(&error);
     }
-    match outcome {
-        Ok(response) => record.pass(response, &way, tail.clone()),
-        Err(error) => own::failure(&error),
+    match (outcome, upgrading) {
+        (Ok(response), Some(task)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            upgrade::join(record, task, response, plane.stop())
+        }
+        (Ok(response), _) => record.pass(response, &way, tail.clone()),
+        (Err(error), _) => own::failure(&error),
     }
 }
 
@@ -229,6 +240,15 @@ impl Record {
             Seen::Broken => self.is_broken = true,
         });
         Response::from_parts(parts, Answer::Passing(Watched::new(body, len_max, see).into(), tail))
+    }
+
+    /// Ends with an upgraded connection, over which so much was passed; nothing says that it was cut off.
+    pub fn end_passed(&mut self, passed: Option<(u64, u64)>) {
+        self.is_broken = passed.is_none();
+        let (sent, received) = passed.unwrap_or_default();
+        self.sent.store(sent, Ordering::Relaxed);
+        self.received = received;
+        self.end();
     }
 
     fn end(&mut self) {

@@ -13,6 +13,7 @@ mod route;
 mod serve;
 mod taskcluster;
 mod trailers;
+mod upgrade;
 
 pub use begin::{Begun, Listening, begin};
 pub use own::Answer;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio_util::sync::CancellationToken;
 
 use self::route::{Own, Route};
 use self::trailers::Tail;
@@ -63,6 +65,11 @@ impl std::fmt::Debug for Of {
 }
 
 impl Plane {
+    /// Ends with the session.
+    fn stop(&self) -> CancellationToken {
+        self.of.as_ref().map_or_else(CancellationToken::new, |of| of.live.stop.clone())
+    }
+
     /// What may be reached.
     fn opened(&self) -> &[Opened] {
         self.of.as_ref().map_or(&self.opened, |of| &of.live.opened)
@@ -79,6 +86,11 @@ impl Plane {
         if !headers::has_one_host(&request) {
             return own::text(400, "a request has one Host header\n");
         }
+        if let Some(of) = self.of.as_ref().filter(|of| of.live.session.ends <= self.clock.now()) {
+            // The loop ends the rest of it.
+            of.live.stop.cancel();
+            return own::text(403, "this session is over\n");
+        }
         // Who answers is who was asked, also where the answer is that it is another now.
         let shown = self.taskcluster.as_ref().map(|face| face.shown(self));
         let text = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
@@ -89,8 +101,8 @@ impl Plane {
             }
             // It answers from the record.
             Ok(Route::Receipts(of)) => (receipts::answer(of).await, false),
-            Ok(Route::Own(own)) => (self.answer_here(peer, request, &text, own).await, true),
-            Err(error) => (self.answer_here(peer, request, &text, Own::Refused(error)).await, true),
+            Ok(Route::Own(own)) => (self.answer_here(peer, request, &text, own).await, self.of.is_none()),
+            Err(error) => (self.answer_here(peer, request, &text, Own::Refused(error)).await, self.of.is_none()),
         };
         match shown.filter(|_| is_deployment) {
             Some(shown) => taskcluster::mark(answer, &shown),

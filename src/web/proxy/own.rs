@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 
 use super::trailers::Tail;
 use crate::base::{Error, Kind};
-use crate::ports::upstream::{See, Watched};
+use crate::ports::upstream::{See, TOO_LONG, Watched};
 
 /// The body of an upstream's answer on its way back.
 pub type Passing = Watched<See>;
@@ -73,6 +73,7 @@ pub fn text(status: u16, text: impl Into<String>) -> Response<Answer> {
 /// What went wrong, for code in a task and the person who reads its log.
 pub fn failure(error: &Error) -> Response<Answer> {
     let status = match error.kind() {
+        Kind::Invalid if error.message() == TOO_LONG => 413,
         Kind::Invalid => 400,
         Kind::Unauthenticated | Kind::Forbidden => 403,
         Kind::NotFound => 404,

@@ -50,7 +50,7 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
     }
     let target = match Target::parse(text) {
         Ok(target) => target,
-        Err(error) => match plane.taskcluster().and_then(|_| stranger(text)) {
+        Err(error) => match plane.taskcluster().filter(|_| plane.of.is_none()).and_then(|_| stranger(text)) {
             Some(name) => return Ok(Route::Own(Own::Unknown(no_service(name)))),
             None => return Err(error),
         },
@@ -77,14 +77,16 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
             Route::Forward(Way { opened, url: face.base.url(&path) })
         }
         TaskclusterPath::NoApi => Route::Own(Own::Unknown(own::text(404, "invalid /api path"))),
-        TaskclusterPath::NoService(name) => Route::Own(Own::Unknown(no_service(name))),
+        TaskclusterPath::NoService(name) if plane.of.is_none() => Route::Own(Own::Unknown(no_service(name))),
         TaskclusterPath::Host(host) => {
             return Err(Error::forbidden(format!(
                 "`{host}` is not a host that this proxy signs for; it signs for {}",
                 face.base
             )));
         }
-        TaskclusterPath::Credentials | TaskclusterPath::Short => Route::Own(Own::Unknown(unknown(plane, target.path))),
+        TaskclusterPath::Credentials | TaskclusterPath::Short | TaskclusterPath::NoService(_) => {
+            Route::Own(Own::Unknown(unknown(plane, target.path)))
+        }
     })
 }
 

@@ -119,7 +119,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S,
         .header_read_timeout(PATIENCE)
         .max_buf_size(READ_LEN_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(connection, service);
+        .serve_connection(connection, service)
+        .with_upgrades();
     if let Err(error) = conversation.await {
         // A client that went away, or spoke no HTTP: its own matter.
         tracing::debug!("a connection ended early: {error}");

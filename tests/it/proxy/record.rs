@@ -101,3 +101,22 @@ async fn whole_records_survive_a_restart() {
     let session: Value = site.world.operate("GET", &format!("/proxy/sessions/{}", task.session), None).await;
     assert_eq!(session["calls"], 50);
 }
+
+#[tokio::test]
+async fn a_call_whose_task_did_not_wait_is_recorded_like_any_other() {
+    let site = Site::start().await;
+    site.service.mints_slowly(std::time::Duration::from_millis(300));
+    let task = site.session(&["files:read"]).await;
+    let mut talk = crate::wire::Talk::connect(task.address).await;
+    talk.send(&Ask::get("/files/left").bytes()).await;
+    while site.service.asked().is_empty() && site.audited_calls().await.is_empty() {
+        // It is let go while the token is minted.
+        talk = crate::wire::Talk::connect(task.address).await;
+    }
+    drop(talk);
+    while site.audited_calls().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let call = site.audited_calls().await.remove(0);
+    assert!(call["url"].as_str().unwrap().ends_with("/v1/left"), "{call}");
+}

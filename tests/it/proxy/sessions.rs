@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
 use super::{Site, Task, at_port, own_user};
@@ -102,6 +103,10 @@ async fn a_session_ends_at_its_time_with_its_process_and_by_an_operator() {
     let by_hand = site.session(&["files:a"]).await;
     assert_eq!(by_hand.get("/files/x").await.status, 200);
     site.world.clock.advance(Duration::from_secs(61));
+    // Before any loop looks.
+    let late = by_time.get("/files/x").await;
+    assert_eq!((late.status, late.text()), (403, "this session is over\n"));
+    assert_eq!(site.service.mints().len(), 1);
     assert_eq!(site.sweep().await, "ended 1 session");
     assert!(!by_time.is_asked().await && by_hand.is_asked().await);
 
@@ -206,4 +211,58 @@ async fn stored_upstreams_count_at_once_and_are_never_shown() {
     assert_eq!(files["permissions"], json!(["read"]));
     assert!(files["reasons"].to_string().contains("ends in `*`"), "{files}");
     assert_eq!(explained["upstreams"][1]["missing"], "broker:read or broker:write");
+}
+
+/// An upstream that agrees to another protocol and says everything back.
+async fn echo() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).await.is_ok_and(|read| read > 0) {
+                head.extend(byte);
+            }
+            let agrees = head.windows(9).any(|part| part.eq_ignore_ascii_case(b"upgrade: "));
+            let answer: &[u8] = if agrees {
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+            } else {
+                b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n"
+            };
+            stream.write_all(answer).await.unwrap();
+            let (mut read, mut write) = stream.split();
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_connection_is_upgraded_only_where_that_is_declared_and_ends_with_the_session() {
+    let address = echo().await;
+    for (upgrades, status) in [(false, 426), (true, 101)] {
+        let text = format!(
+            "[[upstream]]\nname = 'echo'\nbase = 'http://{address}'\nnetworks = ['127.0.0.0/8']\nupgrades = {upgrades}\n\
+             scopes = {{ whole = 'echo' }}\ncredential = {{ kind = 'bearer', token = 't' }}"
+        );
+        let declared = keylender::app::settings::read_upstreams(&text).unwrap();
+        let site = Site::with(|settings| settings.proxy.declared = Some(declared)).await;
+        let task = site.session(&["echo"]).await;
+        let mut stream = tokio::net::TcpStream::connect(task.address).await.unwrap();
+        let ask = "GET /echo/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut head = vec![0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(head, format!("HTTP/1.1 {status}").as_bytes());
+        if upgrades {
+            stream.write_all(b"hello").await.unwrap();
+            let mut said = Vec::new();
+            while !said.ends_with(b"hello") {
+                said.push(stream.read_u8().await.unwrap());
+            }
+            let end = format!("/proxy/sessions/{}/end", task.session);
+            site.world.operate("POST", &end, Some(json!({ "reason": "done" }))).await;
+            assert_eq!(stream.read(&mut [0]).await.unwrap_or_default(), 0, "it is cut off");
+        }
+    }
 }

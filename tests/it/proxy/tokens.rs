@@ -115,3 +115,35 @@ async fn a_mint_that_fails_is_a_502_with_a_reason_and_an_alarm() {
     let alarms = site.world.operate("GET", "/alarms", None).await;
     assert!(!alarms.to_string().contains("proxy mint"), "{alarms}");
 }
+
+#[tokio::test]
+async fn every_token_that_may_work_is_taken_back_at_the_end() {
+    let site = Site::start().await;
+    let task = site.session(&["files:read"]).await;
+    for seconds in [0, 560, 560] {
+        site.world.clock.advance(Duration::from_secs(seconds));
+        assert_eq!(task.get("/files/x").await.status, 200);
+    }
+    let end = format!("/proxy/sessions/{}/end", task.session);
+    site.world.operate("POST", &end, Some(json!({ "reason": "done" }))).await;
+    let revoked = site.service.mints().into_iter().filter(|asked| asked.method == "DELETE");
+    let revoked: Vec<_> = revoked.map(|asked| asked.header("authorization").unwrap().to_owned()).collect();
+    assert_eq!(revoked, ["Bearer token-2", "Bearer token-3"], "the first one was over");
+}
+
+#[tokio::test]
+async fn a_life_that_is_shorter_than_the_margin_is_no_reason_to_mint_for_every_call() {
+    let text = "[[upstream]]\nname = 'short'\nbase = 'http://ADDRESS'\nnetworks = ['127.0.0.0/8']\nscopes = { whole = 'short' }\n\
+                [upstream.credential]\nkind = 'minted'\nurl = 'http://ADDRESS/tokens'\ntoken = 't'\nbody = '{}'\n\
+                pointer = '/token'\nlife-pointer = '/expires_in'\nmargin = '1 minute'";
+    let service = super::service::Service::start().await;
+    let text = text.replace("ADDRESS", &service.address.to_string());
+    let declared = keylender::app::settings::read_upstreams(&text).unwrap();
+    let site = Site::with(|settings| settings.proxy.declared = Some(declared)).await;
+    service.answers("/tokens", 200, &json!({ "token": "short-lived", "expires_in": 60 }));
+    let task = site.session(&["short"]).await;
+    for _ in 0..5 {
+        assert_eq!(task.get("/short/x").await.status, 200);
+    }
+    assert_eq!(service.mints().len(), 1);
+}

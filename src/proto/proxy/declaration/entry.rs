@@ -44,7 +44,7 @@ pub(super) struct Entry {
     #[serde(default)]
     paths: Vec<String>,
     #[serde(default)]
-    networks: Vec<ipnet::IpNet>,
+    networks: Vec<String>,
     ca: Option<String>,
     ca_file: Option<PathBuf>,
     retries: Option<u32>,
@@ -164,16 +164,12 @@ impl Entry {
             body_len_max: self.body_max.unwrap_or(u64::MAX),
             ..Upstream::open(&name, Vec::new())
         };
+        let network = |text: &String| {
+            text.parse().map_err(|_| Error::invalid(format!("{text:?} is no network; one is like 10.20.0.0/16")))
+        };
+        let networks = self.networks.iter().map(network).collect::<Result<_>>()?;
         let authorities = either("ca", self.ca, self.ca_file)?;
-        Ok(Declared {
-            upstream,
-            deployment,
-            networks: self.networks,
-            authorities,
-            rule,
-            may_give: self.may_give,
-            credential,
-        })
+        Ok(Declared { upstream, deployment, networks, authorities, rule, may_give: self.may_give, credential })
     }
 
     fn rule(&self, name: &str) -> Result<Rule> {
@@ -311,7 +307,7 @@ impl Given {
         let life = duration("life", self.life.as_deref(), "10 minutes")?;
         let margin = duration("margin", self.margin.as_deref(), if is_relengapi { "10 seconds" } else { "1 minute" })?;
         if margin >= life {
-            return Err(Error::invalid("`margin` is shorter than `life`"));
+            return Err(Error::invalid("`margin` must be shorter than `life`"));
         }
         Ok(Credential::Minted(Box::new(Minting {
             method: self.method.unwrap_or_else(|| "POST".into()),
