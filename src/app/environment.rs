@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use super::settings::{Limits, Settings};
 use crate::domain::health::{CertificateFile, Environment};
 
-/// Files beside the connections from the network: the store, the log, the control socket's connections, the broker's, DNS.
-const FILES_BESIDE: u64 = 120;
+/// Files beside the connections from the network: the store, the log, the control socket's connections, the broker's, DNS, and
+/// two for each of some calls of the task proxy.
+const FILES_BESIDE: u64 = 120 + 2 * 256;
 /// What makes new files of our own TLS count.
 const HANGUP: &str = "send SIGHUP";
 /// What makes new files for a neighbour count.

@@ -7,9 +7,23 @@ use std::net::{IpAddr, SocketAddr};
 /// The lists of both families, each of which may hold a connection of IPv4.
 const LISTS: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
-/// The user that a connection to us was made by: the number of the owner of its other end. `None` when that end is not on
-/// this host, or in another network namespace of it.
-pub fn owner(peer: SocketAddr, ours: SocketAddr) -> io::Result<Option<u32>> {
+/// Whose the other end of a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This user's.
+    User(u32),
+    /// Of this host, and closed by now: the kernel lists it without its user, as if it were root's.
+    Closed,
+    /// Not of this host, or of another network namespace of it.
+    Elsewhere,
+}
+
+/// Whose a connection to us is. The lists are long on a busy host, and are read aside.
+pub async fn owner(peer: SocketAddr, ours: SocketAddr) -> io::Result<Owner> {
+    tokio::task::spawn_blocking(move || look(peer, ours)).await.map_err(io::Error::other)?
+}
+
+fn look(peer: SocketAddr, ours: SocketAddr) -> io::Result<Owner> {
     for list in LISTS {
         let file = match File::open(list) {
             Ok(file) => BufReader::new(file),
@@ -19,20 +33,24 @@ pub fn owner(peer: SocketAddr, ours: SocketAddr) -> io::Result<Option<u32>> {
         };
         for line in file.lines() {
             if let Some(owner) = owner_in(&line?, peer, ours) {
-                return Ok(Some(owner));
+                return Ok(owner);
             }
         }
     }
-    Ok(None)
+    // The lists are not read in one piece: one of this host that is not found was missed.
+    let is_of_this_host = peer.ip().is_loopback() || peer.ip() == ours.ip().to_canonical();
+    Ok(if is_of_this_host { Owner::Closed } else { Owner::Elsewhere })
 }
 
 /// The owner that a line of the list tells, if it is about the other end.
-fn owner_in(line: &str, peer: SocketAddr, ours: SocketAddr) -> Option<u32> {
+fn owner_in(line: &str, peer: SocketAddr, ours: SocketAddr) -> Option<Owner> {
     let mut columns = line.split_ascii_whitespace().skip(1);
     let is = |text: Option<&str>, address: SocketAddr| read(text?).filter(|read| same(*read, address));
     is(columns.next(), peer)?;
     is(columns.next(), ours)?;
-    columns.nth(4)?.parse().ok()
+    let user = columns.nth(4)?.parse().ok()?;
+    let inode: u64 = columns.nth(1)?.parse().ok()?;
+    Some(if inode == 0 { Owner::Closed } else { Owner::User(user) })
 }
 
 fn same(left: SocketAddr, right: SocketAddr) -> bool {
@@ -71,9 +89,22 @@ mod tests {
             let ours = listener.local_addr().unwrap();
             let client = TcpStream::connect(ours).unwrap();
             let peer = client.local_addr().unwrap();
-            assert_eq!(owner(peer, ours).unwrap(), Some(system::user()), "{address}");
-            assert_eq!(owner("192.0.2.1:1".parse().unwrap(), ours).unwrap(), None);
+            assert_eq!(look(peer, ours).unwrap(), Owner::User(system::user()), "{address}");
+            assert_eq!(look("192.0.2.1:1".parse().unwrap(), ours).unwrap(), Owner::Elsewhere);
         }
+    }
+
+    #[test]
+    fn one_that_is_closed_is_nobodys_and_not_roots() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = listener.local_addr().unwrap();
+        let client = TcpStream::connect(ours).unwrap();
+        let peer = client.local_addr().unwrap();
+        drop(client);
+        assert_eq!(look(peer, ours).unwrap(), Owner::Closed);
+        let line = "  1: 0100007F:9C40 0100007F:1F90 05 0:0 0:0 0 0 0 0";
+        let ends = ("127.0.0.1:40000".parse().unwrap(), "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(owner_in(line, ends.0, ends.1), Some(Owner::Closed));
     }
 
     #[test]
@@ -81,7 +112,7 @@ mod tests {
         let line =
             "  1: 0000000000000000FFFF00000100007F:9C40 0000000000000000FFFF00000100007F:1F90 01 0:0 0:0 0 1000 0 5";
         let (peer, ours) = ("127.0.0.1:40000".parse().unwrap(), "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(owner_in(line, peer, ours), Some(1000));
+        assert_eq!(owner_in(line, peer, ours), Some(Owner::User(1000)));
         assert_eq!(owner_in(line, ours, peer), None);
         assert_eq!(owner_in("  sl  local_address rem_address   st tx_queue", peer, ours), None);
     }

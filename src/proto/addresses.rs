@@ -55,6 +55,14 @@ pub fn organizations() -> impl Iterator<Item = IpNet> {
     ORGANIZATIONS.iter().map(|net| net.parse().expect("the list holds networks"))
 }
 
+/// Addresses at which clouds tell secrets of their machines to whoever asks there.
+const METADATA: [&str; 3] = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200"];
+
+/// Whether a cloud may tell secrets at an address.
+pub fn tells_secrets(address: IpAddr) -> bool {
+    METADATA.iter().any(|own| own.parse() == Ok(address.to_canonical()))
+}
+
 /// Whether an address is one of the Internet at large: not of an organization, a link or this host, and none that could
 /// stand for another one.
 pub fn is_public(address: IpAddr) -> bool {

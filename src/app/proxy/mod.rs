@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +21,7 @@ use crate::ports::upstream::{Client, Networks, Pins, Way};
 use crate::proto::proxy::declaration::Declared;
 use crate::proto::proxy::delegation::Delegation;
 use crate::proto::proxy::go;
-use crate::web::proxy::{Entrance, Peers, Plane, Taskcluster, serve};
+use crate::web::proxy::{Entrance, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
 
 /// What a session is called that has no name.
 const ALONE: &str = "alone";
@@ -101,7 +102,15 @@ impl Alone {
 
     async fn serve(self, opened: Opened, taskcluster: Option<Taskcluster>) -> Result<()> {
         let Self { clock, addresses, peers, log, recorder, .. } = self;
-        let plane = Plane { session: ALONE.into(), clock, opened: vec![opened], of: None, taskcluster, recorder };
+        let plane = Plane {
+            session: ALONE.into(),
+            clock,
+            opened: vec![opened],
+            of: None,
+            upgrades: Arc::new(Semaphore::new(UPGRADES_MAX)),
+            taskcluster,
+            recorder,
+        };
         let (plane, listening) = (Arc::new(plane), TaskTracker::new());
         for address in addresses {
             let listener = listen(address).await?;

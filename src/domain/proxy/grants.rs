@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::base::{Scope, text};
+use crate::base::{Error, Scope, text};
 use crate::proto::proxy::upstream::Rule;
 use crate::proto::scopes;
 
@@ -64,6 +64,18 @@ pub fn missing(rule: &Rule) -> String {
         }
         Rule::Whole(scope) => scope.to_string(),
     }
+}
+
+/// Why a session has nothing at all: what each upstream says, and what its opener could not pass on.
+pub fn ungranted(refused: &[String], not_held: &[Scope]) -> Error {
+    let why = if refused.is_empty() { "no upstream is declared".into() } else { refused.join("; ") };
+    let scopes: Vec<_> = not_held.iter().map(|scope| format!("`{scope}`")).collect();
+    let not_held = if scopes.is_empty() {
+        String::new()
+    } else {
+        format!("; you do not hold {} yourself, so that you cannot pass it on", scopes.join(", "))
+    };
+    Error::forbidden(format!("nothing is granted to this session: {why}{not_held}"))
 }
 
 impl Granted {

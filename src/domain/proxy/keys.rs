@@ -19,7 +19,7 @@ pub enum Key {
     /// A signature by credentials that may be replaced at any time.
     Hawk(Signer),
     /// A bearer token of a token service.
-    Minted(Box<Minted>),
+    Minted(Arc<Minted>),
     /// The same header in each request: a bearer token that stays, or a name with a password.
     Fixed(Secret),
 }

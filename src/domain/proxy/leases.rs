@@ -1,14 +1,8 @@
 //! Leases: the sessions that are open.
 
-use std::ops::Bound;
-
 use super::Proxy;
-use super::record::{SESSIONS, Session};
-use crate::base::{ProxySessionId, Result};
-use crate::store::Survey;
-
-/// Sessions that are looked at: a month of a busy host.
-const SESSIONS_MAX: usize = 10_000;
+use super::record::Session;
+use crate::base::ProxySessionId;
 
 /// A session that is open.
 #[derive(Clone, Debug)]
@@ -20,13 +14,12 @@ pub struct SessionLease {
 }
 
 impl Proxy {
-    /// All that are open.
-    pub fn leases(tx: &Survey<'_>, mut look: impl FnMut(SessionLease)) -> Result<()> {
-        for (id, session) in tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)? {
-            if session.ended.is_none() {
-                look(SessionLease { id, session });
-            }
-        }
-        Ok(())
+    /// All that are asked now.
+    pub fn leases(&self) -> Vec<SessionLease> {
+        let lease = |(id, live): (&ProxySessionId, &std::sync::Arc<super::Live>)| SessionLease {
+            id: id.clone(),
+            session: live.session.clone(),
+        };
+        self.live().iter().map(lease).collect()
     }
 }

@@ -21,11 +21,11 @@ use crate::store::{Store, Table, WriteTx};
 pub(super) const CALLS: Table<CallId, CallRecord> = Table::plain("proxy_calls");
 /// Calls that one commit records. An entry of the audit log has some 40 KB then.
 const BATCH_MAX: usize = 128;
-/// Entries that may wait: a few commits' worth.
-const WAITING_MAX: usize = 2048;
+/// Entries that may wait or have a place: two for each call of thirty sessions that ask as much as one may.
+const WAITING_MAX: usize = 8192;
 
 /// Calls of one session that its list has. All of them are in the audit log.
-const CALLS_KEPT_MAX: u64 = 10_000;
+const CALLS_KEPT_MAX: u64 = 1000;
 /// Who writes the entries.
 const LOOP: &str = "proxy";
 

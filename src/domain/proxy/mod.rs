@@ -23,6 +23,7 @@ mod sweep;
 mod tokens;
 mod view;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,7 @@ pub use keys::{Authorization, Key, Signer};
 pub use leases::SessionLease;
 pub use ledger::{CallRecord, Ledger, Waiting};
 pub use meters::{Figures, Trouble};
-pub use opening::{Opened, Opener, basic, client, delegable, limited};
+pub use opening::{Opened, Opener, basic, client, delegable, worth};
 pub use queue::{PAUSES_S, Queue};
 pub use record::{Ended, Grant, Session, TaskRun};
 pub use sessions::{Ask, Credentials, Live};
@@ -60,6 +61,10 @@ pub struct Proxy {
     ledger: Ledger,
     waiting: Arc<Mutex<Option<Waiting>>>,
     lively: Arc<sessions::Lively>,
+    /// Nothing is opened any more.
+    is_stopping: Arc<AtomicBool>,
+    /// What a process before this one left was looked for.
+    has_swept: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -69,7 +74,19 @@ impl Proxy {
         let (ledger, waiting) = Ledger::new();
         let waiting = Arc::new(Mutex::new(Some(waiting)));
         let declaration = Arc::new(declared::Declaration::read(&store, &config)?);
-        Ok(Self { store, clock, relay, queue, config, declaration, ledger, waiting, lively: Arc::default() })
+        Ok(Self {
+            store,
+            clock,
+            relay,
+            queue,
+            config,
+            declaration,
+            ledger,
+            waiting,
+            lively: Arc::default(),
+            is_stopping: Arc::default(),
+            has_swept: Arc::default(),
+        })
     }
 
     /// Records calls until `stop`, then ends every session and records what is left. Runs once, beside everything else.

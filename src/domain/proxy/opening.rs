@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use jiff::tz::TimeZone;
 
-use super::grants::{Granted, permission_set};
+use super::grants::{Granted, judge, permission_set};
 use super::keys::{Key, Signer};
 use super::tokens::{Mint, Minted, OnMint, Request, Revocation};
 use crate::base::{Clock, Error, Result, Scope, Secret};
@@ -69,22 +69,34 @@ pub fn client(declared: &Declared, pins: Pins, resolver: Option<Resolver>) -> Cl
     Client::with_resolver(Way { networks, pins, tls: Tls { authorities, identity } }, resolver)
 }
 
-/// What of a grant the issuer may give.
-pub fn limited(mut granted: Granted, may_give: &[String]) -> Granted {
-    if may_give.is_empty() {
-        return granted;
-    }
-    let may = |permission: &str| {
-        may_give.iter().any(|own| match own.strip_suffix('*') {
-            Some(beginning) => permission.starts_with(beginning),
-            None => own == permission,
-        })
+/// What scopes are worth at a declared upstream: by its rule, and of that what the issuer may give and the credential can say.
+pub fn worth(declared: &Declared, held: &[Scope]) -> Granted {
+    let mut granted = judge(&declared.rule, held);
+    let may_give = |permission: &str| {
+        let mut own = declared.may_give.iter();
+        declared.may_give.is_empty()
+            || own.any(|own| match own.strip_suffix('*') {
+                Some(beginning) => permission.starts_with(beginning),
+                None => own == permission,
+            })
     };
-    let (kept, dropped): (Vec<_>, Vec<_>) = granted.permissions.into_iter().partition(|permission| may(permission));
+    // A blank between two scopes of OAuth 2 is the one in a scope of ours (RFC 6749, 3.3).
+    let can_say = |permission: &str| {
+        !matches!(declared.credential, Credential::OAuth2(_))
+            || permission.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    };
+    let (mut kept, mut reasons) = (Vec::new(), Vec::new());
+    for permission in granted.permissions {
+        if !may_give(&permission) {
+            reasons.push(format!("`{permission}` is not what this upstream may give"));
+        } else if !can_say(&permission) {
+            reasons.push(format!("`{permission}` cannot be a scope of OAuth 2"));
+        } else {
+            kept.push(permission);
+        }
+    }
     granted.permissions = kept;
-    granted
-        .reasons
-        .extend(dropped.iter().map(|permission| format!("`{permission}` is not what this upstream may give")));
+    granted.reasons.extend(reasons);
     granted
 }
 

@@ -74,24 +74,28 @@ impl Queue {
             Err(error) => return Err(error),
         };
         let run = answer.status.runs.iter().find(|run| run.run_id == run_id);
-        Ok(run.is_some_and(|run| matches!(run.state.as_str(), "running" | "pending")))
+        Ok(run.is_some_and(|run| run.state == "running"))
     }
 
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
         let unwell = |cause: String| Error::unavailable("the queue is unwell").because(cause);
         let request = Request::get(url).body(Outgoing::None);
         let request = request.map_err(|e| Error::invalid("no URL of a task").because(e))?;
-        let response = tokio::time::timeout(ANSWER_MAX, self.client.send(request)).await;
-        let response = response.map_err(|_| unwell("no answer in time".into()))?.map_err(|e| unwell(e.chain()))?;
-        let status = response.status();
+        let answer = tokio::time::timeout(ANSWER_MAX, async {
+            let response = self.client.send(request).await.map_err(|e| unwell(e.chain()))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), TASK_LEN_MAX).collect().await;
+            Ok::<_, Error>((status, body.map_err(|e| unwell(e.to_string()))?.to_bytes()))
+        });
+        let (status, body) = answer.await.map_err(|_| unwell("no answer in time".into()))??;
         if status.is_server_error() {
             return Err(unwell(format!("it answered {}", status.as_u16())));
         }
         if !status.is_success() {
-            return Err(Error::not_found(format!("the queue answered {}", status.as_u16())));
+            // Only that there is no such task is an answer about the task.
+            let error = Error::conflict(format!("the queue answered {}", status.as_u16()));
+            return Err(if status.as_u16() == 404 { error.into_kind(Kind::NotFound) } else { error });
         }
-        let body = Limited::new(response.into_body(), TASK_LEN_MAX).collect().await;
-        let body = body.map_err(|e| unwell(e.to_string()))?.to_bytes();
         serde_json::from_slice(&body).map_err(|e| Error::invalid("the queue answered no task").because(e))
     }
 }

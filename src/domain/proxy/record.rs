@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{ProxySessionId, Scope, Timestamp};
+use crate::domain::auth::Caller;
 use crate::store::Table;
 
 pub(super) const SESSIONS: Table<ProxySessionId, Session> = Table::audited("proxy_sessions");
@@ -63,4 +64,11 @@ pub struct Ended {
     pub cause: String,
     /// Calls that were made.
     pub calls: u64,
+}
+
+/// A caller as sessions keep them.
+pub(super) fn by(caller: &Caller) -> String {
+    let actor = caller.actor();
+    let (kind, name) = actor.parts();
+    format!("{kind} {name}")
 }

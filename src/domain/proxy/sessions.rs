@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Recorder;
-use super::grants::{Granted, judge, missing};
+use super::grants::{Granted, missing, ungranted};
 use super::keys::Key;
 use super::ledger::Minting;
-use super::opening::{Opened, Opener, basic, delegable, limited};
-use super::record::{Ended, Grant, SESSIONS, Session, TaskRun};
+use super::opening::{Opened, Opener, basic, delegable, worth};
+use super::record::{Ended, Grant, SESSIONS, Session, TaskRun, by};
 use super::tokens::OnMint;
 use super::{Open, Proxy};
 use crate::base::audit::Action;
@@ -23,6 +25,8 @@ use crate::proto::proxy::delegation::Delegation;
 use crate::proto::scopes;
 use crate::store::WriteTx;
 
+/// Sessions that are ended at the same time: each may wait for its token service.
+const ENDED_AT_ONCE: usize = 16;
 /// Who ends sessions by itself.
 const LOOP: &str = "proxy";
 /// Sessions at once: those of every worker of a large host.
@@ -99,9 +103,6 @@ impl Proxy {
     /// # Errors
     /// `Forbidden` when nothing is granted, with the scopes that are missing. `Unavailable` while the queue is unwell.
     pub async fn open(&self, caller: &Caller, id: ProxySessionId, ask: Ask) -> Result<Arc<Live>> {
-        if self.live().len() >= SESSIONS_MAX {
-            return Err(Error::busy(format!("there are {SESSIONS_MAX} sessions: ask again when some have ended")));
-        }
         let Asked { scopes: asked, not_held, deadline } = self.asked(caller, &ask).await?;
         let now = self.clock.now();
         let last = now.plus(LASTS_MAX);
@@ -111,7 +112,7 @@ impl Proxy {
         }
         let (opened, refused) = self.open_each(caller, &id, &ask, &asked).await?;
         if opened.is_empty() {
-            return Err(nothing(&refused, &not_held));
+            return Err(ungranted(&refused, &not_held));
         }
         let grant = |opened: &Opened| Grant {
             upstream: opened.upstream.name.clone(),
@@ -119,7 +120,7 @@ impl Proxy {
             set: opened.set.to_string(),
         };
         let session = Session {
-            opener: name(caller),
+            opener: by(caller),
             task: ask.task,
             scopes: asked,
             upstreams: opened.iter().map(grant).collect(),
@@ -129,12 +130,29 @@ impl Proxy {
             ends,
             ended: None,
         };
-        self.store_open(caller, &id, &session).await?;
         let (calls, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
         let recorder = Recorder::Ledger(self.ledger.clone(), calls.clone());
         let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, stop });
-        self.live().insert(id, live.clone());
+        self.know(live.clone())?;
+        // Known before it is stored: a sweep that finds it stored finds it alive, too.
+        if let Err(error) = self.store_open(caller, &id, &live.session).await {
+            live.stop.cancel();
+            self.live().remove(&id);
+            return Err(error);
+        }
         Ok(live)
+    }
+
+    fn know(&self, live: Arc<Live>) -> Result<()> {
+        let mut all = self.live();
+        if self.is_stopping.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("the appliance is about to stop: ask again in a moment"));
+        }
+        if all.len() >= SESSIONS_MAX {
+            return Err(Error::busy(format!("there are {SESSIONS_MAX} sessions: ask again when some have ended")));
+        }
+        all.insert(live.id.clone(), live);
+        Ok(())
     }
 
     async fn store_open(&self, caller: &Caller, id: &ProxySessionId, session: &Session) -> Result<()> {
@@ -232,12 +250,12 @@ impl Proxy {
         credentials: Option<&Credentials>,
     ) -> Result<(Granted, Option<Delegation>)> {
         let Some(Credentials { client_id, access_token, certificate }) = credentials else {
-            return Ok((limited(judge(&declared.rule, asked), &declared.may_give), None));
+            return Ok((worth(declared, asked), None));
         };
         let bare = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), None)?;
         bare.require_time(self.clock.now())?;
         let delegable = delegable(asked, bare.certified.as_deref());
-        let granted = limited(judge(&declared.rule, &delegable), &declared.may_give);
+        let granted = worth(declared, &delegable);
         let authorized = granted.permissions.iter().map(|text| Scope::parse(text)).collect::<Result<_>>()?;
         let delegation = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), Some(authorized))?;
         Ok((granted, Some(delegation)))
@@ -260,27 +278,32 @@ impl Proxy {
     /// `NotFound` for a session that is not open or was opened by somebody else, `Conflict` for one that signs nothing.
     pub async fn refresh(&self, caller: &Caller, id: &ProxySessionId, fresh: Credentials) -> Result<()> {
         let live = self.of(id)?;
-        if live.session.opener != name(caller) {
+        if live.session.opener != by(caller) {
             return Err(gone(id));
         }
-        let mut signers = live.opened.iter().filter_map(|opened| match &opened.key {
-            Key::Hawk(signer) => Some(signer),
-            _ => None,
-        });
-        let signer =
-            signers.next().ok_or_else(|| Error::conflict("this session signs nothing: there is nothing to refresh"))?;
         let Credentials { client_id, access_token, certificate } = fresh;
-        let replaced = signer.delegation().replaced(&client_id, access_token, certificate.as_deref())?;
-        replaced.require_time(self.clock.now())?;
-        if let Some(certified) = &replaced.certified {
-            let lost = replaced.authorized.iter().flatten().find(|scope| !scopes::covers(certified, scope.as_str()));
+        let mut replaced = Vec::new();
+        for opened in &live.opened {
+            let Key::Hawk(signer) = &opened.key else { continue };
+            let fresh = signer.delegation().replaced(&client_id, access_token.clone(), certificate.as_deref())?;
+            fresh.require_time(self.clock.now())?;
+            let certified = fresh.certified.as_deref();
+            let lost = fresh
+                .authorized
+                .iter()
+                .flatten()
+                .find(|scope| certified.is_some_and(|certified| !scopes::covers(certified, scope.as_str())));
             if let Some(scope) = lost {
                 return Err(Error::invalid(format!("the fresh certificate does not cover `{scope}`")));
             }
+            replaced.push((signer, fresh));
+        }
+        if replaced.is_empty() {
+            return Err(Error::conflict("this session signs nothing: there is nothing to refresh"));
         }
         self.store.note(caller.note(Action::ProxyRefresh, id).with("client", client_id)).await?;
-        for signer in std::iter::once(signer).chain(signers) {
-            signer.replace(replaced.clone());
+        for (signer, fresh) in replaced {
+            signer.replace(fresh);
         }
         Ok(())
     }
@@ -299,15 +322,14 @@ impl Proxy {
         let (mut revoked, mut not_revoked) = (0u64, Vec::new());
         for opened in live.iter().flat_map(|live| &live.opened) {
             if let Key::Minted(minted) = &opened.key {
-                match minted.revoke().await {
-                    Ok(done) => revoked += done,
-                    Err(error) => not_revoked.push(format!("{}: {}", opened.upstream.name, error.message())),
-                }
+                let (count, failed) = minted.revoke().await;
+                revoked += count;
+                not_revoked.extend(failed.map(|error| format!("{}: {}", opened.upstream.name, error.message())));
             }
         }
         let note = caller.note(Action::ProxyEnd, id).with("cause", cause).with("calls", calls).with("revoked", revoked);
         let note = if not_revoked.is_empty() { note } else { note.with("not_revoked", not_revoked) };
-        let (by, cause, of) = (name(caller), cause.to_owned(), id.clone());
+        let (by, cause, of) = (by(caller), cause.to_owned(), id.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             let mut session =
                 tx.get(&SESSIONS, &of)?.filter(|session| session.ended.is_none()).ok_or_else(|| gone(&of))?;
@@ -323,12 +345,30 @@ impl Proxy {
 
     /// Ends every session, since the appliance stops.
     pub(super) async fn end_all(&self) {
-        let all: Vec<_> = self.live().keys().cloned().collect();
-        for id in all {
-            if let Err(error) = self.end(&Caller::of_loop(LOOP), &id, "the appliance was stopped").await {
-                tracing::warn!("the session `{id}` of the proxy could not be ended: {}", error.chain());
+        let all: Vec<_> = {
+            let live = self.live();
+            self.is_stopping.store(true, Ordering::SeqCst);
+            live.keys().cloned().collect()
+        };
+        self.end_these(all.into_iter().map(|id| (id, "the appliance was stopped")).collect()).await;
+    }
+
+    /// Ends sessions, with the reasons: none of them is asked from now on. How many were ended, and what could not be done.
+    pub(super) async fn end_these(&self, over: Vec<(ProxySessionId, &'static str)>) -> (usize, Vec<String>) {
+        for (id, _) in &over {
+            if let Some(live) = self.live().get(id) {
+                live.stop.cancel();
             }
         }
+        let caller = Caller::of_loop(LOOP);
+        let mut ends: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
+        for (id, cause) in over {
+            let (this, caller) = (self.clone(), caller.clone());
+            ends.push(Box::pin(async move { this.end(&caller, &id, cause).await }));
+        }
+        let outcomes: Vec<_> = futures_util::stream::iter(ends).buffer_unordered(ENDED_AT_ONCE).collect().await;
+        let ended = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        (ended, outcomes.into_iter().filter_map(|outcome| outcome.err().map(|e| e.message().to_owned())).collect())
     }
 
     /// Ends a session in the name of who opened it.
@@ -336,7 +376,7 @@ impl Proxy {
     /// # Errors
     /// `NotFound` for a session that is not open, or was opened by somebody else.
     pub async fn close(&self, caller: &Caller, id: &ProxySessionId) -> Result<()> {
-        if self.of(id)?.session.opener != name(caller) {
+        if self.of(id)?.session.opener != by(caller) {
             return Err(gone(id));
         }
         self.end(caller, id, "its worker closed it").await
@@ -355,22 +395,4 @@ impl Proxy {
 
 fn gone(id: &ProxySessionId) -> Error {
     Error::not_found(format!("there is no open session `{id}`"))
-}
-
-fn nothing(refused: &[String], not_held: &[Scope]) -> Error {
-    let why = if refused.is_empty() { "no upstream is declared".into() } else { refused.join("; ") };
-    let scopes: Vec<_> = not_held.iter().map(|scope| format!("`{scope}`")).collect();
-    let not_held = if scopes.is_empty() {
-        String::new()
-    } else {
-        format!("; you do not hold {} yourself, so that you cannot pass it on", scopes.join(", "))
-    };
-    Error::forbidden(format!("nothing is granted to this session: {why}{not_held}"))
-}
-
-/// A caller as sessions keep them.
-pub(super) fn name(caller: &Caller) -> String {
-    let actor = caller.actor();
-    let (kind, name) = actor.parts();
-    format!("{kind} {name}")
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Bound;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,14 +14,13 @@ use crate::base::audit::Action;
 use crate::base::{ProxySessionId, Result, text};
 use crate::domain::auth::Caller;
 use crate::ports::system;
-use crate::store::WriteTx;
+use crate::store::{Survey, WriteTx};
 
 /// How long a session that is over is remembered, with its calls.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Tasks that the queue is asked about at once.
 const ASKED_AT_ONCE: usize = 8;
-/// Sessions that one pass looks at, and records that it forgets.
-const LOOK_MAX: usize = 10_000;
+/// Records that one pass forgets, and sessions.
 const FORGOTTEN_MAX: usize = 10_000;
 const FORGOTTEN_AT_ONCE: usize = 20;
 const LOOP: &str = "proxy";
@@ -53,25 +53,29 @@ impl fmt::Display for Swept {
 impl Proxy {
     /// Which sessions a pass would end now, and why.
     pub async fn plan_sweep(&self) -> Result<Vec<String>> {
-        let over = self.over(&mut Swept::default()).await?;
+        let mut over = self.over().await?;
+        over.extend(self.ended_tasks(&mut Swept::default()).await);
         Ok(over.into_iter().map(|(id, cause)| format!("end the session `{id}`: {cause}")).collect())
     }
 
-    /// Ends what is over and forgets what is old.
+    /// Ends what is over and forgets what is old. Whose time is over waits for no queue.
     pub async fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
-        let caller = Caller::of_loop(LOOP);
-        for (id, cause) in self.over(&mut swept).await? {
-            match self.end(&caller, &id, cause).await {
-                Ok(()) => {
-                    swept.ended += 1;
-                    self.remove_socket(&id);
-                }
-                Err(error) => swept.troubles.push(error.message().to_owned()),
-            }
-        }
+        let over = self.over().await?;
+        self.end_and_tell(over, &mut swept).await;
+        self.has_swept.store(true, Ordering::SeqCst);
+        let ended = self.ended_tasks(&mut swept).await;
+        self.end_and_tell(ended, &mut swept).await;
         swept.forgotten = self.forget().await?;
         Ok(swept)
+    }
+
+    async fn end_and_tell(&self, over: Vec<(ProxySessionId, &'static str)>, swept: &mut Swept) {
+        let ids: Vec<_> = over.iter().map(|(id, _)| id.clone()).collect();
+        let (ended, troubles) = self.end_these(over).await;
+        swept.ended += ended;
+        swept.troubles.extend(troubles);
+        ids.iter().for_each(|id| self.remove_socket(id));
     }
 
     /// Removes the socket that a process left which was killed; one that ends its sessions removes them itself.
@@ -82,30 +86,42 @@ impl Proxy {
         }
     }
 
-    /// Sessions that are over, with the reason.
-    async fn over(&self, swept: &mut Swept) -> Result<Vec<(ProxySessionId, &'static str)>> {
+    /// Sessions that are over by their time, or that another process left, with the reason.
+    async fn over(&self) -> Result<Vec<(ProxySessionId, &'static str)>> {
         let now = self.clock.now();
-        let stored = self.store.survey(|tx| tx.scan(&SESSIONS, Bound::Unbounded, LOOK_MAX)).await?;
-        let open: Vec<_> = stored.into_iter().filter(|(_, session)| session.ended.is_none()).collect();
-        let (mut over, mut running) = (Vec::new(), Vec::new());
-        for (id, session) in open {
-            let live = self.live().get(&id).cloned();
-            if live.is_none() {
-                over.push((id, "the appliance was started anew"));
-            } else if session.ends <= now {
-                over.push((id, "its time is over"));
-            } else if live.is_some_and(|live| live.stop.is_cancelled()) {
-                over.push((id, "it was ended before, and that could not be stored"));
-            } else if let Some(task) = session.task {
-                running.push((id, task));
+        let mut over = Vec::new();
+        for (id, live) in self.live().iter() {
+            if live.session.ends <= now {
+                over.push((id.clone(), "its time is over"));
+            } else if live.stop.is_cancelled() {
+                over.push((id.clone(), "it was ended before, and that could not be stored"));
             }
         }
-        over.extend(self.ended_tasks(running, swept).await.into_iter().map(|id| (id, "its task is over")));
+        // Only a process before this one leaves sessions that nobody asks.
+        if !self.has_swept.load(Ordering::SeqCst) {
+            let open = |tx: &Survey<'_>| {
+                let mut open = Vec::new();
+                tx.each(&SESSIONS, |id, session| {
+                    if session.ended.is_none() {
+                        open.push(id);
+                    }
+                })?;
+                Ok(open)
+            };
+            let left = self.store.survey(open).await?;
+            let live = self.live();
+            over.extend(
+                left.into_iter().filter(|id| !live.contains_key(id)).map(|id| (id, "the appliance was started anew")),
+            );
+        }
         Ok(over)
     }
 
-    async fn ended_tasks(&self, running: Vec<(ProxySessionId, TaskRun)>, swept: &mut Swept) -> Vec<ProxySessionId> {
+    /// Sessions whose task's run is over.
+    async fn ended_tasks(&self, swept: &mut Swept) -> Vec<(ProxySessionId, &'static str)> {
         let Some(queue) = &self.queue else { return Vec::new() };
+        let running: Vec<_> =
+            self.live().iter().filter_map(|(id, live)| Some((id.clone(), live.session.task.clone()?))).collect();
         let looks = running
             .into_iter()
             .map(|(id, TaskRun { task_id, run_id })| async move { (id, queue.is_running(&task_id, run_id).await) });
@@ -114,7 +130,7 @@ impl Proxy {
         for (id, look) in looked {
             match look {
                 Ok(true) => {}
-                Ok(false) => ended.push(id),
+                Ok(false) => ended.push((id, "its task is over")),
                 Err(error) => swept.troubles.push(format!("whether the task of `{id}` runs: {}", error.message())),
             }
         }
@@ -127,10 +143,15 @@ impl Proxy {
         let (sessions, calls) = self
             .store
             .survey(move |tx| {
-                let mut old = tx.scan(&SESSIONS, Bound::Unbounded, LOOK_MAX)?;
-                old.retain(|(_, session)| session.ended.as_ref().is_some_and(|ended| ended.at < before));
+                let mut old = Vec::new();
+                tx.each(&SESSIONS, |id, session| {
+                    let is_old = session.ended.as_ref().is_some_and(|ended| ended.at < before);
+                    if is_old && old.len() < FORGOTTEN_AT_ONCE {
+                        old.push(id);
+                    }
+                })?;
                 let (mut sessions, mut calls) = (Vec::new(), Vec::new());
-                for (id, _) in old.into_iter().take(FORGOTTEN_AT_ONCE) {
+                for id in old {
                     let first = CallId { session: id.clone(), number: 0 };
                     let rows = tx.scan(&CALLS, Bound::Included(&first), FORGOTTEN_MAX)?;
                     let own: Vec<CallId> =

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::base::text::url_encoded;
 use crate::base::{Clock, Error, Kind, Result, Secret, Timestamp};
@@ -25,9 +26,11 @@ const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Durat
 /// After a failure the next request that has a token still asks no sooner than this.
 const BACK_OFF: Duration = Duration::from_secs(15);
 /// Tokens before the present one that are remembered until they are over: they are minted a margin apart.
-const FORMER_MAX: usize = 16;
+const FORMER_MAX: usize = 128;
+/// How long whoever renews waits for the new token before the old one does.
+const RENEW_MAX: Duration = Duration::from_secs(1);
 /// A token that was refused this soon was not too old: another one would be refused as well.
-const FRESH: Duration = Duration::from_secs(5);
+const FRESH: Duration = Duration::from_secs(30);
 
 /// How a token is asked for.
 #[derive(Clone)]
@@ -102,7 +105,7 @@ pub struct Minted {
     on_mint: OnMint,
     state: Mutex<State>,
     /// Held by the one who asks.
-    asking: tokio::sync::Mutex<()>,
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -110,6 +113,8 @@ struct State {
     token: Option<Token>,
     /// Those before it that may still work.
     former: Vec<Token>,
+    /// Nothing is asked any more.
+    is_over: bool,
     minted: u64,
     /// The last failure, and when.
     failed: Option<(Timestamp, String)>,
@@ -119,6 +124,7 @@ struct State {
 
 impl State {
     fn take(&mut self) -> Vec<Token> {
+        self.is_over = true;
         let mut tokens = std::mem::take(&mut self.former);
         tokens.extend(self.token.take());
         tokens
@@ -142,7 +148,7 @@ impl fmt::Debug for Minted {
 impl Minted {
     /// Has no token until one is needed.
     pub fn new(mint: Mint, client: Client, clock: Clock, on_mint: OnMint) -> Self {
-        Self { mint, client, clock, on_mint, state: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        Self { mint, client, clock, on_mint, state: Mutex::default(), asking: Arc::default() }
     }
 
     /// The token of now, if one is alive.
@@ -152,18 +158,19 @@ impl Minted {
     }
 
     /// A token that works. Of many who ask at once, one asks the service. While an old one works, the others take that.
-    pub async fn token(&self) -> Result<Token> {
+    pub async fn token(self: &Arc<Self>) -> Result<Token> {
         let began = self.clock.now();
         if let Some(token) = self.alive() {
             let has_failed = self.state().failed.as_ref().is_some_and(|(at, _)| at.is_within(BACK_OFF, began));
             if began < token.renewed || has_failed {
                 return Ok(token);
             }
-            let Ok(_asking) = self.asking.try_lock() else { return Ok(token) };
-            return Ok(self.ask().await.unwrap_or(token));
+            let Ok(asking) = self.asking.clone().try_lock_owned() else { return Ok(token) };
+            let asked = tokio::time::timeout(RENEW_MAX, self.asked(asking)).await;
+            return Ok(asked.ok().and_then(Result::ok).unwrap_or(token));
         }
         let before = self.state().failures;
-        let _asking = self.asking.lock().await;
+        let asking = self.asking.clone().lock_owned().await;
         if let Some(token) = self.alive() {
             return Ok(token);
         }
@@ -171,7 +178,18 @@ impl Minted {
         if let Some(message) = self.failed_since(before) {
             return Err(Error::unavailable(message));
         }
-        self.ask().await
+        self.asked(asking).await
+    }
+
+    /// Asks the service, also to the end when nobody waits any more: what it minted must be known, to be taken back.
+    async fn asked(self: &Arc<Self>, asking: OwnedMutexGuard<()>) -> Result<Token> {
+        let this = self.clone();
+        let asked = tokio::spawn(async move {
+            let outcome = this.ask().await;
+            drop(asking);
+            outcome
+        });
+        asked.await.unwrap_or_else(|e| Err(Error::internal("asking the token service", e)))
     }
 
     /// Notes that the upstream refused a token. `true`: there may be a better one.
@@ -191,17 +209,23 @@ impl Minted {
         }
     }
 
-    /// Forgets its tokens, and has those that may work taken back where their service does that. How many were; a token that
-    /// was never minted, or that nobody takes back, is no failure.
-    pub async fn revoke(&self) -> Result<u64> {
+    /// Forgets its tokens for good, and has those that may work taken back where their service does that. How many were, and
+    /// why others were not; a token that was never minted, or that nobody takes back, is no failure.
+    pub async fn revoke(&self) -> (u64, Option<Error>) {
         let (tokens, now) = (self.state().take(), self.clock.now());
-        let Some(revocation) = &self.mint.revocation else { return Ok(0) };
-        let mut revoked = 0;
-        for token in tokens.iter().filter(|token| now < token.ends) {
-            self.revoke_one(revocation, token).await?;
-            revoked += 1;
+        let Some(revocation) = &self.mint.revocation else { return (0, None) };
+        let alive = tokens.iter().filter(|token| now < token.ends).map(|token| self.revoke_one(revocation, token));
+        let outcomes = futures_util::future::join_all(alive).await;
+        let revoked = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+        (revoked, outcomes.into_iter().find_map(Result::err))
+    }
+
+    async fn revoke_quietly(&self, token: &Token) {
+        if let Some(revocation) = &self.mint.revocation
+            && let Err(error) = self.revoke_one(revocation, token).await
+        {
+            tracing::warn!("a token that nobody uses could not be taken back: {}", error.chain());
         }
-        Ok(revoked)
     }
 
     async fn revoke_one(&self, revocation: &Revocation, token: &Token) -> Result<()> {
@@ -247,20 +271,32 @@ impl Minted {
                 Err(error)
             }
         };
-        let mut state = self.state();
-        match &outcome {
-            Ok(token) => {
-                state.minted = token.number;
-                let before = state.token.replace(token.clone());
-                state.retire(before, self.clock.now());
-                state.failed = None;
-            }
-            Err(error) => {
-                state.failures += 1;
-                state.failed = Some((self.clock.now(), error.message().to_owned()));
-            }
+        if let Ok(token) = &outcome
+            && !self.keep(token)
+        {
+            // The session ended while the service minted.
+            self.revoke_quietly(token).await;
+            return Err(Error::forbidden("this session is over"));
+        }
+        if let Err(error) = &outcome {
+            let mut state = self.state();
+            state.failures += 1;
+            state.failed = Some((self.clock.now(), error.message().to_owned()));
         }
         outcome
+    }
+
+    /// Takes a token for the one of now; not when nothing is asked any more.
+    fn keep(&self, token: &Token) -> bool {
+        let mut state = self.state();
+        if state.is_over {
+            return false;
+        }
+        state.minted = token.number;
+        let before = state.token.replace(token.clone());
+        state.retire(before, self.clock.now());
+        state.failed = None;
+        true
     }
 
     async fn told(&self, text: Secret, ends: Timestamp) -> Result<Token> {
@@ -270,7 +306,11 @@ impl Minted {
         let renewed = ends.minus(margin).minus(jitter(&text, margin / 4));
         let number = self.state().minted + 1;
         let token = Token { text, number, minted, ends, renewed };
-        (self.on_mint)(Ok(token.clone())).await?;
+        if let Err(error) = (self.on_mint)(Ok(token.clone())).await {
+            // One that is not recorded is not used.
+            self.revoke_quietly(&token).await;
+            return Err(error);
+        }
         Ok(token)
     }
 

@@ -5,17 +5,17 @@ use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
 use super::Proxy;
-use super::grants::{judge, missing};
+use super::grants::missing;
 use super::keys::Key;
 use super::ledger::{CALLS, CallId, CallRecord};
-use super::opening::limited;
+use super::opening::worth;
 use super::record::{SESSIONS, Session};
 use crate::base::{Error, ProxySessionId, Result, Scope, Timestamp};
 use crate::proto::proxy::declaration::{Credential, Declared};
 use crate::store::Survey;
 
 /// Sessions that are listed.
-const SESSIONS_MAX: usize = 10_000;
+const SESSIONS_MAX: usize = 5000;
 /// Calls that are shown of one.
 pub const CALLS_MAX: usize = 1000;
 
@@ -50,10 +50,19 @@ pub struct Worth {
 impl Proxy {
     /// All sessions that are kept, the youngest first.
     pub async fn sessions(&self) -> Result<Vec<View>> {
-        let stored = self.store.survey(|tx| tx.scan(&SESSIONS, Bound::Unbounded, SESSIONS_MAX)).await?;
-        let mut views: Vec<View> = stored.into_iter().map(|(id, session)| self.view(id, session)).collect();
-        views.sort_by_key(|view| Reverse(view.session.opened));
-        Ok(views)
+        let youngest = |tx: &Survey<'_>| {
+            let mut all: Vec<(ProxySessionId, Session)> = Vec::new();
+            tx.each(&SESSIONS, |id, session| {
+                all.push((id, session));
+                if all.len() >= 2 * SESSIONS_MAX {
+                    keep_youngest(&mut all);
+                }
+            })?;
+            keep_youngest(&mut all);
+            Ok(all)
+        };
+        let stored = self.store.survey(youngest).await?;
+        Ok(stored.into_iter().map(|(id, session)| self.view(id, session)).collect())
     }
 
     /// One of them.
@@ -88,7 +97,7 @@ impl Proxy {
     /// What these scopes would be worth, at each upstream and why.
     pub fn explain(&self, held: &[Scope]) -> Vec<Worth> {
         let worth = |declared: &Declared| {
-            let granted = limited(judge(&declared.rule, held), &declared.may_give);
+            let granted = worth(declared, held);
             let mut reasons = granted.reasons;
             if matches!(declared.credential, Credential::Hawk) {
                 reasons.push("credentials of the task sign: what their certificate does not cover falls away".into());
@@ -103,4 +112,10 @@ impl Proxy {
         };
         self.declared().iter().map(|open| worth(&open.declared)).collect()
     }
+}
+
+/// The youngest first, and no more than are listed.
+fn keep_youngest(all: &mut Vec<(ProxySessionId, Session)>) {
+    all.sort_by_key(|(_, session)| Reverse(session.opened));
+    all.truncate(SESSIONS_MAX);
 }

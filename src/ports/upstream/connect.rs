@@ -51,7 +51,12 @@ impl Networks {
     /// Whether an address may be reached.
     pub fn allow(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        addresses::is_public(address) || self.0.iter().any(|network| network.contains(&address))
+        // Of those that tell secrets only the one that is meant, and not the network that it happens to be in.
+        let is_meant = |network: &IpNet| {
+            let is_narrow = network.prefix_len() == network.max_prefix_len() || !addresses::tells_secrets(address);
+            is_narrow && network.contains(&address)
+        };
+        addresses::is_public(address) || self.0.iter().any(is_meant)
     }
 }
 
@@ -228,6 +233,8 @@ mod tests {
             ("::ffff:10.1.2.3", false, true, true),
             ("fd00::1", false, false, true),
             ("169.254.169.254", false, false, false),
+            ("fd00:ec2::254", false, false, false),
+            ("100.100.100.200", false, false, false),
             ("fe80::1", false, false, false),
             ("0.0.0.0", false, false, false),
             ("224.0.0.1", false, false, false),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::client::legacy::{self, connect::HttpInfo};
+use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use self::connect::Connector;
@@ -88,9 +88,4 @@ fn unreachable(error: &legacy::Error) -> Error {
     }
     let message = if error.is_connect() { "the upstream cannot be reached" } else { "the upstream broke off" };
     Error::unavailable(message).because(cause)
-}
-
-/// The address that answered, for the record of a call.
-pub fn address(response: &Response<Incoming>) -> Option<std::net::SocketAddr> {
-    response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr)
 }

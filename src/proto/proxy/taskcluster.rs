@@ -85,9 +85,9 @@ pub fn root_url(text: &str) -> Result<url::Url> {
     if matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain { Ok(url) } else { Err(invalid()) }
 }
 
-/// Signs a URL for reading, for somebody who sent it as the body of a request. What is signed is what is answered: the query
+/// Signs a URL for reading until `exp`, in seconds since 1970, for somebody who sent it as the body of a request. What is signed is what is answered: the query
 /// stays as it was written, a bewit that is there already goes, and so does a fragment, which no server sees.
-pub fn signed(text: &str, id: &ClientId, key: &Secret, now_s: i64, ext: Option<&str>) -> Result<String> {
+pub fn signed(text: &str, id: &ClientId, key: &Secret, exp: i64, ext: Option<&str>) -> Result<String> {
     let text = text.split('#').next().unwrap_or_default();
     let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
     let rest: Vec<&str> =
@@ -97,7 +97,7 @@ pub fn signed(text: &str, id: &ClientId, key: &Secret, now_s: i64, ext: Option<&
     let url = if query.is_empty() { format!("{path}{slash}") } else { format!("{path}{slash}?{query}") };
     let resource = url.splitn(4, '/').nth(3).unwrap_or_default();
     Target::parse(&format!("/{resource}"))?;
-    bewit::sign_url(&url, id, key, now_s + BEWIT_LIFE_S, ext)
+    bewit::sign_url(&url, id, key, exp, ext)
 }
 
 #[cfg(test)]

@@ -82,11 +82,6 @@ impl Base {
         let slash = if rest.starts_with('/') { "" } else { "/" };
         format!("{}{}{slash}{rest}", self.origin, self.path)
     }
-
-    /// Whether a URL leads to the same scheme, host and port.
-    pub fn is_origin_of(&self, url: &str) -> bool {
-        url::Url::parse(url).is_ok_and(|url| url.origin().ascii_serialization() == self.origin)
-    }
 }
 
 impl fmt::Display for Base {
@@ -144,9 +139,7 @@ mod tests {
             (".b.example", "https://a.example:8443/v1/.b.example"),
         ] {
             assert_eq!(base.url(rest), url);
-            assert!(base.is_origin_of(url));
         }
-        assert!(!base.is_origin_of("https://a.example/v1") && !base.is_origin_of("http://a.example:8443/"));
         for text in ["a", "ftp://a", "https://u:p@a", "https://a?x", "https://a#x", "file:///a"] {
             assert!(Base::parse(text).is_err(), "{text}");
         }

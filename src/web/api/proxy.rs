@@ -231,7 +231,8 @@ async fn calls(app: App, _: Call, id: ProxySessionId) -> Result<Reply> {
 
 async fn refresh(app: App, call: Call, id: ProxySessionId) -> Result<Reply> {
     let fresh: GivenCredentials = read_input(&call.payload)?;
-    app.proxy.refresh(&call.caller, &id, fresh.into()).await?;
+    let (proxy, caller, of) = (app.proxy.clone(), call.caller.clone(), id.clone());
+    detached(&app.tasks, async move { proxy.refresh(&caller, &of, fresh.into()).await }).await?;
     Reply::json(&Session::from(app.proxy.session(&id)?))
 }
 

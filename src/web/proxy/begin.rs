@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
 
-use super::{Entrance, Of, Peers, Plane, Taskcluster, serve};
+use super::{Entrance, Of, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
 use crate::base::{Error, ProxySessionId, Result};
 use crate::domain::auth::Caller;
 use crate::domain::proxy::{Ask, Live};
@@ -20,6 +21,8 @@ use crate::web::state::App;
 /// The directory of sockets can be entered by the users of tasks; who may ask, each socket finds out.
 const DIRECTORY_MODE: u32 = 0o711;
 const SOCKET_MODE: u32 = 0o666;
+/// Users and networks of a session. A task has one.
+const PEERS_MAX: usize = 64;
 
 /// Where a session is to be asked, and by whom.
 #[derive(Debug)]
@@ -37,6 +40,9 @@ impl Listening {
     fn peers(&self) -> Result<Peers> {
         if self.is_socket && !self.networks.is_empty() {
             return Err(Error::invalid("a socket is for users of this host, and networks reach none: leave them out"));
+        }
+        if self.users.len() + self.networks.len() > PEERS_MAX {
+            return Err(Error::invalid(format!("at most {PEERS_MAX} users and networks may ask a session")));
         }
         if self.users.is_empty() && self.networks.is_empty() {
             return Err(Error::invalid(
@@ -91,8 +97,9 @@ fn plane(app: &App, live: &Arc<Live>) -> Plane {
         clock: app.clock.clone(),
         taskcluster: deployment.map(|base| Taskcluster::new(base, false)),
         recorder: live.recorder.clone(),
-        of: Some(Of { live: live.clone(), proxy: app.proxy.clone() }),
+        of: Some(Of { live: live.clone(), proxy: app.proxy.clone(), reading: Arc::new(Semaphore::new(1)) }),
         opened: Vec::new(),
+        upgrades: Arc::new(Semaphore::new(UPGRADES_MAX)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which headers pass, in either direction.
 
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, LOCATION,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use hyper::{Request, Version};
 
@@ -25,6 +25,9 @@ const OWN: [HeaderName; 7] =
 /// All that begin so are of that kind, too.
 const FORWARDED_PREFIX: &str = "x-forwarded-";
 
+/// Names in `Connection` that count; each is compared with every header.
+const NOMINATED_MAX: usize = 64;
+
 /// Whether a request says once for whom it is, as HTTP/1.1 demands. Two could be read differently by two readers.
 pub fn has_one_host<B>(request: &Request<B>) -> bool {
     match request.headers().get_all(HOST).iter().count() {
@@ -38,7 +41,7 @@ pub fn of_request(headers: &HeaderMap) -> HeaderMap {
     let nominated = nominated(headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + 2);
     for (name, value) in headers {
-        let is_own = OWN.contains(name) || name.as_str().starts_with(FORWARDED_PREFIX);
+        let is_own = is_own(name);
         // An empty one says less than none, and the ancestor drops it.
         let is_empty_agent = name == USER_AGENT && value.is_empty();
         if !is_own && !is_empty_agent && name != TRAILER && !is_hop_by_hop(name, &nominated) {
@@ -48,15 +51,37 @@ pub fn of_request(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
+/// Whether it is for the proxy to say. To some servers `_` and `-` are the same.
+fn is_own(name: &HeaderName) -> bool {
+    let is = |name: &HeaderName| OWN.contains(name) || name.as_str().starts_with(FORWARDED_PREFIX);
+    if name.as_str().contains('_') {
+        name.as_str().replace('_', "-").parse().is_ok_and(|name: HeaderName| is(&name))
+    } else {
+        is(name)
+    }
+}
+
+/// Trailers that the task gets to see: nothing of them changes how the answer is read.
+pub fn of_trailers(trailers: HeaderMap) -> HeaderMap {
+    let mut kept = of_answer(trailers);
+    for name in [CONTENT_LENGTH, TRAILER, SET_COOKIE, LOCATION] {
+        kept.remove(name);
+    }
+    kept
+}
+
 /// The headers of an answer that the task gets to see: every value of each.
 pub fn of_answer(headers: HeaderMap) -> HeaderMap {
     let nominated = nominated(&headers);
+    let has_two_lengths = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
     if nominated.is_empty() && !headers.keys().any(|name| is_hop_by_hop(name, &nominated)) {
         return headers;
     }
     let mut kept = HeaderMap::with_capacity(headers.len());
     for (name, value) in &headers {
-        if !is_hop_by_hop(name, &nominated) {
+        // Chunks count; a length beside them means nothing (RFC 9112, 6.3).
+        let is_idle_length = has_two_lengths && name == CONTENT_LENGTH;
+        if !(is_hop_by_hop(name, &nominated) || is_idle_length) {
             kept.append(name, value.clone());
         }
     }
@@ -66,7 +91,7 @@ pub fn of_answer(headers: HeaderMap) -> HeaderMap {
 /// What `Connection` says is between two neighbours. What only we may say stays ours, whatever it says.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+    values.flat_map(|value| value.split(',')).take(NOMINATED_MAX).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
 fn is_hop_by_hop(name: &HeaderName, nominated: &[HeaderName]) -> bool {

@@ -9,6 +9,7 @@ mod headers;
 mod own;
 mod peers;
 mod receipts;
+mod record;
 mod route;
 mod serve;
 mod taskcluster;
@@ -25,12 +26,16 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::route::{Own, Route};
 use self::trailers::Tail;
-use crate::base::Clock;
+use crate::base::{Clock, Error, Result};
 use crate::domain::proxy::{Live, Opened, Proxy, Recorder};
+
+/// Connections of a session that are upgraded at once.
+pub const UPGRADES_MAX: usize = 64;
 
 /// What one session answers, on all its listeners.
 #[derive(Debug)]
@@ -47,6 +52,8 @@ pub struct Plane {
     pub taskcluster: Option<Taskcluster>,
     /// Where every call is written down.
     pub recorder: Recorder,
+    /// Places of connections that were upgraded.
+    pub upgrades: Arc<Semaphore>,
 }
 
 /// A session of an appliance.
@@ -56,6 +63,8 @@ pub struct Of {
     pub live: Arc<Live>,
     /// What keeps it.
     pub proxy: Proxy,
+    /// Held by the one who reads receipts: they are read at length.
+    pub reading: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Of {
@@ -83,18 +92,12 @@ impl Plane {
 
     /// Answers a request. It never fails: what went wrong is an answer, too.
     pub async fn answer(&self, peer: &Arc<str>, request: Request<Incoming>, tail: &Tail) -> Response<Answer> {
-        if !headers::has_one_host(&request) {
-            return own::text(400, "a request has one Host header\n");
-        }
-        if let Some(of) = self.of.as_ref().filter(|of| of.live.session.ends <= self.clock.now()) {
-            // The loop ends the rest of it.
-            of.live.stop.cancel();
-            return own::text(403, "this session is over\n");
-        }
+        tail.clear();
         // Who answers is who was asked, also where the answer is that it is another now.
         let shown = self.taskcluster.as_ref().map(|face| face.shown(self));
         let text = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
-        let (answer, is_deployment) = match route::find(self, request.method().as_str(), &text) {
+        let found = self.admit(&request).and_then(|()| route::find(self, request.method().as_str(), &text));
+        let (answer, is_deployment) = match found {
             Ok(Route::Forward(way)) => {
                 let is_deployment = way.opened.deployment.is_some();
                 (forward::forward(self, peer, request, way, tail).await, is_deployment)
@@ -110,6 +113,18 @@ impl Plane {
         }
     }
 
+    /// Whether a request may be looked at.
+    fn admit(&self, request: &Request<Incoming>) -> Result<()> {
+        if !headers::has_one_host(request) {
+            return Err(Error::invalid("a request has one Host header"));
+        }
+        match &self.of {
+            // The loop ends the rest of it.
+            Some(of) if of.live.session.ends <= self.clock.now() => Err(Error::forbidden("this session is over")),
+            _ => Ok(()),
+        }
+    }
+
     /// Answers what goes no further, and writes it down like any other call.
     async fn answer_here(
         &self,
@@ -118,14 +133,20 @@ impl Plane {
         text: &str,
         own: Own<'_>,
     ) -> Response<Answer> {
-        let mut record = match forward::Record::of_own(self, peer, &request, text) {
+        let mut record = match record::Record::of_own(self, peer, &request, text) {
             Ok(record) => record,
             Err(error) => return own::failure(&error),
         };
         let (answer, cause) = match own {
             Own::Unknown(answer) => (answer, None),
             Own::Refused(error) => (own::failure(&error), Some(error.chain())),
-            Own::Bewit(face) => (face.bewit(self, request).await, None),
+            Own::Bewit(face) => {
+                let (answer, signed) = face.bewit(self, request).await;
+                if let (Some(url), Some((_, opened))) = (signed, self.taskcluster()) {
+                    record.is_about(opened, &url);
+                }
+                (answer, None)
+            }
             Own::Credentials(face) => (face.credentials(self, request).await, None),
         };
         match record.settle(answer.status().as_u16(), cause).await {

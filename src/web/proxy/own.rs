@@ -20,7 +20,7 @@ pub enum Answer {
     /// One of ours.
     Whole(Full<Bytes>),
     /// An upstream's, as it comes, with where its trailers go.
-    Passing(Box<Passing>, Tail),
+    Passing(Box<Passing>, Option<Tail>),
 }
 
 impl Body for Answer {
@@ -33,7 +33,9 @@ impl Body for Answer {
             Self::Passing(body, tail) => Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_trailers() {
                     Ok(trailers) => {
-                        tail.follow(&trailers);
+                        if let Some(tail) = tail {
+                            tail.follow(trailers);
+                        }
                         None
                     }
                     Err(frame) => Some(Ok(frame)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::ports::sockets;
+use crate::ports::sockets::{self, Owner};
 
 /// Root may ask every session: it can read the memory of this process anyway.
 const ROOT: u32 = 0;
@@ -21,22 +21,22 @@ pub struct Peers {
 
 impl Peers {
     /// Who a connection is from, as records call them, if they may ask. The error says why not, for the log.
-    pub fn admit(&self, peer: SocketAddr, ours: SocketAddr) -> Result<Arc<str>, String> {
+    pub async fn admit(&self, peer: SocketAddr, ours: SocketAddr) -> Result<Arc<str>, String> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if self.users.is_none() && self.networks.is_empty() {
             return Ok(peer.to_string().into());
         }
-        let user =
-            sockets::owner(peer, ours).map_err(|e| format!("whose connection from {peer} is cannot be told: {e}"))?;
-        let from = || match user {
-            Some(user) => format!("uid {user} at {peer}").into(),
-            None => peer.to_string().into(),
-        };
-        match (user, &self.users) {
-            (Some(user), Some(users)) if user == ROOT || users.contains(&user) => Ok(from()),
-            (None, _) if self.networks.iter().any(|network| network.contains(&peer.ip())) => Ok(from()),
-            (Some(user), _) => Err(format!("unauthorized connection from UID {user} at {peer}")),
-            (None, _) => Err(format!("unauthorized connection from {peer}, whose user is unknown here")),
+        let owner = sockets::owner(peer, ours).await;
+        match owner.map_err(|e| format!("whose connection from {peer} is cannot be told: {e}"))? {
+            Owner::User(user) => match &self.users {
+                Some(users) if user == ROOT || users.contains(&user) => Ok(format!("uid {user} at {peer}").into()),
+                _ => Err(format!("unauthorized connection from UID {user} at {peer}")),
+            },
+            Owner::Closed => Err(format!("a connection from {peer} was closed before it could be told whose it is")),
+            Owner::Elsewhere if self.networks.iter().any(|network| network.contains(&peer.ip())) => {
+                Ok(peer.to_string().into())
+            }
+            Owner::Elsewhere => Err(format!("unauthorized connection from {peer}, whose user is unknown here")),
         }
     }
 

@@ -21,6 +21,8 @@ pub async fn answer(of: &Of) -> Response<Answer> {
 }
 
 async fn json(of: &Of) -> Result<String> {
+    let busy = || Error::busy("the receipts of this session are being read: ask again in a moment");
+    let _reading = of.reading.try_acquire().map_err(|_| busy())?;
     let calls = of.proxy.calls(&of.live.id).await?.into_iter().map(Made::from).collect();
     serde_json::to_string(&Calls { calls }).map_err(|e| Error::internal("writing receipts", e))
 }

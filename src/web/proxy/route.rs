@@ -12,6 +12,8 @@ use crate::proto::proxy::taskcluster::{Route as TaskclusterPath, route, stranger
 
 /// Where a task finds what it did.
 const RECEIPTS: &str = "/receipts";
+/// Letters of a method. The longest that is registered has 17.
+pub const METHOD_LEN_MAX: usize = 32;
 
 /// Where a request goes.
 pub enum Route<'p> {
@@ -47,6 +49,9 @@ pub struct Way<'p> {
 pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>> {
     if method == "CONNECT" || text == "*" {
         return Ok(Route::Own(Own::Unknown(unknown(plane, ""))));
+    }
+    if method.len() > METHOD_LEN_MAX {
+        return Err(Error::invalid(format!("a method has at most {METHOD_LEN_MAX} letters")));
     }
     let target = match Target::parse(text) {
         Ok(target) => target,

@@ -17,14 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::trailers::{Tail, Trailing};
 use super::{Peers, Plane};
+use crate::base::rate::RateLimit;
 
 /// Connections to one session at once: a build with many threads, several times. More wait in the kernel.
-const CONNECTIONS_MAX: usize = 1024;
+const CONNECTIONS_MAX: usize = 256;
 /// Bytes of a request's head, and of a body that are read at once. Less makes long bodies slow, more takes memory for each.
 const READ_LEN_MAX: usize = 256 << 10;
 const HEADERS_MAX: usize = 200;
 /// For a client to send the head of a request, and between two of them.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Rejected connections that the log tells: whoever is rejected may come as often as they like.
+const REJECTED_PER_MINUTE: u32 = 10;
 /// A pause after the kernel refuses a connection, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -41,12 +44,14 @@ pub enum Entrance {
 pub async fn serve(entrance: Entrance, peers: Peers, plane: Arc<Plane>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let peers = Arc::new(peers);
+    let rejected = Arc::new(RateLimit::new(REJECTED_PER_MINUTE));
     loop {
         let accepted = async {
             let place = places.clone().acquire_owned().await.ok();
             (accept(&entrance).await, place)
         };
         let (accepted, place) = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             accepted = accepted => accepted,
         };
@@ -58,12 +63,13 @@ pub async fn serve(entrance: Entrance, peers: Peers, plane: Arc<Plane>, stop: Ca
                 continue;
             }
         };
-        let (plane, peers, stop) = (plane.clone(), peers.clone(), stop.clone());
+        let (plane, peers, stop, rejected) = (plane.clone(), peers.clone(), stop.clone(), rejected.clone());
         // Ended by the token, which whoever began the session holds.
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
-                () = connection.converse(&peers, plane) => {}
+                () = connection.converse(&peers, plane, &rejected) => {}
             }
             drop(place);
         });
@@ -88,10 +94,10 @@ async fn accept(entrance: &Entrance) -> io::Result<Accepted> {
 }
 
 impl Accepted {
-    async fn converse(self, peers: &Peers, plane: Arc<Plane>) {
+    async fn converse(self, peers: &Peers, plane: Arc<Plane>, rejected: &RateLimit<()>) {
         let admitted = match &self {
             Self::Tcp(stream) => match (stream.peer_addr(), stream.local_addr()) {
-                (Ok(peer), Ok(ours)) => peers.admit(peer, ours),
+                (Ok(peer), Ok(ours)) => peers.admit(peer, ours).await,
                 (Err(error), _) | (_, Err(error)) => Err(format!("a connection without an address: {error}")),
             },
             Self::Unix(stream) => match stream.peer_cred() {
@@ -100,7 +106,11 @@ impl Accepted {
             },
         };
         match (admitted, self) {
-            (Err(why), _) => tracing::warn!("Rejected connection: {why}"),
+            (Err(why), _) => {
+                if rejected.admit((), plane.clock.elapsed()).is_ok() {
+                    tracing::warn!("Rejected connection: {why}");
+                }
+            }
             (Ok(peer), Self::Tcp(stream)) => converse(stream, peer, plane).await,
             (Ok(peer), Self::Unix(stream)) => converse(stream, peer, plane).await,
         }

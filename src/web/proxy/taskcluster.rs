@@ -13,7 +13,7 @@ use super::own::{self, Answer};
 use crate::base::{Error, Result, Secret};
 use crate::domain::proxy::{Key, Opened, Signer};
 use crate::proto::proxy::delegation::Delegation;
-use crate::proto::proxy::target::TARGET_LEN_MAX;
+use crate::proto::proxy::target::{TARGET_LEN_MAX, Target};
 use crate::proto::proxy::upstream::Base;
 use crate::proto::proxy::{go, taskcluster};
 
@@ -75,35 +75,43 @@ impl Taskcluster {
         }
     }
 
-    /// Signs the URL in the body, if it is one of the deployment.
-    pub async fn bewit(&self, plane: &Plane, request: Request<Incoming>) -> Response<Answer> {
+    /// Signs the URL in the body, if it is one of the deployment that may be read. What was signed is told, for the record.
+    pub async fn bewit(&self, plane: &Plane, request: Request<Incoming>) -> (Response<Answer>, Option<String>) {
         let wants_text = request.headers().get(ACCEPT).is_some_and(|accept| accept == "text/plain");
         let Ok(body) = whole(request, TARGET_LEN_MAX).await else {
-            return own::text(413, format!("a URL to sign has at most {TARGET_LEN_MAX} bytes\n"));
+            return (own::text(413, format!("a URL to sign has at most {TARGET_LEN_MAX} bytes\n")), None);
         };
         let signed = std::str::from_utf8(&body)
             .map_err(|_| Error::invalid("the body is no URL"))
             .and_then(|text| self.sign(plane, text.trim_matches([' ', '\t', '\r', '\n'])));
         match signed {
-            Err(error) => own::failure(&error),
+            Err(error) => (own::failure(&error), None),
             Ok(url) => {
                 let location = HeaderValue::from_str(&url);
-                let mut answer = own::text(if wants_text { 200 } else { 303 }, url);
+                let mut answer = own::text(if wants_text { 200 } else { 303 }, url.clone());
                 if let Ok(location) = location {
                     answer.headers_mut().insert(LOCATION, location);
                 }
-                answer
+                (answer, Some(url))
             }
         }
     }
 
     fn sign(&self, plane: &Plane, url: &str) -> Result<String> {
-        if !self.base.is_origin_of(url) {
-            return Err(Error::invalid(format!("a URL is signed that begins with {}", self.base)));
-        }
+        let base = self.base.to_string();
+        let rest = url.split('#').next().and_then(|url| url.strip_prefix(&base)).filter(|rest| rest.starts_with('/'));
+        let rest = rest.ok_or_else(|| Error::invalid(format!("a URL is signed that begins with {base}/")))?;
+        let Some((_, opened)) = plane.taskcluster() else { return Err(Error::not_found("nothing is signed here")) };
+        opened.upstream.admit("GET", &Target::parse(rest)?)?;
         let delegation = signer(plane)?.delegation();
         let Delegation { client_id, access_token, ext, .. } = &*delegation;
-        taskcluster::signed(url, client_id, access_token, plane.clock.now().as_seconds(), ext.as_deref())
+        let now = plane.clock.now();
+        // No longer than the session.
+        let life_s = plane.of.as_ref().map_or(taskcluster::BEWIT_LIFE_S, |of| {
+            let left = i64::try_from(of.live.session.ends.since(now).as_secs()).unwrap_or(i64::MAX);
+            left.min(taskcluster::BEWIT_LIFE_S)
+        });
+        taskcluster::signed(url, client_id, access_token, now.as_seconds() + life_s, ext.as_deref())
     }
 
     /// Takes fresh credentials for what is asked from now on. What is under way goes on with the old ones.

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 use hyper::header::HeaderMap;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::headers;
+
 /// What hyper ends a chunked body with.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -18,9 +20,9 @@ pub struct Tail(Arc<Mutex<Option<Vec<u8>>>>);
 
 impl Tail {
     /// Has these follow the body, which ends now.
-    pub fn follow(&self, trailers: &HeaderMap) {
+    pub fn follow(&self, trailers: HeaderMap) {
         let mut lines = Vec::new();
-        for (name, value) in trailers {
+        for (name, value) in &headers::of_trailers(trailers) {
             // In the capitals that everybody writes; what is between bodies is read by people.
             for word in name.as_str().split_inclusive('-') {
                 let (first, rest) = word.split_at(1);
@@ -32,6 +34,11 @@ impl Tail {
             lines.extend_from_slice(b"\r\n");
         }
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
+    }
+
+    /// Forgets those of an answer that had no place for them.
+    pub fn clear(&self) {
+        self.take();
     }
 
     fn take(&self) -> Option<Vec<u8>> {
@@ -149,7 +156,7 @@ mod tests {
         let sender = tokio::spawn(async move {
             send(&mut connection, b"4\r\nab0\r\n\r\n").await;
             tail.follow(
-                &[("x-sum".parse::<hyper::header::HeaderName>().unwrap(), "3".parse().unwrap())].into_iter().collect(),
+                [("x-sum".parse::<hyper::header::HeaderName>().unwrap(), "3".parse().unwrap())].into_iter().collect(),
             );
             send(&mut connection, b"0\r\n\r\n").await;
             send(&mut connection, b"0\r\n\r\n").await;

@@ -225,7 +225,7 @@ async fn echo() -> std::net::SocketAddr {
             }
             let agrees = head.windows(9).any(|part| part.eq_ignore_ascii_case(b"upgrade: "));
             let answer: &[u8] = if agrees {
-                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
             } else {
                 b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n"
             };
@@ -249,7 +249,7 @@ async fn a_connection_is_upgraded_only_where_that_is_declared_and_ends_with_the_
         let site = Site::with(|settings| settings.proxy.declared = Some(declared)).await;
         let task = site.session(&["echo"]).await;
         let mut stream = tokio::net::TcpStream::connect(task.address).await.unwrap();
-        let ask = "GET /echo/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+        let ask = "GET /echo/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
         stream.write_all(ask.as_bytes()).await.unwrap();
         let mut head = vec![0; 12];
         stream.read_exact(&mut head).await.unwrap();
