@@ -128,7 +128,7 @@ impl Entry {
         Self { preset: Some(Preset::Taskcluster), base: Some(root_url), ..Self::default() }
     }
 
-    pub(super) fn declared(self) -> Result<Declared> {
+    pub(super) fn declared(mut self) -> Result<Declared> {
         let preset = self.preset;
         let name = match (&self.name, preset) {
             (Some(name), _) => name.clone(),
@@ -138,15 +138,15 @@ impl Entry {
             (None, None) => return Err(Error::invalid("an upstream needs a name")),
         };
         segment(&name)?;
+        let (mounts, deployment) = match (preset, &self.base) {
+            (Some(Preset::Taskcluster), Some(base)) if self.mounts.is_none() => (Vec::new(), Some(Base::parse(base)?)),
+            _ => (mounts(&name, preset, self.base.as_deref(), self.mounts.take())?, None),
+        };
         let rule = self.rule(&name)?;
         let credential = match self.credential {
             Some(given) => given.credential(preset)?,
             None if preset == Some(Preset::Taskcluster) => Credential::Hawk,
             None => return Err(Error::invalid(format!("`{name}` needs a credential"))),
-        };
-        let (mounts, deployment) = match (preset, &self.base) {
-            (Some(Preset::Taskcluster), Some(base)) if self.mounts.is_none() => (Vec::new(), Some(Base::parse(base)?)),
-            _ => (mounts(&name, preset, self.base.as_deref(), self.mounts)?, None),
         };
         let methods = self.methods;
         if let Some(method) =
