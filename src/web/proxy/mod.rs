@@ -1,7 +1,7 @@
 //! The data plane of the task proxy: a listener of its own for each session, without pages and without the API.
 //!
-//! A request is judged by its path ([`route`]), gets a place in the record, and is sent on with the right of the session
-//! ([`forward`]). Bodies stream both ways; no more of them is in memory than what is just being passed on.
+//! A request is judged by its path (`route`), gets a place in the record, and is sent on with the right of the session
+//! (`forward`). Bodies stream both ways; no more of them is in memory than what is just being passed on.
 
 mod begin;
 mod forward;
