@@ -7,6 +7,7 @@
 //!
 //! The programs that came before are the same without a store: what they need is opened once, and recorded as lines.
 
+mod begin;
 mod call;
 mod calls;
 mod declared;
@@ -32,6 +33,7 @@ use crate::base::{Clock, Result};
 use crate::domain::relay::Relay;
 use crate::store::Store;
 
+pub use begin::{Ask, Credentials};
 pub use call::{Call, Settled};
 pub use calls::{Line, Place, Recorder};
 pub use declared::{Config, Open, Origin};
@@ -43,7 +45,7 @@ pub use meters::{Figures, Trouble};
 pub use opening::{Opened, Opener, basic, client, delegable, worth};
 pub use queue::{PAUSES_S, Queue};
 pub use record::{Ended, Grant, Session, TaskRun};
-pub use sessions::{Ask, Credentials, Live};
+pub use sessions::Live;
 pub use sweep::Swept;
 pub use tokens::{Mint, Minted, OnMint, Token};
 pub use view::{CALLS_MAX, View, Worth};

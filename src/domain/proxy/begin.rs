@@ -1,0 +1,228 @@
+//! How a session begins: by which scopes it is judged, and what is opened for it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::calls::Recorder;
+use super::grants::{Granted, missing, ungranted};
+use super::ledger::Minting;
+use super::opening::{Opened, Opener, basic, delegable, worth};
+use super::record::{Grant, SESSIONS, Session, TaskRun, by};
+use super::sessions::Live;
+use super::tokens::OnMint;
+use super::{Open, Proxy};
+use crate::base::audit::Action;
+use crate::base::{Error, ProxySessionId, Result, Scope, Secret, Timestamp};
+use crate::domain::auth::Caller;
+use crate::proto::proxy::declaration::{Credential, Declared};
+use crate::proto::proxy::delegation::Delegation;
+use crate::store::WriteTx;
+
+/// Scopes of a session. A task has a handful; a header of Taskcluster holds some hundred.
+const SCOPES_MAX: usize = 500;
+/// How long a session lasts whose end nobody says, and how long at most.
+const LASTS: Duration = Duration::from_secs(24 * 60 * 60);
+const LASTS_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What a worker asks for.
+#[derive(Debug, Default)]
+pub struct Ask {
+    /// For this task, by the scopes that the queue tells.
+    pub task: Option<TaskRun>,
+    /// Or for these scopes, of which the caller must hold each that counts.
+    pub scopes: Option<Vec<Scope>>,
+    /// Only these upstreams; none is all from which anything is granted.
+    pub upstreams: Vec<String>,
+    /// Credentials of Taskcluster for the task.
+    pub credentials: Option<Credentials>,
+    /// When it ends at the latest.
+    pub ends: Option<Timestamp>,
+    /// Where it is asked: a URL, or the path of a socket.
+    pub address: String,
+    /// Who may ask there, in words.
+    pub peers: String,
+}
+
+/// Credentials of Taskcluster, as a worker has them.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Who signs.
+    pub client_id: String,
+    /// With what.
+    pub access_token: Secret,
+    /// The certificate of temporary ones.
+    pub certificate: Option<String>,
+}
+
+/// By what a session is judged.
+struct Asked {
+    scopes: Vec<Scope>,
+    /// Asked for, and not the caller's to pass on.
+    not_held: Vec<Scope>,
+    deadline: Option<Timestamp>,
+}
+
+impl Proxy {
+    /// Opens a session. What its listener needs is in what is returned; nothing of it is asked before it is stored.
+    ///
+    /// # Errors
+    /// `Forbidden` when nothing is granted, with the scopes that are missing. `Unavailable` while the queue is unwell.
+    pub async fn open(&self, caller: &Caller, id: ProxySessionId, ask: Ask) -> Result<Arc<Live>> {
+        let Asked { scopes: asked, not_held, deadline } = self.asked(caller, &ask).await?;
+        let now = self.clock.now();
+        let last = now.plus(LASTS_MAX);
+        let ends = ask.ends.or(deadline).unwrap_or_else(|| now.plus(LASTS)).min(last);
+        if ends <= now {
+            return Err(Error::invalid("the session would be over before it begins"));
+        }
+        let (opened, refused) = self.open_each(caller, &id, &ask, &asked).await?;
+        if opened.is_empty() {
+            return Err(ungranted(&refused, &not_held));
+        }
+        let grant = |opened: &Opened| Grant {
+            upstream: opened.upstream.name.clone(),
+            permissions: opened.permissions.clone(),
+            set: opened.set.to_string(),
+        };
+        let session = Session {
+            opener: by(caller),
+            task: ask.task,
+            scopes: asked,
+            upstreams: opened.iter().map(grant).collect(),
+            address: ask.address,
+            peers: ask.peers,
+            opened: now,
+            ends,
+            ended: None,
+        };
+        let (calls, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
+        let recorder = Recorder::Ledger(self.ledger.clone(), calls.clone());
+        let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, stop });
+        self.know(live.clone())?;
+        // Known before it is stored: a sweep that finds it stored finds it alive, too.
+        if let Err(error) = self.store_open(caller, &id, &live.session).await {
+            live.stop.cancel();
+            self.live().remove(&id);
+            return Err(error);
+        }
+        Ok(live)
+    }
+    async fn store_open(&self, caller: &Caller, id: &ProxySessionId, session: &Session) -> Result<()> {
+        let upstreams: Vec<_> =
+            session.upstreams.iter().map(|grant| format!("{} {}", grant.upstream, grant.set)).collect();
+        let mut note =
+            caller.note(Action::ProxyOpen, id).with("ends", session.ends.to_string()).with("upstreams", upstreams);
+        note = match &session.task {
+            Some(TaskRun { task_id, run_id }) => note.with("task", task_id.clone()).with("run", *run_id),
+            None => note.with("scopes", session.scopes.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        };
+        let (id, session) = (id.clone(), session.clone());
+        let change = move |tx: &mut WriteTx<'_, '_>| {
+            tx.audit(note);
+            tx.put(&SESSIONS, &id, &session)
+        };
+        self.store.write(change).await
+    }
+    /// The scopes by which a session is judged, and when its task is over at the latest.
+    async fn asked(&self, caller: &Caller, ask: &Ask) -> Result<Asked> {
+        let asked = match (&ask.task, &ask.scopes) {
+            (Some(_), Some(_)) => return Err(Error::invalid("a session is for a task or for scopes, not for both")),
+            (None, None) => return Err(Error::invalid("a session is for a task with a run, or for scopes")),
+            (Some(TaskRun { task_id, run_id }), None) => {
+                let queue = self.queue.as_ref().ok_or_else(|| {
+                    Error::conflict("no deployment knows the task: set TASKCLUSTER_ROOT_URL, or give scopes")
+                })?;
+                let task = queue.task(task_id).await?;
+                if !queue.is_running(task_id, *run_id).await? {
+                    return Err(Error::conflict(format!("the run {run_id} of this task is not running")));
+                }
+                let mut scopes = task.scopes;
+                // As docker-worker adds it: a task may store what it made.
+                scopes.push(Scope::parse(&format!("queue:create-artifact:{task_id}/{run_id}"))?);
+                Asked { scopes, not_held: Vec::new(), deadline: task.deadline }
+            }
+            (None, Some(scopes)) => {
+                // Nobody passes on what they do not hold.
+                let (scopes, not_held) = scopes.iter().cloned().partition(|scope| caller.holds(scope.as_str()));
+                Asked { scopes, not_held, deadline: None }
+            }
+        };
+        if asked.scopes.len() > SCOPES_MAX {
+            return Err(Error::invalid(format!("a session has at most {SCOPES_MAX} scopes")));
+        }
+        Ok(asked)
+    }
+
+    /// Opens each upstream of which something is granted. The others are refused, with what is missing.
+    async fn open_each(
+        &self,
+        caller: &Caller,
+        id: &ProxySessionId,
+        ask: &Ask,
+        asked: &[Scope],
+    ) -> Result<(Vec<Opened>, Vec<String>)> {
+        let (mut opened, mut refused) = (Vec::new(), Vec::new());
+        let all = self.declared();
+        let unknown = ask.upstreams.iter().find(|name| all.iter().all(|open| open.declared.upstream.name != **name));
+        if let Some(name) = unknown {
+            return Err(Error::not_found(format!("there is no upstream `{name}`")));
+        }
+        let is_asked = |name: &String| ask.upstreams.is_empty() || ask.upstreams.contains(name);
+        for open in all.iter().filter(|open| is_asked(&open.declared.upstream.name)) {
+            let Open { declared, client } = open;
+            let delegation = ask.credentials.as_ref().filter(|_| matches!(declared.credential, Credential::Hawk));
+            if delegation.is_none() && matches!(declared.credential, Credential::Hawk) && ask.upstreams.is_empty() {
+                refused.push(format!("`{}` needs credentials of the task", declared.upstream.name));
+                continue;
+            }
+            let (granted, delegation) = self.granted(declared, asked, delegation)?;
+            if granted.permissions.is_empty() {
+                refused.push(format!("`{}` needs {}", declared.upstream.name, missing(&declared.rule)));
+                continue;
+            }
+            let login = match &declared.credential {
+                Credential::RelayAccount(account) => {
+                    let login = self.relay.lend(caller, account).await?.into_inner();
+                    Some(basic(login.username.as_str(), &login.password))
+                }
+                _ => None,
+            };
+            let opener = self.opener(id, declared, &granted);
+            opened.push(opener.open(declared, granted.permissions, client.clone(), login, delegation)?);
+        }
+        Ok((opened, refused))
+    }
+
+    /// What scopes are worth at an upstream, with the signature that carries no more.
+    fn granted(
+        &self,
+        declared: &Declared,
+        asked: &[Scope],
+        credentials: Option<&Credentials>,
+    ) -> Result<(Granted, Option<Delegation>)> {
+        let Some(Credentials { client_id, access_token, certificate }) = credentials else {
+            return Ok((worth(declared, asked), None));
+        };
+        let bare = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), None)?;
+        bare.require_time(self.clock.now())?;
+        let delegable = delegable(asked, bare.certified.as_deref());
+        let granted = worth(declared, &delegable);
+        let authorized = granted.permissions.iter().map(|text| Scope::parse(text)).collect::<Result<_>>()?;
+        let delegation = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), Some(authorized))?;
+        Ok((granted, Some(delegation)))
+    }
+
+    fn opener(&self, id: &ProxySessionId, declared: &Declared, granted: &Granted) -> Opener {
+        let (ledger, session, upstream) = (self.ledger.clone(), id.clone(), declared.upstream.name.clone());
+        let permissions = super::permission_set(&granted.permissions);
+        let on_mint: OnMint = Arc::new(move |minted| {
+            let (ledger, session, upstream) = (ledger.clone(), session.clone(), upstream.clone());
+            let (permissions, outcome) = (permissions.clone(), minted.map(|token| (token.text, token.ends)));
+            Box::pin(async move { ledger.minted(Minting { session, upstream, permissions, outcome }).await })
+        });
+        Opener { clock: self.clock.clone(), zone: jiff::tz::TimeZone::UTC, session: id.as_str().into(), on_mint }
+    }
+}
