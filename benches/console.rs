@@ -197,7 +197,7 @@ async fn fill(appliance: &Appliance, count: usize) -> String {
     let caller = Caller::local("bench", "bench");
     let claims = (0..count).map(|number| {
         let (name, caller) = (NamespaceName::parse(&namespace(number)).unwrap(), &caller);
-        let claim = Claim { expires: None, contact: Some("somebody@builds.example.org".into()) };
+        let claim = Claim { contact: Some("somebody@builds.example.org".into()), ..Claim::default() };
         async move { drop(appliance.namespaces.claim(caller, &name, claim).await.unwrap()) }
     });
     futures_util::stream::iter(claims).buffer_unordered(SIDE_BY_SIDE).collect::<Vec<()>>().await;

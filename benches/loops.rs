@@ -82,7 +82,7 @@ impl Bench {
             let namespaces = self.appliance.namespaces.clone();
             async move {
                 let name = NamespaceName::parse(&namespace(kind, number)).unwrap();
-                let claim = Claim { expires: Some(expires), contact: None };
+                let claim = Claim { expires: Some(expires), ..Claim::default() };
                 namespaces.claim(&Caller::local("bench", "bench"), &name, claim).await.unwrap();
             }
         });

@@ -70,7 +70,7 @@ async fn claim_all(dir: &Path, broker: Arc<MemoryBroker>) {
         tokio::spawn(async move {
             let name = NamespaceName::parse(&format!("taskcluster-bench-{number}")).unwrap();
             let caller = Caller::local("bench", "bench");
-            namespaces.claim(&caller, &name, Claim { expires: None, contact: None }).await.unwrap();
+            namespaces.claim(&caller, &name, Claim::default()).await.unwrap();
         })
     });
     claims.buffer_unordered(CLAIMS_AT_ONCE).for_each(async |claimed| claimed.unwrap()).await;

@@ -37,6 +37,7 @@ use crate::domain::proxy::{self, Proxy};
 use crate::domain::queues::Queues;
 use crate::domain::relay::{self, Relay};
 use crate::domain::wraps::Wraps;
+use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
 use crate::ports::broker::{Broker, Site};
 use crate::ports::dns::Dns;
@@ -142,7 +143,8 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     )?;
     let held = (store.clone(), accounts.clone());
     let agents = Agents::new(held, hosts.clone(), relay.clone(), (broker.bus(), broker.subscriptions()));
-    let proxy = task_proxy(&store, &relay, settings)?;
+    let door = broker.is_some().then(|| brokers::amqp_door(settings)).transpose()?;
+    let proxy = task_proxy(&store, (&relay, &namespaces), door, settings)?;
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
@@ -192,15 +194,20 @@ fn hosts(
 }
 
 /// The task proxy, with the queue of the deployment, which whoever set it may have anywhere.
-fn task_proxy(store: &Store, relay: &Relay, settings: &Settings) -> Result<Proxy> {
+fn task_proxy(
+    store: &Store,
+    (relay, namespaces): (&Relay, &Namespaces),
+    door: Option<AmqpDoor>,
+    settings: &Settings,
+) -> Result<Proxy> {
     let resolver = Resolver::system()?;
     let queue = settings.root_url.as_ref().map(|url| {
         let way = Way { networks: Networks::of_organizations(), ..Way::default() };
         let client = Client::with_resolver(way, Some(resolver.clone()));
         proxy::Queue::new(client, &format!("{}/api/queue", url.as_str().trim_end_matches('/')))
     });
-    let config = proxy::Config { resolver: Some(resolver), ..settings.proxy.clone() };
-    Proxy::new(store.clone(), relay.clone(), queue, config)
+    let config = proxy::Config { resolver: Some(resolver), door, ..settings.proxy.clone() };
+    Proxy::new(store.clone(), (relay.clone(), namespaces.clone()), queue, config)
 }
 
 fn accounts(store: &Store, settings: &Settings, brokers: &Brokers) -> Result<Accounts> {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::names::{ClientId, HostName, OperatorName};
 use super::secret::Secret;
+use super::session_id::ProxySessionId;
 
 pub use actions::{Action, COMMON_DETAILS};
 
@@ -28,6 +29,8 @@ pub enum Actor {
     Local(String),
     /// A person who signed in to the console.
     Operator(OperatorName),
+    /// A session of the task proxy, and with it the task that has it.
+    Session(ProxySessionId),
     /// A loop, by its name.
     Loop(String),
     /// The appliance itself: start, migration.
@@ -43,6 +46,7 @@ impl Actor {
             Self::Host(name) => ("host", name.as_str()),
             Self::Local(user) => ("local", user),
             Self::Operator(name) => ("operator", name.as_str()),
+            Self::Session(id) => ("session", id.as_str()),
             Self::Loop(name) => ("loop", name),
             Self::Appliance => ("appliance", ""),
         }

@@ -1,6 +1,7 @@
 //! Hostile bytes and signed formats. Pure: no I/O, and time is an argument.
 
 pub mod addresses;
+pub mod amqp_login;
 pub mod broker_pattern;
 pub mod certificates;
 pub mod enrolment;

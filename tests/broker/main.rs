@@ -38,4 +38,5 @@ mod smtp;
 #[path = "../support/static_program.rs"]
 mod static_program;
 mod trouble;
+mod tunnel;
 mod unwell;

@@ -27,7 +27,7 @@ async fn a_namespace_lives_and_ends_on_a_further_broker_as_on_the_main_one() {
     let brokers = Brokers { further, ..Brokers::one(Some(Arc::new(memory.clone()))) };
     let appliance = Appliance::with(&settings, Clock::system(), brokers).unwrap();
     let (name, caller) = (NamespaceName::parse("taskcluster-a").unwrap(), Caller::local("story", "r"));
-    let claim = Claim { expires: Some(Timestamp::MAX), contact: None };
+    let claim = Claim { expires: Some(Timestamp::MAX), ..Claim::default() };
     let claimed = appliance.namespaces.claim(&caller, &name, claim).await.unwrap().into_inner();
     let url: url::Url = claimed.connection_string.expose().parse().unwrap();
     let (user, password) = (AccountName::parse(url.username()).unwrap(), Secret::new(url.password().unwrap()));

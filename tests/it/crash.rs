@@ -75,7 +75,7 @@ impl World {
 
     /// Claims until so much time from now, and holds what is handed out.
     async fn claim(&mut self, process: &Process, lasts: Duration) -> Result<()> {
-        let claim = Claim { expires: Some(self.clock.now().plus(lasts)), contact: None };
+        let claim = Claim { expires: Some(self.clock.now().plus(lasts)), ..Claim::default() };
         let lent = process.namespaces.claim(&Caller::local("tests", "r"), &name(), claim).await?.into_inner();
         assert!(lent.reclaim_at > self.clock.now());
         let text = lent.connection_string.expose().strip_prefix("amqp://").unwrap();

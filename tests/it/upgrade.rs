@@ -75,7 +75,8 @@ async fn a_store_of_schema_2_is_taken_up_with_all_that_it_lent() {
     let dir = tempfile::tempdir().unwrap();
     unpack(dir.path());
     let Upgraded { store, broker, accounts, namespaces } = upgraded(dir.path());
-    let (caller, forever) = (Caller::local("tests", "r"), || Claim { expires: Some(Timestamp::MAX), contact: None });
+    let (caller, forever) =
+        (Caller::local("tests", "r"), || Claim { expires: Some(Timestamp::MAX), ..Claim::default() });
     store.verify_audit().await.unwrap();
 
     // The broker has lost everything: what the store knows is enough.

@@ -21,7 +21,7 @@ use crate::ports::upstream::{Client, Networks, Pins, Way};
 use crate::proto::proxy::declaration::Declared;
 use crate::proto::proxy::delegation::Delegation;
 use crate::proto::proxy::go;
-use crate::web::proxy::{Entrance, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
+use crate::web::proxy::{Entrance, Face, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
 
 /// What a session is called that has no name.
 const ALONE: &str = "alone";
@@ -116,7 +116,7 @@ impl Alone {
             let listener = listen(address).await?;
             log.serving(address);
             let entrance = Entrance::Port(listener);
-            listening.spawn(serve(entrance, peers.clone(), plane.clone(), CancellationToken::new()));
+            listening.spawn(serve(entrance, peers.clone(), Face::Http(plane.clone()), CancellationToken::new()));
         }
         listening.close();
         listening.wait().await;

@@ -31,6 +31,7 @@ pub(super) fn proxy(read: &mut Reader) -> domain::proxy::Config {
     domain::proxy::Config {
         declared: declared(read),
         resolver: None,
+        door: None,
         sockets: read.get(&SOCKETS),
         address: read.get(&ADDRESS),
     }

@@ -267,6 +267,7 @@ fn show(session: &Value) {
         ("ended by", "endedBy"),
         ("because", "cause"),
         ("calls", "calls"),
+        ("namespaces", "namespaces"),
     ] {
         let text = output::text(session, member);
         if !text.is_empty() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Presented;
 use crate::base::audit::{Action, Actor, Note, Receipt};
-use crate::base::{ClientId, Error, OperatorName, Reason, Result, Scope};
+use crate::base::{ClientId, Error, OperatorName, ProxySessionId, Reason, Result, Scope};
 use crate::proto::scopes::{Expression, covers};
 
 /// Who is asking, and what they may do. Made only by `Auth`, for the control socket and for sessions of
@@ -104,6 +104,11 @@ impl Caller {
     /// Why they do it. `Invalid` when they did not say.
     pub fn reason(&self) -> Result<&Reason> {
         self.reason.as_ref().ok_or_else(Reason::missing)
+    }
+
+    /// A session of the task proxy, which acts by what it was granted.
+    pub(in crate::domain) fn of_session(id: &ProxySessionId) -> Self {
+        Self::acting(Actor::Session(id.clone()))
     }
 
     /// A loop of this appliance, which acts by what the store says.

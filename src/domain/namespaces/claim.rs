@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{NAMESPACES, Namespace, Namespaces, Slot, Times, leases};
 use crate::base::audit::Action;
-use crate::base::{AccountName, Error, Kind, NamespaceName, Result, Secret, Timestamp};
+use crate::base::{AccountName, Error, Kind, NamespaceName, ProxySessionId, Result, Secret, Timestamp};
 use crate::domain::accounts::{Owner, Pair, REFUSED};
 use crate::domain::auth::Caller;
 use crate::domain::lend_counts::{self, LendKind};
@@ -23,6 +23,8 @@ pub struct Claim {
     pub expires: Option<Timestamp>,
     /// Whom to tell about queues that grow; nobody when left out.
     pub contact: Option<String>,
+    /// The session of the task proxy that it is lent to, and with which it ends. Such a namespace is nobody else's.
+    pub session: Option<ProxySessionId>,
 }
 
 /// What a claim is answered with. It leaves only as [`Lent`].
@@ -31,7 +33,11 @@ pub struct Claimed {
     pub namespace: NamespaceName,
     /// When it was made and when it ends.
     pub times: Times,
-    /// How to reach the broker, with the password.
+    /// The broker user.
+    pub account: AccountName,
+    /// Its password.
+    pub password: Secret,
+    /// How to reach the broker, with both.
     pub connection_string: Secret,
     /// When to claim again: the password works at least until then.
     pub reclaim_at: Timestamp,
@@ -124,9 +130,10 @@ impl Namespaces {
             Some(Namespace { ending: true, .. }) => {
                 return Err(Error::busy("this namespace is being removed: claim it again in a moment"));
             }
+            Some(other) if other.session != claim.session => return Err(taken(&other)),
             Some(same) if same.expires == expires && same.contact == claim.contact => return Ok(same),
             Some(other) => (Namespace { expires, contact: claim.contact, ..other }, Action::NamespaceUpdate),
-            None => (self.create(tx, name, expires, claim.contact)?, Action::NamespaceCreate),
+            None => (self.create(tx, name, expires, claim)?, Action::NamespaceCreate),
         };
         tx.put(&NAMESPACES, name, &namespace)?;
         tx.audit(caller.note(action, name).with("expires", expires.to_string()));
@@ -139,7 +146,7 @@ impl Namespaces {
         tx: &mut WriteTx<'_, '_>,
         name: &NamespaceName,
         expires: Timestamp,
-        contact: Option<String>,
+        Claim { contact, session, .. }: Claim,
     ) -> Result<Namespace> {
         let accounts = [self.config.account(name, Slot::First)?, self.config.account(name, Slot::Second)?];
         self.accounts.wish(tx, &accounts[0], self.config.wish(name, Some(Secret::generate())))?;
@@ -161,6 +168,7 @@ impl Namespaces {
             resting_until,
             incoming,
             ending: false,
+            session,
         })
     }
 
@@ -188,6 +196,8 @@ impl Namespaces {
             times: Times { created: namespace.created, expires: namespace.expires },
             connection_string: self.config.amqp.connection_string(&account, &password, &vhost),
             reclaim_at,
+            account,
+            password,
         };
         Ok(Some(tx.lend(note, claimed)))
     }
@@ -204,6 +214,14 @@ impl Namespaces {
         }
         Ok(())
     }
+}
+
+/// What somebody hears who claims what is another's.
+fn taken(namespace: &Namespace) -> Error {
+    Error::conflict(match namespace.session {
+        Some(_) => "this namespace is lent to a task, and ends with it: take another name",
+        None => "this namespace is a service's: a task is lent one of its own, by a name that nobody has",
+    })
 }
 
 /// What a claimant hears when the broker could not be brought along.

@@ -211,7 +211,7 @@ impl Namespaces {
     }
 
     /// Notes that the namespace ends, and that its users should not be. `None` when it need not end.
-    fn begin_to_end(
+    pub(super) fn begin_to_end(
         &self,
         tx: &mut WriteTx<'_, '_>,
         name: &NamespaceName,

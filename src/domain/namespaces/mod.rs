@@ -8,6 +8,7 @@ mod expire;
 mod for_monitor;
 mod holders;
 mod leases;
+mod of_sessions;
 mod owners;
 mod record;
 mod revoke;
@@ -22,7 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{
-    AccountName, Error, MailAddress, NamespaceName, Result, Secret, SiteName, Span, Timestamp, VhostName,
+    AccountName, Error, MailAddress, NamespaceName, ProxySessionId, Result, Secret, SiteName, Span, Timestamp,
+    VhostName,
 };
 pub use crate::domain::accounts::AccountCounts;
 use crate::domain::accounts::{AccountStatus, Accounts, Grant, KeyedLocks, LoginWish, Owner, Terms, Wish};
@@ -141,6 +143,8 @@ pub struct Detail {
     pub owners: Vec<MailAddress>,
     /// What operators should know of it.
     pub note: String,
+    /// The session of the task proxy that it is lent to, and with which it ends.
+    pub session: Option<ProxySessionId>,
     /// Where it is in its life.
     pub phase: Phase,
     /// The slot whose password is lent now.
@@ -272,6 +276,7 @@ impl Namespaces {
             contact: namespace.contact,
             owners: namespace.owners,
             note: namespace.note,
+            session: namespace.session,
             active: namespace.active,
             next_rotation: namespace.next_rotation,
             promised_until: namespace.promised_until,

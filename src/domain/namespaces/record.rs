@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::Slot;
-use crate::base::{AccountName, MailAddress, NamespaceName, Timestamp};
+use crate::base::{AccountName, MailAddress, NamespaceName, ProxySessionId, Timestamp};
 use crate::domain::accounts::Pair;
 use crate::store::Table;
 
@@ -40,6 +40,9 @@ pub(super) struct Namespace {
     pub(super) incoming: bool,
     /// Whether it is being removed. It cannot be claimed until it is gone.
     pub(super) ending: bool,
+    /// The session of the task proxy that it is lent to, and with which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<ProxySessionId>,
 }
 
 impl Namespace {
@@ -125,6 +128,16 @@ pub(super) struct Observed {
     pub(super) owners: Vec<MailAddress>,
     pub(super) active: Slot,
     pub(super) resting_until: Timestamp,
+}
+
+/// The same records, as far as it is about the sessions that they are lent to.
+pub(super) const LENT_TO: Table<NamespaceName, LentTo> = Table::audited("namespaces");
+
+#[derive(Deserialize)]
+pub(super) struct LentTo {
+    #[serde(default)]
+    pub(super) session: Option<ProxySessionId>,
+    pub(super) ending: bool,
 }
 
 /// The records of namespaces, as far as it is about what was lent.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{Claim, Namespaces};
-use crate::base::{Error, Kind, NamespaceName, Reason, Result, Secret, Timestamp};
+use crate::base::{Error, Kind, NamespaceName, Reason, Result, Timestamp};
 use crate::domain::auth::Caller;
 
 /// How long a namespace lasts that was made for a test: time to look at it, and then it goes by itself.
@@ -36,9 +36,9 @@ impl Namespaces {
         let clock = self.store.clock();
         // What a claim leaves out is reset, so it says what is so.
         let claim = match self.detail(name) {
-            Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact },
+            Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact, ..Claim::default() },
             Err(error) if error.kind() == Kind::NotFound => {
-                Claim { expires: Some(clock.now().plus(TEST_CLAIM_LASTS)), contact: None }
+                Claim { expires: Some(clock.now().plus(TEST_CLAIM_LASTS)), ..Claim::default() }
             }
             Err(error) => return Err(error),
         };
@@ -47,10 +47,9 @@ impl Namespaces {
         let took = clock.elapsed().saturating_sub(begun);
         let url = Url::parse(claimed.connection_string.expose())
             .map_err(|e| Error::internal("reading a connection string", e))?;
-        let password = Secret::new(url.password().unwrap_or_default());
-        let login = self.accounts.try_login(url.username(), &password).await;
+        let login = self.accounts.try_login(claimed.account.as_str(), &claimed.password).await;
         Ok(TestClaim {
-            account: url.username().to_owned(),
+            account: claimed.account.to_string(),
             address: format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or_default()),
             reclaim_at: claimed.reclaim_at,
             expires: claimed.times.expires,

@@ -58,7 +58,7 @@ impl World {
     }
 
     async fn claim_until(&self, expires: Timestamp) -> Result<Claimed> {
-        let claim = Claim { expires: Some(expires), contact: None };
+        let claim = Claim { expires: Some(expires), ..Claim::default() };
         let claimed = self.namespaces.claim(&Caller::local("tests", "r"), &self.name(), claim).await?;
         Ok(claimed.into_inner())
     }
@@ -275,7 +275,8 @@ async fn a_page_for_operators_shows_what_each_namespace_shows_alone() {
     let names: Vec<NamespaceName> =
         ["t-a", "t-b", "t-c"].iter().map(|name| world.namespaces.parse(name).unwrap()).collect();
     for name in &names {
-        let claim = Claim { expires: Some(Timestamp::MAX), contact: Some(format!("{name}@example.com")) };
+        let claim =
+            Claim { expires: Some(Timestamp::MAX), contact: Some(format!("{name}@example.com")), ..Claim::default() };
         world.namespaces.claim(&caller, name, claim).await.unwrap();
     }
     let page = world.namespaces.details(None, 2).await.unwrap();

@@ -1,7 +1,7 @@
 //! How a session begins: by which scopes it is judged, and what is opened for it.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::calls::Recorder;
 use super::grants::{Granted, missing, ungranted};
 use super::ledger::Minting;
-use super::opening::{Opened, Opener, basic, delegable, worth};
+use super::lender::Lender;
+use super::opening::{Opened, Opener, delegable, worth};
 use super::record::{Grant, SESSIONS, Session, TaskRun, by};
 use super::sessions::Live;
 use super::tokens::OnMint;
@@ -78,7 +79,7 @@ impl Proxy {
         if ends <= now {
             return Err(Error::invalid("the session would be over before it begins"));
         }
-        let (opened, refused) = self.open_each(caller, &id, &ask, &asked).await?;
+        let (opened, refused) = self.open_each(&id, &ask, &asked)?;
         if opened.is_empty() {
             return Err(ungranted(&refused, &not_held));
         }
@@ -100,7 +101,8 @@ impl Proxy {
         };
         let (calls, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
         let recorder = Recorder::Ledger(self.ledger.clone(), calls.clone());
-        let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, stop });
+        let namespaces = Mutex::default();
+        let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, stop, namespaces });
         self.know(live.clone())?;
         // Known before it is stored: a sweep that finds it stored finds it alive, too.
         if let Err(error) = self.store_open(caller, &id, &live.session).await {
@@ -157,13 +159,7 @@ impl Proxy {
     }
 
     /// Opens each upstream of which something is granted. The others are refused, with what is missing.
-    async fn open_each(
-        &self,
-        caller: &Caller,
-        id: &ProxySessionId,
-        ask: &Ask,
-        asked: &[Scope],
-    ) -> Result<(Vec<Opened>, Vec<String>)> {
+    fn open_each(&self, id: &ProxySessionId, ask: &Ask, asked: &[Scope]) -> Result<(Vec<Opened>, Vec<String>)> {
         let (mut opened, mut refused) = (Vec::new(), Vec::new());
         let all = self.declared();
         let unknown = ask.upstreams.iter().find(|name| all.iter().all(|open| open.declared.upstream.name != **name));
@@ -178,20 +174,18 @@ impl Proxy {
                 refused.push(format!("`{}` needs credentials of the task", declared.upstream.name));
                 continue;
             }
+            if declared.is_at_broker() && self.config.door.is_none() {
+                refused.push(format!("`{}` is at a broker, and none is set up", declared.upstream.name));
+                continue;
+            }
             let (granted, delegation) = self.granted(declared, asked, delegation)?;
             if granted.permissions.is_empty() {
                 refused.push(format!("`{}` needs {}", declared.upstream.name, missing(&declared.rule)));
                 continue;
             }
-            let login = match &declared.credential {
-                Credential::RelayAccount(account) => {
-                    let login = self.relay.lend(caller, account).await?.into_inner();
-                    Some(basic(login.username.as_str(), &login.password))
-                }
-                _ => None,
-            };
+            let lender = self.lender(id, declared).transpose()?;
             let opener = self.opener(id, declared, &granted);
-            opened.push(opener.open(declared, granted.permissions, client.clone(), login, delegation)?);
+            opened.push(opener.open(declared, granted.permissions, client.clone(), lender, delegation)?);
         }
         Ok((opened, refused))
     }
@@ -213,6 +207,13 @@ impl Proxy {
         let authorized = granted.permissions.iter().map(|text| Scope::parse(text)).collect::<Result<_>>()?;
         let delegation = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), Some(authorized))?;
         Ok((granted, Some(delegation)))
+    }
+
+    /// Who lends the account of an upstream that has one, if it can be lent at all.
+    fn lender(&self, id: &ProxySessionId, declared: &Declared) -> Option<Result<Lender>> {
+        let Credential::RelayAccount(account) = &declared.credential else { return None };
+        let lender = Lender::new(self.relay.clone(), self.clock.clone(), id.clone(), account.clone());
+        Some(lender.require().map(|()| lender))
     }
 
     fn opener(&self, id: &ProxySessionId, declared: &Declared, granted: &Granted) -> Opener {

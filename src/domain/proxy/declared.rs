@@ -12,6 +12,7 @@ use crate::base::audit::Action;
 use crate::base::text::hex;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::domain::auth::Caller;
+use crate::ports::amqp::AmqpDoor;
 use crate::ports::resolve::Resolver;
 use crate::ports::upstream::{Client, Pins};
 use crate::proto::proxy::declaration::{self, Declared};
@@ -35,6 +36,8 @@ struct Stored {
 pub struct Config {
     /// The upstreams that they declare, with every file read; otherwise those that were stored last count.
     pub declared: Option<Vec<Declared>>,
+    /// Where users of the broker log in, where there is one.
+    pub door: Option<AmqpDoor>,
     /// The one resolver of this process.
     pub resolver: Option<Resolver>,
     /// The directory for sockets of sessions.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::lender::Lender;
 use super::tokens::Minted;
 use crate::base::{Result, Secret, Timestamp};
 use crate::proto::hawk::header::Header;
@@ -20,6 +21,10 @@ pub enum Key {
     Hawk(Signer),
     /// A bearer token of a token service.
     Minted(Arc<Minted>),
+    /// The login of an account of the relay, lent when it is needed.
+    Account(Lender),
+    /// Namespaces of the session's own, which are not asked over HTTP.
+    Namespaces,
     /// The same header in each request: a bearer token that stays, or a name with a password.
     Fixed(Secret),
 }
@@ -38,7 +43,8 @@ impl Key {
     pub async fn authorize(&self, method: &str, url: &str, now: Timestamp) -> Result<Authorization> {
         let fixed = |header| Authorization { header: Some(header), token: None };
         Ok(match self {
-            Self::Connection => Authorization { header: None, token: None },
+            Self::Connection | Self::Namespaces => Authorization { header: None, token: None },
+            Self::Account(lender) => fixed(lender.header().await?),
             Self::Hawk(signer) => fixed(signer.sign(method, url, now)?),
             Self::Minted(minted) => {
                 let token = minted.token().await?;
@@ -53,6 +59,7 @@ impl Key {
     pub fn was_refused(&self, authorization: &Authorization) -> bool {
         match (self, authorization.token) {
             (Self::Minted(minted), Some(number)) => minted.was_refused(number),
+            (Self::Account(lender), _) => lender.was_refused(),
             _ => false,
         }
     }

@@ -8,6 +8,7 @@
 //! The programs that came before are the same without a store: what they need is opened once, and recorded as lines.
 
 mod begin;
+mod broker;
 mod call;
 mod calls;
 mod declared;
@@ -15,6 +16,7 @@ mod grants;
 mod keys;
 mod leases;
 mod ledger;
+mod lender;
 mod meters;
 mod opening;
 mod queue;
@@ -30,10 +32,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Result};
+use crate::domain::namespaces::Namespaces;
 use crate::domain::relay::Relay;
 use crate::store::Store;
 
 pub use begin::{Ask, Credentials};
+pub use broker::{BrokerLogin, socket_name, tunnel_name};
 pub use call::{Call, Settled};
 pub use calls::{Line, Place, Recorder};
 pub use declared::{Config, Open, Origin};
@@ -56,6 +60,7 @@ pub struct Proxy {
     store: Store,
     clock: Clock,
     relay: Relay,
+    namespaces: Namespaces,
     /// That of the deployment, if there is one.
     queue: Option<Queue>,
     config: Arc<Config>,
@@ -67,11 +72,18 @@ pub struct Proxy {
     is_stopping: Arc<AtomicBool>,
     /// What a process before this one left was looked for.
     has_swept: Arc<AtomicBool>,
+    /// There may be namespaces that are lent to sessions.
+    has_lent: Arc<AtomicBool>,
 }
 
 impl Proxy {
     /// Has no session. Those that are stored as open are of a process that is gone: the loop ends them.
-    pub fn new(store: Store, relay: Relay, queue: Option<Queue>, config: Config) -> Result<Self> {
+    pub fn new(
+        store: Store,
+        (relay, namespaces): (Relay, Namespaces),
+        queue: Option<Queue>,
+        config: Config,
+    ) -> Result<Self> {
         let (clock, config) = (store.clock(), Arc::new(config));
         let (ledger, waiting) = Ledger::new();
         let waiting = Arc::new(Mutex::new(Some(waiting)));
@@ -80,6 +92,7 @@ impl Proxy {
             store,
             clock,
             relay,
+            namespaces,
             queue,
             config,
             declaration,
@@ -88,6 +101,7 @@ impl Proxy {
             lively: Arc::default(),
             is_stopping: Arc::default(),
             has_swept: Arc::default(),
+            has_lent: Arc::new(AtomicBool::new(true)),
         })
     }
 

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::grants::{Granted, judge, permission_set};
 use super::keys::{Key, Signer};
+use super::lender::Lender;
 use super::tokens::{Mint, Minted, OnMint, Request, Revocation};
 use crate::base::{Clock, Error, Result, Scope, Secret};
 use crate::ports::resolve::Resolver;
@@ -40,6 +41,13 @@ pub struct Opened {
 impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opened").field("upstream", &self.upstream.name).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    /// How the variables begin by which a task finds it.
+    pub fn variable_prefix(&self) -> String {
+        self.upstream.name.to_ascii_uppercase().replace('-', "_")
     }
 }
 
@@ -107,13 +115,13 @@ pub fn delegable(asked: &[Scope], certified: Option<&[Scope]>) -> Vec<Scope> {
 }
 
 impl Opener {
-    /// Opens what was granted. `login` is the header for a login that was lent, `delegation` what the worker gave.
+    /// Opens what was granted. `lender` is who lends the account of an upstream that has one, `delegation` what the worker gave.
     pub fn open(
         &self,
         declared: &Declared,
         permissions: Vec<String>,
         client: Client,
-        login: Option<Secret>,
+        lender: Option<Lender>,
         delegation: Option<Delegation>,
     ) -> Result<Opened> {
         let key = match &declared.credential {
@@ -131,8 +139,10 @@ impl Opener {
             Credential::Minted(minting) => self.minted(self.mint(minting, permissions.clone())?, client.clone()),
             Credential::OAuth2(own) => self.minted(oauth2(own, &permissions), client.clone()),
             Credential::Certificate(..) => Key::Connection,
+            Credential::Namespace => Key::Namespaces,
             Credential::RelayAccount(_) => {
-                Key::Fixed(login.ok_or_else(|| Error::internal("lending a login", "there is none"))?)
+                let nobody = || Error::invalid(format!("nobody lends an account to `{}`", declared.upstream.name));
+                Key::Account(lender.ok_or_else(nobody)?)
             }
         };
         let set = permission_set(&permissions).into();

@@ -1,8 +1,8 @@
 //! Sessions that are asked: known, given fresh credentials, ended with everything that was lent for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -14,7 +14,7 @@ use super::opening::Opened;
 use super::record::{Ended, SESSIONS, Session, by};
 use super::{Credentials, Proxy};
 use crate::base::audit::Action;
-use crate::base::{Error, ProxySessionId, Result, Scope};
+use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope};
 use crate::domain::auth::Caller;
 use crate::proto::scopes;
 use crate::store::WriteTx;
@@ -43,6 +43,28 @@ pub struct Live {
     pub calls: Arc<AtomicU64>,
     /// Ends its listeners.
     pub stop: CancellationToken,
+    /// Namespaces that it was lent and did not give back.
+    pub(super) namespaces: Mutex<BTreeSet<NamespaceName>>,
+}
+
+impl Live {
+    /// Namespaces that it was lent and did not give back.
+    pub fn namespaces(&self) -> MutexGuard<'_, BTreeSet<NamespaceName>> {
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has its tokens taken back where their service does that: how many were, and which could not be, and why.
+    async fn revoke_tokens(&self) -> (u64, Vec<String>) {
+        let (mut revoked, mut not_revoked) = (0, Vec::new());
+        for opened in &self.opened {
+            if let Key::Minted(minted) = &opened.key {
+                let (count, failed) = minted.revoke().await;
+                revoked += count;
+                not_revoked.extend(failed.map(|error| format!("{}: {}", opened.upstream.name, error.message())));
+            }
+        }
+        (revoked, not_revoked)
+    }
 }
 
 /// The sessions that are asked now.
@@ -97,7 +119,8 @@ impl Proxy {
         Ok(())
     }
 
-    /// Ends a session: its listener is closed at once, its tokens are taken back where their service does that.
+    /// Ends a session: its listener is closed at once, its namespaces end, and its tokens are taken back where their service
+    /// does that.
     ///
     /// # Errors
     /// `NotFound` for a session that is not open.
@@ -108,13 +131,13 @@ impl Proxy {
         if let Some(live) = &live {
             live.stop.cancel();
         }
-        let (mut revoked, mut not_revoked) = (0u64, Vec::new());
-        for opened in live.iter().flat_map(|live| &live.opened) {
-            if let Key::Minted(minted) = &opened.key {
-                let (count, failed) = minted.revoke().await;
-                revoked += count;
-                not_revoked.extend(failed.map(|error| format!("{}: {}", opened.upstream.name, error.message())));
-            }
+        let (mut revoked, mut not_revoked) = (0, Vec::new());
+        if let Some(live) = &live {
+            let names: Vec<_> = live.namespaces().iter().cloned().collect();
+            let (tokens, namespaces) =
+                tokio::join!(live.revoke_tokens(), self.namespaces.end_of_session(caller, id, names));
+            (revoked, not_revoked) = tokens;
+            not_revoked.extend(namespaces?);
         }
         let note = caller.note(Action::ProxyEnd, id).with("cause", cause).with("calls", calls).with("revoked", revoked);
         let note = if not_revoked.is_empty() { note } else { note.with("not_revoked", not_revoked) };
@@ -177,7 +200,7 @@ impl Proxy {
         live.filter(|live| !live.stop.is_cancelled()).ok_or_else(|| gone(id))
     }
 
-    pub(super) fn live(&self) -> std::sync::MutexGuard<'_, BTreeMap<ProxySessionId, Arc<Live>>> {
+    pub(super) fn live(&self) -> MutexGuard<'_, BTreeMap<ProxySessionId, Arc<Live>>> {
         self.lively.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,6 @@
 //! What is done for sessions again and again: those whose time or task is over are ended, and what is old is forgotten.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
@@ -8,10 +9,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::Proxy;
+use super::broker::{socket_name, tunnel_name};
 use super::ledger::{CALLS, CallId};
 use super::record::{SESSIONS, TaskRun};
 use crate::base::audit::Action;
-use crate::base::{ProxySessionId, Result, text};
+use crate::base::{NamespaceName, ProxySessionId, Result, text};
 use crate::domain::auth::Caller;
 use crate::ports::system;
 use crate::store::{Survey, WriteTx};
@@ -66,6 +68,7 @@ impl Proxy {
         self.has_swept.store(true, Ordering::SeqCst);
         let ended = self.ended_tasks(&mut swept).await;
         self.end_and_tell(ended, &mut swept).await;
+        self.end_namespaces(&mut swept).await?;
         swept.forgotten = self.forget().await?;
         Ok(swept)
     }
@@ -75,14 +78,37 @@ impl Proxy {
         let (ended, troubles) = self.end_these(over).await;
         swept.ended += ended;
         swept.troubles.extend(troubles);
-        ids.iter().for_each(|id| self.remove_socket(id));
+        ids.iter().for_each(|id| self.remove_sockets(id));
     }
 
-    /// Removes the socket that a process left which was killed; one that ends its sessions removes them itself.
-    fn remove_socket(&self, id: &ProxySessionId) {
-        let path = self.config.sockets.join(format!("{id}.sock"));
-        if let Err(error) = system::remove_if_there(&path) {
-            tracing::warn!("the socket {} of a session that is over stays: {error}", path.display());
+    /// Ends namespaces that a process left which was killed, or that were lent while their session ended.
+    async fn end_namespaces(&self, swept: &mut Swept) -> Result<()> {
+        if !self.has_lent.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let outcome = self.namespaces.of_sessions().await;
+        let mut left: BTreeMap<ProxySessionId, Vec<NamespaceName>> = BTreeMap::new();
+        for (name, session) in outcome.inspect_err(|_| self.has_lent.store(true, Ordering::SeqCst))? {
+            left.entry(session).or_default().push(name);
+            // Looked for until there are none.
+            self.has_lent.store(true, Ordering::SeqCst);
+        }
+        left.retain(|session, _| !self.live().contains_key(session));
+        for (session, names) in left {
+            swept.troubles.extend(self.namespaces.end_of_session(&Caller::of_loop(LOOP), &session, names).await?);
+        }
+        Ok(())
+    }
+
+    /// Removes the sockets that a process left which was killed; one that ends its sessions removes them itself.
+    fn remove_sockets(&self, id: &ProxySessionId) {
+        let declared = self.declared();
+        let tunnels = declared.iter().map(|open| tunnel_name(id, &open.declared.upstream.name));
+        for name in tunnels.chain([id.to_string()]) {
+            let path = self.config.sockets.join(socket_name(&name));
+            if let Err(error) = system::remove_if_there(&path) {
+                tracing::warn!("the socket {} of a session that is over stays: {error}", path.display());
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::keys::Key;
 use super::ledger::{CALLS, CallId, CallRecord};
 use super::opening::worth;
 use super::record::{SESSIONS, Session};
-use crate::base::{Error, ProxySessionId, Result, Scope, Timestamp};
+use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope, Timestamp};
 use crate::proto::proxy::declaration::{Credential, Declared};
 use crate::store::Survey;
 
@@ -30,6 +30,8 @@ pub struct View {
     pub calls: u64,
     /// Tokens that work now: the upstream, and until when.
     pub tokens: Vec<(String, Timestamp)>,
+    /// Namespaces that it was lent.
+    pub namespaces: Vec<NamespaceName>,
 }
 
 /// What scopes would be worth at an upstream.
@@ -80,7 +82,8 @@ impl Proxy {
             Key::Minted(minted) => Some((opened.upstream.name.clone(), minted.alive()?.ends)),
             _ => None,
         });
-        View { tokens: tokens.collect(), id, session, calls }
+        let namespaces = live.iter().flat_map(|live| live.namespaces().clone()).collect();
+        View { tokens: tokens.collect(), id, session, calls, namespaces }
     }
 
     /// Calls of a session that are over, in their order; the first thousand.
@@ -99,8 +102,17 @@ impl Proxy {
         let worth = |declared: &Declared| {
             let granted = worth(declared, held);
             let mut reasons = granted.reasons;
-            if matches!(declared.credential, Credential::Hawk) {
-                reasons.push("credentials of the task sign: what their certificate does not cover falls away".into());
+            match declared.credential {
+                Credential::Hawk => {
+                    reasons
+                        .push("credentials of the task sign: what their certificate does not cover falls away".into());
+                }
+                Credential::Namespace if !granted.permissions.is_empty() => {
+                    reasons.push(
+                        "a namespace that somebody has is not lent, and one that is lent ends with the session".into(),
+                    );
+                }
+                _ => {}
             }
             Worth {
                 upstream: declared.upstream.name.clone(),

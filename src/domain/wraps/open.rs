@@ -133,7 +133,7 @@ impl Wraps {
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error),
         }
-        Ok(Claim { expires, contact })
+        Ok(Claim { expires, contact, ..Claim::default() })
     }
 
     /// Nothing was handed out: the link can be opened as before, and a second opening is news again, even if somebody

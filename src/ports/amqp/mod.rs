@@ -7,6 +7,7 @@ mod message;
 mod publish;
 mod subscription;
 mod transport;
+mod tunnel;
 mod valve;
 
 use std::io;
@@ -36,6 +37,7 @@ pub use message::{Message, Properties};
 pub use publish::{AmqpPublisher, Confirmed};
 pub use subscription::{AmqpSubscriber, Subscription};
 use transport::{Attempt, Transport};
+pub use tunnel::Bare;
 use valve::Valve;
 
 const SILENT: &str = "the broker does not answer";

@@ -75,6 +75,8 @@ pub enum Credential {
     Certificate(Text, Text),
     /// The login of an account of the relay, as this appliance lends it.
     RelayAccount(AccountName),
+    /// Namespaces of the broker of this appliance, each lent to one session. The permissions are their names.
+    Namespace,
 }
 
 /// How a token is minted.
@@ -202,7 +204,7 @@ impl Declared {
     fn texts(&mut self) -> Vec<&mut Text> {
         let mut texts: Vec<&mut Text> = self.authorities.iter_mut().collect();
         match &mut self.credential {
-            Credential::Hawk | Credential::RelayAccount(_) => {}
+            Credential::Hawk | Credential::RelayAccount(_) | Credential::Namespace => {}
             Credential::Bearer(text) | Credential::Basic(_, text) => texts.push(text),
             Credential::Minted(minting) => texts.push(&mut minting.token),
             Credential::OAuth2(client) => texts.push(&mut client.secret),
@@ -221,6 +223,26 @@ impl Declared {
         self.texts().into_iter().any(|text| matches!(text, Text::File(_)))
     }
 
+    /// Whether it is the broker of this appliance, over AMQP.
+    pub fn is_at_broker(&self) -> bool {
+        let is_lent = matches!(self.credential, Credential::Namespace | Credential::RelayAccount(_));
+        is_lent && self.upstream.mounts.is_empty()
+    }
+
+    /// Where a task asks, and what that leads to.
+    pub fn leads(&self) -> Vec<(String, String)> {
+        let mounts = self.upstream.mounts.iter();
+        let mut leads: Vec<_> = mounts.map(|mount| (format!("/{}", mount.segment), mount.base.to_string())).collect();
+        leads.extend(self.deployment.iter().map(|base| ("/api".to_owned(), base.to_string())));
+        if matches!(self.credential, Credential::Namespace) {
+            leads.push((format!("/{}/<namespace>", self.upstream.name), "a login at the broker".to_owned()));
+        }
+        if self.is_at_broker() {
+            leads.push(("AMQP".to_owned(), "the broker of this appliance".to_owned()));
+        }
+        leads
+    }
+
     /// What kind of credential lets us in, in a word.
     pub fn kind(&self) -> &'static str {
         match &self.credential {
@@ -231,6 +253,7 @@ impl Declared {
             Credential::OAuth2(_) => "oauth2",
             Credential::Certificate(..) => "certificate",
             Credential::RelayAccount(_) => "relay-account",
+            Credential::Namespace => "namespace",
         }
     }
 }

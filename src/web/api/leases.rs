@@ -166,7 +166,7 @@ async fn wrap(app: App, call: Call, namespace: NamespaceName) -> Result<Reply> {
     let expires = expires.map(|text| formats::date_time(&text).map_err(|_| wrong("expires"))).transpose()?;
     require_mail_address(contact.as_deref())?;
     let lasts = lasts_seconds.map_or(LASTS, Duration::from_secs);
-    let made = app.wraps.wrap(&call.caller, namespace, Claim { expires, contact }, lasts).await?;
+    let made = app.wraps.wrap(&call.caller, namespace, Claim { expires, contact, ..Claim::default() }, lasts).await?;
     link_to(&app, made)
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, endpoint};
-use crate::base::{AccountName, MailAddress, NamespaceName, Result, Timestamp};
+use crate::base::{AccountName, MailAddress, NamespaceName, ProxySessionId, Result, Timestamp};
 use crate::domain::accounts::AccountStatus;
 use crate::domain::actions::namespaces as actions;
 use crate::domain::auth::scopes;
@@ -77,6 +77,9 @@ struct NamespaceBody {
     /// What operators should know of it.
     #[serde(skip_serializing_if = "String::is_empty")]
     note: String,
+    /// The session of the task proxy that it is lent to, and with which it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<ProxySessionId>,
     active_slot: u8,
     next_rotation: Timestamp,
     accounts: Vec<AccountStatus>,
@@ -116,6 +119,7 @@ impl From<Detail> for NamespaceBody {
             contact: detail.contact,
             owners: detail.owners,
             note: detail.note,
+            session: detail.session,
             active_slot: detail.active.into(),
             next_rotation: detail.next_rotation,
             accounts: detail.accounts,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::base::{ProxySessionId, Scope, Timestamp};
+use crate::base::{NamespaceName, ProxySessionId, Scope, Timestamp};
 use crate::domain::proxy::{CallRecord, Grant, Open, View, Worth};
 
 /// A session that was opened, with what its worker gives to the task.
@@ -65,6 +65,8 @@ pub struct Session {
     pub calls: u64,
     /// Tokens that work now.
     pub tokens: Vec<Alive>,
+    /// Namespaces that it was lent, which end with it.
+    pub namespaces: Vec<NamespaceName>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -74,7 +76,7 @@ pub struct Alive {
 }
 
 impl From<View> for Session {
-    fn from(View { id, session, calls, tokens }: View) -> Self {
+    fn from(View { id, session, calls, tokens, namespaces }: View) -> Self {
         let (task_id, run_id) = session.task.map(|task| (task.task_id, task.run_id)).unzip();
         let (ended, by) = session.ended.map(|ended| (ended.at, (ended.by, ended.cause))).unzip();
         let (ended_by, cause) = by.unzip();
@@ -95,6 +97,7 @@ impl From<View> for Session {
             cause,
             calls,
             tokens: tokens.into_iter().map(|(upstream, ends)| Alive { upstream, ends }).collect(),
+            namespaces,
         }
     }
 }
@@ -211,13 +214,10 @@ pub struct Leads {
 
 impl From<&Open> for Upstream {
     fn from(Open { declared, .. }: &Open) -> Self {
-        let mounts = declared.upstream.mounts.iter();
-        let mounted = mounts.map(|mount| Leads { path: format!("/{}", mount.segment), to: mount.base.to_string() });
-        let deployment = declared.deployment.iter().map(|base| Leads { path: "/api".into(), to: base.to_string() });
         Self {
             upstream: declared.upstream.name.clone(),
             kind: declared.kind(),
-            paths: mounted.chain(deployment).collect(),
+            paths: declared.leads().into_iter().map(|(path, to)| Leads { path, to }).collect(),
             methods: declared.upstream.methods.clone(),
         }
     }

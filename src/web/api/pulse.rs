@@ -124,28 +124,33 @@ async fn get(app: App, _: Call, namespace: NamespaceName) -> Result<Reply> {
     Reply::json(&Listed::from((namespace, times)))
 }
 
+/// A namespace that was lent.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Lent<'a> {
-    namespace: NamespaceName,
+pub struct Lent<'a> {
+    namespace: &'a NamespaceName,
     created: Timestamp,
     expires: Timestamp,
     connection_string: &'a str,
     reclaim_at: Timestamp,
 }
 
+impl<'a> From<&'a Claimed> for Lent<'a> {
+    fn from(claimed: &'a Claimed) -> Self {
+        Self {
+            namespace: &claimed.namespace,
+            created: claimed.times.created,
+            expires: claimed.times.expires,
+            connection_string: claimed.connection_string.expose(),
+            reclaim_at: claimed.reclaim_at,
+        }
+    }
+}
+
 async fn claim(app: App, call: Call, namespace: NamespaceName) -> Result<Reply> {
     let claim = read_claim(&call.payload)?;
     let lent = app.namespaces.claim(&call.caller, &namespace, claim).await;
-    let Claimed { namespace, times, connection_string, reclaim_at } =
-        app.meters.lent(Lend::Namespace, lent)?.into_inner();
-    Reply::json(&Lent {
-        namespace,
-        created: times.created,
-        expires: times.expires,
-        connection_string: connection_string.expose(),
-        reclaim_at,
-    })
+    Reply::json(&Lent::from(&app.meters.lent(Lend::Namespace, lent)?.into_inner()))
 }
 
 fn claim_schema(_: &mut SchemaGenerator) -> Schema {

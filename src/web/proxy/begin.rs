@@ -12,10 +12,11 @@ use ipnet::IpNet;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 
-use super::{Entrance, Of, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
+use super::tunnels::{self, Listener};
+use super::{Entrance, Face, Of, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
 use crate::base::{Error, ProxySessionId, Result};
 use crate::domain::auth::Caller;
-use crate::domain::proxy::{Ask, Live};
+use crate::domain::proxy::{Ask, Key, Live, socket_name};
 use crate::web::state::App;
 
 /// The directory of sockets can be entered by the users of tasks; who may ask, each socket finds out.
@@ -71,7 +72,7 @@ pub struct Begun {
 pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -> Result<Begun> {
     let peers = listening.peers()?;
     let id = ProxySessionId::generate();
-    let (entrance, address) = bind(app, &id, listening.is_socket).await?;
+    let (entrance, address) = bind(app, id.as_str(), listening.is_socket).await?;
     let ask = Ask { address: address.clone(), peers: listening.words(), ..ask };
     let opened = app.proxy.open(caller, id, ask).await;
     let live = match opened {
@@ -82,12 +83,28 @@ pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -
         }
     };
     let plane = Arc::new(plane(app, &live));
-    let stop = live.stop.clone();
-    app.tasks.spawn(async move {
-        serve(entrance, peers, plane, stop).await;
-        remove(&address);
-    });
-    Ok(Begun { environment: environment(&live), live })
+    let tunnels = match tunnels::bind_each(app, &plane, &live, listening.is_socket).await {
+        Ok(tunnels) => tunnels,
+        Err(error) => {
+            app.proxy.end(caller, &live.id, "it could not be asked").await?;
+            remove(&address);
+            return Err(error);
+        }
+    };
+    let mut environment = environment(&live);
+    let mut listeners = vec![(entrance, Face::Http(plane), address)];
+    for Listener { entrance, tunnel, address, variable } in tunnels {
+        environment.extend([variable]);
+        listeners.push((entrance, Face::Amqp(tunnel), address));
+    }
+    for (entrance, face, address) in listeners {
+        let (peers, stop) = (peers.clone(), live.stop.clone());
+        app.tasks.spawn(async move {
+            serve(entrance, peers, face, stop).await;
+            remove(&address);
+        });
+    }
+    Ok(Begun { environment, live })
 }
 
 fn plane(app: &App, live: &Arc<Live>) -> Plane {
@@ -113,12 +130,13 @@ fn environment(live: &Live) -> BTreeMap<String, String> {
         environment.insert("KEYLENDER_PROXY_SOCKET".to_owned(), address.clone());
     }
     for opened in &live.opened {
-        let name = opened.upstream.name.to_ascii_uppercase().replace('-', "_");
         let place = match &opened.upstream.mounts[..] {
+            _ if matches!(opened.key, Key::Namespaces) => format!("{url}/{}", opened.upstream.name),
+            [] if opened.deployment.is_none() => continue,
             [mount] => format!("{url}/{}", mount.segment),
             _ => url.to_owned(),
         };
-        environment.insert(format!("{name}_PROXY_URL"), place);
+        environment.insert(format!("{}_PROXY_URL", opened.variable_prefix()), place);
         if opened.deployment.is_some() {
             environment.insert("TASKCLUSTER_PROXY_URL".to_owned(), url.to_owned());
         }
@@ -126,10 +144,11 @@ fn environment(live: &Live) -> BTreeMap<String, String> {
     environment
 }
 
-async fn bind(app: &App, id: &ProxySessionId, is_socket: bool) -> Result<(Entrance, String)> {
+/// Another listener of a session, by a name that no other has.
+pub(super) async fn bind(app: &App, name: &str, is_socket: bool) -> Result<(Entrance, String)> {
     let config = app.proxy.config();
     if is_socket {
-        let path = config.sockets.join(format!("{id}.sock"));
+        let path = config.sockets.join(socket_name(name));
         let bound = socket(&config.sockets, &path);
         let listener = bound.map_err(|e| {
             Error::unavailable("cannot make the socket of a session: see PROXY_SOCKETS")

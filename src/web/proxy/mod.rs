@@ -6,6 +6,7 @@
 mod begin;
 mod forward;
 mod headers;
+mod namespaces;
 mod own;
 mod peers;
 mod receipts;
@@ -14,12 +15,14 @@ mod route;
 mod serve;
 mod taskcluster;
 mod trailers;
+mod tunnel;
+mod tunnels;
 mod upgrade;
 
 pub use begin::{Begun, Listening, begin};
 pub use own::Answer;
 pub use peers::Peers;
-pub use serve::{Entrance, serve};
+pub use serve::{Entrance, Face, serve};
 pub use taskcluster::Taskcluster;
 
 use std::sync::Arc;
@@ -118,6 +121,11 @@ impl Plane {
         if !headers::has_one_host(request) {
             return Err(Error::invalid("a request has one Host header"));
         }
+        self.admit_now()
+    }
+
+    /// Refuses everything when the time of the session is over.
+    fn admit_now(&self) -> Result<()> {
         match &self.of {
             // The loop ends the rest of it.
             Some(of) if of.live.session.ends <= self.clock.now() => Err(Error::forbidden("this session is over")),
@@ -148,6 +156,10 @@ impl Plane {
                 (answer, None)
             }
             Own::Credentials(face) => (face.credentials(self, request).await, None),
+            Own::Namespace(asked) => {
+                record.is_about(asked.opened, text);
+                asked.answer().await
+            }
         };
         match record.settle(answer.status().as_u16(), cause).await {
             Ok(()) => answer,

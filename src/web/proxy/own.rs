@@ -74,7 +74,17 @@ pub fn text(status: u16, text: impl Into<String>) -> Response<Answer> {
 
 /// What went wrong, for code in a task and the person who reads its log.
 pub fn failure(error: &Error) -> Response<Answer> {
-    let status = match error.kind() {
+    let status = status(error);
+    let mut response = text(status, format!("{}\n", error.message()));
+    if status == 503 {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// The status for what went wrong.
+pub fn status(error: &Error) -> u16 {
+    match error.kind() {
         Kind::Invalid if error.message() == TOO_LONG => 413,
         Kind::Invalid => 400,
         Kind::Unauthenticated | Kind::Forbidden => 403,
@@ -82,10 +92,5 @@ pub fn failure(error: &Error) -> Response<Answer> {
         Kind::Busy | Kind::Limited => 503,
         Kind::Conflict | Kind::Unavailable => 502,
         Kind::Internal => 500,
-    };
-    let mut response = text(status, format!("{}\n", error.message()));
-    if status == 503 {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response
 }

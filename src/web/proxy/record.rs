@@ -71,6 +71,31 @@ impl Record {
             cause: None,
             request_id: request_id.filter(|id| id.len() <= REQUEST_ID_LEN_MAX).map(str::to_owned),
         };
+        Self::begun(plane, call, place, way.is_some_and(|way| way.opened.deployment.is_some()))
+    }
+
+    /// That of a connection that is no call.
+    pub fn of_connection(
+        plane: &Plane,
+        peer: &Arc<str>,
+        opened: &Opened,
+        method: &str,
+        url: &str,
+        place: Place,
+    ) -> Self {
+        let call = Call {
+            session: plane.session.clone(),
+            peer: peer.clone(),
+            upstream: opened.upstream.name.clone(),
+            method: method.to_owned(),
+            url: url.to_owned(),
+            permissions: opened.set.clone(),
+            ..Call::default()
+        };
+        Self::begun(plane, call, place, false)
+    }
+
+    fn begun(plane: &Plane, call: Call, place: Place, is_taskcluster: bool) -> Self {
         Self {
             call,
             place: Some(place),
@@ -79,7 +104,7 @@ impl Record {
             sent: Arc::default(),
             received: 0,
             is_broken: false,
-            is_taskcluster: way.is_some_and(|way| way.opened.deployment.is_some()),
+            is_taskcluster,
         }
     }
 

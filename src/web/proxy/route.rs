@@ -2,11 +2,12 @@
 
 use hyper::Response;
 
+use super::namespaces::Asked;
 use super::own::{self, Answer};
 use super::taskcluster::Taskcluster;
 use super::{Of, Plane};
 use crate::base::{Error, Result};
-use crate::domain::proxy::Opened;
+use crate::domain::proxy::{Key, Opened};
 use crate::proto::proxy::target::Target;
 use crate::proto::proxy::taskcluster::{Route as TaskclusterPath, route, stranger};
 
@@ -33,6 +34,8 @@ pub enum Own<'p> {
     Refused(Error),
     /// A URL that it signed.
     Bewit(&'p Taskcluster),
+    /// A namespace at the broker.
+    Namespace(Asked<'p>),
     /// That the credentials are others.
     Credentials(&'p Taskcluster),
 }
@@ -64,6 +67,9 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
         return Ok(Route::Receipts(of));
     }
     for opened in plane.opened() {
+        if let Some(asked) = plane.of.as_ref().and_then(|of| Asked::find(of, opened, method, &target)) {
+            return Ok(Route::Own(Own::Namespace(asked?)));
+        }
         for mount in &opened.upstream.mounts {
             if let Some(rest) = target.behind(&mount.segment) {
                 opened.upstream.admit(method, &rooted(&rest))?;
@@ -109,6 +115,10 @@ fn rooted<'a>(rest: &Target<'a>) -> Target<'a> {
 fn unknown(plane: &Plane, path: &str) -> Response<Answer> {
     let mut words = format!("there is nothing at {path} here; there is:\n");
     for opened in plane.opened() {
+        if matches!(opened.key, Key::Namespaces) {
+            let (name, granted) = (&opened.upstream.name, opened.permissions.join(", "));
+            words.push_str(&format!("  /{name}/<namespace>  POST lends one, DELETE gives it back: {granted}\n"));
+        }
         for mount in &opened.upstream.mounts {
             words.push_str(&format!("  /{}/…  {}\n", mount.segment, mount.base));
         }

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::trailers::{Tail, Trailing};
+use super::tunnel::Tunnel;
 use super::{Peers, Plane};
 use crate::base::rate::RateLimit;
 
@@ -40,8 +41,33 @@ pub enum Entrance {
     Socket(UnixListener),
 }
 
+/// What is spoken at an entrance.
+#[derive(Clone)]
+pub enum Face {
+    /// HTTP.
+    Http(Arc<Plane>),
+    /// AMQP.
+    Amqp(Arc<Tunnel>),
+}
+
+impl Face {
+    fn plane(&self) -> &Plane {
+        match self {
+            Self::Http(plane) => plane,
+            Self::Amqp(tunnel) => &tunnel.plane,
+        }
+    }
+
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, peer: Arc<str>) {
+        match self {
+            Self::Http(plane) => converse(stream, peer, plane).await,
+            Self::Amqp(tunnel) => tunnel.converse(stream, peer).await,
+        }
+    }
+}
+
 /// Answers until `stop`, then lets go of every connection at once: a session that is over answers nothing more.
-pub async fn serve(entrance: Entrance, peers: Peers, plane: Arc<Plane>, stop: CancellationToken) {
+pub async fn serve(entrance: Entrance, peers: Peers, face: Face, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let peers = Arc::new(peers);
     let rejected = Arc::new(RateLimit::new(REJECTED_PER_MINUTE));
@@ -63,13 +89,13 @@ pub async fn serve(entrance: Entrance, peers: Peers, plane: Arc<Plane>, stop: Ca
                 continue;
             }
         };
-        let (plane, peers, stop, rejected) = (plane.clone(), peers.clone(), stop.clone(), rejected.clone());
+        let (face, peers, stop, rejected) = (face.clone(), peers.clone(), stop.clone(), rejected.clone());
         // Ended by the token, which whoever began the session holds.
         tokio::spawn(async move {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = connection.converse(&peers, plane, &rejected) => {}
+                () = connection.converse(&peers, face, &rejected) => {}
             }
             drop(place);
         });
@@ -94,7 +120,7 @@ async fn accept(entrance: &Entrance) -> io::Result<Accepted> {
 }
 
 impl Accepted {
-    async fn converse(self, peers: &Peers, plane: Arc<Plane>, rejected: &RateLimit<()>) {
+    async fn converse(self, peers: &Peers, face: Face, rejected: &RateLimit<()>) {
         let admitted = match &self {
             Self::Tcp(stream) => match (stream.peer_addr(), stream.local_addr()) {
                 (Ok(peer), Ok(ours)) => peers.admit(peer, ours).await,
@@ -107,12 +133,12 @@ impl Accepted {
         };
         match (admitted, self) {
             (Err(why), _) => {
-                if rejected.admit((), plane.clock.elapsed()).is_ok() {
+                if rejected.admit((), face.plane().clock.elapsed()).is_ok() {
                     tracing::warn!("Rejected connection: {why}");
                 }
             }
-            (Ok(peer), Self::Tcp(stream)) => converse(stream, peer, plane).await,
-            (Ok(peer), Self::Unix(stream)) => converse(stream, peer, plane).await,
+            (Ok(peer), Self::Tcp(stream)) => face.converse(stream, peer).await,
+            (Ok(peer), Self::Unix(stream)) => face.converse(stream, peer).await,
         }
     }
 }

@@ -148,7 +148,7 @@ async fn pages_stay_short_with_ten_thousand_namespaces() {
     let count = if cfg!(debug_assertions) { 300 } else { 10_000 };
     for number in 0..count {
         let name = NamespaceName::parse(&format!("taskcluster-{number:05}")).unwrap();
-        let claim = Claim { expires: None, contact: Some(format!("{}@example.org", "a".repeat(60))) };
+        let claim = Claim { contact: Some(format!("{}@example.org", "a".repeat(60))), ..Claim::default() };
         namespaces.claim(&caller, &name, claim).await.unwrap();
     }
     let viewer = Browser::signed_in(&world, Role::Viewer).await;

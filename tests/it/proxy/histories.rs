@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
 use super::{Site, Task, at_port};
+use crate::wire::Ask;
 
 /// Histories. Each takes a tenth of a second.
 const CASES: u32 = 20;
@@ -21,6 +22,8 @@ enum Step {
     Wait(u64),
     Restart,
     TokensFail(bool),
+    Lend(usize, u8),
+    BrokerAway(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -31,6 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1u64..400).prop_map(Step::Wait),
         1 => Just(Step::Restart),
         1 => any::<bool>().prop_map(Step::TokensFail),
+        4 => (any::<usize>(), 0u8..4).prop_map(|(task, name)| Step::Lend(task, name)),
+        1 => any::<bool>().prop_map(Step::BrokerAway),
     ]
 }
 
@@ -55,7 +60,7 @@ async fn play(steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Open(lasts) => {
-                let opening = json!({ "scopes": ["files:read"], "listen": at_port(), "lastsSeconds": lasts });
+                let opening = json!({ "scopes": ["files:read", "pulse:namespace:taskcluster-*"], "listen": at_port(), "lastsSeconds": lasts });
                 let task = Task::of(&site.open(opening).await);
                 open.insert(task.session.clone(), (task, now + u64::from(lasts)));
             }
@@ -90,8 +95,24 @@ async fn play(steps: Vec<Step>) {
             }
             Step::TokensFail(true) => site.service.answers("/tokens", 403, &json!({})),
             Step::TokensFail(false) => site.service.forget_answers(),
-            Step::Call(_) | Step::End(_) => {}
+            Step::Lend(which, name) if !open.is_empty() => {
+                let (task, _) = open.values().nth(which % open.len()).unwrap();
+                let answer = task.ask(&Ask::post(&format!("/pulse/taskcluster-{name}"), "")).await;
+                assert!(matches!(answer.status, 200 | 409 | 502 | 503), "{}", answer.text());
+                answered += 1;
+            }
+            Step::BrokerAway(true) => site.world.broker.go_away(),
+            Step::BrokerAway(false) => site.world.broker.come_back(),
+            Step::Call(_) | Step::End(_) | Step::Lend(..) => {}
         }
+    }
+    // What is over has nothing at the broker, once it is back.
+    site.world.broker.come_back();
+    site.sweep().await;
+    site.world.operate("POST", "/loops/expire/run", None).await;
+    let lent = site.world.operate("GET", "/namespaces", None).await;
+    for namespace in lent["namespaces"].as_array().unwrap() {
+        assert!(open.contains_key(namespace["session"].as_str().unwrap()), "{namespace}");
     }
     let listed = site.world.operate("GET", "/proxy/sessions", None).await;
     let asked = listed["sessions"].as_array().unwrap().iter().filter(|session| session["ended"].is_null()).count();

@@ -1,9 +1,11 @@
 //! The task proxy of an appliance: sessions that workers open, and tasks that ask them.
 
+mod amqp;
 mod authority;
 mod crash;
 mod escapes;
 mod histories;
+mod namespaces;
 mod record;
 mod service;
 mod sessions;
@@ -61,6 +63,10 @@ credential = { kind = "bearer", token = "hidden-token" }
 preset = "taskcluster"
 base = "http://ADDRESS"
 networks = ["127.0.0.0/8"]
+
+[[upstream]]
+name = "pulse"
+credential = { kind = "namespace" }
 "#;
 
 impl Site {

@@ -202,7 +202,7 @@ async fn stored_upstreams_count_at_once_and_are_never_shown() {
     let text = super::UPSTREAMS.replace("ADDRESS", &site.service.address.to_string());
     site.world.operate("PUT", "/proxy/upstreams", Some(json!({ "text": text, "reason": "the first" }))).await;
     let shown = site.world.operate("GET", "/proxy/upstreams", None).await;
-    assert_eq!(names(&shown["upstreams"]), ["files", "broker", "hidden", "taskcluster"]);
+    assert_eq!(names(&shown["upstreams"]), ["files", "broker", "hidden", "taskcluster", "pulse"]);
     assert!(!shown.to_string().contains("token"), "{shown}");
     assert_eq!(site.session(&["files:x"]).await.get("/files/y").await.status, 200);
 

@@ -176,7 +176,7 @@ impl World {
     async fn claim(&mut self) {
         let name = self.name();
         let lasts = [10, 200, 100_000][self.dice.roll(3) as usize] * MINUTE;
-        let claim = Claim { expires: Some(self.clock.now().plus(Duration::from_millis(lasts))), contact: None };
+        let claim = Claim { expires: Some(self.clock.now().plus(Duration::from_millis(lasts))), ..Claim::default() };
         let namespaces = self.namespaces.clone();
         let caller = Caller::local("simulation", "r");
         let Some(Ok(claimed)) = self.maybe_crash(namespaces.claim(&caller, &name, claim)).await else { return };

@@ -111,7 +111,7 @@ pub(super) async fn world_with_many_at_their_end(count: usize) -> World {
     let (world, vhost) = (World::new(), VhostName::parse("/").unwrap());
     for number in 0..count {
         let name = NamespaceName::parse(&format!("t-{number}")).unwrap();
-        let claim = Claim { expires: Some(world.clock.now()), contact: None };
+        let claim = Claim { expires: Some(world.clock.now()), ..Claim::default() };
         world.namespaces.claim(&Caller::local("tests", "r"), &name, claim).await.unwrap();
         world.broker.put_queue(&vhost, queue(&format!("queue/{name}/x")));
         world.broker.put_exchange(&vhost, exchange(&format!("exchange/{name}/x")));
@@ -186,7 +186,7 @@ async fn a_user_of_somebody_else_outlives_the_end_of_a_namespace_whatever_fails_
     for answers in 0..16 {
         let world = World::new();
         world.claim_until(world.clock.now()).await.unwrap();
-        let claim = Claim { expires: Some(world.clock.now()), contact: None };
+        let claim = Claim { expires: Some(world.clock.now()), ..Claim::default() };
         let other = world.namespaces.parse("t-b").unwrap();
         world.broker.go_away();
         world.namespaces.claim(&Caller::local("tests", "r"), &other, claim).await.unwrap_err();

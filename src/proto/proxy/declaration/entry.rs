@@ -21,6 +21,8 @@ const RETRIES_MAX: u32 = 5;
 
 /// What scopes of a task begin with that are permissions of RelengAPI (proxy.md 1).
 pub const RELENGAPI_PREFIX: &str = "docker-worker:relengapi-proxy:";
+/// What scopes begin with that claim namespaces (taskcluster.md 6.2).
+const NAMESPACE_PREFIX: &str = "pulse:namespace:";
 const RELENGAPI: [&str; 3] = ["tooltool", "treestatus", "mapper"];
 const RELENGAPI_TOKENS: &str = "https://tokens.mozilla-releng.net/tokens";
 const RELENGAPI_BODY: &str = r#"{"typ":"tmp","expires":"<expires>","metadata":{},"permissions":"<permissions>"}"#;
@@ -114,6 +116,7 @@ enum Kind {
     Oauth2,
     Certificate,
     RelayAccount,
+    Namespace,
 }
 
 impl Entry {
@@ -140,8 +143,14 @@ impl Entry {
         segment(&name)?;
         let (mounts, deployment) = match (preset, &self.base) {
             (Some(Preset::Taskcluster), Some(base)) if self.mounts.is_none() => (Vec::new(), Some(Base::parse(base)?)),
+            _ if self.is_at_broker() => (Vec::new(), None),
             _ => (mounts(&name, preset, self.base.as_deref(), self.mounts.take())?, None),
         };
+        if self.is_at_broker() && !self.is_bare() {
+            return Err(Error::invalid(format!(
+                "`{name}` is at the broker of this appliance: it has nothing but scopes, may-give and its credential"
+            )));
+        }
         let rule = self.rule(&name)?;
         let credential = match self.credential {
             Some(given) => given.credential(preset)?,
@@ -172,9 +181,31 @@ impl Entry {
         Ok(Declared { upstream, deployment, networks, authorities, rule, may_give: self.may_give, credential })
     }
 
+    /// Whether it is the broker of this appliance, over AMQP: namespaces always are, and an account that has no other place.
+    fn is_at_broker(&self) -> bool {
+        let has_place = self.base.is_some() || self.mounts.is_some();
+        match self.credential.as_ref().map(|given| given.kind) {
+            Some(Kind::Namespace) => true,
+            Some(Kind::RelayAccount) => !has_place && self.preset.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Whether it says nothing that is about HTTP.
+    fn is_bare(&self) -> bool {
+        let Self { preset, base, mounts, methods, paths, networks, ca, ca_file, retries, upgrades, body_max, .. } =
+            self;
+        let is_placed = preset.is_some() || base.is_some() || mounts.is_some();
+        let is_limited = !methods.is_empty() || !paths.is_empty() || !networks.is_empty() || body_max.is_some();
+        !is_placed && !is_limited && ca.is_none() && ca_file.is_none() && retries.is_none() && !upgrades
+    }
+
     fn rule(&self, name: &str) -> Result<Rule> {
         let Some(scopes) = &self.scopes else {
             return match self.preset {
+                _ if self.credential.as_ref().is_some_and(|given| given.kind == Kind::Namespace) => {
+                    Ok(Rule::Prefix { prefix: NAMESPACE_PREFIX.into(), wildcards: true })
+                }
                 Some(Preset::Taskcluster) => Ok(Rule::Scopes),
                 Some(Preset::Relengapi) => Ok(Rule::Prefix { prefix: RELENGAPI_PREFIX.into(), wildcards: true }),
                 _ => Err(Error::invalid(format!(
@@ -291,6 +322,7 @@ impl Given {
                     needed("certificate", "key", key)?,
                 )
             }
+            Kind::Namespace => Credential::Namespace,
             Kind::RelayAccount => {
                 Credential::RelayAccount(AccountName::parse(&needed("relay-account", "account", self.account)?)?)
             }

@@ -61,7 +61,7 @@ pub async fn hand_over(app: App, session: Session, _: CheckedForm<Nothing>) -> R
     let name = app.namespaces.parse(session.param("namespace"))?;
     // What a claim leaves out is reset, so it says what is so.
     let claim = match app.namespaces.detail(&name) {
-        Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact },
+        Ok(detail) => Claim { expires: Some(detail.times.expires), contact: detail.contact, ..Claim::default() },
         Err(_) => Claim::default(),
     };
     let made = app.wraps.wrap(&session.caller, name.clone(), claim, LASTS).await?;

@@ -111,6 +111,8 @@ struct Page {
     contact: Option<Untrusted<'static>>,
     owners: Vec<String>,
     note: String,
+    /// The session of the task proxy that it is lent to.
+    session: Option<String>,
     note_lines: Vec<Untrusted<'static>>,
     note_len_max: usize,
     /// What the field for a later end begins with.
@@ -238,6 +240,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         owners: detail.owners.iter().map(ToString::to_string).collect(),
         note_lines: Untrusted::lines(&detail.note),
         note: detail.note.clone(),
+        session: detail.session.as_ref().map(ToString::to_string),
         note_len_max: NOTE_LEN_MAX,
         later: detail.times.expires.plus(LATER).to_string(),
         created: time(detail.times.created),

@@ -140,15 +140,12 @@ struct UpstreamRow {
 
 impl From<&Open> for UpstreamRow {
     fn from(Open { declared, .. }: &Open) -> Self {
-        let mounts = declared.upstream.mounts.iter();
-        let mounted = mounts.map(|mount| (format!("/{}", mount.segment), mount.base.to_string()));
-        let deployment = declared.deployment.iter().map(|base| ("/api".to_owned(), base.to_string()));
         let methods = declared.upstream.methods.join(", ");
         Self {
             name: Untrusted::of(declared.upstream.name.clone()),
             kind: declared.kind(),
             in_words: in_words(declared.kind()),
-            paths: mounted.chain(deployment).map(|(path, to)| (Untrusted::of(path), Untrusted::of(to))).collect(),
+            paths: declared.leads().into_iter().map(|(path, to)| (Untrusted::of(path), Untrusted::of(to))).collect(),
             methods: if methods.is_empty() { "any".to_owned() } else { methods },
             needs: Untrusted::of(missing(&declared.rule)),
         }
@@ -212,6 +209,7 @@ fn in_words(kind: &str) -> &'static str {
         "oauth2" => "tokens by OAuth 2",
         "certificate" => "a certificate of the proxy",
         "relay-account" => "the login of an account of the relay",
+        "namespace" => "a namespace that is lent to the session",
         _ => "",
     }
 }

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::{Standing, path_to, whose};
 use crate::base::text::url_encoded;
-use crate::base::{Error, ProxySessionId, Result, Timestamp};
+use crate::base::{Error, NamespaceName, ProxySessionId, Result, Timestamp};
 use crate::domain::auth::scopes;
 use crate::domain::proxy::{CALLS_MAX, CallRecord, Grant, Session as Stored, View as SessionView};
 use crate::web::console::kit::frame::{Frame, page};
@@ -88,7 +88,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 async fn shown(app: &App, session: &Session, view: SessionView, unlisted: u64, table: View) -> Page {
     let time = |at: Timestamp| TimeTag { at, now: session.now };
     let standing = Standing::of(app, &view);
-    let SessionView { id, session: stored, calls, tokens } = view;
+    let SessionView { id, session: stored, calls, tokens, namespaces } = view;
     let may_end = standing == Standing::Open && session.may(scopes::PROXY_END.on(id.as_str()));
     let path = path_to(&id);
     let token = |upstream: &str| tokens.iter().find(|(name, _)| name == upstream).map(|(_, ends)| time(*ends));
@@ -108,7 +108,7 @@ async fn shown(app: &App, session: &Session, view: SessionView, unlisted: u64, t
         state: standing.state(),
         caption: if standing == Standing::Open { "What it may do" } else { "What it could do" },
         is_left: standing == Standing::Left,
-        facts: facts(&stored, calls),
+        facts: facts(&stored, calls, &namespaces),
         times: vec![("Opened", time(stored.opened)), end],
         end: may_end.then(|| format!("{path}/end")),
         explain: (scopes.len() <= LINKED_LEN_MAX).then(|| format!("/proxy/explain?scopes={scopes}")),
@@ -122,7 +122,7 @@ async fn shown(app: &App, session: &Session, view: SessionView, unlisted: u64, t
     }
 }
 
-fn facts(session: &Stored, calls: u64) -> Vec<(&'static str, Untrusted<'static>)> {
+fn facts(session: &Stored, calls: u64, namespaces: &[NamespaceName]) -> Vec<(&'static str, Untrusted<'static>)> {
     let whose = if session.task.is_some() { whose(session) } else { "the scopes below".to_owned() };
     let all = [
         ("For", whose),
@@ -133,7 +133,8 @@ fn facts(session: &Stored, calls: u64) -> Vec<(&'static str, Untrusted<'static>)
     ];
     let ended = session.ended.iter();
     let ended = ended.flat_map(|it| [("Ended by", it.by.clone()), ("Why it ended", it.cause.clone())]);
-    all.into_iter().chain(ended).map(|(what, text)| (what, Untrusted::of(text))).collect()
+    let lent = namespaces.iter().map(|name| ("Namespace lent to it", name.to_string()));
+    all.into_iter().chain(lent).chain(ended).map(|(what, text)| (what, Untrusted::of(text))).collect()
 }
 
 /// The URL, with the hash of its query where that was.

@@ -1,0 +1,57 @@
+//! The tunnels of a session: a listener beside its own for each upstream that is the broker of this appliance.
+
+use std::sync::Arc;
+
+use super::begin::bind;
+use super::tunnel::Tunnel;
+use super::{Entrance, Plane};
+use crate::base::text::url_encoded;
+use crate::base::{Error, Result};
+use crate::domain::proxy::{Key, Live, Opened, tunnel_name};
+use crate::web::state::App;
+
+/// What stands for a password in a URL for a task: some libraries want one, and none counts.
+const NO_PASSWORD: &str = "by-proxy";
+
+/// A listener that is bound, and nobody answers yet.
+pub struct Listener {
+    pub entrance: Entrance,
+    pub tunnel: Arc<Tunnel>,
+    /// A URL, or the path of a socket.
+    pub address: String,
+    /// By which the task finds it.
+    pub variable: (String, String),
+}
+
+/// Binds one for each upstream that has a tunnel.
+pub async fn bind_each(app: &App, plane: &Arc<Plane>, live: &Live, is_socket: bool) -> Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for (place, opened) in live.opened.iter().enumerate() {
+        let Some(vhost) = app.proxy.tunnel_vhost(opened)? else { continue };
+        let none = || Error::conflict("no broker is set up: see RABBIT_BASE_URL");
+        let door = app.proxy.config().door.clone().ok_or_else(none)?;
+        let name = tunnel_name(&live.id, &opened.upstream.name);
+        let (entrance, address) = bind(app, &name, is_socket).await?;
+        let prefix = opened.variable_prefix();
+        let variable = if is_socket {
+            (format!("{prefix}_AMQP_SOCKET"), address.clone())
+        } else {
+            let place = address.trim_start_matches("http://");
+            let (vhost, query) = (url_encoded(vhost.as_str()), app.namespaces.amqp_query());
+            let mark = if query.is_empty() { "" } else { "?" };
+            (format!("{prefix}_AMQP_URL"), format!("amqp://{}{place}/{vhost}{mark}{query}", user(opened)))
+        };
+        let tunnel = Arc::new(Tunnel { plane: plane.clone(), place, door });
+        listeners.push(Listener { entrance, tunnel, address, variable });
+    }
+    Ok(listeners)
+}
+
+/// What the URL says of a login: the one namespace that was granted, where that is one and not a choice of the task.
+fn user(opened: &Opened) -> String {
+    match (&opened.key, &opened.permissions[..]) {
+        (Key::Namespaces, [name]) if !name.ends_with('*') => format!("{}:{NO_PASSWORD}@", url_encoded(name)),
+        (Key::Namespaces, _) => String::new(),
+        _ => format!("{}:{NO_PASSWORD}@", opened.upstream.name),
+    }
+}
