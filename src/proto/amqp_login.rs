@@ -113,7 +113,7 @@ impl<'f> StartOk<'f> {
 /// A `connection.close` with a code of the standard and why, as a frame.
 pub fn close(code: u16, text: &str) -> Zeroizing<Vec<u8>> {
     let mut payload = code.to_be_bytes().to_vec();
-    put_short(&mut payload, text[..text.floor_char_boundary(SHORT_LEN_MAX)].as_bytes());
+    put_short(&mut payload, &text.as_bytes()[..text.floor_char_boundary(SHORT_LEN_MAX)]);
     // What it is about: the login.
     payload.extend([CONNECTION.to_be_bytes(), START_OK.to_be_bytes()].concat());
     frame(CLOSE, &payload)

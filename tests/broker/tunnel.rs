@@ -1,7 +1,7 @@
 //! The tunnel of a task to the broker: its client has no password, and the broker sees the login of its session.
 
 use keylender::app::operate::Operator;
-use keylender::app::settings::{RelaySettings, Settings, read_upstreams};
+use keylender::app::settings::{ClientCertificate, RelaySettings, Settings, read_upstreams};
 use keylender::proto::relay_profile::Profile;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -25,7 +25,10 @@ async fn at(name: &str, upstreams: &str, change: impl FnOnce(&mut Settings)) -> 
         settings.namespaces.amqp.hostname = "localhost".to_owned();
         settings.namespaces.amqp.port = node().amqps_port;
         settings.namespaces.namespace_prefix = String::new();
-        settings.broker.as_mut().unwrap().ca_file = Some(node().path("ca.pem"));
+        let broker = settings.broker.as_mut().unwrap();
+        broker.ca_file = Some(node().path("ca.pem"));
+        let [cert_file, key_file] = ["client.pem", "client.key"].map(|name| node().path(name));
+        broker.certificate = Some(ClientCertificate { cert_file, key_file });
         change(settings);
     })
     .await

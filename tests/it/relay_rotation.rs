@@ -44,6 +44,11 @@ read = ''
 name = 'still'
 ";
 
+/// The relay of these stories, for a world that another story makes.
+pub fn declared() -> Option<RelaySettings> {
+    profile(PROFILE)
+}
+
 fn profile(text: &str) -> Option<RelaySettings> {
     Some(RelaySettings { profile: Profile::parse(text).unwrap(), from: "a story".into() })
 }

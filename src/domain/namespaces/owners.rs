@@ -65,7 +65,7 @@ mod tests {
             world.namespaces.own(&name, address(owner), &caller).await.unwrap();
         }
 
-        let claim = Claim { expires: Some(Timestamp::MAX), contact: Some("a@example.org".into()) };
+        let claim = Claim { expires: Some(Timestamp::MAX), contact: Some("a@example.org".into()), ..Claim::default() };
         world.namespaces.claim(&caller, &name, claim).await.unwrap();
         let receivers = world.namespaces.list_for_monitor().await.unwrap().remove(0).receivers;
         assert_eq!(receivers, ["a@example.org", "b@example.org", "c@example.org"]);

@@ -10,6 +10,7 @@ use super::{Opened, Proxy};
 use crate::base::{AccountName, Error, Kind, NamespaceName, ProxySessionId, Result, Secret, VhostName};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::{Claim, Claimed};
+use crate::domain::relay::Login;
 
 /// Namespaces of one session: a task has one or two, and each is two users of the broker.
 const NAMESPACES_MAX: usize = 8;
@@ -87,8 +88,8 @@ impl Proxy {
     pub async fn broker_login(&self, live: &Arc<Live>, opened: &Opened, user: &str) -> Result<BrokerLogin> {
         match &opened.key {
             Key::Account(lender) => {
-                let login = lender.login().await?;
-                Ok(BrokerLogin { user: login.username.clone(), password: login.password.clone() })
+                let Login { username, password, .. } = lender.fresh().await?;
+                Ok(BrokerLogin { user: username, password })
             }
             _ => {
                 let Claimed { account, password, .. } = self.lend_namespace(live, opened, user).await?;

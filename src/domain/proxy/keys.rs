@@ -22,7 +22,7 @@ pub enum Key {
     /// A bearer token of a token service.
     Minted(Arc<Minted>),
     /// The login of an account of the relay, lent when it is needed.
-    Account(Lender),
+    Account(Box<Lender>),
     /// Namespaces of the session's own, which are not asked over HTTP.
     Namespaces,
     /// The same header in each request: a bearer token that stays, or a name with a password.

@@ -53,17 +53,22 @@ impl Lender {
         if let Some(login) = self.known() {
             return Ok(login);
         }
-        let fresh = self.relay.lend(&Caller::of_session(&self.session), &self.account).await;
+        let fresh = self.fresh().await;
         let mut lent = self.lent();
         match (fresh, &*lent) {
             (Ok(fresh), _) => {
-                let login = Arc::new(fresh.into_inner());
+                let login = Arc::new(fresh);
                 *lent = Some(Lent { login: login.clone(), at: self.clock.now(), is_refused: false });
                 Ok(login)
             }
             (Err(error), Some(last)) if error.kind() == Kind::Unavailable => Ok(last.login.clone()),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// The login as it is at this moment, for a connection: nobody tells us when that is refused.
+    pub async fn fresh(&self) -> Result<Login> {
+        Ok(self.relay.lend(&Caller::of_session(&self.session), &self.account).await?.into_inner())
     }
 
     /// The login as a header.

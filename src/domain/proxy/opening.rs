@@ -142,7 +142,7 @@ impl Opener {
             Credential::Namespace => Key::Namespaces,
             Credential::RelayAccount(_) => {
                 let nobody = || Error::invalid(format!("nobody lends an account to `{}`", declared.upstream.name));
-                Key::Account(lender.ok_or_else(nobody)?)
+                Key::Account(lender.ok_or_else(nobody)?.into())
             }
         };
         let set = permission_set(&permissions).into();

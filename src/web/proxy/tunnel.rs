@@ -86,14 +86,14 @@ impl Tunnel {
         }
         if header != PROTOCOL_HEADER {
             // As brokers answer what they do not speak.
-            let _ = client.write_all(&PROTOCOL_HEADER).await;
+            let _ = say(client, &PROTOCOL_HEADER).await;
             return Ok(None);
         }
         let mut broker = self.door.connect(CONNECT_MAX).await?;
-        broker.write_all(&PROTOCOL_HEADER).await.map_err(away)?;
+        say(&mut broker, &PROTOCOL_HEADER).await?;
         let (head, start) = frame(&mut broker).await.map_err(|e| e.into_kind(Kind::Unavailable))?;
         amqp_login::require_start(&start).map_err(|e| e.into_kind(Kind::Unavailable))?;
-        client.write_all(&[&head[..], &start].concat()).await.map_err(away)?;
+        say(client, &[&head[..], &start].concat()).await?;
         let (_, answer) = frame(client).await?;
         let user = StartOk::read(&answer)?.user();
         let unnamed = || Error::invalid("log in by PLAIN or AMQPLAIN, with the namespace as the user and any password");
@@ -134,7 +134,7 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Option<(u64, u64)> {
     let frame: Zeroizing<Vec<u8>> =
         StartOk::read(&greeted.answer).ok()?.with_login(login.user.as_str(), &login.password);
-    greeted.broker.write_all(&frame).await.ok()?;
+    say(&mut greeted.broker, &frame).await.ok()?;
     tokio::io::copy_bidirectional(&mut client, &mut greeted.broker).await.ok()
 }
 
@@ -151,6 +151,12 @@ async fn frame<S: AsyncRead + Unpin>(side: &mut S) -> Result<([u8; FRAME_HEADER_
     timeout(GREETING_MAX, read).await.unwrap_or_else(|_| Err(late()))
 }
 
+/// Sends it at once: what TLS has in its hands waits for more otherwise.
+async fn say<S: AsyncWrite + Unpin>(side: &mut S, bytes: &[u8]) -> Result<()> {
+    side.write_all(bytes).await.map_err(away)?;
+    side.flush().await.map_err(away)
+}
+
 fn away(error: std::io::Error) -> Error {
     Error::unavailable("a connection for the broker broke off").because(error)
 }
@@ -162,7 +168,7 @@ async fn refused<S: AsyncRead + AsyncWrite + Unpin>(mut client: S, error: &Error
     let is_passing = matches!(error.kind(), Kind::Unavailable | Kind::Busy | Kind::Limited | Kind::Internal);
     let code = CODES[usize::from(is_passing)];
     let words = format!("{} - {}", if is_passing { "INTERNAL_ERROR" } else { "ACCESS_REFUSED" }, error.message());
-    if client.write_all(&amqp_login::close(code, &words)).await.is_ok() {
+    if say(&mut client, &amqp_login::close(code, &words)).await.is_ok() {
         let _ = client.shutdown().await;
         // What the client still says is heard out, or the kernel would take back what was just written.
         let mut rest = [0; 1024];

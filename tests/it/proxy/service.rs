@@ -145,7 +145,7 @@ async fn answer(of: Arc<Mutex<Inner>>, request: Request<Incoming>) -> Result<Res
     let fits = inner.script.iter().filter(|(target, ..)| asked.target.starts_with(target.as_str()));
     let scripted = fits.max_by_key(|(target, ..)| target.len()).map(|(_, status, body)| (*status, body.clone()));
     let shown = asked.header("authorization").unwrap_or_default();
-    let is_refused = inner.refused.iter().any(|token| shown == format!("Bearer {token}"));
+    let is_refused = inner.refused.iter().any(|token| shown == format!("Bearer {token}") || shown == token);
     let (status, body) = match scripted {
         Some(scripted) => scripted,
         None if is_mint => {

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use keylender::app::settings::read_upstreams;
 use serde_json::json;
 
-use super::Site;
+use super::service::Service;
+use super::{Site, Task, at_port};
+use crate::relay_rotation;
 use crate::wire::Ask;
+use crate::world::World;
 
 #[tokio::test]
 async fn a_hundred_first_requests_mint_one_token() {
@@ -150,4 +154,43 @@ async fn a_life_that_is_shorter_than_the_margin_is_no_reason_to_mint_for_every_c
         assert_eq!(task.get("/short/x").await.status, 200);
     }
     assert_eq!(service.mints().len(), 1);
+}
+
+#[tokio::test]
+async fn the_login_of_an_account_is_lent_again_when_it_was_rotated() {
+    let service = Service::start().await;
+    let upstream = format!(
+        "[[upstream]]\nname = 'management'\nbase = 'http://{}'\nnetworks = ['127.0.0.0/8']\n\
+         scopes = {{ whole = 'relay:use' }}\ncredential = {{ kind = 'relay-account', account = 'place' }}\n",
+        service.address
+    );
+    let world = World::with(|settings| {
+        settings.relay = relay_rotation::declared();
+        settings.proxy.declared = Some(read_upstreams(&upstream).unwrap());
+        settings.root_url = None;
+    })
+    .await;
+    let opening = json!({ "scopes": ["relay:use"], "listen": at_port() });
+    let refused = relay_rotation::try_to(&world, "POST", "/proxy/sessions", Some(opening.clone())).await.unwrap_err();
+    assert!(refused.message().contains("`keylender relay apply` makes it"), "{refused:?}");
+    relay_rotation::apply(&world).await;
+    let task = Task::of(&world.operate("POST", "/proxy/sessions", Some(opening)).await);
+    assert_eq!(world.audited("relay.lend").await.len(), 0, "nothing is lent before it is needed");
+
+    let shown = async || {
+        let status = task.get("/management/api/overview").await.status;
+        (status, service.asked().last().unwrap().header("authorization").unwrap().to_owned())
+    };
+    let (_, first) = shown().await;
+    assert_eq!(shown().await, (200, first.clone()));
+    assert_eq!(world.audited("relay.lend").await.len(), 1);
+    relay_rotation::rotate(&world, "place", false).await.unwrap();
+    service.refuses(&first);
+    assert_eq!(shown().await, (401, first.clone()), "a login that was lent just now is not asked for again and again");
+    world.clock.advance(Duration::from_secs(60));
+    let (status, second) = shown().await;
+    assert_eq!(status, 200);
+    assert_ne!(second, first);
+    let entries = world.audited("relay.lend").await;
+    assert_eq!((entries.len(), &entries[0]["actor"]), (2, &json!({ "session": task.session })));
 }

@@ -109,7 +109,8 @@ impl World {
 
     /// Claims a namespace for good, and gives the password of its active user.
     async fn claim(&self, name: &str) -> Secret {
-        let claim = Claim { expires: Some(Timestamp::MAX), contact: Some(format!("{name}@example.com")) };
+        let claim =
+            Claim { expires: Some(Timestamp::MAX), contact: Some(format!("{name}@example.com")), ..Claim::default() };
         let name = NamespaceName::parse(name).unwrap();
         let claimed = self.namespaces.claim(&operator(), &name, claim).await.unwrap().into_inner();
         let text = claimed.connection_string.expose();
