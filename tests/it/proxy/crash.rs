@@ -2,48 +2,72 @@
 //! is recorded, and one sweep of the next process leaves no session open.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use keylender::app::operate::Operator;
 use keylender::app::settings::{Settings, read_upstreams};
 use keylender::app::{self, Appliance};
-use keylender::base::Clock;
+use keylender::base::{Clock, Secret};
+use keylender::ports::broker::MemoryBroker;
 use keylender::store::{KeySource, Store};
 use serde_json::json;
+use url::Url;
 
 use super::service::Service;
 use super::{Task, UPSTREAMS, at_port};
 use crate::disk::{Disk, Fault};
+use crate::wire::Ask;
 use crate::world::BEGIN;
 
 /// Calls of the task: each is a commit or two.
 const CALLS: usize = 8;
+/// Each of so many calls is for a namespace.
+const LENDS: usize = 3;
 /// Between two faults. An operation is a part of a commit, and each commit has several.
-const STEP: usize = 3;
+const STEP: usize = 7;
 /// Far more operations than the story has.
 const OPERATIONS_MAX: u32 = 1000;
 
-fn appliance(disk: &Disk, settings: &Settings) -> Appliance {
+fn appliance(disk: &Disk, settings: &Settings, broker: &MemoryBroker) -> Appliance {
     let clock = Clock::manual(BEGIN);
     let store = Store::with_backend(disk.clone(), &KeySource::Given([7; 32]), clock.clone()).unwrap();
-    Appliance::on(store, settings, clock, None).unwrap()
+    Appliance::on(store, settings, clock, Some(Arc::new(broker.clone()))).unwrap()
 }
 
-/// What a task was answered until the disk broke.
-async fn ask(disk: &Disk, settings: &Settings, operations: u32, fault: Fault) -> Vec<String> {
-    let _running = app::run(appliance(disk, settings), settings).await.unwrap();
+/// What a task was answered until the disk broke, and the logins that it was lent.
+#[derive(Default)]
+struct Heard {
+    urls: Vec<String>,
+    logins: Vec<Url>,
+}
+
+async fn ask(disk: &Disk, settings: &Settings, broker: &MemoryBroker, breaks: (u32, Fault)) -> Heard {
+    let (operations, fault) = breaks;
+    let _running = app::run(appliance(disk, settings, broker), settings).await.unwrap();
     let operator = Operator::connect(settings).unwrap();
-    let input = json!({ "scopes": ["files:read"], "listen": at_port() });
+    let input = json!({ "scopes": ["files:read", "pulse:namespace:taskcluster-*"], "listen": at_port() });
     let task = Task::of(&operator.call("POST", "/proxy/sessions", Some(input)).await.unwrap());
     disk.break_after(operations, fault);
-    let mut answered = Vec::new();
+    let mut heard = Heard::default();
     for number in 0..CALLS {
-        let target = format!("/files/{number}");
-        match task.get(&target).await.status {
-            200 => answered.push(format!("/v1/{number}")),
-            status => assert_eq!(status, 503, "{target} of {fault:?} after {operations} operations"),
+        let target =
+            if number % LENDS == 0 { format!("/pulse/taskcluster-{number}") } else { format!("/files/{number}") };
+        let (method, url) = match target.strip_prefix("/files") {
+            Some(rest) => ("GET", format!("/v1{rest}")),
+            None => ("POST", target.clone()),
+        };
+        let answer = task.ask(&Ask::new(method, &target)).await;
+        match answer.status {
+            200 => {
+                heard.urls.push(url);
+                heard.logins.extend(answer.json()["connectionString"].as_str().map(|text| text.parse().unwrap()));
+            }
+            status => {
+                assert!(matches!(status, 500 | 503), "{status} {target} of {fault:?} after {operations} operations")
+            }
         }
     }
-    answered
+    heard
 }
 
 /// False when the story ended before the disk broke.
@@ -51,23 +75,31 @@ fn break_and_recover(settings: &Settings, operations: u32, fault: Fault) -> bool
     let context = format!("{fault:?} after {operations} operations");
     let disk = Disk::default();
     let process = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let answered = process.block_on(ask(&disk, settings, operations, fault));
+    let broker = MemoryBroker::default();
+    broker.add_vhost(&settings.namespaces.amqp.vhost);
+    let heard = process.block_on(ask(&disk, settings, &broker, (operations, fault)));
     // The process is killed: nothing of it goes on.
     process.shutdown_timeout(std::time::Duration::from_secs(5));
     let broke = disk.repair();
-    assert!(broke || answered.len() == CALLS, "{context}: {answered:?}");
+    assert!(broke || heard.urls.len() == CALLS, "{context}: {:?}", heard.urls);
 
     let next = tokio::runtime::Runtime::new().unwrap();
     next.block_on(async {
-        let appliance = appliance(&disk, settings);
+        let appliance = appliance(&disk, settings, &broker);
         let entries = appliance.store.survey_here(|tx| tx.entries(1, 1000)).unwrap();
         let log: String = entries.into_iter().map(|(_, entry)| String::from_utf8(entry).unwrap()).collect();
-        for url in &answered {
+        for url in &heard.urls {
             assert!(log.contains(&format!("{url}\"")), "{context}: {url} was answered and is not recorded");
         }
         appliance.proxy.sweep().await.unwrap();
         let open = appliance.proxy.sessions().await.unwrap().into_iter().filter(|view| view.session.ended.is_none());
         assert_eq!(open.count(), 0, "{context}");
+        appliance.namespaces.expire_over().await.unwrap();
+        assert_eq!(appliance.namespaces.count().unwrap(), 0, "{context}");
+        for login in &heard.logins {
+            let password = Secret::new(login.password().unwrap());
+            assert!(!broker.can_login(login.username(), &password), "{context}: {login} works");
+        }
         appliance.store.verify_audit().await.unwrap_or_else(|error| panic!("{context}: {error}"));
     });
     broke
