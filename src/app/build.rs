@@ -37,7 +37,6 @@ use crate::domain::proxy::{self, Proxy};
 use crate::domain::queues::Queues;
 use crate::domain::relay::{self, Relay};
 use crate::domain::wraps::Wraps;
-use crate::ports::amqp::AmqpDoor;
 use crate::ports::authority::Authority;
 use crate::ports::broker::{Broker, Site};
 use crate::ports::dns::Dns;
@@ -143,8 +142,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     )?;
     let held = (store.clone(), accounts.clone());
     let agents = Agents::new(held, hosts.clone(), relay.clone(), (broker.bus(), broker.subscriptions()));
-    let door = broker.is_some().then(|| brokers::amqp_door(settings)).transpose()?;
-    let proxy = task_proxy(&store, (&relay, &namespaces), door, settings)?;
+    let proxy = task_proxy(&store, (&relay, &namespaces), broker.is_some(), settings)?;
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
@@ -197,7 +195,7 @@ fn hosts(
 fn task_proxy(
     store: &Store,
     (relay, namespaces): (&Relay, &Namespaces),
-    door: Option<AmqpDoor>,
+    has_broker: bool,
     settings: &Settings,
 ) -> Result<Proxy> {
     let resolver = Resolver::system()?;
@@ -206,6 +204,7 @@ fn task_proxy(
         let client = Client::with_resolver(way, Some(resolver.clone()));
         proxy::Queue::new(client, &format!("{}/api/queue", url.as_str().trim_end_matches('/')))
     });
+    let door = has_broker.then(|| brokers::amqp_door(settings)).transpose()?;
     let config = proxy::Config { resolver: Some(resolver), door, ..settings.proxy.clone() };
     Proxy::new(store.clone(), (relay.clone(), namespaces.clone()), queue, config)
 }

@@ -112,7 +112,7 @@ impl Site {
         for (name, contact) in [(NAMESPACE, "team@example.org"), ("taskcluster-a-very-long-name-that-goes-on", AWKWARD)]
         {
             let name = NamespaceName::parse(name).unwrap();
-            let claim = Claim { expires: None, contact: Some(contact.into()) };
+            let claim = Claim { contact: Some(contact.into()), ..Claim::default() };
             let claimed = appliance.namespaces.claim(&caller, &name, claim).await.unwrap().into_inner();
             let password = Secret::new(claimed.connection_string.expose().split([':', '@']).nth(2).unwrap());
             site.broker.connect(&format!("{name}-1"), &password, &site.settings.namespaces.amqp.vhost, BEGIN);

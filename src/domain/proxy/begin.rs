@@ -12,11 +12,11 @@ use super::ledger::Minting;
 use super::lender::Lender;
 use super::opening::{Opened, Opener, delegable, worth};
 use super::record::{Grant, SESSIONS, Session, TaskRun, by};
-use super::sessions::Live;
+use super::sessions::{Credentials, Live};
 use super::tokens::OnMint;
 use super::{Open, Proxy};
 use crate::base::audit::Action;
-use crate::base::{Error, ProxySessionId, Result, Scope, Secret, Timestamp};
+use crate::base::{Error, ProxySessionId, Result, Scope, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::proxy::declaration::{Credential, Declared};
 use crate::proto::proxy::delegation::Delegation;
@@ -45,17 +45,6 @@ pub struct Ask {
     pub address: String,
     /// Who may ask there, in words.
     pub peers: String,
-}
-
-/// Credentials of Taskcluster, as a worker has them.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Who signs.
-    pub client_id: String,
-    /// With what.
-    pub access_token: Secret,
-    /// The certificate of temporary ones.
-    pub certificate: Option<String>,
 }
 
 /// By what a session is judged.

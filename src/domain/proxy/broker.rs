@@ -106,7 +106,9 @@ impl Proxy {
         };
         if !opened.permissions.iter().any(grants) {
             let granted = opened.permissions.join(", ");
-            return Err(Error::forbidden(format!("{name:?} is not granted to this session; granted is: {granted}")));
+            return Err(Error::forbidden(format!(
+                "no namespace {name:?} is granted to this session; granted is: {granted}"
+            )));
         }
         self.namespaces.parse(name)
     }

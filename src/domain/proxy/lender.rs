@@ -4,7 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::opening::basic;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::base::{AccountName, Clock, Error, Kind, ProxySessionId, Result, Secret, Timestamp, VhostName};
 use crate::domain::auth::Caller;
 use crate::domain::relay::{Login, Relay};
@@ -112,4 +114,9 @@ impl Lender {
     fn lent(&self) -> std::sync::MutexGuard<'_, Option<Lent>> {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The header of a name and a password.
+pub fn basic(user: &str, password: &Secret) -> Secret {
+    Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose()))))
 }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use jiff::tz::TimeZone;
 
 use super::grants::{Granted, judge, permission_set};
 use super::keys::{Key, Signer};
-use super::lender::Lender;
+use super::lender::{Lender, basic};
 use super::tokens::{Mint, Minted, OnMint, Request, Revocation};
 use crate::base::{Clock, Error, Result, Scope, Secret};
 use crate::ports::resolve::Resolver;
@@ -215,9 +213,4 @@ const OAUTH2_MARGIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-}
-
-/// The header of a name and a password.
-pub fn basic(user: &str, password: &Secret) -> Secret {
-    Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose()))))
 }

@@ -8,13 +8,13 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::Proxy;
 use super::calls::Recorder;
 use super::keys::Key;
 use super::opening::Opened;
 use super::record::{Ended, SESSIONS, Session, by};
-use super::{Credentials, Proxy};
 use crate::base::audit::Action;
-use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope};
+use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope, Secret};
 use crate::domain::auth::Caller;
 use crate::proto::scopes;
 use crate::store::WriteTx;
@@ -25,6 +25,17 @@ const ENDED_AT_ONCE: usize = 16;
 const LOOP: &str = "proxy";
 /// Sessions at once: those of every worker of a large host.
 const SESSIONS_MAX: usize = 1000;
+
+/// Credentials of Taskcluster, as a worker has them.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Who signs.
+    pub client_id: String,
+    /// With what.
+    pub access_token: Secret,
+    /// The certificate of temporary ones.
+    pub certificate: Option<String>,
+}
 
 /// A session that is asked. It ends with its token.
 #[derive(Debug)]

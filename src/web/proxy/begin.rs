@@ -1,27 +1,19 @@
 //! Sessions that workers of this host ask for: a listener is bound, the session is stored, and only then it is asked.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 
+use super::entrance::{bind, remove};
 use super::tunnels::{self, Listener};
-use super::{Entrance, Face, Of, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
+use super::{Face, Of, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
 use crate::base::{Error, ProxySessionId, Result};
 use crate::domain::auth::Caller;
-use crate::domain::proxy::{Ask, Key, Live, socket_name};
+use crate::domain::proxy::{Ask, Key, Live};
 use crate::web::state::App;
 
-/// The directory of sockets can be entered by the users of tasks; who may ask, each socket finds out.
-const DIRECTORY_MODE: u32 = 0o711;
-const SOCKET_MODE: u32 = 0o666;
 /// Users and networks of a session. A task has one.
 const PEERS_MAX: usize = 64;
 
@@ -72,7 +64,7 @@ pub struct Begun {
 pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -> Result<Begun> {
     let peers = listening.peers()?;
     let id = ProxySessionId::generate();
-    let (entrance, address) = bind(app, id.as_str(), listening.is_socket).await?;
+    let (entrance, address) = bind(app.proxy.config(), id.as_str(), listening.is_socket).await?;
     let ask = Ask { address: address.clone(), peers: listening.words(), ..ask };
     let opened = app.proxy.open(caller, id, ask).await;
     let live = match opened {
@@ -142,41 +134,4 @@ fn environment(live: &Live) -> BTreeMap<String, String> {
         }
     }
     environment
-}
-
-/// Another listener of a session, by a name that no other has.
-pub(super) async fn bind(app: &App, name: &str, is_socket: bool) -> Result<(Entrance, String)> {
-    let config = app.proxy.config();
-    if is_socket {
-        let path = config.sockets.join(socket_name(name));
-        let bound = socket(&config.sockets, &path);
-        let listener = bound.map_err(|e| {
-            Error::unavailable("cannot make the socket of a session: see PROXY_SOCKETS")
-                .because(format!("{}: {e}", path.display()))
-        })?;
-        return Ok((Entrance::Socket(listener), path.display().to_string()));
-    }
-    let failed =
-        |e: io::Error| Error::unavailable(format!("cannot listen on {}: see PROXY_ADDRESS", config.address)).because(e);
-    let listener = TcpListener::bind(SocketAddr::new(config.address, 0)).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((Entrance::Port(listener), format!("http://{address}")))
-}
-
-fn socket(directory: &Path, path: &Path) -> io::Result<UnixListener> {
-    if !directory.is_dir() {
-        fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
-        fs::set_permissions(directory, fs::Permissions::from_mode(DIRECTORY_MODE))?;
-    }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok(listener)
-}
-
-/// Removes the socket of a session that is over.
-fn remove(address: &str) {
-    if address.starts_with('/') {
-        // One that stays hinders nobody: the next session has another name.
-        let _ = fs::remove_file(address);
-    }
 }

@@ -4,6 +4,7 @@
 //! (`forward`). Bodies stream both ways; no more of them is in memory than what is just being passed on.
 
 mod begin;
+mod entrance;
 mod forward;
 mod headers;
 mod namespaces;
@@ -20,9 +21,10 @@ mod tunnels;
 mod upgrade;
 
 pub use begin::{Begun, Listening, begin};
+pub use entrance::Entrance;
 pub use own::Answer;
 pub use peers::Peers;
-pub use serve::{Entrance, Face, serve};
+pub use serve::{Face, serve};
 pub use taskcluster::Taskcluster;
 
 use std::sync::Arc;

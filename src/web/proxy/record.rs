@@ -8,6 +8,8 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, HeaderName};
 use hyper::{Request, Response, Version};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::{InspectReader, InspectWriter};
 
 use super::own::Answer;
 use super::route::{METHOD_LEN_MAX, Way};
@@ -41,7 +43,7 @@ pub struct Record {
     began: Duration,
     /// Bytes of the request's body so far.
     pub sent: Arc<AtomicU64>,
-    received: u64,
+    received: Arc<AtomicU64>,
     is_broken: bool,
     is_taskcluster: bool,
 }
@@ -102,7 +104,7 @@ impl Record {
             clock: plane.clock.clone(),
             began: plane.clock.elapsed(),
             sent: Arc::default(),
-            received: 0,
+            received: Arc::default(),
             is_broken: false,
             is_taskcluster,
         }
@@ -154,19 +156,32 @@ impl Record {
         }
         let len_max = way.opened.upstream.body_len_max;
         let see: See = Box::new(move |seen| match seen {
-            Seen::Part(len) => self.received += len as u64,
+            Seen::Part(len) => {
+                self.received.fetch_add(len as u64, Ordering::Relaxed);
+            }
             Seen::End => self.end(),
             Seen::Broken => self.is_broken = true,
         });
         Response::from_parts(parts, Answer::Passing(Watched::new(body, len_max, see).into(), tail))
     }
 
-    /// Ends with an upgraded connection, over which so much was passed; nothing says that it was cut off.
-    pub fn end_passed(&mut self, passed: Option<(u64, u64)>) {
-        self.is_broken = passed.is_none();
-        let (sent, received) = passed.unwrap_or_default();
-        self.sent.store(sent, Ordering::Relaxed);
-        self.received = received;
+    /// Passes everything on between a task and an upstream, in both directions, until either ends it or breaks off; also one
+    /// that is cut off from here is written down with what was passed.
+    pub async fn pass_both<T: AsyncRead + AsyncWrite, U: AsyncRead + AsyncWrite + Unpin>(
+        mut self,
+        task: T,
+        upstream: &mut U,
+    ) {
+        let (sent, received) = (self.sent.clone(), self.received.clone());
+        let count = |total: Arc<AtomicU64>| {
+            move |bytes: &[u8]| {
+                total.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
+        };
+        let (reader, writer) = tokio::io::split(task);
+        let mut task =
+            tokio::io::join(InspectReader::new(reader, count(sent)), InspectWriter::new(writer, count(received)));
+        self.is_broken = tokio::io::copy_bidirectional(&mut task, upstream).await.is_err();
         self.end();
     }
 
@@ -174,7 +189,7 @@ impl Record {
         if let Some(place) = self.place.take() {
             let settled = Settled {
                 sent_bytes: self.sent.load(Ordering::Relaxed),
-                received_bytes: self.received,
+                received_bytes: self.received.load(Ordering::Relaxed),
                 took_ms: 0,
                 is_broken: self.is_broken,
             };

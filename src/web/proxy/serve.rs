@@ -11,10 +11,10 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::entrance::Entrance;
 use super::trailers::{Tail, Trailing};
 use super::tunnel::Tunnel;
 use super::{Peers, Plane};
@@ -31,15 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const REJECTED_PER_MINUTE: u32 = 10;
 /// A pause after the kernel refuses a connection, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Where a session is asked.
-#[derive(Debug)]
-pub enum Entrance {
-    /// A port.
-    Port(TcpListener),
-    /// A socket in the file system.
-    Socket(UnixListener),
-}
 
 /// What is spoken at an entrance.
 #[derive(Clone)]

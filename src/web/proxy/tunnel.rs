@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
 use super::record::Record;
 use super::{Of, Plane};
@@ -69,7 +68,13 @@ impl Tunnel {
         if let Err(error) = record.answered().await {
             return refused(client, &error).await;
         }
-        record.end_passed(pass(client, greeted, login).await);
+        let Greeted { mut broker, answer, .. } = greeted;
+        let logged_in = StartOk::read(&answer).map(|ok| ok.with_login(login.user.as_str(), &login.password));
+        if let Ok(frame) = logged_in
+            && say(&mut broker, &frame).await.is_ok()
+        {
+            record.pass_both(client, &mut broker).await;
+        }
     }
 
     fn opened(&self) -> Option<(&Of, &Opened)> {
@@ -124,18 +129,6 @@ impl Tunnel {
         }
         refused(client, error).await;
     }
-}
-
-/// Logs in, and passes on what both sides say: how many bytes each way, if it came to its end.
-async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
-    mut client: S,
-    mut greeted: Greeted,
-    login: BrokerLogin,
-) -> Option<(u64, u64)> {
-    let frame: Zeroizing<Vec<u8>> =
-        StartOk::read(&greeted.answer).ok()?.with_login(login.user.as_str(), &login.password);
-    say(&mut greeted.broker, &frame).await.ok()?;
-    tokio::io::copy_bidirectional(&mut client, &mut greeted.broker).await.ok()
 }
 
 /// One frame: its header and the rest.

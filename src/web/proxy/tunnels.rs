@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::begin::bind;
+use super::Plane;
+use super::entrance::{Entrance, bind};
 use super::tunnel::Tunnel;
-use super::{Entrance, Plane};
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
 use crate::domain::proxy::{Key, Live, Opened, tunnel_name};
@@ -31,7 +31,7 @@ pub async fn bind_each(app: &App, plane: &Arc<Plane>, live: &Live, is_socket: bo
         let none = || Error::conflict("no broker is set up: see RABBIT_BASE_URL");
         let door = app.proxy.config().door.clone().ok_or_else(none)?;
         let name = tunnel_name(&live.id, &opened.upstream.name);
-        let (entrance, address) = bind(app, &name, is_socket).await?;
+        let (entrance, address) = bind(app.proxy.config(), &name, is_socket).await?;
         let prefix = opened.variable_prefix();
         let variable = if is_socket {
             (format!("{prefix}_AMQP_SOCKET"), address.clone())

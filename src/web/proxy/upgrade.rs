@@ -36,9 +36,8 @@ pub fn ask(headers: &mut HeaderMap, protocol: HeaderValue) {
 }
 
 /// Passes the agreement on, and then everything in both directions. The record ends with the connection.
-pub fn join(mut record: Record, task: OnUpgrade, mut response: Response<Incoming>, plane: &Plane) -> Response<Answer> {
+pub fn join(record: Record, task: OnUpgrade, mut response: Response<Incoming>, plane: &Plane) -> Response<Answer> {
     let Ok(place) = plane.upgrades.clone().try_acquire_owned() else {
-        record.end_passed(None);
         return own::failure(&Error::busy("this session has too many upgraded connections"));
     };
     let stop = plane.stop();
@@ -52,15 +51,13 @@ pub fn join(mut record: Record, task: OnUpgrade, mut response: Response<Incoming
     // Ended by the token, which whoever began the session holds.
     tokio::spawn(async move {
         let passing = async {
-            let (Ok(task), Ok(upstream)) = (task.await, upstream.await) else { return None };
-            let (mut task, mut upstream) = (TokioIo::new(task), TokioIo::new(upstream));
-            tokio::io::copy_bidirectional(&mut task, &mut upstream).await.ok()
+            let (Ok(task), Ok(upstream)) = (task.await, upstream.await) else { return };
+            record.pass_both(TokioIo::new(task), &mut TokioIo::new(upstream)).await;
         };
-        let passed = tokio::select! {
-            () = stop.cancelled() => None,
-            passed = passing => passed,
-        };
-        record.end_passed(passed);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = passing => {}
+        }
         drop(place);
     });
     answer
