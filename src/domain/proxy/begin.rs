@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Recorder;
 use super::grants::{Granted, missing, ungranted};
+use super::keys::Credentials;
 use super::ledger::Minting;
 use super::opening::{Opened, Opener, basic, delegable, worth};
 use super::record::{Grant, SESSIONS, Session, TaskRun, by};
@@ -15,7 +16,7 @@ use super::sessions::Live;
 use super::tokens::OnMint;
 use super::{Open, Proxy};
 use crate::base::audit::Action;
-use crate::base::{Error, ProxySessionId, Result, Scope, Secret, Timestamp};
+use crate::base::{Error, ProxySessionId, Result, Scope, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::proxy::declaration::{Credential, Declared};
 use crate::proto::proxy::delegation::Delegation;
@@ -44,17 +45,6 @@ pub struct Ask {
     pub address: String,
     /// Who may ask there, in words.
     pub peers: String,
-}
-
-/// Credentials of Taskcluster, as a worker has them.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Who signs.
-    pub client_id: String,
-    /// With what.
-    pub access_token: Secret,
-    /// The certificate of temporary ones.
-    pub certificate: Option<String>,
 }
 
 /// By what a session is judged.

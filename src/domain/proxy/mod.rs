@@ -33,12 +33,12 @@ use crate::base::{Clock, Result};
 use crate::domain::relay::Relay;
 use crate::store::Store;
 
-pub use begin::{Ask, Credentials};
+pub use begin::Ask;
 pub use call::{Call, Settled};
 pub use calls::{Line, Place, Recorder};
 pub use declared::{Config, Open, Origin};
 pub use grants::{Granted, judge, missing, permission_set};
-pub use keys::{Authorization, Key, Signer};
+pub use keys::{Authorization, Credentials, Key, Signer};
 pub use leases::SessionLease;
 pub use ledger::{CallRecord, Ledger, Waiting};
 pub use meters::{Figures, Trouble};
