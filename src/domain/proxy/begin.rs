@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Recorder;
 use super::grants::{Granted, missing, ungranted};
+use super::heard::Heard;
 use super::keys::Credentials;
 use super::ledger::Minting;
 use super::opening::{Opened, Opener, basic, delegable, worth};
@@ -41,6 +42,8 @@ pub struct Ask {
     pub credentials: Option<Credentials>,
     /// When it ends at the latest.
     pub ends: Option<Timestamp>,
+    /// It ends when its worker was not heard of for so long; none is never for that.
+    pub heard_within: Option<Duration>,
     /// Where it is asked: a URL, or the path of a socket.
     pub address: String,
     /// Who may ask there, in words.
@@ -68,6 +71,7 @@ impl Proxy {
         if ends <= now {
             return Err(Error::invalid("the session would be over before it begins"));
         }
+        let heard = ask.heard_within.map(|within| Heard::new(within, self.clock.elapsed())).transpose()?;
         let (opened, refused) = self.open_each(caller, &id, &ask, &asked).await?;
         if opened.is_empty() {
             return Err(ungranted(&refused, &not_held));
@@ -90,7 +94,7 @@ impl Proxy {
         };
         let (calls, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
         let recorder = Recorder::Ledger(self.ledger.clone(), calls.clone());
-        let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, stop });
+        let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, heard, stop });
         self.know(live.clone())?;
         // Known before it is stored: a sweep that finds it stored finds it alive, too.
         if let Err(error) = self.store_open(caller, &id, &live.session).await {

@@ -7,11 +7,13 @@
 //!
 //! The programs that came before are the same without a store: what they need is opened once, and recorded as lines.
 
+mod alive;
 mod begin;
 mod call;
 mod calls;
 mod declared;
 mod grants;
+mod heard;
 mod keys;
 mod leases;
 mod ledger;

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Recorder;
+use super::heard::{Heard, STOPPED};
 use super::keys::Key;
 use super::opening::Opened;
 use super::record::{Ended, SESSIONS, Session, by};
@@ -41,6 +42,8 @@ pub struct Live {
     pub recorder: Recorder,
     /// Calls that were made.
     pub calls: Arc<AtomicU64>,
+    /// When its worker was heard of, where that is what it lasts by.
+    pub heard: Option<Heard>,
     /// Ends its listeners.
     pub stop: CancellationToken,
 }
@@ -139,7 +142,7 @@ impl Proxy {
             self.is_stopping.store(true, Ordering::SeqCst);
             live.keys().cloned().collect()
         };
-        self.end_these(all.into_iter().map(|id| (id, "the appliance was stopped")).collect()).await;
+        self.end_these(all.into_iter().map(|id| (id, STOPPED)).collect()).await;
     }
 
     /// Ends sessions, with the reasons: none of them is asked from now on. How many were ended, and what could not be done.
@@ -182,6 +185,6 @@ impl Proxy {
     }
 }
 
-fn gone(id: &ProxySessionId) -> Error {
+pub(super) fn gone(id: &ProxySessionId) -> Error {
     Error::not_found(format!("there is no open session `{id}`"))
 }
