@@ -1,6 +1,7 @@
 //! The task proxy of an appliance: sessions that workers open, and tasks that ask them.
 
 mod alive;
+mod attached;
 mod authority;
 mod crash;
 mod escapes;
