@@ -18,7 +18,7 @@ use crate::store::{Checked, FILE_NAME};
 use crate::web::{Router, local};
 
 /// The mount of our own API.
-const MOUNT: &str = "/api/keylender/v1";
+pub(super) const MOUNT: &str = "/api/keylender/v1";
 
 /// An operator of this host at work on an appliance.
 pub struct Operator(Way);
@@ -157,6 +157,7 @@ fn refusal(answer: &Answer) -> Error {
         403 => Kind::Forbidden,
         404 => Kind::NotFound,
         409 => Kind::Conflict,
+        429 => Kind::Limited,
         400..500 => Kind::Invalid,
         503 => Kind::Unavailable,
         _ => Kind::Internal,

@@ -1,8 +1,11 @@
-//! Whose the other end of a connection on this host is, as the kernel lists it.
+//! Whose the other end of a connection on this host is, as the kernel lists it, and from which address we are one.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use super::resolve::Resolver;
+use crate::base::Result;
 
 /// The lists of both families, each of which may hold a connection of IPv4.
 const LISTS: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
@@ -16,6 +19,19 @@ pub enum Owner {
     Closed,
     /// Not of this host, or of another network namespace of it.
     Elsewhere,
+}
+
+/// The addresses from which this host asks another one, by each address that the other has. The kernel chooses them, and
+/// nothing is sent.
+pub async fn own_addresses(host: &str, port: u16) -> Result<Vec<IpAddr>> {
+    let there = Resolver::system()?.addresses(host).await?;
+    let towards = |ip: IpAddr| {
+        let any = if ip.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((ip, port)).ok()?;
+        socket.local_addr().ok().map(|own| own.ip())
+    };
+    Ok(there.into_iter().filter_map(towards).collect())
 }
 
 /// Whose a connection to us is. The lists are long on a busy host, and are read aside.
@@ -81,6 +97,11 @@ mod tests {
 
     use super::*;
     use crate::ports::system;
+
+    #[tokio::test]
+    async fn who_asks_itself_has_its_own_address() {
+        assert!(own_addresses("localhost", 9).await.unwrap().contains(&Ipv4Addr::LOCALHOST.into()));
+    }
 
     #[test]
     fn the_other_end_of_a_connection_of_ours_is_ours() {

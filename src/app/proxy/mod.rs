@@ -1,8 +1,12 @@
-//! The task proxy without an appliance: one process for one task, without a store. It holds what it was given, answers on
-//! its port, and writes down each call as a line of its log.
+//! The task proxy as one process for one task, without a store. Alone it holds what it was given, answers on its port, and
+//! writes down each call as a line of its log. Attached to an appliance it passes everything to a session there.
 
+mod appliance;
+mod attached;
 mod lines;
+mod passage;
 
+pub use appliance::{Appliance, By, Wanted};
 pub use lines::{Log, Style};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

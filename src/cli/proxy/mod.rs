@@ -1,6 +1,7 @@
 //! The task proxy by the names of its ancestors: their options, their messages, their exit codes (proxy.md 6). Neither reads
 //! the settings of this host or opens a store.
 
+mod attach;
 mod operate;
 mod relengapi;
 mod secrets;

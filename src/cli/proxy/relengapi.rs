@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::{print, secrets, variable, wrong};
-use crate::app::proxy::{Alone, Style};
+use super::{attach, print, secrets, variable, wrong};
+use crate::app::proxy::{Alone, By, Style, Wanted};
 use crate::base::{Clock, Error, Result, Secret};
 use crate::domain::proxy::judge;
 use crate::proto::proxy::command_line::{CommandLine, Opt, Syntax};
@@ -33,6 +33,12 @@ Adds a token of RelengAPI to requests that is limited to the scopes of a task.
     -h --help                   Shows this
     --version                   Shows the version
 
+  Attached to an appliance of Keylender, it passes everything to a session there, which ends with it:
+    --appliance <url>           The appliance, or KEYLENDER_URL
+    --token-file <file>         File with <clientId>/<accessToken> of a client of it, or KEYLENDER_TOKEN_FILE; or
+                                KEYLENDER_TOKEN has them
+    --run-id <number>           Run of the task [default: 0]
+
   The token may also come from RELENGAPI_TOKEN. PROXY_RESOLVE says where hosts are without asking DNS:
   host:port=address:port,…
 ",
@@ -46,6 +52,7 @@ Adds a token of RelengAPI to requests that is limited to the scopes of a task.
         Opt { short: Some('h'), long: "help", takes_value: false },
         Opt { short: None, long: "version", takes_value: false },
     ],
+    own: attach::OPTIONS,
     needs_separator: true,
 };
 
@@ -62,8 +69,16 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
         .parse()
         .map_err(|_| Error::invalid(format!("Failed to convert port to integer (value supplied: {port})")))?;
     let mut alone = Alone::new(Clock::system(), Style::Relengapi, super::zone(), super::pins()?);
+    let task_id = || line.arguments.first().filter(|id| !id.is_empty()).ok_or(Error::invalid("--task-id is required"));
+    if let Some(appliance) = attach::appliance(&line, &alone)? {
+        alone.addresses.push(address(number)?);
+        let by = By::Task(attach::run_of(&line, task_id()?)?);
+        let granted_words = "Proxying to RelengAPI with permissions: ";
+        let wanted = Wanted { upstream: "relengapi", by, credentials: None, root_url: None, granted_words };
+        return alone.attached(appliance, wanted).await;
+    }
     let issuing = token(&line, &alone)?;
-    let task_id = line.arguments.first().filter(|id| !id.is_empty()).ok_or(Error::invalid("--task-id is required"))?;
+    let task_id = task_id()?;
     let queue = match line.value("root-url").filter(|url| !url.is_empty()) {
         Some(url) => Base::parse(taskcluster::root_url(url)?.as_str())?.url("/api/queue"),
         None => QUEUE.to_owned(),
@@ -81,9 +96,14 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
     alone
         .log
         .say(&format!("Proxying to RelengAPI with permissions: {} on port {number}", go::printed_list(&permissions)));
-    let port = u16::try_from(number).map_err(|_| Error::invalid(format!("address {number}: invalid port")))?;
-    alone.addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
+    alone.addresses.push(address(number)?);
     alone.relengapi(&declared, permissions).await
+}
+
+/// All addresses of this host.
+fn address(port: i64) -> Result<SocketAddr> {
+    let number = u16::try_from(port).map_err(|_| Error::invalid(format!("address {port}: invalid port")))?;
+    Ok(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), number))
 }
 
 fn token(line: &CommandLine, alone: &Alone) -> Result<Secret> {

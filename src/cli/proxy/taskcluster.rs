@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{print, secrets, variable, wrong};
-use crate::app::proxy::{Alone, Style};
+use super::{attach, print, secrets, variable, wrong};
+use crate::app::proxy::{Alone, Appliance, By, Style, Wanted};
 use crate::base::{Clock, Error, Result, Scope, Secret};
+use crate::domain::proxy::Credentials;
 use crate::ports::system;
 use crate::proto::proxy::command_line::{CommandLine, Opt, Syntax};
 use crate::proto::proxy::delegation::Delegation;
@@ -39,6 +40,12 @@ Adds signatures of Taskcluster to requests, so that code in a task needs no cred
     --version                   Shows the version
     --short-version             Shows the version as a number
 
+  Attached to an appliance of Keylender, it passes everything to a session there, which ends with it:
+    --appliance <url>           The appliance, or KEYLENDER_URL
+    --token-file <file>         File with <clientId>/<accessToken> of a client of it, or KEYLENDER_TOKEN_FILE; or
+                                KEYLENDER_TOKEN has them
+    --run-id <number>           Run of the task [default: 0]
+
   Without <scope> and without a task, requests have all scopes of the credentials. Credentials and root URL may also
   come from TASKCLUSTER_ROOT_URL, TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN and TASKCLUSTER_CERTIFICATE.
   PROXY_RESOLVE says where hosts are without asking DNS: host:port=address:port,…
@@ -59,6 +66,7 @@ Adds signatures of Taskcluster to requests, so that code in a task needs no cred
         Opt { short: None, long: "version", takes_value: false },
         Opt { short: None, long: "short-version", takes_value: false },
     ],
+    own: attach::OPTIONS,
     needs_separator: false,
 };
 
@@ -73,6 +81,9 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
     let mut alone = Alone::new(Clock::system(), Style::Taskcluster, super::zone(), super::pins()?);
     alone.log.say(&format!("Version: {VERSION}"));
     listening(&line, &mut alone)?;
+    if let Some(appliance) = attach::appliance(&line, &alone)? {
+        return attached(&line, alone, appliance).await;
+    }
     let root_url = option(&line, "root-url", "TASKCLUSTER_ROOT_URL", "Root URL")?;
     alone.log.say(&format!("Root URL: '{root_url}'"));
     let root_url = taskcluster::root_url(&root_url)?;
@@ -89,6 +100,39 @@ pub(super) async fn run(arguments: &[String]) -> Result<()> {
     let secrets::Credentials { client_id, access_token, certificate } = given;
     let delegation = Delegation::new(&client_id, Secret::new(access_token), certificate.as_deref(), authorized)?;
     alone.taskcluster(&declared, delegation).await
+}
+
+/// The same by a session of an appliance. It may do no more than what it is named for, so what the credentials may is read
+/// in their certificate where nothing is named.
+async fn attached(line: &CommandLine, alone: Alone, appliance: Appliance) -> Result<()> {
+    let root_url = option(line, "root-url", "TASKCLUSTER_ROOT_URL", "Root URL").ok();
+    let root_url = root_url.map(|url| Base::parse(taskcluster::root_url(&url)?.as_str())).transpose()?;
+    let secrets::Credentials { client_id, access_token, certificate } = credentials(line, &alone)?;
+    let credentials = Credentials { client_id, access_token: Secret::new(access_token), certificate };
+    let task = line.value("task-id").filter(|id| !id.is_empty());
+    let by = match (task, line.arguments.is_empty()) {
+        (Some(_), false) => {
+            return Err(Error::invalid(
+                "attached to an appliance, a proxy is for a task or for scopes: name one of them",
+            ));
+        }
+        (Some(task_id), true) => By::Task(attach::run_of(line, task_id)?),
+        (None, false) => By::Scopes(named(line, &alone)?),
+        (None, true) => By::Scopes(certified(&credentials)?),
+    };
+    let granted_words = "Proxy with scopes:  ";
+    let credentials = Some(credentials);
+    alone.attached(appliance, Wanted { upstream: "taskcluster", by, credentials, root_url, granted_words }).await
+}
+
+/// All scopes of temporary credentials.
+fn certified(Credentials { client_id, access_token, certificate }: &Credentials) -> Result<Vec<Scope>> {
+    let delegation = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), None)?;
+    delegation.certified.ok_or_else(|| {
+        Error::invalid(
+            "permanent credentials do not say what they may, and an appliance must know it: name scopes or a task",
+        )
+    })
 }
 
 /// Where to listen, and for whom.
@@ -169,14 +213,7 @@ fn credentials(line: &CommandLine, alone: &Alone) -> Result<secrets::Credentials
 /// The scopes that requests are limited to: those given, then those of the task. Neither is no limit.
 async fn scopes(line: &CommandLine, alone: &Alone, base: &Base) -> Result<Option<Vec<Scope>>> {
     let mut is_limited = !line.arguments.is_empty();
-    let mut scopes = Vec::new();
-    for text in &line.arguments {
-        if text == "--" {
-            alone.log.say("Warning - `--` is not taken as a scope: no client holds one, and it separates nothing here");
-        } else {
-            scopes.push(Scope::parse(text)?);
-        }
-    }
+    let mut scopes = named(line, alone)?;
     if let Some(task_id) = line.value("task-id").filter(|id| !id.is_empty()) {
         alone.log.say(&format!("taskId: '{task_id}'"));
         is_limited = true;
@@ -185,4 +222,17 @@ async fn scopes(line: &CommandLine, alone: &Alone, base: &Base) -> Result<Option
         scopes.extend(alone.scopes_of(&base.url("/api/queue"), task_id).await.map_err(failed)?);
     }
     Ok(is_limited.then_some(scopes))
+}
+
+/// The scopes that stand on the command line.
+fn named(line: &CommandLine, alone: &Alone) -> Result<Vec<Scope>> {
+    let mut scopes = Vec::new();
+    for text in &line.arguments {
+        if text == "--" {
+            alone.log.say("Warning - `--` is not taken as a scope: no client holds one, and it separates nothing here");
+        } else {
+            scopes.push(Scope::parse(text)?);
+        }
+    }
+    Ok(scopes)
 }

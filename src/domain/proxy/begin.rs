@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Recorder;
 use super::grants::{Granted, missing, ungranted};
+use super::heard::Heard;
+use super::keys::Credentials;
 use super::ledger::Minting;
 use super::lender::Lender;
 use super::opening::{Opened, Opener, delegable, worth};
 use super::record::{Grant, SESSIONS, Session, TaskRun, by};
-use super::sessions::{Credentials, Live};
+use super::sessions::Live;
 use super::tokens::OnMint;
 use super::{Open, Proxy};
 use crate::base::audit::Action;
@@ -41,6 +43,8 @@ pub struct Ask {
     pub credentials: Option<Credentials>,
     /// When it ends at the latest.
     pub ends: Option<Timestamp>,
+    /// It ends when its worker was not heard of for so long; none is never for that.
+    pub heard_within: Option<Duration>,
     /// Where it is asked: a URL, or the path of a socket.
     pub address: String,
     /// Who may ask there, in words.
@@ -68,6 +72,7 @@ impl Proxy {
         if ends <= now {
             return Err(Error::invalid("the session would be over before it begins"));
         }
+        let heard = ask.heard_within.map(|within| Heard::new(within, self.clock.elapsed())).transpose()?;
         let (opened, refused) = self.open_each(&id, &ask, &asked)?;
         if opened.is_empty() {
             return Err(ungranted(&refused, &not_held));
@@ -91,7 +96,8 @@ impl Proxy {
         let (calls, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
         let recorder = Recorder::Ledger(self.ledger.clone(), calls.clone());
         let namespaces = Mutex::default();
-        let live = Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, stop, namespaces });
+        let live =
+            Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, heard, stop, namespaces });
         self.know(live.clone())?;
         // Known before it is stored: a sweep that finds it stored finds it alive, too.
         if let Err(error) = self.store_open(caller, &id, &live.session).await {

@@ -12,6 +12,17 @@ use crate::proto::proxy::delegation::Delegation;
 /// Characters of a nonce. It tells apart what the same key signs in the same second, for which six letters would do.
 const NONCE_LEN: usize = 8;
 
+/// Credentials of Taskcluster, as a worker has them.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Who signs.
+    pub client_id: String,
+    /// With what.
+    pub access_token: Secret,
+    /// The certificate of temporary ones.
+    pub certificate: Option<String>,
+}
+
 /// What is added to a request so that the upstream lets it in.
 #[derive(Debug)]
 pub enum Key {

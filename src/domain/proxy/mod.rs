@@ -7,12 +7,14 @@
 //!
 //! The programs that came before are the same without a store: what they need is opened once, and recorded as lines.
 
+mod alive;
 mod begin;
 mod broker;
 mod call;
 mod calls;
 mod declared;
 mod grants;
+mod heard;
 mod keys;
 mod leases;
 mod ledger;
@@ -42,7 +44,7 @@ pub use call::{Call, Settled};
 pub use calls::{Line, Place, Recorder};
 pub use declared::{Config, Open, Origin};
 pub use grants::{Granted, judge, missing, permission_set};
-pub use keys::{Authorization, Key, Signer};
+pub use keys::{Authorization, Credentials, Key, Signer};
 pub use leases::SessionLease;
 pub use ledger::{CallRecord, Ledger, Waiting};
 pub use lender::basic;
@@ -50,7 +52,7 @@ pub use meters::{Figures, Trouble};
 pub use opening::{Opened, Opener, client, delegable, worth};
 pub use queue::{PAUSES_S, Queue};
 pub use record::{Ended, Grant, Session, TaskRun};
-pub use sessions::{Credentials, Live};
+pub use sessions::Live;
 pub use sweep::Swept;
 pub use tokens::{Mint, Minted, OnMint, Token};
 pub use view::{CALLS_MAX, View, Worth};

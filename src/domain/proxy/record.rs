@@ -8,6 +8,9 @@ use crate::store::Table;
 
 pub(super) const SESSIONS: Table<ProxySessionId, Session> = Table::audited("proxy_sessions");
 
+/// Why a session ended at its time.
+pub(super) const OUT_OF_TIME: &str = "its time is over";
+
 /// A session: what a task may reach through its own listener, and until when.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {

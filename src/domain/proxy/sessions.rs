@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Proxy;
 use super::calls::Recorder;
-use super::keys::Key;
+use super::heard::{Heard, STOPPED};
+use super::keys::{Credentials, Key};
 use super::opening::Opened;
 use super::record::{Ended, SESSIONS, Session, by};
 use crate::base::audit::Action;
-use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope, Secret};
+use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope};
 use crate::domain::auth::Caller;
 use crate::proto::scopes;
 use crate::store::WriteTx;
@@ -25,17 +26,6 @@ const ENDED_AT_ONCE: usize = 16;
 const LOOP: &str = "proxy";
 /// Sessions at once: those of every worker of a large host.
 const SESSIONS_MAX: usize = 1000;
-
-/// Credentials of Taskcluster, as a worker has them.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Who signs.
-    pub client_id: String,
-    /// With what.
-    pub access_token: Secret,
-    /// The certificate of temporary ones.
-    pub certificate: Option<String>,
-}
 
 /// A session that is asked. It ends with its token.
 #[derive(Debug)]
@@ -52,6 +42,8 @@ pub struct Live {
     pub recorder: Recorder,
     /// Calls that were made.
     pub calls: Arc<AtomicU64>,
+    /// When its worker was heard of, where that is what it lasts by.
+    pub heard: Option<Heard>,
     /// Ends its listeners.
     pub stop: CancellationToken,
     /// Namespaces that it was lent and did not give back.
@@ -173,7 +165,7 @@ impl Proxy {
             self.is_stopping.store(true, Ordering::SeqCst);
             live.keys().cloned().collect()
         };
-        self.end_these(all.into_iter().map(|id| (id, "the appliance was stopped")).collect()).await;
+        self.end_these(all.into_iter().map(|id| (id, STOPPED)).collect()).await;
     }
 
     /// Ends sessions, with the reasons: none of them is asked from now on. How many were ended, and what could not be done.
@@ -216,6 +208,6 @@ impl Proxy {
     }
 }
 
-fn gone(id: &ProxySessionId) -> Error {
+pub(super) fn gone(id: &ProxySessionId) -> Error {
     Error::not_found(format!("there is no open session `{id}`"))
 }

@@ -10,8 +10,9 @@ use futures_util::StreamExt;
 
 use super::Proxy;
 use super::broker::{socket_name, tunnel_name};
+use super::heard::{NOT_HEARD, STARTED_ANEW};
 use super::ledger::{CALLS, CallId};
-use super::record::{SESSIONS, TaskRun};
+use super::record::{OUT_OF_TIME, SESSIONS, TaskRun};
 use crate::base::audit::Action;
 use crate::base::{NamespaceName, ProxySessionId, Result, text};
 use crate::domain::auth::Caller;
@@ -118,9 +119,11 @@ impl Proxy {
         let mut over = Vec::new();
         for (id, live) in self.live().iter() {
             if live.session.ends <= now {
-                over.push((id.clone(), "its time is over"));
+                over.push((id.clone(), OUT_OF_TIME));
             } else if live.stop.is_cancelled() {
                 over.push((id.clone(), "it was ended before, and that could not be stored"));
+            } else if live.is_silent(self.clock.elapsed()) {
+                over.push((id.clone(), NOT_HEARD));
             }
         }
         // Only a process before this one leaves sessions that nobody asks.
@@ -136,9 +139,7 @@ impl Proxy {
             };
             let left = self.store.survey(open).await?;
             let live = self.live();
-            over.extend(
-                left.into_iter().filter(|id| !live.contains_key(id)).map(|id| (id, "the appliance was started anew")),
-            );
+            over.extend(left.into_iter().filter(|id| !live.contains_key(id)).map(|id| (id, STARTED_ANEW)));
         }
         Ok(over)
     }

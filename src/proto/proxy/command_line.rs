@@ -21,6 +21,8 @@ pub struct Syntax {
     pub usage: &'static str,
     /// Its options.
     pub options: &'static [Opt],
+    /// Options that its ancestor did not have. They are written out, so that no cut name of the ancestor's means another one.
+    pub own: &'static [Opt],
     /// Whether arguments stand behind `--` only, which then is a must.
     pub needs_separator: bool,
 }
@@ -84,7 +86,7 @@ impl Syntax {
     }
 
     fn long(&self, name: &str) -> Result<&'static Opt> {
-        if let Some(option) = self.options.iter().find(|option| option.long == name) {
+        if let Some(option) = self.options.iter().chain(self.own).find(|option| option.long == name) {
             return Ok(option);
         }
         let found: Vec<_> = self.options.iter().filter(|option| option.long.starts_with(name)).collect();
@@ -144,7 +146,8 @@ mod tests {
         Opt { short: None, long: "allowed-network", takes_value: true },
         Opt { short: Some('h'), long: "help", takes_value: false },
     ];
-    const FREE: Syntax = Syntax { usage: "", options: OPTIONS, needs_separator: false };
+    const OWN: &[Opt] = &[Opt { short: None, long: "possible", takes_value: true }];
+    const FREE: Syntax = Syntax { usage: "", options: OPTIONS, own: OWN, needs_separator: false };
     const SEPARATED: Syntax = Syntax { needs_separator: true, ..FREE };
 
     fn read(syntax: &Syntax, line: &[&str]) -> Result<CommandLine> {
@@ -157,6 +160,8 @@ mod tests {
             assert_eq!(read(&FREE, line).unwrap().value("port"), Some("80"), "{line:?}");
         }
         assert_eq!(read(&FREE, &["-p", "-1"]).unwrap().value("port"), Some("-1"));
+        assert_eq!(read(&FREE, &["--possible=1"]).unwrap().value("possible"), Some("1"));
+        assert_eq!(read(&FREE, &["--p=1"]).unwrap().value("port"), Some("1"), "one of ours cuts nothing");
         let line = read(&FREE, &["a", "-hp8", "--", "b", "", "-"]).unwrap();
         assert_eq!((line.arguments, line.values.len()), (["a", "--", "b", "", "-"].map(str::to_owned).into(), 2));
     }

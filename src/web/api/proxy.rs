@@ -72,6 +72,14 @@ static CLOSE: Endpoint = Endpoint {
     )
     .answers::<Session>()
 };
+static HEAR: Endpoint = endpoint(
+    "hearProxySession",
+    "/proxy/sessions/<session>/alive",
+    scopes::PROXY_OPEN,
+    "Says that the worker of a session lives, which lasts by that. Only who opened it may.",
+)
+.posted()
+.answers::<Session>();
 static EXPLAIN: Endpoint = Endpoint {
     query: &[QueryParameter { name: "scopes", pattern: "/./", matches: |text| !text.is_empty() }],
     ..endpoint(
@@ -100,6 +108,7 @@ pub(super) fn routes() -> Routes {
         .serve(&CALLS, session, calls)
         .serve(&REFRESH, session, refresh)
         .serve(&CLOSE, session, close)
+        .serve(&HEAR, session, hear)
         .serve(&EXPLAIN, nothing, explain)
         .serve(&UPSTREAMS, nothing, upstreams)
         .act(&END)
@@ -135,6 +144,12 @@ struct Opening {
     /// How long it lasts at the most, instead.
     #[serde(default)]
     lasts_seconds: Option<u32>,
+    /// It ends when its worker did not say for so long that it lives (`hearProxySession`): 10 to 3600.
+    #[serde(default)]
+    heard_within_seconds: Option<u32>,
+    /// Whether `PUT /credentials` at its listener replaces the credentials of the task, as at taskcluster-proxy.
+    #[serde(default)]
+    takes_credentials: bool,
 }
 
 /// Where a session is to be asked, and by whom.
@@ -179,7 +194,9 @@ impl From<GivenCredentials> for Credentials {
 async fn open(app: App, call: Call, (): ()) -> Result<Reply> {
     let asked: Opening = read_input(&call.payload)?;
     let networks = asked.listen.networks.iter().map(|text| network(text)).collect::<Result<_>>()?;
-    let listening = Listening { is_socket: asked.listen.on == Kind::Socket, users: asked.listen.users, networks };
+    let Where { on, users, .. } = asked.listen;
+    let takes_credentials = asked.takes_credentials;
+    let listening = Listening { is_socket: on == Kind::Socket, users, networks, takes_credentials };
     if asked.scopes.is_some() && (asked.task_id.is_some() || asked.run_id.is_some()) {
         return Err(Error::invalid("a session is for a task with its run, or for scopes, and not for both"));
     }
@@ -195,6 +212,7 @@ async fn open(app: App, call: Call, (): ()) -> Result<Reply> {
         upstreams: asked.upstreams,
         credentials: asked.credentials.map(Credentials::from),
         ends: asked.ends.or(lasts),
+        heard_within: asked.heard_within_seconds.map(|seconds| Duration::from_secs(seconds.into())),
         ..Ask::default()
     };
     let (of, caller) = (app.clone(), call.caller.clone());
@@ -204,6 +222,7 @@ async fn open(app: App, call: Call, (): ()) -> Result<Reply> {
         session: live.id.clone(),
         address: live.session.address.clone(),
         ends: live.session.ends,
+        root_url: live.opened.iter().find_map(|opened| opened.deployment.as_ref().map(ToString::to_string)),
         environment,
         not_held: live.not_held.clone(),
         upstreams: live.session.upstreams.iter().cloned().map(Granted::from).collect(),
@@ -239,6 +258,11 @@ async fn refresh(app: App, call: Call, id: ProxySessionId) -> Result<Reply> {
 async fn close(app: App, call: Call, id: ProxySessionId) -> Result<Reply> {
     let (proxy, caller, of) = (app.proxy.clone(), call.caller.clone(), id.clone());
     detached(&app.tasks, async move { proxy.close(&caller, &of).await }).await?;
+    Reply::json(&Session::from(app.proxy.session(&id)?))
+}
+
+async fn hear(app: App, call: Call, id: ProxySessionId) -> Result<Reply> {
+    app.proxy.hear(&call.caller, &id)?;
     Reply::json(&Session::from(app.proxy.session(&id)?))
 }
 

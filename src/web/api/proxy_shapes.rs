@@ -16,6 +16,9 @@ pub struct Opened {
     /// A URL, or the path of a socket.
     pub address: String,
     pub ends: Timestamp,
+    /// The deployment that is signed for, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_url: Option<String>,
     /// For the environment of the task.
     pub environment: BTreeMap<String, String>,
     /// Scopes that were asked for and that the caller does not hold itself.

@@ -26,6 +26,8 @@ pub struct Listening {
     pub users: Vec<u32>,
     /// Networks from which others may.
     pub networks: Vec<IpNet>,
+    /// Whether whoever may ask may also replace the credentials of the task, as at taskcluster-proxy.
+    pub takes_credentials: bool,
 }
 
 impl Listening {
@@ -74,7 +76,7 @@ pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -
             return Err(error);
         }
     };
-    let plane = Arc::new(plane(app, &live));
+    let plane = Arc::new(plane(app, caller, &live, listening.takes_credentials));
     let tunnels = match tunnels::bind_each(app, &plane, &live, listening.is_socket).await {
         Ok(tunnels) => tunnels,
         Err(error) => {
@@ -99,14 +101,19 @@ pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -
     Ok(Begun { environment, live })
 }
 
-fn plane(app: &App, live: &Arc<Live>) -> Plane {
+fn plane(app: &App, caller: &Caller, live: &Arc<Live>, takes_credentials: bool) -> Plane {
     let deployment = live.opened.iter().find_map(|opened| opened.deployment.clone());
     Plane {
         session: live.id.as_str().into(),
         clock: app.clock.clone(),
-        taskcluster: deployment.map(|base| Taskcluster::new(base, false)),
+        taskcluster: deployment.map(|base| Taskcluster::new(base, takes_credentials)),
         recorder: live.recorder.clone(),
-        of: Some(Of { live: live.clone(), proxy: app.proxy.clone(), reading: Arc::new(Semaphore::new(1)) }),
+        of: Some(Of {
+            live: live.clone(),
+            proxy: app.proxy.clone(),
+            opener: caller.clone(),
+            reading: Arc::new(Semaphore::new(1)),
+        }),
         opened: Vec::new(),
         upgrades: Arc::new(Semaphore::new(UPGRADES_MAX)),
     }

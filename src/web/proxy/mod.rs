@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use self::route::{Own, Route};
 use self::trailers::Tail;
 use crate::base::{Clock, Error, Result};
+use crate::domain::auth::Caller;
 use crate::domain::proxy::{Live, Opened, Proxy, Recorder};
 
 /// Connections of a session that are upgraded at once.
@@ -68,6 +69,8 @@ pub struct Of {
     pub live: Arc<Live>,
     /// What keeps it.
     pub proxy: Proxy,
+    /// Who opened it, in whose name it takes fresh credentials.
+    pub opener: Caller,
     /// Held by the one who reads receipts: they are read at length.
     pub reading: Arc<Semaphore>,
 }
@@ -130,7 +133,9 @@ impl Plane {
     fn admit_now(&self) -> Result<()> {
         match &self.of {
             // The loop ends the rest of it.
-            Some(of) if of.live.session.ends <= self.clock.now() => Err(Error::forbidden("this session is over")),
+            Some(Of { live, .. }) if live.session.ends <= self.clock.now() || live.is_silent(self.clock.elapsed()) => {
+                Err(Error::forbidden("this session is over"))
+            }
             _ => Ok(()),
         }
     }

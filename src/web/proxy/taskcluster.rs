@@ -8,10 +8,10 @@ use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response};
 use serde::Deserialize;
 
-use super::Plane;
 use super::own::{self, Answer};
+use super::{Of, Plane};
 use crate::base::{Error, Result, Secret};
-use crate::domain::proxy::{Key, Opened, Signer};
+use crate::domain::proxy::{Credentials, Key, Opened, Signer};
 use crate::proto::proxy::delegation::Delegation;
 use crate::proto::proxy::target::{TARGET_LEN_MAX, Target};
 use crate::proto::proxy::upstream::Base;
@@ -114,30 +114,38 @@ impl Taskcluster {
         taskcluster::signed(url, client_id, access_token, now.as_seconds() + life_s, ext.as_deref())
     }
 
-    /// Takes fresh credentials for what is asked from now on. What is under way goes on with the old ones.
+    /// Takes fresh credentials for what is asked from now on. What is under way goes on with the old ones. Of a session of
+    /// an appliance, who opened it gives them, and it says why it does not take some.
     pub async fn credentials(&self, plane: &Plane, request: Request<Incoming>) -> Response<Answer> {
         if request.method() != Method::PUT {
             return own::text(405, "");
         }
         let replaced = match whole(request, CREDENTIALS_LEN_MAX).await {
             Err(error) => Err(error),
-            Ok(body) => replace(plane, &body),
+            Ok(body) => replace(plane, &body).await,
         };
         match replaced {
             Ok(()) => own::text(200, ""),
             Err(error) => {
                 tracing::warn!("credentials were not taken: {}", error.chain());
-                own::text(400, "")
+                if plane.of.is_some() { own::failure(&error) } else { own::text(400, "") }
             }
         }
     }
 }
 
-fn replace(plane: &Plane, body: &[u8]) -> Result<()> {
+async fn replace(plane: &Plane, body: &[u8]) -> Result<()> {
     let sent: Sent = serde_json::from_slice(body).map_err(|e| Error::invalid("not credentials in JSON").because(e))?;
-    let signer = signer(plane)?;
     let Sent { client_id, access_token, certificate } = sent;
-    let replaced = signer.delegation().replaced(&client_id, Secret::new(access_token), certificate.as_deref())?;
+    let access_token = Secret::new(access_token);
+    if let Some(Of { live, proxy, opener, .. }) = plane.of.clone() {
+        let fresh = Credentials { client_id, access_token, certificate };
+        // A worker that goes away meanwhile leaves no entry of what did not happen. It lasts no longer than a commit.
+        let refresh = tokio::spawn(async move { proxy.refresh(&opener, &live.id, fresh).await });
+        return refresh.await.map_err(|e| Error::internal("taking fresh credentials", e))?;
+    }
+    let signer = signer(plane)?;
+    let replaced = signer.delegation().replaced(&client_id, access_token, certificate.as_deref())?;
     signer.replace(replaced);
     Ok(())
 }

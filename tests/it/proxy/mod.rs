@@ -1,6 +1,8 @@
 //! The task proxy of an appliance: sessions that workers open, and tasks that ask them.
 
+mod alive;
 mod amqp;
+mod attached;
 mod authority;
 mod crash;
 mod escapes;
@@ -76,9 +78,17 @@ impl Site {
 
     /// With some settings changed.
     pub async fn with(change: impl FnOnce(&mut keylender::app::settings::Settings)) -> Self {
+        Self::at(keylender::base::Clock::manual(crate::world::BEGIN), change).await
+    }
+
+    /// With another clock, too.
+    pub async fn at(
+        clock: keylender::base::Clock,
+        change: impl FnOnce(&mut keylender::app::settings::Settings),
+    ) -> Self {
         let service = Service::start().await;
         let upstreams = UPSTREAMS.replace("ADDRESS", &service.address.to_string());
-        let world = World::with(|settings| {
+        let world = World::at(clock, |settings| {
             settings.proxy.declared = Some(read_upstreams(&upstreams).unwrap());
             settings.root_url = None;
             change(settings);
@@ -165,6 +175,7 @@ pub async fn every_method(seen: &mut BTreeSet<String>) {
     }
     let [first, second] = &opened[..] else { panic!("two were opened") };
     call(&world, seen, "PUT", &format!("{first}/credentials"), Some(credentials)).await;
+    call(&world, seen, "POST", &format!("{first}/alive"), None).await;
     call(&world, seen, "GET", "/proxy/sessions", None).await;
     call(&world, seen, "GET", first, None).await;
     call(&world, seen, "GET", &format!("{first}/calls"), None).await;
