@@ -1,12 +1,15 @@
 //! The task proxy beside its direct upstream, in alternating rounds: small requests, bodies of 1 GiB, memory, and its start.
 //!
 //! The upstream and each proxy have a process of their own; all of it shares the cores, and nothing leaves this machine. A
-//! relay that only copies bytes shows what that leaves possible at all.
+//! relay that only copies bytes shows what that leaves possible at all. An appliance with a session for the same task has
+//! every call in its store before it is answered.
 //! `BESIDE` names another program that is to be measured as well, such as the ancestor; `PROGRAM` is the program to look at,
 //! when it is not the one that was built with this bench. `PROXY_BENCH_QUICK=1` only tries whether all of this works,
 //! and `PROXY_BENCH_MIB` is how long a body is in either.
 //! `cargo bench --bench proxy -- count` counts instructions: see `scripts/count-proxy`.
 
+#[path = "proxy/appliance.rs"]
+mod appliance;
 mod common;
 #[path = "proxy/count.rs"]
 mod count;
@@ -25,6 +28,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use appliance::Appliance;
 use common::{Row, Target, median};
 use helper::Helper;
 use program::{Installed, Program};
@@ -70,8 +74,10 @@ enum Kind {
     Relay,
     /// Another proxy.
     Other,
-    /// Ours: the only one of which something is wanted.
+    /// Ours, without a store: of it most is wanted.
     Ours,
+    /// Ours, with a store.
+    Stored,
 }
 
 struct Bench {
@@ -80,11 +86,13 @@ struct Bench {
     ways: Vec<Way>,
     _helpers: [Helper; 2],
     _programs: Vec<Program>,
+    _appliance: Appliance,
 }
 
 /// What is wanted of small requests.
 struct Wanted {
     rate: Target,
+    stored_rate: Target,
     added_p50_us: Target,
     added_p99_us: Target,
     cpu_us: Target,
@@ -108,10 +116,10 @@ fn main() {
     if let Some(mib) = std::env::var_os("PROXY_BENCH_MIB") {
         sizes.body = mib.to_str().unwrap().parse::<u64>().unwrap() << 20;
     }
-    measure(sizes, &installed);
+    measure(sizes, Path::new(&program), &installed);
 }
 
-fn measure(sizes: Sizes, installed: &[(&'static str, Installed)]) {
+fn measure(sizes: Sizes, program: &Path, installed: &[(&'static str, Installed)]) {
     let upstream = Helper::upstream();
     let relay = Helper::relay(upstream.address);
     let of = |suffix, helper: &Helper, kind| Way { suffix, address: helper.address, id: helper.id(), kind };
@@ -120,12 +128,15 @@ fn measure(sizes: Sizes, installed: &[(&'static str, Installed)]) {
     for (number, (suffix, installed)) in installed.iter().enumerate() {
         let kind = if number == 0 { Kind::Ours } else { Kind::Other };
         starts(&sizes, suffix, installed, upstream.address, kind);
-        let (program, _) = installed.start(upstream.address);
-        ways.push(Way { suffix, address: program.address, id: program.id(), kind });
-        programs.push(program);
+        let (started, _) = installed.start(upstream.address);
+        ways.push(Way { suffix, address: started.address, id: started.id(), kind });
+        programs.push(started);
     }
+    let appliance = Appliance::start(program, upstream.address);
+    let (suffix, address, id) = (", with a store", appliance.address, appliance.id());
+    ways.push(Way { suffix, address, id, kind: Kind::Stored });
     ways.push(of(", a relay that only copies", &relay, Kind::Relay));
-    let bench = Bench { sizes, ways, _helpers: [upstream, relay], _programs: programs };
+    let bench = Bench { sizes, ways, _helpers: [upstream, relay], _programs: programs, _appliance: appliance };
     bench.memory("memory after its first answer", "VmRSS:");
     bench.small();
     bench.memory("memory at its peak so far", "VmHWM:");
@@ -182,6 +193,7 @@ impl Bench {
         let Sizes { alone, many, .. } = self.sizes;
         let wanted = Wanted {
             rate: Target::None,
+            stored_rate: Target::None,
             added_p50_us: Target::Below(100.0),
             added_p99_us: Target::None,
             cpu_us: Target::Below(60.0),
@@ -190,6 +202,7 @@ impl Bench {
         self.loads("small request, 1 connection", alone, &wanted, load);
         let wanted = Wanted {
             rate: Target::RatioMin(0.6),
+            stored_rate: Target::RatioMin(0.4),
             added_p50_us: Target::None,
             added_p99_us: Target::Below(4000.0),
             cpu_us: Target::Below(60.0),
@@ -211,13 +224,20 @@ impl Bench {
         let cpu = |all: &[(Load, Duration)]| micros(all.iter().map(|one| one.1).sum()) / (count * all.len()) as f64;
         let (direct, programs) = all.split_first().unwrap();
         for (way, all) in self.ways[1..].iter().zip(programs) {
-            let print = |end: &str, unit, figures: (f64, f64), reference_is, target| {
+            let print_wanted = |end: &str, unit, figures: (f64, f64), reference_is, target| {
                 let what = format!("{what}: {end}{}", way.suffix);
                 let (ours, reference) = figures;
-                Row { what: &what, unit, ours, reference, reference_is, target: way.kind.wants(target) }.print();
+                Row { what: &what, unit, ours, reference, reference_is, target }.print();
+            };
+            let print = |end: &str, unit, figures, reference_is, target| {
+                print_wanted(end, unit, figures, reference_is, way.kind.wants(target))
             };
             let rate: Of = |load| load.rate;
-            print("answers", "/s", (middle(all, rate), middle(direct, rate)), "direct", wanted.rate);
+            let (figures, stored) = ((middle(all, rate), middle(direct, rate)), wanted.stored_rate);
+            match way.kind {
+                Kind::Stored => print_wanted("answers", "/s", figures, "direct", stored),
+                _ => print("answers", "/s", figures, "direct", wanted.rate),
+            }
             let percents: [(_, _, Of, _); 2] = [
                 ("half within", "added to half of them", |load| load.p50.as_secs_f64() * 1e6, wanted.added_p50_us),
                 ("99 of 100 within", "added to these", |load| load.p99.as_secs_f64() * 1e6, wanted.added_p99_us),

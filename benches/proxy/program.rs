@@ -19,8 +19,8 @@ const POLL_PAUSE: Duration = Duration::from_micros(200);
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const NAME: &str = "taskcluster-proxy";
 /// What a worker gives: temporary credentials, and the scopes of a task.
-const CERTIFICATE: &str = r#"{"version":1,"scopes":["queue:create-artifact:*","index:*","secrets:get:*"],"start":1795219200000,"expiry":4102444800000,"seed":"abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUV","signature":"c2lnbmF0dXJlIG9mIGEgYmVuY2ggdGhhdCBub2JvZHk=","issuer":"bench/worker"}"#;
-const SCOPES: [&str; 3] = ["queue:create-artifact:bench/0", "index:insert-task:bench.*", "secrets:get:bench"];
+pub const CERTIFICATE: &str = r#"{"version":1,"scopes":["queue:create-artifact:*","index:*","secrets:get:*"],"start":1795219200000,"expiry":4102444800000,"seed":"abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUV","signature":"c2lnbmF0dXJlIG9mIGEgYmVuY2ggdGhhdCBub2JvZHk=","issuer":"bench/worker"}"#;
+pub const SCOPES: [&str; 3] = ["queue:create-artifact:bench/0", "index:insert-task:bench.*", "secrets:get:bench"];
 
 /// Where a program is that can be started as a proxy.
 pub struct Installed {
