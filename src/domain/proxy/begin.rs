@@ -17,13 +17,15 @@ use super::record::{Grant, SESSIONS, Session, TaskRun, by};
 use super::sessions::Live;
 use super::tokens::OnMint;
 use super::{Open, Proxy};
-use crate::base::audit::Action;
-use crate::base::{Error, ProxySessionId, Result, Scope, Timestamp};
+use crate::base::audit::{Action, Note, Outcome};
+use crate::base::{Error, Kind, ProxySessionId, Result, Scope, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::proxy::declaration::{Credential, Declared};
 use crate::proto::proxy::delegation::Delegation;
 use crate::store::WriteTx;
 
+/// Bytes of the reason for a refusal in the audit log: it names what each upstream needs.
+const CAUSE_LEN_MAX: usize = 2048;
 /// Scopes of a session. A task has a handful; a header of Taskcluster holds some hundred.
 const SCOPES_MAX: usize = 500;
 /// How long a session lasts whose end nobody says, and how long at most.
@@ -51,6 +53,17 @@ pub struct Ask {
     pub peers: String,
 }
 
+/// Says for what a session is: a run of a task, or else scopes.
+fn about(note: Note, task: Option<&TaskRun>, scopes: Option<&[Scope]>) -> Note {
+    match task {
+        Some(TaskRun { task_id, run_id }) => note.with("task", task_id.clone()).with("run", *run_id),
+        None => {
+            let scopes = scopes.unwrap_or_default().iter().take(SCOPES_MAX);
+            note.with("scopes", scopes.map(ToString::to_string).collect::<Vec<_>>())
+        }
+    }
+}
+
 /// By what a session is judged.
 struct Asked {
     scopes: Vec<Scope>,
@@ -65,6 +78,18 @@ impl Proxy {
     /// # Errors
     /// `Forbidden` when nothing is granted, with the scopes that are missing. `Unavailable` while the queue is unwell.
     pub async fn open(&self, caller: &Caller, id: ProxySessionId, ask: Ask) -> Result<Arc<Live>> {
+        let refusal = about(caller.note(Action::ProxyOpen, &id), ask.task.as_ref(), ask.scopes.as_deref());
+        let outcome = self.open_granted(caller, id, ask).await;
+        if let Err(error) = outcome.as_ref()
+            && error.kind() == Kind::Forbidden
+        {
+            let cause = &error.message()[..error.message().floor_char_boundary(CAUSE_LEN_MAX)];
+            self.store.note(refusal.outcome(Outcome::Refused).with("cause", cause)).await?;
+        }
+        outcome
+    }
+
+    async fn open_granted(&self, caller: &Caller, id: ProxySessionId, ask: Ask) -> Result<Arc<Live>> {
         let Asked { scopes: asked, not_held, deadline } = self.asked(caller, &ask).await?;
         let now = self.clock.now();
         let last = now.plus(LASTS_MAX);
@@ -107,15 +132,13 @@ impl Proxy {
         }
         Ok(live)
     }
+
     async fn store_open(&self, caller: &Caller, id: &ProxySessionId, session: &Session) -> Result<()> {
         let upstreams: Vec<_> =
             session.upstreams.iter().map(|grant| format!("{} {}", grant.upstream, grant.set)).collect();
-        let mut note =
+        let note =
             caller.note(Action::ProxyOpen, id).with("ends", session.ends.to_string()).with("upstreams", upstreams);
-        note = match &session.task {
-            Some(TaskRun { task_id, run_id }) => note.with("task", task_id.clone()).with("run", *run_id),
-            None => note.with("scopes", session.scopes.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        };
+        let note = about(note, session.task.as_ref(), Some(&session.scopes));
         let (id, session) = (id.clone(), session.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);

@@ -301,6 +301,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_at_the_broker_has_no_place_and_a_preset_only_looks() {
+        let text = r#"
+            [[upstream]]
+            name = "pulse"
+            credential = { kind = "namespace" }
+
+            [[upstream]]
+            name = "events"
+            scopes = { whole = "events" }
+            credential = { kind = "relay-account", account = "events" }
+
+            [[upstream]]
+            preset = "rabbitmq-management"
+            base = "https://broker.example.com:15671"
+            scopes = { whole = "look" }
+            credential = { kind = "relay-account", account = "looker" }
+        "#;
+        let all = parse(text).unwrap();
+        assert_eq!(all.iter().map(Declared::is_at_broker).collect::<Vec<_>>(), [true, true, false]);
+        let rule = Rule::Prefix { prefix: "pulse:namespace:".into(), wildcards: true };
+        assert_eq!(all[0].rule, rule);
+        let looks = &all[2].upstream;
+        let target = |path| crate::proto::proxy::target::Target::parse(path).unwrap();
+        assert!(
+            looks.admit("GET", &target("/api/queues/%2F")).is_ok() && looks.admit("HEAD", &target("/api/x")).is_ok()
+        );
+        assert!(looks.admit("PUT", &target("/api/x")).is_err() && looks.admit("GET", &target("/js/x")).is_err());
+        for more in ["base = \"https://a\"", "methods = [\"GET\"]", "upgrades = true"] {
+            let text = format!("[[upstream]]\nname = \"a\"\ncredential = {{ kind = \"namespace\" }}\n{more}");
+            assert!(parse(&text).unwrap_err()[0].message.contains("the broker of this appliance"), "{more}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_told_with_their_lines() {
         for (text, line, words) in [
             ("[[upstream]]\nname = \"a\"\nbas = \"x\"", 3, "unknown field"),

@@ -58,6 +58,9 @@ async fn a_session_that_would_reach_nothing_is_refused_with_what_is_missing() {
         message.contains("`files` needs files:<permission>") && message.contains("broker:read or broker:write"),
         "{message}"
     );
+    let noted = site.world.audited("proxy.open").await.remove(0);
+    assert_eq!((noted["outcome"].as_str(), noted["actor"].clone()), (Some("refused"), json!({ "client": "worker" })));
+    assert!(noted["details"]["cause"].as_str().unwrap().contains("`files` needs"), "{noted}");
 
     // What the worker does not hold, it does not pass on.
     let answer = site.world.ask_as(&client, &open(&["files:read", "files:write"], &[])).await.json();

@@ -23,6 +23,9 @@ const RETRIES_MAX: u32 = 5;
 pub const RELENGAPI_PREFIX: &str = "docker-worker:relengapi-proxy:";
 /// What scopes begin with that claim namespaces (taskcluster.md 6.2).
 const NAMESPACE_PREFIX: &str = "pulse:namespace:";
+/// What the preset for a broker's management API lets through unless more is said: looking.
+const MANAGEMENT_METHOD: &str = "GET";
+const MANAGEMENT_PATH: &str = "/api";
 const RELENGAPI: [&str; 3] = ["tooltool", "treestatus", "mapper"];
 const RELENGAPI_TOKENS: &str = "https://tokens.mozilla-releng.net/tokens";
 const RELENGAPI_BODY: &str = r#"{"typ":"tmp","expires":"<expires>","metadata":{},"permissions":"<permissions>"}"#;
@@ -157,7 +160,12 @@ impl Entry {
             None if preset == Some(Preset::Taskcluster) => Credential::Hawk,
             None => return Err(Error::invalid(format!("`{name}` needs a credential"))),
         };
-        let methods = self.methods;
+        let is_management = preset == Some(Preset::RabbitmqManagement);
+        let or_else = |given: Vec<String>, of_preset: &str| {
+            if given.is_empty() && is_management { vec![of_preset.to_owned()] } else { given }
+        };
+        let methods = or_else(self.methods, MANAGEMENT_METHOD);
+        let paths = or_else(self.paths, MANAGEMENT_PATH);
         if let Some(method) =
             methods.iter().find(|method| !method.bytes().all(|b| b.is_ascii_uppercase()) || method.is_empty())
         {
@@ -167,7 +175,7 @@ impl Entry {
         let upstream = Upstream {
             mounts,
             methods,
-            paths: self.paths.iter().map(|path| PathPrefix::parse(path)).collect::<Result<_>>()?,
+            paths: paths.iter().map(|path| PathPrefix::parse(path)).collect::<Result<_>>()?,
             retries: self.retries.unwrap_or(default_retries).min(RETRIES_MAX),
             upgrades: self.upgrades,
             body_len_max: self.body_max.unwrap_or(u64::MAX),
