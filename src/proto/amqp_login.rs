@@ -26,6 +26,9 @@ const START: u16 = 10;
 const START_OK: u16 = 11;
 const CLOSE: u16 = 50;
 
+/// A frame that may hold a secret.
+pub type Frame = Zeroizing<Vec<u8>>;
+
 /// The number of bytes that follow the header of a frame, its end included.
 pub fn rest_len(header: [u8; FRAME_HEADER_LEN]) -> Result<usize> {
     let [kind, channel_high, channel_low, length @ ..] = header;
@@ -96,7 +99,7 @@ impl<'f> StartOk<'f> {
     }
 
     /// The same with another login, as a frame.
-    pub fn with_login(&self, user: &str, password: &Secret) -> Zeroizing<Vec<u8>> {
+    pub fn with_login(&self, user: &str, password: &Secret) -> Frame {
         let response = Zeroizing::new(format!("\0{user}\0{}", password.expose()));
         // As long as all of it, so that no part of a secret is left behind by one that grows.
         let len = self.properties.len() + response.len() + self.locale.len() + SPARE_LEN;
@@ -111,7 +114,7 @@ impl<'f> StartOk<'f> {
 }
 
 /// A `connection.close` with a code of the standard and why, as a frame.
-pub fn close(code: u16, text: &str) -> Zeroizing<Vec<u8>> {
+pub fn close(code: u16, text: &str) -> Frame {
     let mut payload = code.to_be_bytes().to_vec();
     put_short(&mut payload, &text.as_bytes()[..text.floor_char_boundary(SHORT_LEN_MAX)]);
     // What it is about: the login.
@@ -119,7 +122,7 @@ pub fn close(code: u16, text: &str) -> Zeroizing<Vec<u8>> {
     frame(CLOSE, &payload)
 }
 
-fn frame(method: u16, payload: &[u8]) -> Zeroizing<Vec<u8>> {
+fn frame(method: u16, payload: &[u8]) -> Frame {
     let mut frame = Zeroizing::new(Vec::with_capacity(payload.len() + SPARE_LEN));
     frame.extend([METHOD_FRAME, 0, 0]);
     frame.extend((payload.len() as u32 + 4).to_be_bytes());

@@ -13,7 +13,7 @@ pub const END: Action<ProxySessionId, Done, Because> = Action {
         command: "proxy session end <session> --reason <why>",
         argument: ("SESSION", "The session"),
         example: "cqsb5PaVQ0GvPHq1Nn6u8g",
-        says: "Ends a session of the task proxy: its listener is closed, its tokens are taken back.",
+        says: "Ends a session of the task proxy: its listener is closed, its tokens are taken back, its namespaces are removed.",
         page: ("End the session <session>", "End it"),
         weight: Weight::Reasoned,
         asks_programs: true,
@@ -23,14 +23,19 @@ pub const END: Action<ProxySessionId, Done, Because> = Action {
     plan: work!(|domain, _, id, _| {
         let live = domain.proxy.of(&id)?;
         let names: Vec<_> = live.opened.iter().map(|opened| format!("`{}`", opened.upstream.name)).collect();
-        Ok(vec![
+        let mut plan = vec![
             format!(
                 "What is under way for {} is cut off, and nothing more is answered at {}.",
                 names.join(", "),
                 live.session.address
             ),
             "Tokens are taken back where their service does that; others work until they end by themselves.".into(),
-        ])
+        ];
+        let namespaces = domain.proxy.session(&id)?.namespaces;
+        plan.extend(namespaces.iter().map(|name| {
+            format!("The namespace {name} is removed with its users, queues, exchanges and the messages in them.")
+        }));
+        Ok(plan)
     }),
     run: work!(|domain, caller, id, _| {
         let reason = caller.reason().map(|reason| reason.as_str().to_owned()).unwrap_or_default();

@@ -114,7 +114,12 @@ impl Namespaces {
     }
 
     /// Ends the users of these in step: brokers delete many in one call more quickly than each in its own.
-    async fn end_all(&self, names: &[NamespaceName], caller: &Caller, which: Which) -> Result<Vec<Option<Ended>>> {
+    pub(super) async fn end_all(
+        &self,
+        names: &[NamespaceName],
+        caller: &Caller,
+        which: Which,
+    ) -> Result<Vec<Option<Ended>>> {
         let (this, namespaces, by) = (self.clone(), names.to_vec(), caller.clone());
         let begin = move |tx: &mut WriteTx<'_, '_>| {
             namespaces.iter().map(|name| this.begin_to_end(tx, name, &by, which)).collect::<Result<Vec<_>>>()

@@ -137,7 +137,6 @@ pub(super) const LENT_TO: Table<NamespaceName, LentTo> = Table::audited("namespa
 pub(super) struct LentTo {
     #[serde(default)]
     pub(super) session: Option<ProxySessionId>,
-    pub(super) ending: bool,
 }
 
 /// The records of namespaces, as far as it is about what was lent.

@@ -6,10 +6,29 @@ use super::Proxy;
 use super::heard::UNDECIDED;
 use super::record::{OUT_OF_TIME, SESSIONS, by};
 use super::sessions::{Live, gone};
-use crate::base::{Error, ProxySessionId, Result};
+use crate::base::{Clock, Error, ProxySessionId, Result};
 use crate::domain::auth::Caller;
 
+/// Between two looks whether a session is over: what is under way is cut off that much later at the most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 impl Live {
+    /// Whether its time is over, or it was not heard of its worker for too long. The loop ends the rest of it.
+    pub fn is_over(&self, clock: &Clock) -> bool {
+        self.session.ends <= clock.now() || self.is_silent(clock.elapsed())
+    }
+
+    /// Cuts off what is under way when it is over.
+    pub async fn keep_time(&self, clock: &Clock) {
+        while !self.is_over(clock) {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        self.stop.cancel();
+    }
+
     /// Whether its worker was not heard of for as long as it promised, which ends it. `now` is of the steady clock.
     pub fn is_silent(&self, now: Duration) -> bool {
         self.heard.as_ref().is_some_and(|heard| heard.is_silent(now))
@@ -26,14 +45,14 @@ impl Proxy {
         let live = self.live().get(id).cloned();
         if let Some(live) = live.filter(|live| live.session.opener == by(caller)) {
             let now = self.clock.elapsed();
-            if live.stop.is_cancelled() {
-                return Err(Error::unavailable(format!("the session `{id}` is being ended: ask again in a moment")));
-            }
             if live.session.ends <= self.clock.now() {
                 return Err(over(id, OUT_OF_TIME));
             }
             if live.is_silent(now) {
                 return Err(gone(id));
+            }
+            if live.stop.is_cancelled() {
+                return Err(Error::unavailable(format!("the session `{id}` is being ended: ask again in a moment")));
             }
             live.heard.iter().for_each(|heard| heard.hear(now));
             return Ok(());

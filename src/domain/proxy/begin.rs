@@ -1,7 +1,7 @@
 //! How a session begins: by which scopes it is judged, and what is opened for it.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -12,12 +12,14 @@ use super::heard::Heard;
 use super::keys::Credentials;
 use super::ledger::Minting;
 use super::lender::Lender;
+use super::lending::Lending;
 use super::opening::{Opened, Opener, delegable, worth};
 use super::record::{Grant, SESSIONS, Session, TaskRun, by};
-use super::sessions::Live;
+use super::sessions::{Closing, Live, REFRESHES_PER_MINUTE};
 use super::tokens::OnMint;
 use super::{Open, Proxy};
 use crate::base::audit::{Action, Note, Outcome};
+use crate::base::rate::RateLimit;
 use crate::base::{Error, Kind, ProxySessionId, Result, Scope, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::proxy::declaration::{Credential, Declared};
@@ -120,9 +122,19 @@ impl Proxy {
         };
         let (calls, stop) = (Arc::<AtomicU64>::default(), CancellationToken::new());
         let recorder = Recorder::Ledger(self.ledger.clone(), calls.clone());
-        let namespaces = Mutex::default();
-        let live =
-            Arc::new(Live { id: id.clone(), session, opened, not_held, recorder, calls, heard, stop, namespaces });
+        let live = Arc::new(Live {
+            id: id.clone(),
+            session,
+            opened,
+            not_held,
+            recorder,
+            calls,
+            heard,
+            stop,
+            lending: Lending::default(),
+            refreshes: RateLimit::new(REFRESHES_PER_MINUTE),
+            closing: Closing::default(),
+        });
         self.know(live.clone())?;
         // Known before it is stored: a sweep that finds it stored finds it alive, too.
         if let Err(error) = self.store_open(caller, &id, &live.session).await {

@@ -7,13 +7,10 @@ use std::sync::atomic::Ordering;
 use super::keys::Key;
 use super::sessions::Live;
 use super::{Opened, Proxy};
-use crate::base::{AccountName, Error, Kind, NamespaceName, ProxySessionId, Result, Secret, VhostName};
+use crate::base::{AccountName, Error, NamespaceName, ProxySessionId, Result, Secret, VhostName};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::{Claim, Claimed};
 use crate::domain::relay::Login;
-
-/// Namespaces of one session: a task has one or two, and each is two users of the broker.
-const NAMESPACES_MAX: usize = 8;
 
 /// Who may log in to the broker, and by what.
 #[derive(Debug)]
@@ -28,49 +25,65 @@ impl Proxy {
     /// Lends a namespace to a session: again, if the session has it. Nobody else can claim it before the session is over.
     ///
     /// # Errors
-    /// `Forbidden` for a name that was not granted, `Conflict` for a namespace that somebody has, `Limited` for one too many,
-    /// `Unavailable` while the broker is away.
+    /// `Forbidden` for a name that was not granted, `Conflict` for a namespace that somebody has, `Busy` and `Limited` for one
+    /// too many, `Unavailable` while the broker is away.
     pub async fn lend_namespace(&self, live: &Arc<Live>, opened: &Opened, name: &str) -> Result<Claimed> {
         let name = self.granted_namespace(opened, name)?;
-        live.note_namespace(&name)?;
-        self.has_lent.store(true, Ordering::SeqCst);
-        let claim = Claim { expires: Some(live.session.ends), session: Some(live.id.clone()), ..Claim::default() };
-        let (this, live) = (self.clone(), live.clone());
+        live.lending.admit(self.clock.elapsed())?;
+        let (this, of, turn) = (self.clone(), live.clone(), live.lending.turn().await?);
         // To the end also when nobody waits any more: what was lent must be known, to be taken back.
         let lending = tokio::spawn(async move {
-            let caller = Caller::of_session(&live.id);
-            let claimed = this.namespaces.claim(&caller, &name, claim).await;
-            // What cannot be read may be: it is looked for at the end again.
-            let is_ours = || match this.namespaces.detail(&name) {
-                Ok(detail) => detail.session.as_ref() == Some(&live.id),
-                Err(error) => error.kind() != Kind::NotFound,
-            };
-            if claimed.is_err() && !is_ours() {
-                live.namespaces().remove(&name);
-            }
-            if live.stop.is_cancelled() {
-                // The session ended meanwhile, perhaps before the namespace was there to be ended.
-                this.namespaces.end_of_session(&caller, &live.id, vec![name]).await?;
-                return Err(Error::forbidden("this session is over"));
-            }
-            claimed
+            let lent = this.lend(&of, name).await;
+            drop(turn);
+            lent
         });
-        let claimed = lending.await.unwrap_or_else(|e| Err(Error::internal("lending a namespace", e)))?;
-        Ok(claimed.into_inner())
+        lending.await.unwrap_or_else(|e| Err(Error::internal("lending a namespace", e)))
+    }
+
+    async fn lend(&self, live: &Live, name: NamespaceName) -> Result<Claimed> {
+        live.lending.note(&name)?;
+        let caller = Caller::of_session(&live.id);
+        let claim = Claim { expires: Some(live.session.ends), session: Some(live.id.clone()), ..Claim::default() };
+        let claimed = self.namespaces.claim(&caller, &name, claim).await;
+        self.has_lent.store(true, Ordering::SeqCst);
+        // What cannot be read may be the session's: it is ended with it.
+        if claimed.is_err() && !self.namespaces.is_of_session(&name, &live.id).unwrap_or(true) {
+            live.lending.names().remove(&name);
+        }
+        if live.stop.is_cancelled() {
+            // The session ended meanwhile, perhaps before the namespace was there to be ended.
+            let lent = vec![(live.id.clone(), vec![name])];
+            if let Err(error) = self.namespaces.end_of_sessions(&caller, lent).await? {
+                tracing::warn!("a namespace of a session that is over is not gone yet: {}", error.chain());
+            }
+            return Err(Error::forbidden("this session is over"));
+        }
+        Ok(claimed?.into_inner())
     }
 
     /// Ends a namespace of a session before the session ends.
     ///
     /// # Errors
-    /// `NotFound` for one that the session has not.
+    /// `NotFound` for one that the session has not, `Unavailable` when the broker has not lost it yet.
     pub async fn give_namespace_back(&self, live: &Arc<Live>, opened: &Opened, name: &str) -> Result<()> {
         let name = self.granted_namespace(opened, name)?;
-        if !live.namespaces().contains(&name) {
+        live.lending.admit(self.clock.elapsed())?;
+        let (this, of, turn) = (self.clone(), live.clone(), live.lending.turn().await?);
+        let giving = tokio::spawn(async move {
+            let given = this.give_back(&of, name).await;
+            drop(turn);
+            given
+        });
+        giving.await.unwrap_or_else(|e| Err(Error::internal("giving a namespace back", e)))
+    }
+
+    async fn give_back(&self, live: &Live, name: NamespaceName) -> Result<()> {
+        if !live.lending.names().contains(&name) {
             return Err(Error::not_found(format!("this session has no namespace `{name}`")));
         }
-        let caller = Caller::of_session(&live.id);
-        self.namespaces.end_of_session(&caller, &live.id, vec![name.clone()]).await?;
-        live.namespaces().remove(&name);
+        let lent = vec![(live.id.clone(), vec![name.clone()])];
+        self.namespaces.end_of_sessions(&Caller::of_session(&live.id), lent).await??;
+        live.lending.names().remove(&name);
         Ok(())
     }
 
@@ -88,6 +101,7 @@ impl Proxy {
     pub async fn broker_login(&self, live: &Arc<Live>, opened: &Opened, user: &str) -> Result<BrokerLogin> {
         match &opened.key {
             Key::Account(lender) => {
+                live.lending.admit(self.clock.elapsed())?;
                 let Login { username, password, .. } = lender.fresh().await?;
                 Ok(BrokerLogin { user: username, password })
             }
@@ -122,18 +136,4 @@ pub fn tunnel_name(session: &ProxySessionId, upstream: &str) -> String {
 /// The file of a listener that is a socket.
 pub fn socket_name(listener: &str) -> String {
     format!("{listener}.sock")
-}
-
-impl Live {
-    /// Notes that the session is about to have a namespace.
-    fn note_namespace(&self, name: &NamespaceName) -> Result<()> {
-        let mut namespaces = self.namespaces();
-        if namespaces.len() >= NAMESPACES_MAX && !namespaces.contains(name) {
-            return Err(Error::busy(format!(
-                "a session has at most {NAMESPACES_MAX} namespaces: give one back by DELETE"
-            )));
-        }
-        namespaces.insert(name.clone());
-        Ok(())
-    }
 }

@@ -19,6 +19,7 @@ mod keys;
 mod leases;
 mod ledger;
 mod lender;
+mod lending;
 mod meters;
 mod opening;
 mod queue;

@@ -1,8 +1,8 @@
 //! Sessions that are asked: known, given fresh credentials, ended with everything that was lent for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -12,10 +12,12 @@ use super::Proxy;
 use super::calls::Recorder;
 use super::heard::{Heard, STOPPED};
 use super::keys::{Credentials, Key};
+use super::lending::Lending;
 use super::opening::Opened;
 use super::record::{Ended, SESSIONS, Session, by};
 use crate::base::audit::Action;
-use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope};
+use crate::base::rate::RateLimit;
+use crate::base::{Error, ProxySessionId, Result, Scope};
 use crate::domain::auth::Caller;
 use crate::proto::scopes;
 use crate::store::WriteTx;
@@ -24,6 +26,8 @@ use crate::store::WriteTx;
 const ENDED_AT_ONCE: usize = 16;
 /// Who ends sessions by itself.
 const LOOP: &str = "proxy";
+/// Fresh credentials of one session: workers have some each hour.
+pub(super) const REFRESHES_PER_MINUTE: u32 = 60;
 /// Sessions at once: those of every worker of a large host.
 const SESSIONS_MAX: usize = 1000;
 
@@ -46,16 +50,24 @@ pub struct Live {
     pub heard: Option<Heard>,
     /// Ends its listeners.
     pub stop: CancellationToken,
-    /// Namespaces that it was lent and did not give back.
-    pub(super) namespaces: Mutex<BTreeSet<NamespaceName>>,
+    /// What it has of the broker.
+    pub(super) lending: Lending,
+    /// How often its credentials are replaced.
+    pub(super) refreshes: RateLimit<()>,
+    /// How it ends.
+    pub(super) closing: Closing,
+}
+
+/// The end of a session, which comes once, whoever else wants it.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    /// Held by the one who ends it.
+    pub turn: tokio::sync::Mutex<()>,
+    /// Who wanted it first, and why: that is what is stored.
+    pub first: OnceLock<(Caller, String)>,
 }
 
 impl Live {
-    /// Namespaces that it was lent and did not give back.
-    pub fn namespaces(&self) -> MutexGuard<'_, BTreeSet<NamespaceName>> {
-        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Has its tokens taken back where their service does that: how many were, and which could not be, and why.
     async fn revoke_tokens(&self) -> (u64, Vec<String>) {
         let (mut revoked, mut not_revoked) = (0, Vec::new());
@@ -95,6 +107,8 @@ impl Proxy {
         if live.session.opener != by(caller) {
             return Err(gone(id));
         }
+        let often = |wait| Error::limited("the credentials of a session are replaced too often", wait);
+        live.refreshes.admit((), self.clock.elapsed()).map_err(often)?;
         let Credentials { client_id, access_token, certificate } = fresh;
         let mut replaced = Vec::new();
         for opened in &live.opened {
@@ -123,25 +137,39 @@ impl Proxy {
     }
 
     /// Ends a session: its listener is closed at once, its namespaces end, and its tokens are taken back where their service
-    /// does that.
+    /// does that. Of several who end it the first one counts, and all of them hear that it is over.
     ///
     /// # Errors
     /// `NotFound` for a session that is not open.
     pub async fn end(&self, caller: &Caller, id: &ProxySessionId, cause: &str) -> Result<()> {
         let live = self.live().get(id).cloned();
-        let calls = live.as_ref().map_or(0, |live| live.calls.load(Ordering::Relaxed));
+        let Some(live) = live else { return self.store_end((caller, cause), id, 0, (0, Vec::new())).await };
         // At once, whatever else can be done.
-        if let Some(live) = &live {
-            live.stop.cancel();
+        live.stop.cancel();
+        let (caller, cause) = live.closing.first.get_or_init(|| (caller.clone(), cause.to_owned()));
+        let _turn = live.closing.turn.lock().await;
+        if !self.live().contains_key(id) {
+            return Ok(());
         }
-        let (mut revoked, mut not_revoked) = (0, Vec::new());
-        if let Some(live) = &live {
-            let names: Vec<_> = live.namespaces().iter().cloned().collect();
-            let (tokens, namespaces) =
-                tokio::join!(live.revoke_tokens(), self.namespaces.end_of_session(caller, id, names));
-            (revoked, not_revoked) = tokens;
-            not_revoked.extend(namespaces?);
-        }
+        let names: Vec<_> = live.lending.names().iter().cloned().collect();
+        let lent = vec![(id.clone(), names)];
+        let (tokens, namespaces) = tokio::join!(live.revoke_tokens(), self.namespaces.end_of_sessions(caller, lent));
+        let (revoked, mut not_revoked) = tokens;
+        not_revoked.extend(namespaces?.err().map(|error| format!("its namespaces: {}", error.message())));
+        let calls = live.calls.load(Ordering::Relaxed);
+        self.store_end((caller, cause), id, calls, (revoked, not_revoked)).await?;
+        // One whose end is not stored is still known here, so that the loop ends it again.
+        self.live().remove(id);
+        Ok(())
+    }
+
+    async fn store_end(
+        &self,
+        (caller, cause): (&Caller, &str),
+        id: &ProxySessionId,
+        calls: u64,
+        (revoked, not_revoked): (u64, Vec<String>),
+    ) -> Result<()> {
         let note = caller.note(Action::ProxyEnd, id).with("cause", cause).with("calls", calls).with("revoked", revoked);
         let note = if not_revoked.is_empty() { note } else { note.with("not_revoked", not_revoked) };
         let (by, cause, of) = (by(caller), cause.to_owned(), id.clone());
@@ -152,10 +180,7 @@ impl Proxy {
             tx.audit(note);
             tx.put(&SESSIONS, &of, &session)
         };
-        self.store.write(change).await?;
-        // One whose end is not stored is still known here, so that the loop ends it again.
-        self.live().remove(id);
-        Ok(())
+        self.store.write(change).await
     }
 
     /// Ends every session, since the appliance stops.
@@ -170,12 +195,16 @@ impl Proxy {
 
     /// Ends sessions, with the reasons: none of them is asked from now on. How many were ended, and what could not be done.
     pub(super) async fn end_these(&self, over: Vec<(ProxySessionId, &'static str)>) -> (usize, Vec<String>) {
+        let (caller, mut lent) = (Caller::of_loop(LOOP), Vec::new());
         for (id, _) in &over {
             if let Some(live) = self.live().get(id) {
                 live.stop.cancel();
+                lent.push((id.clone(), live.lending.names().iter().cloned().collect()));
             }
         }
-        let caller = Caller::of_loop(LOOP);
+        // Those of all sessions at once: a broker that takes its time is waited for once. What fails here is tried again by
+        // each of them.
+        let _ = self.namespaces.end_of_sessions(&caller, lent).await;
         let mut ends: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
         for (id, cause) in over {
             let (this, caller) = (self.clone(), caller.clone());

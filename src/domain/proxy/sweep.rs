@@ -95,9 +95,8 @@ impl Proxy {
             self.has_lent.store(true, Ordering::SeqCst);
         }
         left.retain(|session, _| !self.live().contains_key(session));
-        for (session, names) in left {
-            swept.troubles.extend(self.namespaces.end_of_session(&Caller::of_loop(LOOP), &session, names).await?);
-        }
+        let ended = self.namespaces.end_of_sessions(&Caller::of_loop(LOOP), left.into_iter().collect()).await?;
+        swept.troubles.extend(ended.err().map(|error| format!("namespaces of sessions: {}", error.message())));
         Ok(())
     }
 
@@ -118,12 +117,16 @@ impl Proxy {
         let now = self.clock.now();
         let mut over = Vec::new();
         for (id, live) in self.live().iter() {
+            // Whoever ends it now does that to the end.
+            if live.closing.turn.try_lock().is_err() {
+                continue;
+            }
             if live.session.ends <= now {
                 over.push((id.clone(), OUT_OF_TIME));
-            } else if live.stop.is_cancelled() {
-                over.push((id.clone(), "it was ended before, and that could not be stored"));
             } else if live.is_silent(self.clock.elapsed()) {
                 over.push((id.clone(), NOT_HEARD));
+            } else if live.stop.is_cancelled() {
+                over.push((id.clone(), "it was ended before, and that could not be stored"));
             }
         }
         // Only a process before this one leaves sessions that nobody asks.

@@ -82,7 +82,9 @@ impl Proxy {
             Key::Minted(minted) => Some((opened.upstream.name.clone(), minted.alive()?.ends)),
             _ => None,
         });
-        let namespaces = live.iter().flat_map(|live| live.namespaces().clone()).collect();
+        let mut namespaces: Vec<_> = live.iter().flat_map(|live| live.lending.names().clone()).collect();
+        // Somebody may have removed one meanwhile; what cannot be read is shown.
+        namespaces.retain(|name| self.namespaces.is_of_session(name, &id).unwrap_or(true));
         View { tokens: tokens.collect(), id, session, calls, namespaces }
     }
 

@@ -12,7 +12,7 @@ mod valve;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_rs::util::RuntimeParts;
@@ -58,6 +58,8 @@ pub struct AmqpDoor {
     port: u16,
     vhost: String,
     tls: Tls,
+    /// Read once: it is the same for every connection.
+    client_config: Arc<OnceLock<Arc<ClientConfig>>>,
     resolver: Resolver,
 }
 
@@ -78,7 +80,7 @@ impl AmqpDoor {
         };
         let port = url.port().unwrap_or_else(|| scheme.default_port());
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { scheme, host, port, vhost, tls, resolver })
+        Ok(Self { scheme, host, port, vhost, tls, client_config: Arc::default(), resolver })
     }
 
     /// Tries a login and leaves at once. True: it works. False: the broker refuses it, for the password or because
@@ -102,7 +104,14 @@ impl AmqpDoor {
         }
         let name = ServerName::try_from(self.host.clone());
         let name = name.map_err(|e| Error::invalid("no certificate can have the broker's name").because(e))?;
-        Ok(Some((Arc::new(self.tls.client_config()?), name)))
+        let config = match self.client_config.get() {
+            Some(config) => config.clone(),
+            None => {
+                let read = Arc::new(self.tls.client_config()?);
+                self.client_config.get_or_init(|| read).clone()
+            }
+        };
+        Ok(Some((config, name)))
     }
 
     /// Logs in as our administrator does. `Unavailable` when that is refused, too.

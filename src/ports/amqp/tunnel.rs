@@ -42,10 +42,10 @@ impl AmqpDoor {
         })
     }
 
-    /// Where it is, without a login: `amqps://broker:5671`.
-    pub fn place(&self) -> String {
+    /// How it is reached, and where: `amqps` and `broker:5671`.
+    pub fn place(&self) -> (String, String) {
         let Self { scheme, host, port, .. } = self;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        format!("{scheme}://{host}:{port}")
+        (scheme.to_string(), format!("{host}:{port}"))
     }
 }

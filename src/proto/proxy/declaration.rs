@@ -170,8 +170,13 @@ fn read(entry: Spanned<Entry>, taken: &mut BTreeSet<String>) -> Result<Declared>
     let Upstream { name, mounts, .. } = &declared.upstream;
     let own = [format!("upstream {name}")];
     let paths = mounts.iter().map(|mount| format!("path /{}", mount.segment));
-    let all: Vec<_> =
-        own.into_iter().chain(paths).chain(declared.deployment.iter().map(|_| "preset taskcluster".into())).collect();
+    let lends = matches!(declared.credential, Credential::Namespace).then(|| format!("path /{name}"));
+    let all: Vec<_> = own
+        .into_iter()
+        .chain(paths)
+        .chain(lends)
+        .chain(declared.deployment.iter().map(|_| "preset taskcluster".into()))
+        .collect();
     match all.iter().find(|name| taken.contains(*name)) {
         Some(name) => Err(Error::invalid(format!("there are two for the {name}"))),
         None => {
@@ -364,5 +369,8 @@ mod tests {
         }
         let one = "[[upstream]]\nname=\"a\"\nbase=\"https://a\"\nscopes={whole=\"x\"}\ncredential={kind=\"bearer\",token=\"t\"}\n";
         assert!(parse(&one.repeat(2)).unwrap_err()[0].message.contains("two"));
+        let lends = "[[upstream]]\nname=\"b\"\ncredential={kind=\"namespace\"}\n";
+        let mounts = one.replace("base=\"https://a\"", "mounts={b=\"https://a\"}");
+        assert!(parse(&format!("{lends}{mounts}")).unwrap_err()[0].message.contains("path /b"));
     }
 }

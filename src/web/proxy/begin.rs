@@ -80,8 +80,8 @@ pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -
     let tunnels = match tunnels::bind_each(app, &plane, &live, listening.is_socket).await {
         Ok(tunnels) => tunnels,
         Err(error) => {
-            app.proxy.end(caller, &live.id, "it could not be asked").await?;
             remove(&address);
+            app.proxy.end(caller, &live.id, "it could not be asked").await?;
             return Err(error);
         }
     };
@@ -91,6 +91,8 @@ pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -
         environment.extend([variable]);
         listeners.push((entrance, Face::Amqp(tunnel), address));
     }
+    let (timed, clock) = (live.clone(), app.clock.clone());
+    app.tasks.spawn(async move { timed.keep_time(&clock).await });
     for (entrance, face, address) in listeners {
         let (peers, stop) = (peers.clone(), live.stop.clone());
         app.tasks.spawn(async move {

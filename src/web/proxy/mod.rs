@@ -133,9 +133,7 @@ impl Plane {
     fn admit_now(&self) -> Result<()> {
         match &self.of {
             // The loop ends the rest of it.
-            Some(Of { live, .. }) if live.session.ends <= self.clock.now() || live.is_silent(self.clock.elapsed()) => {
-                Err(Error::forbidden("this session is over"))
-            }
+            Some(Of { live, .. }) if live.is_over(&self.clock) => Err(Error::forbidden("this session is over")),
             _ => Ok(()),
         }
     }

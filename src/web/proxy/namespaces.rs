@@ -1,7 +1,7 @@
 //! Namespaces of the broker of this appliance, for a task: lent by `POST /<upstream>/<namespace>`, given back by `DELETE`.
 
-use hyper::Response;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::Of;
@@ -20,6 +20,11 @@ pub struct Asked<'p> {
     /// The namespace.
     name: String,
     gives_back: bool,
+}
+
+/// The status for why there is no namespace: one that somebody has is no fault of the broker.
+pub fn status(error: &Error) -> u16 {
+    if error.kind() == Kind::Conflict { 409 } else { own::status(error) }
 }
 
 impl<'p> Asked<'p> {
@@ -46,10 +51,11 @@ impl<'p> Asked<'p> {
         let done = if self.gives_back { self.give_back().await } else { self.lend().await };
         match done {
             Ok(answer) => (answer, None),
-            Err(error) if error.kind() == Kind::Conflict => {
-                (own::text(409, format!("{}\n", error.message())), Some(error.chain()))
+            Err(error) => {
+                let mut answer = own::failure(&error);
+                *answer.status_mut() = StatusCode::from_u16(status(&error)).unwrap_or_default();
+                (answer, Some(error.chain()))
             }
-            Err(error) => (own::failure(&error), Some(error.chain())),
         }
     }
 

@@ -1,14 +1,18 @@
 //! AMQP for a task: a connection to the broker of this appliance, with TLS where the broker has it, on which the login of the
 //! session stands in the place of what the client says. The task never has it.
+//!
+//! A client is greeted as the broker greeted us before, so that whoever does not log in costs the broker nothing, and nobody
+//! waits for users to be made on a connection that the broker counts the seconds of.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::record::Record;
-use super::{Of, Plane};
+use super::{Of, Plane, namespaces};
 use crate::base::{Error, Kind, Result};
 use crate::domain::proxy::{BrokerLogin, Opened};
 use crate::ports::amqp::{AmqpDoor, Bare};
@@ -16,7 +20,7 @@ use crate::proto::amqp_login::{self, FRAME_HEADER_LEN, PROTOCOL_HEADER, StartOk}
 
 /// For a connection to the broker.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
-/// For either side to say what is due before the login. Brokers wait as long for a client.
+/// For either side to say or hear what is due before the login. Brokers wait as long for a client.
 const GREETING_MAX: Duration = Duration::from_secs(10);
 /// What stands for a method in the record.
 const METHOD: &str = "AMQP";
@@ -24,42 +28,36 @@ const METHOD: &str = "AMQP";
 const PASSED: u16 = 101;
 
 /// The entrance of one upstream at the broker.
-#[derive(Clone)]
 pub struct Tunnel {
     /// The session's.
     pub plane: Arc<Plane>,
     /// Which of what was opened.
-    pub place: usize,
-    /// The broker.
-    pub door: AmqpDoor,
-}
-
-/// A client that said whom it means to be, and a broker that waits for it.
-struct Greeted {
-    broker: Bare,
-    /// What the client answered.
-    answer: Vec<u8>,
-    user: String,
+    place: usize,
+    door: AmqpDoor,
+    /// How the broker greets.
+    greeting: OnceCell<Vec<u8>>,
 }
 
 impl Tunnel {
+    /// That of what was opened at this place.
+    pub fn new(plane: Arc<Plane>, place: usize, door: AmqpDoor) -> Self {
+        Self { plane, place, door, greeting: OnceCell::new() }
+    }
+
     /// Holds a conversation, until one of both ends it.
     pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&self, mut client: S, peer: Arc<str>) {
         let Some((of, opened)) = self.opened() else { return };
         // Who says nothing that is AMQP has asked for nothing.
-        let greeted = match self.greet(&mut client).await {
-            Ok(Some(greeted)) => greeted,
+        let answer = match self.greet(&mut client).await {
+            Ok(Some(answer)) => answer,
             Ok(None) => return,
-            Err(error) => {
-                tracing::debug!("a connection for the broker ended early: {}", error.chain());
-                return self.refuse(client, &peer, opened, &error).await;
-            }
+            Err(error) => return self.refuse(client, (&peer, ""), opened, &error).await,
         };
-        let login = match self.login(of, opened, &greeted.user).await {
-            Ok(login) => login,
-            Err(error) => return self.refuse(client, &peer, opened, &error).await,
+        let (user, logged_in) = match self.log_in(of, opened, &answer).await {
+            (user, Ok(logged_in)) => (user, logged_in),
+            (user, Err(error)) => return self.refuse(client, (&peer, &user), opened, &error).await,
         };
-        let mut record = match self.record(&peer, opened) {
+        let mut record = match self.record(&peer, opened, &user) {
             Ok(record) => record,
             Err(error) => return refused(client, &error).await,
         };
@@ -68,11 +66,8 @@ impl Tunnel {
         if let Err(error) = record.answered().await {
             return refused(client, &error).await;
         }
-        let Greeted { mut broker, answer, .. } = greeted;
-        let logged_in = StartOk::read(&answer).map(|ok| ok.with_login(login.user.as_str(), &login.password));
-        if let Ok(frame) = logged_in
-            && say(&mut broker, &frame).await.is_ok()
-        {
+        let (mut broker, frame) = logged_in;
+        if say(&mut broker, &frame).await.is_ok() {
             record.pass_both(client, &mut broker).await;
         }
     }
@@ -82,8 +77,8 @@ impl Tunnel {
         Some((of, of.live.opened.get(self.place)?))
     }
 
-    /// Brings both sides to where the client says who it is. None: it speaks another protocol, or went away.
-    async fn greet<S: AsyncRead + AsyncWrite + Unpin>(&self, client: &mut S) -> Result<Option<Greeted>> {
+    /// What a client answers to the greeting, if it speaks the protocol.
+    async fn greet<S: AsyncRead + AsyncWrite + Unpin>(&self, client: &mut S) -> Result<Option<Vec<u8>>> {
         let mut header = [0; PROTOCOL_HEADER.len()];
         let read = timeout(GREETING_MAX, client.read_exact(&mut header)).await;
         if !matches!(read, Ok(Ok(_))) {
@@ -94,38 +89,62 @@ impl Tunnel {
             let _ = say(client, &PROTOCOL_HEADER).await;
             return Ok(None);
         }
-        let mut broker = self.door.connect(CONNECT_MAX).await?;
-        say(&mut broker, &PROTOCOL_HEADER).await?;
-        let (head, start) = frame(&mut broker).await.map_err(|e| e.into_kind(Kind::Unavailable))?;
-        amqp_login::require_start(&start).map_err(|e| e.into_kind(Kind::Unavailable))?;
-        say(client, &[&head[..], &start].concat()).await?;
-        let (_, answer) = frame(client).await?;
-        let user = StartOk::read(&answer)?.user();
-        let unnamed = || Error::invalid("log in by PLAIN or AMQPLAIN, with the namespace as the user and any password");
-        Ok(Some(Greeted { broker, user: user.ok_or_else(unnamed)?, answer }))
-    }
-
-    async fn login(&self, of: &Of, opened: &Opened, user: &str) -> Result<BrokerLogin> {
         self.plane.admit_now()?;
-        of.proxy.broker_login(&of.live, opened, user).await
+        let greeting = self.greeting.get_or_try_init(async || Ok::<_, Error>(self.reach().await?.1)).await?;
+        say(client, greeting).await?;
+        frame(client).await.map(|(_, answer)| Some(answer))
     }
 
-    fn record(&self, peer: &Arc<str>, opened: &Opened) -> Result<Record> {
-        let place = self.plane.recorder.reserve()?;
-        Ok(Record::of_connection(&self.plane, peer, opened, METHOD, &self.door.place(), place))
+    /// A connection on which the broker greeted us, with what it said.
+    async fn reach(&self) -> Result<(Bare, Vec<u8>)> {
+        let unwell = |error: Error| Error::unavailable("the broker greets nobody").because(error);
+        let mut broker = self.door.connect(CONNECT_MAX).await?;
+        say(&mut broker, &PROTOCOL_HEADER).await.map_err(unwell)?;
+        let (head, start) = frame(&mut broker).await.map_err(unwell)?;
+        amqp_login::require_start(&start).map_err(unwell)?;
+        Ok((broker, [&head[..], &start].concat()))
+    }
+
+    /// Whom a client means to be, and a connection on which it is to be said that it is somebody else.
+    async fn log_in(&self, of: &Of, opened: &Opened, answer: &[u8]) -> (String, Result<(Bare, amqp_login::Frame)>) {
+        let user = match StartOk::read(answer).map(|answer| answer.user()) {
+            Ok(user) => user.unwrap_or_default(),
+            Err(error) => return (String::new(), Err(error)),
+        };
+        if user.is_empty() {
+            let words = "log in by PLAIN or AMQPLAIN, with the namespace as the user and any password";
+            return (user, Err(Error::invalid(words)));
+        }
+        let logged_in = async {
+            self.plane.admit_now()?;
+            let BrokerLogin { user, password } = of.proxy.broker_login(&of.live, opened, &user).await?;
+            let (broker, _) = self.reach().await?;
+            Ok((broker, StartOk::read(answer)?.with_login(user.as_str(), &password)))
+        };
+        let logged_in = logged_in.await;
+        (user, logged_in)
+    }
+
+    /// The URL of the record names whom the client means to be.
+    fn record(&self, peer: &Arc<str>, opened: &Opened, user: &str) -> Result<Record> {
+        let (scheme, place) = self.door.place();
+        let at = if user.is_empty() { "" } else { "@" };
+        let url = format!("{scheme}://{user}{at}{place}");
+        Ok(Record::of_connection(&self.plane, peer, opened, METHOD, &url, self.plane.recorder.reserve()?))
     }
 
     /// Writes down why nothing came of it, and tells the client.
     async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         client: S,
-        peer: &Arc<str>,
+        (peer, user): (&Arc<str>, &str),
         opened: &Opened,
         error: &Error,
     ) {
-        if let Ok(mut record) = self.record(peer, opened) {
+        tracing::debug!("a connection for the broker came to nothing: {}", error.chain());
+        if let Ok(mut record) = self.record(peer, opened, user) {
             // What cannot be written down is refused as well.
-            let _ = record.settle(super::own::status(error), Some(error.chain())).await;
+            let _ = record.settle(namespaces::status(error), Some(error.chain())).await;
         }
         refused(client, error).await;
     }
@@ -140,14 +159,20 @@ async fn frame<S: AsyncRead + Unpin>(side: &mut S) -> Result<([u8; FRAME_HEADER_
         side.read_exact(&mut rest).await.map_err(away)?;
         Ok((header, rest))
     };
-    let late = || Error::unavailable("the other side of a connection says nothing");
     timeout(GREETING_MAX, read).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Sends it at once: what TLS has in its hands waits for more otherwise.
 async fn say<S: AsyncWrite + Unpin>(side: &mut S, bytes: &[u8]) -> Result<()> {
-    side.write_all(bytes).await.map_err(away)?;
-    side.flush().await.map_err(away)
+    let said = async {
+        side.write_all(bytes).await.map_err(away)?;
+        side.flush().await.map_err(away)
+    };
+    timeout(GREETING_MAX, said).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> Error {
+    Error::unavailable("the other side of a connection takes too long")
 }
 
 fn away(error: std::io::Error) -> Error {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Plane;
-use super::entrance::{Entrance, bind};
+use super::entrance::{Entrance, bind, remove};
 use super::tunnel::Tunnel;
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
@@ -27,24 +27,40 @@ pub struct Listener {
 pub async fn bind_each(app: &App, plane: &Arc<Plane>, live: &Live, is_socket: bool) -> Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     for (place, opened) in live.opened.iter().enumerate() {
-        let Some(vhost) = app.proxy.tunnel_vhost(opened)? else { continue };
-        let none = || Error::conflict("no broker is set up: see RABBIT_BASE_URL");
-        let door = app.proxy.config().door.clone().ok_or_else(none)?;
-        let name = tunnel_name(&live.id, &opened.upstream.name);
-        let (entrance, address) = bind(app.proxy.config(), &name, is_socket).await?;
-        let prefix = opened.variable_prefix();
-        let variable = if is_socket {
-            (format!("{prefix}_AMQP_SOCKET"), address.clone())
-        } else {
-            let place = address.trim_start_matches("http://");
-            let (vhost, query) = (url_encoded(vhost.as_str()), app.namespaces.amqp_query());
-            let mark = if query.is_empty() { "" } else { "?" };
-            (format!("{prefix}_AMQP_URL"), format!("amqp://{}{place}/{vhost}{mark}{query}", user(opened)))
-        };
-        let tunnel = Arc::new(Tunnel { plane: plane.clone(), place, door });
-        listeners.push(Listener { entrance, tunnel, address, variable });
+        match bind_one(app, plane, (live, place), opened, is_socket).await {
+            Ok(listener) => listeners.extend(listener),
+            Err(error) => {
+                listeners.iter().for_each(|listener| remove(&listener.address));
+                return Err(error);
+            }
+        }
     }
     Ok(listeners)
+}
+
+async fn bind_one(
+    app: &App,
+    plane: &Arc<Plane>,
+    (live, place): (&Live, usize),
+    opened: &Opened,
+    is_socket: bool,
+) -> Result<Option<Listener>> {
+    let Some(vhost) = app.proxy.tunnel_vhost(opened)? else { return Ok(None) };
+    let none = || Error::conflict("no broker is set up: see RABBIT_BASE_URL");
+    let door = app.proxy.config().door.clone().ok_or_else(none)?;
+    let name = tunnel_name(&live.id, &opened.upstream.name);
+    let (entrance, address) = bind(app.proxy.config(), &name, is_socket).await?;
+    let prefix = opened.variable_prefix();
+    let variable = if is_socket {
+        (format!("{prefix}_AMQP_SOCKET"), address.clone())
+    } else {
+        let place = address.trim_start_matches("http://");
+        let (vhost, query) = (url_encoded(vhost.as_str()), app.namespaces.amqp_query());
+        let mark = if query.is_empty() { "" } else { "?" };
+        (format!("{prefix}_AMQP_URL"), format!("amqp://{}{place}/{vhost}{mark}{query}", user(opened)))
+    };
+    let tunnel = Arc::new(Tunnel::new(plane.clone(), place, door));
+    Ok(Some(Listener { entrance, tunnel, address, variable }))
 }
 
 /// What the URL says of a login: the one namespace that was granted, where that is one and not a choice of the task.

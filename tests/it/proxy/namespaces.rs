@@ -171,11 +171,11 @@ async fn what_the_broker_did_not_lose_in_time_it_loses_later() {
     end(&world, &task).await;
     assert!(!task.is_asked().await);
     let ended = &world.audited("proxy.end").await[0];
-    assert!(ended["details"]["not_revoked"][0].as_str().unwrap().contains("taskcluster-ci"), "{ended}");
+    assert!(ended["details"]["not_revoked"][0].as_str().unwrap().contains("its namespaces"), "{ended}");
     let next = open(&world, &[SCOPE]).await;
     assert_eq!(lend(&next, PLACE).await.status, 503, "it is being removed");
     world.broker.come_back();
-    world.operate("POST", "/loops/expire/run", None).await;
+    world.operate("POST", "/loops/proxy/run", None).await;
     assert!(!works(&world, &lent));
     assert_eq!(lend(&next, PLACE).await.status, 200);
 }
@@ -217,9 +217,55 @@ async fn a_task_speaks_amqp_and_the_broker_hears_the_login_that_is_lent() {
     assert!(!world.broker.can_login(user, &Secret::new(password)));
     let calls = world.audited("proxy.calls").await;
     let calls: Vec<_> = calls.iter().flat_map(|entry| entry["details"]["calls"].as_array().unwrap()).collect();
+    let urls: Vec<_> = calls.iter().map(|call| call["url"].as_str().unwrap()).collect();
+    let url = |name: &str| format!("amqp://{name}@{}", broker.address);
+    assert_eq!(urls, [url("taskcluster-ci"), url("taskcluster-other")]);
     let seen: Vec<_> =
         calls.iter().map(|call| (call["method"].as_str().unwrap(), call["status"].as_u64().unwrap())).collect();
     assert_eq!(seen, [("AMQP", 101), ("AMQP", 403)]);
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_cut_off_at_the_end_of_the_session() {
+    let broker = Broker::start().await;
+    let world = world_at(&broker).await;
+    let input = json!({ "scopes": [SCOPE], "listen": at_port(), "lastsSeconds": 60 });
+    let task = Task::of(&world.operate("POST", "/proxy/sessions", Some(input)).await);
+    let mut client = Client::log_in(amqp_address(&task), "taskcluster-ci").await;
+    assert_eq!(client.echo("frames").await.as_deref(), Some("frames"));
+    world.clock.advance(Duration::from_secs(61));
+    // No loop runs: it only tells, and takes back what is left.
+    assert_eq!(client.0.read(&mut [0]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_lending_and_giving_back_meet_nothing_outlives_the_session() {
+    let world = world().await;
+    let task = open(&world, &["pulse:namespace:taskcluster-ci-*"]).await;
+    let asks = (0..96).map(|number| {
+        let (method, name) = (["POST", "POST", "DELETE"][number % 3], number % 4);
+        let (task, ask) = (&task, Ask::new(method, &format!("/pulse/taskcluster-ci-{name}")));
+        async move { task.ask(&ask).await.status }
+    });
+    let statuses = futures_util::future::join_all(asks).await;
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 204 | 404)), "{statuses:?}");
+    let shown = world.operate("GET", &format!("/proxy/sessions/{}", task.session), None).await;
+    assert_eq!(shown["namespaces"].as_array().unwrap().len(), namespaces(&world).await.len());
+    end(&world, &task).await;
+    assert_eq!(namespaces(&world).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_task_that_asks_without_end_is_told_to_wait() {
+    let world = world().await;
+    let task = open(&world, &[SCOPE]).await;
+    for _ in 0..240 {
+        assert_eq!(lend(&task, PLACE).await.status, 200);
+    }
+    let answer = lend(&task, PLACE).await;
+    assert_eq!((answer.status, answer.text().contains("240 logins in a minute")), (503, true), "{}", answer.text());
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(lend(&task, PLACE).await.status, 200);
 }
 
 #[tokio::test]
