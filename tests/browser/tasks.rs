@@ -57,6 +57,10 @@ name = "builds"
 base = "https://a-host-of-which-the-name-does-not-end-for-quite-a-while.builds.example.org/and/its/path"
 scopes = {{ whole = "project:ours:builds" }}
 credential = {{ kind = "basic", user = "proxy", password = "x" }}
+
+[[upstream]]
+name = "pulse"
+credential = {{ kind = "namespace" }}
 "#
     )
 }
@@ -67,13 +71,16 @@ async fn open(site: &Site, scopes: &[&str]) -> Value {
 }
 
 /// Asks a session, as a task does.
-async fn ask(opened: &Value, path: &str) {
+async fn ask(opened: &Value, method: &str, path: &str) {
     let address = opened["address"].as_str().unwrap().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     stream.read_to_end(&mut Vec::new()).await.unwrap();
 }
+
+/// The namespace that the open session has.
+const LENT: &str = "taskcluster-task-7";
 
 /// Fills a site with upstreams, a session that is open and was asked, and one that was ended.
 pub async fn fill(site: &Site) {
@@ -86,11 +93,13 @@ pub async fn fill(site: &Site) {
         "project:ours:symbols:read",
         "project:ours:symbols:write.<b>not bold</b>",
         "docker-worker:relengapi-proxy:tooltool.download.public",
+        "pulse:namespace:taskcluster-task-*",
     ];
     let opened = open(site, &asked).await;
     for path in ["/symbols/files/a.sym?from=here", &*format!("/symbols/files/{AWKWARD}"), "/nowhere"] {
-        ask(&opened, path).await;
+        ask(&opened, "GET", path).await;
     }
+    ask(&opened, "POST", &format!("/pulse/{LENT}")).await;
 }
 
 /// The button that carries out what a page has shown.
@@ -112,11 +121,17 @@ async fn an_operator_finds_a_session_and_ends_it_with_and_without_scripts() {
         browser.press("main td a[href*='/proxy/sessions/']").await;
         see(&browser, "write.<b>not bold</b>").await;
         see(&browser, "/v1/files/a.sym").await;
+        see(&browser, LENT).await;
+        browser.open(&site.url(&format!("/namespaces/{LENT}"))).await;
+        see(&browser, "Lent to a task").await;
+        browser.check("namespace-of-a-task").await;
+        browser.press("main dl a[href*='/proxy/sessions/']").await;
         browser.press("main a[href*='/proxy/explain']").await;
         see(&browser, "begins with").await;
         browser.open(&site.page("/proxy/sessions/{proxy}").await).await;
         browser.press("main .buttons a[href$='/end']").await;
         see(&browser, "is cut off").await;
+        see(&browser, "The namespace taskcluster-task-7 is removed").await;
         browser.fill("#reason", "it should not be there").await;
         browser.press(DO_IT).await;
         see(&browser, "Done: proxy.end").await;
