@@ -10,12 +10,15 @@ use crate::base::Result;
 /// The lists of both families, each of which may hold a connection of IPv4.
 const LISTS: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
+/// Addresses that documents use, and no host has.
+const NOBODYS: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(192, 0, 2, 1), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+
 /// Whose the other end of a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// This user's.
     User(u32),
-    /// Of this host, and closed by now: the kernel lists it without its user, as if it were root's.
+    /// Of this host, by any of its addresses, and closed by now: the kernel lists it without its user, as if it were root's.
     Closed,
     /// Not of this host, or of another network namespace of it.
     Elsewhere,
@@ -25,13 +28,14 @@ pub enum Owner {
 /// nothing is sent.
 pub async fn own_addresses(host: &str, port: u16) -> Result<Vec<IpAddr>> {
     let there = Resolver::system()?.addresses(host).await?;
-    let towards = |ip: IpAddr| {
-        let any = if ip.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = UdpSocket::bind((any, 0)).ok()?;
-        socket.connect((ip, port)).ok()?;
-        socket.local_addr().ok().map(|own| own.ip())
-    };
-    Ok(there.into_iter().filter_map(towards).collect())
+    Ok(there.into_iter().filter_map(|ip| own_towards(ip, port)).collect())
+}
+
+fn own_towards(ip: IpAddr, port: u16) -> Option<IpAddr> {
+    let any = if ip.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((ip, port)).ok()?;
+    socket.local_addr().ok().map(|own| own.ip())
 }
 
 /// Whose a connection to us is. The lists are long on a busy host, and are read aside.
@@ -54,8 +58,20 @@ fn look(peer: SocketAddr, ours: SocketAddr) -> io::Result<Owner> {
         }
     }
     // The lists are not read in one piece: one of this host that is not found was missed.
-    let is_of_this_host = peer.ip().is_loopback() || peer.ip() == ours.ip().to_canonical();
+    let is_of_this_host = peer.ip().is_loopback() || peer.ip() == ours.ip().to_canonical() || is_own(peer);
     Ok(if is_of_this_host { Owner::Closed } else { Owner::Elsewhere })
+}
+
+/// Whether an address is one of this host: nobody can be at another's, unless the kernel lets everybody be anywhere
+/// (`ip_nonlocal_bind`). There it is known of those from which this host asks itself.
+fn is_own(address: SocketAddr) -> bool {
+    let can_be_at = |address: SocketAddr| UdpSocket::bind(address).is_ok();
+    let ip = address.ip().to_canonical();
+    // With the interface, without which a link-local one is none.
+    let mut address = if ip.is_ipv4() { SocketAddr::new(ip, 0) } else { address };
+    address.set_port(0);
+    let nobodys = if ip.is_ipv4() { NOBODYS.0.into() } else { NOBODYS.1.into() };
+    own_towards(ip, 9) == Some(ip) || (can_be_at(address) && !can_be_at(SocketAddr::new(nobodys, 0)))
 }
 
 /// The owner that a line of the list tells, if it is about the other end.
@@ -113,6 +129,18 @@ mod tests {
             assert_eq!(look(peer, ours).unwrap(), Owner::User(system::user()), "{address}");
             assert_eq!(look("192.0.2.1:1".parse().unwrap(), ours).unwrap(), Owner::Elsewhere);
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_at_an_address_of_this_host_is_never_from_elsewhere() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = listener.local_addr().unwrap();
+        // Where this host is on a network.
+        for own in own_addresses("198.51.100.1", 9).await.unwrap() {
+            assert_eq!(look(SocketAddr::new(own, 1), ours).unwrap(), Owner::Closed, "{own}");
+        }
+        assert!(is_own("[::ffff:127.0.0.1]:1".parse().unwrap()) && is_own("127.0.0.2:1".parse().unwrap()));
+        assert!(!is_own("198.51.100.1:1".parse().unwrap()));
     }
 
     #[test]

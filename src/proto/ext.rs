@@ -43,8 +43,9 @@ impl Ext {
 pub fn encode(certificate: Option<&str>, authorized_scopes: Option<&[Scope]>) -> Result<Option<String>> {
     let mut ext = Map::new();
     if let Some(text) = certificate {
-        let certificate: Map<String, Value> = serde_json::from_str(text)
-            .map_err(|error| Error::invalid("the certificate is not a JSON object").because(error))?;
+        // The parser's words would quote what is there instead.
+        let certificate: Map<String, Value> =
+            serde_json::from_str(text).map_err(|_| Error::invalid("the certificate is not a JSON object"))?;
         ext.insert("certificate".into(), certificate.into());
     }
     if let Some(scopes) = authorized_scopes {

@@ -3,6 +3,7 @@
 
 mod appliance;
 mod attached;
+mod keeper;
 mod lines;
 mod passage;
 

@@ -103,7 +103,10 @@ impl Passage {
         let mut door = self.door.subscribe();
         for _ in 0..2 {
             let address = (*timeout(REACH_PATIENCE, door.wait_for(Option::is_some)).await.ok()?.ok()?)?;
-            if let Ok(Ok(stream)) = timeout(REACH_PATIENCE, TcpStream::connect(address)).await {
+            // Only while it is still there: its port may be anybody's as soon as it is gone.
+            if let Ok(Ok(stream)) = timeout(REACH_PATIENCE, TcpStream::connect(address)).await
+                && *door.borrow() == Some(address)
+            {
                 return Some(stream);
             }
             self.door.send_if_modified(|open| {

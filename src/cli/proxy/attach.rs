@@ -1,5 +1,7 @@
 //! Which appliance a proxy is attached to, if it is, and who it is there.
 
+use url::{Host, Url};
+
 use super::{secrets, variable};
 use crate::app::proxy::{Alone, Appliance};
 use crate::base::{Error, Result, Secret};
@@ -43,10 +45,14 @@ pub(super) fn appliance(line: &CommandLine, alone: &Alone) -> Result<Option<Appl
     Appliance::new(url, who(&token(line)?)?, alone.clock.clone()).map(Some)
 }
 
+/// Of names only the one that never leaves this host.
 fn is_of_this_host(url: &Base) -> bool {
-    let text = url.to_string();
-    let host = text.trim_start_matches("http://");
-    ["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
+    match Url::parse(&url.to_string()).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        None => false,
+    }
 }
 
 fn token(line: &CommandLine) -> Result<Secret> {
@@ -77,4 +83,21 @@ pub(super) fn run_of(line: &CommandLine, task_id: &str) -> Result<TaskRun> {
     let run = line.value("run-id").filter(|run| !run.is_empty()).unwrap_or("0");
     let run_id = run.parse().map_err(|_| Error::invalid(format!("--run-id is a number, not {run:?}")))?;
     Ok(TaskRun { task_id: task_id.to_owned(), run_id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_this_host() {
+        for own in
+            ["http://localhost", "http://LOCALHOST:80", "http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:1"]
+        {
+            assert!(is_of_this_host(&Base::parse(own).unwrap()), "{own}");
+        }
+        for other in ["localhost.evil.example", "127.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::2]"] {
+            assert!(!is_of_this_host(&Base::parse(&format!("http://{other}")).unwrap()), "{other}");
+        }
+    }
 }

@@ -65,9 +65,10 @@ impl Delegation {
 
 /// The certificate as it is sent, and what it says.
 fn read(text: &str) -> Result<(String, Certificate)> {
-    let broken = |cause: String| Error::invalid("the certificate cannot be read").because(cause);
-    let mut given: Map<String, Value> = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
-    let certificate = Certificate::read(&Value::Object(given.clone())).map_err(|e| broken(e.message().to_owned()))?;
+    let broken = |cause: &str| Error::invalid("the certificate cannot be read").because(cause);
+    // The parser's words quote what is there, which may be a secret in the wrong place.
+    let mut given: Map<String, Value> = serde_json::from_str(text).map_err(|_| broken("it is not a JSON object"))?;
+    let certificate = Certificate::read(&Value::Object(given.clone())).map_err(|e| broken(e.message()))?;
     let mut sent = Map::new();
     for name in MEMBERS {
         if let Some(value) = given.remove(name) {
@@ -97,7 +98,8 @@ mod tests {
             ("a", "k", Some("{}")),
             ("a", "k", Some("\"x\"")),
         ] {
-            assert!(of(id, token, certificate).is_err(), "{id} {token} {certificate:?}");
+            let refused = of(id, token, certificate).unwrap_err().chain();
+            assert!(!refused.contains("\"x\""), "{refused}");
         }
     }
 

@@ -22,11 +22,12 @@ pub struct Peers {
 impl Peers {
     /// Who a connection is from, as records call them, if they may ask. The error says why not, for the log.
     pub async fn admit(&self, peer: SocketAddr, ours: SocketAddr) -> Result<Arc<str>, String> {
+        let given = peer;
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if self.users.is_none() && self.networks.is_empty() {
             return Ok(peer.to_string().into());
         }
-        let owner = sockets::owner(peer, ours).await;
+        let owner = sockets::owner(given, ours).await;
         match owner.map_err(|e| format!("whose connection from {peer} is cannot be told: {e}"))? {
             Owner::User(user) => match &self.users {
                 Some(users) if user == ROOT || users.contains(&user) => Ok(format!("uid {user} at {peer}").into()),

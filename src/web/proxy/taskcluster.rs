@@ -47,6 +47,13 @@ struct Sent {
     certificate: Option<String>,
 }
 
+impl Sent {
+    /// Without the parser's words, which quote what is there: it may be a token.
+    fn read(body: &[u8]) -> Result<Self> {
+        serde_json::from_slice(body).map_err(|_| Error::invalid("not credentials in JSON"))
+    }
+}
+
 impl Taskcluster {
     /// The face for a deployment.
     pub fn new(base: Base, takes_credentials: bool) -> Self {
@@ -135,8 +142,7 @@ impl Taskcluster {
 }
 
 async fn replace(plane: &Plane, body: &[u8]) -> Result<()> {
-    let sent: Sent = serde_json::from_slice(body).map_err(|e| Error::invalid("not credentials in JSON").because(e))?;
-    let Sent { client_id, access_token, certificate } = sent;
+    let Sent { client_id, access_token, certificate } = Sent::read(body)?;
     let access_token = Secret::new(access_token);
     if let Some(Of { live, proxy, opener, .. }) = plane.of.clone() {
         let fresh = Credentials { client_id, access_token, certificate };
@@ -196,4 +202,19 @@ fn headers(delegation: &Delegation) -> HeaderMap {
 
 fn texts(scopes: &[crate::base::Scope]) -> Vec<&str> {
     scopes.iter().map(crate::base::Scope::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_broken_credentials_does_not_quote_them() {
+        for body in
+            [r#""token-x""#, r#"{"clientId":"a","accessToken":"k","certificate":["token-x"]}"#, r#"["a",1,"token-x"]"#]
+        {
+            let refused = Sent::read(body.as_bytes()).err().unwrap();
+            assert!(!refused.chain().contains("token-x"), "{}", refused.chain());
+        }
+    }
 }

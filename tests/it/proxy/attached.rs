@@ -13,6 +13,9 @@ use keylender::base::Clock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::copy;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::service::Service;
@@ -80,7 +83,7 @@ impl Program {
 
     async fn listens(&mut self) {
         let begin = Instant::now();
-        while !self.said().contains("Serving on") && tokio::net::TcpStream::connect(self.address()).await.is_err() {
+        while !self.said().contains("Serving on") && TcpStream::connect(self.address()).await.is_err() {
             assert!(self.child.try_wait().unwrap().is_none() && begin.elapsed() < PATIENCE, "{}", self.said());
             sleep(LOOK_EVERY).await;
         }
@@ -96,6 +99,10 @@ impl Program {
             sleep(LOOK_EVERY).await;
         }
         panic!("it has not ended: {}", self.said());
+    }
+
+    fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
     }
 
     fn said(&self) -> String {
@@ -169,7 +176,7 @@ async fn calls_of_an_attached_program_are_in_the_record_of_the_appliance() {
     program.ask(&Ask::new("POST", &alive)).await;
     assert!(site.service.asked().pop().unwrap().target.starts_with("/api/keylender/"), "it went to the deployment");
 
-    kill_process(Pid::from_child(&program.child), Signal::TERM).unwrap();
+    program.terminate();
     assert_eq!(program.code().await, Some(0), "{}", program.said());
     let ended = sessions(&site).await.remove(0);
     assert_eq!((&ended["cause"], &ended["endedBy"]), (&"its worker closed it".into(), &"client worker".into()));
@@ -192,6 +199,61 @@ async fn the_session_of_a_program_that_was_killed_ends_within_a_sweep() {
     site.world.clock.advance(Duration::from_secs(60));
     assert_eq!(site.sweep().await, "ended 1 session");
     assert_eq!(sessions(&site).await[0]["cause"], "its worker was not heard of");
+}
+
+/// A way to the appliance on which nothing comes back until it is opened.
+async fn way_to(appliance: SocketAddr, is_open: watch::Receiver<bool>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut is_open = is_open.clone();
+            tokio::spawn(async move {
+                let mut there = TcpStream::connect(appliance).await.unwrap();
+                let ((mut asked, mut answered), (mut answers, mut asks)) = (client.split(), there.split());
+                let back = async {
+                    is_open.wait_for(|is_open| *is_open).await.unwrap();
+                    copy(&mut answers, &mut answered).await
+                };
+                tokio::select! {
+                    _ = copy(&mut asked, &mut asks) => {}
+                    _ = back => {}
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_signal_during_the_opening_closes_what_is_opened() {
+    let site = site().await;
+    let worker = worker(&site).await;
+    let (way, is_open) = watch::channel(false);
+    let way_to = way_to(site.world.address(), is_open).await;
+    let mut program = Program::start("taskcluster-proxy", way_to, &token_of(&worker), &["queue:read"]);
+    let begin = Instant::now();
+    while sessions(&site).await.is_empty() {
+        assert!(begin.elapsed() < PATIENCE, "{}", program.said());
+        sleep(LOOK_EVERY).await;
+    }
+    program.terminate();
+    // Where the signal comes behind the answer, the session is closed as any other.
+    sleep(Duration::from_millis(200)).await;
+    way.send_replace(true);
+    assert_eq!(program.code().await, Some(0), "{}", program.said());
+    assert_eq!(sessions(&site).await[0]["cause"], "its worker closed it", "{}", program.said());
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_program_well_also_while_the_appliance_is_away() {
+    let mut site = site().await;
+    let worker = worker(&site).await;
+    let mut program = Program::attached(&site, &worker, &["queue:read"]).await;
+    site.world.stop().await;
+    program.terminate();
+    assert_eq!(program.code().await, Some(0), "{}", program.said());
+    assert!(program.said().contains("could not be closed"), "{}", program.said());
 }
 
 #[tokio::test]
