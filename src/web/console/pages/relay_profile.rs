@@ -42,7 +42,7 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
         Ok(declared) => declared.text.clone().unwrap_or_default(),
         Err(_) => match app.relay.unreadable() {
             Some(unreadable) => {
-                let problem = Error::invalid(format!("this version does not read it: {}", unreadable.first));
+                let problem = Error::invalid(&*unreadable.why);
                 let text = unreadable.text.expose().to_owned();
                 return Ok(form(&app, &session, text, Some(problem)).await);
             }

@@ -8,7 +8,6 @@ use super::{PATH as BACK, UPSTREAMS as PATH, UpstreamRow, upstream_rows};
 use crate::base::text::capitalized;
 use crate::base::{Error, Result};
 use crate::domain::actions::proxy::STORE;
-use crate::domain::proxy::Origin;
 use crate::web::console::kit::act::{self, Text};
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
@@ -71,7 +70,7 @@ async fn form(app: &App, session: &Session, text: String, problem: Option<Error>
     page(&Page {
         frame: Frame::of(app, session, "Upstreams of the task proxy").await,
         problems: problems.lines().map(|line| Untrusted::of(line.to_owned())).collect(),
-        is_of_settings: app.proxy.origin() == Origin::Settings,
+        is_of_settings: app.proxy.is_of_settings(),
         upstreams: upstream_rows(app),
         token_field: TOKEN_FIELD,
         form_token: session.form_token().expose().to_owned(),
