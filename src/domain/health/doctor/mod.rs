@@ -86,6 +86,8 @@ impl Health {
         );
         let environment = self.around.environment.findings(self.parts.clock.now());
         findings.extend([files, backups, environment, broker, self.loop_findings(), neighbours].into_iter().flatten());
+        let unreadable = self.parts.proxy.unreadable();
+        findings.extend(unreadable.map(|it| Finding::new("proxy upstreams", Grade::Problem, &it.why)));
         findings
     }
 }

@@ -54,7 +54,8 @@ struct Page {
 }
 
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    Ok(form(&app, &session, String::new(), None).await)
+    let problem = app.proxy.unreadable().map(|unreadable| Error::invalid(&*unreadable.why));
+    Ok(form(&app, &session, String::new(), problem).await)
 }
 
 /// Shows what another declaration would mean; then stores it.
