@@ -1,8 +1,8 @@
 //! Every rule of the product, one module per noun.
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
-//! `accounts → auth` · `agents → accounts, auth, hosts, relay` · `actions → Domain, agents, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, queues, relay` · `alarms → auth, monitor, loops, notices, parts, health, relay` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `proxy → auth, namespaces, relay` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
-//! `leases → agents, auth, hosts, namespaces, proxy, relay, wraps` · `wraps → auth, namespaces, notices, relay` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth, namespaces` ·
+//! `accounts → auth` · `agents → accounts, auth, hosts, relay` · `actions → Domain, agents, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, queues, relay` · `alarms → auth, monitor, loops, notices, parts, health, relay` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `proxy → auth, declarations, namespaces, relay` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
+//! `leases → agents, auth, hosts, namespaces, proxy, relay, wraps` · `wraps → auth, namespaces, notices, relay` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth, declarations, namespaces` ·
 //! `parts → accounts, agents, archives, audit, auth, backups, connections, exchanges, monitor, hosts, keys, leases, namespaces, notices, operators, proxy, queues, relay, wraps` ·
 //! `connections → auth, by_hand, monitor, namespaces` · `exchanges → by_hand, monitor, namespaces` · `queues → auth, by_hand, monitor, namespaces` · `health → accounts, backups, connections, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
@@ -17,6 +17,7 @@ pub mod auth; // who is asking, and may they
 pub mod backups; // backups: taken, checked, kept, proven by a restore drill
 mod by_hand; // what people destroy at the broker is in the audit log first
 pub mod connections; // connections of namespaces at the broker now, and closing one by hand
+pub mod declarations; // declared by the settings, or else by a text that people store
 pub mod exchanges; // exchanges of namespaces at the broker now, with their bindings
 pub mod health; // figures for health, metrics and the console
 pub mod history; // who had what and when, told by the audit log

@@ -6,6 +6,7 @@ use keylender::domain::operators::Role;
 use serde_json::{Value, json};
 
 use crate::console::{Browser, has};
+use crate::proxy::plant;
 use crate::relay::{apply, plan, profile, world};
 use crate::world::World;
 
@@ -44,6 +45,20 @@ async fn a_stored_profile_counts_at_once_and_after_a_restart() {
     world.settings.relay = None;
     world.restart().await;
     assert_eq!(plan(&world).await, other);
+}
+
+#[tokio::test]
+async fn a_stored_profile_that_cannot_be_read_is_told_and_can_be_edited() {
+    let mut world = World::start().await;
+    plant(&world, "relay_profile", "profile", "name = 'r'\nof-another-version = 1\n").await;
+    world.restart().await;
+    let why =
+        "the stored profile of the relay cannot be read by this version, and nothing is declared: 2:1: unknown key";
+    assert!(world.operate("GET", "/doctor", None).await.to_string().contains(why));
+    let admin = Browser::signed_in(&world, Role::Admin).await;
+    has(&admin.get(&world, "/relay/profile").await, &[why, "of-another-version = 1\n</textarea>"]);
+    store(&world, ONE).await.unwrap();
+    assert!(!world.operate("GET", "/doctor", None).await.to_string().contains(why));
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ impl Proxy {
     ///
     /// # Errors
     /// `Forbidden` when nothing is granted, with the scopes that are missing. `Unavailable` while the queue is unwell.
+    /// `Conflict` while what is stored cannot be read.
     pub async fn open(&self, caller: &Caller, id: ProxySessionId, ask: Ask) -> Result<Arc<Live>> {
         let refusal = about(caller.note(Action::ProxyOpen, &id), ask.task.as_ref(), ask.scopes.as_deref());
         let outcome = self.open_granted(caller, id, ask).await;
@@ -191,6 +192,9 @@ impl Proxy {
     /// Opens each upstream of which something is granted. The others are refused, with what is missing.
     fn open_each(&self, id: &ProxySessionId, ask: &Ask, asked: &[Scope]) -> Result<(Vec<Opened>, Vec<String>)> {
         let (mut opened, mut refused) = (Vec::new(), Vec::new());
+        if let Some(unreadable) = self.unreadable() {
+            return Err(Error::conflict(&*unreadable.why));
+        }
         let all = self.declared();
         let unknown = ask.upstreams.iter().find(|name| all.iter().all(|open| open.declared.upstream.name != **name));
         if let Some(name) = unknown {

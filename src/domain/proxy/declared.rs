@@ -1,35 +1,28 @@
 //! What is declared now: the upstreams of the settings, or else those that were stored last.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
-
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 use super::Proxy;
 use super::opening::client;
 use crate::base::audit::Action;
-use crate::base::text::hex;
-use crate::base::{Error, Result, Secret, Timestamp};
+use crate::base::{Error, Result};
 use crate::domain::auth::Caller;
+use crate::domain::declarations::{Declaration, Place, Unreadable};
 use crate::ports::amqp::AmqpDoor;
 use crate::ports::resolve::Resolver;
 use crate::ports::upstream::{Client, Pins};
-use crate::proto::proxy::declaration::{self, Declared};
-use crate::store::{Sealed, Store, Table, WriteTx};
+use crate::proto::proxy::declaration::{self, Declared, Mistake};
+use crate::store::{Store, Table};
 
-const DECLARATIONS: Table<String, Stored> = Table::audited("proxy_upstreams");
-/// There is one.
-const KEY: &str = "upstreams";
-/// Mistakes that an error names.
-const NAMED_MAX: usize = 20;
-
-/// A declaration as it was stored: tokens and passwords stand in it.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    text: Sealed,
-    stored: Timestamp,
-}
+const UPSTREAMS: Place = Place {
+    table: Table::audited("proxy_upstreams"),
+    key: "upstreams",
+    setting: "PROXY_UPSTREAMS_FILE",
+    one: "upstreams",
+    the: "the stored upstreams of the task proxy",
+    no: "these are no upstreams",
+};
 
 /// What the settings say.
 #[derive(Clone)]
@@ -55,15 +48,6 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Where the upstreams are from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// `PROXY_UPSTREAMS_FILE`. Nothing that is stored counts then.
-    Settings,
-    /// The store.
-    Store,
-}
-
 /// An upstream with the way to it, which all its sessions share.
 #[derive(Clone)]
 pub struct Open {
@@ -73,58 +57,38 @@ pub struct Open {
     pub client: Client,
 }
 
-/// What is declared at this moment.
-pub(super) struct Declaration {
-    origin: Origin,
-    now: RwLock<Arc<Vec<Open>>>,
-}
-
-impl Declaration {
-    /// That of the settings, or the stored one. One that this version does not read any more is left where it is, and
-    /// nothing is declared.
-    pub fn read(store: &Store, config: &Config) -> Result<Self> {
-        let (origin, declared) = match &config.declared {
-            Some(declared) => (Origin::Settings, declared.clone()),
-            None => (Origin::Store, stored(store)?),
-        };
-        Ok(Self { origin, now: RwLock::new(opened(declared, config)) })
-    }
-}
-
-fn stored(store: &Store) -> Result<Vec<Declared>> {
-    let Some(text) = text(store)? else { return Ok(Vec::new()) };
-    Ok(declaration::parse(text.expose()).unwrap_or_else(|mistakes| {
-        let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
-        tracing::error!("the stored upstreams of the proxy cannot be read, and none is declared: {first}");
-        Vec::new()
-    }))
-}
-
-fn text(store: &Store) -> Result<Option<Secret>> {
-    store.read(|tx| {
-        let key = KEY.to_owned();
-        let stored = tx.get(&DECLARATIONS, &key)?;
-        stored.map(|Stored { text, .. }| tx.open(&DECLARATIONS, &key, &text)).transpose()
+/// What is declared when the appliance starts. Of a mistake only the line is told: secrets may stand in what is quoted.
+pub(super) fn read(store: &Store, config: &Config) -> Result<Declaration<Vec<Open>>> {
+    let of_settings = config.declared.clone().map(|declared| opened(declared, config));
+    let line = |mistake: &Mistake| format!("a mistake in line {}", mistake.line);
+    Declaration::read(&UPSTREAMS, store, of_settings, |text| match declaration::parse(text) {
+        Ok(declared) => Ok(opened(declared, config)),
+        Err(mistakes) => Err(mistakes.iter().map(line).collect()),
     })
 }
 
-fn opened(declared: Vec<Declared>, config: &Config) -> Arc<Vec<Open>> {
+fn opened(declared: Vec<Declared>, config: &Config) -> Vec<Open> {
     let open = |declared: Declared| {
         let client = client(&declared, Pins::default(), config.resolver.clone());
         Open { declared, client }
     };
-    Arc::new(declared.into_iter().map(open).collect())
+    declared.into_iter().map(open).collect()
 }
 
 impl Proxy {
     /// The upstreams of now.
     pub fn declared(&self) -> Arc<Vec<Open>> {
-        self.declaration.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.declaration.now().unwrap_or_default()
     }
 
-    /// Where they are from.
-    pub fn origin(&self) -> Origin {
-        self.declaration.origin
+    /// Whether they are those of the settings.
+    pub fn is_of_settings(&self) -> bool {
+        self.declaration.is_of_settings()
+    }
+
+    /// What is stored and declares no upstream to this version.
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        self.declaration.unreadable()
     }
 
     /// What the settings say.
@@ -137,15 +101,7 @@ impl Proxy {
     /// # Errors
     /// `Invalid` with every mistake and its line. `Conflict` while `PROXY_UPSTREAMS_FILE` is set.
     fn check(&self, text: &str) -> Result<Vec<Declared>> {
-        if self.origin() == Origin::Settings {
-            return Err(Error::conflict(
-                "PROXY_UPSTREAMS_FILE says what is declared: take it out of the settings to store upstreams",
-            ));
-        }
-        let mut declared = declaration::parse(text).map_err(|mistakes| {
-            let named: Vec<_> = mistakes.iter().take(NAMED_MAX).map(ToString::to_string).collect();
-            Error::invalid(format!("these are no upstreams that can be used:\n{}", named.join("\n")))
-        })?;
+        let mut declared = self.declaration.judge(text, declaration::parse)?;
         match declared.iter_mut().find_map(|one| one.names_files().then(|| one.upstream.name.clone())) {
             Some(name) => Err(Error::invalid(format!(
                 "`{name}` names a file of this host, which only PROXY_UPSTREAMS_FILE may: write it out, it is sealed"
@@ -173,16 +129,8 @@ impl Proxy {
     pub async fn store_upstreams(&self, text: String, caller: &Caller) -> Result<()> {
         let declared = self.check(&text)?;
         let names: Vec<String> = declared.iter().map(|one| one.upstream.name.clone()).collect();
-        let hash = hex(&Sha256::digest(&text));
-        let note = caller.note(Action::ProxyUpstreams, KEY).with("sha256", hash).with("upstreams", names);
-        let secret = Secret::new(text);
-        let change = move |tx: &mut WriteTx<'_, '_>| {
-            tx.audit(note);
-            let text = tx.seal(&DECLARATIONS, &KEY.to_owned(), &secret)?;
-            tx.put(&DECLARATIONS, &KEY.to_owned(), &Stored { text, stored: tx.now() })
-        };
-        self.store.write(change).await?;
-        *self.declaration.now.write().unwrap_or_else(PoisonError::into_inner) = opened(declared, &self.config);
-        Ok(())
+        let note = caller.note(Action::ProxyUpstreams, UPSTREAMS.key).with("upstreams", names);
+        let storing = self.declaration.storing.lock().await;
+        self.declaration.store(storing, note, text, opened(declared, &self.config)).await
     }
 }

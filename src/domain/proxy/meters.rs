@@ -46,7 +46,7 @@ pub struct Figures {
 /// What needs somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it is about: `record`, or `mint` with an upstream.
+    /// What it is about: `record`, `upstreams`, or `mint` with an upstream.
     pub about: String,
     /// In words.
     pub text: String,
@@ -116,6 +116,8 @@ impl Proxy {
             let text = "calls of the task proxy could not be recorded, and were answered with 503".to_owned();
             troubles.push(Trouble { about: "record".into(), text, is_out: true });
         }
+        let of_upstreams = |text| Trouble { about: "upstreams".into(), text, is_out: true };
+        troubles.extend(self.unreadable().map(|it| of_upstreams(it.why.clone())));
         troubles
     }
 }

@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Result};
+use crate::domain::declarations::Declaration;
 use crate::domain::namespaces::Namespaces;
 use crate::domain::relay::Relay;
 use crate::store::Store;
@@ -43,7 +44,7 @@ pub use begin::Ask;
 pub use broker::{BrokerLogin, socket_name, tunnel_name};
 pub use call::{Call, Settled};
 pub use calls::{Line, Place, Recorder};
-pub use declared::{Config, Open, Origin};
+pub use declared::{Config, Open};
 pub use grants::{Granted, judge, missing, permission_set};
 pub use keys::{Authorization, Credentials, Key, Signer};
 pub use leases::SessionLease;
@@ -68,7 +69,7 @@ pub struct Proxy {
     /// That of the deployment, if there is one.
     queue: Option<Queue>,
     config: Arc<Config>,
-    declaration: Arc<declared::Declaration>,
+    declaration: Arc<Declaration<Vec<Open>>>,
     ledger: Ledger,
     waiting: Arc<Mutex<Option<Waiting>>>,
     lively: Arc<sessions::Lively>,
@@ -91,7 +92,7 @@ impl Proxy {
         let (clock, config) = (store.clock(), Arc::new(config));
         let (ledger, waiting) = Ledger::new();
         let waiting = Arc::new(Mutex::new(Some(waiting)));
-        let declaration = Arc::new(declared::Declaration::read(&store, &config)?);
+        let declaration = Arc::new(declared::read(&store, &config)?);
         Ok(Self {
             store,
             clock,

@@ -39,11 +39,11 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::{AccountName, Error, Result};
 use crate::domain::accounts::{AccountStatus, Accounts, Administrator, Census, Owner};
+use crate::domain::declarations::Declaration;
 use crate::domain::namespaces::Amqp;
 use crate::ports::broker::{Bus, Cluster, Handle, Resources};
 use crate::proto::relay_profile::{Account, Profile};
 use crate::store::{Cached, Store};
-use profile::Declaration;
 
 pub use admissions::Admissions;
 pub use adopt::{Adopted, Adoption};
@@ -54,7 +54,6 @@ pub use cluster::{Placed, Trouble};
 pub use leases::AccountLease;
 pub use lend::Login;
 pub use made::Standing;
-pub use profile::Unreadable;
 pub use protect::Reserved;
 pub use reach::{Asked, NAMES_MAX, Reached, Reaches};
 pub use render::Rendered;
@@ -94,7 +93,7 @@ pub struct Relay {
     resources: Handle<dyn Resources>,
     bus: Handle<dyn Bus>,
     config: Arc<Config>,
-    declaration: Arc<Declaration>,
+    declaration: Arc<Declaration<Declared>>,
     looked: Arc<cluster::Looked>,
     admissions: Cached<Arc<Admissions>>,
     /// The last that were compiled.
@@ -112,7 +111,7 @@ impl Relay {
         bus: Handle<dyn Bus>,
         config: Config,
     ) -> Result<Self> {
-        let declaration = Arc::new(Declaration::read(&store, config.declared.clone())?);
+        let declaration = Arc::new(profile::read(&store, config.declared.clone())?);
         let (config, looked, admissions, patterns) =
             (Arc::new(config), Arc::default(), Cached::default(), Arc::default());
         Ok(Self {

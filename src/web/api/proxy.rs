@@ -14,7 +14,7 @@ use super::{Call, Endpoint, Params, QueryParameter, Reply, Routes, detached, end
 use crate::base::{Error, ProxySessionId, Result, Scope, Secret, Timestamp};
 use crate::domain::actions::proxy::{END, STORE};
 use crate::domain::auth::scopes;
-use crate::domain::proxy::{Ask, Credentials, Origin, TaskRun};
+use crate::domain::proxy::{Ask, Credentials, TaskRun};
 use crate::web::proxy::{Begun, Listening, begin};
 use crate::web::state::App;
 
@@ -273,9 +273,6 @@ async fn explain(app: App, call: Call, (): ()) -> Result<Reply> {
 }
 
 async fn upstreams(app: App, _: Call, (): ()) -> Result<Reply> {
-    let from = match app.proxy.origin() {
-        Origin::Settings => "settings",
-        Origin::Store => "store",
-    };
+    let from = if app.proxy.is_of_settings() { "settings" } else { "store" };
     Reply::json(&Upstreams { from, upstreams: app.proxy.declared().iter().map(Upstream::from).collect() })
 }

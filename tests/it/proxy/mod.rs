@@ -12,6 +12,7 @@ mod record;
 mod service;
 mod sessions;
 mod tokens;
+mod unreadable;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::openapi::call;
 use crate::wire::{Answer, Ask, exchange};
 use crate::world::World;
 use service::Service;
+pub use unreadable::plant;
 
 /// An appliance with upstreams, and the service behind all of them.
 pub struct Site {

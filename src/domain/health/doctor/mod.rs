@@ -56,11 +56,8 @@ impl Health {
     /// Only what there is to say of the broker, asked now within its deadline.
     pub async fn diagnose_broker(&self, is_well: bool) -> Vec<Finding> {
         let (mut findings, further) = tokio::join!(self.broker_findings(is_well), self.further_findings());
-        findings.extend(self.parts.relay.unreadable().map(|it| {
-            let text =
-                format!("the stored profile cannot be read by this version, and nothing is declared: {}", it.first);
-            Finding::new("relay profile", Grade::Problem, text)
-        }));
+        let unreadable = self.parts.relay.unreadable();
+        findings.extend(unreadable.map(|it| Finding::new("relay profile", Grade::Problem, &it.why)));
         findings.extend(further);
         findings
     }
@@ -89,6 +86,8 @@ impl Health {
         );
         let environment = self.around.environment.findings(self.parts.clock.now());
         findings.extend([files, backups, environment, broker, self.loop_findings(), neighbours].into_iter().flatten());
+        let unreadable = self.parts.proxy.unreadable();
+        findings.extend(unreadable.map(|it| Finding::new("proxy upstreams", Grade::Problem, &it.why)));
         findings
     }
 }

@@ -1,7 +1,7 @@
 //! Pages that are made from an action of the domain: what it would do, and the button that does it.
 
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::form::{CheckedForm, Nothing};
@@ -10,7 +10,8 @@ use super::routes::Routes;
 use super::session::Session;
 use crate::base::text::url_encoded;
 use crate::base::{Error, Kind, Result};
-use crate::domain::actions::{About, Action};
+use crate::domain::actions::relay::Profiled;
+use crate::domain::actions::{About, Action, Done};
 use crate::web::state::App;
 
 /// What the page of an action has that is asked for by a form of its own.
@@ -39,6 +40,14 @@ impl<'a> Asked<'a> {
         let words = if argument.is_empty() { Vec::new() } else { vec![argument] };
         Self { argument, words, path, back, ..Self::default() }
     }
+}
+
+/// A form with a declaration.
+#[derive(Deserialize)]
+pub struct Text {
+    text: String,
+    #[serde(default)]
+    sure: String,
 }
 
 impl Routes {
@@ -105,6 +114,32 @@ pub async fn run<T, A, I, F>(
 ) -> Result<A> {
     let caller = if action.about.weight.is_reasoned() { form.with_reason(session)? } else { session.caller.clone() };
     (action.run)(app.domain.clone(), caller, target, input).await
+}
+
+/// Shows what storing another declaration would mean; then stores it, and goes `back`. One that cannot be taken is handed
+/// back with the reason, for the form at `path`. `file` is what the command is given.
+pub async fn store(
+    app: &App,
+    session: &Session,
+    given: &CheckedForm<Text>,
+    action: &'static Action<(), Done, Profiled>,
+    [file, path, back]: [&str; 3],
+) -> Result<Response, (String, Error)> {
+    // Browsers send line ends as networks have them.
+    let text = given.input.text.replace("\r\n", "\n");
+    let shown = if given.input.sure.is_empty() {
+        let asked = Asked {
+            words: vec![file],
+            secret: if action.about.is_secret { "text" } else { "" },
+            fields: vec![("text", text.clone()), ("sure", "yes".to_owned())],
+            ..Asked::of("", path.to_owned(), path.to_owned())
+        };
+        ask(app, session, action, (), Profiled::of(&text), asked).await
+    } else {
+        let stored = run(app, session, given, action, (), Profiled::of(&text)).await;
+        stored.and_then(|_| plan::done(session, back))
+    };
+    shown.map_err(|error| (text, error))
 }
 
 /// What a page is about. What cannot be a name is nothing's.

@@ -3,21 +3,19 @@
 
 use askama::Template;
 use axum::response::Response;
-use serde::Deserialize;
 
 use crate::base::{Error, Result};
-use crate::domain::actions::relay::{Profiled, STORE};
+use crate::domain::actions::relay::STORE;
 use crate::proto::relay_profile::preset;
-use crate::web::console::kit::act::{self, Asked};
+use crate::web::console::kit::act::{self, Text};
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents};
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
 
 const PATH: &str = "/relay/profile";
-const BACK: &str = "/relay";
 /// Longest text that is edited on a page: with its escapes it fits into a form. Longer ones are stored by the command.
 const EDITED_LEN_MAX: usize = 100 << 10;
 /// What somebody begins with who has none.
@@ -39,20 +37,12 @@ struct ProfilePage {
     equivalents: Equivalents,
 }
 
-/// What the form says.
-#[derive(Deserialize)]
-pub struct Input {
-    text: String,
-    #[serde(default)]
-    sure: String,
-}
-
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let text = match app.relay.declared() {
         Ok(declared) => declared.text.clone().unwrap_or_default(),
         Err(_) => match app.relay.unreadable() {
             Some(unreadable) => {
-                let problem = Error::invalid(format!("this version does not read it: {}", unreadable.first));
+                let problem = Error::invalid(&*unreadable.why);
                 let text = unreadable.text.expose().to_owned();
                 return Ok(form(&app, &session, text, Some(problem)).await);
             }
@@ -63,25 +53,10 @@ pub async fn show(app: App, session: Session) -> Result<Response> {
 }
 
 /// Shows what another profile would mean; then stores it.
-pub async fn store(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
-    // Browsers send line ends as networks have them.
-    let text = given.input.text.replace("\r\n", "\n");
-    let profiled = Profiled::of(&text);
-    if !given.input.sure.is_empty() {
-        return match act::run(&app, &session, &given, &STORE, (), profiled).await {
-            Ok(_) => plan::done(&session, BACK),
-            Err(error) => Ok(form(&app, &session, text, Some(error)).await),
-        };
-    }
-    let asked = Asked {
-        words: vec!["profile.toml"],
-        query: String::new(),
-        fields: vec![("text", text.clone()), ("sure", "yes".to_owned())],
-        ..Asked::of("", PATH.to_owned(), PATH.to_owned())
-    };
-    match act::ask(&app, &session, &STORE, (), profiled, asked).await {
-        Err(error) => Ok(form(&app, &session, text, Some(error)).await),
-        shown => shown,
+pub async fn store(app: App, session: Session, given: CheckedForm<Text>) -> Result<Response> {
+    match act::store(&app, &session, &given, &STORE, ["profile.toml", PATH, "/relay"]).await {
+        Err((text, error)) => Ok(form(&app, &session, text, Some(error)).await),
+        Ok(shown) => Ok(shown),
     }
 }
 

@@ -14,7 +14,7 @@ use axum::response::Response;
 use crate::base::text::url_encoded;
 use crate::base::{ProxySessionId, Result};
 use crate::domain::auth::scopes;
-use crate::domain::proxy::{Open, Origin, Session as Stored, TaskRun, View as SessionView, missing};
+use crate::domain::proxy::{Open, Session as Stored, TaskRun, View as SessionView, missing};
 use crate::web::console::kit::frame::{Frame, page};
 use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
@@ -162,7 +162,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
             frame: Frame::of(&app, &session, "Task proxy").await,
             cards,
             upstreams: upstream_rows(&app),
-            is_of_settings: app.proxy.origin() == Origin::Settings,
+            is_of_settings: app.proxy.is_of_settings(),
             may_store: session.may(scopes::PROXY_UPSTREAMS),
             table,
             equivalents: Equivalents::of(&session, "GET", "/proxy/sessions", None, &["proxy", "session", "list"]),

@@ -3,18 +3,15 @@
 
 use askama::Template;
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::{PATH as BACK, UPSTREAMS as PATH, UpstreamRow, upstream_rows};
 use crate::base::text::capitalized;
 use crate::base::{Error, Result};
 use crate::domain::actions::proxy::STORE;
-use crate::domain::actions::relay::Profiled;
-use crate::domain::proxy::Origin;
-use crate::web::console::kit::act::{self, Asked};
+use crate::web::console::kit::act::{self, Text};
 use crate::web::console::kit::form::{CheckedForm, TOKEN_FIELD};
 use crate::web::console::kit::frame::{Frame, page};
-use crate::web::console::kit::plan::{self, Equivalents};
+use crate::web::console::kit::plan::Equivalents;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::text::Untrusted;
 use crate::web::state::App;
@@ -56,38 +53,16 @@ struct Page {
     equivalents: Equivalents,
 }
 
-/// What the form says.
-#[derive(Deserialize)]
-pub struct Input {
-    text: String,
-    #[serde(default)]
-    sure: String,
-}
-
 pub async fn show(app: App, session: Session) -> Result<Response> {
-    Ok(form(&app, &session, String::new(), None).await)
+    let problem = app.proxy.unreadable().map(|unreadable| Error::invalid(&*unreadable.why));
+    Ok(form(&app, &session, String::new(), problem).await)
 }
 
 /// Shows what another declaration would mean; then stores it.
-pub async fn store(app: App, session: Session, given: CheckedForm<Input>) -> Result<Response> {
-    // Browsers send line ends as networks have them.
-    let text = given.input.text.replace("\r\n", "\n");
-    let declaration = Profiled::of(&text);
-    if !given.input.sure.is_empty() {
-        return match act::run(&app, &session, &given, &STORE, (), declaration).await {
-            Ok(_) => plan::done(&session, BACK),
-            Err(error) => Ok(form(&app, &session, text, Some(error)).await),
-        };
-    }
-    let asked = Asked {
-        words: vec!["upstreams.toml"],
-        secret: "text",
-        fields: vec![("text", text.clone()), ("sure", "yes".to_owned())],
-        ..Asked::of("", PATH.to_owned(), PATH.to_owned())
-    };
-    match act::ask(&app, &session, &STORE, (), declaration, asked).await {
-        Err(error) => Ok(form(&app, &session, text, Some(error)).await),
-        shown => shown,
+pub async fn store(app: App, session: Session, given: CheckedForm<Text>) -> Result<Response> {
+    match act::store(&app, &session, &given, &STORE, ["upstreams.toml", PATH, BACK]).await {
+        Err((text, error)) => Ok(form(&app, &session, text, Some(error)).await),
+        Ok(shown) => Ok(shown),
     }
 }
 
@@ -96,7 +71,7 @@ async fn form(app: &App, session: &Session, text: String, problem: Option<Error>
     page(&Page {
         frame: Frame::of(app, session, "Upstreams of the task proxy").await,
         problems: problems.lines().map(|line| Untrusted::of(line.to_owned())).collect(),
-        is_of_settings: app.proxy.origin() == Origin::Settings,
+        is_of_settings: app.proxy.is_of_settings(),
         upstreams: upstream_rows(app),
         token_field: TOKEN_FIELD,
         form_token: session.form_token().expose().to_owned(),
