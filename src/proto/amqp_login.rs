@@ -113,6 +113,17 @@ impl<'f> StartOk<'f> {
     }
 }
 
+/// A `connection.start` of a broker that nobody knows anything of: before it, clients take no reason for a refusal.
+pub fn start() -> Frame {
+    // The version 0-9, no properties, the mechanisms that are read, one language.
+    let mut payload = vec![0, 9, 0, 0, 0, 0];
+    for text in ["PLAIN AMQPLAIN", "en_US"] {
+        payload.extend((text.len() as u32).to_be_bytes());
+        payload.extend(text.bytes());
+    }
+    frame(START, &payload)
+}
+
 /// A `connection.close` with a code of the standard and why, as a frame.
 pub fn close(code: u16, text: &str) -> Frame {
     let mut payload = code.to_be_bytes().to_vec();
@@ -219,6 +230,7 @@ mod tests {
         for header in [[2, 0, 0, 0, 0, 0, 4], [1, 0, 1, 0, 0, 0, 4], [1, 0, 0, 1, 0, 0, 0]] {
             assert!(rest_len(header).is_err());
         }
+        assert!(require_start(&start()[FRAME_HEADER_LEN..]).is_ok());
         let long = close(403, &"é".repeat(200));
         assert_eq!(usize::from(long[13]), 254);
     }

@@ -90,9 +90,12 @@ impl Tunnel {
             return Ok(None);
         }
         self.plane.admit_now()?;
-        let greeting = self.greeting.get_or_try_init(async || Ok::<_, Error>(self.reach().await?.1)).await?;
-        say(client, greeting).await?;
-        frame(client).await.map(|(_, answer)| Some(answer))
+        let greeting = self.greeting.get_or_try_init(async || Ok::<_, Error>(self.reach().await?.1)).await;
+        // Who was not greeted hears no reason either.
+        let own = amqp_login::start();
+        say(client, greeting.as_ref().map_or(&own[..], |greeting| &greeting[..])).await?;
+        let (_, answer) = frame(client).await?;
+        greeting.map(|_| Some(answer))
     }
 
     /// A connection on which the broker greeted us, with what it said.

@@ -290,9 +290,7 @@ async fn a_tunnel_whose_broker_is_away_says_so() {
     drop(unused);
     let world = world_at(&gone).await;
     let task = open(&world, &[SCOPE]).await;
-    let mut stream = TcpStream::connect(amqp_address(&task)).await.unwrap();
-    stream.write_all(HEADER).await.unwrap();
-    let (code, words) = Client(stream).refusal().await;
+    let (code, words) = Client::log_in(amqp_address(&task), "taskcluster-ci").await.refusal().await;
     assert_eq!((code, words.contains("the broker does not answer")), (541, true), "{words}");
 }
 
