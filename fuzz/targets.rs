@@ -3,6 +3,8 @@
 
 #[path = "heartbeats.rs"]
 mod heartbeats;
+#[path = "proxy.rs"]
+mod proxy;
 
 use std::net::IpAddr;
 
@@ -28,8 +30,9 @@ use keylender::proto::whitelist::Whitelist;
 type Check = fn(&str);
 
 /// Every target by name; `fuzz/corpus/` has a folder for each.
-pub const TARGETS: [(&str, Check); 20] = [
+pub const TARGETS: [(&str, Check); 23] = [
     ("addresses", read_addresses),
+    ("amqp_login", proxy::read_amqp_login),
     ("bewit", read_bewit),
     ("broker_pattern", read_broker_pattern),
     ("certificates", read_certificates),
@@ -42,6 +45,8 @@ pub const TARGETS: [(&str, Check); 20] = [
     ("host_rules", read_host_rules),
     ("oidc", read_oidc),
     ("proxy_header", read_proxy_header),
+    ("proxy_target", proxy::read_proxy_target),
+    ("proxy_upstreams", proxy::read_proxy_upstreams),
     ("relay_profile", read_relay_profile),
     ("roles", read_roles),
     ("scopes", read_scopes),
