@@ -221,6 +221,7 @@ fn show(namespace: &Value) {
         ("namespace", "namespace"),
         ("created", "created"),
         ("expires", "expires"),
+        ("session", "session"),
         ("contact", "contact"),
         ("owners", "owners"),
         ("active slot", "activeSlot"),

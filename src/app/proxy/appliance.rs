@@ -119,7 +119,8 @@ impl Appliance {
             input["credentials"] = json!({ "clientId": client_id, "accessToken": token, "certificate": certificate });
             input["takesCredentials"] = true.into();
         }
-        let opened = self.call("POST", "/proxy/sessions", Some(input), CALL_TIMEOUT).await?;
+        let opened = self.call("POST", "/proxy/sessions", Some(input), CALL_TIMEOUT).await;
+        let opened = opened.map_err(|error| error.reworded(|words| format!("no session at the appliance: {words}")))?;
         serde_json::from_value(opened)
             .map_err(|e| Error::unavailable("the appliance answers with no session: is it too old?").because(e))
     }

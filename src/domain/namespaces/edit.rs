@@ -18,6 +18,9 @@ impl Namespaces {
                 if namespace.ending {
                     return Err(Error::conflict("this namespace is being removed"));
                 }
+                if namespace.session.is_some() {
+                    return Err(Error::conflict("this namespace is lent to a task, and ends with its session"));
+                }
                 if expires <= namespace.expires || expires <= tx.now() {
                     let present = namespace.expires;
                     return Err(Error::invalid(format!(

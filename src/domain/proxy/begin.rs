@@ -13,7 +13,7 @@ use super::keys::Credentials;
 use super::ledger::Minting;
 use super::lender::Lender;
 use super::lending::Lending;
-use super::opening::{Opened, Opener, delegable, worth};
+use super::opening::{Opened, Opener, delegable};
 use super::record::{Grant, SESSIONS, Session, TaskRun, by};
 use super::sessions::{Closing, Live, REFRESHES_PER_MINUTE};
 use super::tokens::OnMint;
@@ -24,6 +24,7 @@ use crate::base::{Error, Kind, ProxySessionId, Result, Scope, Timestamp};
 use crate::domain::auth::Caller;
 use crate::proto::proxy::declaration::{Credential, Declared};
 use crate::proto::proxy::delegation::Delegation;
+use crate::proto::proxy::upstream::Rule;
 use crate::store::WriteTx;
 
 /// Bytes of the reason for a refusal in the audit log: it names what each upstream needs.
@@ -214,7 +215,11 @@ impl Proxy {
             }
             let (granted, delegation) = self.granted(declared, asked, delegation)?;
             if granted.permissions.is_empty() {
-                refused.push(format!("`{}` needs {}", declared.upstream.name, missing(&declared.rule)));
+                let mut why = format!("`{}` needs {}", declared.upstream.name, missing(&declared.rule));
+                if let Some(reason) = granted.reasons.last().filter(|_| !matches!(declared.rule, Rule::Table(_))) {
+                    why.push_str(&format!(" ({reason})"));
+                }
+                refused.push(why);
                 continue;
             }
             let lender = self.lender(id, declared).transpose()?;
@@ -232,12 +237,12 @@ impl Proxy {
         credentials: Option<&Credentials>,
     ) -> Result<(Granted, Option<Delegation>)> {
         let Some(Credentials { client_id, access_token, certificate }) = credentials else {
-            return Ok((worth(declared, asked), None));
+            return Ok((self.worth(declared, asked), None));
         };
         let bare = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), None)?;
         bare.require_time(self.clock.now())?;
         let delegable = delegable(asked, bare.certified.as_deref());
-        let granted = worth(declared, &delegable);
+        let granted = self.worth(declared, &delegable);
         let authorized = granted.permissions.iter().map(|text| Scope::parse(text)).collect::<Result<_>>()?;
         let delegation = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), Some(authorized))?;
         Ok((granted, Some(delegation)))

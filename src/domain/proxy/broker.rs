@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::grants::Granted;
 use super::keys::Key;
+use super::opening::worth;
 use super::sessions::Live;
 use super::{Opened, Proxy};
-use crate::base::{AccountName, Error, NamespaceName, ProxySessionId, Result, Secret, VhostName};
+use crate::base::{AccountName, Error, NamespaceName, ProxySessionId, Result, Scope, Secret, VhostName};
 use crate::domain::auth::Caller;
 use crate::domain::namespaces::{Claim, Claimed};
 use crate::domain::relay::Login;
+use crate::proto::proxy::declaration::{Credential, Declared};
 
 /// Who may log in to the broker, and by what.
 #[derive(Debug)]
@@ -110,6 +113,24 @@ impl Proxy {
                 Ok(BrokerLogin { user: account, password })
             }
         }
+    }
+
+    /// What scopes are worth at an upstream of this appliance: of names of namespaces those that one can have here.
+    pub(super) fn worth(&self, declared: &Declared, held: &[Scope]) -> Granted {
+        let mut granted = worth(declared, held);
+        if matches!(declared.credential, Credential::Namespace) {
+            let prefix = self.namespaces.prefix();
+            let can_be = |name: &str| match name.strip_suffix('*') {
+                Some(beginning) => beginning.starts_with(prefix) || prefix.starts_with(beginning),
+                None => self.namespaces.parse(name).is_ok(),
+            };
+            let (names, none): (Vec<_>, Vec<_>) = granted.permissions.into_iter().partition(|name| can_be(name));
+            granted.permissions = names;
+            let why =
+                |name| format!("`{name}` is no namespace here: they begin with `{prefix}` and have up to 64 letters");
+            granted.reasons.extend(none.iter().map(why));
+        }
+        granted
     }
 
     /// A namespace by its name, if it was granted. A permission that ends in `*` grants all names that begin so.

@@ -8,7 +8,6 @@ use super::Proxy;
 use super::grants::missing;
 use super::keys::Key;
 use super::ledger::{CALLS, CallId, CallRecord};
-use super::opening::worth;
 use super::record::{SESSIONS, Session};
 use crate::base::{Error, NamespaceName, ProxySessionId, Result, Scope, Timestamp};
 use crate::proto::proxy::declaration::{Credential, Declared};
@@ -102,7 +101,7 @@ impl Proxy {
     /// What these scopes would be worth, at each upstream and why.
     pub fn explain(&self, held: &[Scope]) -> Vec<Worth> {
         let worth = |declared: &Declared| {
-            let granted = worth(declared, held);
+            let granted = self.worth(declared, held);
             let mut reasons = granted.reasons;
             match declared.credential {
                 Credential::Hawk => {

@@ -27,7 +27,9 @@ pub enum Entrance {
 /// Another listener of a session, by a name that no other has, and its address: a URL, or the path of a socket.
 pub async fn bind(config: &Config, name: &str, is_socket: bool) -> Result<(Entrance, String)> {
     if is_socket {
-        let path = config.sockets.join(socket_name(name));
+        // Whole, for tasks that are somewhere else.
+        let path = std::path::absolute(config.sockets.join(socket_name(name)))
+            .map_err(|e| Error::internal("naming the socket of a session", e))?;
         let bound = socket(&config.sockets, &path);
         let listener = bound.map_err(|e| {
             Error::unavailable("cannot make the socket of a session: see PROXY_SOCKETS")

@@ -54,7 +54,9 @@ impl<'p> Asked<'p> {
             Err(error) => {
                 let mut answer = own::failure(&error);
                 *answer.status_mut() = StatusCode::from_u16(status(&error)).unwrap_or_default();
-                (answer, Some(error.chain()))
+                // The task reads its record, and not what is behind us.
+                tracing::info!("a task's namespace `{}` came to nothing: {}", self.name, error.chain());
+                (answer, Some(error.message().to_owned()))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The record of one call: begun before the call is made, durable before its answer, ended with its bodies.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -181,7 +182,10 @@ impl Record {
         let (reader, writer) = tokio::io::split(task);
         let mut task =
             tokio::io::join(InspectReader::new(reader, count(sent)), InspectWriter::new(writer, count(received)));
-        self.is_broken = tokio::io::copy_bidirectional(&mut task, upstream).await.is_err();
+        let passed = tokio::io::copy_bidirectional(&mut task, upstream).await;
+        // Clients that have said everything often leave without waiting for the other side.
+        let left = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::NotConnected];
+        self.is_broken = passed.is_err_and(|error| !left.contains(&error.kind()));
         self.end();
     }
 

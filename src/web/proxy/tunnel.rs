@@ -120,7 +120,11 @@ impl Tunnel {
         }
         let logged_in = async {
             self.plane.admit_now()?;
-            let BrokerLogin { user, password } = of.proxy.broker_login(&of.live, opened, &user).await?;
+            let hint = |words| format!("{words} (the user of the login is the namespace)");
+            let login = of.proxy.broker_login(&of.live, opened, &user).await;
+            let is_refused = |error: &Error| error.kind() == Kind::Forbidden;
+            let BrokerLogin { user, password } =
+                login.map_err(|error| if is_refused(&error) { error.reworded(hint) } else { error })?;
             let (broker, _) = self.reach().await?;
             Ok((broker, StartOk::read(answer)?.with_login(user.as_str(), &password)))
         };
@@ -144,10 +148,11 @@ impl Tunnel {
         opened: &Opened,
         error: &Error,
     ) {
-        tracing::debug!("a connection for the broker came to nothing: {}", error.chain());
+        // The task reads its record, and not what is behind us.
+        tracing::info!("a connection of a task for the broker came to nothing: {}", error.chain());
         if let Ok(mut record) = self.record(peer, opened, user) {
             // What cannot be written down is refused as well.
-            let _ = record.settle(namespaces::status(error), Some(error.chain())).await;
+            let _ = record.settle(namespaces::status(error), Some(error.message().to_owned())).await;
         }
         refused(client, error).await;
     }

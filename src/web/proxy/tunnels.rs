@@ -63,11 +63,14 @@ async fn bind_one(
     Ok(Some(Listener { entrance, tunnel, address, variable }))
 }
 
-/// What the URL says of a login: the one namespace that was granted, where that is one and not a choice of the task.
+/// What the URL says of a login: the one namespace that was granted by its name, where there is one.
 fn user(opened: &Opened) -> String {
-    match (&opened.key, &opened.permissions[..]) {
-        (Key::Namespaces, [name]) if !name.ends_with('*') => format!("{}:{NO_PASSWORD}@", url_encoded(name)),
-        (Key::Namespaces, _) => String::new(),
-        _ => format!("{}:{NO_PASSWORD}@", opened.upstream.name),
+    if !matches!(opened.key, Key::Namespaces) {
+        return format!("{}:{NO_PASSWORD}@", opened.upstream.name);
+    }
+    let mut names = opened.permissions.iter().filter(|name| !name.ends_with('*'));
+    match (names.next(), names.next()) {
+        (Some(name), None) => format!("{}:{NO_PASSWORD}@", url_encoded(name)),
+        _ => String::new(),
     }
 }

@@ -143,6 +143,24 @@ async fn only_what_was_granted_is_lent_and_the_task_hears_how() {
 }
 
 #[tokio::test]
+async fn what_can_be_no_namespace_here_is_not_granted() {
+    let world = world().await;
+    let input = json!({ "scopes": ["pulse:namespace:other", "pulse:namespace:o*"], "listen": at_port() });
+    let refused = crate::relay_rotation::try_to(&world, "POST", "/proxy/sessions", Some(input)).await.unwrap_err();
+    assert!(refused.message().contains("begin with `taskcluster-`"), "{refused:?}");
+    let explained = world.operate("GET", "/proxy/explain?scopes=pulse:namespace:t*%20pulse:namespace:x", None).await;
+    assert_eq!(explained["upstreams"][0]["permissions"], json!(["t*"]));
+    let task = open(&world, &["pulse:namespace:t*", SCOPE]).await;
+    let url = task.opened["environment"]["PULSE_AMQP_URL"].as_str().unwrap();
+    assert!(url.starts_with("amqp://taskcluster-ci:by-proxy@"), "{url}");
+    assert_eq!(lend(&task, "/pulse/taskcluster-any").await.status, 200);
+    let later = json!({ "expires": "2999-01-01T00:00:00.000Z" });
+    let extend = "/namespaces/taskcluster-any/extend";
+    let refused = crate::relay_rotation::try_to(&world, "POST", extend, Some(later)).await.unwrap_err();
+    assert!(refused.message().contains("ends with its session"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn what_a_service_has_is_lent_to_no_task_and_what_a_task_has_to_no_service() {
     let world = world().await;
     let service = world.client("service", &["pulse:namespace:*"]).await;

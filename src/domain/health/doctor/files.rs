@@ -19,6 +19,8 @@ const FREE_SHARE_MIN: u64 = 10;
 const FREE_PLENTY: u64 = 10 << 30;
 /// Permission bits of others than the owner.
 const OTHERS: u32 = 0o077;
+/// The right to go through a directory to a name that one knows.
+const ENTER: u32 = 0o011;
 /// The administrator of this host, whose commands look at files that are not its own.
 const ROOT: u32 = 0;
 
@@ -65,7 +67,10 @@ fn modes(dir: &Path, entries: &[FileState], user: u32) -> Finding {
         let text = format!("{} belongs to user {owner}, and this is user {user}: chown it", dir.display());
         return Finding::new(about, Grade::Problem, text);
     }
-    let open: Vec<&FileState> = entries.iter().filter(|entry| entry.mode & OTHERS != 0).collect();
+    // A directory in it may be one that tasks enter, to a socket whose name they know.
+    let entered = |entry: &&FileState| entry.is_dir && !entry.name.is_empty();
+    let bits = |entry: &&FileState| if entered(entry) { OTHERS & !ENTER } else { OTHERS };
+    let open: Vec<&FileState> = entries.iter().filter(|entry| entry.mode & bits(entry) != 0).collect();
     if !open.is_empty() {
         // The directory keeps others away from what somebody else put there.
         let is_secret = |entry: &&FileState| matches!(entry.name.as_str(), "" | FILE_NAME | "key");
