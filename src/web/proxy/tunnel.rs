@@ -94,8 +94,9 @@ impl Tunnel {
         // Who was not greeted hears no reason either.
         let own = amqp_login::start();
         say(client, greeting.as_ref().map_or(&own[..], |greeting| &greeting[..])).await?;
-        let (_, answer) = frame(client).await?;
-        greeting.map(|_| Some(answer))
+        let unsaid = |error: Error| Error::invalid("the client did not say who it is").because(error);
+        let answer = frame(client).await.map(|(_, answer)| answer).map_err(unsaid);
+        greeting.and(answer).map(Some)
     }
 
     /// A connection on which the broker greeted us, with what it said.
