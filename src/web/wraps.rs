@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::api::pulse::Lent;
 use super::error::{report, retry_after_seconds, status};
 use super::layers::Origin;
 use super::metrics::Lend;
@@ -149,16 +150,7 @@ fn namespace_handed_out(claimed: &Claimed, as_html: bool) -> Response {
             until: minute(claimed.reclaim_at),
         }));
     }
-    answer(
-        StatusCode::OK,
-        &json!({
-            "namespace": claimed.namespace,
-            "created": claimed.times.created,
-            "expires": claimed.times.expires,
-            "connectionString": connection_string,
-            "reclaimAt": claimed.reclaim_at,
-        }),
-    )
+    answer(StatusCode::OK, &json!(Lent::from(claimed)))
 }
 
 fn account_handed_out(login: &Login, as_html: bool) -> Response {

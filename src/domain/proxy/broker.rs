@@ -32,15 +32,25 @@ impl Proxy {
     /// too many, `Unavailable` while the broker is away.
     pub async fn lend_namespace(&self, live: &Arc<Live>, opened: &Opened, name: &str) -> Result<Claimed> {
         let name = self.granted_namespace(opened, name)?;
+        let (this, of) = (self.clone(), live.clone());
+        self.in_turn(live, async move { this.lend(&of, name).await }).await
+    }
+
+    /// Does what a session wants of the broker when others of it have done theirs, and to the end also when nobody waits any
+    /// more: what was lent must be known, to be taken back.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        live: &Live,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         live.lending.admit(self.clock.elapsed())?;
-        let (this, of, turn) = (self.clone(), live.clone(), live.lending.turn().await?);
-        // To the end also when nobody waits any more: what was lent must be known, to be taken back.
-        let lending = tokio::spawn(async move {
-            let lent = this.lend(&of, name).await;
+        let turn = live.lending.turn().await?;
+        let working = tokio::spawn(async move {
+            let done = work.await;
             drop(turn);
-            lent
+            done
         });
-        lending.await.unwrap_or_else(|e| Err(Error::internal("lending a namespace", e)))
+        working.await.unwrap_or_else(|e| Err(Error::internal("lending a namespace", e)))
     }
 
     async fn lend(&self, live: &Live, name: NamespaceName) -> Result<Claimed> {
@@ -70,14 +80,8 @@ impl Proxy {
     /// `NotFound` for one that the session has not, `Unavailable` when the broker has not lost it yet.
     pub async fn give_namespace_back(&self, live: &Arc<Live>, opened: &Opened, name: &str) -> Result<()> {
         let name = self.granted_namespace(opened, name)?;
-        live.lending.admit(self.clock.elapsed())?;
-        let (this, of, turn) = (self.clone(), live.clone(), live.lending.turn().await?);
-        let giving = tokio::spawn(async move {
-            let given = this.give_back(&of, name).await;
-            drop(turn);
-            given
-        });
-        giving.await.unwrap_or_else(|e| Err(Error::internal("giving a namespace back", e)))
+        let (this, of) = (self.clone(), live.clone());
+        self.in_turn(live, async move { this.give_back(&of, name).await }).await
     }
 
     async fn give_back(&self, live: &Live, name: NamespaceName) -> Result<()> {

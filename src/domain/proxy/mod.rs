@@ -3,7 +3,8 @@
 //! An upstream is declared (`declaration`); what scopes are worth there is a pure judgement (`grants`). A worker opens a
 //! session for a task (`sessions`): each upstream of which something is granted is opened with a key (`opening`, `keys`,
 //! `tokens`), and the session is asked at a listener of its own, which the web layer serves until the session's token ends
-//! it. Nothing is answered that is not recorded (`calls`, `ledger`). The loop `proxy` ends what is over (`sweep`).
+//! it. Nothing is answered that is not recorded (`calls`, `ledger`). What a session has of the broker of this appliance is
+//! its own (`broker`, `lending`) or only used for it (`lender`). The loop `proxy` ends what is over (`sweep`).
 //!
 //! The programs that came before are the same without a store: what they need is opened once, and recorded as lines.
 

@@ -195,16 +195,21 @@ impl Proxy {
 
     /// Ends sessions, with the reasons: none of them is asked from now on. How many were ended, and what could not be done.
     pub(super) async fn end_these(&self, over: Vec<(ProxySessionId, &'static str)>) -> (usize, Vec<String>) {
-        let (caller, mut lent) = (Caller::of_loop(LOOP), Vec::new());
+        let (caller, mut lent, mut troubles) = (Caller::of_loop(LOOP), Vec::new(), Vec::new());
         for (id, _) in &over {
             if let Some(live) = self.live().get(id) {
                 live.stop.cancel();
                 lent.push((id.clone(), live.lending.names().iter().cloned().collect()));
             }
         }
-        // Those of all sessions at once: a broker that takes its time is waited for once. What fails here is tried again by
-        // each of them.
-        let _ = self.namespaces.end_of_sessions(&caller, lent).await;
+        // Those of all sessions at once, so that a broker that takes its time is waited for once. What cannot be stored is
+        // tried again by each of them; what the broker has not lost is looked for by the next sweep.
+        if let Ok(removed) = self.namespaces.end_of_sessions(&caller, lent).await {
+            over.iter()
+                .filter_map(|(id, _)| self.live().get(id).cloned())
+                .for_each(|live| live.lending.names().clear());
+            troubles.extend(removed.err().map(|error| format!("namespaces of sessions: {}", error.message())));
+        }
         let mut ends: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
         for (id, cause) in over {
             let (this, caller) = (self.clone(), caller.clone());
@@ -212,7 +217,8 @@ impl Proxy {
         }
         let outcomes: Vec<_> = futures_util::stream::iter(ends).buffer_unordered(ENDED_AT_ONCE).collect().await;
         let ended = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        (ended, outcomes.into_iter().filter_map(|outcome| outcome.err().map(|e| e.message().to_owned())).collect())
+        troubles.extend(outcomes.into_iter().filter_map(|outcome| outcome.err().map(|e| e.message().to_owned())));
+        (ended, troubles)
     }
 
     /// Ends a session in the name of who opened it.

@@ -106,6 +106,8 @@ async fn a_task_is_lent_a_namespace_of_its_own_that_ends_with_its_session() {
     end(&world, &task).await;
     assert!(!works(&world, &lent));
     assert_eq!(namespaces(&world).await.len(), 0);
+    let had = world.operate("GET", &format!("/audit/held?holder={}", task.session), None).await;
+    assert!(had.to_string().contains("taskcluster-ci"), "{had}");
     let calls = world.audited("proxy.calls").await;
     let call = &calls[0]["details"]["calls"][0];
     assert_eq!(
@@ -196,6 +198,30 @@ async fn what_the_broker_did_not_lose_in_time_it_loses_later() {
     world.operate("POST", "/loops/proxy/run", None).await;
     assert!(!works(&world, &lent));
     assert_eq!(lend(&next, PLACE).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_is_waited_for_once_however_many_sessions_are_over() {
+    let world = world().await;
+    let mut lent = Vec::new();
+    for number in 0..3 {
+        let name = format!("taskcluster-ci-{number}");
+        let scopes = [format!("pulse:namespace:{name}")];
+        let input = json!({ "scopes": scopes, "listen": at_port(), "lastsSeconds": 60 });
+        let task = Task::of(&world.operate("POST", "/proxy/sessions", Some(input)).await);
+        lent.push(lend(&task, &format!("/pulse/{name}")).await.json());
+    }
+    world.broker.go_away();
+    world.clock.advance(Duration::from_secs(61));
+    let sweep = || world.operate("POST", "/loops/proxy/run", None);
+    let report = sweep().await["report"].as_str().unwrap().to_owned();
+    assert!(report.contains("ended 3 sessions") && report.contains("namespaces of sessions: "), "{report}");
+    let ends = world.audited("proxy.end").await;
+    assert!(ends.iter().all(|end| end["details"]["not_revoked"].is_null()), "none of them waited: {ends:?}");
+    world.broker.come_back();
+    sweep().await;
+    assert!(lent.iter().all(|lent| !works(&world, lent)));
+    assert_eq!(namespaces(&world).await.len(), 0);
 }
 
 #[tokio::test]
