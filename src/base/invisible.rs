@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// How much of a word is repeated in what is said about it.
+const QUOTED_CHARS_MAX: usize = 64;
+
 /// Whether a character cannot be seen, or changes how others are shown: it moves the cursor of a terminal, turns the
 /// direction of reading, or takes no room.
 pub fn is_invisible(c: char) -> bool {
@@ -22,6 +25,13 @@ pub fn written_out(text: &str) -> Cow<'_, str> {
         if is_invisible(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
     }
     shown.into()
+}
+
+/// A word in what is said about it: not all of it if it is long, and with what cannot be seen written out.
+pub fn shortened(word: &str) -> String {
+    let head: String = word.chars().take(QUOTED_CHARS_MAX).collect();
+    let rest = if head.len() < word.len() { "…" } else { "" };
+    format!("{}{rest}", written_out(&head))
 }
 
 #[cfg(test)]

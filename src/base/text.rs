@@ -3,9 +3,13 @@
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use strsim::levenshtein;
 
 /// All but the unreserved characters of RFC 3986, section 2.3: names hold `/`, `%`, `+`, `?` and worse.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How much of an unknown word is compared with known ones; none is half as long.
+const COMPARED_CHARS_MAX: usize = 64;
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
@@ -38,4 +42,37 @@ pub fn capitalized(text: &str) -> String {
 /// How many there are of something: `1 queue`, `3 queues`.
 pub fn pluralize(count: usize, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
+}
+
+/// The known word that goes on where this one ends, or the other way round, or else takes the fewest edits; letter case,
+/// dashes and underscores aside. It is empty if none is known.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> &'k str {
+    let spelling = |word: &str| word.to_ascii_lowercase().replace(['_', '-'], "");
+    let word: String = spelling(word).chars().take(COMPARED_CHARS_MAX).collect();
+    let edits = |known: &&str| {
+        let known = spelling(known);
+        (!known.starts_with(&word) && !word.starts_with(&known), levenshtein(&word, &known))
+    };
+    known.into_iter().min_by_key(edits).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_a_part_of_it_or_takes_the_fewest_edits() {
+        let known = ["name", "image", "command", "env", "max-run-time"];
+        for (word, expected) in [
+            ("comand", "command"),
+            ("Environment", "env"),
+            ("MAX_RUN_TIME", "max-run-time"),
+            ("imag", "image"),
+            ("nmae", "name"),
+        ] {
+            assert_eq!(nearest(word, known), expected, "{word}");
+        }
+        assert_eq!(nearest(&"c".repeat(1 << 20), ["env", "command"]), "command");
+        assert_eq!(nearest("x", []), "");
+    }
 }

@@ -9,11 +9,11 @@ use url::Url;
 
 use super::broker::{self, ClientCertificate, SITES_FILE};
 use super::file;
-use super::nearest::nearest_of;
 use super::parse::{self, Parsed};
 use super::problems::{Place, Report};
 use super::reader::Reader;
 use super::setting::Parse;
+use crate::base::text::nearest;
 use crate::base::{Secret, SiteName, VhostName};
 
 /// Further brokers. Each is told of every namespace, and asked for all its users at every pass of `reconcile`.
@@ -118,7 +118,7 @@ impl Table<'_, '_, '_> {
     fn site(mut self, main_vhost: &VhostName) -> Option<SiteSettings> {
         for key in self.entries.keys() {
             if !KEYS.contains(&&**key.get_ref()) {
-                let known = nearest_of(key.get_ref(), KEYS.into_iter().map(|key| (key, key)));
+                let known = nearest(key.get_ref(), KEYS);
                 let message = format!("unknown key `{}`; the nearest known one is `{known}`", key.get_ref());
                 self.toml.problem(key.span(), message);
             }

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::base::invisible::written_out;
+use crate::base::invisible::{shortened, written_out};
 
 /// Mistakes that are told at once. Whoever has more has another file in hand than was meant.
 const MISTAKES_MAX: usize = 500;
-/// How much of a word of the text is repeated in a mistake.
-const QUOTED_CHARS_MAX: usize = 64;
 
 /// Something that is wrong with the text of a profile, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +95,5 @@ impl Mistakes {
 
 /// A word of the text in a mistake: in backticks, not all of it if it is long, and with what cannot be seen written out.
 pub(super) fn quoted(word: &str) -> String {
-    let head: String = word.chars().take(QUOTED_CHARS_MAX).collect();
-    let rest = if head.len() < word.len() { "…" } else { "" };
-    format!("`{}{rest}`", written_out(&head))
+    format!("`{}`", shortened(word))
 }

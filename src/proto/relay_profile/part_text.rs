@@ -4,10 +4,10 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use strsim::levenshtein;
 
 use super::part::{FILE, Part, PartKind};
 use super::{Investigator, Profile};
+use crate::base::text::nearest;
 use crate::proto::mig::acl::Acl;
 use crate::proto::mig::broker_tls::{self, BrokerTls};
 use crate::proto::mig::database;
@@ -157,10 +157,8 @@ fn read<T: DeserializeOwned>(settings: &Map<String, Value>) -> Result<T, Mistake
 /// A mistake as the rest of a profile's are told: an unknown key names its nearest neighbour.
 fn in_our_words(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = quoted.next().filter(|_| message.starts_with("unknown field"));
-    let nearest = unknown.and_then(|word| Some((word, quoted.min_by_key(|known| levenshtein(word, known))?)));
-    match nearest {
-        Some((word, nearest)) => format!("unknown key `{word}`; the nearest known one is `{nearest}`"),
+    match quoted.next().filter(|_| message.starts_with("unknown field")) {
+        Some(word) => format!("unknown key `{word}`; the nearest known one is `{}`", nearest(word, quoted)),
         None => message.to_owned(),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use strsim::levenshtein;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -10,9 +9,7 @@ use super::keys::{FILE, Form, Key, PROFILE, Section};
 use super::mistakes::{Mistakes, quoted};
 use super::rules::Rule;
 use super::values::{integer, json};
-
-/// How much of an unknown word is compared with the known ones; none is half as long.
-const COMPARED_CHARS_MAX: usize = 64;
+use crate::base::text::nearest;
 
 /// Notes all that is unknown, missing, or of the wrong form.
 pub(super) fn check(document: &DeTable<'_>, mistakes: &mut Mistakes) {
@@ -129,13 +126,6 @@ fn tables(inner: &Section, most: usize, by: Option<&str>, items: &DeArray<'_>, a
             mistakes.note(value.span().start, message + "; rename or remove one of them");
         }
     }
-}
-
-/// The known word that takes the fewest edits.
-fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> &'static str {
-    let spelling = |word: &str| word.to_ascii_lowercase().replace('_', "-");
-    let word: String = spelling(word).chars().take(COMPARED_CHARS_MAX).collect();
-    known.min_by_key(|known| levenshtein(&word, &spelling(known))).unwrap_or_default()
 }
 
 fn expected(form: &Form) -> String {

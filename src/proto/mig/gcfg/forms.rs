@@ -5,8 +5,8 @@ use std::net::Ipv6Addr;
 
 use serde_json::Value;
 
-use super::words::{nearest, repeated};
-use crate::base::text::url_encoded;
+use super::words::repeated;
+use crate::base::text::{nearest, url_encoded};
 
 /// Characters of a text: as many as Linux takes for a path.
 const TEXT_CHARS_MAX: usize = 4096;

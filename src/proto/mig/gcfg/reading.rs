@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::chosen::Chosen;
 use super::forms::{kind, quoted, relay_host, written};
 use super::keys::{Key, Need, Part, Section, sections};
-use super::words::{nearest, repeated};
+use super::words::repeated;
 use super::{Age, Login, MISTAKES_MAX, Mistake, Program, rules};
-use crate::base::text::url_encoded;
+use crate::base::text::{nearest, url_encoded};
 
 /// Settings that were looked at.
 pub(super) struct Reading {
