@@ -18,6 +18,7 @@ pub mod refusal;
 pub mod relay_profile;
 pub mod roles;
 pub mod scopes;
+pub mod services;
 pub mod tempcred;
 pub mod totp;
 pub mod urls;

@@ -142,6 +142,7 @@ async fn what_is_known_is_not_sent_again() {
         "/api/pulse/v1/namespaces",
         "/references/pulse/v1/api.json",
         "/schemas/pulse/v1/namespace.json",
+        "/schemas/keylender/v1/services.json",
         "/static/console.css",
     ] {
         let etag = world.ask(&Ask::get(path)).await.header("etag").unwrap().to_owned();
