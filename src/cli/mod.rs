@@ -35,6 +35,7 @@ mod relay_recipe;
 mod relay_render;
 mod role;
 mod serve;
+mod services;
 
 use std::ffi::OsString;
 use std::panic;
@@ -136,6 +137,9 @@ enum ApplianceCommand {
                       lists them with --help"
     )]
     Proxy(proxy::Proxy),
+    /// Services beside a task, as its payload declares them
+    #[command(subcommand, after_help = "Example:\n  keylender services check payload.json")]
+    Services(services::Services),
     /// Shows and runs the loops that run by themselves
     #[command(subcommand, after_help = "Example:\n  keylender loop plan rotate")]
     Loop(loops::Loop),
@@ -254,6 +258,10 @@ async fn run(
             Some(outcome) => return outcome,
             None => ApplianceCommand::Proxy(command),
         },
+        Commands::OfAppliance(ApplianceCommand::Services(command)) => match services::offline(&command) {
+            Some(outcome) => return outcome,
+            None => ApplianceCommand::Services(command),
+        },
         Commands::OfAppliance(command) => command,
         Commands::OfProgram(command) => return manual::run(&command, with_listed_settings(Cli::command())),
     };
@@ -275,6 +283,7 @@ async fn run(
         ApplianceCommand::Agent(command) => agent::run(command, &settings).await,
         ApplianceCommand::Relay(command) => relay::run(command, &settings).await,
         ApplianceCommand::Proxy(command) => proxy::operate(command, &settings).await,
+        ApplianceCommand::Services(command) => services::offline(&command).unwrap_or(Ok(())),
         ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
         ApplianceCommand::Queue(command) => queue::run(command, &settings).await,
         ApplianceCommand::Connection(command) => connection::run(command, &settings).await,

@@ -1,13 +1,13 @@
 //! The audit log on the command line: filtered, followed, exported, checked in a file, and asked for a secret.
 
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Home, Outcome};
+use super::Home;
 use crate::wire::PATIENCE;
 
 /// A home with a log of four entries.
@@ -22,13 +22,6 @@ fn home() -> Home {
 
 fn numbers(shown: &str) -> Vec<u64> {
     shown.lines().map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect()
-}
-
-fn with_stdin(home: &Home, arguments: &[&str], stdin: &[u8]) -> Outcome {
-    let mut command = home.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(stdin).unwrap();
-    Outcome::of(child.wait_with_output().unwrap())
 }
 
 #[test]
@@ -86,14 +79,14 @@ fn an_export_is_the_chain_and_is_checked_without_a_store() {
     let another = elsewhere.run(&["audit", "verify", path, "--key", &"0".repeat(64)]).sentence(1);
     assert_eq!(another, format!("another key signed it: {key}"));
     let lines = std::fs::read(path).unwrap();
-    assert_eq!(with_stdin(&elsewhere, &["audit", "verify", "-", "--head", head], &lines).well(), verified);
+    assert_eq!(elsewhere.run_with(&["audit", "verify", "-", "--head", head], &lines).well(), verified);
     assert!(!elsewhere.data_dir().exists(), "it made no store");
 
     let third = lines.split_inclusive(|byte| *byte == b'\n').take(3).map(<[u8]>::len).sum::<usize>();
-    let cut = with_stdin(&elsewhere, &["audit", "verify", "-", "--head", head], &lines[..third]).sentence(1);
+    let cut = elsewhere.run_with(&["audit", "verify", "-", "--head", head], &lines[..third]).sentence(1);
     assert!(cut.starts_with("the file ends with entry 3 and another head"), "{cut}");
     let forged = String::from_utf8(lines).unwrap().replacen("role.create", "role.delete", 1);
-    let line = with_stdin(&elsewhere, &["audit", "verify", "-"], forged.as_bytes()).sentence(1);
+    let line = elsewhere.run_with(&["audit", "verify", "-"], forged.as_bytes()).sentence(1);
     assert_eq!(line, "line 3: audit entry 3 does not follow entry 2: one of the two was changed");
     assert!(elsewhere.run(&["audit", "verify", "none.jsonl"]).sentence(1).starts_with("cannot read none.jsonl"));
     assert_eq!(elsewhere.run(&["audit", "verify", "--head", head]).code, 2, "only a file is compared");
@@ -110,9 +103,8 @@ fn a_log_that_was_cut_off_does_not_fit_a_checkpoint_from_before() {
         drop(served);
     }
     let cut = lines[..3].join("\n") + "\n";
-    let says = |text: &str| {
-        with_stdin(&home, &["audit", "verify", "-", "--checkpoint", &checkpoint], text.as_bytes()).sentence(1)
-    };
+    let says =
+        |text: &str| home.run_with(&["audit", "verify", "-", "--checkpoint", &checkpoint], text.as_bytes()).sentence(1);
     assert_eq!(says(&cut), "it ends with entry 3, but had 4 when the checkpoint was signed: its end was cut off");
     let another = Home::new();
     another.run(&["client", "create", "x", "--scope", "a"]).well();
@@ -147,7 +139,7 @@ fn the_sealing_key_changes_while_it_runs_and_while_it_rests() {
         assert_ne!(before, after);
         assert!(rotated.starts_with(&format!("everything is sealed by the key {after}")), "{rotated}");
         assert!(home.data_dir().join(format!("key.{}", before.trim())).exists());
-        let found = with_stdin(&home, &["audit", "find-secret"], token.as_bytes()).well();
+        let found = home.run_with(&["audit", "find-secret"], token.as_bytes()).well();
         assert_eq!(numbers(&found), [5], "a secret is found across keys: {found}");
         drop(served);
     }
@@ -163,16 +155,16 @@ fn a_secret_is_found_by_its_value_which_comes_in_by_standard_input() {
     let token = made.lines().find_map(|line| line.strip_prefix("access token: ")).unwrap();
     for served in [None, Some(home.serve())] {
         for end in ["", "\n", "\r\n"] {
-            let found = with_stdin(&home, &["audit", "find-secret"], format!("{token}{end}").as_bytes()).well();
+            let found = home.run_with(&["audit", "find-secret"], format!("{token}{end}").as_bytes()).well();
             assert_eq!(numbers(&found), [5], "{found}");
             assert!(!found.contains(token));
         }
-        assert_eq!(with_stdin(&home, &["audit", "find-secret"], b"another").well(), "");
+        assert_eq!(home.run_with(&["audit", "find-secret"], b"another").well(), "");
         drop(served);
     }
-    let line = with_stdin(&home, &["audit", "find-secret"], b"\n").sentence(1);
+    let line = home.run_with(&["audit", "find-secret"], b"\n").sentence(1);
     assert_eq!(line, "there is no secret on standard input");
-    let line = with_stdin(&home, &["audit", "find-secret"], &[b'x'; 17 << 10]).sentence(1);
+    let line = home.run_with(&["audit", "find-secret"], &[b'x'; 17 << 10]).sentence(1);
     assert_eq!(line, "a secret has at most 16384 bytes");
     assert_eq!(home.run(&["audit", "find-secret", token]).code, 2, "not by the arguments, which anybody may read");
 }

@@ -12,11 +12,12 @@ mod operate;
 mod operator;
 mod relay;
 mod serve;
+mod services;
 mod settings;
 mod store;
 mod tls;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -107,6 +108,14 @@ impl Home {
 
     fn run(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(self.command(arguments).output().unwrap())
+    }
+
+    /// The same with something on standard input.
+    fn run_with(&self, arguments: &[&str], stdin: &[u8]) -> Outcome {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin).unwrap();
+        Outcome::of(child.wait_with_output().unwrap())
     }
 
     /// Starts the appliance on a free port, and waits until it listens.
