@@ -5,6 +5,8 @@
 mod heartbeats;
 #[path = "proxy.rs"]
 mod proxy;
+#[path = "services.rs"]
+mod services;
 
 use std::net::IpAddr;
 
@@ -30,7 +32,7 @@ use keylender::proto::whitelist::Whitelist;
 type Check = fn(&str);
 
 /// Every target by name; `fuzz/corpus/` has a folder for each.
-pub const TARGETS: [(&str, Check); 23] = [
+pub const TARGETS: [(&str, Check); 24] = [
     ("addresses", read_addresses),
     ("amqp_login", proxy::read_amqp_login),
     ("bewit", read_bewit),
@@ -50,6 +52,7 @@ pub const TARGETS: [(&str, Check); 23] = [
     ("relay_profile", read_relay_profile),
     ("roles", read_roles),
     ("scopes", read_scopes),
+    ("services_payload", services::read_services_payload),
     ("span", read_span),
     ("tempcred", read_tempcred),
     ("urls", read_urls),
