@@ -36,6 +36,7 @@ use crate::domain::parts::Parts;
 use crate::domain::proxy::{self, Proxy};
 use crate::domain::queues::Queues;
 use crate::domain::relay::{self, Relay};
+use crate::domain::services::Services;
 use crate::domain::wraps::Wraps;
 use crate::ports::authority::Authority;
 use crate::ports::broker::{Broker, Site};
@@ -143,6 +144,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
     let held = (store.clone(), accounts.clone());
     let agents = Agents::new(held, hosts.clone(), relay.clone(), (broker.bus(), broker.subscriptions()));
     let proxy = task_proxy(&store, (&relay, &namespaces), broker.is_some(), settings)?;
+    let services = Services::new(store.clone(), auth.clone(), proxy.clone(), settings.services.clone());
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
@@ -157,6 +159,7 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
             proxy: proxy.clone(),
         },
         proxy,
+        services,
         relay,
         agents,
         archives,

@@ -10,6 +10,7 @@ mod parsed;
 pub mod rate;
 mod reason;
 pub mod secret;
+mod service_set;
 mod session_id;
 pub mod slugid;
 pub mod span;
@@ -23,5 +24,6 @@ pub use names::{
 };
 pub use reason::Reason;
 pub use secret::Secret;
+pub use service_set::{ImageId, LocalImage, ServiceSetId, WorkerType};
 pub use session_id::ProxySessionId;
 pub use span::Span;

@@ -13,7 +13,7 @@ use super::parsed::parsed;
 use super::secret::Secret;
 
 /// Letters of it: those of a slugid.
-const LEN: usize = 22;
+pub(super) const LEN: usize = 22;
 
 name!(
     /// A session of the task proxy: 22 letters that nobody guesses.

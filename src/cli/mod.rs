@@ -36,6 +36,7 @@ mod relay_render;
 mod role;
 mod serve;
 mod services;
+mod services_operate;
 
 use std::ffi::OsString;
 use std::panic;
@@ -283,7 +284,7 @@ async fn run(
         ApplianceCommand::Agent(command) => agent::run(command, &settings).await,
         ApplianceCommand::Relay(command) => relay::run(command, &settings).await,
         ApplianceCommand::Proxy(command) => proxy::operate(command, &settings).await,
-        ApplianceCommand::Services(command) => services::offline(&command).unwrap_or(Ok(())),
+        ApplianceCommand::Services(command) => services::run(command, &settings).await,
         ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
         ApplianceCommand::Queue(command) => queue::run(command, &settings).await,
         ApplianceCommand::Connection(command) => connection::run(command, &settings).await,

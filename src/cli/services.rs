@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{Outcome, output};
+use super::{Outcome, output, services_operate};
+use crate::app::settings::Settings;
 use crate::base::text::pluralize;
 use crate::base::{Error, Result};
 use crate::proto::services::{Service, TEXT_LEN_MAX, parse, schema};
@@ -27,6 +28,8 @@ pub(super) enum Services {
     /// Prints the JSON schema of payloads, for editors
     #[command(after_help = "Example:\n  keylender services schema >services.schema.json")]
     Schema,
+    #[command(flatten)]
+    Operate(services_operate::Operate),
 }
 
 /// What needs neither an appliance nor its settings; nothing for other commands.
@@ -37,6 +40,14 @@ pub(super) fn offline(command: &Services) -> Option<Outcome> {
             output::json(&schema());
             Some(Ok(()))
         }
+        Services::Operate(_) => None,
+    }
+}
+
+pub(super) async fn run(command: Services, settings: &Settings) -> Outcome {
+    match command {
+        Services::Operate(command) => services_operate::run(command, settings).await,
+        command => offline(&command).unwrap_or(Ok(())),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Modules use one another only along this list, which `tests/tidy.rs` checks:
 //! `accounts → auth` · `agents → accounts, auth, hosts, relay` · `actions → Domain, agents, archives, audit, auth, backups, hosts, keys, leases, loops, monitor, namespaces, operators, queues, relay` · `alarms → auth, monitor, loops, notices, parts, health, relay` · `archives → auth` · `audit → auth` · `backups → accounts, auth` · `keys → auth` · `namespaces → accounts, auth, lend_counts` · `proxy → auth, declarations, namespaces, relay` · `monitor → accounts, archives, auth, namespaces, notices` · `hosts → auth, notices, lend_counts` ·
-//! `leases → agents, auth, hosts, namespaces, proxy, relay, wraps` · `wraps → auth, namespaces, notices, relay` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth, declarations, namespaces` ·
-//! `parts → accounts, agents, archives, audit, auth, backups, connections, exchanges, monitor, hosts, keys, leases, namespaces, notices, operators, proxy, queues, relay, wraps` ·
+//! `leases → agents, auth, hosts, namespaces, proxy, relay, wraps` · `wraps → auth, namespaces, notices, relay` · `loops → auth` · `notices → auth` · `operators → auth` · `relay → accounts, auth, declarations, namespaces` · `services → auth, proxy` ·
+//! `parts → accounts, agents, archives, audit, auth, backups, connections, exchanges, monitor, hosts, keys, leases, namespaces, notices, operators, proxy, queues, relay, services, wraps` ·
 //! `connections → auth, by_hand, monitor, namespaces` · `exchanges → by_hand, monitor, namespaces` · `queues → auth, by_hand, monitor, namespaces` · `health → accounts, backups, connections, loops, notices, parts`. Of `auth` the others use `Caller`, the proof of who asks; those that take
 //! back and hand over also its clients. `health` only reads.
 
@@ -34,6 +34,7 @@ pub mod parts; // the list of all that work when they are asked
 pub mod proxy; // what code in a task may reach, and by which right
 pub mod queues; // a queue of a namespace at the broker now, and purging and deleting one by hand
 pub mod relay; // fixed accounts and what they need in their vhosts: declared, planned, applied, watched
+pub mod services; // beside a task: whom containers pass for, and what engines are told to start
 pub mod wraps; // hand-over links that open once
 
 use std::ops::Deref;

@@ -18,6 +18,7 @@ use super::operators::{OidcSignIn, Operators};
 use super::proxy::Proxy;
 use super::queues::Queues;
 use super::relay::Relay;
+use super::services::Services;
 use super::wraps::Wraps;
 use crate::base::Clock;
 use crate::store::Store;
@@ -38,6 +39,7 @@ pub struct Parts {
     pub relay: Relay,
     pub agents: Agents,
     pub proxy: Proxy,
+    pub services: Services,
     pub notices: Notices,
     pub leases: Leases,
     pub wraps: Wraps,

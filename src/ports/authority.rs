@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::http;
@@ -54,8 +55,17 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Authority {
     http: reqwest::Client,
+    /// Where requests are judged.
     url: String,
+    /// Where roles are expanded.
+    expand_url: String,
     patience: Patience,
+}
+
+/// Scopes on the wire.
+#[derive(Deserialize)]
+struct ScopeSet {
+    scopes: Vec<Scope>,
 }
 
 /// The answer on the wire. Unknown statuses and a success without scopes are failures (taskcluster.md 11.11).
@@ -79,7 +89,9 @@ impl Authority {
     /// The auth service of a deployment.
     pub fn new(root_url: &RootUrl, resolver: Resolver, patience: Patience) -> Result<Self> {
         let http = http::client(resolver, patience.try_timeout)?;
-        Ok(Self { http, url: root_url.api("auth", "v1", "authenticate-hawk"), patience })
+        let (url, expand_url) =
+            (root_url.api("auth", "v1", "authenticate-hawk"), root_url.api("auth", "v1", "scopes/expand"));
+        Ok(Self { http, url, expand_url, patience })
     }
 
     /// Asks whose request this is. `Unauthenticated` for a host that the authority takes no question about, and, in
@@ -102,10 +114,7 @@ impl Authority {
         if let (Some(authorization), Some(body)) = (question.authorization, body.as_object_mut()) {
             body.insert("authorization".into(), authorization.into());
         }
-        let wire = tokio::time::timeout(self.patience.total_timeout, self.ask(&body.to_string()))
-            .await
-            .unwrap_or_else(|_| Err(unreachable("no answer in time".into())))?;
-        match wire {
+        match self.ask(&self.url, &body.to_string()).await? {
             Wire::AuthSuccess { scopes, client_id, hash } => Ok(Answer { client_id: Some(client_id), scopes, hash }),
             Wire::NoAuth { scopes } => Ok(Answer { client_id: None, scopes, hash: None }),
             Wire::AuthFailed { message } => Err(Error::unauthenticated(message).with_code("AuthenticationFailed")),
@@ -132,11 +141,26 @@ impl Authority {
         Ok(self.authenticate_hawk(&question, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?.scopes)
     }
 
-    async fn ask(&self, body: &str) -> Result<Wire> {
+    /// Scopes, and all that their roles stand for there. Deployments let everybody ask that unless somebody took
+    /// `auth:expand-scopes` from `anonymous` (`expandScopes` of the client taskcluster 101).
+    pub async fn expand(&self, scopes: &[Scope]) -> Result<Vec<Scope>> {
+        let body = json!({ "scopes": scopes }).to_string();
+        let answer: ScopeSet = self.ask(&self.expand_url, &body).await?;
+        Ok(answer.scopes)
+    }
+
+    /// Asks until there is an answer, as often and as long as it is waited for.
+    async fn ask<T: DeserializeOwned>(&self, url: &str, body: &str) -> Result<T> {
+        tokio::time::timeout(self.patience.total_timeout, self.ask_again(url, body))
+            .await
+            .unwrap_or_else(|_| Err(unreachable("no answer in time".into())))
+    }
+
+    async fn ask_again<T: DeserializeOwned>(&self, url: &str, body: &str) -> Result<T> {
         let mut pause = self.patience.pause;
         for tries_left in (0..=RETRIES).rev() {
-            match self.ask_once(body).await {
-                Ok(wire) => return Ok(wire),
+            match self.ask_once(url, body).await {
+                Ok(answer) => return Ok(answer),
                 Err(Failure::Passing(cause)) if tries_left > 0 => {
                     tracing::debug!("the auth service failed, asking again: {cause}");
                     tokio::time::sleep(spread(pause)).await;
@@ -148,8 +172,8 @@ impl Authority {
         Err(unreachable("no try was left".into()))
     }
 
-    async fn ask_once(&self, body: &str) -> std::result::Result<Wire, Failure> {
-        let request = self.http.post(&self.url).header("content-type", "application/json").body(body.to_owned());
+    async fn ask_once<T: DeserializeOwned>(&self, url: &str, body: &str) -> std::result::Result<T, Failure> {
+        let request = self.http.post(url).header("content-type", "application/json").body(body.to_owned());
         let response = request.send().await.map_err(|e| Failure::Passing(causes(&e)))?;
         let status = response.status();
         let answer = http::read(response, ANSWER_LEN_MAX).await.map_err(|e| Failure::Passing(causes(&e)))?;

@@ -49,6 +49,7 @@ mod relay_trouble;
 mod remote;
 mod routes;
 mod schema;
+mod services;
 mod sign;
 mod simulation;
 mod sites;

@@ -258,6 +258,7 @@ async fn every_method_answers_as_the_document_says() {
     at_the_broker(&mut seen).await;
     crate::relay::every_method(&mut seen).await;
     crate::proxy::every_method(&mut seen).await;
+    crate::services::every_method(&mut seen).await;
     // A clock that was set makes a brake hold, and then there is something to release.
     world.clock.set(world.clock.now().plus(Duration::from_secs(4 * 3600)));
     Operator::connect(&world.settings).unwrap().call("POST", "/loops/rotate/run", None).await.unwrap_err();

@@ -1,7 +1,9 @@
 //! The list of settings, in the order in which people read them, and their flags.
 
 use super::setting::{Info, Shape};
-use super::{broker, hosts, listen, log, mode, monitor, namespaces, oidc, outbox, proxy, relay, storage, taskcluster};
+use super::{
+    broker, hosts, listen, log, mode, monitor, namespaces, oidc, outbox, proxy, relay, services, storage, taskcluster,
+};
 
 /// Names that the product promises and that this version does not use yet.
 pub(super) const LATER: &[&str] = &["BASE_ROUTE"];
@@ -33,6 +35,8 @@ const LIST: &[&[Info]] = &[
     &[broker::CA_FILE.info, broker::CERT.info, broker::KEY.info, broker::SITES_FILE.info],
     &[relay::PROFILE.info],
     &[proxy::UPSTREAMS_FILE.info, proxy::ADDRESS.info, proxy::SOCKETS.info],
+    &[services::NETWORK.info, services::LOCAL_IMAGES.info, services::MEMORY_MAX.info],
+    &[services::PROCESSES_MAX.info, services::LOG_SIZE_MAX.info],
     &[namespaces::AMQP_HOSTNAME.info, namespaces::AMQP_PORT.info, namespaces::AMQP_PROTOCOL.info],
     &[
         namespaces::AMQP_VHOST.info,

@@ -26,6 +26,7 @@ mod problems;
 mod proxy;
 mod reader;
 mod relay;
+mod services;
 mod setting;
 mod sites;
 mod sources;
@@ -103,6 +104,8 @@ pub struct Settings {
     pub relay: Option<RelaySettings>,
     /// What sessions of the task proxy reach, and where they listen.
     pub proxy: domain::proxy::Config,
+    /// Services beside tasks: their networks, their images, and how much each may take.
+    pub services: domain::services::Config,
     /// What is lent to namespaces.
     pub namespaces: domain::namespaces::Config,
     /// Whether a new password is proved by a login before it is handed out.
@@ -204,6 +207,7 @@ fn read(read: &mut Reader) -> Settings {
         sites: sites::sites(read, &namespaces.amqp.vhost),
         relay: relay::relay(read),
         proxy: proxy::proxy(read),
+        services: services::services(read),
         namespaces,
         verify_logins: read.get(&namespaces::VERIFY_LOGINS),
         expire_period: read.get(&namespaces::EXPIRE_PERIOD),

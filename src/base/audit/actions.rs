@@ -140,7 +140,7 @@ actions! {
     ProxyEnd = "proxy.end" ["calls", "not_revoked", "revoked"];
     ProxyForget = "proxy.forget" [];
     ProxyMint = "proxy.mint" ["ends", "permissions", "upstream"];
-    ProxyOpen = "proxy.open" ["ends", "run", "scopes", "task", "upstreams"];
+    ProxyOpen = "proxy.open" ["ends", "run", "scopes", "service", "set", "task", "upstreams"];
     ProxyRefresh = "proxy.refresh" ["client"];
     ProxyUpstreams = "proxy.upstreams" ["sha256", "upstreams"];
     QueueCondemn = "queue.condemn" ["messages", "namespace"];
@@ -168,6 +168,7 @@ actions! {
     RelayRotate = "relay.rotate" ["account", "next_rotation"];
     RoleCreate = "role.create" ["scopes"];
     RoleDelete = "role.delete" [];
+    ServicesOpen = "services.open" ["run", "services", "task", "worker_type"];
     SessionRevoke = "session.revoke" ["session", "sessions"];
     StoreRestore = "store.restore" ["accounts", "doubted", "lastEntry", "made"];
     WrapForget = "wrap.forget" ["wraps"];

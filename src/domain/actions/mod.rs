@@ -30,6 +30,7 @@ pub mod proxy;
 pub mod queues;
 pub mod relay;
 pub mod roles;
+pub mod services;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -31,6 +31,14 @@ impl Auth {
         self.parsed_roles.get(&self.store, &ROLES, |tx| Roles::new(all(tx)?.into_iter().map(role).collect())).await
     }
 
+    /// Scopes, and all that their roles stand for: of the own store, or as the deployment says.
+    pub async fn expand(&self, scopes: &[Scope]) -> Result<Vec<Scope>> {
+        match &self.remote {
+            Some(remote) => remote.expand(scopes).await,
+            None => Ok(self.roles_in_force().await?.expand(scopes)),
+        }
+    }
+
     /// Makes a role or gives it other scopes. The caller must hold the scopes it gives away; a set of roles that
     /// would be a cycle is refused.
     ///

@@ -138,6 +138,9 @@ scopes! {
     ROLE_CREATE = "keylender:role:create:<roleId>";
     ROLE_DELETE = "keylender:role:delete:<roleId>";
     ROLE_LIST = "keylender:role:list";
+    SERVICES_OPEN = "keylender:services:open";
+    SERVICES_READ = "keylender:services:read";
+    SERVICES_STOP = "keylender:services:stop:<set>";
     SESSION_LIST = "keylender:session:list";
     SESSION_REVOKE = "keylender:session:revoke";
     SETTING_LIST = "keylender:setting:list";

@@ -46,6 +46,7 @@ const LOOK: &[RequiredScope] = &[
     scopes::QUEUE_RULES,
     scopes::QUEUE_SHOW.for_all(),
     scopes::RELAY_READ,
+    scopes::SERVICES_READ,
 ];
 /// What changes what is lent and what is kept, and can be told apart in the audit log.
 const WORK: &[RequiredScope] = &[
@@ -80,6 +81,7 @@ const WORK: &[RequiredScope] = &[
     scopes::QUEUE_PURGE.for_all(),
     scopes::QUEUE_RULE.for_all(),
     scopes::RELAY_ROTATE.for_all(),
+    scopes::SERVICES_STOP.for_all(),
 ];
 /// Who did what, and who may.
 const EXAMINE: &[RequiredScope] = &[

@@ -14,7 +14,8 @@ use super::ledger::Minting;
 use super::lender::Lender;
 use super::lending::Lending;
 use super::opening::{Opened, Opener, delegable};
-use super::record::{Grant, SESSIONS, Session, TaskRun, by};
+use super::queue::Task;
+use super::record::{Grant, SESSIONS, Service, Session, TaskRun, by};
 use super::sessions::{Closing, Live, REFRESHES_PER_MINUTE};
 use super::tokens::OnMint;
 use super::{Open, Proxy};
@@ -42,6 +43,8 @@ pub struct Ask {
     pub task: Option<TaskRun>,
     /// Or for these scopes, of which the caller must hold each that counts.
     pub scopes: Option<Vec<Scope>>,
+    /// Or for a service beside a task, by what its image was given.
+    pub service: Option<Service>,
     /// Only these upstreams; none is all from which anything is granted.
     pub upstreams: Vec<String>,
     /// Credentials of Taskcluster for the task.
@@ -70,6 +73,8 @@ fn about(note: Note, task: Option<&TaskRun>, scopes: Option<&[Scope]>) -> Note {
 /// By what a session is judged.
 struct Asked {
     scopes: Vec<Scope>,
+    /// What these stand for, where roles are expanded. A signed call says the scopes as they are: who judges it knows the roles.
+    expanded: Option<Vec<Scope>>,
     /// Asked for, and not the caller's to pass on.
     not_held: Vec<Scope>,
     deadline: Option<Timestamp>,
@@ -94,17 +99,18 @@ impl Proxy {
     }
 
     async fn open_granted(&self, caller: &Caller, id: ProxySessionId, ask: Ask) -> Result<Arc<Live>> {
-        let Asked { scopes: asked, not_held, deadline } = self.asked(caller, &ask).await?;
+        let asked = self.asked(caller, &ask).await?;
         let now = self.clock.now();
         let last = now.plus(LASTS_MAX);
-        let ends = ask.ends.or(deadline).unwrap_or_else(|| now.plus(LASTS)).min(last);
+        let ends = ask.ends.or(asked.deadline).unwrap_or_else(|| now.plus(LASTS)).min(last);
         if ends <= now {
             return Err(Error::invalid("the session would be over before it begins"));
         }
         let heard = ask.heard_within.map(|within| Heard::new(within, self.clock.elapsed())).transpose()?;
         let (opened, refused) = self.open_each(&id, &ask, &asked)?;
-        if opened.is_empty() {
-            return Err(ungranted(&refused, &not_held));
+        // A service that nothing was delegated to is still beside its task, and may read of that.
+        if opened.is_empty() && ask.service.is_none() {
+            return Err(ungranted(&refused, &asked.not_held));
         }
         let grant = |opened: &Opened| Grant {
             upstream: opened.upstream.name.clone(),
@@ -114,7 +120,8 @@ impl Proxy {
         let session = Session {
             opener: by(caller),
             task: ask.task,
-            scopes: asked,
+            scopes: asked.scopes,
+            service: ask.service,
             upstreams: opened.iter().map(grant).collect(),
             address: ask.address,
             peers: ask.peers,
@@ -128,7 +135,7 @@ impl Proxy {
             id: id.clone(),
             session,
             opened,
-            not_held,
+            not_held: asked.not_held,
             recorder,
             calls,
             heard,
@@ -153,6 +160,10 @@ impl Proxy {
         let note =
             caller.note(Action::ProxyOpen, id).with("ends", session.ends.to_string()).with("upstreams", upstreams);
         let note = about(note, session.task.as_ref(), Some(&session.scopes));
+        let note = match &session.service {
+            Some(Service { set, name, .. }) => note.with("set", set.as_str()).with("service", name.clone()),
+            None => note,
+        };
         let (id, session) = (id.clone(), session.clone());
         let change = move |tx: &mut WriteTx<'_, '_>| {
             tx.audit(note);
@@ -160,28 +171,53 @@ impl Proxy {
         };
         self.store.write(change).await
     }
+
+    /// A task, as the queue of the deployment tells it.
+    ///
+    /// # Errors
+    /// `Conflict` where there is no deployment, and for a run that does not run.
+    pub async fn running_task(&self, TaskRun { task_id, run_id }: &TaskRun) -> Result<Task> {
+        let queue = self
+            .queue
+            .as_ref()
+            .ok_or_else(|| Error::conflict("no deployment knows the task: set TASKCLUSTER_ROOT_URL, or give scopes"))?;
+        let task = queue.task(task_id).await?;
+        if !queue.is_running(task_id, *run_id).await? {
+            return Err(Error::conflict(format!("the run {run_id} of this task is not running")));
+        }
+        Ok(task)
+    }
+
+    /// Whether a queue tells what tasks are.
+    pub fn has_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// The scopes by which a session is judged, and when its task is over at the latest.
     async fn asked(&self, caller: &Caller, ask: &Ask) -> Result<Asked> {
+        if let Some(service) = &ask.service {
+            let role = service.role.as_ref().map(|role| Scope::parse(&format!("assume:{role}"))).transpose()?;
+            return Ok(Asked {
+                scopes: role.into_iter().collect(),
+                expanded: Some(service.held.clone()),
+                not_held: service.not_held.clone(),
+                deadline: None,
+            });
+        }
         let asked = match (&ask.task, &ask.scopes) {
             (Some(_), Some(_)) => return Err(Error::invalid("a session is for a task or for scopes, not for both")),
             (None, None) => return Err(Error::invalid("a session is for a task with a run, or for scopes")),
             (Some(TaskRun { task_id, run_id }), None) => {
-                let queue = self.queue.as_ref().ok_or_else(|| {
-                    Error::conflict("no deployment knows the task: set TASKCLUSTER_ROOT_URL, or give scopes")
-                })?;
-                let task = queue.task(task_id).await?;
-                if !queue.is_running(task_id, *run_id).await? {
-                    return Err(Error::conflict(format!("the run {run_id} of this task is not running")));
-                }
+                let task = self.running_task(&TaskRun { task_id: task_id.clone(), run_id: *run_id }).await?;
                 let mut scopes = task.scopes;
                 // As docker-worker adds it: a task may store what it made.
                 scopes.push(Scope::parse(&format!("queue:create-artifact:{task_id}/{run_id}"))?);
-                Asked { scopes, not_held: Vec::new(), deadline: task.deadline }
+                Asked { scopes, expanded: None, not_held: Vec::new(), deadline: task.deadline }
             }
             (None, Some(scopes)) => {
                 // Nobody passes on what they do not hold.
                 let (scopes, not_held) = scopes.iter().cloned().partition(|scope| caller.holds(scope.as_str()));
-                Asked { scopes, not_held, deadline: None }
+                Asked { scopes, expanded: None, not_held, deadline: None }
             }
         };
         if asked.scopes.len() > SCOPES_MAX {
@@ -191,7 +227,7 @@ impl Proxy {
     }
 
     /// Opens each upstream of which something is granted. The others are refused, with what is missing.
-    fn open_each(&self, id: &ProxySessionId, ask: &Ask, asked: &[Scope]) -> Result<(Vec<Opened>, Vec<String>)> {
+    fn open_each(&self, id: &ProxySessionId, ask: &Ask, asked: &Asked) -> Result<(Vec<Opened>, Vec<String>)> {
         let (mut opened, mut refused) = (Vec::new(), Vec::new());
         if let Some(unreadable) = self.unreadable() {
             return Err(Error::conflict(&*unreadable.why));
@@ -233,15 +269,15 @@ impl Proxy {
     fn granted(
         &self,
         declared: &Declared,
-        asked: &[Scope],
+        asked: &Asked,
         credentials: Option<&Credentials>,
     ) -> Result<(Granted, Option<Delegation>)> {
         let Some(Credentials { client_id, access_token, certificate }) = credentials else {
-            return Ok((self.worth(declared, asked), None));
+            return Ok((self.worth(declared, asked.expanded.as_ref().unwrap_or(&asked.scopes)), None));
         };
         let bare = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), None)?;
         bare.require_time(self.clock.now())?;
-        let delegable = delegable(asked, bare.certified.as_deref());
+        let delegable = delegable(&asked.scopes, bare.certified.as_deref());
         let granted = self.worth(declared, &delegable);
         let authorized = granted.permissions.iter().map(|text| Scope::parse(text)).collect::<Result<_>>()?;
         let delegation = Delegation::new(client_id, access_token.clone(), certificate.as_deref(), Some(authorized))?;

@@ -13,7 +13,7 @@ use crate::proto::proxy::delegation::Delegation;
 const NONCE_LEN: usize = 8;
 
 /// Credentials of Taskcluster, as a worker has them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     /// Who signs.
     pub client_id: String,

@@ -27,11 +27,16 @@ pub struct Queue {
 
 /// A task, as far as it matters here.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Task {
     /// What it may do.
     pub scopes: Vec<Scope>,
     /// When it is over at the latest.
     pub deadline: Option<Timestamp>,
+    /// Whose workers run it, in two parts.
+    pub provisioner_id: Option<String>,
+    /// The second of them.
+    pub worker_type: Option<String>,
 }
 
 #[derive(Deserialize)]

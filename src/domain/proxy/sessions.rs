@@ -232,6 +232,12 @@ impl Proxy {
         self.end(caller, id, "its worker closed it").await
     }
 
+    /// Those that are of services beside tasks, and open.
+    pub fn services(&self) -> Vec<Arc<Live>> {
+        let is_asked = |live: &&Arc<Live>| live.session.service.is_some() && !live.stop.is_cancelled();
+        self.live().values().filter(is_asked).cloned().collect()
+    }
+
     /// A session that is open.
     pub fn of(&self, id: &ProxySessionId) -> Result<Arc<Live>> {
         let live = self.live().get(id).cloned();

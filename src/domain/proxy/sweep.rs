@@ -150,18 +150,24 @@ impl Proxy {
     /// Sessions whose task's run is over.
     async fn ended_tasks(&self, swept: &mut Swept) -> Vec<(ProxySessionId, &'static str)> {
         let Some(queue) = &self.queue else { return Vec::new() };
-        let running: Vec<_> =
-            self.live().iter().filter_map(|(id, live)| Some((id.clone(), live.session.task.clone()?))).collect();
-        let looks = running
-            .into_iter()
-            .map(|(id, TaskRun { task_id, run_id })| async move { (id, queue.is_running(&task_id, run_id).await) });
+        // Services beside a task are many sessions of one run.
+        let mut running: BTreeMap<TaskRun, Vec<ProxySessionId>> = BTreeMap::new();
+        for (id, live) in self.live().iter() {
+            if let Some(task) = &live.session.task {
+                running.entry(task.clone()).or_default().push(id.clone());
+            }
+        }
+        let looks = running.into_iter().map(|(TaskRun { task_id, run_id }, ids)| async move {
+            let look = queue.is_running(&task_id, run_id).await;
+            (task_id, ids, look)
+        });
         let looked: Vec<_> = futures_util::stream::iter(looks).buffer_unordered(ASKED_AT_ONCE).collect().await;
         let mut ended = Vec::new();
-        for (id, look) in looked {
+        for (task, ids, look) in looked {
             match look {
                 Ok(true) => {}
-                Ok(false) => ended.push((id, "its task is over")),
-                Err(error) => swept.troubles.push(format!("whether the task of `{id}` runs: {}", error.message())),
+                Ok(false) => ended.extend(ids.into_iter().map(|id| (id, "its task is over"))),
+                Err(error) => swept.troubles.push(format!("whether the task `{task}` runs: {}", error.message())),
             }
         }
         ended

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::mistakes::{Mistakes, member, quoted};
 use super::tree::Node;
-use super::{COMMAND_LEN_MAX, COMMAND_WORDS_MAX, ENV_LEN_MAX, ENV_MAX, SERVICES_MAX};
+use super::{COMMAND_LEN_MAX, COMMAND_WORDS_MAX, ENV_LEN_MAX, ENV_MAX, SERVICES_LEN_MAX, SERVICES_MAX};
 use super::{ImageName, Service, ServiceName, members, variable};
 use crate::base::Result;
 
@@ -35,7 +35,14 @@ fn all_services(value: Node, at: &str, mistakes: &mut Mistakes) -> Vec<Service> 
     }
     let mut names = BTreeSet::new();
     let items = items.into_iter().enumerate();
-    items.filter_map(|(index, item)| service(item, &format!("{at}/{index}"), &mut names, mistakes)).collect()
+    let services: Vec<Service> =
+        items.filter_map(|(index, item)| service(item, &format!("{at}/{index}"), &mut names, mistakes)).collect();
+    let len = serde_json::to_string(&services).map_or(0, |text| text.len());
+    if len > SERVICES_LEN_MAX && mistakes.is_empty() {
+        let advice = "files belong into the image";
+        mistakes.note(at, format!("the services have {len} bytes in all; there may be {SERVICES_LEN_MAX}: {advice}"));
+    }
+    services
 }
 
 fn service(value: Node, at: &str, names: &mut BTreeSet<ServiceName>, mistakes: &mut Mistakes) -> Option<Service> {

@@ -37,23 +37,25 @@ use self::mistakes::Mistakes;
 pub use self::name::{NAME_LEN_MAX, ServiceName};
 pub use self::schema::schema;
 
-/// Longest payload. A task has some 1 MiB in all; what services may have comes to 6 MiB, which nobody needs at once.
+/// Longest payload. A task has some 1 MiB in all, of which the services are a small part.
 pub const TEXT_LEN_MAX: usize = 4 << 20;
 /// Services of a task. Each is a network and a container, which a worker starts before the task and ends behind it.
 pub const SERVICES_MAX: usize = 32;
+/// Bytes of all services, written as JSON: with what the engine says of their images they are one request to the appliance,
+/// which takes 64 KiB.
+pub const SERVICES_LEN_MAX: usize = 40 << 10;
 /// Words of a command: a command line that somebody wrote, no list of files.
 pub const COMMAND_WORDS_MAX: usize = 256;
-/// Bytes of a command, each word with the NUL behind it. Half of what Linux takes for a single word.
-pub const COMMAND_LEN_MAX: usize = 64 << 10;
+/// Bytes of a command, each word with the NUL behind it.
+pub const COMMAND_LEN_MAX: usize = 16 << 10;
 /// Variables of a service.
 pub const ENV_MAX: usize = 256;
 /// Longest name of a variable.
 pub const ENV_NAME_LEN_MAX: usize = 256;
 /// Longest value of a variable. A file belongs into the image.
-pub const ENV_VALUE_LEN_MAX: usize = 32 << 10;
-/// Bytes of all variables, each with its `=` and NUL. `execve` takes as much for one string, and the command, our own
-/// variables and those of the image come on top.
-pub const ENV_LEN_MAX: usize = 128 << 10;
+pub const ENV_VALUE_LEN_MAX: usize = 16 << 10;
+/// Bytes of all variables, each with its `=` and NUL.
+pub const ENV_LEN_MAX: usize = 32 << 10;
 
 /// What a payload says of services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -37,6 +37,8 @@ mod relay_parts;
 mod relay_reach;
 mod reply;
 mod roles;
+mod services;
+mod services_shapes;
 mod settings;
 mod shapes;
 
@@ -172,6 +174,7 @@ pub fn own() -> Routes {
         .merge(fleet::routes())
         .merge(enrolment::routes())
         .merge(proxy::routes())
+        .merge(services::routes())
         .merge(alarms::routes())
         .merge(audit::routes())
         .merge(key::routes())

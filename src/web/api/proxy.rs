@@ -15,7 +15,7 @@ use crate::base::{Error, ProxySessionId, Result, Scope, Secret, Timestamp};
 use crate::domain::actions::proxy::{END, STORE};
 use crate::domain::auth::scopes;
 use crate::domain::proxy::{Ask, Credentials, TaskRun};
-use crate::web::proxy::{Begun, Listening, begin};
+use crate::web::proxy::{Begun, Listening, Where, begin};
 use crate::web::state::App;
 
 static OPEN: Endpoint = Endpoint {
@@ -137,7 +137,7 @@ struct Opening {
     /// Credentials of the task, for upstreams that are signed for.
     #[serde(default)]
     credentials: Option<GivenCredentials>,
-    listen: Where,
+    listen: Listen,
     /// When it ends at the latest; otherwise at the deadline of the task, or after a day.
     #[serde(default)]
     ends: Option<Timestamp>,
@@ -155,7 +155,7 @@ struct Opening {
 /// Where a session is to be asked, and by whom.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Where {
+struct Listen {
     on: Kind,
     /// Numbers of users of this host who may ask, besides root.
     #[serde(default)]
@@ -177,7 +177,7 @@ enum Kind {
 /// Credentials of Taskcluster, as a worker has them of the queue.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct GivenCredentials {
+pub(super) struct GivenCredentials {
     client_id: String,
     access_token: String,
     /// The JSON text of the certificate of temporary ones.
@@ -194,9 +194,10 @@ impl From<GivenCredentials> for Credentials {
 async fn open(app: App, call: Call, (): ()) -> Result<Reply> {
     let asked: Opening = read_input(&call.payload)?;
     let networks = asked.listen.networks.iter().map(|text| network(text)).collect::<Result<_>>()?;
-    let Where { on, users, .. } = asked.listen;
+    let Listen { on, users, .. } = asked.listen;
     let takes_credentials = asked.takes_credentials;
-    let listening = Listening { is_socket: on == Kind::Socket, users, networks, takes_credentials };
+    let at = if on == Kind::Socket { Where::Socket } else { Where::Port };
+    let listening = Listening { at, users, networks, takes_credentials };
     if asked.scopes.is_some() && (asked.task_id.is_some() || asked.run_id.is_some()) {
         return Err(Error::invalid("a session is for a task with its run, or for scopes, and not for both"));
     }

@@ -15,8 +15,8 @@ use kit::live;
 use kit::routes::Routes;
 use pages::{
     access, account, alarms, api, archives, audit, backups, broker, clients, connections, exchange, exchanges, history,
-    hosts, leases, login, loops, namespaces, notices, oidc, overview, proxy, queue, queues, roles, settings, setup,
-    theme,
+    hosts, leases, login, loops, namespaces, notices, oidc, overview, proxy, queue, queues, roles, services, settings,
+    setup, theme,
 };
 
 /// The routes, with who may come to each. `tests/it/console` walks them as nobody and as every role.
@@ -74,6 +74,9 @@ fn tasks(routes: Routes) -> Routes {
         .get("/proxy", scopes::PROXY_READ, proxy::list)
         .get("/proxy/sessions/{session}", scopes::PROXY_READ, proxy::show)
         .act("/proxy/sessions/{session}/end", "/proxy/sessions/{session}", &actions::proxy::END)
+        .get("/services", scopes::SERVICES_READ, services::list)
+        .get("/services/{set}", scopes::SERVICES_READ, services::show)
+        .act("/services/{set}/stop", "/services/{set}", &actions::services::STOP)
         .get("/proxy/explain", scopes::PROXY_READ, proxy::explain)
         .get("/proxy/upstreams", scopes::PROXY_UPSTREAMS, proxy::upstreams)
         .post("/proxy/upstreams", scopes::PROXY_UPSTREAMS, proxy::store_upstreams)

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
-use super::entrance::{bind, remove};
+use super::entrance::{Where, bind, remove};
 use super::tunnels::{self, Listener};
 use super::{Face, Of, Peers, Plane, Taskcluster, UPGRADES_MAX, serve};
 use crate::base::{Error, ProxySessionId, Result};
 use crate::domain::auth::Caller;
-use crate::domain::proxy::{Ask, Key, Live};
+use crate::domain::proxy::{Ask, Key, Live, TaskRun};
 use crate::web::state::App;
 
 /// Users and networks of a session. A task has one.
@@ -20,8 +20,8 @@ const PEERS_MAX: usize = 64;
 /// Where a session is to be asked, and by whom.
 #[derive(Debug)]
 pub struct Listening {
-    /// By a socket in the file system; otherwise at a port.
-    pub is_socket: bool,
+    /// By a socket, or at a port.
+    pub at: Where,
     /// Users of this host who may.
     pub users: Vec<u32>,
     /// Networks from which others may.
@@ -33,7 +33,7 @@ pub struct Listening {
 impl Listening {
     /// Who may ask, where anybody is named at all.
     fn peers(&self) -> Result<Peers> {
-        if self.is_socket && !self.networks.is_empty() {
+        if self.at == Where::Socket && !self.networks.is_empty() {
             return Err(Error::invalid("a socket is for users of this host, and networks reach none: leave them out"));
         }
         if self.users.len() + self.networks.len() > PEERS_MAX {
@@ -66,7 +66,7 @@ pub struct Begun {
 pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -> Result<Begun> {
     let peers = listening.peers()?;
     let id = ProxySessionId::generate();
-    let (entrance, address) = bind(app.proxy.config(), id.as_str(), listening.is_socket).await?;
+    let (entrance, address) = bind(app.proxy.config(), id.as_str(), listening.at).await?;
     let ask = Ask { address: address.clone(), peers: listening.words(), ..ask };
     let opened = app.proxy.open(caller, id, ask).await;
     let live = match opened {
@@ -77,7 +77,7 @@ pub async fn begin(app: &App, caller: &Caller, listening: Listening, ask: Ask) -
         }
     };
     let plane = Arc::new(plane(app, caller, &live, listening.takes_credentials));
-    let tunnels = match tunnels::bind_each(app, &plane, &live, listening.is_socket).await {
+    let tunnels = match tunnels::bind_each(app, &plane, &live, listening.at).await {
         Ok(tunnels) => tunnels,
         Err(error) => {
             remove(&address);
@@ -127,6 +127,14 @@ fn environment(live: &Live) -> BTreeMap<String, String> {
     let is_socket = address.starts_with('/');
     let url = if is_socket { "http://localhost" } else { address };
     let mut environment = BTreeMap::new();
+    if live.session.service.is_some() {
+        // It has one for what is its session's own, whatever else it may reach.
+        environment.insert("KEYLENDER_PROXY_URL".to_owned(), url.to_owned());
+        let task = live.session.task.iter();
+        environment.extend(task.flat_map(|TaskRun { task_id, run_id }| {
+            [("TASK_ID".to_owned(), task_id.clone()), ("RUN_ID".to_owned(), run_id.to_string())]
+        }));
+    }
     if is_socket {
         environment.insert("KEYLENDER_PROXY_SOCKET".to_owned(), address.clone());
     }

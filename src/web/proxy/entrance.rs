@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::base::{Error, Result};
 use crate::domain::proxy::{Config, socket_name};
@@ -14,6 +14,8 @@ use crate::domain::proxy::{Config, socket_name};
 /// The directory of sockets can be entered by the users of tasks; who may ask, each socket finds out.
 const DIRECTORY_MODE: u32 = 0o711;
 const SOCKET_MODE: u32 = 0o666;
+/// Connections that wait to be let in, as the standard library has it.
+const BACKLOG: u32 = 1024;
 
 /// Where a session is asked.
 #[derive(Debug)]
@@ -24,9 +26,20 @@ pub enum Entrance {
     Socket(UnixListener),
 }
 
+/// Where a session is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// By a socket in the file system.
+    Socket,
+    /// At a free port of the address that the settings say.
+    Port,
+    /// At a free port of an address that this host gets later, with the network of a container.
+    PortAt(Ipv4Addr),
+}
+
 /// Another listener of a session, by a name that no other has, and its address: a URL, or the path of a socket.
-pub async fn bind(config: &Config, name: &str, is_socket: bool) -> Result<(Entrance, String)> {
-    if is_socket {
+pub async fn bind(config: &Config, name: &str, place: Where) -> Result<(Entrance, String)> {
+    if place == Where::Socket {
         // Whole, for tasks that are somewhere else.
         let path = std::path::absolute(config.sockets.join(socket_name(name)))
             .map_err(|e| Error::internal("naming the socket of a session", e))?;
@@ -37,11 +50,25 @@ pub async fn bind(config: &Config, name: &str, is_socket: bool) -> Result<(Entra
         })?;
         return Ok((Entrance::Socket(listener), path.display().to_string()));
     }
-    let failed =
-        |e: io::Error| Error::unavailable(format!("cannot listen on {}: see PROXY_ADDRESS", config.address)).because(e);
-    let listener = TcpListener::bind(SocketAddr::new(config.address, 0)).await.map_err(failed)?;
+    let (ip, setting) = match place {
+        Where::PortAt(ip) => (IpAddr::V4(ip), "SERVICES_NETWORK"),
+        _ => (config.address, "PROXY_ADDRESS"),
+    };
+    let failed = |e: io::Error| Error::unavailable(format!("cannot listen on {ip}: see {setting}")).because(e);
+    let listener = listen(SocketAddr::new(ip, 0), matches!(place, Where::PortAt(_))).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((Entrance::Port(listener), format!("http://{address}")))
+}
+
+/// Listens at an address, if need be before this host has it: engines make the bridge of a network when its first container starts.
+fn listen(address: SocketAddr, is_early: bool) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    if is_early {
+        rustix::net::sockopt::set_ip_freebind(&socket, true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn socket(directory: &Path, path: &Path) -> io::Result<UnixListener> {

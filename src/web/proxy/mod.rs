@@ -14,6 +14,8 @@ mod receipts;
 mod record;
 mod route;
 mod serve;
+mod services;
+mod task;
 mod taskcluster;
 mod trailers;
 mod tunnel;
@@ -21,10 +23,11 @@ mod tunnels;
 mod upgrade;
 
 pub use begin::{Begun, Listening, begin};
-pub use entrance::Entrance;
+pub use entrance::{Entrance, Where};
 pub use own::Answer;
 pub use peers::Peers;
 pub use serve::{Face, serve};
+pub use services::{BegunSet, begin_set};
 pub use taskcluster::Taskcluster;
 
 use std::sync::Arc;
@@ -112,6 +115,7 @@ impl Plane {
             }
             // It answers from the record.
             Ok(Route::Receipts(of)) => (receipts::answer(of).await, false),
+            Ok(Route::Task(of)) => (task::answer(of), false),
             Ok(Route::Own(own)) => (self.answer_here(peer, request, &text, own).await, self.of.is_none()),
             Err(error) => (self.answer_here(peer, request, &text, Own::Refused(error)).await, self.of.is_none()),
         };

@@ -7,6 +7,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
+use serde::Serialize;
 
 use super::trailers::Tail;
 use crate::base::{Error, Kind};
@@ -70,6 +71,18 @@ pub fn text(status: u16, text: impl Into<String>) -> Response<Answer> {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
     response
+}
+
+/// A document.
+pub fn json(document: &impl Serialize) -> Response<Answer> {
+    match serde_json::to_string(document) {
+        Err(error) => failure(&Error::internal("writing an answer", error)),
+        Ok(json) => {
+            let mut response = text(200, json);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+    }
 }
 
 /// What went wrong, for code in a task and the person who reads its log.

@@ -13,6 +13,8 @@ use crate::proto::proxy::taskcluster::{Route as TaskclusterPath, route, stranger
 
 /// Where a task finds what it did.
 const RECEIPTS: &str = "/receipts";
+/// Where a service beside a task reads what the task may do.
+const TASK: &str = "/task";
 /// Letters of a method. The longest that is registered has 17.
 pub const METHOD_LEN_MAX: usize = 32;
 
@@ -22,6 +24,8 @@ pub enum Route<'p> {
     Own(Own<'p>),
     /// To the calls of this session.
     Receipts(&'p Of),
+    /// To what is known of the task of a service.
+    Task(&'p Of),
     /// To an upstream.
     Forward(Way<'p>),
 }
@@ -65,6 +69,10 @@ pub fn find<'p>(plane: &'p Plane, method: &str, text: &str) -> Result<Route<'p>>
     };
     if let Some(of) = plane.of.as_ref().filter(|_| target.path == RECEIPTS && method == "GET") {
         return Ok(Route::Receipts(of));
+    }
+    let is_service = |of: &&Of| of.live.session.service.is_some();
+    if let Some(of) = plane.of.as_ref().filter(is_service).filter(|_| target.path == TASK && method == "GET") {
+        return Ok(Route::Task(of));
     }
     for opened in plane.opened() {
         if let Some(asked) = plane.of.as_ref().and_then(|of| Asked::find(of, opened, method, &target)) {
@@ -125,6 +133,9 @@ fn unknown(plane: &Plane, path: &str) -> Response<Answer> {
     }
     if let Some(face) = &plane.taskcluster {
         words.push_str(&format!("  /api/<service>/<version>/…  {}\n  /bewit  signs a URL\n", face.base));
+    }
+    if plane.of.as_ref().is_some_and(|of| of.live.session.service.is_some()) {
+        words.push_str("  /task  what the task may do\n");
     }
     if plane.of.is_some() {
         words.push_str("  /receipts  the calls of this session\n");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Plane;
-use super::entrance::{Entrance, bind, remove};
+use super::entrance::{Entrance, Where, bind, remove};
 use super::tunnel::Tunnel;
 use crate::base::text::url_encoded;
 use crate::base::{Error, Result};
@@ -24,10 +24,10 @@ pub struct Listener {
 }
 
 /// Binds one for each upstream that has a tunnel.
-pub async fn bind_each(app: &App, plane: &Arc<Plane>, live: &Live, is_socket: bool) -> Result<Vec<Listener>> {
+pub async fn bind_each(app: &App, plane: &Arc<Plane>, live: &Live, at: Where) -> Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     for (place, opened) in live.opened.iter().enumerate() {
-        match bind_one(app, plane, (live, place), opened, is_socket).await {
+        match bind_one(app, plane, (live, place), opened, at).await {
             Ok(listener) => listeners.extend(listener),
             Err(error) => {
                 listeners.iter().for_each(|listener| remove(&listener.address));
@@ -43,15 +43,15 @@ async fn bind_one(
     plane: &Arc<Plane>,
     (live, place): (&Live, usize),
     opened: &Opened,
-    is_socket: bool,
+    at: Where,
 ) -> Result<Option<Listener>> {
     let Some(vhost) = app.proxy.tunnel_vhost(opened)? else { return Ok(None) };
     let none = || Error::conflict("no broker is set up: see RABBIT_BASE_URL");
     let door = app.proxy.config().door.clone().ok_or_else(none)?;
     let name = tunnel_name(&live.id, &opened.upstream.name);
-    let (entrance, address) = bind(app.proxy.config(), &name, is_socket).await?;
+    let (entrance, address) = bind(app.proxy.config(), &name, at).await?;
     let prefix = opened.variable_prefix();
-    let variable = if is_socket {
+    let variable = if at == Where::Socket {
         (format!("{prefix}_AMQP_SOCKET"), address.clone())
     } else {
         let place = address.trim_start_matches("http://");

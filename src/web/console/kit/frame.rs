@@ -40,6 +40,7 @@ const PLACES: &[(&str, &[Listed])] = &[
         "Machines",
         &[
             ("Task proxy", "/proxy", Some(scopes::PROXY_READ)),
+            ("Services", "/services", Some(scopes::SERVICES_READ)),
             ("Hosts", "/hosts", Some(scopes::HOST_LIST)),
             ("Leases", "/leases", Some(scopes::LEASE_LIST)),
         ],

@@ -34,6 +34,7 @@ pub mod relay_profile;
 pub mod relay_reach;
 pub mod relay_users;
 pub mod roles;
+pub mod services;
 pub mod settings;
 pub mod setup;
 pub mod theme;

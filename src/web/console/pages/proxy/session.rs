@@ -14,6 +14,7 @@ use crate::web::console::kit::scope_list;
 use crate::web::console::kit::session::Session;
 use crate::web::console::kit::table::{Cell, Column, Table, TableAnswer, View};
 use crate::web::console::kit::text::{State, TimeTag, Untrusted};
+use crate::web::console::pages::services;
 use crate::web::state::App;
 
 /// Longest list of scopes that a link asks about: servers on the way take no address that is much longer.
@@ -49,6 +50,8 @@ struct Page {
     caption: &'static str,
     /// Whether nothing answers for it, though nobody ended it.
     is_left: bool,
+    /// The services that it is one of: what they are called, and where they are.
+    service: Option<(Untrusted<'static>, String)>,
     facts: Vec<(&'static str, Untrusted<'static>)>,
     times: Vec<(&'static str, TimeTag)>,
     /// Where it is ended, for who may.
@@ -98,7 +101,9 @@ async fn shown(app: &App, session: &Session, view: SessionView, unlisted: u64, t
         permissions: permissions.iter().map(|text| Untrusted::of(text.clone())).collect(),
         set: set.clone(),
     };
-    let scopes = url_encoded(&scope_list::line(&stored.scopes));
+    // Of a service, what its role stands for: the one scope of it is worth nothing where roles are not expanded.
+    let judged_by = stored.service.as_ref().map_or(&stored.scopes, |service| &service.held);
+    let scopes = url_encoded(&scope_list::line(judged_by));
     let end = match &stored.ended {
         None => ("Ends at the latest", time(stored.ends)),
         Some(ended) => ("Ended", time(ended.at)),
@@ -108,11 +113,12 @@ async fn shown(app: &App, session: &Session, view: SessionView, unlisted: u64, t
         state: standing.state(),
         caption: if standing == Standing::Open { "What it may do" } else { "What it could do" },
         is_left: standing == Standing::Left,
+        service: stored.service.as_ref().map(|of| (Untrusted::of(of.name.clone()), services::path_to(&of.set))),
         facts: facts(&stored, calls, &namespaces),
         times: vec![("Opened", time(stored.opened)), end],
         end: may_end.then(|| format!("{path}/end")),
         explain: (scopes.len() <= LINKED_LEN_MAX).then(|| format!("/proxy/explain?scopes={scopes}")),
-        scopes: stored.scopes.iter().map(|scope| Untrusted::of(scope.to_string())).collect(),
+        scopes: judged_by.iter().map(|scope| Untrusted::of(scope.to_string())).collect(),
         grants: stored.upstreams.iter().map(grant).collect(),
         unlisted,
         table,
