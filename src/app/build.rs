@@ -39,7 +39,7 @@ use crate::domain::relay::{self, Relay};
 use crate::domain::services::Services;
 use crate::domain::wraps::Wraps;
 use crate::ports::authority::Authority;
-use crate::ports::broker::{Broker, Site};
+use crate::ports::broker::{Broker, Handle, Site};
 use crate::ports::dns::Dns;
 use crate::ports::resolve::Resolver;
 use crate::ports::upstream::{Client, Networks, Way};
@@ -141,10 +141,8 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         broker.bus(),
         relay_config(settings),
     )?;
-    let held = (store.clone(), accounts.clone());
-    let agents = Agents::new(held, hosts.clone(), relay.clone(), (broker.bus(), broker.subscriptions()));
+    let agents = agents((&store, &accounts), &hosts, &relay, broker);
     let proxy = task_proxy(&store, (&relay, &namespaces), broker.is_some(), settings)?;
-    let services = Services::new(store.clone(), auth.clone(), proxy.clone(), settings.services.clone());
     let wraps = Wraps::new(store.clone(), auth.clone(), namespaces.clone(), relay.clone(), notices.clone());
     Ok(Parts {
         administrator,
@@ -158,8 +156,8 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
             agents: agents.clone(),
             proxy: proxy.clone(),
         },
+        services: Services::new(store.clone(), auth.clone(), proxy.clone(), settings.services.clone()),
         proxy,
-        services,
         relay,
         agents,
         archives,
@@ -181,6 +179,12 @@ fn parts(store: Store, settings: &Settings, clock: Clock, brokers: &Brokers) -> 
         wraps,
         operators,
     })
+}
+
+/// A fleet's agents, who are heard of by the broker.
+fn agents((store, accounts): (&Store, &Accounts), hosts: &Hosts, relay: &Relay, broker: &Handle<dyn Broker>) -> Agents {
+    let held = (store.clone(), accounts.clone());
+    Agents::new(held, hosts.clone(), relay.clone(), (broker.bus(), broker.subscriptions()))
 }
 
 /// Machines, with those who know their names.

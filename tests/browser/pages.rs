@@ -11,7 +11,7 @@ use crate::site::{NAMESPACE, Site};
 type Page = (&'static str, &'static str, &'static str);
 
 /// `{…}` in an address stands for something of the site that has only one of it.
-const PAGES: [Page; 118] = [
+const PAGES: [Page; 121] = [
     ("/", "/", "overview"),
     ("/alarms/{alarm}/acknowledge", "/alarms/queues%20growing/acknowledge", "alarm-acknowledge"),
     ("/account", "/account", "account"),
@@ -107,6 +107,9 @@ const PAGES: [Page; 118] = [
         "proxy-explained",
     ),
     ("/proxy/upstreams", "/proxy/upstreams", "proxy-upstreams"),
+    ("/services", "/services", "services"),
+    ("/services/{set}", "/services/{set}", "services-set"),
+    ("/services/{set}/stop", "/services/{set}/stop", "services-stop"),
     ("/hosts", "/hosts", "hosts"),
     ("/hosts/{address}", "/hosts/127.0.0.1", "host"),
     ("/hosts/{address}/block", "/hosts/127.0.0.1/block", "host-block"),
@@ -203,6 +206,7 @@ async fn every_list_with_nothing_in_it_says_what_to_do() {
         "relay",
         "agents",
         "proxy",
+        "services",
         "hosts",
         "host-rules",
         "notices",

@@ -12,6 +12,7 @@ use keylender::base::{
 use keylender::domain::auth::Caller;
 use keylender::domain::namespaces::Claim;
 use keylender::domain::operators::{Role, Visitor};
+use keylender::domain::proxy::Session;
 use keylender::ports::broker::{
     Access, Binding, Destination, Exchange, Login, MemoryBroker, Message, Queue, UserWish, Users,
 };
@@ -74,6 +75,8 @@ impl Site {
         let client_id = ClientId::parse("project/hosts").unwrap();
         settings.credentials = Some(Credentials { client_id, access_token: Secret::generate() });
         settings.relay = relay;
+        // Addresses that every host has.
+        settings.services.pool = "127.231.0.0/16".parse().unwrap();
         let hosts = &mut settings.hosts;
         (hosts.scope_base, hosts.client_id_base) = (Some("assume:host:".into()), Some("host/".into()));
         hosts.expires = Some(Duration::from_secs(12 * 3600));
@@ -184,6 +187,7 @@ impl Site {
         };
         let path = match path {
             _ if path.contains("{proxy}") => path.replace("{proxy}", &self.proxy_session().await),
+            _ if path.contains("{set}") => path.replace("{set}", &self.open_services().await),
             _ if path.contains("{session}") => path.replace("{session}", &session().await),
             _ if path.contains("{backup}") => path.replace("{backup}", backup().to_str().unwrap()),
             _ if path.contains("{archive}") => {
@@ -202,7 +206,14 @@ impl Site {
     /// A session of the task proxy that is open.
     async fn proxy_session(&self) -> String {
         let sessions = self.running.appliance.proxy.sessions().await.unwrap();
-        sessions.iter().find(|view| view.session.ended.is_none()).unwrap().id.to_string()
+        let is_it = |session: &Session| session.ended.is_none() && session.service.is_none();
+        sessions.iter().find(|view| is_it(&view.session)).unwrap().id.to_string()
+    }
+
+    /// Services of a task that are open.
+    async fn open_services(&self) -> String {
+        let sets = self.running.appliance.services.sets().await.unwrap();
+        sets.iter().find(|set| !set.is_over()).unwrap().set.to_string()
     }
 
     /// The number of the user of this process, who may ask what is opened here.

@@ -100,6 +100,39 @@ pub async fn fill(site: &Site) {
         ask(&opened, "GET", path).await;
     }
     ask(&opened, "POST", &format!("/pulse/{LENT}")).await;
+    services(site).await;
+}
+
+fn digest(digit: char) -> String {
+    format!("sha256:{}", digit.to_string().repeat(64))
+}
+
+/// Services beside two tasks: one whose image was given scopes, one that nothing is delegated to; and those that were stopped.
+async fn services(site: &Site) {
+    let role = format!("docker-service-image:aws/gecko/{}", digest('a'));
+    let scopes = ["project:ours:symbols:read", "project:ours:symbols:write.<b>not bold</b>"];
+    let path = format!("/roles/{}", role.replace('/', "%2F").replace(':', "%3A"));
+    site.operate("PUT", &path, Some(json!({ "scopes": scopes }))).await;
+    let input = json!({
+        "payload": { "services": [
+            { "name": "symbols", "image": "registry.example.com/symbols-proxy:3" },
+            { "name": "db", "image": "localhost/postgres-with-a-name-that-does-not-end-for-quite-a-while:latest" },
+        ] },
+        "provisionerId": "aws", "workerType": "gecko",
+        "taskId": "fN1SbArXTPSVFNUvaOlinQ", "runId": 0,
+        "images": {
+            "symbols": {
+                "id": digest('b'),
+                "repoDigests": [format!("registry.example.com/symbols-proxy@{}", digest('a'))],
+                "entrypoint": ["/proxy"],
+            },
+            "db": { "id": digest('c') },
+        },
+    });
+    let stopped = site.operate("POST", "/services", Some(input.clone())).await;
+    let path = format!("/services/{}/stop", stopped["set"].as_str().unwrap());
+    site.operate("POST", &path, Some(json!({ "reason": AWKWARD }))).await;
+    site.operate("POST", "/services", Some(input)).await;
 }
 
 /// The button that carries out what a page has shown.
@@ -117,8 +150,10 @@ async fn an_operator_finds_a_session_and_ends_it_with_and_without_scripts() {
         browser.take_session(&site).await;
         browser.open(&site.url("/proxy")).await;
         browser.press("main .cards a[href*='open']").await;
-        see(&browser, "1–1 of 1").await;
-        browser.press("main td a[href*='/proxy/sessions/']").await;
+        // With those of services, which are sessions, too.
+        see(&browser, "1–3 of 3").await;
+        see(&browser, "service db of the task fN1SbArXTPSVFNUvaOlinQ").await;
+        browser.open(&site.page("/proxy/sessions/{proxy}").await).await;
         see(&browser, "write.<b>not bold</b>").await;
         see(&browser, "/v1/files/a.sym").await;
         see(&browser, LENT).await;
@@ -158,4 +193,20 @@ async fn a_declaration_that_cannot_be_used_is_typed_once_only() {
     browser.press(DO_IT).await;
     see(&browser, "Done: proxy.upstreams").await;
     see(&browser, "https://tc.example.com").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sees_what_was_decided_on_the_services_of_a_task_and_stops_them() {
+    let (site, browser) = (Site::busy().await, Browser::start().await);
+    browser.take_session(&site).await;
+    browser.open(&site.url("/services?q=state%3Aopen")).await;
+    browser.press("main td a[href*='/services/']").await;
+    see(&browser, &digest('a')).await;
+    see(&browser, "project:ours:symbols:write.<b>not bold</b>").await;
+    see(&browser, "nothing is delegated to it unless").await;
+    browser.press("main .buttons a[href$='/stop']").await;
+    browser.fill("#reason", "it mines coins").await;
+    browser.press(DO_IT).await;
+    see(&browser, "it mines coins").await;
+    browser.check("services-stopped").await;
 }

@@ -156,7 +156,8 @@ async fn every_route_of_the_document_is_served_and_asks_for_what_it_says() {
 }
 
 /// Changes nothing is said of beforehand: what lends, hands over or tries out, and what only looks.
-const WITHOUT_PLAN: &str = "keylender_closeProxySession keylender_hearProxySession keylender_openProxySession keylender_referenceSecret \
+const WITHOUT_PLAN: &str = "keylender_closeProxySession keylender_closeServices keylender_hearProxySession keylender_hearServices \
+    keylender_openProxySession keylender_openServices keylender_referenceSecret \
     keylender_refreshProxySession keylender_testNamespace keylender_verifyAudit \
     keylender_verifyBackup keylender_verifyNewestBackup keylender_wrapNamespace \
     keylender_wrapRelayAccount pulse_claimNamespace";

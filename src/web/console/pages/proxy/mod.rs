@@ -214,11 +214,14 @@ fn in_words(kind: &str) -> &'static str {
     }
 }
 
-/// What a session is for: a run of a task, or scopes.
+/// What a session is for: a service, a run of a task, or scopes.
 fn whose(session: &Stored) -> String {
-    match &session.task {
-        Some(TaskRun { task_id, run_id }) => format!("task {task_id}, run {run_id}"),
-        None => session.scopes.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(" "),
+    let of_service = session.service.as_ref().map(|service| format!("service {}", service.name));
+    match (of_service, &session.task) {
+        (Some(service), Some(TaskRun { task_id, run_id })) => format!("{service} of the task {task_id}, run {run_id}"),
+        (Some(service), None) => service,
+        (None, Some(TaskRun { task_id, run_id })) => format!("task {task_id}, run {run_id}"),
+        (None, None) => session.scopes.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(" "),
     }
 }
 
