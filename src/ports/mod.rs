@@ -5,6 +5,7 @@ pub mod amqp;
 pub mod authority;
 pub mod broker;
 pub mod dns;
+pub mod engine;
 mod hosts_file;
 mod http;
 pub mod keylender;
