@@ -8,10 +8,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::images::Healthcheck;
 use super::{CALL_TIMEOUT, Engine, LIFE_TIMEOUT, REMOVE_TIMEOUT, filter, segment};
 use crate::base::{Error, Kind, Result};
 
-/// Characters of the end of the paths of two kinds of calls, which are for the one or the other.
+/// Also one that runs, and what it wrote outside of its image.
 const REMOVE_ALL: &str = "force=true&v=true";
 /// After the output of a program in a container ended: until the engine knows with what it ended. podman says so at once.
 const EXEC_ENDS: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub struct State {
     pub exit_code: i64,
     /// Where it is in each network.
     pub addresses: BTreeMap<String, IpAddr>,
+    /// How its health is tried, as an image says it.
+    pub healthcheck: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +63,16 @@ struct Created {
 struct Inspected {
     state: RunState,
     #[serde(default)]
+    config: Option<Config>,
+    #[serde(default)]
     network_settings: Option<NetworkSettings>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    #[serde(default)]
+    healthcheck: Option<Healthcheck>,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +116,9 @@ impl From<Inspected> for State {
         let networks = inspected.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         let address = |(name, endpoint): (String, Endpoint)| Some((name, endpoint.address.parse().ok()?));
         let RunState { running, exit_code } = inspected.state;
-        Self { is_running: running, exit_code, addresses: networks.into_iter().filter_map(address).collect() }
+        let healthcheck = inspected.config.and_then(|config| config.healthcheck).and_then(Healthcheck::words);
+        let addresses = networks.into_iter().filter_map(address).collect();
+        Self { is_running: running, exit_code, addresses, healthcheck }
     }
 }
 

@@ -23,7 +23,8 @@ pub struct Image {
     pub entrypoint: Vec<String>,
     /// What is run unless something else is named.
     pub command: Vec<String>,
-    /// How its health is tried: `CMD` and arguments, or `CMD-SHELL` and a line. `None` where it says nothing of it.
+    /// How its health is tried: `CMD` and arguments, or `CMD-SHELL` and a line. `None` where it says nothing of it; podman
+    /// 4.3 leaves it out here, and tells it of a container only.
     pub healthcheck: Option<Vec<String>>,
     /// Ports of TCP that it says are listened on, in their order.
     pub exposed_ports: Vec<u16>,
@@ -48,10 +49,19 @@ struct Config {
     exposed_ports: Option<BTreeMap<String, Box<RawValue>>>,
 }
 
+/// How the health of a container is tried.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Healthcheck {
+pub(super) struct Healthcheck {
     test: Option<Vec<String>>,
+}
+
+impl Healthcheck {
+    /// The words of it, if there is one.
+    pub fn words(self) -> Option<Vec<String>> {
+        // `NONE` undoes the one of an image that this one was made from.
+        self.test.filter(|test| test.first().is_some_and(|kind| kind != "NONE" && !kind.is_empty()))
+    }
 }
 
 impl From<Inspected> for Image {
@@ -62,16 +72,13 @@ impl From<Inspected> for Image {
         let mut ports: Vec<u16> =
             ports.keys().filter_map(|port| port.strip_suffix("/tcp").unwrap_or(port).parse().ok()).collect();
         ports.sort_unstable();
-        let test = healthcheck.and_then(|check| check.test).unwrap_or_default();
-        // `NONE` undoes the one of an image that this one was made from.
-        let says_how = test.first().is_some_and(|kind| kind != "NONE" && !kind.is_empty());
         Self {
             // podman 4 leaves the kind of digest out of some answers.
             id: if id.contains(':') { id } else { format!("sha256:{id}") },
             repo_digests: repo_digests.unwrap_or_default(),
             entrypoint: entrypoint.unwrap_or_default(),
             command: cmd.unwrap_or_default(),
-            healthcheck: says_how.then_some(test),
+            healthcheck: healthcheck.and_then(Healthcheck::words),
             exposed_ports: ports,
         }
     }

@@ -27,7 +27,17 @@ impl Logs {
 impl Engine {
     /// Follows what a container says, and said since it began.
     pub async fn logs(&self, container: &str) -> Result<Logs> {
-        let path = format!("/containers/{}/logs?follow=true&stdout=true&stderr=true", segment(container));
+        self.read_logs(container, true).await
+    }
+
+    /// What a container said until now. podman 4.3 ends what follows one as soon as that has ended, with its last words
+    /// still unread: they are in here.
+    pub async fn logs_so_far(&self, container: &str) -> Result<Logs> {
+        self.read_logs(container, false).await
+    }
+
+    async fn read_logs(&self, container: &str, follow: bool) -> Result<Logs> {
+        let path = format!("/containers/{}/logs?follow={follow}&stdout=true&stderr=true", segment(container));
         let response = self.open(Method::GET, &path, None, LIFE_TIMEOUT).await?;
         Ok(Logs { response, frames: Frames::default() })
     }
