@@ -2,6 +2,7 @@
 
 mod brokers;
 mod build;
+mod caller;
 mod environment;
 pub mod hardening;
 mod lifecycle;
@@ -18,4 +19,5 @@ mod tls;
 
 pub use brokers::{Brokers, broker};
 pub use build::Appliance;
+pub use caller::Caller;
 pub use lifecycle::{Running, run, serve, start};
