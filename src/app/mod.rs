@@ -13,6 +13,7 @@ pub mod operate;
 mod outbox;
 pub mod proxy;
 mod scheduler;
+pub mod services;
 pub mod settings;
 pub mod telemetry;
 mod tls;

@@ -13,6 +13,7 @@ pub mod log;
 pub mod mail;
 pub mod notify;
 pub mod oidc;
+pub mod own_hosts;
 pub mod placed;
 mod post;
 pub mod resolve;
