@@ -91,6 +91,7 @@ pub(super) struct Run {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  keylender services clean")]
 pub(super) struct Clean {
     /// Also what runners started that are not known here, whether they live or not
     #[arg(long)]
