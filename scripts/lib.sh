@@ -146,3 +146,15 @@ rabbitmq_from_rpm() {
     fail "no repository of this system has rabbitmq-server, nor has centos-release-rabbitmq-38 or epel-release;" \
         "please install RabbitMQ 3.8 or newer with Erlang and run this again (its service need not run)"
 }
+
+# An engine of containers, for the test of services: without its network programs podman starts none.
+need_containers() {
+    missing=
+    for program in podman runc iptables busybox unshare nsenter ip; do have "$program" || missing=1; done
+    for program in netavark aardvark-dns; do
+        [ -x /usr/lib/podman/$program ] || [ -x /usr/libexec/podman/$program ] || missing=1
+    done
+    [ -z "$missing" ] || install_packages "podman runc netavark aardvark-dns iptables busybox-static iproute2" \
+        "podman runc netavark aardvark-dns iptables-nft busybox iproute"
+    have podman || fail "podman is still missing after installing its package"
+}

@@ -43,12 +43,7 @@ impl Operator {
     /// The appliance that runs, and only that: whoever watches for long must not keep it from starting. The error says
     /// that it rests.
     pub fn running(settings: &Settings) -> Result<Self> {
-        let socket = settings.data_dir.join(CONTROL_SOCKET);
-        if answers(&socket)? {
-            Ok(Self(Way::Running(KeylenderClient::control(&socket)?)))
-        } else {
-            Err(Error::unavailable("the appliance does not run"))
-        }
+        running(settings).map(|client| Self(Way::Running(client)))
     }
 
     /// Calls a method of our own API and returns its document, or its error as ours.
@@ -108,6 +103,16 @@ impl Operator {
             Way::Running(door) => door.open(method, &path, None, body, timeout).await,
             Way::Resting(router) => local::open(router.clone(), method, &path, body).await,
         }
+    }
+}
+
+/// A client of the appliance that runs.
+pub(super) fn running(settings: &Settings) -> Result<KeylenderClient> {
+    let socket = settings.data_dir.join(CONTROL_SOCKET);
+    if answers(&socket)? {
+        KeylenderClient::control(&socket)
+    } else {
+        Err(Error::unavailable("the appliance does not run"))
     }
 }
 

@@ -37,11 +37,13 @@ mod role;
 mod serve;
 mod services;
 mod services_operate;
+mod services_run;
 
 use std::ffi::OsString;
 use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -138,8 +140,11 @@ enum ApplianceCommand {
                       lists them with --help"
     )]
     Proxy(proxy::Proxy),
-    /// Services beside a task, as its payload declares them
-    #[command(subcommand, after_help = "Example:\n  keylender services check payload.json")]
+    /// Containers beside a task, as its payload names them, with sessions of the task proxy
+    #[command(
+        subcommand,
+        after_help = "Example:\n  keylender services run payload.json --provisioner aws --worker-type builder -- ./task.sh"
+    )]
     Services(services::Services),
     /// Shows and runs the loops that run by themselves
     #[command(subcommand, after_help = "Example:\n  keylender loop plan rotate")]
@@ -184,6 +189,8 @@ enum Failure {
     Error(Error),
     /// With problems in the settings.
     Settings(settings::Problems),
+    /// With the exit code of something that was run, which said itself what there is to say.
+    Code(u8),
 }
 
 impl From<Error> for Failure {
@@ -209,13 +216,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return proxy::run(ancestor, arguments.skip(1));
     }
     let arguments: Vec<OsString> = arguments.collect();
+    if let [name, rest @ ..] = &arguments[..]
+        && name == services_run::TASK
+    {
+        return services_run::become_task(rest);
+    }
     if let [_, command, rest @ ..] = &arguments[..]
         && command == "proxy"
         && let Some(ancestor) = proxy::meant_by(rest)
     {
         return proxy::run(ancestor, rest.iter().cloned());
     }
-    let before = hardening::harden();
+    let before = Arc::new(hardening::harden());
     leave_damage_to_its_sentence();
     let matches = with_settings(Cli::command()).get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
@@ -223,7 +235,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Failure::Error(Error::internal("starting the runtime", error))),
     };
-    let outcome = runtime.block_on(run(cli.command, flags(&matches), cli.config, &before));
+    let outcome = runtime.block_on(run(cli.command, flags(&matches), cli.config, before));
     // A command that waits for a thread of its own (a name look-up) must not keep the person waiting.
     runtime.shutdown_background();
     match outcome {
@@ -246,7 +258,7 @@ async fn run(
     command: Commands,
     flags: Vec<(String, String)>,
     config_file: Option<PathBuf>,
-    before: &Before,
+    before: Arc<Before>,
 ) -> Outcome {
     let command = match command {
         // What holds on this host may be what is wrong.
@@ -277,14 +289,14 @@ async fn run(
         ApplianceCommand::Host(command) => host::run(command, &settings).await,
         ApplianceCommand::Client(command) => client::run(command, &settings).await,
         ApplianceCommand::Role(command) => role::run(command, &settings).await,
-        ApplianceCommand::Claim(command) => claim::run(command, &settings, &sources.environment, before).await,
+        ApplianceCommand::Claim(command) => claim::run(command, &settings, &sources.environment, &before).await,
         ApplianceCommand::Lease(command) => lease::run(command, &settings).await,
         ApplianceCommand::Namespace(command) => namespace::run(command, &settings).await,
         ApplianceCommand::Broker(command) => broker::run(command, &settings).await,
         ApplianceCommand::Agent(command) => agent::run(command, &settings).await,
         ApplianceCommand::Relay(command) => relay::run(command, &settings).await,
         ApplianceCommand::Proxy(command) => proxy::operate(command, &settings).await,
-        ApplianceCommand::Services(command) => services::run(command, &settings).await,
+        ApplianceCommand::Services(command) => services::run(command, &settings, before).await,
         ApplianceCommand::Loop(command) => loops::run(command, &settings).await,
         ApplianceCommand::Queue(command) => queue::run(command, &settings).await,
         ApplianceCommand::Connection(command) => connection::run(command, &settings).await,
@@ -369,6 +381,7 @@ fn fail(failure: &Failure) -> ExitCode {
                 _ => ExitCode::from(FAILED),
             }
         }
+        Failure::Code(code) => ExitCode::from(*code),
         Failure::Settings(problems) => {
             output::complain(&format!("the settings have problems:\n{problems}"));
             ExitCode::from(WRONG_USAGE)

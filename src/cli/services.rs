@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::{Outcome, output, services_operate};
+use super::{Outcome, output, services_operate, services_run};
+use crate::app::hardening::Before;
 use crate::app::settings::Settings;
 use crate::base::text::pluralize;
 use crate::base::{Error, Result};
-use crate::proto::services::{Service, TEXT_LEN_MAX, parse, schema};
+use crate::proto::services::{Payload, Service, TEXT_LEN_MAX, parse, schema};
 
 /// What stands for standard input.
 const STDIN: &str = "-";
@@ -28,6 +30,10 @@ pub(super) enum Services {
     /// Prints the JSON schema of payloads, for editors
     #[command(after_help = "Example:\n  keylender services schema >services.schema.json")]
     Schema,
+    /// Starts the services of a payload, runs the task beside them, and removes them with it
+    Run(Box<services_run::Run>),
+    /// Removes what runs left over that ended without cleaning up
+    Clean(services_run::Clean),
     #[command(flatten)]
     Operate(services_operate::Operate),
 }
@@ -40,12 +46,14 @@ pub(super) fn offline(command: &Services) -> Option<Outcome> {
             output::json(&schema());
             Some(Ok(()))
         }
-        Services::Operate(_) => None,
+        _ => None,
     }
 }
 
-pub(super) async fn run(command: Services, settings: &Settings) -> Outcome {
+pub(super) async fn run(command: Services, settings: &Settings, before: Arc<Before>) -> Outcome {
     match command {
+        Services::Run(command) => services_run::run(*command, settings, before).await,
+        Services::Clean(command) => services_run::run_clean(command).await,
         Services::Operate(command) => services_operate::run(command, settings).await,
         command => offline(&command).unwrap_or(Ok(())),
     }
@@ -53,20 +61,24 @@ pub(super) async fn run(command: Services, settings: &Settings) -> Outcome {
 
 /// Says which services a payload has, or everything that is wrong with it.
 fn check(file: &Path) -> Result<()> {
-    let shown = if file == Path::new(STDIN) { "standard input".to_owned() } else { file.display().to_string() };
-    match parse(&read(file)?) {
-        Ok(payload) => {
-            let count = pluralize(payload.services.len(), "service", "services");
-            output::line(&format!("{shown} is right: {count}{}", in_brackets(&payload.services)));
-            Ok(())
+    let payload = payload(file)?;
+    let count = pluralize(payload.services.len(), "service", "services");
+    output::line(&format!("{} is right: {count}{}", shown(file), in_brackets(&payload.services)));
+    Ok(())
+}
+
+/// A payload that can be used. What is wrong with another is said, each with its place.
+pub(super) fn payload(file: &Path) -> Result<Payload> {
+    parse(&read(file)?).map_err(|mistakes| {
+        for mistake in &mistakes {
+            output::remark(&format!("{}: {mistake}", shown(file)));
         }
-        Err(mistakes) => {
-            for mistake in &mistakes {
-                output::remark(&format!("{shown}: {mistake}"));
-            }
-            Err(Error::invalid("this is no payload that can be used"))
-        }
-    }
+        Error::invalid("this is no payload that can be used")
+    })
+}
+
+fn shown(file: &Path) -> String {
+    if file == Path::new(STDIN) { "standard input".to_owned() } else { file.display().to_string() }
 }
 
 fn in_brackets(services: &[Service]) -> String {

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod enrolment;
 pub mod ext;
 pub mod formats;
+pub mod frames;
 pub mod go_regex;
 pub mod hawk;
 pub mod heartbeat;

@@ -366,7 +366,6 @@ async fn what_is_wrong_with_an_opening_is_said_with_its_place() {
         ("images", json!({ "auth": pulled('a'), "other": pulled('a') })),
         ("provisionerId", json!("aws/gecko")),
         ("workerType", json!("*")),
-        ("payload", json!({ "services": [] })),
         ("taken", json!(["10.0.0.0"])),
         ("taskId", json!("fN1SbArXTPSVFNUvaOlinQ")),
         ("labels", json!({ "x": "y".repeat(2000) })),

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::app::operate::{MOUNT, read};
+use crate::app::caller::Caller;
 use crate::base::{Clock, Error, Kind, ProxySessionId, Result, Scope, Timestamp};
-use crate::domain::proxy::{Credentials, Key, Signer, TaskRun};
-use crate::ports::keylender::{CALL_TIMEOUT, KeylenderClient};
+use crate::domain::proxy::{Credentials, TaskRun};
+use crate::ports::keylender::CALL_TIMEOUT;
 use crate::ports::{sockets, system};
 use crate::proto::hawk::mac::Target;
 use crate::proto::proxy::delegation::Delegation;
@@ -31,9 +31,7 @@ const LASTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub struct Appliance {
     /// Where it is.
     pub url: Base,
-    client: KeylenderClient,
-    key: Key,
-    clock: Clock,
+    caller: Caller,
 }
 
 /// By what a session is judged.
@@ -93,8 +91,8 @@ impl Opened {
 impl Appliance {
     /// One at a URL without a path. Requests are signed: that works whatever knows its clients, and shows the token to nobody.
     pub fn new(url: Base, who: Delegation, clock: Clock) -> Result<Self> {
-        let client = KeylenderClient::network(&url.to_string())?;
-        Ok(Self { url, client, key: Key::Hawk(Signer::new(who)), clock })
+        let caller = Caller::signing(&url, who, clock)?;
+        Ok(Self { url, caller })
     }
 
     /// Opens a session that ends with us, for this process and nobody else.
@@ -119,7 +117,7 @@ impl Appliance {
             input["credentials"] = json!({ "clientId": client_id, "accessToken": token, "certificate": certificate });
             input["takesCredentials"] = true.into();
         }
-        let opened = self.call("POST", "/proxy/sessions", Some(input), CALL_TIMEOUT).await;
+        let opened = self.caller.call("POST", "/proxy/sessions", Some(input), CALL_TIMEOUT).await;
         let opened = opened.map_err(|error| error.reworded(|words| format!("no session at the appliance: {words}")))?;
         serde_json::from_value(opened)
             .map_err(|e| Error::unavailable("the appliance answers with no session: is it too old?").because(e))
@@ -128,12 +126,12 @@ impl Appliance {
     /// Says that we live. `NotFound`: the appliance knows the session no more, and another one may be opened.
     pub(super) async fn alive(&self, session: &ProxySessionId) -> Result<()> {
         let path = format!("/proxy/sessions/{session}/alive");
-        self.call("POST", &path, None, ALIVE_TIMEOUT).await.map(|_| ())
+        self.caller.call("POST", &path, None, ALIVE_TIMEOUT).await.map(|_| ())
     }
 
     /// Ends a session. One that is over already is fine.
     pub(super) async fn close(&self, session: &ProxySessionId) -> Result<()> {
-        match self.call("DELETE", &format!("/proxy/sessions/{session}"), None, CLOSE_TIMEOUT).await {
+        match self.caller.call("DELETE", &format!("/proxy/sessions/{session}"), None, CLOSE_TIMEOUT).await {
             Err(error) if error.kind() != Kind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -142,7 +140,7 @@ impl Appliance {
     /// From where a process is us whose user the appliance cannot tell: our own addresses towards it, such as that of our
     /// container. Where none can be found out, only our user of the same host is let in.
     async fn networks(&self) -> Vec<String> {
-        let url = self.client.url("/");
+        let url = self.caller.url("/");
         let Ok(Target { host, port, .. }) = Target::of_url("GET", &url) else { return Vec::new() };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let own = sockets::own_addresses(host, port).await.unwrap_or_default();
@@ -152,18 +150,4 @@ impl Appliance {
         networks.dedup();
         networks
     }
-
-    async fn call(&self, method: &str, path: &str, input: Option<Value>, timeout: Duration) -> Result<Value> {
-        let path = format!("{MOUNT}{path}");
-        let signed = self.key.authorize(method, &self.client.url(&path), self.clock.now()).await?;
-        let authorization = signed.header.as_ref().map(|header| header.expose());
-        let input = input.map(|input| input.to_string());
-        let answer = self.client.call(method, &path, authorization, input, timeout).await?;
-        read(&answer).map_err(|error| error.reworded(|message| on_one_line(&message)))
-    }
-}
-
-/// What the API says in paragraphs, with lists of scopes, as a line of a log.
-fn on_one_line(message: &str) -> String {
-    message.split_whitespace().filter(|word| *word != "```").collect::<Vec<_>>().join(" ")
 }

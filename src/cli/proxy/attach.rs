@@ -5,6 +5,7 @@ use url::{Host, Url};
 use super::{secrets, variable};
 use crate::app::proxy::{Alone, Appliance};
 use crate::base::{Error, Result, Secret};
+use crate::cli::output;
 use crate::domain::proxy::TaskRun;
 use crate::proto::proxy::command_line::{CommandLine, Opt};
 use crate::proto::proxy::delegation::Delegation;
@@ -13,6 +14,7 @@ use crate::proto::proxy::upstream::Base;
 const URL: &str = "KEYLENDER_URL";
 const TOKEN: &str = "KEYLENDER_TOKEN";
 const TOKEN_FILE: &str = "KEYLENDER_TOKEN_FILE";
+const READABLE: &str = "it is asked over plain HTTP: whoever is on the way can read the credentials of the task";
 
 /// Options of both programs.
 pub(super) const OPTIONS: &[Opt] = &[
@@ -32,17 +34,37 @@ pub(super) fn appliance(line: &CommandLine, alone: &Alone) -> Result<Option<Appl
             None => Ok(None),
         };
     };
-    let wrong = || Error::invalid("an appliance is a URL like https://keylender.example.com, and nothing behind it");
-    let url = Base::parse(&named).map_err(|_| wrong())?;
-    // The path of a base is nothing, or begins with a slash.
-    if url.to_string().matches('/').count() != 2 {
-        return Err(wrong());
-    }
-    if url.to_string().starts_with("http:") && !is_of_this_host(&url) {
-        let warning = "it is asked over plain HTTP: whoever is on the way can read the credentials of the task";
-        alone.log.say(&format!("Warning - the appliance: {warning}"));
+    let url = base(&named)?;
+    if is_readable(&url) {
+        alone.log.say(&format!("Warning - the appliance: {READABLE}"));
     }
     Appliance::new(url, who(&token(line)?)?, alone.clock.clone()).map(Some)
+}
+
+/// The appliance that the environment names, and who we are there.
+pub(in crate::cli) fn named_by_environment() -> Result<Option<(Base, Delegation)>> {
+    let Some(named) = variable(URL) else { return Ok(None) };
+    let url = base(&named)?;
+    if is_readable(&url) {
+        output::remark(&format!("Warning - the appliance: {READABLE}"));
+    }
+    let token = match variable(TOKEN) {
+        Some(token) => Some(Secret::new(token)),
+        None => secrets::read(variable(TOKEN_FILE).as_deref(), None)?,
+    };
+    let missing = || Error::invalid(format!("the client of the appliance is missing: {TOKEN} or {TOKEN_FILE}"));
+    Ok(Some((url, who(&token.ok_or_else(missing)?)?)))
+}
+
+fn base(named: &str) -> Result<Base> {
+    let wrong = || Error::invalid("an appliance is a URL like https://keylender.example.com, and nothing behind it");
+    let url = Base::parse(named).map_err(|_| wrong())?;
+    // The path of a base is nothing, or begins with a slash.
+    if url.to_string().matches('/').count() == 2 { Ok(url) } else { Err(wrong()) }
+}
+
+fn is_readable(url: &Base) -> bool {
+    url.to_string().starts_with("http:") && !is_of_this_host(url)
 }
 
 /// Of names only the one that never leaves this host.

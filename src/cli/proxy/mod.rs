@@ -1,10 +1,10 @@
 //! The task proxy by the names of its ancestors: their options, their messages, their exit codes (proxy.md 6). Neither reads
 //! the settings of this host or opens a store.
 
-mod attach;
+pub(super) mod attach;
 mod operate;
 mod relengapi;
-mod secrets;
+pub(super) mod secrets;
 mod taskcluster;
 
 use std::ffi::{OsStr, OsString};
@@ -94,7 +94,7 @@ fn print(text: &str) {
 }
 
 /// A variable of the environment; an empty one is none.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::vars_os()
         .find_map(|(own, value)| (own == name).then_some(value))?
         .into_string()

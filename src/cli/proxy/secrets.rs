@@ -12,20 +12,20 @@ use crate::base::{Error, Result, Secret};
 const LEN_MAX: u64 = 64 << 10;
 
 /// What is said of a secret in an option.
-pub(super) const WARNING: &str = "it is in an option, which everybody on this host can read: use a file, an inherited \
+pub(in crate::cli) const WARNING: &str = "it is in an option, which everybody on this host can read: use a file, an inherited \
                                   descriptor or the environment";
 
 /// Credentials as they are written in a file, the same as a worker sends.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Credentials {
+pub(in crate::cli) struct Credentials {
     pub client_id: String,
     pub access_token: String,
     pub certificate: Option<String>,
 }
 
 /// The text of a file, or of a descriptor that was left open for us.
-pub(super) fn read(file: Option<&str>, descriptor: Option<&str>) -> Result<Option<Secret>> {
+pub(in crate::cli) fn read(file: Option<&str>, descriptor: Option<&str>) -> Result<Option<Secret>> {
     let path = match (file, descriptor) {
         (Some(file), None) => file.to_owned(),
         (None, Some(number)) => {
@@ -42,7 +42,7 @@ pub(super) fn read(file: Option<&str>, descriptor: Option<&str>) -> Result<Optio
 }
 
 /// Credentials in JSON.
-pub(super) fn credentials(text: &Secret) -> Result<Credentials> {
+pub(in crate::cli) fn credentials(text: &Secret) -> Result<Credentials> {
     serde_json::from_str(text.expose()).map_err(|_| {
         Error::invalid(
             "the credentials are not like {\"clientId\": \"…\", \"accessToken\": \"…\", \"certificate\": \"…\"}",

@@ -268,9 +268,6 @@ fn about(note: Note, ask: &Ask) -> Note {
 }
 
 fn require_bounds(ask: &Ask) -> Result<()> {
-    if ask.payload.services.is_empty() {
-        return Err(Error::invalid("the payload names no service: there is nothing to open"));
-    }
     if ask.taken.len() > TAKEN_MAX {
         return Err(Error::invalid(format!("at most {TAKEN_MAX} networks can be taken")));
     }

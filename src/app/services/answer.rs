@@ -1,0 +1,76 @@
+//! What an appliance answers to who wants services: sessions, and bodies that are ready for the engine.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::base::Timestamp;
+
+/// A set of services that was opened.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Opened {
+    /// What it is called.
+    pub set: String,
+    /// When its sessions end, if it has any.
+    pub ends: Option<Timestamp>,
+    pub services: Vec<Served>,
+    pub task: TaskPlace,
+}
+
+/// A service of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Served {
+    pub name: String,
+    /// In words: by what it has scopes, or why it has none.
+    #[serde(default)]
+    pub decision: String,
+    #[serde(default)]
+    pub not_held: Vec<String>,
+    pub network: Made,
+    pub container: Placed,
+}
+
+/// A network, and the body that makes it.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Made {
+    pub create: Value,
+}
+
+/// A container, and the body that makes it.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Placed {
+    pub name: String,
+    /// Where it is in its network.
+    pub address: IpAddr,
+    pub create: Value,
+}
+
+/// Where the task is.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct TaskPlace {
+    pub environment: BTreeMap<String, String>,
+    /// The names of services.
+    pub hosts: BTreeMap<String, IpAddr>,
+    /// Networks that its container joins.
+    pub networks: Vec<Joined>,
+    pub network: Made,
+    pub container: Placed,
+}
+
+/// A network that is joined, at an address.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Joined {
+    pub name: String,
+    pub address: IpAddr,
+}
+
+impl Made {
+    /// The addresses that it is to have.
+    pub fn subnets(&self) -> Vec<String> {
+        let pools = self.create["IPAM"]["Config"].as_array().map(Vec::as_slice).unwrap_or_default();
+        pools.iter().filter_map(|pool| pool["Subnet"].as_str()).map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,92 @@
+//! Images looked at and fetched; networks and containers made and started.
+
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Made, Served, TaskPlace};
+use super::{Pull, Voice};
+use crate::base::{Error, Result};
+use crate::ports::engine::{Engine, Image};
+
+/// An image, fetched where that is wanted.
+pub(super) async fn image(engine: &Engine, name: &str, pull: Pull, voice: &Voice) -> Result<Image> {
+    let missing = || Error::not_found(format!("there is no image {name} here"));
+    let known = engine.image(name).await?;
+    match (known, pull) {
+        (Some(image), Pull::Missing | Pull::Never) => return Ok(image),
+        (None, Pull::Never) => return Err(missing()),
+        _ => {}
+    }
+    voice.say(format!("fetching {name}"));
+    engine.pull(name).await?;
+    engine.image(name).await?.ok_or_else(missing)
+}
+
+/// What the appliance is told of an image.
+pub(super) fn described(image: &Image) -> Value {
+    let Image { id, repo_digests, entrypoint, .. } = image;
+    json!({ "id": id, "repoDigests": repo_digests, "entrypoint": entrypoint })
+}
+
+/// Makes what a set needs, one step after the other, until it is over.
+#[derive(Clone)]
+pub(super) struct Maker {
+    pub engine: Engine,
+    pub over: CancellationToken,
+}
+
+impl Maker {
+    /// Nothing is made for a set that ends.
+    fn check(&self) -> Result<()> {
+        if self.over.is_cancelled() { Err(Error::unavailable("the services end")) } else { Ok(()) }
+    }
+
+    async fn network(&self, network: &Made) -> Result<()> {
+        self.check()?;
+        self.engine.create_network(&network.create).await
+    }
+
+    /// A service that runs.
+    pub async fn service(self, served: Served) -> Result<()> {
+        let failed = |error: Error| {
+            let code = error.code();
+            let named = error.reworded(|words| format!("the service `{}`: {words}", served.name));
+            code.into_iter().fold(named, Error::with_code)
+        };
+        let made = async {
+            self.network(&served.network).await?;
+            self.check()?;
+            self.engine.create(&served.container.name, &served.container.create).await?;
+            self.check()?;
+            self.engine.start(&served.container.name).await
+        };
+        made.await.map_err(failed)
+    }
+
+    /// The task's container, in its networks and not started yet.
+    pub async fn task(self, place: TaskPlace, image: Image, command: Vec<String>) -> Result<()> {
+        self.network(&place.network).await?;
+        let mut body = place.container.create;
+        let fields = body.as_object_mut().map(std::mem::take).unwrap_or_default();
+        let environment: Vec<String> =
+            place.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut own = Map::from_iter([
+            ("Image".to_owned(), image.id.into()),
+            ("Env".to_owned(), environment.into()),
+            ("StopTimeout".to_owned(), 0.into()),
+        ]);
+        if !command.is_empty() {
+            own.insert("Cmd".to_owned(), command.into());
+        }
+        own.extend(fields);
+        self.check()?;
+        let name = &place.container.name;
+        self.engine.create(name, &own.into()).await?;
+        for network in &place.networks {
+            self.check()?;
+            self.engine.join(&network.name, name, network.address).await?;
+        }
+        self.check()?;
+        self.engine.start(name).await
+    }
+}
