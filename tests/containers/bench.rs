@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::appliance::Appliance;
 use crate::podman::{Podman, text};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_keylender");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_keylender");
 const PAUSE: Duration = Duration::from_millis(20);
 /// For whatever is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,10 +59,7 @@ impl<'p> Bench<'p> {
 
     /// Begins, and goes on.
     pub fn begin(&self, payload: &Value, options: &[&str], task: &[&str]) -> Running {
-        let log = self.appliance.data_dir().join("log");
-        let mut command = self.run_command(payload, options, task);
-        let file = fs::File::create(&log).unwrap();
-        Running { child: command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap(), log }
+        Running::of(self.run_command(payload, options, task), self.appliance.data_dir().join("log"))
     }
 
     pub fn clean(&self, options: &[&str]) -> Output {
@@ -93,6 +90,12 @@ impl<'p> Bench<'p> {
 }
 
 impl Running {
+    /// One whose words are in a file.
+    pub fn of(mut command: Command, log: std::path::PathBuf) -> Self {
+        let file = fs::File::create(&log).unwrap();
+        Self { child: command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap(), log }
+    }
+
     pub fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }

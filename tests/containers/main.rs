@@ -6,3 +6,4 @@ mod engine;
 #[path = "../support/podman.rs"]
 mod podman;
 mod runner;
+mod whole;

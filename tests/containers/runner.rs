@@ -37,7 +37,7 @@ fn a_task_on_the_host_reaches_its_services_by_name_and_ends_with_its_own_code() 
     assert!(error.contains("not held, and left out: a:b"), "{error}");
     nothing_is_left(&bench);
     let input = &bench.appliance.inputs()[0];
-    assert_eq!(input["payload"], one());
+    assert_eq!(input["payload"]["services"][0]["image"], "localhost/port:1");
     assert_eq!((&input["provisionerId"], &input["workerType"]), (&json!("p"), &json!("w")));
     assert_eq!(input["taskScopes"], json!(["x:y"]));
     assert!(input["images"]["db"]["id"].as_str().unwrap().starts_with("sha256:"), "{input}");
@@ -239,7 +239,7 @@ fn an_engine_is_a_socket_of_this_host_and_where_there_is_none_that_is_said() {
         assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
     }
     let wrong = bench.run(&json!({ "services": 3 }), &[], &["echo", "began"]);
-    assert!(text(&wrong.stderr).contains("the payload is not like"), "{}", text(&wrong.stderr));
+    assert!(text(&wrong.stderr).contains("/services: expected a list of services, not"), "{}", text(&wrong.stderr));
     assert!(bench.appliance.asked().is_empty() && wrong.stdout.is_empty());
 }
 

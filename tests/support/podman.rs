@@ -231,7 +231,8 @@ fn layer() -> Vec<u8> {
     let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
     let mut layer = tar::Builder::new(Vec::new());
     put(&mut layer, "bin/busybox", &busybox, 0o755);
-    for applet in ["sh", "sleep", "nc", "cat", "true", "false", "test", "touch", "ip", "env", "timeout", "seq", "kill"]
+    for applet in
+        ["sh", "sleep", "nc", "cat", "true", "false", "grep", "test", "touch", "ip", "env", "timeout", "seq", "kill"]
     {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
