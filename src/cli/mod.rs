@@ -37,6 +37,7 @@ mod role;
 mod serve;
 mod services;
 mod services_operate;
+mod services_payload;
 mod services_run;
 
 use std::ffi::OsString;

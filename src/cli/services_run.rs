@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::proxy::{attach, secrets, variable};
-use super::{Failure, Outcome, output, services};
+use super::{Failure, Outcome, output, services_payload};
 use crate::app::Caller;
 use crate::app::hardening::Before;
 use crate::app::services::{Directory, Pull, Run as Running, Task, Voice, Wanted, clean};
@@ -123,7 +123,7 @@ impl From<PullChoice> for Pull {
 pub(super) async fn run(command: Run, settings: &Settings, before: Arc<Before>) -> Outcome {
     // Before anything else, so that nothing is begun that no signal ends.
     let stop = stopped()?;
-    let payload = services::payload(&command.payload)?;
+    let payload = services_payload::read(&command.payload)?;
     let caller = caller(settings)?;
     let directory = Directory::open(&directory()?)?;
     let engine = engine(&command.engine).await?;

@@ -27,6 +27,11 @@ pub(super) struct Served {
     /// In words: by what it has scopes, or why it has none.
     #[serde(default)]
     pub decision: String,
+    /// The role of its image, if that was delegated to.
+    #[serde(default)]
+    pub role: Option<String>,
+    #[serde(default)]
+    pub scopes: Vec<String>,
     #[serde(default)]
     pub not_held: Vec<String>,
     pub network: Made,
@@ -65,6 +70,20 @@ pub(super) struct TaskPlace {
 pub(super) struct Joined {
     pub name: String,
     pub address: IpAddr,
+}
+
+impl Served {
+    /// What it holds, in words.
+    pub fn holds(&self) -> String {
+        let Some(role) = &self.role else { return "it holds no scopes".into() };
+        let assumed = format!("assume:{role}");
+        let given: Vec<_> = self.scopes.iter().map(String::as_str).filter(|scope| **scope != *assumed).collect();
+        if given.is_empty() {
+            format!("nothing is given to the role {role}")
+        } else {
+            format!("it holds {}", given.join(" "))
+        }
+    }
 }
 
 impl Made {

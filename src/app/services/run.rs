@@ -180,7 +180,7 @@ impl Run {
         );
         for served in &opened.services {
             let decision = if served.decision.is_empty() { "no decision was told" } else { &served.decision };
-            self.voice.say(format!("service {}: {decision}", served.name));
+            self.voice.say(format!("service {}: {decision}; {}", served.name, served.holds()));
             if !served.not_held.is_empty() {
                 let scopes = served.not_held.join(" ");
                 self.voice.say(format!("service {}: not held, and left out: {scopes}", served.name));

@@ -136,8 +136,14 @@ fn what_is_too_much_is_told_once() {
     assert_eq!(said_of(&words(1_000, "a")), ["/services/0/command: 1000 words; there may be 256"]);
     assert_eq!(
         said_of(&words(2, &"a".repeat(1 << 15))),
-        ["/services/0/command: 65538 bytes in all; there may be 65536"]
+        ["/services/0/command: 65538 bytes in all; there may be 16384"]
     );
+    let large = format!(r#"{{"name": "NAME", "image": "a", "env": {{"A": "{0}", "B": "{0}"}}}}"#, "v".repeat(10_000));
+    let all: Vec<_> = ["a1", "a2", "a3"].iter().map(|name| large.replace("NAME", name)).collect();
+    let two = format!(r#"{{"services": [{}]}}"#, all[..2].join(","));
+    let three = format!(r#"{{"services": [{}]}}"#, all.join(","));
+    assert!(parse(&two).is_ok());
+    assert!(self::said(&three)[0].starts_with("/services: the services have 60"), "{:?}", self::said(&three));
     // Each of them is wrong in itself; more than anybody reads are only counted.
     let wrong = format!(r#"{{"services": [{}]}}"#, vec![format!("{{{}}}", words(256, "\0")); 4].join(","));
     let said = said(&wrong);

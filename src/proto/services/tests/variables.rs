@@ -130,12 +130,12 @@ fn variables_are_bounded_each_and_together() {
     assert!(parse(&with(&format!(r#""env": {{"A": {fits}}}"#))).is_ok());
     let long = json(&"v".repeat(1 << 20));
     let expected = [
-        "/services/0/env: 1048579 bytes in all; there may be 131072",
-        "/services/0/env/A: the value has 1048576 bytes; there may be 32768",
+        "/services/0/env: 1048579 bytes in all; there may be 32768",
+        "/services/0/env/A: the value has 1048576 bytes; there may be 16384",
     ];
     assert_eq!(said_of(&format!(r#""env": {{"A": {long}}}"#)), expected);
     let five: Vec<String> = (0..5).map(|index| format!("\"A{index}\": {fits}")).collect();
-    let expected = ["/services/0/env: 163860 bytes in all; there may be 131072"];
+    let expected = ["/services/0/env: 81940 bytes in all; there may be 32768"];
     assert_eq!(said_of(&format!(r#""env": {{{}}}"#, five.join(","))), expected);
     // A megabyte of small ones.
     let many: Vec<String> = (0..70_000).map(|index| format!("\"LD_{index}\":\"\"")).collect();
