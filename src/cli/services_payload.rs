@@ -27,7 +27,7 @@ pub(super) fn shown(file: &Path) -> String {
 
 /// A payload, no more of it than one may have.
 fn text(file: &Path) -> Result<String> {
-    let unreadable = |error: io::Error| Error::invalid("the payload cannot be read").because(error);
+    let unreadable = |error: io::Error| Error::invalid(format!("{} cannot be read", shown(file))).because(error);
     let input: &mut dyn Read =
         if file == Path::new(STDIN) { &mut io::stdin().lock() } else { &mut File::open(file).map_err(unreadable)? };
     let mut bytes = Vec::new();

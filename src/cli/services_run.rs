@@ -21,6 +21,7 @@ use crate::app::settings::Settings;
 use crate::base::{Clock, Error, Result, Span};
 use crate::ports::engine::Engine;
 use crate::ports::{own_hosts, system};
+use crate::proto::services::ImageName;
 
 /// What this program is called in the process of a task, before it becomes the task.
 pub(super) const TASK: &str = "keylender-services-task";
@@ -61,12 +62,12 @@ pub(super) struct Run {
     /// A scope of the task; may be repeated
     #[arg(long, value_name = "SCOPE")]
     task_scope: Vec<String>,
-    /// Credentials of the task, as JSON in a file
+    /// Credentials of the worker, as JSON in a file, for upstreams that are signed for
     #[arg(long, value_name = "FILE")]
     credentials: Option<String>,
     /// Run the task in a container of this image, instead of on this host
     #[arg(long, value_name = "IMAGE")]
-    task_image: Option<String>,
+    task_image: Option<ImageName>,
     /// Which images are fetched
     #[arg(long, value_enum, default_value = "missing")]
     pull: PullChoice,
@@ -121,9 +122,9 @@ impl From<PullChoice> for Pull {
 }
 
 pub(super) async fn run(command: Run, settings: &Settings, before: Arc<Before>) -> Outcome {
-    // Before anything else, so that nothing is begun that no signal ends.
-    let stop = stopped()?;
     let payload = services_payload::read(&command.payload)?;
+    // Before anything is begun that no signal would end.
+    let stop = stopped()?;
     let caller = caller(settings)?;
     let directory = Directory::open(&directory()?)?;
     let engine = engine(&command.engine).await?;

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::http;
 use super::resolve::Resolver;
-use crate::base::{ClientId, Error, Result, Scope, Secret, Timestamp};
+use crate::base::{ClientId, Error, Kind, Result, Scope, Secret, Timestamp};
 use crate::proto::hawk::{Header, Question, Target};
 use crate::proto::urls::RootUrl;
 
@@ -83,6 +84,8 @@ enum Failure {
     Passing(String),
     /// It will not.
     Lasting(String),
+    /// It may not be asked.
+    Refused(String),
 }
 
 impl Authority {
@@ -114,7 +117,9 @@ impl Authority {
         if let (Some(authorization), Some(body)) = (question.authorization, body.as_object_mut()) {
             body.insert("authorization".into(), authorization.into());
         }
-        match self.ask(&self.url, &body.to_string()).await? {
+        // It asks nobody for scopes here: whoever refuses is not what was meant.
+        let wire = self.ask(&self.url, &body.to_string()).await.map_err(|error| error.into_kind(Kind::Unavailable));
+        match wire? {
             Wire::AuthSuccess { scopes, client_id, hash } => Ok(Answer { client_id: Some(client_id), scopes, hash }),
             Wire::NoAuth { scopes } => Ok(Answer { client_id: None, scopes, hash: None }),
             Wire::AuthFailed { message } => Err(Error::unauthenticated(message).with_code("AuthenticationFailed")),
@@ -125,7 +130,7 @@ impl Authority {
     pub async fn reach(&self) -> Result<()> {
         let question = Question { method: "GET", resource: "/", host: "localhost", port: 443, authorization: None };
         match self.authenticate_hawk(&question, IpAddr::V4(Ipv4Addr::LOCALHOST)).await {
-            Err(error) if error.kind() != crate::base::Kind::Unauthenticated => Err(error),
+            Err(error) if error.kind() != Kind::Unauthenticated => Err(error),
             _ => Ok(()),
         }
     }
@@ -145,8 +150,17 @@ impl Authority {
     /// `auth:expand-scopes` from `anonymous` (`expandScopes` of the client taskcluster 101).
     pub async fn expand(&self, scopes: &[Scope]) -> Result<Vec<Scope>> {
         let body = json!({ "scopes": scopes }).to_string();
-        let answer: ScopeSet = self.ask(&self.expand_url, &body).await?;
-        Ok(answer.scopes)
+        let answer: Result<ScopeSet> = self.ask(&self.expand_url, &body).await;
+        match answer {
+            Ok(answer) => Ok(answer.scopes),
+            Err(error) if error.kind() == Kind::Forbidden => Err(Error::conflict(
+                "the deployment lets nobody expand roles: give `auth:expand-scopes` to its role anonymous",
+            )),
+            Err(error) => Err(error.reworded(|_| {
+                "the auth service gives no answer: what roles stand for cannot be told now; ask again in a moment"
+                    .into()
+            })),
+        }
     }
 
     /// Asks until there is an answer, as often and as long as it is waited for.
@@ -167,6 +181,7 @@ impl Authority {
                     pause *= 2;
                 }
                 Err(Failure::Passing(cause) | Failure::Lasting(cause)) => return Err(unreachable(cause)),
+                Err(Failure::Refused(cause)) => return Err(unreachable(cause).into_kind(Kind::Forbidden)),
             }
         }
         Err(unreachable("no try was left".into()))
@@ -182,6 +197,9 @@ impl Authority {
         }
         match status {
             status if status.is_server_error() => Err(Failure::Passing(format!("it answered {status}"))),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                Err(Failure::Refused(format!("it answered {status}")))
+            }
             status if !status.is_success() => Err(Failure::Lasting(format!("it answered {status}"))),
             _ => serde_json::from_slice(&answer.bytes)
                 .map_err(|e| Failure::Lasting(format!("its answer is no answer: {e}"))),

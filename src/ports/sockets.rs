@@ -107,6 +107,11 @@ fn read(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
+/// Whether an address, which is none of loopback, is one of this host.
+pub fn is_taken(address: IpAddr) -> bool {
+    !address.is_loopback() && UdpSocket::bind((address, 0)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};

@@ -86,7 +86,12 @@ fn a_service_that_dies_before_it_is_ready_ends_the_run_with_its_last_lines() {
     let never =
         bench.run(&with("localhost/port:1", "sleep 1000"), &["--ready-within", "2 seconds"], &["echo", "began"]);
     assert_eq!(never.status.code(), Some(1));
-    assert!(text(&never.stderr).contains("not ready in time"), "{}", text(&never.stderr));
+    assert!(
+        text(&never.stderr)
+            .contains("the service `db` was not ready in time (--ready-within): nobody listens on its port 7000"),
+        "{}",
+        text(&never.stderr)
+    );
     nothing_is_left(&bench);
 }
 
@@ -187,7 +192,11 @@ fn what_a_runner_of_another_directory_started_is_named_and_removed_only_by_all()
     let create = [&["network", "create"][..], &labels, &["of-another"]].concat();
     assert!(podman.podman(&create).status.success());
     let cleaned = bench.clean(&[]);
-    assert!(text(&cleaned.stderr).contains("started the set x, which is left alone"), "{}", text(&cleaned.stderr));
+    assert!(
+        text(&cleaned.stderr).contains("the set x was started by somebody who is not known here"),
+        "{}",
+        text(&cleaned.stderr)
+    );
     let networks = || podman.says(&["network", "ls", "--format", "{{.Name}}"]);
     assert!(networks().contains(&"of-another".to_owned()));
     assert!(bench.clean(&["--all"]).status.success());
@@ -218,7 +227,7 @@ fn an_appliance_that_refuses_or_forgets_is_told() {
     bench.appliance.refuse("POST /services", 403, "not for this worker");
     let output = bench.run(&one(), &[], &["echo", "began"]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(text(&output.stderr).contains("no services by the appliance: not for this worker"));
+    assert!(text(&output.stderr).contains("the appliance opens no services: not for this worker"));
     assert!(output.stdout.is_empty());
     let none = bench.run(&with("localhost/none:1", "x"), &["--pull", "never"], &["echo", "began"]);
     assert!(text(&none.stderr).contains("there is no image localhost/none:1 here"), "{}", text(&none.stderr));

@@ -220,29 +220,71 @@ async fn a_command_never_becomes_the_program_that_holds_the_scopes() {
     let site = site().await;
     give(&site.world, &role('a'), &["files:read"]).await;
     let client = worker(&site.world, &[STAR]).await;
-    let own = format!("auth@{}", digest('a'));
-    for (entrypoint, digit, status) in [
-        (json!(["/auth"]), 'a', 200),
-        (json!(["tini", "--", "/auth"]), 'a', 200),
-        (json!(["/bin/sh", "/entrypoint.sh"]), 'a', 200),
-        (json!([]), 'a', 403),
-        (json!(["/bin/sh", "-c"]), 'a', 403),
-        (json!(["/usr/bin/env", "bash"]), 'a', 403),
-        (json!(["/sbin/tini", "--"]), 'a', 403),
+    let label = |value: &str| json!({ "org.keylender.command": value });
+    for (entrypoint, labels, digit, status) in [
+        // Only the image itself knows that it takes a command for the words of a stranger.
+        (json!(["/auth"]), label("untrusted"), 'a', 200),
+        (json!(["/auth"]), json!({}), 'a', 403),
+        (json!(["/auth"]), label("yes"), 'a', 403),
+        (json!([]), label("untrusted"), 'a', 403),
         // Whoever holds nothing may run anything.
-        (json!([]), 'b', 200),
+        (json!([]), json!({}), 'b', 200),
     ] {
-        let image = if digit == 'a' { own.clone() } else { format!("auth@{}", digest(digit)) };
         let mut facts = pulled(digit);
-        facts["entrypoint"] = entrypoint.clone();
-        let mut input = opening(&image, &facts);
+        (facts["entrypoint"], facts["labels"]) = (entrypoint.clone(), labels.clone());
+        let mut input = opening(&format!("auth@{}", digest(digit)), &facts);
         input["payload"]["services"][0]["command"] = json!(["cat", "/proc/self/environ"]);
         let answer = open(&site.world, &client, &input).await;
-        assert_eq!(answer.status, status, "{entrypoint}: {}", answer.text());
+        assert_eq!(answer.status, status, "{entrypoint} {labels}: {}", answer.text());
         if status == 403 {
-            assert!(answer.text().contains("the service `auth`") && answer.text().contains("ENTRYPOINT"));
+            assert!(answer.text().contains("the service `auth`") && answer.text().contains("org.keylender.command"));
         }
+        // Of calls that are signed, only who judges them knows what they are worth.
+        input["credentials"] = json!({ "clientId": "worker", "accessToken": "key" });
+        let signing = open(&site.world, &client, &input).await;
+        assert_eq!(signing.status, if labels == label("untrusted") { status } else { 403 }, "{}", signing.text());
     }
+}
+
+#[tokio::test]
+async fn of_several_digests_that_one_counts_which_was_given_something() {
+    let site = site().await;
+    let client = worker(&site.world, &[STAR]).await;
+    // As podman lists an image for several platforms: its index, and the manifest of this one.
+    let mut facts = pulled('a');
+    let digests = ['a', 'b'].map(|digit| format!("docker.io/library/auth@{}", digest(digit)));
+    facts["repoDigests"] = json!(digests);
+    let decide = async || open(&site.world, &client, &opening("auth:1", &facts)).await;
+    assert_eq!(decide().await.json()["services"][0]["upstreams"], json!([]));
+    give(&site.world, &role('b'), &["files:read"]).await;
+    assert_eq!(decide().await.json()["services"][0]["imageId"], digest('b'));
+    give(&site.world, &role('a'), &["files:read"]).await;
+    assert_eq!(decide().await.json()["services"][0]["upstreams"][0]["permissions"], json!(["read"]));
+    give(&site.world, &role('a'), &["files:write"]).await;
+    let refused = decide().await;
+    assert!(refused.status == 409 && refused.text().contains("name the one that is meant"), "{}", refused.text());
+    let named = open(&site.world, &client, &opening(&format!("auth@{}", digest('b')), &facts)).await;
+    assert_eq!(named.json()["services"][0]["upstreams"][0]["permissions"], json!(["read"]));
+}
+
+#[tokio::test]
+async fn a_deployment_that_expands_roles_for_nobody_is_told_what_is_missing() {
+    let authority = ScriptedAuthority::start(|question| {
+        let answer =
+            json!({ "status": "auth-success", "clientId": "worker", "scopes": [STAR, "keylender:services:open"] });
+        let status = if question.head.contains("/scopes/expand") { "403 Forbidden" } else { "200 OK" };
+        authority::json(status, &answer.to_string())
+    })
+    .await;
+    let site = Site::with(|settings| {
+        at_loopback(settings);
+        authority.settle(settings);
+    })
+    .await;
+    let signed = r#"Hawk id="worker", ts="1795176000", nonce="n", mac="m=""#;
+    let input = opening("auth", &pulled('a')).to_string();
+    let answer = site.world.ask(&Ask::post(PATH, &input).with("Authorization", signed)).await;
+    assert!(answer.status == 409 && answer.text().contains("auth:expand-scopes"), "{}", answer.text());
 }
 
 #[tokio::test]
@@ -252,6 +294,7 @@ async fn what_is_to_be_started_is_said_in_full_and_nothing_of_the_payload_is_in_
     let client = worker(&site.world, &[STAR]).await;
     let mut input = opening("auth:1", &pulled('a'));
     input["payload"]["services"][0]["command"] = json!(["--verbose"]);
+    input["images"]["auth"]["labels"] = json!({ "org.keylender.command": "untrusted" });
     input["payload"]["services"][0]["env"] = json!({ "LEVEL": "high" });
     input["payload"]["services"].as_array_mut().unwrap().push(json!({ "name": "db", "image": "postgres" }));
     input["images"]["db"] = json!({ "id": digest('d') });
@@ -292,12 +335,18 @@ async fn what_is_to_be_started_is_said_in_full_and_nothing_of_the_payload_is_in_
     assert_eq!(task["networks"], joined);
     assert_eq!(task["network"]["create"]["Internal"], false);
 
+    let task_of = |answer: &Value| answer["services"][0]["container"]["create"]["HostConfig"]["ExtraHosts"].clone();
+    assert_eq!(task_of(&answer), json!(["task:127.231.0.19"]));
+
     // The next set gets others.
     let next = open(&site.world, &client, &opening("auth:1", &pulled('a'))).await.json();
     let taken = next["services"][0]["network"]["create"]["IPAM"]["Config"][0]["Subnet"].clone();
     assert_eq!(taken, "127.231.0.0/29");
-    let next = open(&site.world, &client, &opening("auth:1", &pulled('a'))).await.json();
+    let mut on_host = opening("auth:1", &pulled('a'));
+    on_host["taskOnHost"] = json!(true);
+    let next = open(&site.world, &client, &on_host).await.json();
     assert_eq!(next["services"][0]["network"]["create"]["IPAM"]["Config"][0]["Subnet"], "127.231.0.40/29");
+    assert_eq!(task_of(&next), json!(["task:127.231.0.41"]));
 }
 
 #[tokio::test]
@@ -366,6 +415,7 @@ async fn what_is_wrong_with_an_opening_is_said_with_its_place() {
         ("images", json!({ "auth": pulled('a'), "other": pulled('a') })),
         ("provisionerId", json!("aws/gecko")),
         ("workerType", json!("*")),
+        ("payload", json!({ "services": [] })),
         ("taken", json!(["10.0.0.0"])),
         ("taskId", json!("fN1SbArXTPSVFNUvaOlinQ")),
         ("labels", json!({ "x": "y".repeat(2000) })),

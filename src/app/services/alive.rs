@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::Voice;
-use super::answer::Opened;
+use super::answer::{Opened, Served};
 use crate::app::caller::Caller;
 use crate::base::{Error, Kind, Result};
 use crate::ports::keylender::CALL_TIMEOUT;
@@ -23,14 +23,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Opens a set.
 pub(super) async fn open(caller: &Caller, input: Value) -> Result<Opened> {
     let opened = caller.call("POST", "/services", Some(input), CALL_TIMEOUT).await;
-    let opened = opened.map_err(|error| error.reworded(|words| format!("no services by the appliance: {words}")))?;
+    let opened = opened.map_err(|error| error.reworded(|words| format!("the appliance opens no services: {words}")))?;
     serde_json::from_value(opened)
         .map_err(|e| Error::unavailable("the appliance answers with no services: is it too old?").because(e))
 }
 
 /// Says that we live, for ever. An error is the reason why the set must end.
-pub(super) async fn keep(caller: &Caller, set: &str, voice: &Voice) -> Error {
-    let mut is_away = false;
+pub(super) async fn keep(caller: &Caller, opened: &Opened, voice: &Voice) -> Error {
+    let (set, mut is_away) = (&opened.set, false);
     loop {
         sleep(ALIVE_EVERY).await;
         match caller.call("POST", &format!("/services/{set}/alive"), None, ALIVE_TIMEOUT).await {
@@ -39,6 +39,12 @@ pub(super) async fn keep(caller: &Caller, set: &str, voice: &Voice) -> Error {
                 return error.reworded(|words| format!("the appliance ended the services: {words}"));
             }
             Err(error) if error.kind() == Kind::NotFound => {
+                if opened.services.iter().any(Served::is_given_something) {
+                    return Error::unavailable(
+                        "the appliance does not know the services any more, as when it was started anew: they hold nothing of \
+                         what their images were given",
+                    );
+                }
                 voice.say("the appliance does not know the services any more: they go on without their sessions");
                 return std::future::pending().await;
             }

@@ -34,6 +34,9 @@ pub(super) struct Served {
     pub scopes: Vec<String>,
     #[serde(default)]
     pub not_held: Vec<String>,
+    /// What it does not reach, and why.
+    #[serde(default)]
+    pub withheld: Vec<String>,
     pub network: Made,
     pub container: Placed,
 }
@@ -73,15 +76,23 @@ pub(super) struct Joined {
 }
 
 impl Served {
+    /// What was given to its image, beside the scope of its role.
+    fn given(&self) -> Vec<&str> {
+        let assumed = self.role.as_ref().map(|role| format!("assume:{role}")).unwrap_or_default();
+        self.scopes.iter().map(String::as_str).filter(|scope| **scope != *assumed).collect()
+    }
+
+    /// Whether it holds anything.
+    pub fn is_given_something(&self) -> bool {
+        !self.given().is_empty()
+    }
+
     /// What it holds, in words.
     pub fn holds(&self) -> String {
-        let Some(role) = &self.role else { return "it holds no scopes".into() };
-        let assumed = format!("assume:{role}");
-        let given: Vec<_> = self.scopes.iter().map(String::as_str).filter(|scope| **scope != *assumed).collect();
-        if given.is_empty() {
-            format!("nothing is given to the role {role}")
-        } else {
-            format!("it holds {}", given.join(" "))
+        match &self.role {
+            None => "it holds no scopes".into(),
+            Some(role) if !self.is_given_something() => format!("nothing is given to the role {role}"),
+            Some(_) => format!("it holds {}", self.given().join(" ")),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Images looked at and fetched; networks and containers made and started.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -8,12 +10,28 @@ use super::{Pull, Voice};
 use crate::base::{Error, Result};
 use crate::ports::engine::{Engine, Image};
 
+/// How labels begin by which an image says something to us.
+const LABELS: &str = "org.keylender.";
+/// How ids of images begin. Nobody can fetch one by that.
+const ID: &str = "sha256:";
+/// Where short names are, in full.
+const SHORT: &str = "docker.io/library/";
+
 /// An image, fetched where that is wanted.
 pub(super) async fn image(engine: &Engine, name: &str, pull: Pull, voice: &Voice) -> Result<Image> {
     let missing = || Error::not_found(format!("there is no image {name} here"));
     let known = engine.image(name).await?;
+    // Whoever built one under a short name, and says it as short.
+    let local = name.strip_prefix(SHORT).map(|short| format!("localhost/{short}"));
+    if let (None, Some(local)) = (&known, local)
+        && engine.image(&local).await?.is_some()
+    {
+        return Err(Error::not_found(format!("there is no image {name} here, but {local}: name that")));
+    }
     match (known, pull) {
         (Some(image), Pull::Missing | Pull::Never) => return Ok(image),
+        (Some(image), Pull::Always) if name.starts_with(ID) => return Ok(image),
+        (None, _) if name.starts_with(ID) => return Err(missing()),
         (None, Pull::Never) => return Err(missing()),
         _ => {}
     }
@@ -24,8 +42,10 @@ pub(super) async fn image(engine: &Engine, name: &str, pull: Pull, voice: &Voice
 
 /// What the appliance is told of an image.
 pub(super) fn described(image: &Image) -> Value {
-    let Image { id, repo_digests, entrypoint, .. } = image;
-    json!({ "id": id, "repoDigests": repo_digests, "entrypoint": entrypoint })
+    let Image { id, repo_digests, entrypoint, labels, .. } = image;
+    // Only ours: what else an image says of itself is no business of the appliance.
+    let labels: BTreeMap<_, _> = labels.iter().filter(|(name, _)| name.starts_with(LABELS)).collect();
+    json!({ "id": id, "repoDigests": repo_digests, "entrypoint": entrypoint, "labels": labels })
 }
 
 /// Makes what a set needs, one step after the other, until it is over.
@@ -39,6 +59,11 @@ impl Maker {
     /// Nothing is made for a set that ends.
     fn check(&self) -> Result<()> {
         if self.over.is_cancelled() { Err(Error::unavailable("the services end")) } else { Ok(()) }
+    }
+
+    /// The network of the task.
+    pub async fn task_network(self, network: Made) -> Result<()> {
+        self.network(&network).await
     }
 
     async fn network(&self, network: &Made) -> Result<()> {
@@ -63,9 +88,8 @@ impl Maker {
         made.await.map_err(failed)
     }
 
-    /// The task's container, in its networks and not started yet.
+    /// The task's container, in its networks, which are there.
     pub async fn task(self, place: TaskPlace, image: Image, command: Vec<String>) -> Result<()> {
-        self.network(&place.network).await?;
         let mut body = place.container.create;
         let fields = body.as_object_mut().map(std::mem::take).unwrap_or_default();
         let environment: Vec<String> =

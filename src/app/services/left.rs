@@ -12,7 +12,7 @@ use crate::base::{Error, Result};
 use crate::ports::engine::{Container, Engine, Network};
 
 /// The label with the set that something belongs to.
-pub(super) const SET: &str = "org.keylender.set";
+pub(super) const SET: &str = crate::domain::services::LABEL;
 /// The label with the lock of the runner.
 pub(super) const LOCK: &str = "org.keylender.lock";
 /// The label with the identity of the directory of that lock.
@@ -48,12 +48,11 @@ impl Set {
 /// whether they live or not. Whose runner lives here is left alone in any case.
 pub async fn clean(engine: &Engine, directory: &Directory, all: bool, voice: &Voice) -> Result<()> {
     let mut left = Vec::new();
-    let mut failure = None;
+    let (mut failure, mut strange) = (None, Vec::new());
     for (name, set) in sets(engine).await? {
         let is_ours = set.locks.as_deref() == Some(&directory.identity);
         if !is_ours && !all {
-            let words = "left alone: `keylender services clean --all` removes it";
-            voice.say(format!("a runner that is not known here started the set {name}, which is {words}"));
+            strange.push(name);
             continue;
         }
         let lock = set.lock.clone().unwrap_or_default();
@@ -74,6 +73,13 @@ pub async fn clean(engine: &Engine, directory: &Directory, all: bool, voice: &Vo
                 failure = Some(error);
             }
         }
+    }
+    if let [first, others @ ..] = &strange[..] {
+        let others = if others.is_empty() { String::new() } else { format!(" and {} others", others.len()) };
+        voice.say(format!(
+            "the set {first}{others} was started by somebody who is not known here, or before this host was started: it is left \
+             alone; `keylender services clean --all` removes it"
+        ));
     }
     directory.tidy(&left);
     failure.map_or(Ok(()), Err)

@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::proto::services::Payload;
+use crate::proto::services::{ImageName, Payload};
 
 /// Lines that wait to be written.
 pub const LINES_MAX: usize = 1024;
@@ -64,7 +64,7 @@ pub enum Task {
     /// A container.
     Image {
         /// Its image.
-        image: String,
+        image: ImageName,
         /// What it runs; nothing for what the image says.
         command: Vec<String>,
     },

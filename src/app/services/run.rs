@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::alive::{self, HEARD_WITHIN};
-use super::answer::Opened;
+use super::answer::{Opened, Served};
 use super::begin::{Maker, described, image};
 use super::left::{self, LOCK, LOCKS, remove_set};
 use super::locks::{Directory, Lock};
@@ -103,15 +103,17 @@ impl Run {
         }
         let images = self.images().await?;
         let task_image = match &self.wanted.task {
-            Task::Image { image: name, .. } => Some(image(&self.engine, name, self.wanted.pull, &self.voice).await?),
+            Task::Image { image: name, .. } => {
+                let name = name.in_full();
+                Some(image(&self.engine, &name, self.wanted.pull, &self.voice).await?)
+            }
             _ => None,
         };
         let opened = self.begin(&images).await?;
-        let (caller, voice, set) = (self.caller.clone(), self.voice.clone(), opened.set.clone());
-        let has_sessions = !opened.services.is_empty();
+        let (caller, voice) = (self.caller.clone(), self.voice.clone());
         tokio::select! {
             biased;
-            reason = alive::keep(&caller, &set, &voice), if has_sessions => Err(reason),
+            reason = alive::keep(&caller, &opened, &voice) => Err(reason),
             outcome = self.beside(&opened, &images, task_image) => outcome,
         }
     }
@@ -136,7 +138,14 @@ impl Run {
             let all: Vec<String> = subnets.chain(taken.iter().cloned()).collect();
             let opened = self.open(images, &all).await?;
             self.tell(&opened);
-            match self.start(&opened).await {
+            let (caller, voice) = (self.caller.clone(), self.voice.clone());
+            // The appliance hears of us from the beginning: an engine may take long.
+            let started = tokio::select! {
+                biased;
+                reason = alive::keep(&caller, &opened, &voice) => return Err(reason),
+                started = self.start(&opened) => started,
+            };
+            match started {
                 Err(error) if error.code() == Some(SUBNET_TAKEN) && tries < TRIES => {
                     self.voice.say(format!("{}: others are taken", error.message()));
                     tries += 1;
@@ -156,6 +165,7 @@ impl Run {
             "images": images,
             "taken": taken,
             "labels": { LOCK: self.lock.label(), LOCKS: self.directory.identity },
+            "taskOnHost": !matches!(self.wanted.task, Task::Image { .. }),
             "heardWithinSeconds": HEARD_WITHIN.as_secs(),
             "lastsSeconds": self.wanted.lasts.as_secs(),
         });
@@ -181,6 +191,9 @@ impl Run {
         for served in &opened.services {
             let decision = if served.decision.is_empty() { "no decision was told" } else { &served.decision };
             self.voice.say(format!("service {}: {decision}; {}", served.name, served.holds()));
+            if served.is_given_something() && !served.withheld.is_empty() {
+                self.voice.say(format!("service {}: not reached: {}", served.name, served.withheld.join("; ")));
+            }
             if !served.not_held.is_empty() {
                 let scopes = served.not_held.join(" ");
                 self.voice.say(format!("service {}: not held, and left out: {scopes}", served.name));
@@ -193,6 +206,9 @@ impl Run {
         let maker = Maker { engine: self.engine.clone(), over: self.over.clone() };
         for served in &opened.services {
             self.making.spawn(maker.clone().service(served.clone()));
+        }
+        if matches!(self.wanted.task, Task::Image { .. }) {
+            self.making.spawn(maker.task_network(opened.task.network.clone()));
         }
         self.made().await
     }
@@ -220,9 +236,8 @@ impl Run {
             self.following.spawn(service.clone().follow(self.wanted.log_len_max));
             services.push(service);
         }
-        let ready = timeout(self.wanted.ready_within, try_join_all(services.iter().map(Service::ready))).await;
-        let late = || Error::unavailable("the services were not ready in time (--ready-within)");
-        ready.map_err(|_| late())??;
+        let within = self.wanted.ready_within;
+        try_join_all(services.iter().map(|service| service.ready_within(within))).await?;
         for service in services {
             self.watching.spawn(service.tell_of_its_end());
         }
@@ -237,6 +252,12 @@ impl Run {
                 std::future::pending().await
             }
             Task::Here { command, alias, without } => {
+                if opened.services.iter().any(Served::is_given_something) {
+                    self.voice.say(
+                        "the task is a process of this host, and can reach all that its user can, the engine too: what the \
+                         services hold is safe from it only by --task-image",
+                    );
+                }
                 let hosts = self.lock.hosts();
                 let has_hosts = write_hosts(&hosts, &place.hosts)?;
                 if !has_hosts {

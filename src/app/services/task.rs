@@ -72,6 +72,10 @@ impl Here {
     /// Waits for its end.
     pub async fn ended(&mut self) -> Result<i32> {
         let status = self.child.wait().await.map_err(|e| Error::internal("waiting for the task", e))?;
+        if let Some(group) = self.group.take() {
+            // What it left in the background ends with it, as it does in a container.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         Ok(exit_code(status))
     }
 
@@ -95,13 +99,9 @@ pub(super) fn write_hosts(path: &Path, hosts: &BTreeMap<String, IpAddr>) -> Resu
     if system::user() != 0 {
         return Ok(false);
     }
-    let mut text = fs::read_to_string(HOSTS).unwrap_or_default();
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    for (name, address) in hosts {
-        text.push_str(&format!("{address}\t{name}\n"));
-    }
+    // In front: the first that has a name counts.
+    let mut text: String = hosts.iter().map(|(name, address)| format!("{address}\t{name}\n")).collect();
+    text.push_str(&fs::read_to_string(HOSTS).unwrap_or_default());
     let write = || -> io::Result<()> {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;

@@ -19,6 +19,8 @@ use crate::proto::frames::Output;
 const LINE_LEN_MAX: usize = 8 << 10;
 /// Lines that are told of a service that died before it was ready.
 const LAST_LINES: usize = 10;
+/// In the place of a tab.
+const TAB: &str = "    ";
 /// Between two looks at whether a service is ready.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// For a command of an image that tries its health: as long as Docker gives it.
@@ -83,7 +85,8 @@ impl Service {
         let is_full = *len >= len_max;
         *len = len.saturating_add(line.len() as u64 + 1);
         if !is_full && *len < len_max {
-            self.voice.pass(format!("{} | {line}", self.name)).await;
+            // A tab would be written out, as what terminals obey is.
+            self.voice.pass(format!("{} | {}", self.name, line.replace('\t', TAB))).await;
         } else if !is_full {
             *len = len_max;
             self.voice.pass(format!("{} | … the rest of it is left out (--max-log)", self.name)).await;
@@ -95,8 +98,27 @@ impl Service {
         }
     }
 
-    /// Waits until it is ready: by the health of its image, or by its first port, or else as soon as it runs.
-    pub async fn ready(&self) -> Result<()> {
+    /// Waits until it is ready, no longer than that.
+    pub async fn ready_within(&self, within: Duration) -> Result<()> {
+        match timeout(within, self.ready()).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let waited = match (&self.image.healthcheck, self.image.exposed_ports.first()) {
+                    (None, Some(port)) => {
+                        format!("nobody listens on its port {port}, or its health check does not succeed")
+                    }
+                    _ => "its health check does not succeed".to_owned(),
+                };
+                let name = &self.name;
+                Err(Error::unavailable(format!(
+                    "the service `{name}` was not ready in time (--ready-within): {waited}"
+                )))
+            }
+        }
+    }
+
+    /// Waits until it is ready: by the health of its image, or by its lowest port, or else as soon as it runs.
+    async fn ready(&self) -> Result<()> {
         loop {
             let state = self.engine.state(&self.container).await?;
             let state = state.ok_or_else(|| Error::not_found(format!("the service `{}` was removed", self.name)))?;

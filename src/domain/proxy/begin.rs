@@ -136,6 +136,7 @@ impl Proxy {
             session,
             opened,
             not_held: asked.not_held,
+            withheld: refused,
             recorder,
             calls,
             heard,

@@ -42,6 +42,8 @@ pub struct Live {
     pub opened: Vec<Opened>,
     /// Scopes that were asked for and that the caller does not hold.
     pub not_held: Vec<Scope>,
+    /// Upstreams of which nothing was granted, each with the reason.
+    pub withheld: Vec<String>,
     /// Where its calls are recorded.
     pub recorder: Recorder,
     /// Calls that were made.
@@ -232,10 +234,19 @@ impl Proxy {
         self.end(caller, id, "its worker closed it").await
     }
 
-    /// Those that are of services beside tasks, and open.
+    /// Refuses so many more sessions than there is room for.
+    pub fn require_room(&self, more: usize) -> Result<()> {
+        if self.live().len() + more > SESSIONS_MAX {
+            return Err(Error::busy(format!(
+                "there are at most {SESSIONS_MAX} sessions: ask again when some have ended"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Those that are of services beside tasks, and known: also while they are being ended.
     pub fn services(&self) -> Vec<Arc<Live>> {
-        let is_asked = |live: &&Arc<Live>| live.session.service.is_some() && !live.stop.is_cancelled();
-        self.live().values().filter(is_asked).cloned().collect()
+        self.live().values().filter(|live| live.session.service.is_some()).cloned().collect()
     }
 
     /// A session that is open.

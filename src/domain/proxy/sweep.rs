@@ -25,7 +25,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const ASKED_AT_ONCE: usize = 8;
 /// Records that one pass forgets, and sessions.
 const FORGOTTEN_MAX: usize = 10_000;
-const FORGOTTEN_AT_ONCE: usize = 20;
+const FORGOTTEN_AT_ONCE: usize = 1000;
 const LOOP: &str = "proxy";
 
 /// What a pass did.
@@ -188,6 +188,9 @@ impl Proxy {
                 })?;
                 let (mut sessions, mut calls) = (Vec::new(), Vec::new());
                 for id in old {
+                    if calls.len() >= FORGOTTEN_MAX {
+                        break;
+                    }
                     let first = CallId { session: id.clone(), number: 0 };
                     let rows = tx.scan(&CALLS, Bound::Included(&first), FORGOTTEN_MAX)?;
                     let own: Vec<CallId> =

@@ -15,6 +15,8 @@ use crate::store::Survey;
 
 /// Sessions that are listed.
 const SESSIONS_MAX: usize = 5000;
+/// The kind of upstreams that are signed for.
+const SIGNED: &str = "hawk";
 /// Calls that are shown of one.
 pub const CALLS_MAX: usize = 1000;
 
@@ -49,6 +51,12 @@ pub struct Worth {
 }
 
 impl Proxy {
+    /// Whether these scopes are worth anything at an upstream that is not signed for.
+    pub fn is_worth_something(&self, scopes: &[Scope]) -> bool {
+        let worth = self.explain(scopes);
+        worth.iter().any(|worth| worth.kind != SIGNED && !worth.permissions.is_empty())
+    }
+
     /// All sessions that are kept, the youngest first.
     pub async fn sessions(&self) -> Result<Vec<View>> {
         let youngest = |tx: &Survey<'_>| {

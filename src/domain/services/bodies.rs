@@ -10,7 +10,7 @@ use super::networks::Network;
 use super::{Begun, Limits};
 use crate::base::ServiceSetId;
 
-/// The label that everything of a set carries, with its id.
+/// The label that everything of a set carries, with its id. The runner finds by it what was left over.
 pub const LABEL: &str = "org.keylender.set";
 /// By what a service finds the task.
 const TASK_ALIAS: &str = "task";
@@ -37,6 +37,8 @@ pub struct Common<'a> {
     pub labels: &'a BTreeMap<String, String>,
     /// How much a service may take.
     pub limits: Limits,
+    /// Whether the task is a process of the host.
+    pub is_task_on_host: bool,
 }
 
 impl Common<'_> {
@@ -69,6 +71,7 @@ impl Common<'_> {
     pub fn service(&self, begun: &Begun) -> Make {
         let Begun { service, network, facts, environment, .. } = begun;
         let name = service.name.as_str();
+        let task = if self.is_task_on_host { network.gateway() } else { network.task() };
         // The proxy's own variables stand last; the payload cannot name them anyway.
         let env: Vec<_> =
             service.env.iter().chain(environment).map(|(name, value)| format!("{name}={value}")).collect();
@@ -81,7 +84,7 @@ impl Common<'_> {
             "StopTimeout": 0,
             "HostConfig": {
                 "NetworkMode": self.name(name),
-                "ExtraHosts": [format!("{TASK_ALIAS}:{}", network.task())],
+                "ExtraHosts": [format!("{TASK_ALIAS}:{task}")],
                 "CapDrop": SERVICES_CANNOT,
                 "SecurityOpt": ["no-new-privileges"],
                 "Memory": memory_len,

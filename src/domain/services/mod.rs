@@ -12,14 +12,15 @@ mod networks;
 mod sets;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
 pub use bodies::{Common, LABEL, Make};
-pub use identity::{ImageFacts, decide};
+use delegation::{For, Judged};
+pub use identity::ImageFacts;
 pub use networks::Network;
 pub use sets::SetView;
 
@@ -27,6 +28,7 @@ use crate::base::audit::{Action, Note, Outcome};
 use crate::base::{Error, Kind, LocalImage, Result, Scope, ServiceSetId, Timestamp, WorkerType};
 use crate::domain::auth::{Auth, Caller};
 use crate::domain::proxy::{self, Credentials, Live, Proxy, TaskRun};
+use crate::ports::sockets;
 use crate::proto::services::{Payload, Service};
 use crate::store::Store;
 
@@ -36,6 +38,10 @@ const TAKEN_MAX: usize = 4096;
 const LABELS_MAX: usize = 32;
 /// Bytes of a label of a worker's own, name and text each.
 const LABEL_LEN_MAX: usize = 1024;
+/// Scopes of a service, and of the task that it can read: as many as those of a session.
+const SCOPES_MAX: usize = 500;
+/// It is over when its worker was not heard of for so long, unless the worker says another time.
+const HEARD_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// Bytes of the reason for a refusal in the audit log.
 const CAUSE_LEN_MAX: usize = 2048;
 
@@ -78,6 +84,8 @@ pub struct Ask {
     pub images: BTreeMap<String, ImageFacts>,
     /// Networks of its host that are in use.
     pub taken: Vec<Ipv4Net>,
+    /// Whether the task is a process of the host: services then find it there.
+    pub is_task_on_host: bool,
     /// Labels that it wants on everything.
     pub labels: BTreeMap<String, String>,
     /// When it is over at the latest.
@@ -96,6 +104,8 @@ pub struct Decided {
     pub task_network: Network,
     /// The task.
     pub task: Option<TaskRun>,
+    /// Whether that is a process of the host.
+    pub is_task_on_host: bool,
     /// Held until their sessions are known.
     pub turn: OwnedMutexGuard<()>,
 }
@@ -135,13 +145,15 @@ pub struct Services {
     proxy: Proxy,
     config: Arc<Config>,
     /// Held by the one whose networks are being given.
-    turn: Arc<Mutex<()>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// The sessions of the sets that this process opened last.
+    known: Arc<Mutex<sets::Known>>,
 }
 
 impl Services {
     /// Has none.
     pub fn new(store: Store, auth: Auth, proxy: Proxy, config: Config) -> Self {
-        Self { store, auth, proxy, config: Arc::new(config), turn: Arc::default() }
+        Self { store, auth, proxy, config: Arc::new(config), turn: Arc::default(), known: Arc::default() }
     }
 
     /// How they are set up.
@@ -156,8 +168,7 @@ impl Services {
     /// `Conflict` for an image that is not the one that is named; `Busy` when no network is free.
     pub async fn decide(&self, caller: &Caller, ask: Ask) -> Result<Decided> {
         let set = ServiceSetId::generate();
-        let note = |caller: &Caller, ask: &Ask| about(caller.note(Action::ServicesOpen, &set), ask);
-        let noted = note(caller, &ask);
+        let noted = about(caller.note(Action::ServicesOpen, &set), &ask);
         let outcome = self.decided(caller, set.clone(), ask).await;
         match &outcome {
             Ok(decided) => {
@@ -178,23 +189,25 @@ impl Services {
         delegation::require(caller, &ask.worker_type)?;
         let (task_scopes, deadline) = self.of_task(&ask).await?;
         let ends = [ask.ends, deadline].into_iter().flatten().min();
+        let whom = For { caller, worker_type: &ask.worker_type, has_credentials: ask.credentials.is_some() };
         let judged = ask.payload.services.into_iter().map(|service| {
             let facts = ask.images.get(service.name.as_str()).cloned();
-            self.judge(caller, &ask.worker_type, service, facts)
+            self.judge(whom, service, facts)
         });
         let judged: Vec<_> = futures_util::future::try_join_all(judged).await?;
+        self.proxy.require_room(judged.len())?;
         let turn = self.turn.clone().lock_owned().await;
         let mut networks = self.free_networks(judged.len() + 1, ask.taken)?;
         let task_network = networks.pop().ok_or_else(|| Error::busy("no network is free for the task"))?;
-        let member = |(judged, network): (delegation::Judged, Network)| {
-            let delegation::Judged { service, facts, identity, delegated } = judged;
+        let member = |(judged, network): (Judged, Network)| {
+            let Judged { service, facts, delegated } = judged;
             let record = proxy::Service {
                 set: set.clone(),
                 name: service.name.to_string(),
                 image: service.image.to_string(),
                 local_id: facts.id.clone(),
-                image_id: identity.id,
-                decision: identity.how,
+                image_id: delegated.id,
+                decision: delegated.how,
                 worker_type: ask.worker_type.clone(),
                 role: delegated.role,
                 held: delegated.held,
@@ -208,18 +221,19 @@ impl Services {
                 service: Some(record),
                 credentials: ask.credentials.clone(),
                 ends,
-                heard_within: ask.heard_within,
+                heard_within: Some(ask.heard_within.unwrap_or(HEARD_WITHIN)),
                 ..proxy::Ask::default()
             };
             Member { service, facts, network, ask }
         };
         let members = judged.into_iter().zip(networks).map(member).collect();
-        Ok(Decided { set, members, task_network, task: ask.task, turn })
+        Ok(Decided { set, members, task_network, task: ask.task, is_task_on_host: ask.is_task_on_host, turn })
     }
 
     /// What the task may do, and when it is over.
     async fn of_task(&self, ask: &Ask) -> Result<(Option<Vec<Scope>>, Option<Timestamp>)> {
         let Some(task) = ask.task.as_ref().filter(|_| self.proxy.has_queue()) else {
+            require_bounded(ask.task_scopes.as_deref())?;
             return Ok((ask.task_scopes.clone(), None));
         };
         if ask.task_scopes.is_some() {
@@ -236,6 +250,7 @@ impl Services {
                 task.task_id, ask.worker_type
             )));
         }
+        require_bounded(Some(&told.scopes))?;
         Ok((Some(told.scopes), told.deadline))
     }
 
@@ -245,7 +260,8 @@ impl Services {
                 taken.extend([service.network, service.task_network]);
             }
         }
-        networks::choose(self.config.pool, count, &taken)
+        // What this host has an address in is somebody's, be it of containers whose sessions are over.
+        networks::choose(self.config.pool, count, &taken, |network| !sockets::is_taken(network.gateway().into()))
     }
 }
 
@@ -267,7 +283,17 @@ fn about(note: Note, ask: &Ask) -> Note {
     }
 }
 
+fn require_bounded(scopes: Option<&[Scope]>) -> Result<()> {
+    if scopes.is_some_and(|scopes| scopes.len() > SCOPES_MAX) {
+        return Err(Error::conflict(format!("a task with services has at most {SCOPES_MAX} scopes")));
+    }
+    Ok(())
+}
+
 fn require_bounds(ask: &Ask) -> Result<()> {
+    if ask.payload.services.is_empty() {
+        return Err(Error::invalid("the payload names no service: there is nothing to open"));
+    }
     if ask.taken.len() > TAKEN_MAX {
         return Err(Error::invalid(format!("at most {TAKEN_MAX} networks can be taken")));
     }

@@ -45,11 +45,21 @@ impl Network {
     }
 }
 
-/// The first networks out of `pool` that overlap nothing that is taken.
+/// The first networks out of `pool` that overlap nothing that is taken, and are free.
 ///
 /// # Errors
-/// `Busy` when there are not so many.
-pub fn choose(pool: Ipv4Net, count: usize, taken: &[Ipv4Net]) -> Result<Vec<Network>> {
+/// `Busy` when there are not so many, `Conflict` when there can be none.
+pub fn choose(
+    pool: Ipv4Net,
+    count: usize,
+    taken: &[Ipv4Net],
+    is_free: impl Fn(Network) -> bool,
+) -> Result<Vec<Network>> {
+    if let Some(all) = taken.iter().find(|taken| taken.contains(&pool)) {
+        return Err(Error::conflict(format!(
+            "the worker's host has {all}, and with it all of {pool}: see SERVICES_NETWORK"
+        )));
+    }
     // One behind the other, so that what a loop over networks would compare with all is compared with the next one only.
     let mut taken: Vec<(u32, u32)> =
         taken.iter().map(|net| (u32::from(net.network()), u32::from(net.broadcast()))).collect();
@@ -65,7 +75,7 @@ pub fn choose(pool: Ipv4Net, count: usize, taken: &[Ipv4Net]) -> Result<Vec<Netw
         while let Some((_, end)) = taken.next_if(|(begin, _)| *begin <= last) {
             passed_to = passed_to.max(Some(end));
         }
-        if passed_to.is_none_or(|end| end < first) {
+        if passed_to.is_none_or(|end| end < first) && is_free(Network(network)) {
             chosen.push(Network(network));
         }
     }
@@ -87,7 +97,11 @@ mod tests {
 
     fn chosen(count: usize, taken: &[&str]) -> Vec<String> {
         let pool = "10.231.0.0/26".parse().unwrap();
-        choose(pool, count, &nets(taken)).unwrap().into_iter().map(|network| network.subnet().to_string()).collect()
+        choose(pool, count, &nets(taken), |_| true)
+            .unwrap()
+            .into_iter()
+            .map(|network| network.subnet().to_string())
+            .collect()
     }
 
     #[test]
@@ -95,14 +109,16 @@ mod tests {
         assert_eq!(chosen(2, &[]), ["10.231.0.0/29", "10.231.0.8/29"]);
         let taken = ["10.231.0.4/30", "10.0.0.0/16", "10.231.0.16/29", "172.17.0.0/16", "10.231.0.12/32"];
         assert_eq!(chosen(3, &taken), ["10.231.0.24/29", "10.231.0.32/29", "10.231.0.40/29"]);
-        assert!(choose("10.231.0.0/26".parse().unwrap(), 9, &[]).is_err());
-        assert!(choose("10.231.0.0/26".parse().unwrap(), 1, &nets(&["10.0.0.0/8"])).is_err());
-        assert_eq!(chosen(0, &["10.0.0.0/8"]).len(), 0);
+        assert!(choose("10.231.0.0/26".parse().unwrap(), 9, &[], |_| true).is_err());
+        assert!(choose("10.231.0.0/26".parse().unwrap(), 1, &nets(&["10.0.0.0/8"]), |_| true).is_err());
+        let pool = "10.231.0.0/26".parse().unwrap();
+        let free = choose(pool, 1, &[], |network| network.gateway().octets()[3] > 8).unwrap();
+        assert_eq!(free[0].subnet().to_string(), "10.231.0.8/29");
     }
 
     #[test]
     fn everybody_in_a_network_has_an_address_of_their_own() {
-        let network = choose("10.231.0.0/16".parse().unwrap(), 2, &[]).unwrap()[1];
+        let network = choose("10.231.0.0/16".parse().unwrap(), 2, &[], |_| true).unwrap()[1];
         let own = [network.gateway(), network.service(), network.task()];
         assert_eq!(own.map(|own| own.to_string()), ["10.231.0.9", "10.231.0.10", "10.231.0.11"]);
         assert!(own.iter().all(|own| network.subnet().contains(own)));

@@ -1,10 +1,10 @@
 //! Sets of services that run, and those that ran in the last month: the sessions that carry their id.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, PoisonError};
 
 use super::Services;
-use crate::base::{Error, ProxySessionId, Result, ServiceSetId, Timestamp, WorkerType};
+use crate::base::{Error, Kind, ProxySessionId, Result, ServiceSetId, Timestamp, WorkerType};
 use crate::domain::auth::Caller;
 use crate::domain::proxy::{Live, Session, TaskRun, View};
 
@@ -65,6 +65,19 @@ impl SetView {
     }
 }
 
+/// What a session says of its end, before the cause.
+const OVER: &str = " is over: ";
+/// Sets of which this process knows the sessions: those that are open, and some that were.
+const KNOWN_MAX: usize = 4096;
+
+/// Sessions of sets, the last that were opened.
+#[derive(Default)]
+pub(super) struct Known {
+    sessions: BTreeMap<ServiceSetId, Vec<ProxySessionId>>,
+    /// From the first to the last.
+    order: VecDeque<ServiceSetId>,
+}
+
 fn unknown(set: &ServiceSetId) -> Error {
     Error::not_found(format!("there is no open set of services `{set}`"))
 }
@@ -90,23 +103,52 @@ impl Services {
     /// # Errors
     /// `NotFound` for one that nobody knows.
     pub async fn set(&self, set: &ServiceSetId) -> Result<SetView> {
+        let known = self.sessions_of(set);
+        if !known.is_empty() {
+            let services = known.iter().map(|id| self.proxy.session(id)).collect::<Result<_>>()?;
+            return Ok(SetView { set: set.clone(), services });
+        }
         let found = self.sets().await?.into_iter().find(|view| view.set == *set);
         found.ok_or_else(|| Error::not_found(format!("there is no set of services `{set}`")))
+    }
+
+    /// Knows the sessions of a set from now on.
+    pub fn know(&self, set: &ServiceSetId, sessions: Vec<ProxySessionId>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.sessions.insert(set.clone(), sessions);
+        known.order.push_back(set.clone());
+        if known.order.len() > KNOWN_MAX
+            && let Some(first) = known.order.pop_front()
+        {
+            known.sessions.remove(&first);
+        }
+    }
+
+    fn sessions_of(&self, set: &ServiceSetId) -> Vec<ProxySessionId> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.sessions.get(set).cloned().unwrap_or_default()
     }
 
     /// Notes that the worker of a set lives.
     ///
     /// # Errors
-    /// As for a session: `NotFound` for one that is not known any more, `Conflict` with the reason for one whose end was decided.
-    pub async fn hear(&self, caller: &Caller, set: &ServiceSetId) -> Result<()> {
+    /// As for a session: `NotFound` for one that this process does not know, `Conflict` with the reason for one whose end was
+    /// decided.
+    pub fn hear(&self, caller: &Caller, set: &ServiceSetId) -> Result<()> {
+        let of_set = |error: Error| match error.kind() {
+            Kind::NotFound => unknown(set),
+            _ => error.reworded(|message| match message.split_once(OVER) {
+                Some((_, cause)) => format!("the services `{set}` are over: {cause}"),
+                None => message,
+            }),
+        };
         let live = self.live_of(set);
         if live.is_empty() {
             // What became of it is told by one of its sessions.
-            let over = self.set(set).await.map_err(|_| unknown(set))?;
-            let last = over.services.first().ok_or_else(|| unknown(set))?;
-            return self.proxy.hear(caller, &last.id);
+            let last = self.sessions_of(set).into_iter().next().ok_or_else(|| unknown(set))?;
+            return self.proxy.hear(caller, &last).map_err(of_set);
         }
-        live.iter().try_for_each(|live| self.proxy.hear(caller, &live.id))
+        live.iter().try_for_each(|live| self.proxy.hear(caller, &live.id)).map_err(of_set)
     }
 
     /// Ends a set in the name of who opened it.
@@ -119,7 +161,8 @@ impl Services {
             return Err(unknown(set));
         }
         let ends = live.iter().map(|live| self.proxy.close(caller, &live.id));
-        futures_util::future::join_all(ends).await.into_iter().collect()
+        let ended: Result<()> = futures_util::future::join_all(ends).await.into_iter().collect();
+        ended.map_err(|error| if error.kind() == Kind::NotFound { unknown(set) } else { error })
     }
 
     /// Ends a set at once: its sessions are closed, and its worker hears of it when it says the next time that it lives.
@@ -134,6 +177,12 @@ impl Services {
         let ids: Vec<ProxySessionId> = live.iter().map(|live| live.id.clone()).collect();
         let ends = ids.iter().map(|id| self.proxy.end(caller, id, cause));
         futures_util::future::join_all(ends).await.into_iter().collect()
+    }
+
+    /// Sets that are open.
+    pub fn open_sets(&self) -> BTreeSet<ServiceSetId> {
+        let live = self.proxy.services();
+        live.iter().filter_map(|live| live.session.service.as_ref()).map(|service| service.set.clone()).collect()
     }
 
     /// The services of a set that are open.

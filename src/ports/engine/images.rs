@@ -21,8 +21,8 @@ pub struct Image {
     pub repo_digests: Vec<String>,
     /// What is run, before a command.
     pub entrypoint: Vec<String>,
-    /// What is run unless something else is named.
-    pub command: Vec<String>,
+    /// What it says of itself.
+    pub labels: BTreeMap<String, String>,
     /// How its health is tried: `CMD` and arguments, or `CMD-SHELL` and a line. `None` where it says nothing of it; podman
     /// 4.3 leaves it out here, and tells it of a container only.
     pub healthcheck: Option<Vec<String>>,
@@ -44,7 +44,7 @@ struct Inspected {
 #[serde(rename_all = "PascalCase", default)]
 struct Config {
     entrypoint: Option<Vec<String>>,
-    cmd: Option<Vec<String>>,
+    labels: Option<BTreeMap<String, String>>,
     healthcheck: Option<Healthcheck>,
     exposed_ports: Option<BTreeMap<String, Box<RawValue>>>,
 }
@@ -67,7 +67,7 @@ impl Healthcheck {
 impl From<Inspected> for Image {
     fn from(inspected: Inspected) -> Self {
         let Inspected { id, repo_digests, config } = inspected;
-        let Config { entrypoint, cmd, healthcheck, exposed_ports } = config.unwrap_or_default();
+        let Config { entrypoint, labels, healthcheck, exposed_ports } = config.unwrap_or_default();
         let ports = exposed_ports.unwrap_or_default();
         let mut ports: Vec<u16> =
             ports.keys().filter_map(|port| port.strip_suffix("/tcp").unwrap_or(port).parse().ok()).collect();
@@ -77,7 +77,7 @@ impl From<Inspected> for Image {
             id: if id.contains(':') { id } else { format!("sha256:{id}") },
             repo_digests: repo_digests.unwrap_or_default(),
             entrypoint: entrypoint.unwrap_or_default(),
-            command: cmd.unwrap_or_default(),
+            labels: labels.unwrap_or_default(),
             healthcheck: healthcheck.and_then(Healthcheck::words),
             exposed_ports: ports,
         }
@@ -165,6 +165,6 @@ mod tests {
         );
         assert_eq!(image.exposed_ports, [80, 5672]);
         assert_eq!(image.healthcheck.unwrap(), ["CMD", "/h"]);
-        assert_eq!((image.entrypoint, image.command), (vec!["/e".to_owned()], vec![]));
+        assert_eq!(image.entrypoint, ["/e"]);
     }
 }

@@ -27,7 +27,7 @@ const FUNCTION: &str = "() {";
 
 /// All that are refused. `MALLOC_*` is not among them: it only tells an allocator how much to keep, and is widely used.
 /// Neither is `HOME`, which images want for users that have no name.
-pub(super) const REFUSED: [Refused; 4] = [
+pub(super) const REFUSED: [Refused; 5] = [
     Refused {
         why: "is set by the worker, to say where the service's own proxy is and for which task it runs",
         in_any_case: false,
@@ -45,7 +45,7 @@ pub(super) const REFUSED: [Refused; 4] = [
     Refused {
         why: LEADS_ASTRAY,
         in_any_case: true,
-        names: &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NO_PROXY"],
+        names: &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "GRPC_PROXY", "NO_PROXY", "NO_GRPC_PROXY"],
     },
     Refused {
         why: LEADS_ASTRAY,
@@ -62,6 +62,15 @@ pub(super) const REFUSED: [Refused; 4] = [
             "NODE_TLS_REJECT_UNAUTHORIZED",
             "PYTHONHTTPSVERIFY",
             "GIT_SSL_*",
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+            "NIX_SSL_CERT_FILE",
+            "DENO_CERT",
+            "DENO_TLS_CA_STORE",
+            "PERL_LWP_SSL_*",
+            // Where a client of a kind asks instead.
+            "AWS_ENDPOINT_URL*",
+            "WGETRC",
+            "CURL_HOME",
             // Names of hosts.
             "HOSTALIASES",
             "LOCALDOMAIN",
@@ -69,6 +78,8 @@ pub(super) const REFUSED: [Refused; 4] = [
             "RESOLV_*",
         ],
     },
+    // npm reads its own in any case.
+    Refused { why: RUNS, in_any_case: true, names: &["NPM_CONFIG_*"] },
     Refused {
         why: RUNS,
         in_any_case: false,
@@ -108,6 +119,10 @@ pub(super) const REFUSED: [Refused; 4] = [
             "EDITOR",
             "VISUAL",
             "PAGER",
+            "MANPAGER",
+            "TERMINFO",
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
             "LESSOPEN",
             "LESSCLOSE",
             "GIT_ASKPASS",
@@ -141,15 +156,17 @@ pub(super) const REFUSED: [Refused; 4] = [
             "PYTHON_PRESITE",
             "RUBYOPT",
             "RUBYLIB",
+            "RUBYGEMS_GEMDEPS",
             "GEM_HOME",
             "GEM_PATH",
             "BUNDLE_GEMFILE",
             "NODE_OPTIONS",
             "NODE_PATH",
             "NODE_REPL_EXTERNAL_MODULE",
-            "NPM_CONFIG_*",
-            "npm_config_*",
+            "BUN_OPTIONS",
             "JAVA_TOOL_OPTIONS",
+            "OPENJ9_JAVA_OPTIONS",
+            "IBM_JAVA_OPTIONS",
             "_JAVA_OPTIONS",
             "JDK_JAVA_OPTIONS",
             "CLASSPATH",
@@ -169,7 +186,13 @@ pub(super) const REFUSED: [Refused; 4] = [
             "JULIA_DEPOT_PATH",
             "DOTNET_STARTUP_HOOKS",
             "DOTNET_ADDITIONAL_DEPS",
+            "DOTNET_GCNAME",
+            "DOTNET_GCName",
+            "DOTNET_ROOT*",
+            "ASPNETCORE_HOSTINGSTARTUPASSEMBLIES",
             "CORECLR_*",
+            "COR_*",
+            "GUNICORN_CMD_ARGS",
             "MONO_*",
         ],
     },

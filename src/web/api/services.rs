@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::proxy::GivenCredentials;
-use super::services_shapes::{OpenedSet, Set, Sets};
+use super::services_shapes::{Heard, OpenedSet, Set, Sets};
 use super::{Call, Endpoint, Params, Reply, Routes, detached, endpoint, nothing, read_input};
 use crate::base::{Error, ImageId, Result, Scope, ServiceSetId, Timestamp, WorkerType};
 use crate::domain::actions::services::STOP;
@@ -57,7 +57,7 @@ static HEAR: Endpoint = endpoint(
     "Says that the worker of a set of services lives, which lasts by that. Only who opened it may.",
 )
 .posted()
-.answers::<Set>();
+.answers::<Heard>();
 static CLOSE: Endpoint = Endpoint {
     method: MethodFilter::DELETE,
     ..endpoint(
@@ -107,6 +107,9 @@ struct Opening {
     /// Networks of the host that are in use, IPv4 and IPv6: none of them is given again.
     #[serde(default)]
     taken: Vec<String>,
+    /// Whether the task is a process of the host, where services then find it as `task`; otherwise it is in a container.
+    #[serde(default)]
+    task_on_host: bool,
     /// Further labels for everything that is started.
     #[serde(default)]
     labels: BTreeMap<String, String>,
@@ -116,7 +119,7 @@ struct Opening {
     /// How long it lasts at the most, instead.
     #[serde(default)]
     lasts_seconds: Option<u32>,
-    /// It ends when its worker did not say for so long that it lives (`hearServices`): 10 to 3600.
+    /// It ends when its worker did not say for so long that it lives (`hearServices`): 10 to 3600; 600 unless said.
     #[serde(default)]
     heard_within_seconds: Option<u32>,
 }
@@ -129,10 +132,25 @@ struct Image {
     id: ImageId,
     /// `RepoDigests`.
     #[serde(default)]
-    repo_digests: Vec<String>,
+    repo_digests: Option<Vec<String>>,
     /// `Config.Entrypoint`.
     #[serde(default)]
-    entrypoint: Vec<String>,
+    entrypoint: Option<Vec<String>>,
+    /// `Config.Labels`, of which `org.keylender.command` is looked at.
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// By which an image says that it takes a command for the words of a stranger.
+const COMMAND_LABEL: (&str, &str) = ("org.keylender.command", "untrusted");
+
+impl From<Image> for ImageFacts {
+    fn from(Image { id, repo_digests, entrypoint, labels }: Image) -> Self {
+        let (name, value) = COMMAND_LABEL;
+        let takes_commands = labels.unwrap_or_default().get(name).is_some_and(|given| given == value);
+        let (repo_digests, entrypoint) = (repo_digests.unwrap_or_default(), entrypoint.unwrap_or_default());
+        Self { id, repo_digests, entrypoint, takes_commands }
+    }
 }
 
 async fn open(app: App, call: Call, (): ()) -> Result<Reply> {
@@ -156,16 +174,15 @@ impl Opening {
             _ => return Err(Error::invalid("a task has a taskId and a runId")),
         };
         let lasts = self.lasts_seconds.map(|seconds| app.clock.now().plus(Duration::from_secs(seconds.into())));
-        let facts =
-            |(name, Image { id, repo_digests, entrypoint })| (name, ImageFacts { id, repo_digests, entrypoint });
         Ok(Ask {
             payload,
             worker_type: WorkerType::parse(&format!("{}/{}", self.provisioner_id, self.worker_type))?,
             task,
             task_scopes: self.task_scopes,
             credentials: self.credentials.map(Credentials::from),
-            images: self.images.into_iter().map(facts).collect(),
+            images: self.images.into_iter().map(|(name, image)| (name, image.into())).collect(),
             taken: self.taken.iter().filter_map(|text| taken(text).transpose()).collect::<Result<_>>()?,
+            is_task_on_host: self.task_on_host,
             labels: self.labels,
             ends: self.ends.or(lasts),
             heard_within: self.heard_within_seconds.map(|seconds| Duration::from_secs(seconds.into())),
@@ -192,8 +209,8 @@ async fn show(app: App, _: Call, set: ServiceSetId) -> Result<Reply> {
 }
 
 async fn hear(app: App, call: Call, set: ServiceSetId) -> Result<Reply> {
-    app.services.hear(&call.caller, &set).await?;
-    Reply::json(&Set::from(&app.services.set(&set).await?))
+    app.services.hear(&call.caller, &set)?;
+    Reply::json(&Heard { set })
 }
 
 async fn close(app: App, call: Call, set: ServiceSetId) -> Result<Reply> {

@@ -43,6 +43,9 @@ struct OpenedService {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_held: Vec<Scope>,
     upstreams: Vec<Granted>,
+    /// Upstreams that it does not reach, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    withheld: Vec<String>,
     session: ProxySessionId,
     address: String,
     network: ToMake,
@@ -94,7 +97,7 @@ impl From<Make> for ToMake {
 impl OpenedSet {
     /// What a worker is told of a set.
     pub fn new(begun: &BegunSet, labels: &BTreeMap<String, String>, limits: Limits) -> Self {
-        let common = Common { set: &begun.set, labels, limits };
+        let common = Common { set: &begun.set, labels, limits, is_task_on_host: begun.is_task_on_host };
         let host = |begun: &Begun| (begun.service.name.to_string(), begun.network.service());
         let hosts: BTreeMap<_, _> = begun.services.iter().map(host).collect();
         let of_host = |(name, address): (&String, &Ipv4Addr)| {
@@ -141,12 +144,19 @@ impl OpenedService {
             scopes: of.as_ref().map(|of| of.held.clone()).unwrap_or_default(),
             not_held: of.map(|of| of.not_held).unwrap_or_default(),
             upstreams: session.upstreams.iter().cloned().map(Granted::from).collect(),
+            withheld: begun.live.withheld.clone(),
             session: begun.live.id.clone(),
             address: session.address.clone(),
             network: common.network(begun.service.name.as_str(), begun.network, true).into(),
             container: ToStart { name, address: begun.network.service(), create },
         }
     }
+}
+
+/// A set that lives.
+#[derive(Serialize, JsonSchema)]
+pub struct Heard {
+    pub set: ServiceSetId,
 }
 
 #[derive(Serialize, JsonSchema)]

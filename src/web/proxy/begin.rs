@@ -127,14 +127,6 @@ fn environment(live: &Live) -> BTreeMap<String, String> {
     let is_socket = address.starts_with('/');
     let url = if is_socket { "http://localhost" } else { address };
     let mut environment = BTreeMap::new();
-    if live.session.service.is_some() {
-        // It has one for what is its session's own, whatever else it may reach.
-        environment.insert("KEYLENDER_PROXY_URL".to_owned(), url.to_owned());
-        let task = live.session.task.iter();
-        environment.extend(task.flat_map(|TaskRun { task_id, run_id }| {
-            [("TASK_ID".to_owned(), task_id.clone()), ("RUN_ID".to_owned(), run_id.to_string())]
-        }));
-    }
     if is_socket {
         environment.insert("KEYLENDER_PROXY_SOCKET".to_owned(), address.clone());
     }
@@ -150,5 +142,21 @@ fn environment(live: &Live) -> BTreeMap<String, String> {
             environment.insert("TASKCLUSTER_PROXY_URL".to_owned(), url.to_owned());
         }
     }
+    if live.session.service.is_some() {
+        environment.extend(of_service(live, url));
+    }
     environment
+}
+
+/// What a service has beside that: where its session itself is, whatever else it may reach, and for which task it runs.
+fn of_service(live: &Live, url: &str) -> Vec<(String, String)> {
+    let mut variables = vec![("KEYLENDER_PROXY_URL".to_owned(), url.to_owned())];
+    if let Some(base) = live.opened.iter().find_map(|opened| opened.deployment.as_ref()) {
+        variables.push(("TASKCLUSTER_ROOT_URL".to_owned(), base.to_string()));
+    }
+    if let Some(TaskRun { task_id, run_id }) = &live.session.task {
+        variables.push(("TASK_ID".to_owned(), task_id.clone()));
+        variables.push(("RUN_ID".to_owned(), run_id.to_string()));
+    }
+    variables
 }

@@ -23,19 +23,24 @@ pub struct BegunSet {
     pub task_network: Network,
     /// The task.
     pub task: Option<TaskRun>,
+    /// Whether that is a process of the host.
+    pub is_task_on_host: bool,
 }
 
 /// Decides on a set, and opens a session for each of its services. When one cannot be opened, none stays open.
 pub async fn begin_set(app: &App, caller: &Caller, ask: Ask) -> Result<BegunSet> {
     let decided = app.services.decide(caller, ask).await?;
-    let Decided { set, members, task_network, task, turn } = decided;
+    let Decided { set, members, task_network, task, is_task_on_host, turn } = decided;
     let begun = join_all(members.into_iter().map(|member| begin_one(app, caller, member))).await;
     // What is open has its networks from now on.
     drop(turn);
     let (services, failed): (Vec<_>, Vec<_>) = begun.into_iter().partition(Result::is_ok);
     let services: Vec<Begun> = services.into_iter().flatten().collect();
     match failed.into_iter().find_map(Result::err) {
-        None => Ok(BegunSet { set, services, task_network, task }),
+        None => {
+            app.services.know(&set, services.iter().map(|begun| begun.live.id.clone()).collect());
+            Ok(BegunSet { set, services, task_network, task, is_task_on_host })
+        }
         Some(error) => {
             let opened: Vec<Arc<Live>> = services.into_iter().map(|begun| begun.live).collect();
             let cause = "another service of its set could not be opened";

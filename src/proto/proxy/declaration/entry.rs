@@ -13,7 +13,7 @@ use crate::proto::proxy::template::Template;
 use crate::proto::proxy::upstream::{Base, Mount, Rule, Upstream};
 
 /// Segments that mean something to the proxy itself.
-const RESERVED: [&str; 4] = ["receipts", "api", "bewit", "credentials"];
+const RESERVED: [&str; 6] = ["receipts", "task", "api", "bewit", "credentials", "keylender"];
 /// Longest name of an upstream: it stands in every record and becomes a variable of the environment.
 const NAME_LEN_MAX: usize = 40;
 /// Tries beside the first.

@@ -1,5 +1,7 @@
 //! Services beside tasks: the sets that run and ran, what was decided on each image, and what that was given.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::response::Response;
 
@@ -22,11 +24,11 @@ struct Row {
 }
 
 impl Row {
-    fn new(app: &App, set: SetView) -> Self {
-        let state = match (set.is_over(), app.services.live_of(&set.set).is_empty()) {
+    fn new(open: &BTreeSet<ServiceSetId>, set: SetView) -> Self {
+        let state = match (set.is_over(), open.contains(&set.set)) {
             (true, _) => (Tone::Quiet, "ended"),
-            (false, true) => (Tone::Warning, "left over"),
-            (false, false) => (Tone::Well, "open"),
+            (false, false) => (Tone::Warning, "left over"),
+            (false, true) => (Tone::Well, "open"),
         };
         Self { set, state }
     }
@@ -98,7 +100,8 @@ struct ServiceRow {
 }
 
 pub async fn list(app: App, session: Session) -> Result<Response> {
-    let rows = app.services.sets().await?.into_iter().map(|set| Row::new(&app, set)).collect();
+    let open = app.services.open_sets();
+    let rows = app.services.sets().await?.into_iter().map(|set| Row::new(&open, set)).collect();
     match SETS.show(&session, rows).await? {
         TableAnswer::Export(file) => Ok(file),
         TableAnswer::View(table) => Ok(page(&Sets {
@@ -112,7 +115,7 @@ pub async fn list(app: App, session: Session) -> Result<Response> {
 pub async fn show(app: App, session: Session) -> Result<Response> {
     let unknown = || Error::not_found("There is no set of services of this name.");
     let id = ServiceSetId::parse(session.param("set")).map_err(|_| unknown())?;
-    let Row { set, state: (tone, word) } = Row::new(&app, app.services.set(&id).await?);
+    let Row { set, state: (tone, word) } = Row::new(&app.services.open_sets(), app.services.set(&id).await?);
     let path = path_to(&id);
     let time = |at: Timestamp| TimeTag { at, now: session.now };
     let end = if set.is_over() { "Ended" } else { "Ends at the latest" };
