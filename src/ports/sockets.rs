@@ -64,7 +64,7 @@ fn look(peer: SocketAddr, ours: SocketAddr) -> io::Result<Owner> {
 
 /// Whether an address is one of this host: nobody can be at another's, unless the kernel lets everybody be anywhere
 /// (`ip_nonlocal_bind`). There it is known of those from which this host asks itself.
-fn is_own(address: SocketAddr) -> bool {
+pub fn is_own(address: SocketAddr) -> bool {
     let can_be_at = |address: SocketAddr| UdpSocket::bind(address).is_ok();
     let ip = address.ip().to_canonical();
     // With the interface, without which a link-local one is none.
@@ -105,11 +105,6 @@ fn read(text: &str) -> Option<SocketAddr> {
         _ => return None,
     };
     Some(SocketAddr::new(ip, port))
-}
-
-/// Whether an address, which is none of loopback, is one of this host.
-pub fn is_taken(address: IpAddr) -> bool {
-    !address.is_loopback() && UdpSocket::bind((address, 0)).is_ok()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod networks;
 mod sets;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -260,8 +261,12 @@ impl Services {
                 taken.extend([service.network, service.task_network]);
             }
         }
-        // What this host has an address in is somebody's, be it of containers whose sessions are over.
-        networks::choose(self.config.pool, count, &taken, |network| !sockets::is_taken(network.gateway().into()))
+        // What this host has an address in is somebody's, be it of containers whose sessions are over. It has all of loopback.
+        let is_free = |network: Network| {
+            let gateway = IpAddr::V4(network.gateway());
+            gateway.is_loopback() || !sockets::is_own(SocketAddr::new(gateway, 0))
+        };
+        networks::choose(self.config.pool, count, &taken, is_free)
     }
 }
 

@@ -37,7 +37,7 @@ fn every_mistake_of_a_payload_is_told_with_its_place() {
     keylender: this is no payload that can be used
     "#);
     let said = home.run(&["services", "check", "nowhere.json"]).sentence(1);
-    assert!(said.contains("the payload cannot be read"), "{said}");
+    assert!(said.contains("nowhere.json cannot be read"), "{said}");
     assert_eq!(home.run_with(&["services", "check", "-"], b"{\"\xff\"}").sentence(1), "the payload is no UTF-8");
     let said = home.run(&["services", "check", "/dev/zero"]).sentence(1);
     assert_eq!(said, "the payload has more than 4194304 bytes");
