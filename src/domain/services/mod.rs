@@ -185,6 +185,13 @@ impl Services {
         outcome
     }
 
+    /// Notes that a set that was decided on could not be opened.
+    pub async fn note_failure(&self, caller: &Caller, set: &ServiceSetId, error: &Error) -> Result<()> {
+        let cause = &error.message()[..error.message().floor_char_boundary(CAUSE_LEN_MAX)];
+        let note = caller.note(Action::ServicesOpen, set).outcome(Outcome::Failed).with("cause", cause);
+        self.store.note(note).await
+    }
+
     async fn decided(&self, caller: &Caller, set: ServiceSetId, ask: Ask) -> Result<Decided> {
         require_bounds(&ask)?;
         delegation::require(caller, &ask.worker_type)?;

@@ -47,6 +47,7 @@ pub async fn begin_set(app: &App, caller: &Caller, ask: Ask) -> Result<BegunSet>
             let ends = join_all(opened.iter().map(|live| app.proxy.end(caller, &live.id, cause))).await;
             // What does not end now ends when nobody is heard, or with its time.
             ends.into_iter().filter_map(Result::err).for_each(|error| tracing::warn!("{}", error.chain()));
+            app.services.note_failure(caller, &set, &error).await?;
             Err(error)
         }
     }

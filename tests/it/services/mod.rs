@@ -203,6 +203,20 @@ async fn what_is_wrong_with_an_opening_is_said_with_its_place() {
     }
 }
 
+#[tokio::test]
+async fn of_a_set_that_cannot_be_opened_whole_nothing_stays_open() {
+    let site = site().await;
+    let client = worker(&site.world, &[STAR]).await;
+    let mut input = opening("auth", &pulled('a'));
+    input["heardWithinSeconds"] = json!(5);
+    let answer = open(&site.world, &client, &input).await;
+    assert!(answer.status == 400 && answer.text().contains("heardWithinSeconds"), "{}", answer.text());
+    let entries = site.world.audited("services.open").await;
+    let outcomes: BTreeSet<_> = entries.iter().map(|entry| entry["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, BTreeSet::from(["done", "failed"]), "{entries:?}");
+    assert_eq!(site.world.operate("GET", "/services", None).await["sets"], json!([]));
+}
+
 /// Calls every method of services once.
 pub async fn every_method(seen: &mut BTreeSet<String>) {
     let world = World::with(at_loopback).await;
