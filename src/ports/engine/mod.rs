@@ -22,6 +22,7 @@ pub use words::SUBNET_TAKEN;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +30,7 @@ use serde_json::Value;
 
 use super::http::{Body, read};
 use super::tls::http_client;
-use crate::base::{Error, Result};
+use crate::base::{Error, Kind, Result};
 
 /// For an answer that an engine has at hand. A busy one takes seconds to make a network.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,6 +105,14 @@ impl Hello {
     }
 }
 
+/// A podman that speaks no version above ours: what it speaks is known then without asking for the oldest that it takes.
+fn podman(headers: &HeaderMap) -> Option<Version> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let version = text("server")?.strip_prefix("Libpod/")?.split(' ').next()?;
+    let newest = minor(text("api-version")?).filter(|newest| *newest <= MINOR)?;
+    Some(Version { name: "podman".into(), version: version.into(), api: format!("1.{newest}") })
+}
+
 impl Engine {
     /// The engine behind a socket. `Unavailable` when nobody answers there.
     pub async fn connect(socket: &Path) -> Result<Self> {
@@ -113,10 +122,23 @@ impl Engine {
         let http = http.map_err(|e| Error::internal("making a client", e))?;
         let unknown = Version { name: String::new(), version: String::new(), api: String::new() };
         let mut engine = Self { http, socket: socket.to_owned(), base: "http://engine".into(), version: unknown };
-        let hello: Hello = engine.get("/version", HELLO_TIMEOUT).await?;
-        engine.version = hello.version()?;
+        engine.version = engine.hello().await?;
         engine.base = format!("http://engine/v{}", engine.version.api);
         Ok(engine)
+    }
+
+    /// Asks what it is. podman says the most in the headers of its shortest answer; to say all of it, podman 4.3 asks the programs that
+    /// it runs and the packages of the system, for 0.3 s.
+    async fn hello(&self) -> Result<Version> {
+        let pinged = match self.open(Method::GET, "/_ping", None, HELLO_TIMEOUT).await {
+            Ok(response) => podman(response.headers()),
+            Err(error) if error.kind() == Kind::Unavailable => return Err(error),
+            Err(_) => None,
+        };
+        match pinged {
+            Some(version) => Ok(version),
+            None => self.get::<Hello>("/version", HELLO_TIMEOUT).await?.version(),
+        }
     }
 
     /// What it says of itself.

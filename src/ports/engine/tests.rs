@@ -99,13 +99,27 @@ fn the_newest_version_that_both_speak_is_spoken() {
     assert_eq!(version("2.0", "2.0"), None);
 }
 
+#[test]
+fn a_podman_is_known_by_the_headers_of_its_shortest_answer() {
+    let of = |server: &'static str, api: &'static str| {
+        let headers = [("server", server), ("api-version", api)];
+        let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        podman(&headers.into_iter().collect()).map(|version| format!("{} {}", version.version, version.api))
+    };
+    assert_eq!(of("Libpod/4.3.1 (linux)", "1.41").unwrap(), "4.3.1 1.41");
+    assert_eq!(of("Libpod/5.8.6 (linux)", "1.44").unwrap(), "5.8.6 1.44");
+    // Of these it must be known what is the oldest that they take.
+    assert_eq!(of("Libpod/7.0.0 (linux)", "1.51"), None);
+    assert_eq!(of("Docker/28.5.2 (linux)", "1.51"), None);
+}
+
 #[tokio::test]
 async fn an_engine_says_who_it_is_and_is_asked_in_its_version() {
     let fake = Fake::new(vec![answer("GET /networks", 200, "[]")]);
     let engine = fake.engine().await;
     assert_eq!((engine.version().name.as_str(), engine.version().version.as_str()), ("podman", "4.3.1"));
     assert_eq!(engine.networks().await.unwrap(), []);
-    assert_eq!(fake.asked(), ["GET /version", "GET /networks"]);
+    assert_eq!(fake.asked(), ["GET /_ping", "GET /version", "GET /networks"]);
 }
 
 #[tokio::test]
@@ -130,7 +144,7 @@ async fn what_ended_or_is_gone_need_not_be_killed_again() {
         engine.kill("1f").await.unwrap();
         engine.remove("1f").await.unwrap();
         let calls = ["POST /containers/1f/kill", "DELETE /containers/1f?force=true&v=true"];
-        assert_eq!(fake.asked()[2..], calls, "it is killed before it is removed");
+        assert_eq!(fake.asked()[3..], calls, "it is killed before it is removed");
     }
     let broken = json!({ "message": "the disk is full" });
     let fake = Fake::new(vec![
@@ -242,5 +256,5 @@ async fn a_command_in_a_container_ends_with_its_exit_code() {
     let command = ["/bin/check".to_owned()];
     assert_eq!(fake.engine().await.exec("1f", &command, Duration::from_secs(5)).await.unwrap(), 3);
     let asked = fake.asked();
-    assert_eq!(asked[1], r#"POST /containers/1f/exec {"Cmd":["/bin/check"],"AttachStdout":true,"AttachStderr":true}"#);
+    assert_eq!(asked[2], r#"POST /containers/1f/exec {"Cmd":["/bin/check"],"AttachStdout":true,"AttachStderr":true}"#);
 }
