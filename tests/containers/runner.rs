@@ -231,6 +231,8 @@ fn an_appliance_that_refuses_or_forgets_is_told() {
     assert!(output.stdout.is_empty());
     let none = bench.run(&with("localhost/none:1", "x"), &["--pull", "never"], &["echo", "began"]);
     assert!(text(&none.stderr).contains("there is no image localhost/none:1 here"), "{}", text(&none.stderr));
+    let short = bench.run(&with("box:1", "x"), &["--pull", "never"], &["echo", "began"]);
+    assert!(text(&short.stderr).contains("there is localhost/box:1 here"), "{}", text(&short.stderr));
     assert_eq!(bench.left(), [""; 0]);
 }
 

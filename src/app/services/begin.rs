@@ -21,23 +21,28 @@ const SHORT: &str = "docker.io/library/";
 pub(super) async fn image(engine: &Engine, name: &str, pull: Pull, voice: &Voice) -> Result<Image> {
     let missing = || Error::not_found(format!("there is no image {name} here"));
     let known = engine.image(name).await?;
-    // Whoever built one under a short name, and says it as short.
-    let local = name.strip_prefix(SHORT).map(|short| format!("localhost/{short}"));
-    if let (None, Some(local)) = (&known, local)
-        && engine.image(&local).await?.is_some()
-    {
-        return Err(Error::not_found(format!("there is no image {name} here, but {local}: name that")));
-    }
     match (known, pull) {
         (Some(image), Pull::Missing | Pull::Never) => return Ok(image),
         (Some(image), Pull::Always) if name.starts_with(ID) => return Ok(image),
         (None, _) if name.starts_with(ID) => return Err(missing()),
-        (None, Pull::Never) => return Err(missing()),
+        (None, Pull::Never) => return Err(with_local(engine, name, missing()).await),
         _ => {}
     }
     voice.say(format!("fetching {name}"));
-    engine.pull(name).await?;
+    if let Err(error) = engine.pull(name).await {
+        return Err(with_local(engine, name, error).await);
+    }
     engine.image(name).await?.ok_or_else(missing)
+}
+
+/// The same, for who built an image here and named it as short as it was then.
+async fn with_local(engine: &Engine, name: &str, error: Error) -> Error {
+    let Some(short) = name.strip_prefix(SHORT) else { return error };
+    let local = format!("localhost/{short}");
+    match engine.image(&local).await {
+        Ok(Some(_)) => error.reworded(|words| format!("{words}; there is {local} here: if that is meant, name it so")),
+        _ => error,
+    }
 }
 
 /// What the appliance is told of an image.

@@ -231,3 +231,47 @@ async fn a_deployment_that_expands_roles_for_nobody_is_told_what_is_missing() {
     let answer = site.world.ask(&Ask::post(PATH, &input).with("Authorization", signed)).await;
     assert!(answer.status == 409 && answer.text().contains("auth:expand-scopes"), "{}", answer.text());
 }
+
+#[tokio::test]
+async fn the_queue_says_what_the_task_may_and_whose_workers_run_it() {
+    let authority = ScriptedAuthority::start(|question| {
+        let answer = if question.head.contains("/scopes/expand") {
+            json!({ "scopes": question.body["scopes"] })
+        } else if question.head.contains("/status") {
+            json!({ "status": { "runs": [{ "runId": 0, "state": "running" }] } })
+        } else if question.head.contains("/queue/v1/task/") {
+            let deadline = "2026-11-20T13:00:00.000Z";
+            json!({ "scopes": ["a:b"], "deadline": deadline, "provisionerId": "aws", "workerType": "gecko" })
+        } else {
+            let scopes = ["assume:docker-service-image:*", "keylender:services:open"];
+            json!({ "status": "auth-success", "clientId": "worker", "scopes": scopes })
+        };
+        authority::json("200 OK", &answer.to_string())
+    })
+    .await;
+    let site = Site::with(|settings| {
+        at_loopback(settings);
+        authority.settle(settings);
+    })
+    .await;
+    let signed = r#"Hawk id="worker", ts="1795176000", nonce="n", mac="m=""#;
+    let ask = async |change: &[(&str, serde_json::Value)]| {
+        let mut input = opening("auth", &pulled('a'));
+        (input["taskId"], input["runId"]) = ("fN1SbArXTPSVFNUvaOlinQ".into(), 0.into());
+        change.iter().for_each(|(member, value)| input[*member] = value.clone());
+        site.world.ask(&Ask::post(PATH, &input.to_string()).with("Authorization", signed)).await
+    };
+    let opened = ask(&[]).await.json();
+    assert_eq!(opened["ends"], "2026-11-20T13:00:00.000Z", "with its task, at the latest: {opened}");
+    assert_eq!(opened["task"]["environment"]["TASK_ID"], "fN1SbArXTPSVFNUvaOlinQ");
+    let env = opened["services"][0]["container"]["create"]["Env"].to_string();
+    assert!(env.contains("RUN_ID=0") && !env.contains("a:b"), "{env}");
+    for (change, status, words) in [
+        (("workerType", json!("other")), 409, "for workers of aws/gecko"),
+        (("runId", json!(1)), 409, "is not running"),
+        (("taskScopes", json!(["c:d"])), 400, "leave taskScopes out"),
+    ] {
+        let answer = ask(&[change.clone()]).await;
+        assert!(answer.status == status && answer.text().contains(words), "{change:?}: {}", answer.text());
+    }
+}
