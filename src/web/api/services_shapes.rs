@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::proxy_shapes::Granted;
 use crate::base::{ImageId, ProxySessionId, RoleId, Scope, ServiceSetId, Timestamp, WorkerType};
-use crate::domain::proxy::View;
+use crate::domain::proxy::{Session, View};
 use crate::domain::services::{Begun, Common, LABEL, Limits, Make, SetView};
 use crate::web::proxy::BegunSet;
 
@@ -24,12 +24,14 @@ pub struct OpenedSet {
     task: OpenedTask,
 }
 
-/// A service that was decided on.
+/// What was decided on a service, and what it is given.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct OpenedService {
+struct Decided {
     name: String,
     image: String,
+    /// What the engine of the worker calls the image, which is what runs.
+    local_id: ImageId,
     /// By which it is delegated to, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_id: Option<ImageId>,
@@ -43,11 +45,38 @@ struct OpenedService {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_held: Vec<Scope>,
     upstreams: Vec<Granted>,
+    session: ProxySessionId,
+    address: String,
+}
+
+impl Decided {
+    /// Nothing for a session that is no service's.
+    fn of(id: &ProxySessionId, session: &Session) -> Option<Self> {
+        let of = session.service.clone()?;
+        Some(Self {
+            name: of.name,
+            image: of.image,
+            local_id: of.local_id,
+            image_id: of.image_id,
+            decision: of.decision,
+            role: of.role,
+            scopes: of.held,
+            not_held: of.not_held,
+            upstreams: session.upstreams.iter().cloned().map(Granted::from).collect(),
+            session: id.clone(),
+            address: session.address.clone(),
+        })
+    }
+}
+
+/// A service that was decided on, and what is to be started for it.
+#[derive(Serialize, JsonSchema)]
+struct OpenedService {
+    #[serde(flatten)]
+    decided: Decided,
     /// Upstreams that it does not reach, each with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     withheld: Vec<String>,
-    session: ProxySessionId,
-    address: String,
     network: ToMake,
     container: ToStart,
 }
@@ -124,32 +153,21 @@ impl OpenedSet {
             set: begun.set.clone(),
             ends: begun.services.iter().map(|begun| begun.live.session.ends).max(),
             labels,
-            services: begun.services.iter().map(|begun| OpenedService::new(begun, &common)).collect(),
+            services: begun.services.iter().filter_map(|begun| OpenedService::of(begun, &common)).collect(),
             task,
         }
     }
 }
 
 impl OpenedService {
-    fn new(begun: &Begun, common: &Common<'_>) -> Self {
-        let session = &begun.live.session;
-        let of = session.service.clone();
+    fn of(begun: &Begun, common: &Common<'_>) -> Option<Self> {
         let Make { name, create } = common.service(begun);
-        Self {
-            name: begun.service.name.to_string(),
-            image: begun.service.image.to_string(),
-            image_id: of.as_ref().and_then(|of| of.image_id.clone()),
-            decision: of.as_ref().map(|of| of.decision.clone()).unwrap_or_default(),
-            role: of.as_ref().and_then(|of| of.role.clone()),
-            scopes: of.as_ref().map(|of| of.held.clone()).unwrap_or_default(),
-            not_held: of.map(|of| of.not_held).unwrap_or_default(),
-            upstreams: session.upstreams.iter().cloned().map(Granted::from).collect(),
+        Some(Self {
+            decided: Decided::of(&begun.live.id, &begun.live.session)?,
             withheld: begun.live.withheld.clone(),
-            session: begun.live.id.clone(),
-            address: session.address.clone(),
             network: common.network(begun.service.name.as_str(), begun.network, true).into(),
             container: ToStart { name, address: begun.network.service(), create },
-        }
+        })
     }
 }
 
@@ -190,20 +208,8 @@ pub struct Set {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct SetService {
-    name: String,
-    image: String,
-    local_id: ImageId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_id: Option<ImageId>,
-    decision: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<RoleId>,
-    scopes: Vec<Scope>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_held: Vec<Scope>,
-    upstreams: Vec<Granted>,
-    session: ProxySessionId,
-    address: String,
+    #[serde(flatten)]
+    decided: Decided,
     calls: u64,
     is_over: bool,
 }
@@ -228,21 +234,6 @@ impl From<&SetView> for Set {
 
 impl SetService {
     fn of(View { id, session, calls, .. }: &View) -> Option<Self> {
-        let of = session.service.clone()?;
-        Some(Self {
-            name: of.name,
-            image: of.image,
-            local_id: of.local_id,
-            image_id: of.image_id,
-            decision: of.decision,
-            role: of.role,
-            scopes: of.held,
-            not_held: of.not_held,
-            upstreams: session.upstreams.iter().cloned().map(Granted::from).collect(),
-            session: id.clone(),
-            address: session.address.clone(),
-            calls: *calls,
-            is_over: session.ended.is_some(),
-        })
+        Some(Self { decided: Decided::of(id, session)?, calls: *calls, is_over: session.ended.is_some() })
     }
 }
