@@ -271,7 +271,7 @@ async fn the_queue_says_what_the_task_may_and_whose_workers_run_it() {
         (("runId", json!(1)), 409, "is not running"),
         (("taskScopes", json!(["c:d"])), 400, "leave taskScopes out"),
     ] {
-        let answer = ask(&[change.clone()]).await;
+        let answer = ask(std::slice::from_ref(&change)).await;
         assert!(answer.status == status && answer.text().contains(words), "{change:?}: {}", answer.text());
     }
 }
